@@ -1,0 +1,108 @@
+// Package config reads the settings of a Lambda from its environment.
+//
+// It owns the names of the environment variables, which the CDK stack and the
+// local stack use to set them, so that reader and writer cannot drift apart. It
+// knows nothing of what the settings are used for and never reads the process
+// environment itself.
+package config
+
+import (
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strconv"
+)
+
+// The environment variables of a Lambda.
+const (
+	// Table is the name of the DynamoDB table. Required.
+	Table = "CENTRIFUGE_TABLE"
+	// ManagementURL is the base of the API Gateway management API, up to and
+	// including the stage: https://{api}.execute-api.{region}.amazonaws.com/{stage}.
+	// It is never a custom domain name, which does not serve @connections.
+	// Functions that send nothing to connections do without.
+	ManagementURL = "CENTRIFUGE_MANAGEMENT_URL"
+	// Concurrency is the number of posts to connections under way at once, from 1
+	// to 1024. Default 64.
+	Concurrency = "CENTRIFUGE_CONCURRENCY"
+	// InsecureCallbacks, when "true", lets validate_url be plain http and point at
+	// private addresses. UNSAFE: only for the stack on one machine.
+	InsecureCallbacks = "CENTRIFUGE_INSECURE_CALLBACKS"
+	// LogLevel is debug, info, warn or error. Default info.
+	LogLevel = "CENTRIFUGE_LOG_LEVEL"
+	// DynamoDBEndpoint points the store at another DynamoDB: dynoxide, DynamoDB
+	// Local, LocalStack. Empty means AWS.
+	DynamoDBEndpoint = "DYNAMODB_ENDPOINT"
+
+	// DemoProject is the id of the project that the example application uses.
+	// Default "demo".
+	DemoProject = "CENTRIFUGE_DEMO_PROJECT"
+	// WebSocketURL is the wss:// address that the example application gives to its
+	// pages.
+	WebSocketURL = "CENTRIFUGE_WEBSOCKET_URL"
+	// HTTPURL is the address of the server API that the example application
+	// publishes to.
+	HTTPURL = "CENTRIFUGE_HTTP_URL"
+)
+
+// Config is what a Lambda was told by its environment.
+type Config struct {
+	Table             string
+	ManagementURL     string
+	Concurrency       int
+	InsecureCallbacks bool
+	LogLevel          slog.Level
+	DynamoDBEndpoint  string
+	DemoProject       string
+	WebSocketURL      string
+	HTTPURL           string
+}
+
+// Load reads the configuration through getenv, which has the contract of
+// os.Getenv. It fails, naming the variable, when a required one is absent or one
+// cannot be understood.
+func Load(getenv func(string) string) (Config, error) {
+	c := Config{
+		Table:            getenv(Table),
+		ManagementURL:    getenv(ManagementURL),
+		Concurrency:      64,
+		DynamoDBEndpoint: getenv(DynamoDBEndpoint),
+		DemoProject:      getenv(DemoProject),
+		WebSocketURL:     getenv(WebSocketURL),
+		HTTPURL:          getenv(HTTPURL),
+	}
+	if c.Table == "" {
+		return Config{}, fmt.Errorf("%s is not set", Table)
+	}
+	if c.DemoProject == "" {
+		c.DemoProject = "demo"
+	}
+	for name, value := range map[string]string{
+		ManagementURL: c.ManagementURL, DynamoDBEndpoint: c.DynamoDBEndpoint,
+		WebSocketURL: c.WebSocketURL, HTTPURL: c.HTTPURL,
+	} {
+		if u, err := url.Parse(value); value != "" && (err != nil || u.Scheme == "" || u.Host == "") {
+			return Config{}, fmt.Errorf("%s is not a URL: %q", name, value)
+		}
+	}
+	if s := getenv(Concurrency); s != "" {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < 1 || n > 1024 {
+			return Config{}, fmt.Errorf("%s is not a number from 1 to 1024: %q", Concurrency, s)
+		}
+		c.Concurrency = n
+	}
+	if s := getenv(InsecureCallbacks); s != "" {
+		b, err := strconv.ParseBool(s)
+		if err != nil {
+			return Config{}, fmt.Errorf("%s is neither true nor false: %q", InsecureCallbacks, s)
+		}
+		c.InsecureCallbacks = b
+	}
+	if s := getenv(LogLevel); s != "" {
+		if err := c.LogLevel.UnmarshalText([]byte(s)); err != nil {
+			return Config{}, fmt.Errorf("%s is not debug, info, warn or error: %q", LogLevel, s)
+		}
+	}
+	return c, nil
+}
