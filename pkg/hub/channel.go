@@ -1,0 +1,27 @@
+package hub
+
+import "strings"
+
+// Channel is where messages go: a name in a category of a project. It exists
+// while someone uses it and needs no creation.
+type Channel struct {
+	Project  string
+	Category string
+	Name     string
+}
+
+// ParseChannel splits "category:name" at the first colon, as the server API
+// writes channels. It fails with ErrBadRequest where there is no colon.
+func ParseChannel(project, s string) (Channel, error) {
+	category, name, ok := strings.Cut(s, ":")
+	if !ok {
+		return Channel{}, ErrBadRequest.With(`a channel is written "category:name"`)
+	}
+	return Channel{Project: project, Category: category, Name: name}, nil
+}
+
+// String is "category:name".
+func (c Channel) String() string { return c.Category + ":" + c.Name }
+
+// Selection names channels by category: what a client subscribes to or leaves.
+type Selection map[string][]string

@@ -1,0 +1,53 @@
+package hub
+
+import (
+	"fmt"
+	"unicode/utf8"
+)
+
+// The limits on input. API Gateway's own (32 KB a frame, 128 KB a message, 10
+// minutes idle, 2 hours a connection) come on top.
+const (
+	// MaxNameBytes is the longest name of a channel, a category, a user, and of
+	// "category:name" together.
+	MaxNameBytes = 255
+	// MaxChannels is how many channels a connection may be subscribed to.
+	MaxChannels = 128
+	// MaxPermissions is how many channels and categories permissions may name.
+	MaxPermissions = 1024
+	// MaxInfoBytes is the largest info that a token may attach to a connection.
+	MaxInfoBytes = 4096
+	// DefaultMessageBytes is the limit on a message's data where its category sets
+	// none: what API Gateway bills as one message.
+	DefaultMessageBytes = 32 << 10
+	// MaxMessageBytes is the largest push that API Gateway's management API takes.
+	MaxMessageBytes = 128 << 10
+	// MaxShards is the most shards a channel may have.
+	MaxShards = 64
+)
+
+// checkName refuses a name that is empty, too long or not UTF-8. Any other
+// character is allowed; the store escapes what it must.
+func checkName(what, name string) error {
+	switch {
+	case name == "":
+		return ErrBadRequest.With(what + " is empty")
+	case len(name) > MaxNameBytes:
+		return ErrLimitExceeded.With(fmt.Sprintf("%s is %d bytes, at most %d are allowed", what, len(name), MaxNameBytes))
+	case !utf8.ValidString(name):
+		return ErrBadRequest.With(what + " is not UTF-8")
+	}
+	return nil
+}
+
+// Validate refuses a channel whose names break the limits, with ErrBadRequest or
+// ErrLimitExceeded.
+func (c Channel) Validate() error {
+	if err := checkName("category name", c.Category); err != nil {
+		return err
+	}
+	if err := checkName("channel name", c.Name); err != nil {
+		return err
+	}
+	return checkName("channel", c.String())
+}

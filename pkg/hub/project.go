@@ -1,0 +1,100 @@
+package hub
+
+import (
+	"context"
+	"net/url"
+	"slices"
+	"time"
+)
+
+// Project is a tenant: nothing of one project is ever seen by another. It is
+// loaded whole, with its categories.
+type Project struct {
+	// ID is what tokens and addresses name; it never changes.
+	ID string
+	// Name is for people.
+	Name string
+	// Secret signs tokens and requests. It never appears in a log or an error.
+	Secret string
+	// APIKeyHashes are the lower-case hexadecimal SHA-256 of the keys that may
+	// call the server API.
+	APIKeyHashes []string
+	// Options are what the owner set.
+	Options ProjectOptions
+	// Categories are the project's categories by name.
+	Categories map[string]Category
+}
+
+// ProjectOptions are the options of a project. The zero value is the default.
+type ProjectOptions struct {
+	// ValidateURL is asked, at auth, whether a named user may connect; "" asks
+	// nobody.
+	ValidateURL string
+	// AuthAttempts is how often ValidateURL is asked, from 1 to 10; 0 means 5.
+	AuthAttempts int
+	// BackOffInterval is the unit of the random waits between attempts, at most a
+	// second; 0 means 100 ms.
+	BackOffInterval time.Duration
+	// BackOffMaxTimeout is the longest wait between two attempts, at most 10 s; 0
+	// means 5 s.
+	BackOffMaxTimeout time.Duration
+	// AllowMD5 lets clients and applications prove themselves with HMAC-MD5 as in
+	// 2013. UNSAFE: only for clients that cannot be changed.
+	AllowMD5 bool
+	// Origins are the values of the Origin header that a browser may connect from,
+	// such as "https://example.com"; empty means any. A client that sends no Origin
+	// is no browser and is let through.
+	Origins []string
+}
+
+// Projects reads structure.
+type Projects interface {
+	// Project returns the project with this id and all its categories. It fails
+	// with ErrProjectNotFound. The value is shared: it must not be changed. It may
+	// be a few seconds old.
+	Project(ctx context.Context, id string) (*Project, error)
+}
+
+// Validate refuses a project whose names or options break their limits, with
+// ErrBadRequest or ErrLimitExceeded. Stores are given valid projects only.
+func (p *Project) Validate() error {
+	if err := checkName("project id", p.ID); err != nil {
+		return err
+	}
+	if err := checkName("project name", p.Name); err != nil {
+		return err
+	}
+	if p.Secret == "" {
+		return ErrBadRequest.With("a project needs a secret")
+	}
+	o := p.Options
+	if o.ValidateURL != "" {
+		if u, err := url.Parse(o.ValidateURL); err != nil || u.Host == "" || u.User != nil || (u.Scheme != "https" && u.Scheme != "http") {
+			return ErrBadRequest.With("validate_url is not an http or https address")
+		}
+	}
+	switch {
+	case o.AuthAttempts < 0 || o.AuthAttempts > 10:
+		return ErrBadRequest.With("auth_attempts is not from 1 to 10")
+	case o.BackOffInterval < 0 || o.BackOffInterval > time.Second:
+		return ErrBadRequest.With("back_off_interval is not from 1 to 1000 ms")
+	case o.BackOffMaxTimeout < 0 || o.BackOffMaxTimeout > 10*time.Second:
+		return ErrBadRequest.With("back_off_max_timeout is not from 1 to 10000 ms")
+	}
+	for _, origin := range o.Origins {
+		if u, err := url.Parse(origin); err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" {
+			return ErrBadRequest.With(`an origin is written "https://host" or "https://host:port"`)
+		}
+	}
+	for _, c := range p.Categories {
+		if err := c.Validate(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// AllowsOrigin tells whether a browser page of this origin may connect.
+func (p *Project) AllowsOrigin(origin string) bool {
+	return origin == "" || len(p.Options.Origins) == 0 || slices.Contains(p.Options.Origins, origin)
+}
