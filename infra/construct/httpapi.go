@@ -1,0 +1,57 @@
+package construct
+
+import (
+	"strings"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2integrations"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// HTTPAPIProps describes an HTTPAPI. Every field is required.
+type HTTPAPIProps struct {
+	// Name is what the console calls the API.
+	Name     string
+	Throttle Throttle
+}
+
+// HTTPAPI is an HTTP API with one stage, $default, which adds nothing to the
+// address.
+type HTTPAPI struct {
+	constructs.Construct
+	API awsapigatewayv2.HttpApi
+}
+
+// NewHTTPAPI makes an HTTP API without routes.
+func NewHTTPAPI(scope constructs.Construct, id *string, props *HTTPAPIProps) *HTTPAPI {
+	this := constructs.NewConstruct(scope, id)
+	api := awsapigatewayv2.NewHttpApi(this, jsii.String("API"), &awsapigatewayv2.HttpApiProps{
+		ApiName:            jsii.String(props.Name),
+		CreateDefaultStage: jsii.Bool(false),
+	})
+	awsapigatewayv2.NewHttpStage(this, jsii.String("Stage"), &awsapigatewayv2.HttpStageProps{
+		HttpApi:    api,
+		AutoDeploy: jsii.Bool(true),
+		Throttle:   props.Throttle.settings(),
+	})
+	return &HTTPAPI{Construct: this, API: api}
+}
+
+// Route sends requests to f, in the payload format 2.0. A route is written as API
+// Gateway writes it, "POST /api/{proxy+}"; ANY is every method.
+func (a *HTTPAPI) Route(f *Function, routes ...string) {
+	integration := awsapigatewayv2integrations.NewHttpLambdaIntegration(
+		f.Node().Id(), f.Lambda, &awsapigatewayv2integrations.HttpLambdaIntegrationProps{})
+	for _, route := range routes {
+		method, path, _ := strings.Cut(route, " ")
+		a.API.AddRoutes(&awsapigatewayv2.AddRoutesOptions{
+			Methods:     &[]awsapigatewayv2.HttpMethod{awsapigatewayv2.HttpMethod(method)},
+			Path:        jsii.String(path),
+			Integration: integration,
+		})
+	}
+}
+
+// URL is where requests go, without a slash at the end.
+func (a *HTTPAPI) URL() string { return *a.API.ApiEndpoint() }

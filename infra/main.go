@@ -1,0 +1,37 @@
+// Command infra is the CDK app: it turns the options of a deployment, given as
+// CDK context, into a CloudFormation template. What is deployed is in
+// infra/stack. Usually `make synth` and `make deploy` run it.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"centrifuge/infra/stack"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/jsii-runtime-go"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "infra:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	defer jsii.Close()
+	app := awscdk.NewApp(nil)
+	options, err := stack.ReadOptions(func(key string) any {
+		return app.Node().TryGetContext(jsii.String(key))
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := stack.New(app, options); err != nil {
+		return err
+	}
+	app.Synth(nil)
+	return nil
+}

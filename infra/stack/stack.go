@@ -1,0 +1,93 @@
+// Package stack is Centrifuge on AWS, to be read as a drawing of its
+// architecture: a table, a WebSocket API for clients, an HTTP API for
+// applications, and a function behind each route.
+//
+// How a function or a table is made well is in package construct. The names that
+// stack and code share are constants of pkg/config and pkg/store/schema. The stack
+// names neither account nor region: it synthesizes offline, and the same template
+// fits wherever it is deployed.
+package stack
+
+import (
+	"centrifuge/infra/construct"
+	"centrifuge/pkg/store/schema"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// An account has 10,000 requests a second (5,000 at once) for all its APIs
+// together, posts to connections included. What clients and applications may take
+// of it is limited, so that the larger part is left for delivering.
+var (
+	clients      = construct.Throttle{Rate: 2000, Burst: 1000}
+	applications = construct.Throttle{Rate: 1000, Burst: 500}
+)
+
+// New makes the stack centrifuge-<stage>. It fails when a function has not been
+// built.
+func New(scope constructs.Construct, o Options) (awscdk.Stack, error) {
+	for _, f := range deployed(o) {
+		if err := f.built(o); err != nil {
+			return nil, err
+		}
+	}
+
+	name := "centrifuge-" + o.Stage
+	stack := awscdk.NewStack(scope, jsii.String(name), &awscdk.StackProps{
+		Description: jsii.String("Centrifuge: real-time messages to connected clients"),
+	})
+
+	table := construct.NewTable(stack, jsii.String("Table"), &construct.TableProps{
+		PartitionKey: schema.PartitionKey,
+		SortKey:      schema.SortKey,
+		Expiry:       schema.ExpiryAttribute,
+		Index:        schema.UserIndex,
+		IndexKey:     schema.UserKey,
+		Retain:       o.Retain,
+	})
+	socket := construct.NewWebSocket(stack, jsii.String("WebSocket"), &construct.WebSocketProps{
+		Name:           name,
+		Stage:          o.Stage,
+		RouteSelection: "$request.body.method",
+		Throttle:       clients,
+	})
+	api := construct.NewHTTPAPI(stack, jsii.String("HTTP"), &construct.HTTPAPIProps{
+		Name:     name,
+		Throttle: applications,
+	})
+
+	lambda := map[string]*construct.Function{}
+	for _, f := range deployed(o) {
+		lambda[f.name] = f.deploy(stack, o, table, socket, api)
+	}
+
+	socket.OneWay("$connect", lambda["connect"])
+	socket.TwoWay("auth", lambda["auth"])
+	socket.TwoWay("subscribe", lambda["subscribe"])
+	socket.TwoWay("unsubscribe", lambda["unsubscribe"])
+	socket.TwoWay("broadcast", lambda["broadcast"])
+	socket.TwoWay("$default", lambda["message"])
+	socket.OneWay("$disconnect", lambda["disconnect"])
+
+	api.Route(lambda["publish"], "POST /api/{proxy+}", "POST /rpc/{project}", "GET /healthz")
+	if o.Demo {
+		// {proxy+} takes "/demo/" as well; a route cannot end in a slash.
+		api.Route(lambda["demo"], "GET /demo", "ANY /demo/{proxy+}")
+		output(stack, "DemoURL", api.URL()+"/demo/", "The example application")
+	}
+
+	output(stack, "WebSocketURL", socket.URL(), "Where clients connect")
+	output(stack, "HTTPURL", api.URL(), "Where applications publish")
+	output(stack, "ManagementURL", socket.ManagementURL(), "The base of the management API, @connections")
+	output(stack, "TableName", table.Name(), "The table with all state")
+	return stack, nil
+}
+
+func output(stack awscdk.Stack, name, value, description string) {
+	awscdk.NewCfnOutput(stack, jsii.String(name), &awscdk.CfnOutputProps{
+		Value:       jsii.String(value),
+		Description: jsii.String(description),
+	})
+}

@@ -1,0 +1,209 @@
+package stack_test
+
+import (
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"centrifuge/infra/stack"
+	"centrifuge/pkg/config"
+	"centrifuge/pkg/store/schema"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestEveryFunctionIsDeployedOnce(t *testing.T) {
+	folders, err := os.ReadDir("../../functions")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all, withoutDemo []string
+	for _, folder := range folders {
+		if !folder.IsDir() {
+			continue
+		}
+		all = append(all, folder.Name())
+		if folder.Name() != "demo" {
+			withoutDemo = append(withoutDemo, folder.Name())
+		}
+	}
+	for stage, want := range map[string][]string{"plain": withoutDemo, "full": all} {
+		tpl := load(t, stage)
+		functions := tpl.functions(t)
+		if diff := cmp.Diff(want, slices.Sorted(maps.Keys(functions))); diff != "" {
+			t.Errorf("%s: the folders of functions/ and what is deployed differ (-folders +deployed):\n%s", stage, diff)
+		}
+		for name, f := range functions {
+			if code := tpl.bootstraps[f.at("Code", "S3Key").(string)]; !strings.Contains(code, "functions/"+name+".\n") {
+				t.Errorf("%s: %s is deployed with the bootstrap of another: %q", stage, name, code)
+			}
+		}
+	}
+}
+
+func TestHowFunctionsRun(t *testing.T) {
+	for stage, architecture := range map[string]string{"plain": "arm64", "full": "x86_64"} {
+		for name, f := range load(t, stage).functions(t) {
+			want := map[string]any{
+				"Runtime": "provided.al2023", "Handler": "bootstrap", "Timeout": 29.0, "MemorySize": 256.0,
+				"Architectures": []any{architecture}, "TracingConfig": nil,
+			}
+			if name == "broadcast" || name == "publish" {
+				want["MemorySize"] = 1769.0
+			}
+			got := map[string]any{}
+			for property := range want {
+				got[property] = f.at(property)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s: %s (-want +got):\n%s", stage, name, diff)
+			}
+		}
+	}
+}
+
+func TestTable(t *testing.T) {
+	attribute := func(name string) map[string]any {
+		return map[string]any{"AttributeName": name, "AttributeType": "S"}
+	}
+	keys := func(hash, sort string) []any {
+		return []any{
+			map[string]any{"AttributeName": hash, "KeyType": "HASH"},
+			map[string]any{"AttributeName": sort, "KeyType": "RANGE"},
+		}
+	}
+	want := map[string]any{
+		"BillingMode": "PAY_PER_REQUEST",
+		"AttributeDefinitions": []any{
+			attribute(schema.PartitionKey), attribute(schema.SortKey), attribute(schema.UserKey),
+		},
+		"KeySchema": keys(schema.PartitionKey, schema.SortKey),
+		"GlobalSecondaryIndexes": []any{map[string]any{
+			"IndexName":  schema.UserIndex,
+			"KeySchema":  keys(schema.UserKey, schema.PartitionKey),
+			"Projection": map[string]any{"ProjectionType": "KEYS_ONLY"},
+		}},
+		"TimeToLiveSpecification":          map[string]any{"AttributeName": schema.ExpiryAttribute, "Enabled": true},
+		"SSESpecification":                 map[string]any{"SSEEnabled": true},
+		"PointInTimeRecoverySpecification": map[string]any{"PointInTimeRecoveryEnabled": true},
+	}
+	for stage, policy := range map[string]string{"plain": "Retain", "full": "Delete"} {
+		table := load(t, stage).one(t, "AWS::DynamoDB::Table")
+		if diff := cmp.Diff(want, table.Properties); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", stage, diff)
+		}
+		if table.DeletionPolicy != policy {
+			t.Errorf("%s: the deletion policy is %s, want %s", stage, table.DeletionPolicy, policy)
+		}
+	}
+}
+
+func TestLogs(t *testing.T) {
+	tpl := load(t, "full")
+	for id, logs := range tpl.of("AWS::Logs::LogGroup") {
+		if logs.at("RetentionInDays") != 30.0 || logs.DeletionPolicy != "Delete" {
+			t.Errorf("log group %s is kept for %v days and then: %s", id, logs.at("RetentionInDays"), logs.DeletionPolicy)
+		}
+	}
+	groups := map[string]string{}
+	for name, f := range tpl.functions(t) {
+		id, _ := at(f.at("LoggingConfig", "LogGroup"), "Ref").(string)
+		if tpl.Resources[id].Type != "AWS::Logs::LogGroup" {
+			t.Errorf("%s has no log group of the stack", name)
+		}
+		if other, taken := groups[id]; taken {
+			t.Errorf("%s and %s share a log group", name, other)
+		}
+		groups[id] = name
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	const address = "${WEBSOCKET}.execute-api.${AWS::Region}.${AWS::URLSuffix}/full"
+	tpl := load(t, "full")
+	for name, f := range tpl.functions(t) {
+		want := map[string]string{config.Table: "${Table}"}
+		switch name {
+		case "broadcast", "publish":
+			want[config.ManagementURL] = "https://" + address
+		case "demo":
+			want[config.DemoProject] = "demo"
+			want[config.WebSocketURL] = "wss://" + address
+			want[config.HTTPURL] = "${HTTP.ApiEndpoint}"
+		}
+		got := map[string]string{}
+		for key, value := range f.at("Environment", "Variables").(map[string]any) {
+			got[key] = tpl.string(value)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestOutputs(t *testing.T) {
+	for _, stage := range []string{"plain", "full"} {
+		tpl := load(t, stage)
+		address := "${WEBSOCKET}.execute-api.${AWS::Region}.${AWS::URLSuffix}/" + stage
+		want := map[string]string{
+			"WebSocketURL":  "wss://" + address,
+			"ManagementURL": "https://" + address,
+			"HTTPURL":       "${HTTP.ApiEndpoint}",
+			"TableName":     "${Table}",
+		}
+		if stage == "full" {
+			want["DemoURL"] = "${HTTP.ApiEndpoint}/demo/"
+		}
+		got := map[string]string{}
+		for name, output := range tpl.Outputs {
+			got[name] = tpl.string(output.Value)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", stage, diff)
+		}
+	}
+}
+
+// CDK notices no circle within a stack; CloudFormation refuses it only when it is
+// deployed.
+func TestNoResourceWaitsForItself(t *testing.T) {
+	tpl := load(t, "full")
+	const underway, done = 1, 2
+	state := map[string]int{}
+	var visit func(path []string, id string)
+	visit = func(path []string, id string) {
+		r, ours := tpl.Resources[id]
+		if !ours || state[id] == done {
+			return
+		}
+		path = append(path, id)
+		if state[id] == underway {
+			t.Errorf("a circle: %s", strings.Join(path, " → "))
+			return
+		}
+		state[id] = underway
+		for _, next := range append(references(r.Properties), r.DependsOn...) {
+			visit(path, next)
+		}
+		state[id] = done
+	}
+	for id := range tpl.Resources {
+		visit(nil, id)
+	}
+	if len(state) != len(tpl.Resources) || len(state) == 0 {
+		t.Errorf("%d of %d resources were looked at", len(state), len(tpl.Resources))
+	}
+}
+
+func TestAFunctionThatWasNotBuiltIsNamed(t *testing.T) {
+	o, err := stack.ReadOptions(func(string) any { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Assets = t.TempDir()
+	if _, err := stack.New(nil, o); err == nil || !strings.Contains(err.Error(), "function connect has not been built") {
+		t.Errorf("the error is %v", err)
+	}
+}

@@ -1,0 +1,217 @@
+package stack_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"centrifuge/infra/stack"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/jsii-runtime-go"
+)
+
+// template is a CloudFormation template as CDK made it.
+type template struct {
+	Resources map[string]resource
+	Outputs   map[string]struct{ Value any }
+	// bootstraps are the contents of the files that are deployed, by the key of
+	// their archive.
+	bootstraps map[string]string
+}
+
+type resource struct {
+	Type           string
+	DeletionPolicy string
+	DependsOn      []string
+	Properties     map[string]any
+}
+
+// synthesize makes, once for all tests, the stacks that they look at: "plain" by
+// default options, and "full" with every option the other way.
+var synthesize = sync.OnceValues(func() (map[string]template, error) {
+	defer jsii.Close()
+	out, err := os.MkdirTemp("", "centrifuge-infra")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(out)
+
+	app := awscdk.NewApp(&awscdk.AppProps{Outdir: jsii.String(out)})
+	contexts := map[string]map[string]any{
+		"plain": {"stage": "plain"},
+		"full":  {"stage": "full", "demo": "true", "retain": "false", "architecture": "x86_64"},
+	}
+	for _, context := range contexts {
+		context["assets"] = "testdata/build"
+		o, err := stack.ReadOptions(func(key string) any { return context[key] })
+		if err != nil {
+			return nil, err
+		}
+		if _, err := stack.New(app, o); err != nil {
+			return nil, err
+		}
+	}
+	app.Synth(nil)
+
+	templates := map[string]template{}
+	for stage := range contexts {
+		data, err := os.ReadFile(filepath.Join(out, "centrifuge-"+stage+".template.json"))
+		if err != nil {
+			return nil, err
+		}
+		t := template{bootstraps: map[string]string{}}
+		if err := json.Unmarshal(data, &t); err != nil {
+			return nil, err
+		}
+		for _, f := range t.of("AWS::Lambda::Function") {
+			key := f.at("Code", "S3Key").(string)
+			code, err := os.ReadFile(filepath.Join(out, "asset."+strings.TrimSuffix(key, ".zip"), "bootstrap"))
+			if err != nil {
+				return nil, err
+			}
+			t.bootstraps[key] = string(code)
+		}
+		templates[stage] = t
+	}
+	return templates, nil
+})
+
+// load returns the template of one of the stacks of synthesize.
+func load(t *testing.T, stage string) template {
+	t.Helper()
+	templates, err := synthesize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return templates[stage]
+}
+
+// of returns the resources of a type by logical id.
+func (t template) of(kind string) map[string]resource {
+	found := map[string]resource{}
+	for id, r := range t.Resources {
+		if r.Type == kind {
+			found[id] = r
+		}
+	}
+	return found
+}
+
+// one returns the only resource of a type.
+func (t template) one(test *testing.T, kind string) resource {
+	test.Helper()
+	found := t.of(kind)
+	if len(found) != 1 {
+		test.Fatalf("there are %d of %s, want one", len(found), kind)
+	}
+	for _, r := range found {
+		return r
+	}
+	panic("unreachable")
+}
+
+// functions returns the Lambdas by the name of their folder.
+func (t template) functions(test *testing.T) map[string]resource {
+	test.Helper()
+	found := map[string]resource{}
+	for id, r := range t.of("AWS::Lambda::Function") {
+		name := strings.TrimPrefix(r.at("Description").(string), "functions/")
+		if _, twice := found[name]; twice {
+			test.Errorf("function %s is deployed twice, once as %s", name, id)
+		}
+		found[name] = r
+	}
+	return found
+}
+
+// at returns the property at a path, nil where there is none.
+func (r resource) at(path ...string) any { return at(r.Properties, path...) }
+
+func at(v any, path ...string) any {
+	for _, key := range path {
+		object, ok := v.(map[string]any)
+		if !ok {
+			return nil
+		}
+		v = object[key]
+	}
+	return v
+}
+
+// strings renders a value that may be one or many.
+func (t template) strings(v any) []string {
+	if many, ok := v.([]any); ok {
+		var all []string
+		for _, one := range many {
+			all = append(all, t.string(one))
+		}
+		return all
+	}
+	return []string{t.string(v)}
+}
+
+// string renders a value with its references to other resources as ${name} or
+// ${name.attribute}.
+func (t template) string(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case map[string]any:
+		if id, ok := v["Ref"].(string); ok {
+			return "${" + t.name(id) + "}"
+		}
+		if get, ok := v["Fn::GetAtt"].([]any); ok {
+			return "${" + t.name(get[0].(string)) + "." + get[1].(string) + "}"
+		}
+		if join, ok := v["Fn::Join"].([]any); ok {
+			return strings.Join(t.strings(join[1]), join[0].(string))
+		}
+	}
+	return fmt.Sprint(v)
+}
+
+// name is the logical id of a resource without the digits that CDK adds, or what
+// is better to read.
+func (t template) name(id string) string {
+	r, ok := t.Resources[id]
+	switch {
+	case !ok:
+		return id
+	case r.Type == "AWS::Lambda::Function":
+		return strings.TrimPrefix(r.at("Description").(string), "functions/")
+	case r.Type == "AWS::DynamoDB::Table":
+		return "Table"
+	case r.Type == "AWS::ApiGatewayV2::Api":
+		return r.at("ProtocolType").(string)
+	}
+	return id[:len(id)-8]
+}
+
+// references are the logical ids that a value waits for.
+func references(v any) []string {
+	var ids []string
+	switch v := v.(type) {
+	case []any:
+		for _, one := range v {
+			ids = append(ids, references(one)...)
+		}
+	case map[string]any:
+		if id, ok := v["Ref"].(string); ok {
+			ids = append(ids, id)
+		}
+		if get, ok := v["Fn::GetAtt"].([]any); ok {
+			ids = append(ids, get[0].(string))
+		}
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			ids = append(ids, references(v[key])...)
+		}
+	}
+	return ids
+}
