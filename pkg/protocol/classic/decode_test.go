@@ -1,0 +1,119 @@
+package classic
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"centrifuge/pkg/hub"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func text(s string) *string { return &s }
+
+func TestDecode(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		frame  string
+		id     *string
+		method string
+		fails  string
+	}{
+		{name: "an id is kept", frame: `{"id":"7","method":"auth","params":{}}`, id: text("7"), method: "auth"},
+		{name: "an id is optional", frame: `{"method":"auth","params":{}}`, method: "auth"},
+		{name: "an empty id is an id", frame: `{"id":"","method":"auth","params":{}}`, id: text(""), method: "auth"},
+		{name: "other keys are passed over", frame: `{"method":"auth","params":{},"x":[1]}`, method: "auth"},
+		{name: "white space is allowed", frame: " {\n\"method\" : \"auth\" , \"params\" : {} } ", method: "auth"},
+		{name: "an unknown method is still a command", frame: `{"method":"x","params":{}}`, method: "x"},
+		{name: "nothing", frame: ``, fails: "malformed JSON data"},
+		{name: "words", frame: `hello`, fails: "malformed JSON data"},
+		{name: "two documents", frame: `{"method":"auth","params":{}}{}`, fails: "malformed JSON data"},
+		{name: "text that is not UTF-8", frame: "{\"method\":\"\xff\",\"params\":{}}", fails: "malformed JSON data"},
+		{name: "nesting beyond reason", frame: strings.Repeat("[", 20000), fails: "malformed JSON data"},
+		{name: "null", frame: `null`, fails: "the message is not an object"},
+		{name: "an array", frame: `[{}]`, fails: "the message is not an object"},
+		{name: "a number", frame: `1`, fails: "the message is not an object"},
+		{name: "no method", frame: `{"params":{}}`, fails: "method is required"},
+		{name: "a method in the wrong case", frame: `{"Method":"auth","params":{}}`, fails: "method is required"},
+		{name: "a method that is null", frame: `{"method":null,"params":{}}`, fails: "method is not a string"},
+		{name: "an id that is a number", frame: `{"id":1,"method":"auth","params":{}}`, fails: "id is not a string"},
+		{name: "an id that is null", frame: `{"id":null,"method":"auth","params":{}}`, fails: "id is not a string"},
+		{name: "no params", frame: `{"method":"auth"}`, fails: "params is required"},
+		{name: "params that are a list", frame: `{"method":"auth","params":[]}`, fails: "params is not an object"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e, err := Decode([]byte(tt.frame))
+			if got := message(err); got != tt.fails {
+				t.Fatalf("error %q, expected %q", got, tt.fails)
+			}
+			if err == nil && (e.Method != tt.method || !cmp.Equal(e.ID, tt.id)) {
+				t.Errorf("id %v method %q", e.ID, e.Method)
+			}
+		})
+	}
+}
+
+func message(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+func TestParams(t *testing.T) {
+	auth := func(e Envelope) (any, error) { return e.Auth() }
+	subscribe := func(e Envelope) (any, error) { return e.Subscribe() }
+	unsubscribe := func(e Envelope) (any, error) { return e.Unsubscribe() }
+	broadcast := func(e Envelope) (any, error) { return e.Broadcast() }
+	user := func(e Envelope) (any, error) { return e.User() }
+	for _, tt := range []struct {
+		name   string
+		read   func(Envelope) (any, error)
+		params string
+		want   any
+		fails  string
+	}{
+		{name: "auth with full rights", read: auth, params: `{"token":"t","user":"u","project_id":"p","permissions":{}}`,
+			want: Auth{Project: "p", User: "u", Token: "t", Permissions: hub.Permissions{Everything: true}}},
+		{name: "auth with some rights", read: auth, params: `{"token":"t","user":"","project_id":"p","permissions":{"a":[],"b":["x"]}}`,
+			want: Auth{Project: "p", Token: "t", Permissions: hub.Permissions{Categories: map[string]hub.Grant{"a": {Whole: true}, "b": {Channels: []string{"x"}}}}}},
+		{name: "auth without a token", read: auth, params: `{"user":"u","project_id":"p","permissions":{}}`, fails: "token is required"},
+		{name: "auth with a user that is a number", read: auth, params: `{"token":"t","user":1,"project_id":"p","permissions":{}}`, fails: "user is not a string"},
+		{name: "auth without a project", read: auth, params: `{"token":"t","user":"u","permissions":{}}`, fails: "project_id is required"},
+		{name: "auth with a list of permissions", read: auth, params: `{"token":"t","user":"u","project_id":"p","permissions":[]}`, fails: "permissions is not an object"},
+		{name: "subscribe to two categories", read: subscribe, params: `{"to":{"a":["x","y"],"b":[]}}`, want: hub.Selection{"a": {"x", "y"}, "b": {}}},
+		{name: "subscribe to nothing", read: subscribe, params: `{"to":{}}`, want: hub.Selection{}},
+		{name: "subscribe without to", read: subscribe, params: `{"from":{}}`, fails: "to is required"},
+		{name: "subscribe to null", read: subscribe, params: `{"to":{"a":null}}`, fails: "a category in to is not an array of channels"},
+		{name: "subscribe to a channel that is null", read: subscribe, params: `{"to":{"a":[null]}}`, fails: "a channel in to is not a string"},
+		{name: "unsubscribe from one", read: unsubscribe, params: `{"from":{"a":["x"]}}`, want: hub.Selection{"a": {"x"}}},
+		{name: "unsubscribe without from", read: unsubscribe, params: `{"to":{}}`, fails: "from is required"},
+		{name: "broadcast keeps data as it came", read: broadcast, params: `{"category":"a","channel":"x","data":{"n": 1.50}}`,
+			want: hub.Publication{Category: "a", Channel: "x", Data: json.RawMessage(`{"n": 1.50}`)}},
+		{name: "broadcast ignores unique_keys", read: broadcast, params: `{"category":"a","channel":"x","data":{},"unique_keys":["n"]}`,
+			want: hub.Publication{Category: "a", Channel: "x", Data: json.RawMessage(`{}`)}},
+		{name: "broadcast of text", read: broadcast, params: `{"category":"a","channel":"x","data":"hi"}`, fails: "data is not an object"},
+		{name: "broadcast without a channel", read: broadcast, params: `{"category":"a","data":{}}`, fails: "channel is required"},
+		{name: "broadcast with unique_keys that are no list", read: broadcast, params: `{"category":"a","channel":"x","data":{},"unique_keys":null}`, fails: "unique_keys is not an array"},
+		{name: "a user", read: user, params: `{"user":"u"}`, want: "u"},
+		{name: "no user", read: user, params: `{}`, want: ""},
+		{name: "a user that is null", read: user, params: `{"user":null}`, fails: "user is not a string"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e, err := Decode([]byte(`{"method":"m","params":` + tt.params + `}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := tt.read(e)
+			if message(err) != tt.fails {
+				t.Fatalf("error %q, expected %q", message(err), tt.fails)
+			}
+			if err == nil {
+				if diff := cmp.Diff(tt.want, got); diff != "" {
+					t.Errorf("-expected +decoded:\n%s", diff)
+				}
+			}
+		})
+	}
+}

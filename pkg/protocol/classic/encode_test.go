@@ -1,0 +1,68 @@
+package classic
+
+import (
+	"encoding/json"
+	"errors"
+	"testing"
+
+	"centrifuge/pkg/hub"
+)
+
+func TestReply(t *testing.T) {
+	named := Envelope{ID: text("7"), Method: "subscribe"}
+	for _, tt := range []struct {
+		name    string
+		to      Envelope
+		refused hub.Selection
+		err     error
+		want    string
+	}{
+		{name: "success", to: named, want: `{"ack":true,"id":"7","method":"subscribe","result":true,"error":null}`},
+		{name: "success without an id", to: Envelope{Method: "auth"}, want: `{"ack":true,"id":null,"method":"auth","result":true,"error":null}`},
+		{name: "refused channels are named", to: named, refused: hub.Selection{"a": {"x"}}, want: `{"ack":true,"id":"7","method":"subscribe","result":true,"error":null,"refused":{"a":["x"]}}`},
+		{name: "an error", to: named, err: hub.ErrOneWay, want: `{"ack":true,"id":"7","method":"subscribe","result":null,"error":"one-way category"}`},
+		{name: "an error with a detail", to: named, err: hub.ErrLimitExceeded.With("too much"), want: `{"ack":true,"id":"7","method":"subscribe","result":null,"error":"limit exceeded: too much"}`},
+		{name: "who is not in learns neither id nor method", to: named, err: hub.ErrUnauthorized, want: `{"ack":true,"id":null,"method":null,"result":null,"error":"unauthorized"}`},
+		{name: "what went wrong inside stays inside", to: named, err: errors.New("table centrifuge-7 is gone"), want: `{"ack":true,"id":"7","method":"subscribe","result":null,"error":"internal server error"}`},
+		{name: "an unknown method", to: Envelope{Method: "x"}, err: UnknownMethod("x"), want: `{"ack":true,"id":null,"method":"x","result":null,"error":"unknown method x"}`},
+		{name: "characters of HTML are left alone", to: Envelope{ID: text("<&>"), Method: "auth"}, want: `{"ack":true,"id":"<&>","method":"auth","result":true,"error":null}`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := Reply(tt.to, tt.refused, tt.err)
+			if string(got) != tt.want {
+				t.Errorf("\ngot      %s\nexpected %s", got, tt.want)
+			}
+			validate(t, "reply", got)
+		})
+	}
+}
+
+func TestRefuse(t *testing.T) {
+	_, err := Decode([]byte("x"))
+	want := `{"ack":true,"id":null,"method":null,"result":null,"error":"malformed JSON data"}`
+	if got := Refuse(err); string(got) != want {
+		t.Errorf("got %s, expected %s", got, want)
+	}
+}
+
+func TestPush(t *testing.T) {
+	m := hub.Message{
+		ID: "507f1f77bcf86cd799439011", Channel: hub.Channel{Project: "p", Category: "chat", Name: "a \"b\""},
+		ProjectName: "P", CategoryID: "507f191e810c19729de860ea", Data: json.RawMessage(`{"html":"<b>"}`),
+	}
+	want := `{"project_id":"p","project":"P","category_id":"507f191e810c19729de860ea","category":"chat","event_id":"507f1f77bcf86cd799439011","channel":"a \"b\"","data":{"html":"<b>"}}`
+	got, err := Push(m)
+	if err != nil || string(got) != want {
+		t.Errorf("\ngot      %s (%v)\nexpected %s", got, err, want)
+	}
+	validate(t, "push", got)
+}
+
+func BenchmarkPush(b *testing.B) {
+	m := hub.Message{ID: "507f1f77bcf86cd799439011", Channel: hub.Channel{Project: "p", Category: "chat", Name: "lobby"}, Data: json.RawMessage(`{"text":"hello"}`)}
+	for b.Loop() {
+		if _, err := Push(m); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,91 @@
+package classic
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+	"unicode/utf8"
+
+	"centrifuge/pkg/hub"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+// schemas are the published schemas, compiled.
+var schemas = func() map[string]*jsonschema.Schema {
+	compiled := make(map[string]*jsonschema.Schema)
+	for _, name := range []string{"envelope", "auth", "subscribe", "unsubscribe", "broadcast", "rpc-unsubscribe", "reply", "push"} {
+		compiled[name] = jsonschema.NewCompiler().MustCompile("schema/" + name + ".json")
+	}
+	return compiled
+}()
+
+// check validates a document that is JSON.
+func check(schema string, document []byte) error {
+	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(document))
+	if err != nil {
+		return err
+	}
+	return schemas[schema].Validate(v)
+}
+
+func validate(t *testing.T, schema string, document []byte) {
+	t.Helper()
+	if err := check(schema, document); err != nil {
+		t.Errorf("%s does not satisfy schema/%s.json: %v", document, schema, err)
+	}
+}
+
+// FuzzDecode holds decoder and schemas together: what one accepts, the other
+// does, for every method.
+func FuzzDecode(f *testing.F) {
+	for _, seed := range []string{
+		``, `null`, `[]`, `{}`, `{"method":"auth","params":{}}`, `{"id":null,"method":"x","params":{}}`,
+		`{"id":"1","method":"auth","params":{"token":"t","user":"u","project_id":"p","permissions":{"a":["x",1],"b":{}}}}`,
+		`{"method":"subscribe","params":{"to":{"a":["x"],"b":[]}}}`,
+		`{"method":"unsubscribe","params":{"user":"u","from":{"a":["x",null]}}}`,
+		`{"method":"broadcast","params":{"category":"a","channel":"x","data":{"a":[1e400]},"unique_keys":[]}}`,
+		`{"method":"broadcast","Params":{},"params":{"category":"a","category":1,"channel":"\ud800","data":{}}}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, frame []byte) {
+		e, err := Decode(frame)
+		var known *hub.Error
+		if err != nil && !errors.As(err, &known) {
+			t.Fatalf("%q fails with something that is no hub.Error: %v", frame, err)
+		}
+		if !utf8.Valid(frame) {
+			if err == nil {
+				t.Fatalf("%q is not UTF-8 and is accepted", frame)
+			}
+			return
+		}
+		if schema := check("envelope", frame); (err == nil) != (schema == nil) {
+			t.Fatalf("%q: the decoder says %v, the schema %v", frame, err, schema)
+		}
+		if err != nil {
+			return
+		}
+		params := encode(e.params)
+		for schema, decode := range map[string]func() error{
+			"auth":        func() error { _, err := e.Auth(); return err },
+			"subscribe":   func() error { _, err := e.Subscribe(); return err },
+			"unsubscribe": func() error { _, err := e.Unsubscribe(); return err },
+			"broadcast":   func() error { _, err := e.Broadcast(); return err },
+			"rpc-unsubscribe": func() error {
+				_, err := e.Unsubscribe()
+				_, noUser := e.User()
+				return errors.Join(err, noUser)
+			},
+		} {
+			err := decode()
+			if errors.Is(err, hub.ErrLimitExceeded) {
+				continue // a limit on size, which no schema states
+			}
+			if allowed := check(schema, params); (err == nil) != (allowed == nil) {
+				t.Fatalf("%s %s: the decoder says %v, the schema %v", schema, params, err, allowed)
+			}
+		}
+	})
+}
