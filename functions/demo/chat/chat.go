@@ -250,7 +250,7 @@ func (a application) secret(w http.ResponseWriter, r *http.Request) (secret stri
 	secret, err := a.Secret(r.Context())
 	if err != nil || secret == "" {
 		a.Log.ErrorContext(r.Context(), "there is no secret", "project", a.Project, "error", err)
-		fail(w, http.StatusServiceUnavailable, "create the project "+a.Project+" first")
+		fail(w, http.StatusServiceUnavailable, "create the project first")
 		return "", false
 	}
 	return secret, true
@@ -268,7 +268,7 @@ func validText(s string, limit int) bool {
 func read(w http.ResponseWriter, r *http.Request, limit int64, in any) bool {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		fail(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("a request is at most %d KB here", limit>>10))
+		fail(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("a request is at most %d KB", limit>>10))
 		return false
 	}
 	if err != nil || bytes.Equal(bytes.TrimSpace(body), []byte("null")) || json.Unmarshal(body, in) != nil {

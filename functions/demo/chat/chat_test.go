@@ -111,7 +111,7 @@ func TestValidate(t *testing.T) {
 		{"an empty user is refused", `{"user":"","permissions":{}}`, 403, `{"error":"there are no anonymous visitors"}`},
 		{"a user that is a number is a bad request", `{"user":1,"permissions":{}}`, 400, badRequest},
 		{"null is a bad request", `null`, 400, badRequest},
-		{"more than any frame holds is refused", `{"user":"` + strings.Repeat("x", 256<<10) + `"}`, 413, `{"error":"a request is at most 256 KB here"}`},
+		{"more than any frame holds is refused", `{"user":"` + strings.Repeat("x", 256<<10) + `"}`, 413, `{"error":"a request is at most 256 KB"}`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			res := ask(t, chat.New(options), "POST", "/demo/validate", test.body)
@@ -212,7 +212,7 @@ func TestUnconfigured(t *testing.T) {
 		change func(*chat.Options)
 		want   string
 	}{
-		{"without a secret", func(o *chat.Options) { o.Secret = secret("") }, `{"error":"create the project demo first"}`},
+		{"without a secret", func(o *chat.Options) { o.Secret = secret("") }, `{"error":"create the project first"}`},
 		{"without a project", func(o *chat.Options) { o.Project = "" }, untold},
 		{"without the WebSocket address", func(o *chat.Options) { o.WebSocketURL = "" }, untold},
 		{"without the HTTP address", func(o *chat.Options) { o.HTTPURL = "" }, untold},
