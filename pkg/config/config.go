@@ -34,6 +34,13 @@ const (
 	// Local, LocalStack. Empty means AWS.
 	DynamoDBEndpoint = "DYNAMODB_ENDPOINT"
 
+	// Region and the three below are set by Lambda itself: the region, and the
+	// credentials of the function's role, which outlive its execution environment.
+	Region          = "AWS_REGION"
+	AccessKeyID     = "AWS_ACCESS_KEY_ID"
+	SecretAccessKey = "AWS_SECRET_ACCESS_KEY"
+	SessionToken    = "AWS_SESSION_TOKEN"
+
 	// DemoProject is the id of the project that the example application uses.
 	// Default "demo".
 	DemoProject = "CENTRIFUGE_DEMO_PROJECT"
@@ -53,6 +60,10 @@ type Config struct {
 	InsecureCallbacks bool
 	LogLevel          slog.Level
 	DynamoDBEndpoint  string
+	Region            string
+	AccessKeyID       string
+	SecretAccessKey   string
+	SessionToken      string
 	DemoProject       string
 	WebSocketURL      string
 	HTTPURL           string
@@ -67,12 +78,18 @@ func Load(getenv func(string) string) (Config, error) {
 		ManagementURL:    getenv(ManagementURL),
 		Concurrency:      64,
 		DynamoDBEndpoint: getenv(DynamoDBEndpoint),
+		Region:           getenv(Region),
+		AccessKeyID:      getenv(AccessKeyID),
+		SecretAccessKey:  getenv(SecretAccessKey),
+		SessionToken:     getenv(SessionToken),
 		DemoProject:      getenv(DemoProject),
 		WebSocketURL:     getenv(WebSocketURL),
 		HTTPURL:          getenv(HTTPURL),
 	}
-	if c.Table == "" {
-		return Config{}, fmt.Errorf("%s is not set", Table)
+	for name, value := range map[string]string{Table: c.Table, Region: c.Region} {
+		if value == "" {
+			return Config{}, fmt.Errorf("%s is not set", name)
+		}
 	}
 	if c.DemoProject == "" {
 		c.DemoProject = "demo"

@@ -1,5 +1,7 @@
 package hub
 
+import "errors"
+
 // Error is the only kind of error that a client or an application may see. Two
 // errors are the same to errors.Is when their table entry is, whatever their
 // detail.
@@ -81,4 +83,13 @@ func (e *Error) Error() string {
 func (e *Error) Is(target error) bool {
 	t, ok := target.(*Error)
 	return ok && t.Code == e.Code
+}
+
+// Public returns what a client may see of err: the *Error in it, or ErrInternal.
+func Public(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return ErrInternal
 }

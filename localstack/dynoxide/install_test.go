@@ -1,0 +1,142 @@
+package dynoxide
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// emptyModule is a module with our pinned packages and nothing installed, as the
+// working directory's parent.
+func emptyModule(t *testing.T) (root string) {
+	t.Helper()
+	folder, err := localstackFolder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	root = t.TempDir()
+	sub := filepath.Join(root, "pkg", "store")
+	for _, dir := range []string{filepath.Join(root, "localstack"), sub} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files := map[string][]byte{"go.mod": []byte("module x\n")}
+	for _, name := range []string{"package.json", "package-lock.json", ".npmrc"} {
+		b, err := os.ReadFile(filepath.Join(folder, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files["localstack/"+name] = b
+	}
+	for name, b := range files {
+		if err := os.WriteFile(filepath.Join(root, name), b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Chdir(sub)
+	return root
+}
+
+func TestInstall(t *testing.T) {
+	t.Run("many first uses at once install once, whole", func(t *testing.T) {
+		root := emptyModule(t)
+		var progress lockedBuffer
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				binary, err := install(t.Context(), &progress)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if rel, _ := filepath.Rel(root, binary); rel != "localstack/"+module+"/dynoxide" {
+					t.Errorf("binary %s", rel)
+				}
+				if _, err := os.Stat(binary); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if n := strings.Count(progress.String(), "npm ci"); n != 1 {
+			t.Errorf("%d installations: %s", n, progress.String())
+		}
+	})
+
+	t.Run("another version than the pinned one counts as missing", func(t *testing.T) {
+		root := emptyModule(t)
+		bin := filepath.Join(root, "localstack", module)
+		if err := os.MkdirAll(bin, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		hidden := `{"packages":{"` + module + `":{"version":"0.0.1"}}}`
+		for path, content := range map[string]string{
+			filepath.Join(bin, "dynoxide"):                                       "",
+			filepath.Join(root, "localstack", "node_modules/.package-lock.json"): hidden,
+		} {
+			if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if ok, err := installed(filepath.Join(root, "localstack")); ok || err != nil {
+			t.Errorf("installed %v, %v", ok, err)
+		}
+	})
+
+	t.Run("without npm the error names the ways out", func(t *testing.T) {
+		emptyModule(t)
+		t.Setenv("PATH", "")
+		_, err := install(t.Context(), io.Discard)
+		for _, want := range []string{"npm", "Node.js 20", "DYNAMODB_ENDPOINT"} {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("error %v lacks %q", err, want)
+			}
+		}
+	})
+
+	t.Run("outside the repository the error says so", func(t *testing.T) {
+		t.Chdir(t.TempDir())
+		if _, err := install(t.Context(), io.Discard); err == nil || !strings.Contains(err.Error(), "repository") {
+			t.Errorf("error %v", err)
+		}
+	})
+
+	t.Run("the lock file pins by hash and names no registry", func(t *testing.T) {
+		folder, err := localstackFolder()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(filepath.Join(folder, "package-lock.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(b, []byte("://")) || bytes.Contains(b, []byte(`"resolved"`)) {
+			t.Error("it names a host")
+		}
+		if packages, hashes := bytes.Count(b, []byte(`"node_modules/`)), bytes.Count(b, []byte(`"sha512-`)); packages == 0 || packages != hashes {
+			t.Errorf("%d packages, %d hashes", packages, hashes)
+		}
+	})
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}

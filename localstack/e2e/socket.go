@@ -1,0 +1,71 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/coder/websocket"
+)
+
+// socket is a client whose frames are read as they come, so that the other side
+// never waits for the script.
+type socket struct {
+	conn   *websocket.Conn
+	frames chan string
+	// over holds the error that ended reading, once frames is closed.
+	over error
+}
+
+func listen(conn *websocket.Conn) *socket {
+	conn.SetReadLimit(1 << 20)
+	s := &socket{conn: conn, frames: make(chan string, 4096)}
+	go func() {
+		defer close(s.frames)
+		for {
+			_, b, err := conn.Read(context.Background())
+			if err != nil {
+				s.over = err
+				return
+			}
+			s.frames <- string(b)
+		}
+	}()
+	return s
+}
+
+func (s *socket) next(ctx context.Context) (string, error) {
+	select {
+	case frame, ok := <-s.frames:
+		if !ok {
+			return "", fmt.Errorf("the socket is closed: %w", s.over)
+		}
+		return frame, nil
+	case <-ctx.Done():
+		return "", fmt.Errorf("nothing came: %w", ctx.Err())
+	}
+}
+
+// closed waits for the close and compares its code.
+func (s *socket) closed(ctx context.Context, code string) error {
+	for {
+		select {
+		case frame, ok := <-s.frames:
+			if ok {
+				return fmt.Errorf("received %s, expected a close", clip(frame))
+			}
+			if got := websocket.CloseStatus(s.over); strconv.Itoa(int(got)) != code {
+				return fmt.Errorf("closed with %d (%w), expected %s", got, s.over, code)
+			}
+			return nil
+		case <-ctx.Done():
+			return fmt.Errorf("the socket stays open: %w", ctx.Err())
+		}
+	}
+}
+
+func (s *socket) close() {
+	_ = s.conn.CloseNow()
+	for range s.frames {
+	}
+}

@@ -1,0 +1,326 @@
+package gateway_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/google/go-cmp/cmp"
+
+	"centrifuge/localstack/gateway"
+)
+
+// answer is what an HTTP client sees.
+type answer struct {
+	Status int
+	Body   string
+	Header http.Header
+}
+
+func (r *rig) do(t *testing.T, method, path string, header http.Header, body io.Reader) answer {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, r.url+path, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if header != nil {
+		req.Header = header
+	}
+	client := *r.client
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	response, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer{response.StatusCode, string(text), response.Header}
+}
+
+func TestTheMostSpecificHTTPRouteIsTaken(t *testing.T) {
+	t.Parallel()
+	// Answers with the key of its route and the variables.
+	tell := gateway.FunctionFunc(func(_ context.Context, payload []byte) ([]byte, error) {
+		var e events.APIGatewayV2HTTPRequest
+		if err := json.Unmarshal(payload, &e); err != nil {
+			return nil, err
+		}
+		return json.Marshal(fmt.Sprint(e.RouteKey, " ", e.PathParameters))
+	})
+	var routes []gateway.HTTPRoute
+	for _, key := range []string{
+		"ANY /demo/{proxy+}", "ANY /demo", "GET /demo/{page}", "POST /rpc/{project}", "ANY /rpc/{project}",
+		"GET /demo/about", "POST /api/{proxy+}", "GET /", "GET /a/{x}/c", "GET /a/b/{y}", "GET /end/",
+	} {
+		method, path, _ := strings.Cut(key, " ")
+		routes = append(routes, gateway.HTTPRoute{Method: method, Path: path, Function: tell})
+	}
+	r := start(t, gateway.Options{HTTP: routes})
+	withDefault := start(t, gateway.Options{HTTP: append(routes, gateway.HTTPRoute{Path: "$default", Function: tell})})
+	cases := []struct{ name, method, path, want string }{
+		{"the root", "GET", "/", "GET / map[]"},
+		{"a fixed path", "GET", "/demo/about", "GET /demo/about map[]"},
+		{"a variable before a greedy one", "GET", "/demo/x", "GET /demo/{page} map[page:x]"},
+		{"greedy for more segments", "GET", "/demo/x/y", "ANY /demo/{proxy+} map[proxy:x/y]"},
+		{"greedy for another method", "PUT", "/demo/x", "ANY /demo/{proxy+} map[proxy:x]"},
+		{"a trailing slash is part of greedy", "GET", "/demo/x/", "ANY /demo/{proxy+} map[proxy:x/]"},
+		{"greedy takes something", "GET", "/demo/", ""},
+		{"the parent of greedy", "GET", "/demo", "ANY /demo map[]"},
+		{"its own method before ANY", "POST", "/rpc/p", "POST /rpc/{project} map[project:p]"},
+		{"ANY for the others", "GET", "/rpc/p", "ANY /rpc/{project} map[project:p]"},
+		{"variables are decoded", "POST", "/rpc/a%20b%3A", "POST /rpc/{project} map[project:a b:]"},
+		{"a variable is not empty", "POST", "/rpc/", ""},
+		{"a variable is one segment", "POST", "/rpc/a/b", ""},
+		{"a trailing slash makes another path", "GET", "/end", ""},
+		{"a route may have one", "GET", "/end/", "GET /end/ map[]"},
+		{"the first fixed segment decides", "GET", "/a/b/c", "GET /a/b/{y} map[y:c]"},
+		{"the method has no route", "GET", "/api/publish", ""},
+		{"nothing there", "GET", "/nothing", ""},
+		{"the socket's path without an upgrade", "GET", "/dev", ""},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			want := answer{Status: 200, Body: c.want}
+			wantOther := want
+			if c.want == "" {
+				want = answer{Status: 404, Body: `{"message":"Not Found"}`}
+				wantOther.Body = "$default map[]"
+			}
+			got := r.do(t, c.method, c.path, nil, nil)
+			got.Header = nil
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error(diff)
+			}
+			got = withDefault.do(t, c.method, c.path, nil, nil)
+			got.Header = nil
+			if diff := cmp.Diff(wantOther, got); diff != "" {
+				t.Error("with $default", diff)
+			}
+		})
+	}
+}
+
+func TestTheHTTPEventIsPayloadFormat2(t *testing.T) {
+	t.Parallel()
+	payloads := make(chan []byte, 1)
+	r := start(t, gateway.Options{APIID: "abc123", AccountID: "123456789012", HTTP: []gateway.HTTPRoute{{
+		Method: "POST", Path: "/rpc/{project}",
+		Function: gateway.FunctionFunc(func(ctx context.Context, payload []byte) ([]byte, error) {
+			if lc, ok := lambdacontext.FromContext(ctx); !ok || len(lc.AwsRequestID) != 36 {
+				return nil, errors.New("the context has no request id")
+			}
+			if _, ok := ctx.Deadline(); !ok {
+				return nil, errors.New("the context has no deadline")
+			}
+			payloads <- payload
+			return []byte(`{}`), nil
+		}),
+	}}})
+	got := r.do(t, "POST", "/rpc/my%20project?a=1&a=2&b=%26", http.Header{
+		"Content-Type": {"application/json"}, "Cookie": {"a=1; b=2", "c=3"}, "X-Twice": {"1", "2"},
+		"User-Agent": {"tester/1"}, "X-Forwarded-For": {"192.0.2.1"},
+	}, strings.NewReader(`{"x":"ü"}`))
+	if got.Status != 200 {
+		t.Fatalf("got %v", got)
+	}
+	var event map[string]any
+	if err := json.Unmarshal(receive(t, payloads), &event); err != nil {
+		t.Fatal(err)
+	}
+	requestContext := event["requestContext"].(map[string]any)
+	if id := requestContext["requestId"]; id != got.Header.Get("Apigw-Requestid") {
+		t.Errorf("requestId %v is not the header %v", id, got.Header)
+	}
+	at, err := time.Parse("02/Jan/2006:15:04:05 -0700", requestContext["time"].(string))
+	if err != nil || at.Unix() != int64(requestContext["timeEpoch"].(float64))/1000 {
+		t.Errorf("time %v is not timeEpoch %v", requestContext["time"], requestContext["timeEpoch"])
+	}
+	for _, key := range []string{"requestId", "time", "timeEpoch"} {
+		delete(requestContext, key)
+	}
+	headers := event["headers"].(map[string]any)
+	if trace, _ := headers["x-amzn-trace-id"].(string); !strings.HasPrefix(trace, "Root=1-") {
+		t.Errorf("x-amzn-trace-id is %q", trace)
+	}
+	delete(headers, "x-amzn-trace-id")
+	host := strings.TrimPrefix(r.url, "http://")
+	if diff := cmp.Diff(map[string]any{
+		"version": "2.0", "routeKey": "POST /rpc/{project}", "rawPath": "/rpc/my project",
+		"rawQueryString": "a=1&a=2&b=%26", "cookies": []any{"a=1", "b=2", "c=3"},
+		"queryStringParameters": map[string]any{"a": "1,2", "b": "&"},
+		"pathParameters":        map[string]any{"project": "my project"},
+		"headers": map[string]any{
+			"accept-encoding": "gzip", "content-type": "application/json", "content-length": "10", "x-twice": "1,2",
+			"host": host, "user-agent": "tester/1", "x-forwarded-for": "192.0.2.1, 127.0.0.1",
+			"x-forwarded-port": host[strings.LastIndex(host, ":")+1:], "x-forwarded-proto": "http",
+		},
+		"body": `{"x":"ü"}`, "isBase64Encoded": false,
+		"requestContext": map[string]any{
+			"accountId": "123456789012", "apiId": "abc123", "domainName": host, "domainPrefix": "127",
+			"routeKey": "POST /rpc/{project}", "stage": "$default",
+			"http": map[string]any{
+				"method": "POST", "path": "/rpc/my project", "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "tester/1",
+			},
+		},
+	}, event); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestBodiesThatAreNoTextAreBase64(t *testing.T) {
+	t.Parallel()
+	bodies := make(chan string, 1)
+	r := start(t, gateway.Options{HTTP: []gateway.HTTPRoute{{Path: "$default",
+		Function: gateway.FunctionFunc(func(_ context.Context, payload []byte) ([]byte, error) {
+			var e events.APIGatewayV2HTTPRequest
+			if err := json.Unmarshal(payload, &e); err != nil {
+				return nil, err
+			}
+			bodies <- fmt.Sprint(e.Body, " ", e.IsBase64Encoded)
+			return []byte(`{}`), nil
+		}),
+	}}})
+	cases := []struct{ contentType, body, want string }{
+		{"application/json", "hello", "hello false"},
+		{"application/json; charset=utf-8", "hello", "hello false"},
+		{"Application/JSON", "hello", "hello false"},
+		{"text/plain", "hello", "hello false"},
+		{"application/xml", "hello", "hello false"},
+		{"application/x-www-form-urlencoded", "hello", "aGVsbG8= true"},
+		{"application/octet-stream", "hello", "aGVsbG8= true"},
+		{"", "hello", "aGVsbG8= true"},
+		{"text/plain", "\xff", "/w== true"},
+		{"application/octet-stream", "", " false"},
+	}
+	for _, c := range cases {
+		t.Run(fmt.Sprintf("%q with %q", c.contentType, c.body), func(t *testing.T) {
+			r.do(t, "POST", "/", http.Header{"Content-Type": {c.contentType}}, strings.NewReader(c.body))
+			if got := receive(t, bodies); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestWhatAnHTTPFunctionReturnsIsTheAnswer(t *testing.T) {
+	t.Parallel()
+	broken := answer{500, `{"message":"Internal Server Error"}`, http.Header{"Content-Type": {"application/json"}}}
+	json200 := func(body string) answer {
+		return answer{200, body, http.Header{"Content-Type": {"application/json"}}}
+	}
+	cases := []struct {
+		name     string
+		function gateway.Function
+		want     answer
+	}{
+		{"status, headers, cookies and body", raw(`{"statusCode":201,"headers":{"content-type":"text/html","x-a":"1"},"cookies":["a=1","b=2"],"body":"<p>"}`),
+			answer{201, "<p>", http.Header{"Content-Type": {"text/html"}, "X-A": {"1"}, "Set-Cookie": {"a=1", "b=2"}}}},
+		{"a base64 body is decoded", raw(`{"statusCode":200,"body":"/w==","isBase64Encoded":true,"headers":{"Content-Type":"image/png"}}`),
+			answer{200, "\xff", http.Header{"Content-Type": {"image/png"}}}},
+		{"no content type is plain text", raw(`{"statusCode":200,"body":"<html>"}`),
+			answer{200, "<html>", http.Header{"Content-Type": {"text/plain; charset=utf-8"}}}},
+		{"a redirect is passed on", raw(`{"statusCode":302,"headers":{"Location":"/demo/","Content-Length":"7"}}`),
+			answer{302, "", http.Header{"Content-Type": {"text/plain; charset=utf-8"}, "Location": {"/demo/"}}}},
+		{"204 has no body", raw(`{"statusCode":204,"body":"x"}`), answer{204, "", http.Header{"Content-Type": {"text/plain; charset=utf-8"}}}},
+		{"multiValueHeaders do not exist in format 2.0", raw(`{"statusCode":200,"multiValueHeaders":{"X-A":["1"]}}`),
+			answer{200, "", http.Header{"Content-Type": {"text/plain; charset=utf-8"}}}},
+		{"an object without statusCode is the body", raw(`{"a":1}`), json200(`{"a":1}`)},
+		{"an array is the body", raw(`[1]`), json200(`[1]`)},
+		{"a string is the body", raw(`"hello"`), json200("hello")},
+		{"null is the body", raw(`null`), json200("null")},
+		{"no JSON is an error", raw(`hello`), broken},
+		{"a statusCode that is no number is an error", raw(`{"statusCode":"x"}`), broken},
+		{"a statusCode out of range is an error", raw(`{"statusCode":1000}`), broken},
+		{"a switch of protocols is an error", raw(`{"statusCode":101}`), broken},
+		{"headers that are no strings are an error", raw(`{"statusCode":200,"headers":{"a":[1]}}`), broken},
+		{"a body that is not base64 is an error", raw(`{"statusCode":200,"body":"%","isBase64Encoded":true}`), broken},
+		{"more than 6 MB are an error", raw(`"` + strings.Repeat("x", 6<<20) + `"`), broken},
+		{"an error is an error", gateway.FunctionFunc(func(context.Context, []byte) ([]byte, error) {
+			return nil, errors.New("no")
+		}), broken},
+		{"a panic is an error", gateway.FunctionFunc(func(context.Context, []byte) ([]byte, error) { panic("no") }), broken},
+		{"a time-out is unavailable", gateway.FunctionFunc(func(ctx context.Context, _ []byte) ([]byte, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}), answer{503, `{"message":"Service Unavailable"}`, broken.Header}},
+		{"one that ignores its deadline is unavailable, too", gateway.FunctionFunc(func(ctx context.Context, _ []byte) ([]byte, error) {
+			<-ctx.Done()
+			return []byte(`"late"`), nil
+		}), answer{503, `{"message":"Service Unavailable"}`, broken.Header}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			r := start(t, gateway.Options{
+				IntegrationTimeout: time.Second, HTTP: []gateway.HTTPRoute{{Path: "$default", Function: c.function}},
+			})
+			got := r.do(t, "GET", "/", nil, nil)
+			for _, name := range []string{"Date", "Content-Length", "Apigw-Requestid"} {
+				got.Header.Del(name)
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestLargeRequestsAreRefused(t *testing.T) {
+	t.Parallel()
+	r := start(t, gateway.Options{HTTP: []gateway.HTTPRoute{{Path: "$default", Function: raw(`"ok"`)}}})
+	text := http.Header{"Content-Type": {"text/plain"}}
+	cases := []struct {
+		name   string
+		body   io.Reader
+		status int
+	}{
+		{"5 MB pass", strings.NewReader(strings.Repeat("x", 5<<20)), 200},
+		{"an event over 6 MB does not", strings.NewReader(strings.Repeat("x", 6<<20)), 413},
+		{"a body over 10 MB does not", strings.NewReader(strings.Repeat("x", 10<<20+1)), 413},
+		{"nor one of unknown length", io.MultiReader(strings.NewReader(strings.Repeat("x", 10<<20+1))), 413},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			if got := r.do(t, "POST", "/", text, c.body); got.Status != c.status {
+				t.Errorf("got %d %s, want %d", got.Status, got.Body, c.status)
+			}
+		})
+	}
+}
+
+func TestNewRefusesMalformedHTTPRoutes(t *testing.T) {
+	t.Parallel()
+	f := raw(`{}`)
+	cases := []struct {
+		name   string
+		routes []gateway.HTTPRoute
+	}{
+		{"a path without a slash", []gateway.HTTPRoute{{Path: "demo", Function: f}}},
+		{"an open brace", []gateway.HTTPRoute{{Path: "/{demo", Function: f}}},
+		{"a variable without a name", []gateway.HTTPRoute{{Path: "/{}", Function: f}}},
+		{"a greedy variable without a name", []gateway.HTTPRoute{{Path: "/{+}", Function: f}}},
+		{"a greedy variable in the middle", []gateway.HTTPRoute{{Path: "/{a+}/b", Function: f}}},
+		{"no function", []gateway.HTTPRoute{{Path: "/demo"}}},
+		{"the same twice", []gateway.HTTPRoute{{Path: "/demo", Function: f}, {Method: "ANY", Path: "/demo", Function: f}}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			defer func() {
+				if recover() == nil {
+					t.Error("New accepted it")
+				}
+			}()
+			gateway.New(gateway.Options{HTTP: c.routes})
+		})
+	}
+}

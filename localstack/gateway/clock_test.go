@@ -1,0 +1,162 @@
+package gateway_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi/types"
+	"github.com/coder/websocket"
+
+	"centrifuge/localstack/gateway"
+)
+
+// These tests run in a bubble, whose clock jumps ahead when nothing moves: AWS's
+// own times, exact to the nanosecond, in no time.
+
+func TestAConnectionLivesAsLongAsOnAWS(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		name string
+		// keep is what happens every nine minutes, if anything.
+		keep func(t *testing.T, r *rig, id string, conn *websocket.Conn)
+		want time.Duration
+	}{
+		{"ten minutes when nothing passes", nil, 10 * time.Minute},
+		{"two hours when the client talks", func(t *testing.T, _ *rig, _ string, conn *websocket.Conn) {
+			_ = conn.Write(t.Context(), websocket.MessageText, []byte(`{}`))
+		}, 2 * time.Hour},
+		{"two hours when it is posted to", func(t *testing.T, r *rig, id string, _ *websocket.Conn) {
+			_ = r.post(t, id, "x")
+		}, 2 * time.Hour},
+		{"ten minutes when it only pings", func(t *testing.T, _ *rig, _ string, conn *websocket.Conn) {
+			_ = conn.Ping(t.Context())
+		}, 10 * time.Minute},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ids, ends := make(chan string, 1), make(chan websocket.CloseError, 1)
+				r, stop := startInMemory(gateway.Options{Routes: map[string]gateway.Function{
+					"$connect": accept(ids), "$default": raw(`{"statusCode":200}`), "$disconnect": part(ends),
+				}})
+				defer stop()
+				conn := r.dial(t)
+				begin := time.Now()
+				id := <-ids
+				over := make(chan struct{})
+				go func() {
+					defer close(over)
+					for {
+						if _, _, err := conn.Read(context.Background()); err != nil {
+							if got := websocket.CloseStatus(err); got != websocket.StatusGoingAway {
+								t.Errorf("closed with %v, want 1001", err)
+							}
+							return
+						}
+					}
+				}()
+				for c.keep != nil {
+					select {
+					case <-over:
+					case <-time.After(9 * time.Minute):
+						c.keep(t, r, id, conn)
+						continue
+					}
+					break
+				}
+				<-over
+				if got := time.Since(begin); got != c.want {
+					t.Errorf("lived %v, want %v", got, c.want)
+				}
+				if got := <-ends; got.Code != websocket.StatusGoingAway || got.Reason != "Going away" {
+					t.Errorf("$disconnect got %v", got)
+				}
+			})
+		})
+	}
+}
+
+func TestASlowClientStallsNobody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ids := make(chan string, 2)
+		r, stop := startInMemory(gateway.Options{
+			Buffer: 10_000, Routes: map[string]gateway.Function{"$connect": accept(ids)},
+		})
+		defer stop()
+		slow := r.dial(t)
+		slowID := <-ids
+		quick := r.dial(t)
+		quickID := <-ids
+
+		// A pipe takes nothing that nobody reads.
+		var limit *types.LimitExceededException
+		accepted := 0
+		for {
+			err := r.post(t, slowID, string(make([]byte, 936)))
+			if errors.As(err, &limit) {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			accepted++
+		}
+		if accepted != 10 {
+			t.Errorf("%d posts of 1000 bytes, overhead included, were accepted before 429, want 10", accepted)
+		}
+		r.mustPost(t, quickID, "hello")
+		if got := read(t, quick); got != "hello" {
+			t.Errorf("the other client got %q", got)
+		}
+
+		for range accepted {
+			read(t, slow)
+		}
+		synctest.Wait()
+		r.mustPost(t, slowID, "again")
+		if got := read(t, slow); got != "again" {
+			t.Errorf("the slow client got %q after it had read", got)
+		}
+	})
+}
+
+func TestAClientThatNeverReadsIsCutOff(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ids, ends := make(chan string, 1), make(chan websocket.CloseError, 1)
+		r, stop := startInMemory(gateway.Options{Routes: map[string]gateway.Function{"$connect": accept(ids), "$disconnect": part(ends)}})
+		defer stop()
+		r.dial(t)
+		r.mustPost(t, <-ids, "x")
+		begin := time.Now()
+		if got := <-ends; got.Code != websocket.StatusGoingAway {
+			t.Errorf("ended with %v", got)
+		}
+		if got := time.Since(begin); got < 10*time.Minute || got > 10*time.Minute+10*time.Second {
+			t.Errorf("lived %v, want ten minutes and the grace of a close", got)
+		}
+	})
+}
+
+func TestFaultsMayDelayAPost(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ids := make(chan string, 1)
+		r, stop := startInMemory(gateway.Options{
+			Routes: map[string]gateway.Function{"$connect": accept(ids)},
+			Faults: func(gateway.Post) gateway.Fault { return gateway.Fault{Delay: time.Minute} },
+		})
+		defer stop()
+		conn := r.dial(t)
+		go drain(conn)
+		begin := time.Now()
+		r.mustPost(t, <-ids, "x")
+		if got := time.Since(begin); got != time.Minute {
+			t.Errorf("the post took %v, want a minute", got)
+		}
+	})
+}

@@ -1,0 +1,297 @@
+package gateway_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi"
+	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi/types"
+	"github.com/coder/websocket"
+	"github.com/google/go-cmp/cmp"
+
+	"centrifuge/localstack/gateway"
+)
+
+// fragments sends one message as frames of these sizes, and an empty last one.
+func fragments(t *testing.T, conn *websocket.Conn, kind websocket.MessageType, sizes ...int) {
+	t.Helper()
+	w, err := conn.Writer(t.Context(), kind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range sizes {
+		// The gateway may hang up in the middle, which is what is tested.
+		if _, err := w.Write([]byte(strings.Repeat("x", size))); err != nil {
+			return
+		}
+	}
+	_ = w.Close()
+}
+
+func TestWhatClosesAConnection(t *testing.T) {
+	t.Parallel()
+	const kb = 1 << 10
+	cases := []struct {
+		name string
+		act  func(t *testing.T, r *rig, id string, conn *websocket.Conn)
+		want websocket.CloseError // seen by the client, and told to $disconnect
+	}{
+		{"a binary frame", func(t *testing.T, _ *rig, _ string, conn *websocket.Conn) {
+			fragments(t, conn, websocket.MessageBinary, 1)
+		}, websocket.CloseError{Code: 1003, Reason: "Binary frames are not supported"}},
+		{"a frame over 32 KB", func(t *testing.T, _ *rig, _ string, conn *websocket.Conn) {
+			write(t, conn, strings.Repeat("x", 32*kb+1))
+		}, websocket.CloseError{Code: 1009, Reason: "Frame exceeds 32 KB"}},
+		{"a frame of a megabyte", func(t *testing.T, _ *rig, _ string, conn *websocket.Conn) {
+			_ = conn.Write(t.Context(), websocket.MessageText, make([]byte, kb*kb))
+		}, websocket.CloseError{Code: 1009, Reason: "Frame exceeds 32 KB"}},
+		{"a fragment over 32 KB", func(t *testing.T, _ *rig, _ string, conn *websocket.Conn) {
+			fragments(t, conn, websocket.MessageText, 1, 33*kb)
+		}, websocket.CloseError{Code: 1009, Reason: "Frame exceeds 32 KB"}},
+		{"a message over 128 KB in frames of 32", func(t *testing.T, _ *rig, _ string, conn *websocket.Conn) {
+			fragments(t, conn, websocket.MessageText, 32*kb, 32*kb, 32*kb, 32*kb, 1)
+		}, websocket.CloseError{Code: 1009, Reason: "Message exceeds 128 KB"}},
+		{"text that is not UTF-8", func(t *testing.T, _ *rig, _ string, conn *websocket.Conn) {
+			write(t, conn, "\xff")
+		}, websocket.CloseError{Code: 1007, Reason: "Text is not UTF-8"}},
+		{"DeleteConnection", func(t *testing.T, r *rig, id string, _ *websocket.Conn) {
+			if _, err := r.aws.DeleteConnection(t.Context(), &apigatewaymanagementapi.DeleteConnectionInput{ConnectionId: &id}); err != nil {
+				t.Error(err)
+			}
+		}, websocket.CloseError{Code: 1000}},
+		{"Close", func(_ *testing.T, r *rig, _ string, _ *websocket.Conn) {
+			go r.gateway.Close()
+		}, websocket.CloseError{Code: 1001, Reason: "Going away"}},
+	}
+	withAndWithoutJitter(t, func(t *testing.T, jitter time.Duration) {
+		for _, c := range cases {
+			t.Run(c.name, func(t *testing.T) {
+				ids, ends := make(chan string, 1), make(chan websocket.CloseError, 2)
+				r := start(t, gateway.Options{Jitter: jitter, Routes: map[string]gateway.Function{
+					"$connect": accept(ids), "$disconnect": part(ends),
+				}})
+				conn := r.dial(t)
+				id := receive(t, ids)
+				c.act(t, r, id, conn)
+				if diff := cmp.Diff(c.want, readClose(t, conn)); diff != "" {
+					t.Error(diff)
+				}
+				if diff := cmp.Diff(c.want, receive(t, ends)); diff != "" {
+					t.Error("$disconnect", diff)
+				}
+				var gone *types.GoneException
+				if err := r.post(t, id, "too late"); !errors.As(err, &gone) {
+					t.Errorf("a post after the end: %v, want GoneException", err)
+				}
+				r.gateway.Close()
+				if len(ends) > 0 {
+					t.Error("$disconnect was invoked twice")
+				}
+			})
+		}
+	})
+}
+
+func TestDisconnectTellsHowTheClientLeft(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		name  string
+		leave func(*websocket.Conn)
+		want  websocket.CloseError
+	}{
+		{"with a code", func(c *websocket.Conn) { _ = c.Close(4001, "tired") }, websocket.CloseError{Code: 4001, Reason: "tired"}},
+		{"without a code", func(c *websocket.Conn) { _ = c.Close(websocket.StatusNoStatusRcvd, "") },
+			websocket.CloseError{Code: 1005, Reason: "Client-side close frame status not set"}},
+		{"without a close frame", func(c *websocket.Conn) { _ = c.CloseNow() },
+			websocket.CloseError{Code: 1006, Reason: "Connection closed abnormally"}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			ends := make(chan websocket.CloseError, 1)
+			r := start(t, gateway.Options{Routes: map[string]gateway.Function{"$disconnect": part(ends)}})
+			c.leave(r.dial(t))
+			if diff := cmp.Diff(c.want, receive(t, ends)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestTheLargestFramesAndMessagesPass(t *testing.T) {
+	t.Parallel()
+	const kb = 1 << 10
+	cases := []struct {
+		name  string
+		sizes []int
+	}{
+		{"one frame of 32 KB", []int{32 * kb}},
+		{"128 KB in frames of 32", []int{32 * kb, 32 * kb, 32 * kb, 32 * kb}},
+		{"128 KB in many small frames", slicesOf(128, kb)},
+	}
+	got := make(chan int, 1)
+	r := start(t, gateway.Options{Routes: map[string]gateway.Function{
+		"$default": function(func(_ context.Context, r request) (response, error) {
+			got <- len(r.Body)
+			return response{StatusCode: 200}, nil
+		}),
+	}})
+	conn := r.dial(t)
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			sum := 0
+			for _, size := range c.sizes {
+				sum += size
+			}
+			fragments(t, conn, websocket.MessageText, c.sizes...)
+			if n := receive(t, got); n != sum {
+				t.Errorf("got %d bytes, want %d", n, sum)
+			}
+		})
+	}
+}
+
+func slicesOf(n, size int) []int {
+	sizes := make([]int, n)
+	for i := range sizes {
+		sizes[i] = size
+	}
+	return sizes
+}
+
+func TestPingsAreAnswered(t *testing.T) {
+	t.Parallel()
+	r := start(t, gateway.Options{})
+	conn := r.dial(t)
+	conn.CloseRead(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := conn.Ping(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWhatWasPostedBeforeTheEndIsDelivered(t *testing.T) {
+	t.Parallel()
+	ids := make(chan string, 1)
+	r := start(t, gateway.Options{Routes: map[string]gateway.Function{"$connect": accept(ids)}})
+	conn := r.dial(t)
+	id := receive(t, ids)
+	r.mustPost(t, id, "last words")
+	if _, err := r.aws.DeleteConnection(t.Context(), &apigatewaymanagementapi.DeleteConnectionInput{ConnectionId: &id}); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(t, conn); got != "last words" {
+		t.Errorf("got %q", got)
+	}
+	readClose(t, conn)
+}
+
+func TestDisconnectMayBeLost(t *testing.T) {
+	t.Parallel()
+	ids, ends, asked := make(chan string, 1), make(chan websocket.CloseError, 1), make(chan string, 1)
+	r := start(t, gateway.Options{
+		Routes:         map[string]gateway.Function{"$connect": accept(ids), "$disconnect": part(ends)},
+		LoseDisconnect: func(id string) bool { asked <- id; return true },
+	})
+	_ = r.dial(t).Close(websocket.StatusNormalClosure, "")
+	if got, want := receive(t, asked), receive(t, ids); got != want {
+		t.Errorf("asked about %q, want %q", got, want)
+	}
+	r.gateway.Close()
+	if len(ends) > 0 {
+		t.Error("$disconnect was invoked")
+	}
+}
+
+func TestCloseWaitsForWhatIsUnderWay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var finished atomic.Int32
+		slow := gateway.FunctionFunc(func(context.Context, []byte) ([]byte, error) {
+			time.Sleep(10 * time.Second) // in the bubble's time
+			finished.Add(1)
+			return []byte(`{"statusCode":200}`), nil
+		})
+		r, stop := startInMemory(gateway.Options{
+			Routes: map[string]gateway.Function{"$default": slow, "$disconnect": slow},
+			HTTP:   []gateway.HTTPRoute{{Path: "$default", Function: slow}},
+		})
+		defer stop()
+		conn := r.dial(t)
+		write(t, conn, `{}`)
+		answered := make(chan int, 1)
+		go func() {
+			response, err := r.client.Get(r.url + "/")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_ = response.Body.Close()
+			answered <- response.StatusCode
+		}()
+		synctest.Wait()
+		go drain(conn)
+		r.gateway.Close()
+		if got := finished.Load(); got != 3 {
+			t.Errorf("%d of 3 functions had finished", got)
+		}
+		if got := <-answered; got != 200 {
+			t.Errorf("the request under way got %d", got)
+		}
+
+		if _, response, _ := r.handshake(t, "/dev", nil); response == nil || response.StatusCode != 503 {
+			t.Errorf("a handshake after Close: %v, want 503", response)
+		}
+		response, err := r.client.Get(r.url + "/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != 503 {
+			t.Errorf("a request after Close got %d, want 503", response.StatusCode)
+		}
+		r.gateway.Close()
+	})
+}
+
+// A bubble does not end while a goroutine of it is left: each synctest here proves
+// that nothing leaks. This one does so for the scheduler's own count, on sockets.
+func TestCloseLeavesNoGoroutine(t *testing.T) {
+	before := goroutines()
+	ids := make(chan string, 20)
+	r := start(t, gateway.Options{Jitter: time.Millisecond, Routes: map[string]gateway.Function{"$connect": accept(ids), "$default": echo}})
+	for range 20 {
+		conn := r.dial(t)
+		write(t, conn, `{}`)
+		read(t, conn)
+		r.mustPost(t, receive(t, ids), "x")
+		go drain(conn)
+	}
+	if got := r.gateway.Connections(); got != 20 {
+		t.Errorf("%d connections, want 20", got)
+	}
+	r.gateway.Close()
+	if got := r.gateway.Connections(); got != 0 {
+		t.Errorf("%d connections after Close", got)
+	}
+	deadline := time.Now().Add(patience)
+	for goroutines() > before {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d goroutines of the gateway are left, %d were there before", goroutines(), before)
+		}
+		runtime.Gosched()
+	}
+}
+
+// goroutines counts those that run methods of the gateway.
+func goroutines() int {
+	buffer := make([]byte, 4<<20)
+	stacks := string(buffer[:runtime.Stack(buffer, true)])
+	return strings.Count(stacks, "localstack/gateway.(*socket)") + strings.Count(stacks, "localstack/gateway.(*Gateway)")
+}

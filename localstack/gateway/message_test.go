@@ -1,0 +1,238 @@
+package gateway_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"centrifuge/localstack/gateway"
+)
+
+func TestAMessageSelectsItsRoute(t *testing.T) {
+	t.Parallel()
+	cases := []struct{ name, frame, route string }{
+		{"a method with a route goes there", `{"method":"auth","id":1}`, "auth"},
+		{"a method without a route goes to $default", `{"method":"nobody"}`, "$default"},
+		{"no method goes to $default", `{"id":1}`, "$default"},
+		{"an empty method goes to $default", `{"method":""}`, "$default"},
+		{"a method that is a number goes to $default", `{"method":1}`, "$default"},
+		{"a method that is null goes to $default", `{"method":null}`, "$default"},
+		{"a method in another case goes to $default", `{"METHOD":"auth"}`, "$default"},
+		{"an array goes to $default", `[{"method":"auth"}]`, "$default"},
+		{"null goes to $default", `null`, "$default"},
+		{"what is not JSON goes to $default", `{"method":"auth"`, "$default"},
+		{"several objects in a frame go to $default", "{\"method\":\"auth\"}\n{\"method\":\"auth\"}", "$default"},
+		{"an empty frame goes to $default", ``, "$default"},
+		{"nobody invokes $connect", `{"method":"$connect"}`, "$default"},
+		{"nobody invokes $disconnect", `{"method":"$disconnect"}`, "$default"},
+		{"an escaped $connect is one, too", `{"method":"\u0024connect"}`, "$default"},
+		{"$default by name is $default", `{"method":"$default"}`, "$default"},
+		{"deep nesting goes to $default", strings.Repeat("[", 20000), "$default"},
+	}
+	withAndWithoutJitter(t, func(t *testing.T, jitter time.Duration) {
+		connected := make(chan string, 1)
+		r := start(t, gateway.Options{Jitter: jitter, Routes: map[string]gateway.Function{
+			"$connect": accept(connected), "$disconnect": raw(`{}`), "$default": echo, "auth": echo,
+		}})
+		conn := r.dial(t)
+		for _, c := range cases {
+			t.Run(c.name, func(t *testing.T) {
+				write(t, conn, c.frame)
+				if diff := cmp.Diff(c.route+" "+c.frame, read(t, conn)); diff != "" {
+					t.Error(diff)
+				}
+			})
+		}
+		if got := len(connected); got != 1 {
+			t.Errorf("$connect was invoked %d times, want once", got)
+		}
+	})
+}
+
+func TestTheSelectingMemberIsAnOption(t *testing.T) {
+	t.Parallel()
+	r := start(t, gateway.Options{SelectBy: "action", Routes: map[string]gateway.Function{"go": echo}})
+	conn := r.dial(t)
+	write(t, conn, `{"action":"go","method":"stay"}`)
+	if got, want := read(t, conn), `go {"action":"go","method":"stay"}`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// refused is the frame that the gateway itself sends.
+type refused struct {
+	Message      string `json:"message"`
+	ConnectionID string `json:"connectionId"`
+	RequestID    string `json:"requestId"`
+}
+
+func TestWhatAFunctionReturnsIsWhatTheClientGets(t *testing.T) {
+	t.Parallel()
+	const failure = "Internal server error"
+	returns := func(payload string) gateway.Function { return raw(payload) }
+	cases := []struct {
+		name     string
+		function gateway.Function
+		frame    string // if the function succeeds
+		message  string // if the gateway answers
+	}{
+		{"the body of a 200 is sent", returns(`{"statusCode":200,"body":"hello"}`), "hello", ""},
+		{"the body of a 400 is sent, too", returns(`{"statusCode":400,"body":"bad"}`), "bad", ""},
+		{"a base64 body is decoded", returns(`{"statusCode":200,"body":"aGVsbG8=","isBase64Encoded":true}`), "hello", ""},
+		{"a body of 128 KB is sent", returns(`{"statusCode":200,"body":"` + strings.Repeat("x", 128<<10) + `"}`), strings.Repeat("x", 128<<10), ""},
+		{"a larger body is a failure", returns(`{"statusCode":200,"body":"` + strings.Repeat("x", 128<<10+1) + `"}`), "", failure},
+		{"a body that is not base64 is a failure", returns(`{"statusCode":200,"body":"%","isBase64Encoded":true}`), "", failure},
+		{"binary is a failure", returns(`{"statusCode":200,"body":"/w==","isBase64Encoded":true}`), "", failure},
+		{"no statusCode is a failure", returns(`{"body":"hello"}`), "", failure},
+		{"a statusCode out of range is a failure", returns(`{"statusCode":99}`), "", failure},
+		{"null is a failure", returns(`null`), "", failure},
+		{"no JSON is a failure", returns(`hello`), "", failure},
+		{"an error is a failure", gateway.FunctionFunc(func(context.Context, []byte) ([]byte, error) {
+			return nil, errors.New("no")
+		}), "", failure},
+		{"a panic is a failure", gateway.FunctionFunc(func(context.Context, []byte) ([]byte, error) {
+			panic("no")
+		}), "", failure},
+		{"a time-out is a failure", gateway.FunctionFunc(func(ctx context.Context, _ []byte) ([]byte, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}), "", failure},
+		{"more than 6 MB is a failure", returns(`{"statusCode":200,"headers":{"x":"` + strings.Repeat("x", 6<<20) + `"}}`), "", failure},
+		{"no function at all is forbidden", nil, "", "Forbidden"},
+	}
+	withAndWithoutJitter(t, func(t *testing.T, jitter time.Duration) {
+		for _, c := range cases {
+			t.Run(c.name, func(t *testing.T) {
+				ids := make(chan string, 1)
+				routes := map[string]gateway.Function{"$connect": accept(ids), "ping": raw(`{"statusCode":200,"body":"pong"}`)}
+				if c.function != nil {
+					routes["$default"] = c.function
+				}
+				r := start(t, gateway.Options{Jitter: jitter, Routes: routes, IntegrationTimeout: time.Second})
+				conn := r.dial(t)
+				id := receive(t, ids)
+				write(t, conn, `{}`)
+				got := read(t, conn)
+				if c.message == "" {
+					if diff := cmp.Diff(c.frame, got); diff != "" {
+						t.Error(diff)
+					}
+				} else {
+					var answer refused
+					if err := json.Unmarshal([]byte(got), &answer); err != nil {
+						t.Fatalf("%q: %v", got, err)
+					}
+					if answer.RequestID == "" {
+						t.Error("the answer has no request id")
+					}
+					answer.RequestID = ""
+					if diff := cmp.Diff(refused{Message: c.message, ConnectionID: id}, answer); diff != "" {
+						t.Error(diff)
+					}
+				}
+
+				write(t, conn, `{"method":"ping"}`)
+				if got := read(t, conn); got != "pong" {
+					t.Errorf("got %q, want the connection to go on", got)
+				}
+			})
+		}
+	})
+}
+
+func TestSomeResponsesAreNotSent(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		name      string
+		responses []string
+		frame     string
+		want      []string
+	}{
+		{"an empty body is no frame", nil, `{"method":"quiet"}`, nil},
+		{"every route replies unless it is said which", nil, `{}`, []string{"$default {}"}},
+		{"a route without a route response sends nothing", []string{"quiet"}, `{}`, nil},
+		{"a route with one replies", []string{"$default"}, `{}`, []string{"$default {}"}},
+		{"an empty list is none", []string{}, `{}`, nil},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r, stop := startInMemory(gateway.Options{RouteResponses: c.responses, Routes: map[string]gateway.Function{
+					"$default": echo, "quiet": raw(`{"statusCode":200}`),
+				}})
+				conn := r.dial(t)
+				var got []string
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					for {
+						_, text, err := conn.Read(context.Background())
+						if err != nil {
+							return
+						}
+						got = append(got, string(text))
+					}
+				}()
+				write(t, conn, c.frame)
+				synctest.Wait()
+				stop()
+				<-done
+				if diff := cmp.Diff(c.want, got); diff != "" {
+					t.Error(diff)
+				}
+			})
+		})
+	}
+}
+
+func TestASlowFrameDoesNotDelayTheNext(t *testing.T) {
+	t.Parallel()
+	withAndWithoutJitter(t, func(t *testing.T, jitter time.Duration) {
+		release := make(chan struct{})
+		r := start(t, gateway.Options{Jitter: jitter, Routes: map[string]gateway.Function{
+			"slow": function(func(_ context.Context, r request) (response, error) {
+				<-release
+				return response{StatusCode: 200, Body: "slow"}, nil
+			}),
+			"fast": function(func(_ context.Context, r request) (response, error) {
+				return response{StatusCode: 200, Body: "fast"}, nil
+			}),
+		}})
+		conn := r.dial(t)
+		write(t, conn, `{"method":"slow"}`)
+		write(t, conn, `{"method":"fast"}`)
+		if got := read(t, conn); got != "fast" {
+			t.Errorf("got %q first, want fast", got)
+		}
+		close(release)
+		if got := read(t, conn); got != "slow" {
+			t.Errorf("got %q second, want slow", got)
+		}
+	})
+}
+
+func TestJitterLetsFramesOvertakeEachOther(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r, stop := startInMemory(gateway.Options{Jitter: time.Second, Routes: map[string]gateway.Function{"$default": echo}})
+		defer stop()
+		conn := r.dial(t)
+		var sent, got []string
+		for i := range 50 {
+			sent = append(sent, "$default "+strings.Repeat("x", i))
+			write(t, conn, strings.Repeat("x", i))
+		}
+		for range sent {
+			got = append(got, read(t, conn))
+		}
+		if cmp.Equal(sent, got) {
+			t.Error("50 frames that waited random times arrived in order")
+		}
+	})
+}

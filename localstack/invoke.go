@@ -1,0 +1,61 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"centrifuge/localstack/stack"
+)
+
+// invoke runs one function with the event in a file against the local table: that
+// of a running service if there is one, otherwise the one it left. It prints the
+// response. Posts to connections go nowhere but to sockets of this process, of
+// which there are none.
+func invoke(ctx context.Context, function, event string, getenv func(string) string, stdout, stderr io.Writer) (err error) {
+	payload, err := os.ReadFile(event)
+	if err != nil {
+		return fmt.Errorf("read the event: %w", err)
+	}
+	o, err := settings(getenv, stderr)
+	if err != nil {
+		return err
+	}
+	o.Addr = "127.0.0.1:0"
+	if o.DynamoDBEndpoint == "" {
+		endpoint, err := os.ReadFile(endpointFile(o.DataDir))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		o.DynamoDBEndpoint = string(endpoint)
+	}
+	if o.Seed, err = os.ReadFile(seedFile); err != nil {
+		return fmt.Errorf("read the seed: %w", err)
+	}
+	s, err := stack.Start(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	f, ok := s.Functions[function]
+	if !ok {
+		return fmt.Errorf("there is no function %q, only %s", function, strings.Join(slices.Sorted(maps.Keys(s.Functions)), ", "))
+	}
+	response, err := f.Invoke(ctx, payload)
+	if err != nil {
+		return fmt.Errorf("invoke %s: %w", function, err)
+	}
+	var pretty bytes.Buffer
+	if err := json.Indent(&pretty, response, "", "  "); err != nil {
+		return fmt.Errorf("read the response: %w", err)
+	}
+	_, err = fmt.Fprintln(stdout, pretty.String())
+	return err
+}

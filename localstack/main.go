@@ -1,0 +1,59 @@
+// Command localstack is Centrifuge on one machine, and what goes with it.
+//
+//	localstack                            run the service until interrupted
+//	localstack invoke FUNCTION EVENT      invoke one function with an event from a file
+//	localstack seed TABLE FILE            write projects into a table on AWS
+//
+// It is what "make run", "make invoke" and "make seed" call.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+const usage = `Usage:
+  localstack                         run the service until interrupted
+  localstack invoke FUNCTION EVENT   invoke one function with an event from a file
+  localstack seed TABLE FILE         write projects into a table on AWS, where they are absent
+
+Environment:
+  PORT               where to listen on 127.0.0.1 (default 8080)
+  DATA_DIR           the folder that keeps the data (default .data)
+  DYNAMODB_ENDPOINT  another DynamoDB to use instead of starting one
+  JITTER             delay every frame and post by up to this long, such as 50ms (default 0)
+  LOG_LEVEL          debug, info, warn or error (default info)
+`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := command(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+		os.Exit(1)
+	}
+}
+
+// errUsage: the arguments are not those of a command.
+var errUsage = errors.New("unknown arguments, see --help")
+
+func command(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+	switch {
+	case len(args) == 0:
+		return run(ctx, getenv, stdout, stderr)
+	case args[0] == "invoke" && len(args) == 3:
+		return invoke(ctx, args[1], args[2], getenv, stdout, stderr)
+	case args[0] == "seed" && len(args) == 3:
+		return seedTable(ctx, args[1], args[2], stdout)
+	case args[0] == "--help" || args[0] == "-h" || args[0] == "help":
+		_, err := io.WriteString(stdout, usage)
+		return err
+	}
+	return errUsage
+}

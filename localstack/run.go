@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"centrifuge/localstack/stack"
+)
+
+// seedFile is read from the folder that the command is started in, which make
+// sets to the repository.
+const seedFile = "localstack/seed.json"
+
+// settings are what the environment says of the local stack.
+func settings(getenv func(string) string, stderr io.Writer) (stack.Options, error) {
+	port, dir := getenv("PORT"), getenv("DATA_DIR")
+	if port == "" {
+		port = "8080"
+	}
+	if dir == "" {
+		dir = ".data"
+	}
+	o := stack.Options{
+		Addr: net.JoinHostPort("127.0.0.1", port), DataDir: dir, DynamoDBEndpoint: getenv("DYNAMODB_ENDPOINT"),
+		Log: stderr, Progress: stderr, LogLevel: getenv("LOG_LEVEL"),
+	}
+	if jitter := getenv("JITTER"); jitter != "" {
+		d, err := time.ParseDuration(jitter)
+		if err != nil || d < 0 || d > time.Second {
+			return stack.Options{}, fmt.Errorf("JITTER is not a duration from 0s to 1s: %q", jitter)
+		}
+		o.Gateway.Jitter = d
+	}
+	return o, nil
+}
+
+// endpointFile is where a running service leaves the address of its database, so
+// that invoke can use it: two processes must not share its file.
+func endpointFile(dir string) string { return filepath.Join(dir, "dynamodb.endpoint") }
+
+// run runs the service until ctx ends.
+func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writer) (err error) {
+	o, err := settings(getenv, stderr)
+	if err != nil {
+		return err
+	}
+	if o.Seed, err = os.ReadFile(seedFile); err != nil {
+		return fmt.Errorf("read the seed: %w", err)
+	}
+	s, err := stack.Start(ctx, o)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("port %s is taken, perhaps by another make run; choose another one: PORT=8081 make run", o.Addr[strings.LastIndex(o.Addr, ":")+1:])
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	if err := os.MkdirAll(o.DataDir, 0o700); err != nil {
+		return err
+	}
+	if err := os.WriteFile(endpointFile(o.DataDir), []byte(s.DynamoDBEndpoint), 0o600); err != nil {
+		return fmt.Errorf("note the address of the database: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.Remove(endpointFile(o.DataDir))) }()
+	fmt.Fprintf(stdout, `Centrifuge is running.
+
+  chat in two tabs   %[1]s/demo/
+  WebSocket          %[2]s
+  server API         %[1]s/api/publish
+  management API     %[3]s/@connections/
+  DynamoDB           %[4]s
+
+Publish something:
+
+  curl -H 'X-API-Key: demo-key' -d '{"channel":"news:announcements","data":{"text":"hello"}}' %[1]s/api/publish
+
+The data is in %[5]s. Ctrl-C ends everything.
+`, s.HTTPURL, s.WebSocketURL, s.ManagementURL, s.DynamoDBEndpoint, o.DataDir)
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(stdout, "\nStopping.")
+		return nil
+	case err := <-s.Done():
+		return fmt.Errorf("serve: %w", err)
+	}
+}

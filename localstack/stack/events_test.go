@@ -1,0 +1,173 @@
+package stack_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"centrifuge/localstack/stack"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/google/go-cmp/cmp"
+)
+
+const eventsFolder = "../../events"
+
+// capturedEvents are the files of events/, as function/case.
+func capturedEvents(t *testing.T) []string {
+	t.Helper()
+	var names []string
+	err := fs.WalkDir(os.DirFS(eventsFolder), ".", func(name string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			names = append(names, strings.TrimSuffix(name, ".json"))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+func read(t *testing.T, event string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(eventsFolder, event+".json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// TestEventsAreDecodedWhole finds a field that the event types lack, which would
+// otherwise be dropped in silence.
+func TestEventsAreDecodedWhole(t *testing.T) {
+	for _, event := range capturedEvents(t) {
+		t.Run(event, func(t *testing.T) {
+			var v any = new(events.APIGatewayWebsocketProxyRequest)
+			if function := path.Dir(event); function == "publish" || function == "demo" {
+				v = new(events.APIGatewayV2HTTPRequest)
+			}
+			d := json.NewDecoder(bytes.NewReader(read(t, event)))
+			d.DisallowUnknownFields()
+			if err := d.Decode(v); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestEventsAreAnswered invokes every function with every event captured for it.
+func TestEventsAreAnswered(t *testing.T) {
+	const in, subscribed = "connect/open auth/sha256-token", "connect/open auth/sha256-token subscribe/two-categories"
+	answers := map[string]struct {
+		before string
+		status int
+		body   string // "" where it is not told
+	}{
+		"connect/open":             {status: 200},
+		"connect/project":          {status: 200},
+		"connect/unknown-project":  {status: 404},
+		"auth/sha256-token":        {before: "connect/open", status: 200, body: `{"ack":true,"id":"1","method":"auth","result":true,"error":null}`},
+		"auth/md5-token":           {before: "connect/open", status: 200, body: `{"ack":true,"id":"1","method":"auth","result":true,"error":null}`},
+		"auth/wrong-token":         {before: "connect/open", status: 200, body: `{"ack":true,"id":"1","method":"auth","result":null,"error":"invalid token"}`},
+		"subscribe/two-categories": {before: in, status: 200, body: `{"ack":true,"id":"2","method":"subscribe","result":true,"error":null}`},
+		"subscribe/refused":        {before: in, status: 200, body: `{"ack":true,"id":"2","method":"subscribe","result":true,"error":null,"refused":{"secret":["plans"]}}`},
+		"unsubscribe/one-channel":  {before: subscribed, status: 200, body: `{"ack":true,"id":"3","method":"unsubscribe","result":true,"error":null}`},
+		"broadcast/bidirectional":  {before: in, status: 200, body: `{"ack":true,"id":"4","method":"broadcast","result":true,"error":null}`},
+		"broadcast/one-way":        {before: in, status: 200, body: `{"ack":true,"id":"4","method":"broadcast","result":null,"error":"one-way category"}`},
+		"disconnect/going-away":    {before: subscribed, status: 200},
+		"message/not-json":         {status: 200, body: `{"ack":true,"id":null,"method":null,"result":null,"error":"malformed JSON data"}`},
+		"message/unknown-method":   {status: 200, body: `{"ack":true,"id":"5","method":"publish","result":null,"error":"unknown method publish"}`},
+		"message/another-protocol": {status: 200, body: `{"ack":true,"id":null,"method":null,"result":null,"error":"method is required"}`},
+		"publish/api-publish":      {before: subscribed, status: 200, body: `{"result":{}}`},
+		"publish/api-wrong-key":    {status: 401, body: `{"error":{"code":101,"message":"unauthorized"}}`},
+		"publish/rpc-broadcast":    {before: subscribed, status: 200, body: `{"id":"6","error":null,"result":true}`},
+		"publish/healthz":          {status: 200, body: `{"status":"ok"}`},
+		"demo/page":                {status: 200},
+		"demo/token":               {status: 200},
+	}
+	for _, event := range capturedEvents(t) {
+		want, known := answers[event]
+		if !known {
+			t.Errorf("nothing is expected of events/%s.json", event)
+			continue
+		}
+		delete(answers, event)
+		t.Run(event, func(t *testing.T) {
+			s := start(t, stack.Options{})
+			for _, earlier := range strings.Fields(want.before) {
+				invoke(t, s, earlier)
+			}
+			status, body := invoke(t, s, event)
+			if status != want.status {
+				t.Errorf("status %d, expected %d: %s", status, want.status, body)
+			}
+			if want.body != "" {
+				if diff := cmp.Diff(want.body, strings.TrimSpace(body)); diff != "" {
+					t.Errorf("-expected +answered:\n%s", diff)
+				}
+			}
+		})
+	}
+	for event := range answers {
+		t.Errorf("events/%s.json is missing", event)
+	}
+}
+
+func invoke(t *testing.T, s *stack.Stack, event string) (status int, body string) {
+	t.Helper()
+	b, err := s.Functions[path.Dir(event)].Invoke(t.Context(), read(t, event))
+	if err != nil {
+		t.Fatalf("%s: %v", event, err)
+	}
+	var r events.APIGatewayProxyResponse
+	if err := json.Unmarshal(b, &r); err != nil {
+		t.Fatalf("%s: %v", event, err)
+	}
+	return r.StatusCode, r.Body
+}
+
+// start starts a stack in memory that ends with the test.
+func start(t *testing.T, o stack.Options) *stack.Stack {
+	t.Helper()
+	var err error
+	if o.Seed, err = os.ReadFile("../seed.json"); err != nil {
+		t.Fatal(err)
+	}
+	s, err := stack.Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// TestEveryFunctionHasEvents holds events/, functions/ and the local stack
+// together.
+func TestEveryFunctionHasEvents(t *testing.T) {
+	folders, err := os.ReadDir("../../functions")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, stack.Options{})
+	for _, folder := range folders {
+		if _, err := os.Stat(filepath.Join(eventsFolder, folder.Name())); err != nil {
+			t.Errorf("function %s: %v", folder.Name(), err)
+		}
+		if s.Functions[folder.Name()] == nil {
+			t.Errorf("function %s is not part of the local stack", folder.Name())
+		}
+	}
+	if len(folders) != len(s.Functions) {
+		t.Errorf("the local stack has %d functions, there are %d folders", len(s.Functions), len(folders))
+	}
+}

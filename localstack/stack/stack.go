@@ -1,0 +1,210 @@
+// Package stack is Centrifuge on one machine: DynamoDB, API Gateway and the
+// functions in one process, with the seeded project.
+//
+// It puts the same handlers behind the same routes as the CDK stack does, and is
+// told apart from it only by addresses. It knows nothing of the command line.
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"centrifuge/functions/demo/chat"
+	"centrifuge/localstack/dynoxide"
+	"centrifuge/localstack/gateway"
+	"centrifuge/localstack/seed"
+	"centrifuge/pkg/app"
+	"centrifuge/pkg/config"
+	lambdas "centrifuge/pkg/gateway"
+
+	"github.com/aws/aws-lambda-go/lambda"
+)
+
+// Table is the name of the local table, and Stage of the WebSocket API's stage.
+const (
+	Table = "centrifuge"
+	Stage = "dev"
+)
+
+// Options say how a stack runs. The zero value is a stack on a free port that
+// forgets everything when it is closed.
+type Options struct {
+	// Addr is where to listen, "127.0.0.1:0" by default.
+	Addr string
+	// DataDir is the folder that keeps the data, made when absent. "" keeps it in
+	// memory.
+	DataDir string
+	// DynamoDBEndpoint is another DynamoDB to use instead of starting one.
+	DynamoDBEndpoint string
+	// Seed is the content of a seed file; nil seeds nothing.
+	Seed []byte
+	// Gateway are further options of the gateway: jitter, faults, limits. Routes are
+	// set by Start.
+	Gateway gateway.Options
+	// Log receives the log lines of the functions, Progress what is being installed;
+	// nil discards them.
+	Log, Progress io.Writer
+	// LogLevel is that of config.LogLevel.
+	LogLevel string
+}
+
+// Stack is a running Centrifuge. It is safe for concurrent use.
+type Stack struct {
+	// HTTPURL is the HTTP API, WebSocketURL the WebSocket API and ManagementURL its
+	// management API.
+	HTTPURL, WebSocketURL, ManagementURL string
+	// DynamoDBEndpoint is the DynamoDB in use.
+	DynamoDBEndpoint string
+	// App is what the functions run on.
+	App *app.App
+	// Gateway is the API Gateway.
+	Gateway *gateway.Gateway
+	// Functions are the functions by the name of their folder.
+	Functions map[string]lambda.Handler
+
+	server   *http.Server
+	database *dynoxide.Server
+	served   chan error
+}
+
+// Start starts a stack and returns when it serves. ctx bounds the start alone. It
+// fails, saying so, when the address is taken.
+func Start(ctx context.Context, o Options) (_ *Stack, err error) {
+	if o.Addr == "" {
+		o.Addr = "127.0.0.1:0"
+	}
+	if o.Log == nil {
+		o.Log = io.Discard
+	}
+	listener, err := net.Listen("tcp", o.Addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	s := &Stack{served: make(chan error, 1), DynamoDBEndpoint: o.DynamoDBEndpoint}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, listener.Close(), s.stopDatabase())
+		}
+	}()
+	host := listener.Addr().String()
+	s.HTTPURL, s.WebSocketURL, s.ManagementURL = "http://"+host, "ws://"+host+"/"+Stage, "http://"+host+"/"+Stage
+	if s.DynamoDBEndpoint == "" {
+		if err := s.startDatabase(ctx, o); err != nil {
+			return nil, err
+		}
+	}
+	if s.App, err = app.New(s.environment(o), o.Log); err != nil {
+		return nil, err
+	}
+	if err := s.App.Store.CreateTable(ctx); err != nil {
+		return nil, err
+	}
+	if o.Seed != nil {
+		if _, err := seed.Apply(ctx, s.App.Store, o.Seed, s.HTTPURL, time.Now()); err != nil {
+			return nil, err
+		}
+	}
+	s.Functions = functions(s.App)
+	s.serve(listener, o)
+	return s, nil
+}
+
+func (s *Stack) startDatabase(ctx context.Context, o Options) error {
+	path := ""
+	if o.DataDir != "" {
+		if err := os.MkdirAll(o.DataDir, 0o700); err != nil {
+			return fmt.Errorf("make the data folder: %w", err)
+		}
+		path = filepath.Join(o.DataDir, "dynamodb.sqlite")
+	}
+	database, err := dynoxide.Start(ctx, dynoxide.Options{Path: path, Progress: o.Progress})
+	if err != nil {
+		return err
+	}
+	s.database, s.DynamoDBEndpoint = database, database.Endpoint()
+	return nil
+}
+
+func (s *Stack) stopDatabase() error {
+	if s.database == nil {
+		return nil
+	}
+	return s.database.Stop()
+}
+
+// environment is what the CDK stack would give to the functions. Credentials are
+// those of nobody: everything here is on this machine.
+func (s *Stack) environment(o Options) func(string) string {
+	env := map[string]string{
+		config.Table:             Table,
+		config.ManagementURL:     s.ManagementURL,
+		config.InsecureCallbacks: "true",
+		config.LogLevel:          o.LogLevel,
+		config.DynamoDBEndpoint:  s.DynamoDBEndpoint,
+		config.WebSocketURL:      s.WebSocketURL,
+		config.HTTPURL:           s.HTTPURL,
+		config.Region:            "us-east-1",
+		config.AccessKeyID:       "local",
+		config.SecretAccessKey:   "local",
+	}
+	return func(name string) string { return env[name] }
+}
+
+// functions are the handlers that the main packages of functions/ start.
+func functions(a *app.App) map[string]lambda.Handler {
+	return map[string]lambda.Handler{
+		"connect":     lambda.NewHandler(lambdas.Connect(a.Hub, a.Log)),
+		"disconnect":  lambda.NewHandler(lambdas.Disconnect(a.Hub, a.Log)),
+		"auth":        lambda.NewHandler(lambdas.Auth(a.Hub, a.Log)),
+		"subscribe":   lambda.NewHandler(lambdas.Subscribe(a.Hub, a.Log)),
+		"unsubscribe": lambda.NewHandler(lambdas.Unsubscribe(a.Hub, a.Log)),
+		"broadcast":   lambda.NewHandler(lambdas.Broadcast(a.Hub, a.Log)),
+		"message":     lambda.NewHandler(lambdas.Message()),
+		"publish":     lambda.NewHandler(lambdas.Serve(a.ServerAPI())),
+		"demo": lambda.NewHandler(lambdas.Serve(chat.New(chat.Options{
+			Project: a.Config.DemoProject, Secret: a.Secret(a.Config.DemoProject),
+			WebSocketURL: a.Config.WebSocketURL, HTTPURL: a.Config.HTTPURL, Log: a.Log,
+		}))),
+	}
+}
+
+func (s *Stack) serve(listener net.Listener, o Options) {
+	f := s.Functions
+	g := o.Gateway
+	g.Stage = Stage
+	g.Routes = map[string]gateway.Function{
+		"$connect": f["connect"], "$disconnect": f["disconnect"], "$default": f["message"],
+		"auth": f["auth"], "subscribe": f["subscribe"], "unsubscribe": f["unsubscribe"], "broadcast": f["broadcast"],
+	}
+	g.HTTP = []gateway.HTTPRoute{
+		{Method: "POST", Path: "/api/{proxy+}", Function: f["publish"]},
+		{Method: "POST", Path: "/rpc/{project}", Function: f["publish"]},
+		{Method: "GET", Path: "/healthz", Function: f["publish"]},
+		{Method: "GET", Path: "/demo", Function: f["demo"]},
+		{Method: "ANY", Path: "/demo/{proxy+}", Function: f["demo"]},
+	}
+	if g.Log == nil {
+		g.Log = slog.New(slog.NewJSONHandler(o.Log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	}
+	s.Gateway = gateway.New(g)
+	s.server = &http.Server{Handler: s.Gateway, ReadHeaderTimeout: 10 * time.Second}
+	go func() { s.served <- s.server.Serve(listener) }()
+}
+
+// Done yields the error that ended serving, if anything but Close did.
+func (s *Stack) Done() <-chan error { return s.served }
+
+// Close ends everything that Start started and waits for it: sockets are closed,
+// invocations under way end, the database is written.
+func (s *Stack) Close() error {
+	s.Gateway.Close()
+	return errors.Join(s.server.Close(), s.stopDatabase())
+}

@@ -1,0 +1,121 @@
+// Package app is the composition root: the one place where the interfaces of the
+// hub meet what implements them. Every function starts from it, and it decides
+// nothing.
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+
+	"centrifuge/pkg/auth"
+	"centrifuge/pkg/callback"
+	"centrifuge/pkg/config"
+	"centrifuge/pkg/delivery"
+	"centrifuge/pkg/hub"
+	"centrifuge/pkg/protocol/classic"
+	"centrifuge/pkg/serverapi"
+	"centrifuge/pkg/store"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+)
+
+// App is an assembled Centrifuge.
+type App struct {
+	Config config.Config
+	Log    *slog.Logger
+	Hub    *hub.Hub
+	Store  *store.Store
+}
+
+// New assembles the application that getenv, which has the contract of os.Getenv,
+// describes. It logs to w as JSON lines. It calls no service.
+func New(getenv func(string) string, w io.Writer) (*App, error) {
+	c, err := config.Load(getenv)
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	// The SDK's default chain would end here too, after its own reading of files and
+	// profiles, and would link its clients of STS and SSO for nothing.
+	cloud := aws.Config{
+		Region:      c.Region,
+		Credentials: credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, c.SessionToken),
+	}
+	log := slog.New(withRequest{slog.NewJSONHandler(w, &slog.HandlerOptions{Level: c.LogLevel})})
+	st := store.New(dynamodb.NewFromConfig(cloud, func(o *dynamodb.Options) {
+		if c.DynamoDBEndpoint != "" {
+			o.BaseEndpoint = &c.DynamoDBEndpoint
+		}
+	}), c.Table, store.Options{})
+	d, err := newDelivery(c, cloud, st, log)
+	if err != nil {
+		return nil, err
+	}
+	return &App{Config: c, Log: log, Store: st, Hub: hub.New(hub.Options{
+		Projects: st, Connections: st, Subscriptions: st, Claims: st, Usages: st,
+		Delivery:    d,
+		Callback:    callback.New(callback.Options{Insecure: c.InsecureCallbacks, Log: log}),
+		VerifyToken: auth.VerifyToken,
+	})}, nil
+}
+
+// newDelivery returns nil where the environment names no management API: such a
+// function sends nothing.
+func newDelivery(c config.Config, cloud aws.Config, st *store.Store, log *slog.Logger) (hub.Delivery, error) {
+	if c.ManagementURL == "" {
+		return nil, nil
+	}
+	poster, err := delivery.NewPoster(delivery.PosterOptions{
+		URL: c.ManagementURL, Region: cloud.Region, Credentials: cloud.Credentials, Concurrency: c.Concurrency,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return delivery.New(delivery.Options{
+		Subscribers: st, Reaper: st, Poster: poster, Log: log,
+		Encoders: map[hub.Protocol]delivery.Encoder{hub.Classic: classic.Push},
+	}), nil
+}
+
+// ServerAPI returns the handler of what applications call.
+func (a *App) ServerAPI() http.Handler {
+	return serverapi.New(serverapi.Options{
+		Hub: a.Hub, Projects: a.Store, ProjectByAPIKey: a.Store.ProjectByAPIKey, Log: a.Log,
+	})
+}
+
+// Secret returns what looks up the secret of a project: for the example
+// application, which is an application like any other but for this.
+func (a *App) Secret(project string) func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) {
+		p, err := a.Store.Project(ctx, project)
+		if err != nil {
+			return "", err
+		}
+		return p.Secret, nil
+	}
+}
+
+// withRequest adds the id of the Lambda request to every line that is logged
+// during one.
+type withRequest struct{ slog.Handler }
+
+func (h withRequest) Handle(ctx context.Context, r slog.Record) error {
+	if lc, ok := lambdacontext.FromContext(ctx); ok {
+		r.AddAttrs(slog.String("request", lc.AwsRequestID))
+	}
+	return h.Handler.Handle(ctx, r)
+}
+
+func (h withRequest) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return withRequest{h.Handler.WithAttrs(attrs)}
+}
+
+func (h withRequest) WithGroup(name string) slog.Handler {
+	return withRequest{h.Handler.WithGroup(name)}
+}

@@ -1,0 +1,156 @@
+package app_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"go/parser"
+	"go/token"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const root = "../.."
+
+// listed is what go list tells of a package.
+type listed struct {
+	ImportPath, Dir string
+	GoFiles         []string
+	Imports         []string
+}
+
+func packages(t *testing.T) []listed {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Dir,GoFiles,Imports", "./...")
+	cmd.Dir, cmd.Stderr = root, os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []listed
+	for d := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p listed
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+// under tells whether path is pkg or below it.
+func under(path, pkg string) bool { return path == pkg || strings.HasPrefix(path, pkg+"/") }
+
+// TestImportDirection holds every package to what it may know of ours and of AWS.
+func TestImportDirection(t *testing.T) {
+	const m, p = "centrifuge", "centrifuge/pkg/"
+	const sdk, events = "github.com/aws/aws-sdk-go-v2", "github.com/aws/aws-lambda-go/events"
+	// may lists, for the packages below a path, the packages of ours below which
+	// imports may lie. The longest path that applies counts.
+	may := map[string][]string{
+		p + "hub":                  {},
+		p + "config":               {},
+		p + "protocol":             {p + "hub", p + "protocol/permission"},
+		p + "protocol/permission":  {p + "hub"},
+		p + "gateway":              {p + "hub", p + "protocol"},
+		p + "store":                {p + "hub", p + "store/schema"},
+		p + "store/schema":         {},
+		p + "delivery":             {p + "hub", p + "protocol", p + "delivery"},
+		p + "auth":                 {p + "hub", p + "protocol/permission"},
+		p + "callback":             {p + "hub", p + "protocol/permission"},
+		p + "serverapi":            {p + "hub", p + "auth", p + "protocol/classic"},
+		p + "app":                  {p + "hub", p + "auth", p + "callback", p + "config", p + "delivery", p + "protocol", p + "serverapi", p + "store"},
+		m + "/infra":               {m + "/infra", p + "config", p + "store/schema"},
+		m + "/functions":           {p + "app", p + "gateway", m + "/functions/demo/chat"},
+		m + "/functions/demo/chat": {},
+		m + "/localstack":          {m},
+		m + "/localstack/gateway":  {},
+		m + "/localstack/dynoxide": {m + "/localstack/dynoxide"},
+	}
+	// only lists who may import what is not ours.
+	only := map[string][]string{
+		sdk:                         {p + "store", p + "delivery", p + "app", m + "/localstack"},
+		events:                      {p + "gateway", m + "/localstack"},
+		p + "gateway":               {m + "/functions", m + "/localstack"},
+		"github.com/aws/aws-cdk-go": {m + "/infra"},
+	}
+	for _, pkg := range packages(t) {
+		rule := ""
+		for path := range may {
+			if under(pkg.ImportPath, path) && len(path) > len(rule) {
+				rule = path
+			}
+		}
+		if rule == "" {
+			t.Errorf("%s has no rule on what it may import", pkg.ImportPath)
+		}
+		for _, imported := range pkg.Imports {
+			if under(imported, m) && !slices.ContainsFunc(may[rule], func(path string) bool { return under(imported, path) }) {
+				t.Errorf("%s imports %s", pkg.ImportPath, imported)
+			}
+			for path, importers := range only {
+				if under(imported, path) && !slices.ContainsFunc(importers, func(importer string) bool { return under(pkg.ImportPath, importer) }) {
+					t.Errorf("%s imports %s", pkg.ImportPath, imported)
+				}
+			}
+		}
+	}
+}
+
+// TestEveryPackageSaysWhatItIs finds packages without a comment, and with two.
+func TestEveryPackageSaysWhatItIs(t *testing.T) {
+	for _, pkg := range packages(t) {
+		comments := 0
+		for _, file := range pkg.GoFiles {
+			f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(pkg.Dir, file), nil, parser.PackageClauseOnly|parser.ParseComments)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if f.Doc != nil {
+				comments++
+			}
+		}
+		if comments != 1 && len(pkg.GoFiles) > 0 {
+			t.Errorf("%s has %d package comments", pkg.ImportPath, comments)
+		}
+	}
+}
+
+func TestMainsAreWiringOnly(t *testing.T) {
+	mains, err := filepath.Glob(root + "/functions/*/*.go")
+	if err != nil || len(mains) == 0 {
+		t.Fatalf("no mains: %v", err)
+	}
+	for _, main := range mains {
+		b, err := os.ReadFile(main)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if filepath.Base(main) != "main.go" {
+			t.Errorf("%s: a function's folder holds main.go only", main)
+		}
+		if lines := bytes.Count(b, []byte("\n")); lines > 25 {
+			t.Errorf("%s has %d lines, at most 25 are allowed", main, lines)
+		}
+	}
+}
+
+func TestTopLevel(t *testing.T) {
+	out, err := exec.Command("git", "-C", root, "ls-files").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	allowed := strings.Fields("functions infra pkg events localstack go.mod go.sum cdk.json Makefile README.md LICENSE")
+	for _, path := range strings.Fields(string(out)) {
+		top, _, _ := strings.Cut(path, "/")
+		if !strings.HasPrefix(top, ".") && !slices.Contains(allowed, top) {
+			t.Errorf("%s lies at the top level", top)
+		}
+	}
+}

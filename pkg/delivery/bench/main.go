@@ -1,0 +1,130 @@
+// Command bench measures what one post to a connection costs, and holds delivery
+// to its targets: at least twice the SDK at the same concurrency, and at least 0.7
+// of what net/http can do without any signature.
+//
+// It starts itself twice over: as the management API (serve), so that the server's
+// work is not counted, and as the measured client (measure), once for each number
+// of CPUs. The variants take turns for several rounds and the median counts, since
+// a shared machine is noisy. It exits with 1 when a target is missed.
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+)
+
+// The targets.
+const (
+	overSDK   = 2.0
+	overLimit = 0.7
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	switch {
+	case len(args) == 0:
+		return compare()
+	case len(args) == 1 && args[0] == "serve":
+		return serve()
+	case len(args) == 2 && args[0] == "measure":
+		medians, err := measure(context.Background(), args[1])
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(os.Stdout).Encode(medians)
+	}
+	return fmt.Errorf("want no arguments")
+}
+
+// compare runs everything and prints it.
+func compare() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
+	defer cancel()
+	exe, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	address, stop, err := startServer(ctx, exe)
+	if err != nil {
+		return err
+	}
+	defer stop()
+
+	fmt.Printf("Posts of %d bytes at concurrency %d to a server in another process, medians of interleaved rounds.\n", messageBytes, concurrency)
+	met := true
+	for _, cpus := range []string{"1", "2"} {
+		child := exec.CommandContext(ctx, exe, "measure", address)
+		child.Env = append(os.Environ(), "GOMAXPROCS="+cpus)
+		child.Stderr = os.Stderr
+		out, err := child.Output()
+		if err != nil {
+			return fmt.Errorf("measure at %s CPUs: %w", cpus, err)
+		}
+		var medians map[string]sample
+		if err := json.Unmarshal(out, &medians); err != nil {
+			return fmt.Errorf("measure at %s CPUs: %w", cpus, err)
+		}
+		met = report(cpus, medians) && met
+	}
+	if !met {
+		return fmt.Errorf("a target was missed")
+	}
+	return nil
+}
+
+func report(cpus string, medians map[string]sample) bool {
+	fmt.Printf("\nGOMAXPROCS=%s%s%12s%12s%12s%10s\n", cpus, strings.Repeat(" ", 27), "posts/s", "CPU µs/post", "allocs/post", "B/post")
+	for _, v := range variants {
+		s := medians[v.name]
+		fmt.Printf("  %-37s%12.0f%12.1f%12.0f%10.0f\n", v.name, s.PerSecond, s.CPUMicros, s.Allocs, s.Bytes)
+	}
+	ours := medians[oursName].PerSecond
+	a := verdict("ours / SDK at the same concurrency", ours/medians[sdkName].PerSecond, overSDK)
+	b := verdict("ours / limit", ours/medians[limitName].PerSecond, overLimit)
+	return a && b
+}
+
+func verdict(what string, ratio, target float64) bool {
+	outcome := "ok"
+	if ratio < target {
+		outcome = "MISSED"
+	}
+	fmt.Printf("  %s = %.2f (at least %g): %s\n", what, ratio, target, outcome)
+	return ratio >= target
+}
+
+// startServer starts the server process and returns its address.
+func startServer(ctx context.Context, exe string) (address string, stop func(), err error) {
+	child := exec.CommandContext(ctx, exe, "serve")
+	child.Env = append(os.Environ(), "GOMAXPROCS=1")
+	child.Stderr = os.Stderr
+	out, err := child.StdoutPipe()
+	if err != nil {
+		return "", nil, err
+	}
+	if err := child.Start(); err != nil {
+		return "", nil, err
+	}
+	stop = func() {
+		_ = child.Process.Kill()
+		_ = child.Wait()
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		stop()
+		return "", nil, fmt.Errorf("start server: %w", err)
+	}
+	return strings.TrimSpace(line), stop, nil
+}

@@ -1,0 +1,179 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"centrifuge/pkg/hub"
+)
+
+var contentType = []string{"application/octet-stream"}
+
+// attempt makes one request and returns nil, ErrGone, hub.ErrTooLarge, or what
+// else went wrong, as transient where another attempt may help.
+func (p *Poster) attempt(ctx context.Context, method, connection string, payload *Payload) error {
+	if connection == "" {
+		return errors.New("connection has no id")
+	}
+	credentials, err := p.credentials.Retrieve(ctx)
+	if err != nil {
+		return fmt.Errorf("retrieve credentials: %w", err)
+	}
+	if strings.ContainsAny(credentials.AccessKeyID, "\r\n") || strings.ContainsAny(credentials.SessionToken, "\r\n") {
+		return errors.New("credentials hold a line break")
+	}
+
+	req := request{method, connection, payload, credentials, time.Now().Add(p.timeout)}
+	w, err := p.wires.get(ctx, req.deadline)
+	if err != nil {
+		return p.unanswered(ctx, err)
+	}
+	status, kind, err := p.roundTrip(ctx, w, req)
+	if err != nil && w.reused && w.silent() && !timedOut(err) {
+		// The other side has closed a connection that it was done with, and most likely
+		// the others too. That is no failure yet.
+		p.wires.closeIdle()
+		if w, err = p.wires.open(ctx, req.deadline); err == nil {
+			status, kind, err = p.roundTrip(ctx, w, req)
+		}
+	}
+	if err != nil {
+		return p.unanswered(ctx, err)
+	}
+	switch {
+	case status < 300:
+		return nil
+	case status == http.StatusGone:
+		return ErrGone
+	case status == http.StatusTooManyRequests:
+		return transient{ErrSlow}
+	case status == http.StatusRequestEntityTooLarge:
+		return hub.ErrTooLarge
+	case status >= 500:
+		return transient{statusError{status, kind}}
+	default: // a redirect too: nothing is ever followed
+		return statusError{status, kind}
+	}
+}
+
+// unanswered says why there was no answer.
+func (p *Poster) unanswered(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case timedOut(err):
+		return transient{fmt.Errorf("no answer within %v: %w", p.timeout, err)}
+	default:
+		return transient{err}
+	}
+}
+
+func timedOut(err error) bool {
+	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// request is what one attempt asks for.
+type request struct {
+	method, connection string
+	payload            *Payload
+	credentials        aws.Credentials
+	deadline           time.Time
+}
+
+// roundTrip signs, sends and reads the answer. It keeps w alive or closes it.
+func (p *Poster) roundTrip(ctx context.Context, w *wire, req request) (status int, kind string, err error) {
+	alive := false
+	defer func() {
+		if alive {
+			p.wires.put(w)
+		} else {
+			_ = w.conn.Close()
+		}
+	}()
+	rest, err := p.prepare(ctx, w, req)
+	if err != nil {
+		return 0, "", err
+	}
+	if err := w.conn.SetDeadline(req.deadline); err != nil {
+		return 0, "", err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = w.conn.SetDeadline(time.Unix(1, 0)) })
+	status, kind, alive, err = w.exchange(rest)
+	alive = stop() && alive
+	return status, kind, err
+}
+
+// prepare signs a request, the one that the SDK would make less the two headers
+// that tell of its own retries, and writes it to w.out. It returns the body where
+// that is too large to be copied there.
+func (p *Poster) prepare(ctx context.Context, w *wire, req request) (rest []byte, err error) {
+	body := req.payload.body
+	// The path is given as it goes over the wire: net/url would leave the "=" of an
+	// id as it is, which Amazon's escaping does not.
+	path := p.path + escape(req.connection)
+	r := w.req
+	r.Method, r.URL.Opaque, r.ContentLength = req.method, path, int64(len(body))
+	if len(body) > 0 {
+		r.Header["Content-Type"] = contentType
+	} else {
+		delete(r.Header, "Content-Type")
+	}
+	if req.credentials.SessionToken == "" {
+		delete(r.Header, "X-Amz-Security-Token")
+	}
+	if err := p.signer.SignHTTP(ctx, req.credentials, r, req.payload.hash, "execute-api", p.region, p.now()); err != nil {
+		return nil, fmt.Errorf("sign: %w", err)
+	}
+
+	host := r.Host // set by the signer where the port is the scheme's own
+	if host == "" {
+		host = r.URL.Host
+	}
+	out := append(w.out[:0], req.method...)
+	out = append(append(out, ' '), path...)
+	out = append(append(out, " HTTP/1.1\r\nHost: "...), host...)
+	out = append(out, "\r\nUser-Agent: centrifuge\r\n"...)
+	for _, name := range [...]string{"Authorization", "Content-Type", "X-Amz-Date", "X-Amz-Security-Token"} {
+		if values := r.Header[name]; len(values) == 1 {
+			out = append(append(out, name...), ": "...)
+			out = append(append(out, values[0]...), "\r\n"...)
+		}
+	}
+	if len(body) > 0 {
+		out = append(out, "Content-Length: "...)
+		out = append(strconv.AppendInt(out, int64(len(body)), 10), "\r\n"...)
+	}
+	out = append(out, "\r\n"...)
+	if len(body) <= joinedBytes {
+		out = append(out, body...)
+	} else {
+		rest = body
+	}
+	w.out = out
+	return rest, nil
+}
+
+// escape escapes a segment of a path as Amazon does: all but RFC 3986's unreserved
+// characters.
+func escape(segment string) string {
+	const hexadecimal = "0123456789ABCDEF"
+	escaped := make([]byte, 0, len(segment)+8)
+	for _, c := range []byte(segment) {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9',
+			c == '-', c == '.', c == '_', c == '~':
+			escaped = append(escaped, c)
+		default:
+			escaped = append(escaped, '%', hexadecimal[c>>4], hexadecimal[c&15])
+		}
+	}
+	return string(escaped)
+}

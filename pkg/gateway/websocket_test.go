@@ -1,0 +1,101 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"centrifuge/pkg/hub"
+
+	"github.com/aws/aws-lambda-go/events"
+)
+
+// broken is a store that fails in every way it is asked.
+type broken struct {
+	hub.Connections
+	hub.Projects
+}
+
+var errBroken = errors.New("the table is gone")
+
+func (broken) OpenConnection(context.Context, hub.Connection) error  { return errBroken }
+func (broken) CloseConnection(context.Context, string) error         { return errBroken }
+func (broken) Project(context.Context, string) (*hub.Project, error) { return nil, errBroken }
+func (broken) Connection(context.Context, string) (hub.Connection, error) {
+	return hub.Connection{}, errBroken
+}
+
+// TestWhatGoesWrongInsideStaysInside makes every route fail, and reads what the
+// client gets and what the log does.
+func TestWhatGoesWrongInsideStaysInside(t *testing.T) {
+	var log strings.Builder
+	logger := slog.New(slog.NewJSONHandler(&log, nil))
+	h := hub.New(hub.Options{Connections: broken{}, Projects: broken{}})
+	frame := func(method, params string) string {
+		return `{"id":"1","method":"` + method + `","params":` + params + `}`
+	}
+	reply := func(method string) string {
+		return `{"ack":true,"id":"1","method":"` + method + `","result":null,"error":"internal server error"}`
+	}
+	for _, tt := range []struct {
+		route     string
+		handler   WebSocket
+		eventType string
+		body      string
+		status    int
+		want      string
+	}{
+		{"$connect", Connect(h, logger), "CONNECT", "", 500, ""},
+		{"$disconnect", Disconnect(h, logger), "DISCONNECT", "", 500, ""},
+		{"auth", Auth(h, logger), "MESSAGE", frame("auth", `{"token":"the-token","user":"u","project_id":"p","permissions":{}}`), 200, reply("auth")},
+		{"subscribe", Subscribe(h, logger), "MESSAGE", frame("subscribe", `{"to":{}}`), 200, reply("subscribe")},
+		{"unsubscribe", Unsubscribe(h, logger), "MESSAGE", frame("unsubscribe", `{"from":{}}`), 200, reply("unsubscribe")},
+		{"broadcast", Broadcast(h, logger), "MESSAGE", frame("broadcast", `{"category":"a","channel":"x","data":{}}`), 200, reply("broadcast")},
+	} {
+		t.Run(tt.route, func(t *testing.T) {
+			log.Reset()
+			var e events.APIGatewayWebsocketProxyRequest
+			e.RequestContext.EventType, e.RequestContext.RouteKey, e.Body = tt.eventType, tt.route, tt.body
+			e.RequestContext.ConnectionID, e.RequestContext.RequestID = "the-connection", "the-request"
+			got, err := tt.handler(t.Context(), e)
+			if err != nil || got.StatusCode != tt.status || got.Body != tt.want {
+				t.Errorf("status %d, body %s, error %v", got.StatusCode, got.Body, err)
+			}
+			var line map[string]any
+			if err := json.Unmarshal([]byte(log.String()), &line); err != nil {
+				t.Fatalf("the log holds not one line: %v: %s", err, log.String())
+			}
+			for key, want := range map[string]string{"route": tt.route, "connection": "the-connection", "request": "the-request"} {
+				if line[key] != want {
+					t.Errorf("the log says %s=%v, expected %q", key, line[key], want)
+				}
+			}
+			if cause, _ := line["error"].(string); !strings.Contains(cause, errBroken.Error()) {
+				t.Errorf("the log does not say why: %s", log.String())
+			}
+			if strings.Contains(log.String(), "the-token") {
+				t.Error("the log holds a token")
+			}
+		})
+	}
+}
+
+// TestFramesDoNotReachConnectionRoutes sends frames that name $connect and
+// $disconnect as their method, as if API Gateway had let them through.
+func TestFramesDoNotReachConnectionRoutes(t *testing.T) {
+	h := hub.New(hub.Options{Connections: broken{}, Projects: broken{}})
+	for route, handler := range map[string]WebSocket{"$connect": Connect(h, slog.New(slog.DiscardHandler)), "$disconnect": Disconnect(h, slog.New(slog.DiscardHandler))} {
+		t.Run(route, func(t *testing.T) {
+			var e events.APIGatewayWebsocketProxyRequest
+			e.RequestContext.EventType, e.Body = "MESSAGE", `{"method":"`+route+`","params":{}}`
+			got, err := handler(t.Context(), e)
+			want := `{"ack":true,"id":null,"method":"` + route + `","result":null,"error":"unknown method ` + route + `"}`
+			if err != nil || got.Body != want {
+				t.Errorf("body %s, error %v", got.Body, err)
+			}
+		})
+	}
+}

@@ -1,0 +1,158 @@
+package hub
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+)
+
+// Publication is a message to be sent.
+type Publication struct {
+	Category string
+	Channel  string
+	// Data is any JSON value.
+	Data json.RawMessage
+}
+
+// Publish sends an application's message. With an idempotency key, at most
+// MaxNameBytes long, the same key in the same channel sends nothing again for
+// IdempotencyWindow. It fails with ErrCategoryNotFound, ErrBadRequest,
+// ErrLimitExceeded, ErrTooLarge, or ErrConflict while a publish under the same
+// key is under way.
+func (h *Hub) Publish(ctx context.Context, p *Project, pub Publication, idempotencyKey string) (Report, error) {
+	options, ok := p.Categories[pub.Category]
+	if !ok {
+		return Report{}, ErrCategoryNotFound
+	}
+	if idempotencyKey == "" {
+		return h.send(ctx, p, options, pub)
+	}
+	ch := Channel{Project: p.ID, Category: pub.Category, Name: pub.Channel}
+	if err := ch.Validate(); err != nil {
+		return Report{}, err
+	}
+	if err := checkName("idempotency_key", idempotencyKey); err != nil {
+		return Report{}, err
+	}
+	settled, err := h.Claims.Claim(ctx, ch, idempotencyKey, h.Now())
+	if settled || err != nil {
+		return Report{}, err
+	}
+	report, err := h.send(ctx, p, options, pub)
+	// The claim is settled or freed even when the caller has gone meanwhile.
+	ctx = context.WithoutCancel(ctx)
+	if err != nil {
+		return report, errors.Join(err, h.Claims.Release(ctx, ch, idempotencyKey))
+	}
+	return report, h.Claims.Settle(ctx, ch, idempotencyKey, h.Now())
+}
+
+// send delivers a message that its sender was entitled to send.
+func (h *Hub) send(ctx context.Context, p *Project, options Category, pub Publication) (Report, error) {
+	m := Message{
+		ID: NewID(h.Now()), Channel: Channel{Project: p.ID, Category: pub.Category, Name: pub.Channel},
+		ProjectName: p.Name, CategoryID: options.ID,
+	}
+	if err := m.Channel.Validate(); err != nil {
+		return Report{}, err
+	}
+	var data bytes.Buffer
+	if err := json.Compact(&data, pub.Data); err != nil || data.Len() == 0 {
+		return Report{}, ErrBadRequest.With("data is not JSON")
+	}
+	if limit := options.MessageBytes(); data.Len() > limit {
+		return Report{}, ErrTooLarge.With(fmt.Sprintf("data is %d bytes, at most %d are allowed in category %s", data.Len(), limit, pub.Category))
+	}
+	m.Data = data.Bytes()
+	return h.Delivery.Deliver(ctx, m, options.ShardCount())
+}
+
+// UnsubscribeUser takes all connections of a user out of channels: from an empty
+// Selection, out of every channel; from a category with no names, out of all its
+// channels. The anonymous user has no connections of its own: nothing is done.
+func (h *Hub) UnsubscribeUser(ctx context.Context, p *Project, user string, from Selection) error {
+	if user == "" {
+		return nil
+	}
+	connections, err := h.Connections.UserConnections(ctx, p.ID, user)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, c := range connections {
+		var channels []Channel
+		for ch := range c.Channels {
+			names, listed := from[ch.Category]
+			if len(from) == 0 || listed && (len(names) == 0 || slices.Contains(names, ch.Name)) {
+				channels = append(channels, ch)
+			}
+		}
+		if err := h.leave(ctx, c, channels); err != nil && !errors.Is(err, ErrConnectionNotFound) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// DisconnectUser ends all connections of a user. It fails with ErrBadRequest for
+// the anonymous user.
+func (h *Hub) DisconnectUser(ctx context.Context, p *Project, user string) error {
+	if user == "" {
+		return ErrBadRequest.With("user is empty")
+	}
+	connections, err := h.Connections.UserConnections(ctx, p.ID, user)
+	if err != nil {
+		return err
+	}
+	ids := make([]string, len(connections))
+	for i, c := range connections {
+		ids[i] = c.ID
+	}
+	errs := []error{h.Delivery.Disconnect(ctx, ids)}
+	for _, id := range ids {
+		errs = append(errs, h.Connections.CloseConnection(ctx, id))
+	}
+	return errors.Join(errs...)
+}
+
+// Usage counts who is connected to a project, in the channels whose
+// "category:name" matches pattern: shell wildcards as in path.Match, but with
+// "*" crossing slashes too, and "" for all. It reads the whole table. It fails
+// with ErrBadRequest for a malformed pattern.
+func (h *Hub) Usage(ctx context.Context, p *Project, pattern string) (Usage, error) {
+	matches, err := glob(pattern)
+	if err != nil {
+		return Usage{}, err
+	}
+	usage, err := h.Usages.Usage(ctx, p.ID)
+	if err != nil {
+		return Usage{}, err
+	}
+	for ch := range usage.Subscribers {
+		if !matches(ch.String()) {
+			delete(usage.Subscribers, ch)
+		}
+	}
+	return usage, nil
+}
+
+// glob compiles a pattern.
+func glob(pattern string) (func(string) bool, error) {
+	if pattern == "" {
+		return func(string) bool { return true }, nil
+	}
+	// path.Match stops "*" at a slash; channel names have no hierarchy.
+	flat := func(s string) string { return strings.ReplaceAll(s, "/", "\x00") }
+	if _, err := path.Match(flat(pattern), ""); err != nil || len(pattern) > MaxNameBytes {
+		return nil, ErrBadRequest.With("pattern is not a shell pattern of at most 255 bytes")
+	}
+	return func(s string) bool {
+		ok, _ := path.Match(flat(pattern), flat(s))
+		return ok
+	}, nil
+}

@@ -1,0 +1,148 @@
+package hub
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestChannelNames(t *testing.T) {
+	long := strings.Repeat("x", MaxNameBytes)
+	for _, tt := range []struct {
+		name    string
+		channel Channel
+		want    *Error
+	}{
+		{"a plain name", Channel{Category: "a", Name: "x"}, nil},
+		{"any character", Channel{Category: "a", Name: ": # $ % * \x00 ключ"}, nil},
+		{"as long as is allowed", Channel{Category: "a", Name: long[:MaxNameBytes-2]}, nil},
+		{"no name", Channel{Category: "a"}, ErrBadRequest},
+		{"no category", Channel{Name: "x"}, ErrBadRequest},
+		{"too long", Channel{Category: "a", Name: long + "x"}, ErrLimitExceeded},
+		{"too long with its category", Channel{Category: "a", Name: long}, ErrLimitExceeded},
+		{"not UTF-8", Channel{Category: "a", Name: "\xff"}, ErrBadRequest},
+	} {
+		t.Run(tt.name, func(t *testing.T) { expect(t, tt.channel.Validate(), tt.want) })
+	}
+}
+
+func expect(t *testing.T, err error, want *Error) {
+	t.Helper()
+	if want == nil && err != nil || want != nil && !errors.Is(err, want) {
+		t.Errorf("error %v, expected %v", err, want)
+	}
+}
+
+func TestStructureIsValidated(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(*Project)
+		want   *Error
+	}{
+		{"the defaults", func(*Project) {}, nil},
+		{"everything set", func(p *Project) {
+			p.Options = ProjectOptions{ValidateURL: "https://example.com/validate", AuthAttempts: 10, BackOffInterval: time.Second,
+				BackOffMaxTimeout: 10 * time.Second, AllowMD5: true, Origins: []string{"https://example.com", "http://localhost:3000"}}
+			p.Categories = map[string]Category{"a": {Name: "a", CategoryOptions: CategoryOptions{Shards: MaxShards, MaxMessageBytes: MaxMessageBytes}}}
+		}, nil},
+		{"no id", func(p *Project) { p.ID = "" }, ErrBadRequest},
+		{"no secret", func(p *Project) { p.Secret = "" }, ErrBadRequest},
+		{"a long name", func(p *Project) { p.Name = strings.Repeat("x", 256) }, ErrLimitExceeded},
+		{"a validate_url that is no URL", func(p *Project) { p.Options.ValidateURL = "example.com" }, ErrBadRequest},
+		{"a validate_url with a password", func(p *Project) { p.Options.ValidateURL = "https://u:p@example.com" }, ErrBadRequest},
+		{"a validate_url that is a file", func(p *Project) { p.Options.ValidateURL = "file://host/etc/passwd" }, ErrBadRequest},
+		{"too many attempts", func(p *Project) { p.Options.AuthAttempts = 11 }, ErrBadRequest},
+		{"an interval too long", func(p *Project) { p.Options.BackOffInterval = 2 * time.Second }, ErrBadRequest},
+		{"a negative time-out", func(p *Project) { p.Options.BackOffMaxTimeout = -1 }, ErrBadRequest},
+		{"an origin with a path", func(p *Project) { p.Options.Origins = []string{"https://example.com/"} }, ErrBadRequest},
+		{"a category with a colon", func(p *Project) { p.Categories = map[string]Category{"a:b": {Name: "a:b"}} }, ErrBadRequest},
+		{"too many shards", func(p *Project) {
+			p.Categories = map[string]Category{"a": {Name: "a", CategoryOptions: CategoryOptions{Shards: 65}}}
+		}, ErrBadRequest},
+		{"messages larger than API Gateway takes", func(p *Project) {
+			p.Categories = map[string]Category{"a": {Name: "a", CategoryOptions: CategoryOptions{MaxMessageBytes: MaxMessageBytes + 1}}}
+		}, ErrBadRequest},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := &Project{ID: "p", Name: "P", Secret: "s"}
+			tt.change(p)
+			expect(t, p.Validate(), tt.want)
+		})
+	}
+}
+
+func TestOrigins(t *testing.T) {
+	listed := &Project{Options: ProjectOptions{Origins: []string{"https://example.com"}}}
+	for _, tt := range []struct {
+		name    string
+		project *Project
+		origin  string
+		want    bool
+	}{
+		{"any origin where none is listed", &Project{}, "https://anywhere.example", true},
+		{"a listed origin", listed, "https://example.com", true},
+		{"another origin", listed, "https://example.com.evil.example", false},
+		{"another scheme", listed, "http://example.com", false},
+		{"a client that is no browser", listed, "", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := tt.project.AllowsOrigin(tt.origin); got != tt.want {
+				t.Errorf("got %v", got)
+			}
+		})
+	}
+}
+
+func TestGlob(t *testing.T) {
+	for _, tt := range []struct {
+		pattern, channel string
+		want             bool
+	}{
+		{"", "chat:lobby", true},
+		{"chat:*", "chat:lobby", true},
+		{"chat:*", "chat:a/b", true},
+		{"chat:*", "news:lobby", false},
+		{"*:lobby", "chat:lobby", true},
+		{"chat:lobb?", "chat:lobby", true},
+		{"chat:[a-l]obby", "chat:lobby", true},
+		{`chat:\*`, "chat:lobby", false},
+		{"chat", "chat:lobby", false},
+	} {
+		t.Run(tt.pattern+" against "+tt.channel, func(t *testing.T) {
+			matches, err := glob(tt.pattern)
+			if err != nil || matches(tt.channel) != tt.want {
+				t.Errorf("got %v, error %v", err == nil && matches(tt.channel), err)
+			}
+		})
+	}
+	for _, pattern := range []string{"[", "a[b", strings.Repeat("*", 256)} {
+		if _, err := glob(pattern); !errors.Is(err, ErrBadRequest) {
+			t.Errorf("pattern %q: error %v", pattern, err)
+		}
+	}
+}
+
+func TestErrors(t *testing.T) {
+	detailed := ErrLimitExceeded.With("300 bytes")
+	if !errors.Is(detailed, ErrLimitExceeded) || errors.Is(detailed, ErrBadRequest) {
+		t.Error("a detail changes which error it is")
+	}
+	if got := detailed.Error(); got != "limit exceeded: 300 bytes" {
+		t.Errorf("got %q", got)
+	}
+	if got := Public(errors.New("table is gone")); got != ErrInternal {
+		t.Errorf("the public error is %v", got)
+	}
+	if got := Public(errors.Join(errors.New("table is gone"), ErrOneWay)); got != ErrOneWay {
+		t.Errorf("the public error is %v", got)
+	}
+}
+
+func TestIDs(t *testing.T) {
+	now := time.Unix(0x65000000, 0)
+	a, b := NewID(now), NewID(now)
+	if len(a) != 24 || !strings.HasPrefix(a, "65000000") || a == b {
+		t.Errorf("ids %q and %q", a, b)
+	}
+}

@@ -1,0 +1,113 @@
+package hub
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var (
+	everything = Permissions{Everything: true}
+	nothing    = Permissions{}
+)
+
+// of builds permissions: "a" is the whole category, "a:x,y" channels of it, "a:"
+// none of them.
+func of(grants ...string) Permissions {
+	p := Permissions{Categories: make(map[string]Grant)}
+	for _, g := range grants {
+		category, names, some := strings.Cut(g, ":")
+		switch {
+		case !some:
+			p.Categories[category] = Grant{Whole: true}
+		case names == "":
+			p.Categories[category] = Grant{}
+		default:
+			p.Categories[category] = Grant{Channels: strings.Split(names, ",")}
+		}
+	}
+	return p
+}
+
+func TestPermissions(t *testing.T) {
+	for _, tt := range []struct {
+		name        string
+		permissions Permissions
+		private     bool
+		confirmed   bool
+		listed      bool
+		x, y        bool
+	}{
+		{name: "everything is all channels", permissions: everything, listed: true, x: true, y: true},
+		{name: "nothing is none", permissions: nothing},
+		{name: "a whole category", permissions: of("a"), listed: true, x: true, y: true},
+		{name: "one channel", permissions: of("a:x"), listed: true, x: true},
+		{name: "a category without channels", permissions: of("a:"), listed: true},
+		{name: "another category", permissions: of("b")},
+		{name: "everything unconfirmed stops at a private category", permissions: everything, private: true},
+		{name: "a wish for a private category is not enough", permissions: of("a"), private: true},
+		{name: "a confirmed grant opens a private category", permissions: of("a:x"), private: true, confirmed: true, listed: true, x: true},
+		{name: "everything confirmed opens a private category", permissions: everything, private: true, confirmed: true, listed: true, x: true, y: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.permissions.Confirmed = tt.confirmed
+			grant, listed := tt.permissions.Category(Category{Name: "a", CategoryOptions: CategoryOptions{Private: tt.private}})
+			if listed != tt.listed || grant.Allows("x") != tt.x || grant.Allows("y") != tt.y {
+				t.Errorf("listed %v, x %v, y %v", listed, grant.Allows("x"), grant.Allows("y"))
+			}
+		})
+	}
+}
+
+func TestNarrow(t *testing.T) {
+	for _, tt := range []struct {
+		name               string
+		wish, answer, want Permissions
+	}{
+		{"everything narrowed to everything", everything, everything, everything},
+		{"everything narrowed to a category", everything, of("a"), of("a")},
+		{"a category narrowed to everything", of("a:x"), everything, of("a:x")},
+		{"a category narrowed to channels", of("a"), of("a:x"), of("a:x")},
+		{"channels narrowed to a category", of("a:x"), of("a"), of("a:x")},
+		{"channels narrowed to channels", of("a:x,y"), of("a:y,z"), of("a:y")},
+		{"different channels leave none", of("a:x"), of("a:y"), of("a:")},
+		{"different categories leave nothing, not everything", of("a"), of("b"), of()},
+		{"an answer of nothing leaves nothing", everything, nothing, nothing},
+		{"a wish for nothing stays nothing", nothing, everything, nothing},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.answer.Confirmed, tt.want.Confirmed = true, true
+			if diff := cmp.Diff(tt.want, tt.wish.Narrow(tt.answer), cmp.Comparer(func(a, b []string) bool {
+				return strings.Join(a, ",") == strings.Join(b, ",")
+			})); diff != "" {
+				t.Errorf("-expected +narrowed:\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestLimitsOnPermissions(t *testing.T) {
+	names := make([]string, MaxPermissions)
+	for i := range names {
+		names[i] = fmt.Sprint(i)
+	}
+	for _, tt := range []struct {
+		name        string
+		permissions Permissions
+		fails       bool
+	}{
+		{"as many names as are allowed", Permissions{Categories: map[string]Grant{"a": {Channels: names[1:]}}}, false},
+		{"one more", Permissions{Categories: map[string]Grant{"a": {Channels: names}}}, true},
+		{"a long category", of(strings.Repeat("x", 256)), true},
+		{"a long channel", of("a:" + strings.Repeat("x", 256)), true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if err := tt.permissions.Validate(); errors.Is(err, ErrLimitExceeded) != tt.fails {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}

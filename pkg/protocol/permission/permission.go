@@ -1,0 +1,124 @@
+// Package permission is the wire form of permissions: the JSON object, category
+// to list of channels, that classic auth frames, the claims of a JWT and
+// validate_url share in both directions.
+//
+// It is a pure codec. It does not know who wrote the object, and so never
+// confirms a grant: what it decodes is a wish until its caller says otherwise.
+package permission
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+
+	"centrifuge/pkg/hub"
+)
+
+// Decode reads permissions: {} is everything, {"cat": []} the whole category,
+// {"cat": ["a", "b"]} these channels of it. A value that is not a list grants
+// nothing in its category, and an entry that is not a string matches no channel.
+// The key "", the name of no category, is passed over. The result is not
+// confirmed.
+//
+// Nothing odd ever widens a grant: anything but one JSON object, null included,
+// and an object that names a category twice fail with hub.ErrBadRequest. More
+// than hub.Permissions.Validate allows fails with hub.ErrLimitExceeded.
+func Decode(raw json.RawMessage) (hub.Permissions, error) {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return hub.Permissions{}, hub.ErrBadRequest.With("permissions are not an object")
+	}
+	if !dec.More() {
+		if err := end(dec); err != nil {
+			return hub.Permissions{}, err
+		}
+		return hub.Permissions{Everything: true}, nil
+	}
+	p := hub.Permissions{Categories: make(map[string]hub.Grant)}
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return hub.Permissions{}, errMalformed
+		}
+		name := key.(string) // the decoder gives nothing else where a key stands
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return hub.Permissions{}, errMalformed
+		}
+		if _, twice := p.Categories[name]; twice {
+			return hub.Permissions{}, hub.ErrBadRequest.With("permissions name a category twice")
+		}
+		if name != "" {
+			p.Categories[name] = grant(value)
+		}
+	}
+	if err := end(dec); err != nil {
+		return hub.Permissions{}, err
+	}
+	if err := p.Validate(); err != nil {
+		return hub.Permissions{}, err
+	}
+	return p, nil
+}
+
+var errMalformed = hub.ErrBadRequest.With("permissions are not valid JSON")
+
+// end reads the closing brace and demands that nothing follows it.
+func end(dec *json.Decoder) error {
+	if _, err := dec.Token(); err != nil {
+		return errMalformed
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errMalformed
+	}
+	return nil
+}
+
+// grant reads the value of one category.
+func grant(value json.RawMessage) hub.Grant {
+	var entries []json.RawMessage
+	if err := json.Unmarshal(value, &entries); err != nil || entries == nil {
+		return hub.Grant{}
+	}
+	if len(entries) == 0 {
+		return hub.Grant{Whole: true}
+	}
+	var g hub.Grant
+	for _, entry := range entries {
+		var name *string
+		if json.Unmarshal(entry, &name) == nil && name != nil {
+			g.Channels = append(g.Channels, *name)
+		}
+	}
+	return g
+}
+
+// Encode writes p so that Decode reads the same grant from it. A category in
+// which nothing is granted has the value null, and permissions that grant nothing
+// at all are {"":null}: an empty list or object would grant everything. Whether p
+// is confirmed has no place in the wire form.
+func Encode(p hub.Permissions) json.RawMessage {
+	categories := make(map[string][]string)
+	switch {
+	case p.Everything:
+	case len(p.Categories) == 0:
+		categories[""] = nil
+	default:
+		for name, g := range p.Categories {
+			if g.Whole {
+				g.Channels = []string{}
+			} else if len(g.Channels) == 0 {
+				g.Channels = nil // null, never the [] of a whole category
+			}
+			categories[name] = g.Channels
+		}
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(categories); err != nil {
+		panic("permission: " + err.Error()) // a map of strings always encodes
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}

@@ -1,0 +1,257 @@
+package serverapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"centrifuge/pkg/hub"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// MaxBroadcastChannels is how many channels one broadcast may name.
+const MaxBroadcastChannels = 1000
+
+// broadcastsAtOnce bounds the messages of one broadcast under way; their posts
+// are bounded by delivery.
+const broadcastsAtOnce = 16
+
+// method carries out one method of /api for a project: decode, call, return what
+// becomes "result".
+type method func(a *api, ctx context.Context, p *hub.Project, body []byte) (any, error)
+
+var methods = map[string]method{
+	"publish":     (*api).publish,
+	"broadcast":   (*api).broadcast,
+	"unsubscribe": (*api).unsubscribe,
+	"disconnect":  (*api).disconnect,
+	"channels":    (*api).channels,
+	"info":        (*api).info,
+}
+
+// failure is an error as Centrifugo's server API renders it.
+type failure struct {
+	Code    int    `json:"code"`
+	Message string `json:"message"`
+}
+
+// answer is a reply as Centrifugo's server API renders it.
+type answer struct {
+	Result any      `json:"result,omitempty"`
+	Error  *failure `json:"error,omitempty"`
+}
+
+func fail(e *hub.Error) answer { return answer{Error: &failure{e.Code, e.Error()}} }
+
+// call answers POST /api/{method}: 401 without a valid API key, 404 for an unknown
+// method, 400 and 413 for a body that cannot be read, otherwise 200 with a result
+// or an error.
+func (a *api) call(w http.ResponseWriter, r *http.Request) {
+	p, err := a.ProjectByAPIKey(r.Context(), apiKey(r.Header))
+	if err != nil {
+		e := a.public(r.Context(), err)
+		write(w, authStatus(e), fail(e))
+		return
+	}
+	run, ok := methods[r.PathValue("method")]
+	if !ok {
+		write(w, http.StatusNotFound, fail(hub.ErrMethodNotFound))
+		return
+	}
+	b, err := body(r)
+	if err != nil {
+		write(w, bodyStatus(err), fail(hub.Public(err)))
+		return
+	}
+	if !json.Valid(b) {
+		write(w, http.StatusBadRequest, fail(hub.ErrBadRequest.With("the body is not JSON")))
+		return
+	}
+	result, err := run(a, r.Context(), p, b)
+	if err != nil {
+		write(w, http.StatusOK, fail(a.public(r.Context(), err)))
+		return
+	}
+	write(w, http.StatusOK, answer{Result: result})
+}
+
+// apiKey finds the key where Centrifugo's clients put it.
+func apiKey(h http.Header) string {
+	if key := h.Get("X-API-Key"); key != "" {
+		return key
+	}
+	scheme, key, _ := strings.Cut(h.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "apikey") {
+		return ""
+	}
+	return strings.TrimSpace(key)
+}
+
+func authStatus(e *hub.Error) int {
+	if e.Code == hub.ErrUnauthorized.Code {
+		return http.StatusUnauthorized
+	}
+	return http.StatusInternalServerError
+}
+
+func bodyStatus(err error) int {
+	if err == error(errTooLarge) {
+		return http.StatusRequestEntityTooLarge
+	}
+	return http.StatusBadRequest
+}
+
+// decode reads the params of a method. Unknown keys are passed over, as they are
+// by Centrifugo, whose clients send options that mean nothing here.
+func decode(body []byte, params any) error {
+	if err := json.Unmarshal(body, params); err != nil {
+		return hub.ErrBadRequest.With("the body does not have the form of this method's parameters")
+	}
+	return nil
+}
+
+type empty struct{}
+
+func (a *api) publish(ctx context.Context, p *hub.Project, body []byte) (any, error) {
+	var q struct {
+		Channel        string          `json:"channel"`
+		Data           json.RawMessage `json:"data"`
+		IdempotencyKey string          `json:"idempotency_key"`
+	}
+	if err := decode(body, &q); err != nil {
+		return nil, err
+	}
+	return empty{}, a.publishTo(ctx, p, q.Channel, q.Data, q.IdempotencyKey)
+}
+
+func (a *api) publishTo(ctx context.Context, p *hub.Project, channel string, data json.RawMessage, key string) error {
+	ch, err := hub.ParseChannel(p.ID, channel)
+	if err != nil {
+		return err
+	}
+	if len(data) == 0 {
+		return hub.ErrBadRequest.With("data is required")
+	}
+	_, err = a.Hub.Publish(ctx, p, hub.Publication{Category: ch.Category, Channel: ch.Name, Data: data}, key)
+	return err
+}
+
+// broadcast publishes to many channels. Each has an answer of its own, in their
+// order: one that fails stops none of the others.
+func (a *api) broadcast(ctx context.Context, p *hub.Project, body []byte) (any, error) {
+	var q struct {
+		Channels       []string        `json:"channels"`
+		Data           json.RawMessage `json:"data"`
+		IdempotencyKey string          `json:"idempotency_key"`
+	}
+	if err := decode(body, &q); err != nil {
+		return nil, err
+	}
+	if len(q.Channels) == 0 {
+		return nil, hub.ErrBadRequest.With("channels is required")
+	}
+	if len(q.Channels) > MaxBroadcastChannels {
+		return nil, hub.ErrLimitExceeded.With(fmt.Sprintf("%d channels, at most %d are allowed", len(q.Channels), MaxBroadcastChannels))
+	}
+	var result struct {
+		Responses []answer `json:"responses"`
+	}
+	result.Responses = make([]answer, len(q.Channels))
+	var g errgroup.Group
+	g.SetLimit(broadcastsAtOnce)
+	for i, channel := range q.Channels {
+		g.Go(func() error {
+			if err := a.publishTo(ctx, p, channel, q.Data, q.IdempotencyKey); err != nil {
+				result.Responses[i] = fail(a.public(ctx, err))
+			} else {
+				result.Responses[i].Result = empty{}
+			}
+			return nil
+		})
+	}
+	return result, g.Wait()
+}
+
+func (a *api) unsubscribe(ctx context.Context, p *hub.Project, body []byte) (any, error) {
+	var q struct {
+		User    string `json:"user"`
+		Channel string `json:"channel"`
+	}
+	if err := decode(body, &q); err != nil {
+		return nil, err
+	}
+	if q.User == "" {
+		return nil, hub.ErrBadRequest.With("user is required")
+	}
+	ch, err := hub.ParseChannel(p.ID, q.Channel)
+	if err != nil {
+		return nil, err
+	}
+	return empty{}, a.Hub.UnsubscribeUser(ctx, p, q.User, hub.Selection{ch.Category: {ch.Name}})
+}
+
+func (a *api) disconnect(ctx context.Context, p *hub.Project, body []byte) (any, error) {
+	var q struct {
+		User string `json:"user"`
+	}
+	if err := decode(body, &q); err != nil {
+		return nil, err
+	}
+	return empty{}, a.Hub.DisconnectUser(ctx, p, q.User)
+}
+
+// channels lists the channels that have subscribers.
+func (a *api) channels(ctx context.Context, p *hub.Project, body []byte) (any, error) {
+	var q struct {
+		Pattern string `json:"pattern"`
+	}
+	if err := decode(body, &q); err != nil {
+		return nil, err
+	}
+	usage, err := a.Hub.Usage(ctx, p, q.Pattern)
+	if err != nil {
+		return nil, err
+	}
+	type occupancy struct {
+		Clients int `json:"num_clients"`
+	}
+	result := struct {
+		Channels map[string]occupancy `json:"channels"`
+	}{make(map[string]occupancy, len(usage.Subscribers))}
+	for ch, n := range usage.Subscribers {
+		result.Channels[ch.String()] = occupancy{n}
+	}
+	return result, nil
+}
+
+// info describes the installation as one node, which is what it looks like from
+// outside.
+func (a *api) info(ctx context.Context, p *hub.Project, body []byte) (any, error) {
+	if err := decode(body, &empty{}); err != nil {
+		return nil, err
+	}
+	usage, err := a.Hub.Usage(ctx, p, "")
+	if err != nil {
+		return nil, err
+	}
+	type node struct {
+		UID           string `json:"uid"`
+		Name          string `json:"name"`
+		Version       string `json:"version"`
+		Clients       int    `json:"num_clients"`
+		Users         int    `json:"num_users"`
+		Channels      int    `json:"num_channels"`
+		Subscriptions int    `json:"num_subs"`
+	}
+	n := node{UID: "centrifuge", Name: "centrifuge", Version: Version,
+		Clients: usage.Clients, Users: usage.Users, Channels: len(usage.Subscribers)}
+	for _, subscribers := range usage.Subscribers {
+		n.Subscriptions += subscribers
+	}
+	return struct {
+		Nodes []node `json:"nodes"`
+	}{[]node{n}}, nil
+}

@@ -1,0 +1,124 @@
+package serverapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+
+	"centrifuge/pkg/auth"
+	"centrifuge/pkg/hub"
+	"centrifuge/pkg/protocol/classic"
+)
+
+// The answers of /rpc that come with a status of their own.
+const (
+	emptyRequest  = "empty request"
+	malformedData = "malformed data"
+)
+
+// rpcReply is the answer of the API of 2013.
+type rpcReply struct {
+	ID     *string `json:"id"`
+	Error  *string `json:"error"`
+	Result *bool   `json:"result"`
+}
+
+func rpcFail(id *string, message string) rpcReply { return rpcReply{ID: id, Error: &message} }
+
+// rpc answers POST /rpc/{project}. In this order: 413 body too large, 400 empty
+// body, 404 unknown project, 401 header absent, malformed or wrong, 400 body not
+// base64 of JSON, otherwise 200, also where the command fails. The header is
+// looked at before the project, so that only a signed request learns whether a
+// project exists.
+func (a *api) rpc(w http.ResponseWriter, r *http.Request) {
+	signed, err := body(r)
+	if err != nil {
+		write(w, bodyStatus(err), rpcFail(nil, err.Error()))
+		return
+	}
+	if len(signed) == 0 {
+		write(w, http.StatusBadRequest, rpcFail(nil, emptyRequest))
+		return
+	}
+	p, err := a.signer(r, signed)
+	if err != nil {
+		e := a.public(r.Context(), err)
+		write(w, rpcStatus(e), rpcFail(nil, e.Error()))
+		return
+	}
+	frame, err := base64.StdEncoding.DecodeString(string(signed))
+	if err != nil || falsy(frame) {
+		write(w, http.StatusBadRequest, rpcFail(nil, malformedData))
+		return
+	}
+	e, err := classic.Decode(frame)
+	if err == nil {
+		err = a.run(r.Context(), p, e)
+	}
+	if err != nil {
+		write(w, http.StatusOK, rpcFail(e.ID, a.public(r.Context(), err).Error()))
+		return
+	}
+	ok := true
+	write(w, http.StatusOK, rpcReply{ID: e.ID, Result: &ok})
+}
+
+// signer returns the project whose secret signed the body.
+func (a *api) signer(r *http.Request, signed []byte) (*hub.Project, error) {
+	signature, err := auth.ParseSignature(r.Header.Get("X-Centrifuge-Auth"))
+	if err != nil {
+		return nil, err
+	}
+	p, err := a.Projects.Project(r.Context(), r.PathValue("project"))
+	if err != nil {
+		return nil, err
+	}
+	return p, auth.VerifyRequest(p, signature, signed)
+}
+
+func (a *api) run(ctx context.Context, p *hub.Project, e classic.Envelope) error {
+	switch e.Method {
+	case classic.MethodBroadcast:
+		pub, err := e.Broadcast()
+		if err != nil {
+			return err
+		}
+		_, err = a.Hub.Publish(ctx, p, pub, "")
+		return err
+	case classic.MethodUnsubscribe:
+		from, err := e.Unsubscribe()
+		if err != nil {
+			return err
+		}
+		user, err := e.User()
+		if err != nil {
+			return err
+		}
+		return a.Hub.UnsubscribeUser(ctx, p, user, from)
+	}
+	return hub.ErrMethodNotFound
+}
+
+func rpcStatus(e *hub.Error) int {
+	switch e.Code {
+	case hub.ErrUnauthorized.Code:
+		return http.StatusUnauthorized
+	case hub.ErrProjectNotFound.Code:
+		return http.StatusNotFound
+	}
+	return http.StatusInternalServerError
+}
+
+// falsy tells whether a body is no JSON, or JSON that says nothing.
+func falsy(frame []byte) bool {
+	if !json.Valid(frame) {
+		return true
+	}
+	switch string(bytes.TrimSpace(frame)) {
+	case "null", "false", "0", `""`, "{}", "[]":
+		return true
+	}
+	return false
+}

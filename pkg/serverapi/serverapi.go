@@ -1,0 +1,84 @@
+// Package serverapi is what applications call over HTTPS: the API of 2013 at
+// /rpc/<project>, whose requests are signed with the project's secret, and an API
+// shaped like Centrifugo's at /api/<method>, whose requests carry an API key.
+//
+// It is a plain http.Handler: it knows HTTP and JSON, and neither Lambda nor the
+// store. What a method does is the hub's business.
+package serverapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+
+	"centrifuge/pkg/hub"
+)
+
+// MaxBodyBytes limits the body of a request; a larger one gets status 413.
+const MaxBodyBytes = 1 << 20
+
+// Options are what the API is made of. All are required.
+type Options struct {
+	Hub      *hub.Hub
+	Projects hub.Projects
+	// ProjectByAPIKey returns the project that a key opens. It fails with
+	// hub.ErrUnauthorized.
+	ProjectByAPIKey func(ctx context.Context, key string) (*hub.Project, error)
+	Log             *slog.Logger
+}
+
+type api struct{ Options }
+
+// Version is what /api/info calls this installation.
+const Version = "0.1.0"
+
+// New returns the handler of POST /rpc/{project}, POST /api/{method} and GET
+// /healthz. It is safe for concurrent use.
+func New(o Options) http.Handler {
+	a := &api{o}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /rpc/{project}", a.rpc)
+	mux.HandleFunc("POST /api/{method}", a.call)
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		write(w, http.StatusOK, map[string]string{"status": "ok"})
+	})
+	return mux
+}
+
+// errTooLarge: the body is over MaxBodyBytes.
+var errTooLarge = hub.ErrLimitExceeded.With("the body is larger than 1 MiB")
+
+// body reads a request's body whole.
+func body(r *http.Request) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r.Body, MaxBodyBytes+1))
+	if err != nil {
+		return nil, hub.ErrBadRequest.With("the body could not be read")
+	}
+	if len(b) > MaxBodyBytes {
+		return nil, errTooLarge
+	}
+	return b, nil
+}
+
+// public returns what the caller may see of err, and logs, once, what it may not.
+func (a *api) public(ctx context.Context, err error) *hub.Error {
+	var known *hub.Error
+	if !errors.As(err, &known) {
+		a.Log.ErrorContext(ctx, "request failed", "error", err)
+	}
+	return hub.Public(err)
+}
+
+// write answers with JSON. It is the only writer of responses.
+func write(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	// A caller that has gone is told nothing.
+	_ = e.Encode(v)
+}

@@ -1,0 +1,136 @@
+package store
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+
+	"centrifuge/pkg/hub"
+)
+
+// TestBillOfCalls holds what each operation costs in requests: what an operator
+// pays for, and what a client waits for.
+func TestBillOfCalls(t *testing.T) {
+	s := newStage(t)
+	s.putProject(t, &hub.Project{
+		ID: "p", Name: "n", Secret: "s", APIKeyHashes: []string{hashOf("k1"), hashOf("k2")},
+		Categories: map[string]hub.Category{"a": {Name: "a"}, "b": {Name: "b"}},
+	})
+	in := func(id string, channels int) hub.Connection {
+		s.enter(t, id, "user of "+id)
+		if channels > 0 {
+			s.subscribe(t, id, channelsNamed(channels, "x"))
+		}
+		return s.connection(t, id)
+	}
+	fresh, few, many := in("fresh", 0), in("few", 3), in("many", 51)
+	s.open(t, "opened")
+	for i := range 101 {
+		s.enter(t, fmt.Sprint("tab", i), "tabs")
+	}
+	names := func(c hub.Connection) []hub.Channel { return slices.Collect(maps.Keys(c.Channels)) }
+	ch, ctx, now := channel("x0"), t.Context(), s.clock.Now()
+
+	for _, c := range []struct {
+		name string
+		do   func() error
+		want string
+	}{
+		{"$connect is one write", func() error {
+			return s.OpenConnection(ctx, hub.Connection{ID: "new", Expires: now.Add(hub.MaxConnectionAge)})
+		}, "1 PutItem"},
+		{"a project is one query with its categories", func() error { _, err := s.Project(ctx, "p"); return err }, "1 Query"},
+		{"an API key is a read and its project", func() error { _, err := s.ProjectByAPIKey(ctx, "k1"); return err }, "1 GetItem, 1 Query"},
+		{"auth is one write", func() error {
+			_, err := s.Authenticate(ctx, hub.Connection{ID: "opened", Project: "p"}, now)
+			return err
+		}, "1 UpdateItem"},
+		{"auth that changes nothing is one write", func() error {
+			_, err := s.Authenticate(ctx, hub.Connection{ID: "opened", Project: "p"}, now)
+			return err
+		}, "1 UpdateItem"},
+		{"auth of a connection that is over is one write", func() error {
+			if _, err := s.Authenticate(ctx, hub.Connection{ID: "gone", Project: "p"}, now); err == nil {
+				return fmt.Errorf("no error")
+			}
+			return nil
+		}, "1 UpdateItem"},
+		{"reading a connection is one read", func() error { _, err := s.Connection(ctx, "few"); return err }, "1 GetItem"},
+		{"subscribing to a channel is two writes", func() error {
+			return s.Subscribe(ctx, fresh, channelsNamed(1, "x"))
+		}, "1 BatchWriteItem, 1 UpdateItem"},
+		{"subscribing to 25 channels is two writes", func() error {
+			return s.Subscribe(ctx, fresh, channelsNamed(25, "x"))
+		}, "1 BatchWriteItem, 1 UpdateItem"},
+		{"subscribing to 26 channels is three writes", func() error {
+			return s.Subscribe(ctx, fresh, channelsNamed(26, "x"))
+		}, "2 BatchWriteItem, 1 UpdateItem"},
+		{"subscribing to too many channels at once is nothing", func() error {
+			if err := s.Subscribe(ctx, fresh, channelsNamed(hub.MaxChannels+1, "x")); err == nil {
+				return fmt.Errorf("no error")
+			}
+			return nil
+		}, ""},
+		{"subscribing past the limit is one write", func() error {
+			if err := s.Subscribe(ctx, many, channelsNamed(hub.MaxChannels, "y")); err == nil {
+				return fmt.Errorf("no error")
+			}
+			return nil
+		}, "1 UpdateItem"},
+		{"reading the subscribers of a shard is one query", func() error {
+			for _, err := range s.Subscribers(ctx, ch, 0) {
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		}, "1 Query"},
+		{"dropping a subscriber is one write", func() error { return s.DropSubscriber(ctx, ch, 0, "few") }, "1 DeleteItem"},
+		{"unsubscribing is two writes", func() error { return s.Unsubscribe(ctx, few, names(few)) }, "1 BatchWriteItem, 1 UpdateItem"},
+		{"unsubscribing from channels it is not in is nothing", func() error {
+			return s.Unsubscribe(ctx, few, []hub.Channel{channel("z")})
+		}, ""},
+		{"unsubscribing from 26 channels is three writes", func() error {
+			return s.Unsubscribe(ctx, many, names(many)[:26])
+		}, "2 BatchWriteItem, 1 UpdateItem"},
+		{"closing a connection in no channel is one write", func() error { return s.CloseConnection(ctx, "few") }, "1 DeleteItem"},
+		{"closing a connection that is gone is one write", func() error { return s.CloseConnection(ctx, "few") }, "1 DeleteItem"},
+		{"closing a connection in 26 channels is three writes", func() error { return s.CloseConnection(ctx, "fresh") }, "2 BatchWriteItem, 1 DeleteItem"},
+		{"a user without connections is one query", func() error { _, err := s.UserConnections(ctx, "p", "nobody"); return err }, "1 Query"},
+		{"a user with 101 connections is one query and two reads", func() error {
+			got, err := s.UserConnections(ctx, "p", "tabs")
+			if len(got) != 101 {
+				return fmt.Errorf("%d connections, %v", len(got), err)
+			}
+			return err
+		}, "2 BatchGetItem, 1 Query"},
+		{"claiming, settling and releasing a key is one write each", func() error {
+			if _, err := s.Claim(ctx, ch, "k", now); err != nil {
+				return err
+			}
+			if err := s.Settle(ctx, ch, "k", now); err != nil {
+				return err
+			}
+			return s.Release(ctx, ch, "k")
+		}, "1 DeleteItem, 2 PutItem"},
+		{"measuring a small table is one scan a segment", func() error { _, err := s.Usage(ctx, "p"); return err }, "4 Scan"},
+		{"writing a project is one write and one an API key", func() error {
+			return s.PutProject(ctx, &hub.Project{ID: "p", Name: "n", Secret: "s", APIKeyHashes: []string{hashOf("k1"), hashOf("k2")}})
+		}, "3 PutItem"},
+		{"taking an API key away is one write more", func() error {
+			return s.PutProject(ctx, &hub.Project{ID: "p", Name: "n", Secret: "s", APIKeyHashes: []string{hashOf("k1")}})
+		}, "1 BatchWriteItem, 2 PutItem"},
+		{"writing a category is one write", func() error { return s.PutCategory(ctx, "p", hub.Category{Name: "c"}) }, "1 PutItem"},
+		{"deleting a category is one write", func() error { return s.DeleteCategory(ctx, "p", "c") }, "1 DeleteItem"},
+		{"deleting a project is a query and two writes", func() error { return s.DeleteProject(ctx, "p") }, "2 BatchWriteItem, 1 Query"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s.wire.calls()
+			if err := c.do(); err != nil {
+				t.Fatal(err)
+			}
+			same(t, "calls", s.wire.calls(), c.want)
+		})
+	}
+}

@@ -1,0 +1,80 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"centrifuge/pkg/hub"
+	"centrifuge/pkg/store/schema"
+)
+
+// categoryItem is a category as the table holds it, beside its keys.
+type categoryItem struct {
+	ID              string `dynamodbav:"id"`
+	Bidirectional   bool   `dynamodbav:"bidirectional,omitempty"`
+	PublishToAdmins bool   `dynamodbav:"publish_to_admins,omitempty"`
+	Private         bool   `dynamodbav:"private,omitempty"`
+	Shards          int    `dynamodbav:"shards"`
+	MaxMessageBytes int    `dynamodbav:"max_message_bytes,omitempty"`
+}
+
+func decodeCategory(i item) (hub.Category, error) {
+	var v categoryItem
+	if err := attributevalue.UnmarshalMap(i, &v); err != nil {
+		return hub.Category{}, err
+	}
+	name, err := parseCategorySort(textOf(i, schema.SortKey))
+	return hub.Category{ID: v.ID, Name: name, CategoryOptions: hub.CategoryOptions{
+		Bidirectional: v.Bidirectional, PublishToAdmins: v.PublishToAdmins, Private: v.Private,
+		Shards: v.Shards, MaxMessageBytes: v.MaxMessageBytes,
+	}}, err
+}
+
+// PutCategory writes a category of a project, replacing the one of the same name.
+// It fails with ErrBadRequest where that would lower the number of shards: the
+// subscribers in the upper ones would receive nothing more. One request.
+func (s *Store) PutCategory(ctx context.Context, project string, c hub.Category) error {
+	e, err := expression.NewBuilder().WithCondition(absent().Or(
+		expression.Name("shards").LessThanEqual(expression.Value(c.ShardCount())))).Build()
+	if err != nil {
+		return fmt.Errorf("write category %q of project %q: %w", c.Name, project, err)
+	}
+	i, err := attributevalue.MarshalMap(categoryItem{
+		ID: c.ID, Bidirectional: c.Bidirectional, PublishToAdmins: c.PublishToAdmins, Private: c.Private,
+		Shards: c.Shards, MaxMessageBytes: c.MaxMessageBytes,
+	})
+	if err != nil {
+		return fmt.Errorf("write category %q of project %q: %w", c.Name, project, err)
+	}
+	i[schema.PartitionKey], i[schema.SortKey] = text(projectKey(project)), text(categorySort(c.Name))
+	_, err = s.db.PutItem(ctx, &dynamodb.PutItemInput{
+		TableName: aws.String(s.table), Item: i, ConditionExpression: e.Condition(),
+		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
+	})
+	s.projects.drop(project)
+	if _, ok := refused(err); ok {
+		return hub.ErrBadRequest.With("shards cannot be lowered: the subscribers in the upper ones would receive nothing more")
+	}
+	if err != nil {
+		return fmt.Errorf("write category %q of project %q: %w", c.Name, project, err)
+	}
+	return nil
+}
+
+// DeleteCategory removes a category. One that does not exist is no error. Its
+// subscriptions remain until they end, and receive nothing. One request.
+func (s *Store) DeleteCategory(ctx context.Context, project, name string) error {
+	_, err := s.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{
+		TableName: aws.String(s.table), Key: key(projectKey(project), categorySort(name)),
+	})
+	s.projects.drop(project)
+	if err != nil {
+		return fmt.Errorf("delete category %q of project %q: %w", name, project, err)
+	}
+	return nil
+}

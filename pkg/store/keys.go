@@ -1,0 +1,176 @@
+package store
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"centrifuge/pkg/hub"
+)
+
+// The first part of a partition key says what the item is. No other file makes
+// or takes apart a key.
+const (
+	projectPrefix      = "P"
+	categoryPrefix     = "C" // of a sort key
+	connectionPrefix   = "N"
+	subscriptionPrefix = "S"
+	apiKeyPrefix       = "K"
+	claimPrefix        = "I"
+
+	// only is the sort key of an item that is alone under its partition key.
+	only = "-"
+
+	separator = "#"
+	// maxPartitionKey is DynamoDB's limit in bytes. Valid names at most double
+	// when escaped: the longest key of valid ones, a claim's, has 1533.
+	maxPartitionKey = 2048
+)
+
+// escape makes a part of a key of any string: the result has no separator, is
+// valid UTF-8, and no two strings share one. A separator and the escape character
+// itself take two bytes each; a byte that is not UTF-8, which no valid name has,
+// takes four.
+func escape(s string) string {
+	if !strings.ContainsAny(s, "#%") && utf8.ValidString(s) {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); {
+		r, n := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case r == '#':
+			b.WriteString("%h")
+		case r == '%':
+			b.WriteString("%p")
+		case r == utf8.RuneError && n == 1:
+			fmt.Fprintf(&b, "%%x%02x", s[i])
+		default:
+			b.WriteString(s[i : i+n])
+		}
+		i += n
+	}
+	return b.String()
+}
+
+// unescape undoes escape. It fails on what escape does not make.
+func unescape(s string) (string, error) {
+	if !strings.Contains(s, "%") {
+		return s, nil
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] != '%':
+			b.WriteByte(s[i])
+		case strings.HasPrefix(s[i:], "%h"):
+			b.WriteByte('#')
+			i++
+		case strings.HasPrefix(s[i:], "%p"):
+			b.WriteByte('%')
+			i++
+		case strings.HasPrefix(s[i:], "%x") && len(s) >= i+4:
+			n, err := strconv.ParseUint(s[i+2:i+4], 16, 8)
+			if err != nil {
+				return "", fmt.Errorf("key part %q: %w", s, err)
+			}
+			b.WriteByte(byte(n))
+			i += 3
+		default:
+			return "", fmt.Errorf("key part %q: unknown escape", s)
+		}
+	}
+	return b.String(), nil
+}
+
+func join(parts ...string) string {
+	escaped := make([]string, len(parts))
+	for i, p := range parts {
+		escaped[i] = escape(p)
+	}
+	return strings.Join(escaped, separator)
+}
+
+// split undoes a join of n parts.
+func split(s string, n int) ([]string, error) {
+	parts := strings.Split(s, separator)
+	if len(parts) != n {
+		return nil, fmt.Errorf("key %q: %d parts, want %d", s, len(parts), n)
+	}
+	for i, p := range parts {
+		var err error
+		if parts[i], err = unescape(p); err != nil {
+			return nil, err
+		}
+	}
+	return parts, nil
+}
+
+func projectKey(project string) string    { return join(projectPrefix, project) }
+func categorySort(category string) string { return join(categoryPrefix, category) }
+func connectionKey(id string) string      { return join(connectionPrefix, id) }
+
+// apiKeyKey takes the hexadecimal hash of a key: the key itself is never stored.
+func apiKeyKey(hash string) string { return join(apiKeyPrefix, hash) }
+
+func claimKey(ch hub.Channel, key string) string {
+	return join(claimPrefix, ch.Project, ch.Category, ch.Name, key)
+}
+
+func subscriptionKey(ch hub.Channel, shard int) string {
+	return join(subscriptionPrefix, ch.Project, ch.Category, ch.Name, strconv.Itoa(shard))
+}
+
+// subscriptionsOf is what the partition keys of all subscriptions of a project
+// begin with, and no others.
+func subscriptionsOf(project string) string {
+	return join(subscriptionPrefix, project) + separator
+}
+
+// userKey is where the index finds a named user's connections.
+func userKey(project, user string) string { return join(project, user) }
+
+// member is how a connection's set of channels records one: its project is the
+// connection's.
+func member(ch hub.Channel, shard int) string {
+	return join(ch.Category, ch.Name, strconv.Itoa(shard))
+}
+
+func parseConnectionKey(key string) (id string, err error) {
+	parts, err := split(key, 2)
+	if err != nil {
+		return "", err
+	}
+	return parts[1], nil
+}
+
+func parseCategorySort(key string) (category string, err error) {
+	return parseConnectionKey(key) // it has the same form
+}
+
+func parseSubscriptionKey(key string) (ch hub.Channel, shard int, err error) {
+	parts, err := split(key, 5)
+	if err != nil {
+		return hub.Channel{}, 0, err
+	}
+	shard, err = strconv.Atoi(parts[4])
+	return hub.Channel{Project: parts[1], Category: parts[2], Name: parts[3]}, shard, err
+}
+
+func parseUserKey(key string) (project, user string, err error) {
+	parts, err := split(key, 2)
+	if err != nil {
+		return "", "", err
+	}
+	return parts[0], parts[1], nil
+}
+
+func parseMember(project, s string) (ch hub.Channel, shard int, err error) {
+	parts, err := split(s, 3)
+	if err != nil {
+		return hub.Channel{}, 0, err
+	}
+	shard, err = strconv.Atoi(parts[2])
+	return hub.Channel{Project: project, Category: parts[0], Name: parts[1]}, shard, err
+}

@@ -1,0 +1,143 @@
+package store
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"pgregory.net/rapid"
+
+	"centrifuge/pkg/hub"
+)
+
+// nasty makes names of what separators and escapes are made of.
+func nasty() *rapid.Generator[string] {
+	part := rapid.SampledFrom([]string{"#", "%", "h", "p", "x", "2", "3", `\`, "\x00", "-", ":", "é", "\u2028", "\ufffd", "\xff", "\xc3", "%h", "%p", "%x23", "0", "S#", "𝄞"})
+	return rapid.Map(rapid.SliceOfN(part, 0, 6), func(parts []string) string { return strings.Join(parts, "") })
+}
+
+func TestKeysAreInjective(t *testing.T) {
+	place := rapid.Custom(func(t *rapid.T) [4]string {
+		name := rapid.OneOf(nasty(), rapid.String())
+		return [4]string{name.Draw(t, "a"), name.Draw(t, "b"), name.Draw(t, "c"), name.Draw(t, "d")}
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := place.Draw(t, "one"), place.Draw(t, "other")
+		if rapid.Bool().Draw(t, "shifted") {
+			// The likeliest collision: the same text, cut elsewhere.
+			all := strings.Join(a[:], "#")
+			cut := rapid.IntRange(0, len(all)).Draw(t, "cut")
+			b = [4]string{all[:cut], all[cut:], "", ""}
+		}
+		x := hub.Channel{Project: a[0], Category: a[1], Name: a[2]}
+		y := hub.Channel{Project: b[0], Category: b[1], Name: b[2]}
+		shard, other := rapid.IntRange(0, 63).Draw(t, "shard"), rapid.IntRange(0, 63).Draw(t, "other shard")
+		for kind, keys := range map[string]struct {
+			one, two string
+			same     bool
+		}{
+			"subscription": {subscriptionKey(x, shard), subscriptionKey(y, other), x == y && shard == other},
+			"member":       {member(x, shard), member(y, other), x.Category == y.Category && x.Name == y.Name && shard == other},
+			"claim":        {claimKey(x, a[3]), claimKey(y, b[3]), a == b},
+			"user":         {userKey(a[0], a[1]), userKey(b[0], b[1]), a[0] == b[0] && a[1] == b[1]},
+			"project":      {projectKey(a[0]), projectKey(b[0]), a[0] == b[0]},
+			"category":     {categorySort(a[0]), categorySort(b[0]), a[0] == b[0]},
+			"connection":   {connectionKey(a[0]), connectionKey(b[0]), a[0] == b[0]},
+		} {
+			if (keys.one == keys.two) != keys.same {
+				t.Fatalf("%s keys %q and %q", kind, keys.one, keys.two)
+			}
+			if !utf8.ValidString(keys.one) {
+				t.Fatalf("%s key %q is not UTF-8", kind, keys.one)
+			}
+		}
+		if has := strings.HasPrefix(subscriptionKey(y, other), subscriptionsOf(x.Project)); has != (x.Project == y.Project) {
+			t.Fatalf("%q among the subscriptions of %q: %v", subscriptionKey(y, other), x.Project, has)
+		}
+	})
+}
+
+func TestKeysParse(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		name := rapid.OneOf(nasty(), rapid.String())
+		ch := hub.Channel{Project: name.Draw(t, "project"), Category: name.Draw(t, "category"), Name: name.Draw(t, "name")}
+		shard := rapid.IntRange(0, 63).Draw(t, "shard")
+		if got, n, err := parseSubscriptionKey(subscriptionKey(ch, shard)); got != ch || n != shard || err != nil {
+			t.Fatalf("subscription: %+v, %d, %v", got, n, err)
+		}
+		if got, n, err := parseMember(ch.Project, member(ch, shard)); got != ch || n != shard || err != nil {
+			t.Fatalf("member: %+v, %d, %v", got, n, err)
+		}
+		if project, user, err := parseUserKey(userKey(ch.Project, ch.Name)); project != ch.Project || user != ch.Name || err != nil {
+			t.Fatalf("user: %q, %q, %v", project, user, err)
+		}
+		if got, err := parseCategorySort(categorySort(ch.Category)); got != ch.Category || err != nil {
+			t.Fatalf("category: %q, %v", got, err)
+		}
+		if got, err := parseConnectionKey(connectionKey(ch.Name)); got != ch.Name || err != nil {
+			t.Fatalf("connection: %q, %v", got, err)
+		}
+	})
+}
+
+func TestChannelsThatLookAlike(t *testing.T) {
+	seen := make(map[string]string)
+	for _, c := range [][3]string{
+		{"a", "b", "c"}, {"a#b", "c", ""}, {"a", "b#c", ""}, {"a", "b", "c#0"}, {"a#b#c", "", ""}, {"", "a", "b#c"}, {"", "", "a#b#c"},
+		{"a", "b%hc", ""}, {"a", "b%phc", ""}, {"a", "b%", "hc"}, {"a", "b%23c", ""}, {"a", "b", "%"}, {"a", "b", "%%"}, {"a", "b", "%p"}, {"a", "b", "%h"},
+		{"a", "b", `\#`}, {"a", "b", `\`}, {"a", `b\`, "#"}, {"a", "b", "\x00"}, {"a", "b\x00", ""}, {"a\x00", "b", ""},
+		{"a", "b", "\xff"}, {"a", "b", "\ufffd"}, {"a", "b", "%xff"}, {"a", "b", "é"}, {"a", "b", "e\u0301"}, {"a", "b", "\xc3"},
+		{"S#a", "b", "c"}, {"a", "b", "-"}, {"a", "b", ""},
+	} {
+		ch := hub.Channel{Project: c[0], Category: c[1], Name: c[2]}
+		for shard := range 2 {
+			for kind, k := range map[string]string{
+				"subscription": subscriptionKey(ch, shard), "claim": claimKey(ch, fmt.Sprint(shard)),
+			} {
+				if other, taken := seen[k]; taken {
+					t.Errorf("%s of %q and %s share the key %q", kind, c, other, k)
+				}
+				seen[k] = fmt.Sprintf("%s of %q", kind, c)
+			}
+		}
+	}
+}
+
+func TestLongestNamesFit(t *testing.T) {
+	const sortLimit = 1024
+	for _, worst := range []string{"#", "%"} {
+		name := strings.Repeat(worst, hub.MaxNameBytes)
+		// "category:name" together are a name, too.
+		ch := hub.Channel{Project: name, Category: name[:100], Name: name[:hub.MaxNameBytes-101]}
+		if err := ch.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		for kind, k := range map[string]struct {
+			key   string
+			limit int
+		}{
+			"subscription": {subscriptionKey(ch, hub.MaxShards-1), maxPartitionKey},
+			"claim":        {claimKey(ch, name), maxPartitionKey},
+			"user":         {userKey(name, name), maxPartitionKey},
+			"project":      {projectKey(name), maxPartitionKey},
+			"category":     {categorySort(name), sortLimit},
+		} {
+			if len(k.key) > k.limit {
+				t.Errorf("%s key: %d bytes, the limit is %d", kind, len(k.key), k.limit)
+			}
+		}
+	}
+}
+
+func FuzzUnescape(f *testing.F) {
+	for _, s := range []string{"", "a", "%h", "%p", "%xff", "%", "%x", "%xzz", "%xf", "a#b", "%%"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if got, err := unescape(escape(s)); got != s || err != nil {
+			t.Errorf("%q became %q, %v", s, got, err)
+		}
+		_, _ = unescape(s) // does not panic
+	})
+}

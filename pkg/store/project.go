@@ -1,0 +1,243 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"centrifuge/pkg/hub"
+	"centrifuge/pkg/store/schema"
+)
+
+// projectItem is a project as the table holds it, beside its keys. Durations are
+// in nanoseconds.
+type projectItem struct {
+	Name              string        `dynamodbav:"name"`
+	Secret            string        `dynamodbav:"secret"`
+	APIKeyHashes      []string      `dynamodbav:"api_keys,omitempty"`
+	ValidateURL       string        `dynamodbav:"validate_url,omitempty"`
+	AuthAttempts      int           `dynamodbav:"auth_attempts,omitempty"`
+	BackOffInterval   time.Duration `dynamodbav:"back_off_interval,omitempty"`
+	BackOffMaxTimeout time.Duration `dynamodbav:"back_off_max_timeout,omitempty"`
+	AllowMD5          bool          `dynamodbav:"allow_md5,omitempty"`
+	Origins           []string      `dynamodbav:"origins,omitempty"`
+}
+
+// owner is the attribute of an API key's item that names its project.
+const owner = "project"
+
+// Project is one request, and none while the value of an earlier call is cached.
+func (s *Store) Project(ctx context.Context, id string) (*hub.Project, error) {
+	if p, ok := s.projects.get(id); ok {
+		return p, nil
+	}
+	if len(projectKey(id)) > maxPartitionKey {
+		return nil, hub.ErrProjectNotFound
+	}
+	items, err := s.projectItems(ctx, id, false)
+	if err != nil {
+		return nil, fmt.Errorf("read project %q: %w", id, err)
+	}
+	p, err := decodeProject(id, items)
+	if err != nil {
+		return nil, fmt.Errorf("read project %q: %w", id, err)
+	}
+	if p == nil {
+		return nil, hub.ErrProjectNotFound
+	}
+	s.projects.put(id, p)
+	return p, nil
+}
+
+// projectItems reads a project and its categories.
+func (s *Store) projectItems(ctx context.Context, id string, consistent bool) ([]item, error) {
+	e, err := expression.NewBuilder().WithKeyCondition(
+		expression.Key(schema.PartitionKey).Equal(expression.Value(projectKey(id)))).Build()
+	if err != nil {
+		return nil, err
+	}
+	var items []item
+	for page, err := range s.pages(ctx, &dynamodb.QueryInput{
+		TableName: aws.String(s.table), ConsistentRead: aws.Bool(consistent),
+		KeyConditionExpression:   e.KeyCondition(),
+		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
+	}) {
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, page...)
+	}
+	return items, nil
+}
+
+// decodeProject returns nil where the project itself is not among the items.
+func decodeProject(id string, items []item) (p *hub.Project, err error) {
+	categories := make(map[string]hub.Category)
+	for _, i := range items {
+		if textOf(i, schema.SortKey) != only {
+			c, err := decodeCategory(i)
+			if err != nil {
+				return nil, err
+			}
+			categories[c.Name] = c
+			continue
+		}
+		var v projectItem
+		if err := attributevalue.UnmarshalMap(i, &v); err != nil {
+			return nil, err
+		}
+		p = &hub.Project{
+			ID: id, Name: v.Name, Secret: v.Secret, APIKeyHashes: v.APIKeyHashes, Categories: categories,
+			Options: hub.ProjectOptions{
+				ValidateURL: v.ValidateURL, AuthAttempts: v.AuthAttempts, BackOffInterval: v.BackOffInterval,
+				BackOffMaxTimeout: v.BackOffMaxTimeout, AllowMD5: v.AllowMD5, Origins: v.Origins,
+			},
+		}
+	}
+	return p, nil
+}
+
+// PutProject writes a project, replacing all but its categories, which are not
+// looked at: PutCategory writes those. Its API keys, and no others, work from then
+// on; other Stores follow when their cache has run out. It fails with
+// ErrBadRequest when an API key belongs to another project. One request, one for
+// each API key, and one for every 25 keys that it no longer has.
+func (s *Store) PutProject(ctx context.Context, p *hub.Project) error {
+	// A key's item first: without a project that lists the key it opens nothing.
+	for _, hash := range p.APIKeyHashes {
+		if err := s.putAPIKey(ctx, p.ID, hash); err != nil {
+			return fmt.Errorf("write API key of project %q: %w", p.ID, err)
+		}
+	}
+	i, err := attributevalue.MarshalMap(projectItem{
+		Name: p.Name, Secret: p.Secret, APIKeyHashes: p.APIKeyHashes,
+		ValidateURL: p.Options.ValidateURL, AuthAttempts: p.Options.AuthAttempts,
+		BackOffInterval: p.Options.BackOffInterval, BackOffMaxTimeout: p.Options.BackOffMaxTimeout,
+		AllowMD5: p.Options.AllowMD5, Origins: p.Options.Origins,
+	})
+	if err != nil {
+		return fmt.Errorf("write project %q: %w", p.ID, err)
+	}
+	i[schema.PartitionKey], i[schema.SortKey] = text(projectKey(p.ID)), text(only)
+	out, err := s.db.PutItem(ctx, &dynamodb.PutItemInput{
+		TableName: aws.String(s.table), Item: i, ReturnValues: types.ReturnValueAllOld,
+	})
+	s.projects.drop(p.ID)
+	if err != nil {
+		return fmt.Errorf("write project %q: %w", p.ID, err)
+	}
+	var old projectItem
+	if err := attributevalue.UnmarshalMap(out.Attributes, &old); err != nil {
+		return fmt.Errorf("write project %q: %w", p.ID, err)
+	}
+	var stale []types.WriteRequest
+	for _, hash := range old.APIKeyHashes {
+		if !slices.Contains(p.APIKeyHashes, hash) {
+			stale = append(stale, remove(apiKeyKey(hash), only))
+		}
+	}
+	if err := s.write(ctx, stale); err != nil {
+		return fmt.Errorf("remove API keys of project %q: %w", p.ID, err)
+	}
+	return nil
+}
+
+func (s *Store) putAPIKey(ctx context.Context, project, hash string) error {
+	e, err := expression.NewBuilder().WithCondition(
+		absent().Or(expression.Name(owner).Equal(expression.Value(project)))).Build()
+	if err != nil {
+		return err
+	}
+	i := key(apiKeyKey(hash), only)
+	i[owner] = text(project)
+	_, err = s.db.PutItem(ctx, &dynamodb.PutItemInput{
+		TableName: aws.String(s.table), Item: i, ConditionExpression: e.Condition(),
+		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
+	})
+	if _, ok := refused(err); ok {
+		return hub.ErrBadRequest.With("an API key belongs to another project")
+	}
+	return err
+}
+
+// ProjectByAPIKey returns the project that an API key opens, under the contract
+// of Project. It fails with ErrUnauthorized for any other key. Two requests; none
+// while both are cached.
+func (s *Store) ProjectByAPIKey(ctx context.Context, apiKey string) (*hub.Project, error) {
+	sum := sha256.Sum256([]byte(apiKey))
+	hash := hex.EncodeToString(sum[:])
+	id, ok := s.apiKeys.get(hash)
+	if !ok {
+		out, err := s.db.GetItem(ctx, &dynamodb.GetItemInput{TableName: aws.String(s.table), Key: key(apiKeyKey(hash), only)})
+		if err != nil {
+			return nil, fmt.Errorf("read API key: %w", err)
+		}
+		if len(out.Item) == 0 {
+			return nil, hub.ErrUnauthorized
+		}
+		id = textOf(out.Item, owner)
+		s.apiKeys.put(hash, id)
+	}
+	p, err := s.Project(ctx, id)
+	if errors.Is(err, hub.ErrProjectNotFound) {
+		return nil, hub.ErrUnauthorized
+	}
+	if err != nil {
+		return nil, err
+	}
+	// The project has the last word: the key's item only says where to look.
+	listed := 0
+	for _, h := range p.APIKeyHashes {
+		listed |= subtle.ConstantTimeCompare([]byte(h), []byte(hash))
+	}
+	if listed == 0 {
+		return nil, hub.ErrUnauthorized
+	}
+	return p, nil
+}
+
+// DeleteProject removes a project with its categories and API keys. One that does
+// not exist is no error. Its connections remain until they end, and can do
+// nothing: one that was cut off is finished by calling it again.
+func (s *Store) DeleteProject(ctx context.Context, id string) error {
+	items, err := s.projectItems(ctx, id, true)
+	if err != nil {
+		return fmt.Errorf("read project %q: %w", id, err)
+	}
+	p, err := decodeProject(id, items)
+	if err != nil {
+		return fmt.Errorf("read project %q: %w", id, err)
+	}
+	var parts []types.WriteRequest
+	for _, i := range items {
+		if sort := textOf(i, schema.SortKey); sort != only {
+			parts = append(parts, remove(projectKey(id), sort))
+		}
+	}
+	if p != nil {
+		for _, hash := range p.APIKeyHashes {
+			parts = append(parts, remove(apiKeyKey(hash), only))
+		}
+	}
+	// The project goes last, since it names the keys.
+	err = s.write(ctx, parts)
+	if err == nil {
+		err = s.write(ctx, []types.WriteRequest{remove(projectKey(id), only)})
+	}
+	s.projects.drop(id)
+	if err != nil {
+		return fmt.Errorf("delete project %q: %w", id, err)
+	}
+	return nil
+}

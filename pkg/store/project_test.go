@@ -1,0 +1,302 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"centrifuge/pkg/hub"
+)
+
+func hashOf(apiKey string) string {
+	sum := sha256.Sum256([]byte(apiKey))
+	return hex.EncodeToString(sum[:])
+}
+
+func (s *stage) putProject(tb testing.TB, p *hub.Project) {
+	tb.Helper()
+	if err := s.PutProject(tb.Context(), p); err != nil {
+		tb.Fatal(err)
+	}
+	for _, c := range p.Categories {
+		if err := s.PutCategory(tb.Context(), p.ID, c); err != nil {
+			tb.Fatal(err)
+		}
+	}
+}
+
+func TestProject(t *testing.T) {
+	full := &hub.Project{
+		ID: "p#1", Name: "Prøject", Secret: "s", APIKeyHashes: []string{hashOf("one"), hashOf("two")},
+		Options: hub.ProjectOptions{
+			ValidateURL: "https://v", AuthAttempts: 3, BackOffInterval: 1500 * time.Microsecond,
+			BackOffMaxTimeout: time.Second, AllowMD5: true, Origins: []string{"https://b", "https://a"},
+		},
+		Categories: map[string]hub.Category{
+			"a#%\x00": {ID: "1", Name: "a#%\x00", CategoryOptions: hub.CategoryOptions{
+				Bidirectional: true, PublishToAdmins: true, Private: true, Shards: 4, MaxMessageBytes: 1000,
+			}},
+			"-": {ID: "2", Name: "-"},
+		},
+	}
+	bare := &hub.Project{ID: "p", Name: "n", Secret: "s", Categories: map[string]hub.Category{}}
+
+	t.Run("a project comes back whole, with its categories", func(t *testing.T) {
+		s := newStage(t)
+		for _, p := range []*hub.Project{full, bare} {
+			s.putProject(t, p)
+		}
+		for _, want := range []*hub.Project{full, bare} {
+			got, err := s.Project(t.Context(), want.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			same(t, "project", got, want)
+		}
+	})
+
+	t.Run("a project that does not exist is not found, however long its name", func(t *testing.T) {
+		s := newStage(t)
+		if err := s.PutCategory(t.Context(), "orphan", hub.Category{Name: "c"}); err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range []string{"absent", "", "orphan", "\xff", strings.Repeat("x", 10_000)} {
+			_, err := s.Project(t.Context(), id)
+			fails(t, err, hub.ErrProjectNotFound)
+		}
+	})
+
+	t.Run("writing a project again leaves its categories and replaces the rest", func(t *testing.T) {
+		s := newStage(t)
+		s.putProject(t, full)
+		if err := s.PutProject(t.Context(), &hub.Project{ID: full.ID, Name: "new", Secret: "s2"}); err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.Project(t.Context(), full.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, "project", got, &hub.Project{ID: full.ID, Name: "new", Secret: "s2", Categories: full.Categories})
+	})
+
+	t.Run("deleting a project deletes all of it, and again is no error", func(t *testing.T) {
+		s := newStage(t)
+		s.putProject(t, full)
+		s.putProject(t, bare)
+		for range 2 {
+			if err := s.DeleteProject(t.Context(), full.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := s.Project(t.Context(), full.ID)
+		fails(t, err, hub.ErrProjectNotFound)
+		_, err = s.ProjectByAPIKey(t.Context(), "one")
+		fails(t, err, hub.ErrUnauthorized)
+		s.putProject(t, &hub.Project{ID: full.ID, Name: "n", Secret: "s"})
+		got, err := s.Project(t.Context(), full.ID)
+		if err != nil || len(got.Categories) > 0 {
+			t.Errorf("categories %v, %v", got, err)
+		}
+		if _, err := s.Project(t.Context(), bare.ID); err != nil {
+			t.Error(err)
+		}
+	})
+
+	t.Run("more than a megabyte of categories is read to its end", func(t *testing.T) {
+		s := newStage(t)
+		s.putProject(t, bare)
+		// Ids are not limited by the store, so that a few make a megabyte.
+		for i := range 9 {
+			if err := s.PutCategory(t.Context(), "p", hub.Category{ID: strings.Repeat("i", 200_000), Name: fmt.Sprint(i)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.wire.calls()
+		got, err := s.Project(t.Context(), "p")
+		if err != nil || len(got.Categories) != 9 {
+			t.Errorf("%d categories, %v", len(got.Categories), err)
+		}
+		if calls := s.wire.calls(); calls == "1 Query" {
+			t.Error("it was one page: the test shows nothing")
+		}
+	})
+}
+
+func TestProjectCache(t *testing.T) {
+	ctx := context.Background()
+	s := newStage(t)
+	s.putProject(t, &hub.Project{ID: "p", Name: "old", Secret: "s", APIKeyHashes: []string{hashOf("k")}})
+	name := func(st *Store, id string) string {
+		p, err := st.Project(ctx, id)
+		if err != nil {
+			return err.Error()
+		}
+		return p.Name
+	}
+
+	t.Run("within CacheFor a project is read once", func(t *testing.T) {
+		st := s.another(Options{CacheFor: time.Minute})
+		s.wire.calls()
+		for range 3 {
+			name(st, "p")
+		}
+		same(t, "calls", s.wire.calls(), "1 Query")
+		s.clock.advance(time.Minute)
+		name(st, "p")
+		same(t, "calls", s.wire.calls(), "1 Query")
+	})
+
+	t.Run("CacheFor is 5 seconds by default", func(t *testing.T) {
+		st := s.another(Options{})
+		name(st, "p")
+		s.clock.advance(5*time.Second - 1)
+		s.wire.calls()
+		name(st, "p")
+		same(t, "calls", s.wire.calls(), "")
+		s.clock.advance(1)
+		name(st, "p")
+		same(t, "calls", s.wire.calls(), "1 Query")
+	})
+
+	t.Run("what a store writes, it sees at once", func(t *testing.T) {
+		st := s.another(Options{})
+		name(st, "p")
+		if err := st.PutProject(ctx, &hub.Project{ID: "p", Name: "new", Secret: "s", APIKeyHashes: []string{hashOf("k")}}); err != nil {
+			t.Fatal(err)
+		}
+		same(t, "name", name(st, "p"), "new")
+		if err := st.PutCategory(ctx, "p", hub.Category{Name: "c"}); err != nil {
+			t.Fatal(err)
+		}
+		if p, err := st.Project(ctx, "p"); err != nil || len(p.Categories) != 1 {
+			t.Errorf("project %+v, %v", p, err)
+		}
+		if err := st.DeleteCategory(ctx, "p", "c"); err != nil {
+			t.Fatal(err)
+		}
+		if p, err := st.Project(ctx, "p"); err != nil || len(p.Categories) != 0 {
+			t.Errorf("project %+v, %v", p, err)
+		}
+	})
+
+	t.Run("that a project is absent is not remembered", func(t *testing.T) {
+		st := s.another(Options{})
+		same(t, "name", name(st, "later"), hub.ErrProjectNotFound.Error())
+		s.putProject(t, &hub.Project{ID: "later", Name: "now", Secret: "s"})
+		same(t, "name", name(st, "later"), "now")
+	})
+
+	t.Run("its entries are bounded", func(t *testing.T) {
+		c := newCache[int](s.clock.Now, time.Minute)
+		for i := range 3 * maxCached {
+			c.put(fmt.Sprint(i), i)
+			if len(c.entries) > maxCached {
+				t.Fatalf("%d entries", len(c.entries))
+			}
+		}
+		if _, ok := c.get(fmt.Sprint(3*maxCached - 1)); !ok {
+			t.Error("the newest was dropped")
+		}
+	})
+}
+
+func TestAPIKey(t *testing.T) {
+	s := newStage(t)
+	p := &hub.Project{ID: "p", Name: "n", Secret: "s", APIKeyHashes: []string{hashOf("one"), hashOf("two")}}
+	s.putProject(t, p)
+
+	t.Run("each key of a project opens it, and no other key", func(t *testing.T) {
+		for _, k := range []string{"one", "two"} {
+			if got, err := s.ProjectByAPIKey(t.Context(), k); err != nil || got.ID != "p" {
+				t.Errorf("key %q: %+v, %v", k, got, err)
+			}
+		}
+		for _, k := range []string{"", "three", hashOf("one"), strings.Repeat("x", 1<<20)} {
+			_, err := s.ProjectByAPIKey(t.Context(), k)
+			fails(t, err, hub.ErrUnauthorized)
+		}
+	})
+
+	t.Run("a key of another project is refused", func(t *testing.T) {
+		err := s.PutProject(t.Context(), &hub.Project{ID: "q", Name: "n", Secret: "s", APIKeyHashes: []string{hashOf("one")}})
+		fails(t, err, hub.ErrBadRequest)
+	})
+
+	t.Run("the project has the last word on a key", func(t *testing.T) {
+		// As when PutProject is cut off after the key's item, or before its removal.
+		if err := s.putAPIKey(t.Context(), "p", hashOf("unlisted")); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.putAPIKey(t.Context(), "absent", hashOf("orphan")); err != nil {
+			t.Fatal(err)
+		}
+		for _, k := range []string{"unlisted", "orphan"} {
+			_, err := s.ProjectByAPIKey(t.Context(), k)
+			fails(t, err, hub.ErrUnauthorized)
+		}
+	})
+
+	t.Run("a key taken away opens nothing and is free for another project", func(t *testing.T) {
+		p.APIKeyHashes = []string{hashOf("two"), hashOf("three")}
+		s.putProject(t, p)
+		_, err := s.ProjectByAPIKey(t.Context(), "one")
+		fails(t, err, hub.ErrUnauthorized)
+		s.putProject(t, &hub.Project{ID: "q", Name: "n", Secret: "s", APIKeyHashes: []string{hashOf("one")}})
+		for k, id := range map[string]string{"one": "q", "two": "p", "three": "p"} {
+			if got, err := s.ProjectByAPIKey(t.Context(), k); err != nil || got.ID != id {
+				t.Errorf("key %q: %+v, %v", k, got, err)
+			}
+		}
+	})
+
+	t.Run("the key itself never leaves", func(t *testing.T) {
+		s.wire.tamper = func(_ string, r *http.Request) (*http.Response, error) {
+			b := takeBody(t, r.Body)
+			if strings.Contains(fmt.Sprint(b), "clear-text-key") {
+				t.Error("the key was sent")
+			}
+			r.Body, r.ContentLength = body(t, b)
+			return nil, nil
+		}
+		_, err := s.ProjectByAPIKey(t.Context(), "clear-text-key")
+		fails(t, err, hub.ErrUnauthorized)
+	})
+}
+
+func TestPutCategory(t *testing.T) {
+	s := newStage(t)
+	s.putProject(t, &hub.Project{ID: "p", Name: "n", Secret: "s"})
+	for _, step := range []struct {
+		shards int
+		fails  error
+	}{{0, nil}, {1, nil}, {0, nil}, {3, nil}, {2, hub.ErrBadRequest}, {0, hub.ErrBadRequest}, {3, nil}, {64, nil}, {63, hub.ErrBadRequest}} {
+		err := s.PutCategory(t.Context(), "p", hub.Category{Name: "c", CategoryOptions: hub.CategoryOptions{Shards: step.shards}})
+		fails(t, err, step.fails)
+	}
+	p, err := s.Project(t.Context(), "p")
+	if err != nil || p.Categories["c"].Shards != 64 {
+		t.Errorf("project %+v, %v", p, err)
+	}
+	if err := s.PutCategory(t.Context(), "q", hub.Category{Name: "c"}); err != nil {
+		t.Errorf("the same name in another project: %v", err)
+	}
+	for range 2 {
+		if err := s.DeleteCategory(t.Context(), "p", "c"); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestCreateTable(t *testing.T) {
+	s := newStage(t)
+	s.open(t, "c")
+	if err := s.CreateTable(t.Context()); err != nil {
+		t.Errorf("a table that exists: %v", err)
+	}
+	s.connection(t, "c")
+}

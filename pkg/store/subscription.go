@@ -1,0 +1,256 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"iter"
+	"strconv"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"centrifuge/pkg/hub"
+	"centrifuge/pkg/store/schema"
+)
+
+// The attributes of a subscription are short: a fan-out reads, and pays for, all
+// of every subscriber's.
+const (
+	attrSubscriberProtocol = "p"
+	attrSubscriberUser     = "u"
+	attrSubscriberInfo     = "i"
+)
+
+// joinAttempts is how often Subscribe looks again at a connection whose channels
+// others are changing.
+const joinAttempts = 8
+
+// Subscribe is one request, and one for every 25 channels. One more is made for
+// each change of the same connection that comes between its reading and its
+// writing, where that matters: close to the limit, or when the number of shards
+// is raised meanwhile. Beyond the contract it fails with ErrUnauthorized when the
+// connection has authenticated to another project since it was read.
+func (s *Store) Subscribe(ctx context.Context, c hub.Connection, channels map[hub.Channel]int) error {
+	places, err := s.joinChannels(ctx, c, channels)
+	if err != nil {
+		return fmt.Errorf("subscribe connection %s: %w", c.ID, err)
+	}
+	requests := make([]types.WriteRequest, 0, len(places))
+	for ch, shard := range places {
+		i := key(subscriptionKey(ch, shard), c.ID)
+		i[attrSubscriberProtocol] = text(string(c.Protocol))
+		// The token's end, too, ends what the connection receives.
+		i[schema.ExpiryAttribute] = &types.AttributeValueMemberN{Value: strconv.FormatInt(c.Until().Unix(), 10)}
+		if c.User != "" {
+			i[attrSubscriberUser] = text(c.User)
+		}
+		if len(c.Info) > 0 {
+			i[attrSubscriberInfo] = text(string(c.Info))
+		}
+		requests = append(requests, put(i))
+	}
+	if err := s.write(ctx, requests); err != nil {
+		return fmt.Errorf("write subscriptions of connection %s: %w", c.ID, err)
+	}
+	return nil
+}
+
+// joinChannels adds channels to the connection's set, within the limit, and
+// returns the shard that each is recorded in.
+func (s *Store) joinChannels(ctx context.Context, c hub.Connection, channels map[hub.Channel]int) (map[hub.Channel]int, error) {
+	full := hub.ErrLimitExceeded.With(fmt.Sprintf("a connection may be in at most %d channels", hub.MaxChannels))
+	known := c.Channels
+	for range joinAttempts {
+		places, fresh := place(c.ID, channels, known)
+		if fresh > hub.MaxChannels {
+			return nil, full
+		}
+		set := expression.Name(attrChannels)
+		room := expression.AttributeNotExists(set).
+			Or(set.Size().LessThanEqual(expression.Value(hub.MaxChannels - fresh)))
+		out, err := s.updateChannels(ctx, c, expression.Add(set, members(places)), room)
+		if err == nil {
+			return s.adopt(ctx, c, places, out.Attributes)
+		}
+		old, ok := refused(err)
+		if !ok {
+			return nil, err
+		}
+		now, err := decodeConnection(old, s.now())
+		if err != nil {
+			return nil, err
+		}
+		if now.Project != c.Project {
+			return nil, hub.ErrUnauthorized
+		}
+		// It is in more channels than c knew; some of them may be among these.
+		known = now.Channels
+		if _, fresh := place(c.ID, channels, known); len(known)+fresh > hub.MaxChannels {
+			return nil, full
+		}
+	}
+	return nil, hub.ErrConflict
+}
+
+// adopt compares the places just added with the set as it was before. A channel
+// that was in another shard, because the number of shards has been raised since c
+// was read, stays there: two subscriptions would deliver every message twice.
+func (s *Store) adopt(ctx context.Context, c hub.Connection, places map[hub.Channel]int, before item) (map[hub.Channel]int, error) {
+	old, ok := before[attrChannels].(*types.AttributeValueMemberSS)
+	if !ok {
+		return places, nil
+	}
+	redundant := make(map[hub.Channel]int)
+	for _, m := range old.Value {
+		ch, shard, err := parseMember(c.Project, m)
+		if err != nil {
+			return nil, err
+		}
+		if added, ok := places[ch]; ok && added != shard {
+			redundant[ch], places[ch] = added, shard
+		}
+	}
+	if len(redundant) == 0 {
+		return places, nil
+	}
+	return places, s.leaveChannels(ctx, c, redundant)
+}
+
+// leaveChannels takes channels out of the connection's set. A connection that is
+// over, or has another identity, is in none of them.
+func (s *Store) leaveChannels(ctx context.Context, c hub.Connection, places map[hub.Channel]int) error {
+	_, err := s.updateChannels(ctx, c, expression.Delete(expression.Name(attrChannels), members(places)))
+	if _, ok := refused(err); ok {
+		return nil
+	}
+	return err
+}
+
+// updateChannels updates a connection that is live and still of c's project, on
+// further conditions. It returns the set as it was.
+func (s *Store) updateChannels(ctx context.Context, c hub.Connection, u expression.UpdateBuilder, conditions ...expression.ConditionBuilder) (*dynamodb.UpdateItemOutput, error) {
+	ours := expression.Name(attrProject).Equal(expression.Value(c.Project))
+	e, err := expression.NewBuilder().WithUpdate(u).
+		WithCondition(live(s.now()).And(ours, conditions...)).Build()
+	if err != nil {
+		return nil, err
+	}
+	return s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: aws.String(s.table), Key: key(connectionKey(c.ID), only),
+		UpdateExpression: e.Update(), ConditionExpression: e.Condition(),
+		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
+		ReturnValues:                        types.ReturnValueUpdatedOld,
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	})
+}
+
+// place finds the shard of each channel, which maps to its number of shards: the
+// recorded one where the connection is in the channel already. fresh counts the
+// others.
+func place(connection string, channels, known map[hub.Channel]int) (places map[hub.Channel]int, fresh int) {
+	places = make(map[hub.Channel]int, len(channels))
+	for ch, shards := range channels {
+		shard, ok := known[ch]
+		if !ok {
+			fresh++
+			shard = shardOf(connection, shards)
+		}
+		places[ch] = shard
+	}
+	return places, fresh
+}
+
+// shardOf spreads connections over shards. It must never change: subscriptions
+// are found by it.
+func shardOf(connection string, shards int) int {
+	h := fnv.New32a()
+	h.Write([]byte(connection))
+	return int(h.Sum32() % uint32(max(shards, 1)))
+}
+
+func members(places map[hub.Channel]int) expression.ValueBuilder {
+	set := &types.AttributeValueMemberSS{}
+	for ch, shard := range places {
+		set.Value = append(set.Value, member(ch, shard))
+	}
+	return expression.Value(set)
+}
+
+// Unsubscribe is one request, and one for every 25 channels; none where c is in
+// none of them. A connection that is over is no error.
+func (s *Store) Unsubscribe(ctx context.Context, c hub.Connection, channels []hub.Channel) error {
+	places := make(map[hub.Channel]int, len(channels))
+	var requests []types.WriteRequest
+	for _, ch := range channels {
+		shard, in := c.Channels[ch]
+		if _, twice := places[ch]; !in || twice {
+			continue
+		}
+		places[ch] = shard
+		requests = append(requests, remove(subscriptionKey(ch, shard), c.ID))
+	}
+	if len(places) == 0 {
+		return nil
+	}
+	// The set goes last: as long as it names a subscription, closing removes it.
+	if err := s.write(ctx, requests); err != nil {
+		return fmt.Errorf("remove subscriptions of connection %s: %w", c.ID, err)
+	}
+	if err := s.leaveChannels(ctx, c, places); err != nil {
+		return fmt.Errorf("unsubscribe connection %s: %w", c.ID, err)
+	}
+	return nil
+}
+
+// DropSubscriber removes one subscription, whatever its connection records: a
+// ghost, found when a post to it said that the connection is over. One that is
+// gone already is no error. One request.
+func (s *Store) DropSubscriber(ctx context.Context, ch hub.Channel, shard int, connection string) error {
+	_, err := s.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{
+		TableName: aws.String(s.table), Key: key(subscriptionKey(ch, shard), connection),
+	})
+	if err != nil {
+		return fmt.Errorf("drop subscriber %s: %w", connection, err)
+	}
+	return nil
+}
+
+// Subscribers is one request for each megabyte of subscriptions, some thousand
+// of them, made as the loop over it goes on.
+func (s *Store) Subscribers(ctx context.Context, ch hub.Channel, shard int) iter.Seq2[[]hub.Subscriber, error] {
+	return func(yield func([]hub.Subscriber, error) bool) {
+		e, err := expression.NewBuilder().
+			WithKeyCondition(expression.Key(schema.PartitionKey).Equal(expression.Value(subscriptionKey(ch, shard)))).
+			WithFilter(live(s.now())).
+			WithProjection(expression.NamesList(expression.Name(schema.SortKey), expression.Name(attrSubscriberProtocol))).Build()
+		if err != nil {
+			yield(nil, fmt.Errorf("read subscribers of %s: %w", ch, err))
+			return
+		}
+		for page, err := range s.pages(ctx, &dynamodb.QueryInput{
+			TableName: aws.String(s.table),
+			// Whose subscribe was acknowledged must get the next message. It doubles the
+			// read, which is half a percent of what the posts cost.
+			ConsistentRead:         aws.Bool(true),
+			KeyConditionExpression: e.KeyCondition(), FilterExpression: e.Filter(), ProjectionExpression: e.Projection(),
+			ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
+		}) {
+			if err != nil {
+				yield(nil, fmt.Errorf("read subscribers of %s: %w", ch, err))
+				return
+			}
+			subscribers := make([]hub.Subscriber, len(page))
+			for n, i := range page {
+				subscribers[n] = hub.Subscriber{
+					Connection: textOf(i, schema.SortKey), Protocol: hub.Protocol(textOf(i, attrSubscriberProtocol)),
+				}
+			}
+			if !yield(subscribers, nil) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,56 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"centrifuge/pkg/hub"
+)
+
+func TestUsage(t *testing.T) {
+	s := newStage(t)
+	s.putProject(t, &hub.Project{ID: "p", Name: "n", Secret: "s", Categories: map[string]hub.Category{"chat": {Name: "chat"}}})
+	if _, err := s.Claim(t.Context(), channel("x"), "k", s.clock.Now()); err != nil {
+		t.Fatal(err)
+	}
+	odd, big := hub.Channel{Project: "p", Category: "a#", Name: "%\x00é"}, channel("big")
+	for i := range 30 {
+		id := fmt.Sprint("c", i)
+		s.enter(t, id, fmt.Sprint("user", i%7))
+		s.subscribe(t, id, map[hub.Channel]int{big: 8})
+	}
+	s.enter(t, "anonymous", "")
+	s.subscribe(t, "anonymous", map[hub.Channel]int{odd: 1})
+	s.open(t, "not authenticated")
+	for _, project := range []string{"p#", "pp", "q"} {
+		s.open(t, project)
+		s.authenticate(t, hub.Connection{ID: project, Project: project, User: "u"})
+		s.subscribe(t, project, map[hub.Channel]int{{Project: project, Category: "chat", Name: "x"}: 1})
+	}
+	s.open(t, "token")
+	s.authenticate(t, hub.Connection{ID: "token", Project: "p", User: "guest", TokenExpires: s.clock.Now().Add(time.Minute)})
+	s.subscribe(t, "token", map[hub.Channel]int{big: 8})
+
+	usage := func(want hub.Usage) {
+		t.Helper()
+		got, err := s.Usage(t.Context(), "p")
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, "usage", got, want)
+	}
+	usage(hub.Usage{Clients: 32, Users: 8, Subscribers: map[hub.Channel]int{big: 31, odd: 1}})
+	s.clock.advance(time.Minute)
+	usage(hub.Usage{Clients: 31, Users: 7, Subscribers: map[hub.Channel]int{big: 30, odd: 1}})
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.Usage(ctx, "p"); err == nil {
+		t.Error("a part is returned where the context has ended")
+	}
+
+	s.clock.advance(hub.MaxConnectionAge)
+	usage(hub.Usage{Subscribers: map[hub.Channel]int{}})
+}
