@@ -42,12 +42,24 @@ func emptyModule(t *testing.T) (root string) {
 	return root
 }
 
+// fakeNPM stands in for npm, so that the test needs no registry; the real one has
+// brought the binary that the other tests run.
+func fakeNPM(t *testing.T, script string) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "npm"), []byte("#!/bin/sh\necho npm called: \"$@\"\n"+script+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+}
+
 func TestInstall(t *testing.T) {
 	t.Run("many first uses at once install once, whole", func(t *testing.T) {
 		root := emptyModule(t)
+		fakeNPM(t, `mkdir -p `+module+` && echo x >`+module+`/dynoxide && cp package-lock.json node_modules/.package-lock.json`)
 		var progress lockedBuffer
 		var wg sync.WaitGroup
-		for range 4 {
+		for range 8 {
 			wg.Go(func() {
 				binary, err := install(t.Context(), &progress)
 				if err != nil {
@@ -63,8 +75,18 @@ func TestInstall(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if n := strings.Count(progress.String(), "npm ci"); n != 1 {
+		if n := strings.Count(progress.String(), "npm called: ci --ignore-scripts"); n != 1 {
 			t.Errorf("%d installations: %s", n, progress.String())
+		}
+	})
+
+	t.Run("an npm that fails, or brings nothing, is an error", func(t *testing.T) {
+		for script, want := range map[string]string{"exit 7": "exit status 7", "exit 0": "DYNAMODB_ENDPOINT"} {
+			emptyModule(t)
+			fakeNPM(t, script)
+			if _, err := install(t.Context(), io.Discard); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: error %v", script, err)
+			}
 		}
 	})
 

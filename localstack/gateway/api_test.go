@@ -75,7 +75,7 @@ func TestTheMostSpecificHTTPRouteIsTaken(t *testing.T) {
 		{"greedy for more segments", "GET", "/demo/x/y", "ANY /demo/{proxy+} map[proxy:x/y]"},
 		{"greedy for another method", "PUT", "/demo/x", "ANY /demo/{proxy+} map[proxy:x]"},
 		{"a trailing slash is part of greedy", "GET", "/demo/x/", "ANY /demo/{proxy+} map[proxy:x/]"},
-		{"greedy takes something", "GET", "/demo/", ""},
+		{"greedy takes nothing after a slash", "GET", "/demo/", "ANY /demo/{proxy+} map[proxy:]"},
 		{"the parent of greedy", "GET", "/demo", "ANY /demo map[]"},
 		{"its own method before ANY", "POST", "/rpc/p", "POST /rpc/{project} map[project:p]"},
 		{"ANY for the others", "GET", "/rpc/p", "ANY /rpc/{project} map[project:p]"},

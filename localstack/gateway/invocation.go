@@ -54,6 +54,9 @@ func (g *Gateway) invoke(ctx context.Context, function Function, event any) ([]b
 	g.dawdle(ctx)
 	ctx = lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{AwsRequestID: newUUID()})
 	ctx, cancel := context.WithTimeout(ctx, g.opts.IntegrationTimeout)
+	// The function's return ends ctx as well, so that ctx.Done is not the deadline.
+	deadline := time.NewTimer(g.opts.IntegrationTimeout)
+	defer deadline.Stop()
 
 	type result struct {
 		payload []byte
@@ -67,6 +70,9 @@ func (g *Gateway) invoke(ctx context.Context, function Function, event any) ([]b
 			if p := recover(); p != nil {
 				r = result{err: fmt.Errorf("function panicked: %v\n%s", p, debug.Stack())}
 			}
+			if ctx.Err() != nil {
+				r = result{err: errTimeout}
+			}
 			done <- r
 		}()
 		r.payload, r.err = function.Invoke(ctx, payload)
@@ -77,13 +83,7 @@ func (g *Gateway) invoke(ctx context.Context, function Function, event any) ([]b
 			return nil, errResponseTooBig
 		}
 		return r.payload, r.err
-	case <-ctx.Done():
-	}
-	// The function's return also ends ctx, and a response that is there counts.
-	select {
-	case r := <-done:
-		return r.payload, r.err
-	default:
+	case <-deadline.C:
 		return nil, errTimeout
 	}
 }

@@ -14,7 +14,7 @@ type HTTPRoute struct {
 	Method string
 	// Path is "/a/fixed/path", with variables "/rpc/{project}" that match one
 	// non-empty segment each, perhaps with a greedy one at the end, "/api/{proxy+}",
-	// that matches all the rest, if there is any. Fixed segments go before variables,
+	// that matches all the rest after the slash. Fixed segments go before variables,
 	// variables before greedy ones. "$default" takes what no other route takes.
 	Path string
 	// Function is invoked with payload format 2.0.
@@ -153,11 +153,14 @@ func (p *pattern) variables(parts []string) (map[string]string, bool) {
 			}
 			continue
 		case greedy:
+			// AWS has it take the empty rest after a slash: it is the one way to route a
+			// path that ends in one, as a route key must not.
 			value = strings.Join(parts[i:], "/")
 			parts = parts[:i+1]
-		}
-		if value == "" {
-			return nil, false
+		case variable:
+			if value == "" {
+				return nil, false
+			}
 		}
 		if values == nil {
 			values = make(map[string]string)

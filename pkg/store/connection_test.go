@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -191,6 +192,23 @@ func TestUserConnections(t *testing.T) {
 		if got, err := s.UserConnections(t.Context(), "a", "b#c"); len(got) > 0 || err != nil {
 			t.Errorf("%v, %v", got, err)
 		}
+	})
+
+	t.Run("one that the index still lists under its former user is left out", func(t *testing.T) {
+		s := newStage(t)
+		s.enter(t, "c", "now another's")
+		s.wire.tamper = func(op string, r *http.Request) (*http.Response, error) {
+			if op != "Query" {
+				return nil, nil
+			}
+			stale := map[string]any{"PK": map[string]any{"S": connectionKey("c")}, "SK": map[string]any{"S": only}}
+			out, n := body(t, map[string]any{"Items": []any{stale}, "Count": 1, "ScannedCount": 1})
+			return &http.Response{StatusCode: 200, Body: out, ContentLength: n, Header: http.Header{}, Request: r}, nil
+		}
+		if got, err := s.UserConnections(t.Context(), "p", "u"); len(got) > 0 || err != nil {
+			t.Errorf("%v, %v", got, err)
+		}
+		same(t, "calls", strings.Contains(s.wire.calls(), "1 BatchGetItem"), true)
 	})
 
 	t.Run("expired ones are left out", func(t *testing.T) {

@@ -1,0 +1,130 @@
+# Centrifuge. "make" alone lists what there is.
+
+# What is installed and built goes to folders that git does not see.
+TOOLS := .tools
+BUILD := .build
+
+PORT     ?= 8080
+DATA_DIR ?= .data
+
+FUNCTIONS     := $(patsubst functions/%/main.go,%,$(wildcard functions/*/main.go))
+GOARCH_LAMBDA ?= arm64
+STAGE         ?= dev
+DEMO          ?= false
+RETAIN        ?= true
+
+GOLANGCI_VERSION    := v2.15.0
+GOVULNCHECK_VERSION := v1.8.0
+
+# The CDK command line, pinned by infra/package-lock.json. It is installed out of
+# the sight of Go, which would take the templates in it for packages of ours.
+CDK         := $(TOOLS)/cdk/node_modules/.bin/cdk
+CDK_CONTEXT  = -c stage=$(STAGE) -c demo=$(DEMO) -c retain=$(RETAIN) \
+	-c architecture=$(if $(filter amd64,$(GOARCH_LAMBDA)),x86_64,arm64)
+
+# Without this CDK prints a banner on these versions of Node, on which it runs.
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run build test test-go test-infra lint fuzz bench load \
+	synth deploy destroy seed invoke vulncheck cover clean FORCE
+
+help: ## List what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# ---- on one machine ----
+
+# What npm installs is a DynamoDB for the local stack and a driver for browsers.
+localstack/node_modules: localstack/package.json localstack/package-lock.json localstack/.npmrc
+	@echo "installing what the local stack needs, from npm"
+	@cd localstack && npm ci --no-fund --no-audit
+	@touch $@
+
+setup: localstack/node_modules ## Install what the local stack needs
+
+run: localstack/node_modules ## Run the whole service: PORT=8080 DATA_DIR=.data JITTER=0
+	@mkdir -p $(BUILD)
+	@echo "building the local stack (the first time takes a minute)"
+	@go build -o $(BUILD)/localstack ./localstack
+	@PORT=$(PORT) DATA_DIR=$(DATA_DIR) exec $(BUILD)/localstack
+
+invoke: localstack/node_modules ## Invoke one function: FUNCTION=auth EVENT=events/auth/sha256-token.json
+	@test -n "$(FUNCTION)" -a -n "$(EVENT)" || { echo "say which: make invoke FUNCTION=auth EVENT=events/auth/sha256-token.json"; exit 2; }
+	@DATA_DIR=$(DATA_DIR) go run ./localstack invoke $(FUNCTION) $(EVENT)
+
+load: localstack/node_modules ## Measure deliveries: 1,000 clients, 100 messages; LOAD="-clients 200 -messages 50"
+	@go run ./localstack/load $(LOAD)
+
+# ---- checks ----
+
+test: test-go test-infra ## Run all tests; needs a Chromium or Chrome
+
+test-go: localstack/node_modules ## Run the Go tests but those of the CDK stack, with the race detector
+	go test -race ./functions/... ./pkg/... ./localstack/...
+
+test-infra: ## Run the tests of the CDK stack; the first time CDK is compiled, which takes two minutes
+	go test ./infra/...
+
+lint: $(TOOLS)/bin/golangci-lint-$(GOLANGCI_VERSION) ## Check style and common mistakes
+	$< run ./...
+
+$(TOOLS)/bin/golangci-lint-$(GOLANGCI_VERSION):
+	@echo "building golangci-lint $(GOLANGCI_VERSION) (takes some minutes, once)"
+	@mkdir -p $(TOOLS)/bin
+	@GOBIN=$(CURDIR)/$(TOOLS)/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	@mv $(TOOLS)/bin/golangci-lint $@
+
+FUZZTIME ?= 1m
+fuzz: ## Fuzz every decoder: FUZZTIME=1m each
+	@grep -rl --include='*_test.go' '^func Fuzz' functions localstack pkg | while read -r file; do \
+		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\)(.*/\1/p' "$$file"); do \
+			echo "$$target in $$(dirname $$file)"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$$(dirname $$file)" || exit 1; \
+		done; \
+	done
+
+bench: localstack/node_modules build ## Measure posting, the bootstraps and the handshake
+	@$(MAKE) --no-print-directory build BUILD=$(BUILD)/native GOARCH_LAMBDA=$$(go env GOARCH)
+	go run ./localstack/bootstraps $(BUILD) $(BUILD)/native
+	go run ./pkg/delivery/bench
+
+vulncheck: ## Look for known vulnerabilities; needs vuln.go.dev
+	go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...
+
+cover: localstack/node_modules ## Print the coverage of the tests by package
+	go test -coverpkg=./pkg/... -coverprofile=coverage.out ./functions/... ./pkg/... ./localstack/... && go tool cover -func=coverage.out | tail -1
+
+# ---- on AWS ----
+
+build: $(FUNCTIONS:%=build-%) ## Build the bootstrap of every Lambda: GOARCH_LAMBDA=arm64
+
+# Go's cache knows what has changed, which make could not, because pkg/ counts too.
+# (Pattern targets cannot be .PHONY; no file of such a name ever exists.)
+build-%:
+	@mkdir -p $(BUILD)/$*
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(GOARCH_LAMBDA) go build -tags lambda.norpc -trimpath -ldflags='-s -w' -o $(BUILD)/$*/bootstrap ./functions/$*
+
+$(BUILD)/infra: FORCE
+	go build -o $@ ./infra
+
+$(CDK): infra/package.json infra/package-lock.json infra/.npmrc
+	@echo "installing the CDK command line, from npm"
+	@mkdir -p $(TOOLS)/cdk && cp $^ $(TOOLS)/cdk/
+	@cd $(TOOLS)/cdk && npm ci --no-fund --no-audit
+	@touch $@
+
+synth: $(CDK) build $(BUILD)/infra ## Make the CloudFormation template into cdk.out/, offline
+	$(CDK) --app $(BUILD)/infra synth --quiet --output cdk.out $(CDK_CONTEXT)
+
+deploy: $(CDK) build $(BUILD)/infra ## Deploy to AWS: STAGE=dev DEMO=false RETAIN=true
+	$(CDK) --app $(BUILD)/infra deploy $(CDK_CONTEXT) --outputs-file $(BUILD)/outputs.json
+
+destroy: $(CDK) build $(BUILD)/infra ## Take the stack down; the table stays unless it was deployed with RETAIN=false
+	$(CDK) --app $(BUILD)/infra destroy $(CDK_CONTEXT)
+
+seed: ## Write projects into a table on AWS: TABLE=name SEED=file.json
+	@test -n "$(TABLE)" -a -n "$(SEED)" || { echo "say which: make seed TABLE=centrifuge-dev-… SEED=projects.json"; exit 2; }
+	@go run ./localstack seed $(TABLE) $(SEED)
+
+clean: ## Remove what was built and installed, but not the data
+	rm -rf $(BUILD) $(TOOLS) cdk.out coverage.out localstack/node_modules

@@ -1,0 +1,372 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"centrifuge/pkg/hub"
+)
+
+const (
+	testSecret = "wJalrXUtnFEMI"
+	testToken  = "FwoGZXIvYXdzEXAMPLE"
+)
+
+// management is a management API on a real socket.
+type management struct {
+	*httptest.Server
+	dials atomic.Int64 // connections it was offered
+}
+
+func newManagement(t *testing.T, handler http.HandlerFunc) *management {
+	t.Helper()
+	m := &management{Server: httptest.NewUnstartedServer(handler)}
+	m.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			m.dials.Add(1)
+		}
+	}
+	m.Config.ErrorLog = log.New(io.Discard, "", 0)
+	m.Start()
+	t.Cleanup(m.Close)
+	return m
+}
+
+// connectionOf is the connection that a request is for.
+func connectionOf(r *http.Request) string {
+	return strings.TrimPrefix(r.URL.Path, "/prod/@connections/")
+}
+
+// newPoster makes a poster that does not wait between attempts, unless o says so.
+func (m *management) newPoster(t *testing.T, o PosterOptions) *Poster {
+	t.Helper()
+	o.URL, o.Region = m.URL+"/prod", "eu-west-1"
+	o.Credentials = credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", testSecret, testToken)
+	if o.Wait == nil {
+		o.Wait = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
+	}
+	if o.Timeout == 0 {
+		o.Timeout = time.Minute // a busy machine is no fault
+	}
+	p, err := NewPoster(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	return p
+}
+
+func TestFaults(t *testing.T) {
+	always := func(status int) func(int, http.ResponseWriter, *http.Request) {
+		return func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }
+	}
+	once := func(status int) func(int, http.ResponseWriter, *http.Request) {
+		return func(n int, w http.ResponseWriter, _ *http.Request) {
+			if n == 1 {
+				w.WriteHeader(status)
+			}
+		}
+	}
+	reset := func(_ int, w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err == nil {
+			_ = conn.(*net.TCPConn).SetLinger(0)
+			_ = conn.Close()
+		}
+	}
+	raw := func(answer string) func(int, http.ResponseWriter, *http.Request) {
+		return func(_ int, w http.ResponseWriter, _ *http.Request) {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err == nil {
+				_, _ = io.WriteString(conn, answer)
+				_ = conn.Close()
+			}
+		}
+	}
+	tests := []struct {
+		name     string
+		answer   func(attempt int, w http.ResponseWriter, r *http.Request)
+		timeout  time.Duration
+		is       error  // what errors.Is finds
+		says     string // part of the error's text
+		attempts int
+	}{
+		{name: "an accepted message is posted once", answer: always(200), attempts: 1},
+		{name: "any 2xx is acceptance", answer: always(204), attempts: 1},
+		{name: "a connection that is over is not tried again", answer: always(410), is: ErrGone, attempts: 1},
+		{name: "a slow client that recovers gets its message", answer: once(429), attempts: 2},
+		{name: "a slow client that does not is given up", answer: always(429), is: ErrSlow, attempts: 4},
+		{name: "an internal error that passes is got over", answer: once(500), attempts: 2},
+		{name: "an internal error that stays is reported", answer: always(500), says: "answered 500 Internal Server Error", attempts: 4},
+		{name: "an unavailable API is tried again", answer: once(503), attempts: 2},
+		{name: "a message too large for API Gateway is not tried again", answer: always(413), is: hub.ErrTooLarge, attempts: 1},
+		{name: "a bad request is not tried again", answer: always(400), says: "answered 400 Bad Request", attempts: 1},
+		{name: "a refusal names its likely cause and is not tried again", answer: func(_ int, w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X-Amzn-Errortype", "AccessDeniedException:http://internal.amazon.com/")
+			http.Error(w, `{"message":"not authorized"}`, http.StatusForbidden)
+		}, says: "answered 403 Forbidden (AccessDeniedException): the role needs execute-api:ManageConnections", attempts: 1},
+		{name: "an error type that is none is left out", answer: func(_ int, w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X-Amzn-Errortype", "<script>")
+			w.WriteHeader(400)
+		}, says: "answered 400 Bad Request", attempts: 1},
+		{name: "a redirect is not followed", answer: func(_ int, w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+		}, says: "answered 307", attempts: 1},
+		{name: "an answer that never comes ends with the time-out", answer: func(_ int, _ http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			<-r.Context().Done()
+		}, timeout: 20 * time.Millisecond, is: context.DeadlineExceeded, says: "no answer within 20ms", attempts: 4},
+		{name: "a body that never ends changes nothing of its status", answer: func(_ int, w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.Header().Set("Content-Length", "10")
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+		}, timeout: 20 * time.Millisecond, attempts: 1},
+		{name: "a reset connection is tried again and reported", answer: reset, says: "post to connection C1=: ", attempts: 4},
+		{name: "an answer that is not HTTP is tried again and reported", answer: raw("SSH-2.0-OpenSSH\r\n\r\n"), says: "malformed", attempts: 4},
+		{name: "a head without end is cut off", answer: raw("HTTP/1.1 200 OK\r\n" + strings.Repeat("X: "+strings.Repeat("x", 1000)+"\r\n", 1000)),
+			says: "unexpected EOF", attempts: 4},
+		{name: "an interim answer is passed over", answer: func(_ int, w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusEarlyHints)
+			w.WriteHeader(http.StatusGone)
+		}, is: ErrGone, attempts: 1},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var attempts atomic.Int64
+			m := newManagement(t, func(w http.ResponseWriter, r *http.Request) {
+				if connectionOf(r) != "C1=" {
+					t.Errorf("a request came for %s", r.RequestURI)
+				}
+				test.answer(int(attempts.Add(1)), w, r)
+			})
+			var waits atomic.Int64
+			p := m.newPoster(t, PosterOptions{Timeout: test.timeout, Wait: func(_ context.Context, d time.Duration) error {
+				if most := backOff << waits.Load(); d < 0 || d > most {
+					t.Errorf("wait %d is %v, want one from 0 to %v", waits.Load()+1, d, most)
+				}
+				waits.Add(1)
+				return nil
+			}})
+
+			err := p.Post(t.Context(), "C1=", NewPayload([]byte("hello")))
+
+			if (test.is == nil && test.says == "") != (err == nil) || (test.is != nil && !errors.Is(err, test.is) &&
+				!(test.is == context.DeadlineExceeded && timedOut(err))) {
+				t.Errorf("got error %v, want %v %q", err, test.is, test.says)
+			}
+			if err != nil && (!strings.Contains(err.Error(), test.says) || strings.Contains(err.Error(), testSecret) || strings.Contains(err.Error(), testToken)) {
+				t.Errorf("error says %q, want %q and no secrets", err, test.says)
+			}
+			if n := int(attempts.Load()); n != test.attempts {
+				t.Errorf("%d attempts were made, want %d", n, test.attempts)
+			}
+			if n := int(waits.Load()); n != test.attempts-1 {
+				t.Errorf("waited %d times, want %d", n, test.attempts-1)
+			}
+			if n := len(p.slots) + len(p.waiting); n != 0 {
+				t.Errorf("%d slots were not given back", n)
+			}
+		})
+	}
+}
+
+func TestConnections(t *testing.T) {
+	post := func(t *testing.T, p *Poster) {
+		t.Helper()
+		if err := p.Post(t.Context(), "C", NewPayload([]byte("hello"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tests := []struct {
+		name    string
+		answer  http.HandlerFunc
+		between func(*management, *Poster)
+		dials   int64 // for three posts
+	}{
+		{name: "one is kept alive", answer: func(http.ResponseWriter, *http.Request) {}, dials: 1},
+		{name: "one is kept alive past an answer with a body", answer: func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, strings.Repeat("x", 5000))
+		}, dials: 1},
+		{name: "one is kept alive past an answer in chunks", answer: func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, "x")
+			_ = http.NewResponseController(w).Flush()
+			_, _ = io.WriteString(w, "y")
+		}, dials: 1},
+		{name: "one with a huge answer is not read to its end but closed", answer: func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.Copy(w, io.LimitReader(zeros{}, 100<<20))
+		}, dials: 3},
+		{name: "one is closed when the server says so", answer: func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Connection", "close")
+		}, dials: 3},
+		{name: "one that the server closed meanwhile costs no attempt", answer: func(http.ResponseWriter, *http.Request) {},
+			between: func(m *management, _ *Poster) { m.CloseClientConnections() }, dials: 3},
+		{name: "one that was idle for long is not used again", answer: func(http.ResponseWriter, *http.Request) {},
+			between: func(_ *management, p *Poster) { p.wires.idle[0].since = time.Now().Add(-maxIdle) }, dials: 3},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			m := newManagement(t, test.answer)
+			p := m.newPoster(t, PosterOptions{Attempts: 1})
+			for n := range 3 {
+				if n > 0 && test.between != nil {
+					test.between(m, p)
+				}
+				post(t, p)
+			}
+			if got := m.dials.Load(); got != test.dials {
+				t.Errorf("three posts took %d connections, want %d", got, test.dials)
+			}
+			p.Close()
+			if n := len(p.wires.idle); n != 0 {
+				t.Errorf("%d connections are left after Close", n)
+			}
+		})
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) { return len(b), nil }
+
+func TestSlots(t *testing.T) {
+	t.Run("a post that waits gives its slot away", func(t *testing.T) {
+		m := newManagement(t, func(w http.ResponseWriter, r *http.Request) {
+			if connectionOf(r) == "slow" {
+				w.WriteHeader(http.StatusTooManyRequests)
+			}
+		})
+		var p *Poster
+		p = m.newPoster(t, PosterOptions{Concurrency: 1, Attempts: 2, Wait: func(ctx context.Context, _ time.Duration) error {
+			return p.Post(ctx, "quick", NewPayload([]byte("hello")))
+		}})
+		if err := p.Post(t.Context(), "slow", NewPayload([]byte("hello"))); !errors.Is(err, ErrSlow) {
+			t.Errorf("got %v, want ErrSlow", err)
+		}
+	})
+	t.Run("where too many wait already it keeps its slot", func(t *testing.T) {
+		m := newManagement(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) })
+		var p *Poster
+		var held atomic.Int64
+		p = m.newPoster(t, PosterOptions{Concurrency: 1, Attempts: 2, Wait: func(context.Context, time.Duration) error {
+			held.Store(int64(len(p.slots)))
+			return nil
+		}})
+		p.waiting = make(chan struct{})
+		if err := p.Post(t.Context(), "slow", NewPayload([]byte("hello"))); !errors.Is(err, ErrSlow) {
+			t.Errorf("got %v, want ErrSlow", err)
+		}
+		if held.Load() != 1 {
+			t.Error("the slot was given away")
+		}
+		if len(p.slots) != 0 {
+			t.Error("the slot was not given back in the end")
+		}
+	})
+}
+
+func TestCancel(t *testing.T) {
+	t.Run("ends a post that hangs", func(t *testing.T) {
+		arrived := make(chan struct{})
+		m := newManagement(t, func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			close(arrived)
+			<-r.Context().Done()
+		})
+		p := m.newPoster(t, PosterOptions{})
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { <-arrived; cancel() }()
+		if err := p.Post(ctx, "C", NewPayload([]byte("hello"))); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, want the error of the context", err)
+		}
+	})
+	t.Run("ends a wait", func(t *testing.T) {
+		answered := make(chan struct{})
+		m := newManagement(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusTooManyRequests)
+			close(answered)
+		})
+		p := m.newPoster(t, PosterOptions{Wait: func(ctx context.Context, _ time.Duration) error { return sleep(ctx, time.Hour) }})
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { <-answered; cancel() }()
+		if err := p.Post(ctx, "C", NewPayload([]byte("hello"))); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, want the error of the context", err)
+		}
+	})
+	t.Run("ends the wait for a slot", func(t *testing.T) {
+		m := newManagement(t, func(http.ResponseWriter, *http.Request) {})
+		p := m.newPoster(t, PosterOptions{Concurrency: 1})
+		if err := p.acquire(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var done sync.WaitGroup
+		done.Go(func() {
+			if err := p.Delete(ctx, "C"); !errors.Is(err, context.Canceled) {
+				t.Errorf("got %v, want the error of the context", err)
+			}
+		})
+		cancel()
+		done.Wait()
+	})
+}
+
+func TestCredentialsThatFail(t *testing.T) {
+	m := newManagement(t, func(http.ResponseWriter, *http.Request) { t.Error("a request was made") })
+	for name, provider := range map[string]aws.CredentialsProviderFunc{
+		"that cannot be had": func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{}, errors.New("no role")
+		},
+		"that would break the head": func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "A", SecretAccessKey: "S", SessionToken: "T\r\nX: y"}, nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := NewPoster(PosterOptions{URL: m.URL, Region: "eu-west-1", Credentials: provider})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := p.Post(t.Context(), "C", NewPayload([]byte("hello"))); err == nil || !strings.Contains(err.Error(), "credentials") {
+				t.Errorf("got %v, want an error that speaks of credentials", err)
+			}
+		})
+	}
+}
+
+func TestNewPosterRefuses(t *testing.T) {
+	good := PosterOptions{URL: "https://a.example/prod", Region: "eu-west-1", Credentials: aws.AnonymousCredentials{}}
+	if _, err := NewPoster(good); err != nil {
+		t.Fatalf("good options: %v", err)
+	}
+	for name, spoil := range map[string]func(*PosterOptions){
+		"no URL":                 func(o *PosterOptions) { o.URL = "" },
+		"a URL without a host":   func(o *PosterOptions) { o.URL = "https:///prod" },
+		"a socket's URL":         func(o *PosterOptions) { o.URL = "wss://a.example/prod" },
+		"a URL with a password":  func(o *PosterOptions) { o.URL = "https://u:hunter2@a.example/prod" },
+		"a URL with a query":     func(o *PosterOptions) { o.URL = "https://a.example/prod?x=y" },
+		"no region":              func(o *PosterOptions) { o.Region = "" },
+		"no credentials":         func(o *PosterOptions) { o.Credentials = nil },
+		"a negative concurrency": func(o *PosterOptions) { o.Concurrency = -1 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := good
+			spoil(&o)
+			if _, err := NewPoster(o); err == nil || strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("got error %v", err)
+			}
+		})
+	}
+}
