@@ -127,7 +127,7 @@ func (s *Server) ready(ctx context.Context) error {
 		} else if out != "" {
 			return errors.New(out)
 		}
-		return fmt.Errorf("it ended without a word: %w", s.process.err)
+		return errors.Join(errors.New("it ended without a word"), s.process.err)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -157,7 +157,7 @@ func (s *Server) Stop() error {
 		if s.process.terminate() {
 			return
 		}
-		s.err = fmt.Errorf("dynoxide had ended (%v): %s", s.process.err, s.process.output())
+		s.err = errors.Join(fmt.Errorf("dynoxide had ended on its own: %s", s.process.output()), s.process.err)
 	})
 	return s.err
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -73,11 +72,8 @@ func installed(folder string) (bool, error) {
 		return false, err
 	}
 	have, err := lockedVersion(filepath.Join(folder, "node_modules", ".package-lock.json"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil || have != want {
-		// A file that cannot be read is one that npm is just writing.
+	// A file that is absent, or that npm is just writing, counts as another version.
+	if whole := err == nil && have == want; !whole {
 		return false, nil
 	}
 	_, err = os.Stat(filepath.Join(folder, module, "dynoxide"))

@@ -294,17 +294,23 @@ func TestCancel(t *testing.T) {
 		}
 	})
 	t.Run("ends a wait", func(t *testing.T) {
-		answered := make(chan struct{})
-		m := newManagement(t, func(w http.ResponseWriter, _ *http.Request) {
-			w.WriteHeader(http.StatusTooManyRequests)
-			close(answered)
-		})
-		p := m.newPoster(t, PosterOptions{Wait: func(ctx context.Context, _ time.Duration) error { return sleep(ctx, time.Hour) }})
+		m := newManagement(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) })
 		ctx, cancel := context.WithCancel(t.Context())
-		go func() { <-answered; cancel() }()
-		if err := p.Post(ctx, "C", NewPayload([]byte("hello"))); !errors.Is(err, context.Canceled) {
-			t.Errorf("got %v, want the error of the context", err)
+		p := m.newPoster(t, PosterOptions{Concurrency: 1, Wait: func(ctx context.Context, _ time.Duration) error {
+			cancel()
+			return sleep(ctx, time.Hour)
+		}})
+		for _, room := range []int{maxWaiting, 0} {
+			p.waiting = make(chan struct{}, room)
+			if err := p.Post(ctx, "C", NewPayload([]byte("hello"))); !errors.Is(err, context.Canceled) {
+				t.Errorf("got %v, want the error of the context", err)
+			}
+			if n := len(p.slots); n != 0 {
+				t.Errorf("%d slots were not given back", n)
+			}
+			ctx, cancel = context.WithCancel(t.Context())
 		}
+		cancel()
 	})
 	t.Run("ends the wait for a slot", func(t *testing.T) {
 		m := newManagement(t, func(http.ResponseWriter, *http.Request) {})
@@ -322,6 +328,25 @@ func TestCancel(t *testing.T) {
 		cancel()
 		done.Wait()
 	})
+}
+
+func TestConnectionWithoutID(t *testing.T) {
+	m := newManagement(t, func(http.ResponseWriter, *http.Request) { t.Error("a request was made") })
+	if err := m.newPoster(t, PosterOptions{}).Post(t.Context(), "", NewPayload([]byte("hello"))); err == nil {
+		t.Error("it was posted to")
+	}
+}
+
+func TestWaitsEndByThemselves(t *testing.T) {
+	var attempts atomic.Int64
+	m := newManagement(t, func(w http.ResponseWriter, _ *http.Request) {
+		if attempts.Add(1) == 1 {
+			w.WriteHeader(http.StatusTooManyRequests)
+		}
+	})
+	if err := m.newPoster(t, PosterOptions{Wait: sleep}).Post(t.Context(), "C", NewPayload([]byte("hello"))); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestCredentialsThatFail(t *testing.T) {

@@ -27,7 +27,7 @@ func (p *Poster) attempt(ctx context.Context, method, connection string, payload
 	if err != nil {
 		return fmt.Errorf("retrieve credentials: %w", err)
 	}
-	if strings.ContainsAny(credentials.AccessKeyID, "\r\n") || strings.ContainsAny(credentials.SessionToken, "\r\n") {
+	if breaksLine(credentials.AccessKeyID) || breaksLine(credentials.SessionToken) {
 		return errors.New("credentials hold a line break")
 	}
 
@@ -78,6 +78,10 @@ func (p *Poster) unanswered(ctx context.Context, err error) error {
 
 func timedOut(err error) bool {
 	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded)
+}
+
+func breaksLine(s string) bool {
+	return strings.IndexByte(s, '\n') >= 0 || strings.IndexByte(s, '\r') >= 0
 }
 
 // request is what one attempt asks for.

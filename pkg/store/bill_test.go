@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -52,7 +53,7 @@ func TestBillOfCalls(t *testing.T) {
 		}, "1 UpdateItem"},
 		{"auth of a connection that is over is one write", func() error {
 			if _, err := s.Authenticate(ctx, hub.Connection{ID: "gone", Project: "p"}, now); err == nil {
-				return fmt.Errorf("no error")
+				return errors.New("no error")
 			}
 			return nil
 		}, "1 UpdateItem"},
@@ -68,13 +69,13 @@ func TestBillOfCalls(t *testing.T) {
 		}, "2 BatchWriteItem, 1 UpdateItem"},
 		{"subscribing to too many channels at once is nothing", func() error {
 			if err := s.Subscribe(ctx, fresh, channelsNamed(hub.MaxChannels+1, "x")); err == nil {
-				return fmt.Errorf("no error")
+				return errors.New("no error")
 			}
 			return nil
 		}, ""},
 		{"subscribing past the limit is one write", func() error {
 			if err := s.Subscribe(ctx, many, channelsNamed(hub.MaxChannels, "y")); err == nil {
-				return fmt.Errorf("no error")
+				return errors.New("no error")
 			}
 			return nil
 		}, "1 UpdateItem"},
@@ -100,8 +101,8 @@ func TestBillOfCalls(t *testing.T) {
 		{"a user without connections is one query", func() error { _, err := s.UserConnections(ctx, "p", "nobody"); return err }, "1 Query"},
 		{"a user with 101 connections is one query and two reads", func() error {
 			got, err := s.UserConnections(ctx, "p", "tabs")
-			if len(got) != 101 {
-				return fmt.Errorf("%d connections, %v", len(got), err)
+			if err == nil && len(got) != 101 {
+				return fmt.Errorf("%d connections", len(got))
 			}
 			return err
 		}, "2 BatchGetItem, 1 Query"},

@@ -203,7 +203,7 @@ func TestUserConnections(t *testing.T) {
 			}
 			stale := map[string]any{"PK": map[string]any{"S": connectionKey("c")}, "SK": map[string]any{"S": only}}
 			out, n := body(t, map[string]any{"Items": []any{stale}, "Count": 1, "ScannedCount": 1})
-			return &http.Response{StatusCode: 200, Body: out, ContentLength: n, Header: http.Header{}, Request: r}, nil
+			return &http.Response{StatusCode: http.StatusOK, Body: out, ContentLength: n, Header: http.Header{}, Request: r}, nil
 		}
 		if got, err := s.UserConnections(t.Context(), "p", "u"); len(got) > 0 || err != nil {
 			t.Errorf("%v, %v", got, err)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -93,7 +94,7 @@ func TestChannelsThatLookAlike(t *testing.T) {
 		ch := hub.Channel{Project: c[0], Category: c[1], Name: c[2]}
 		for shard := range 2 {
 			for kind, k := range map[string]string{
-				"subscription": subscriptionKey(ch, shard), "claim": claimKey(ch, fmt.Sprint(shard)),
+				"subscription": subscriptionKey(ch, shard), "claim": claimKey(ch, strconv.Itoa(shard)),
 			} {
 				if other, taken := seen[k]; taken {
 					t.Errorf("%s of %q and %s share the key %q", kind, c, other, k)

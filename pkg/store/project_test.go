@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -112,7 +113,7 @@ func TestProject(t *testing.T) {
 		s.putProject(t, bare)
 		// Ids are not limited by the store, so that a few make a megabyte.
 		for i := range 9 {
-			if err := s.PutCategory(t.Context(), "p", hub.Category{ID: strings.Repeat("i", 200_000), Name: fmt.Sprint(i)}); err != nil {
+			if err := s.PutCategory(t.Context(), "p", hub.Category{ID: strings.Repeat("i", 200_000), Name: strconv.Itoa(i)}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -194,12 +195,12 @@ func TestProjectCache(t *testing.T) {
 	t.Run("its entries are bounded", func(t *testing.T) {
 		c := newCache[int](s.clock.Now, time.Minute)
 		for i := range 3 * maxCached {
-			c.put(fmt.Sprint(i), i)
+			c.put(strconv.Itoa(i), i)
 			if len(c.entries) > maxCached {
 				t.Fatalf("%d entries", len(c.entries))
 			}
 		}
-		if _, ok := c.get(fmt.Sprint(3*maxCached - 1)); !ok {
+		if _, ok := c.get(strconv.Itoa(3*maxCached - 1)); !ok {
 			t.Error("the newest was dropped")
 		}
 	})

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -205,7 +206,7 @@ func TestSubscribers(t *testing.T) {
 		var requests []types.WriteRequest
 		for i := range n {
 			x := key(subscriptionKey(channel("big"), 0), fmt.Sprintf("c%04d", i))
-			x[attrSubscriberProtocol], x["exp"] = text("classic"), &types.AttributeValueMemberN{Value: fmt.Sprint(s.clock.Now().Add(time.Hour).Unix())}
+			x[attrSubscriberProtocol], x["exp"] = text("classic"), &types.AttributeValueMemberN{Value: strconv.FormatInt(s.clock.Now().Add(time.Hour).Unix(), 10)}
 			x[attrSubscriberInfo] = text(strings.Repeat("i", 2000))
 			requests = append(requests, put(x))
 		}
@@ -244,7 +245,7 @@ func TestSubscribers(t *testing.T) {
 		var requests []types.WriteRequest
 		for i := range 800 {
 			x := key(subscriptionKey(channel("old"), 0), fmt.Sprintf("c%04d", i))
-			x["exp"] = &types.AttributeValueMemberN{Value: fmt.Sprint(s.clock.Now().Unix())}
+			x["exp"] = &types.AttributeValueMemberN{Value: strconv.FormatInt(s.clock.Now().Unix(), 10)}
 			x[attrSubscriberInfo] = text(strings.Repeat("i", 2000))
 			requests = append(requests, put(x))
 		}
@@ -374,7 +375,7 @@ func TestBatches(t *testing.T) {
 			}
 			in := takeBody(t, r.Body)
 			out, n := body(t, map[string]any{"UnprocessedItems": in["RequestItems"]})
-			return &http.Response{StatusCode: 200, Body: out, ContentLength: n, Header: http.Header{}, Request: r}, nil
+			return &http.Response{StatusCode: http.StatusOK, Body: out, ContentLength: n, Header: http.Header{}, Request: r}, nil
 		}
 		fails(t, s.Subscribe(ctx, c, channelsNamed(1, "x")), context.Canceled)
 		if asked != 4 {

@@ -13,8 +13,9 @@ const (
 	messageBytes = 200
 	concurrency  = 64
 
-	rounds = 7
-	budget = 25 * time.Second // for all rounds at one number of CPUs
+	rounds = 15
+	least  = 5                // rounds, however slow the machine
+	budget = 20 * time.Second // for all rounds at one number of CPUs
 )
 
 // sample is what a number of posts cost.
@@ -22,40 +23,51 @@ type sample struct {
 	PerSecond, CPUMicros, Allocs, Bytes float64
 }
 
-// measure takes rounds of all variants in turns, at most until its budget is
-// spent, and returns the median of each by name.
-func measure(ctx context.Context, address string) (map[string]sample, error) {
-	samples := make(map[string][]sample)
+// result is what was measured at one number of CPUs: medians over the rounds. The
+// ratios are those of neighbours within a round, which had the same machine.
+type result struct {
+	Variants            map[string]sample
+	OverSDK, OfTheLimit float64
+}
+
+// measure takes rounds of all variants in turns until its budget is spent.
+func measure(ctx context.Context, address string) (result, error) {
 	posts := make(map[string]func(context.Context, int) error)
 	for _, v := range variants {
 		post, err := v.build("http://" + address + "/prod")
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", v.name, err)
+			return result{}, fmt.Errorf("%s: %w", v.name, err)
 		}
-		if err := post(ctx, v.posts/4); err != nil {
-			return nil, fmt.Errorf("warm up %s: %w", v.name, err)
+		if err := post(ctx, v.posts); err != nil {
+			return result{}, fmt.Errorf("warm up %s: %w", v.name, err)
 		}
 		posts[v.name] = post
 	}
-	for start := time.Now(); len(samples[limitName]) < rounds && (len(samples[limitName]) < 3 || time.Since(start) < budget); {
+	var all []map[string]sample
+	for start := time.Now(); len(all) < least || (len(all) < rounds && time.Since(start) < budget); {
+		round := make(map[string]sample)
 		for _, v := range variants {
 			s, err := take(ctx, v.posts, posts[v.name])
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", v.name, err)
+				return result{}, fmt.Errorf("%s: %w", v.name, err)
 			}
-			samples[v.name] = append(samples[v.name], s)
+			round[v.name] = s
+		}
+		all = append(all, round)
+	}
+
+	r := result{Variants: make(map[string]sample)}
+	for _, v := range variants {
+		r.Variants[v.name] = sample{
+			PerSecond: median(all, func(m map[string]sample) float64 { return m[v.name].PerSecond }),
+			CPUMicros: median(all, func(m map[string]sample) float64 { return m[v.name].CPUMicros }),
+			Allocs:    median(all, func(m map[string]sample) float64 { return m[v.name].Allocs }),
+			Bytes:     median(all, func(m map[string]sample) float64 { return m[v.name].Bytes }),
 		}
 	}
-	medians := make(map[string]sample)
-	for name, all := range samples {
-		medians[name] = sample{
-			PerSecond: median(all, func(s sample) float64 { return s.PerSecond }),
-			CPUMicros: median(all, func(s sample) float64 { return s.CPUMicros }),
-			Allocs:    median(all, func(s sample) float64 { return s.Allocs }),
-			Bytes:     median(all, func(s sample) float64 { return s.Bytes }),
-		}
-	}
-	return medians, nil
+	r.OverSDK = median(all, func(m map[string]sample) float64 { return m[oursName].PerSecond / m[sdkName].PerSecond })
+	r.OfTheLimit = median(all, func(m map[string]sample) float64 { return m[oursName].PerSecond / m[limitName].PerSecond })
+	return r, nil
 }
 
 func take(ctx context.Context, n int, post func(context.Context, int) error) (sample, error) {
@@ -85,10 +97,10 @@ func cpuTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-func median(all []sample, of func(sample) float64) float64 {
+func median(all []map[string]sample, of func(map[string]sample) float64) float64 {
 	values := make([]float64, 0, len(all))
-	for _, s := range all {
-		values = append(values, of(s))
+	for _, m := range all {
+		values = append(values, of(m))
 	}
 	slices.Sort(values)
 	return values[len(values)/2]

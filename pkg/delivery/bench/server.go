@@ -12,13 +12,17 @@ import (
 
 // serve answers every request with an empty 200, as cheaply as it can be done, so
 // that it takes little of the CPU that the client is measured on. It prints its
-// address and runs until it is killed or its standard input's owner is gone.
+// address and ends with its standard input, so that it never outlives its parent.
 func serve() error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
 	fmt.Fprintln(os.Stdout, l.Addr())
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	}()
 	for {
 		conn, err := l.Accept()
 		if err != nil {

@@ -40,19 +40,19 @@ var (
 // variant is one way to post.
 type variant struct {
 	name  string
-	posts int // a round, about half a second's worth
+	posts int // a round, about a quarter of a second's worth
 	build func(url string) (func(ctx context.Context, n int) error, error)
 }
 
 var variants = []variant{
-	{"SDK PostToConnection, sequential", 2000, func(url string) (func(context.Context, int) error, error) {
+	{"SDK PostToConnection, sequential", 1000, func(url string) (func(context.Context, int) error, error) {
 		return workers(1, sdk(url)), nil
 	}},
-	{sdkName, 4000, func(url string) (func(context.Context, int) error, error) {
+	{sdkName, 2000, func(url string) (func(context.Context, int) error, error) {
 		return workers(concurrency, sdk(url)), nil
 	}},
-	{oursName, 10000, ours},
-	{limitName, 10000, func(url string) (func(context.Context, int) error, error) {
+	{oursName, 6000, ours},
+	{limitName, 6000, func(url string) (func(context.Context, int) error, error) {
 		return workers(concurrency, plain(url)), nil
 	}},
 }
