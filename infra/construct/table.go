@@ -14,7 +14,7 @@ type TableProps struct {
 	PartitionKey, SortKey string
 	// Expiry is the attribute after which DynamoDB deletes items.
 	Expiry string
-	// Index is the name of an index over IndexKey and then PartitionKey. It holds
+	// Index is the name of an index over IndexKey. It holds
 	// keys only, and only of the items that have IndexKey.
 	Index, IndexKey string
 	// Retain keeps the table, with all it holds, when the stack goes.
@@ -59,7 +59,6 @@ func NewTable(scope constructs.Construct, id *string, props *TableProps) *Table 
 	table.AddGlobalSecondaryIndex(&awsdynamodb.GlobalSecondaryIndexProps{
 		IndexName:      jsii.String(props.Index),
 		PartitionKey:   text(props.IndexKey),
-		SortKey:        text(props.PartitionKey),
 		ProjectionType: awsdynamodb.ProjectionType_KEYS_ONLY,
 	})
 	return &Table{Construct: this, Table: table, index: props.Index}

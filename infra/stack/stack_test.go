@@ -68,21 +68,18 @@ func TestTable(t *testing.T) {
 	attribute := func(name string) map[string]any {
 		return map[string]any{"AttributeName": name, "AttributeType": "S"}
 	}
-	keys := func(hash, sort string) []any {
-		return []any{
-			map[string]any{"AttributeName": hash, "KeyType": "HASH"},
-			map[string]any{"AttributeName": sort, "KeyType": "RANGE"},
-		}
+	key := func(name, kind string) map[string]any {
+		return map[string]any{"AttributeName": name, "KeyType": kind}
 	}
 	want := map[string]any{
 		"BillingMode": "PAY_PER_REQUEST",
 		"AttributeDefinitions": []any{
 			attribute(schema.PartitionKey), attribute(schema.SortKey), attribute(schema.UserKey),
 		},
-		"KeySchema": keys(schema.PartitionKey, schema.SortKey),
+		"KeySchema": []any{key(schema.PartitionKey, "HASH"), key(schema.SortKey, "RANGE")},
 		"GlobalSecondaryIndexes": []any{map[string]any{
 			"IndexName":  schema.UserIndex,
-			"KeySchema":  keys(schema.UserKey, schema.PartitionKey),
+			"KeySchema":  []any{key(schema.UserKey, "HASH")},
 			"Projection": map[string]any{"ProjectionType": "KEYS_ONLY"},
 		}},
 		"TimeToLiveSpecification":          map[string]any{"AttributeName": schema.ExpiryAttribute, "Enabled": true},
