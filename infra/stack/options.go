@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -60,7 +61,7 @@ func ReadOptions(context func(key string) any) (Options, error) {
 	case !stageNames.MatchString(o.Stage):
 		return Options{}, fmt.Errorf("context stage is not 1 to 64 letters, digits and dashes: %q", o.Stage)
 	case o.Assets == "":
-		return Options{}, fmt.Errorf("context assets is empty")
+		return Options{}, errors.New("context assets is empty")
 	case o.Architecture != "arm64" && o.Architecture != "x86_64":
 		return Options{}, fmt.Errorf("context architecture is neither arm64 nor x86_64: %q", o.Architecture)
 	}

@@ -74,7 +74,8 @@ func routes(t *testing.T, tpl template) string {
 		path := "/*" + route
 		if api == "${HTTP}" {
 			http = append(http, route+arrow+name+"\n")
-			path = "/*/*" + route[strings.Index(route, "/"):]
+			_, below, _ := strings.Cut(route, "/")
+			path = "/*/*/" + below
 		} else {
 			websocket = append(websocket, route+arrow+name+"\n")
 		}

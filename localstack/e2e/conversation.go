@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -117,8 +118,8 @@ func (c *conversation) step(ctx context.Context, s step) error {
 func (c *conversation) dial(ctx context.Context, args []string) (*websocket.Conn, *http.Response, error) {
 	address, header := c.target.WebSocketURL, http.Header{}
 	for _, arg := range args {
-		if strings.HasPrefix(arg, "?") {
-			address += arg
+		if query, ok := strings.CutPrefix(arg, "?"); ok {
+			address = c.target.WebSocketURL + "?" + query
 		} else {
 			header.Set("Origin", arg)
 		}
@@ -146,7 +147,7 @@ func (c *conversation) http(ctx context.Context, args string) error {
 	head, body, _ := strings.Cut(args, "|")
 	fields := strings.Fields(head)
 	if len(fields) < 2 {
-		return fmt.Errorf("http needs a method and a path")
+		return errors.New("http needs a method and a path")
 	}
 	header := http.Header{}
 	for _, field := range fields[2:] {

@@ -71,7 +71,7 @@ func TestImportDirection(t *testing.T) {
 		m + "/functions/demo/chat": {},
 		m + "/localstack":          {m},
 		m + "/localstack/gateway":  {},
-		m + "/localstack/dynoxide": {m + "/localstack/dynoxide"},
+		m + "/localstack/dynoxide": {m + "/localstack/dynoxide", p + "config"},
 	}
 	// only lists who may import what is not ours.
 	only := map[string][]string{

@@ -2,8 +2,8 @@ package callback
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -105,12 +105,12 @@ func TestFailuresAreBounded(t *testing.T) {
 		t.Errorf("n is %d, not %d", n, maxExponent)
 	}
 	for i := range 3 * maxFailing {
-		f.add(fmt.Sprint(i))
+		f.add(strconv.Itoa(i))
 	}
 	if len(f.n) != maxFailing {
 		t.Errorf("%d projects are remembered", len(f.n))
 	}
-	if n := f.count(fmt.Sprint(3*maxFailing - 1)); n != 1 {
+	if n := f.count(strconv.Itoa(3*maxFailing - 1)); n != 1 {
 		t.Errorf("the last one has n = %d", n)
 	}
 }

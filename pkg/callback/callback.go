@@ -114,7 +114,7 @@ func wait(ctx context.Context, d time.Duration) error {
 func (v *Validator) Validate(ctx context.Context, p *hub.Project, user string, wish hub.Permissions) (hub.Answer, error) {
 	log := v.options.Log.With("project", p.ID)
 	address, err := url.Parse(p.Options.ValidateURL)
-	if err != nil || address.Host == "" || !(address.Scheme == "https" || v.options.Insecure && address.Scheme == "http") {
+	if err != nil || address.Host == "" || (address.Scheme != "https" && (!v.options.Insecure || address.Scheme != "http")) {
 		log.ErrorContext(ctx, "validate_url is not an https address")
 		return hub.Answer{}, hub.ErrValidation
 	}

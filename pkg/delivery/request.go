@@ -141,7 +141,8 @@ func (p *Poster) prepare(ctx context.Context, w *wire, req request) (rest []byte
 	if host == "" {
 		host = r.URL.Host
 	}
-	out := append(w.out[:0], req.method...)
+	out := w.out[:0]
+	out = append(out, req.method...)
 	out = append(append(out, ' '), path...)
 	out = append(append(out, " HTTP/1.1\r\nHost: "...), host...)
 	out = append(out, "\r\nUser-Agent: centrifuge\r\n"...)

@@ -142,7 +142,7 @@ func (w *wire) exchange(body []byte) (status int, kind string, alive bool, err e
 		}
 	}
 	for {
-		res, err := http.ReadResponse(w.answers, nil)
+		res, err := http.ReadResponse(w.answers, nil) //nolint:bodyclose // read to its end below; the connection is not its own
 		if err != nil {
 			return 0, "", false, err
 		}

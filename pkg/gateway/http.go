@@ -22,7 +22,7 @@ func Serve(handler http.Handler) HTTP {
 	return func(ctx context.Context, e events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
 		r, err := request(ctx, e)
 		if err != nil {
-			return events.APIGatewayV2HTTPResponse{StatusCode: http.StatusBadRequest, Body: "bad request"}, nil
+			return events.APIGatewayV2HTTPResponse{StatusCode: http.StatusBadRequest, Body: "bad request"}, nil //nolint:nilerr // the caller's mistake, not ours
 		}
 		w := &response{header: make(http.Header)}
 		handler.ServeHTTP(w, r)

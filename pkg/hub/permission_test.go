@@ -2,7 +2,7 @@ package hub
 
 import (
 	"errors"
-	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -92,7 +92,7 @@ func TestNarrow(t *testing.T) {
 func TestLimitsOnPermissions(t *testing.T) {
 	names := make([]string, MaxPermissions)
 	for i := range names {
-		names[i] = fmt.Sprint(i)
+		names[i] = strconv.Itoa(i)
 	}
 	for _, tt := range []struct {
 		name        string

@@ -3,6 +3,7 @@ package serverapi
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -98,7 +99,7 @@ func authStatus(e *hub.Error) int {
 }
 
 func bodyStatus(err error) int {
-	if err == error(errTooLarge) {
+	if errors.Is(err, errTooLarge) {
 		return http.StatusRequestEntityTooLarge
 	}
 	return http.StatusBadRequest

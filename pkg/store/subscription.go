@@ -168,7 +168,7 @@ func place(connection string, channels, known map[hub.Channel]int) (places map[h
 func shardOf(connection string, shards int) int {
 	h := fnv.New32a()
 	h.Write([]byte(connection))
-	return int(h.Sum32() % uint32(max(shards, 1)))
+	return int(h.Sum32()>>1) % max(shards, 1)
 }
 
 func members(places map[hub.Channel]int) expression.ValueBuilder {

@@ -12,6 +12,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -45,7 +46,7 @@ func run(args []string) error {
 		}
 		return json.NewEncoder(os.Stdout).Encode(result)
 	}
-	return fmt.Errorf("want no arguments")
+	return errors.New("want no arguments")
 }
 
 // compare runs everything and prints it.
@@ -79,7 +80,7 @@ func compare() error {
 		met = report(cpus, r) && met
 	}
 	if !met {
-		return fmt.Errorf("a target was missed")
+		return errors.New("a target was missed")
 	}
 	return nil
 }
