@@ -260,6 +260,43 @@ func TestCloseWaitsForWhatIsUnderWay(t *testing.T) {
 	})
 }
 
+func TestAFunctionDoesNotLearnThatItsClientLeft(t *testing.T) {
+	t.Parallel()
+	for name, path := range map[string]string{"an HTTP request": "/", "a handshake": "/dev"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				left, seen := make(chan struct{}), make(chan error, 1)
+				waits := gateway.FunctionFunc(func(ctx context.Context, _ []byte) ([]byte, error) {
+					<-left
+					seen <- ctx.Err()
+					return []byte(`{"statusCode":200}`), nil
+				})
+				r, stop := startInMemory(gateway.Options{
+					Routes: map[string]gateway.Function{"$connect": waits},
+					HTTP:   []gateway.HTTPRoute{{Path: "$default", Function: waits}},
+				})
+				defer stop()
+				ctx, cancel := context.WithCancel(t.Context())
+				failed := make(chan error, 1)
+				go func() {
+					_, _, err := websocket.Dial(ctx, r.url+path, &websocket.DialOptions{HTTPClient: r.client})
+					failed <- err
+				}()
+				synctest.Wait()
+				cancel()
+				if err := <-failed; !errors.Is(err, context.Canceled) {
+					t.Errorf("the client got %v", err)
+				}
+				synctest.Wait()
+				close(left)
+				if err := <-seen; err != nil {
+					t.Errorf("the function's context is over: %v", err)
+				}
+			})
+		})
+	}
+}
+
 // A bubble does not end while a goroutine of it is left: each synctest here proves
 // that nothing leaks. This one does so for the scheduler's own count, on sockets.
 func TestCloseLeavesNoGoroutine(t *testing.T) {

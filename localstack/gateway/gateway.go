@@ -172,7 +172,8 @@ func (g *Gateway) Connections() int {
 
 // Close refuses new handshakes and HTTP requests with 503, closes all sockets with
 // 1001 and waits until their $disconnect and all invocations under way have
-// returned. It may be called more than once; each call waits.
+// returned, also of functions that overstay their deadline. It may be called more
+// than once; each call waits.
 func (g *Gateway) Close() {
 	g.mu.Lock()
 	g.closed = true

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 
 	"centrifuge/pkg/auth"
 	"centrifuge/pkg/callback"
@@ -19,6 +20,7 @@ import (
 	"centrifuge/pkg/serverapi"
 	"centrifuge/pkg/store"
 
+	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -31,6 +33,19 @@ type App struct {
 	Log    *slog.Logger
 	Hub    *hub.Hub
 	Store  *store.Store
+}
+
+// Run assembles the application from the environment of this process and serves
+// invocations with the handler that it returns for it, which has one of the forms
+// that lambda.Start takes. It does not return: a process that cannot start says why
+// and exits with status 1.
+func Run(handler func(*App) any) {
+	a, err := New(os.Getenv, os.Stderr)
+	if err != nil {
+		slog.Error("this function cannot start", "error", err)
+		os.Exit(1)
+	}
+	lambda.Start(handler(a))
 }
 
 // New assembles the application that getenv, which has the contract of os.Getenv,
