@@ -99,6 +99,8 @@ func (c *conversation) step(ctx context.Context, s step) error {
 	switch s.verb {
 	case "send":
 		return so.conn.Write(ctx, websocket.MessageText, []byte(rest))
+	case "fragments":
+		return so.fragments(ctx, rest)
 	case "binary":
 		return so.conn.Write(ctx, websocket.MessageBinary, []byte(rest))
 	case "expect":

@@ -9,6 +9,7 @@
 //	open NAME [?QUERY] [ORIGIN]          open a socket
 //	refused STATUS [?QUERY] [ORIGIN]     open a socket and be refused with a status
 //	send NAME FRAME                      send a text frame
+//	fragments NAME SIZE FRAME            send a text message in frames of so many bytes
 //	binary NAME TEXT                     send a binary frame
 //	expect NAME JSON [JSON…]             receive these frames, in any order
 //	quiet NAME                           have received nothing but what was expected

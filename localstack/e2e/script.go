@@ -55,7 +55,7 @@ var functions = template.FuncMap{
 	"channels": func(n int) string {
 		names := make([]string, n)
 		for i := range names {
-			names[i] = fmt.Sprintf("%q", fmt.Sprintf("channel-%d", i))
+			names[i] = fmt.Sprintf(`"c%d"`, i)
 		}
 		return "[" + strings.Join(names, ",") + "]"
 	},

@@ -3,7 +3,9 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/coder/websocket"
 )
@@ -32,6 +34,25 @@ func listen(conn *websocket.Conn) *socket {
 		}
 	}()
 	return s
+}
+
+// fragments sends "SIZE FRAME" as one message in frames of at most SIZE bytes.
+func (s *socket) fragments(ctx context.Context, args string) error {
+	number, frame, _ := strings.Cut(args, " ")
+	size, err := strconv.Atoi(number)
+	if err != nil || size < 1 {
+		return fmt.Errorf("a frame cannot have %q bytes", number)
+	}
+	w, err := s.conn.Writer(ctx, websocket.MessageText)
+	if err != nil {
+		return err
+	}
+	for part := range slices.Chunk([]byte(strings.TrimSpace(frame)), size) {
+		if _, err := w.Write(part); err != nil {
+			return err
+		}
+	}
+	return w.Close()
 }
 
 func (s *socket) next(ctx context.Context) (string, error) {

@@ -25,3 +25,12 @@ func (c Channel) String() string { return c.Category + ":" + c.Name }
 
 // Selection names channels by category: what a client subscribes to or leaves.
 type Selection map[string][]string
+
+// size counts the names in a selection.
+func (s Selection) size() int {
+	n := 0
+	for _, names := range s {
+		n += len(names)
+	}
+	return n
+}

@@ -154,6 +154,9 @@ func (h *Hub) Subscribe(ctx context.Context, connection string, to Selection) (r
 	if err != nil {
 		return nil, err
 	}
+	if n := to.size(); n > MaxChannels {
+		return nil, ErrLimitExceeded.With(fmt.Sprintf("%d channels at once, at most %d a connection are allowed", n, MaxChannels))
+	}
 	granted := make(map[Channel]int)
 	refused = make(Selection)
 	for _, category := range slices.Sorted(maps.Keys(to)) {
@@ -170,9 +173,6 @@ func (h *Hub) Subscribe(ctx context.Context, connection string, to Selection) (r
 				refused[category] = append(refused[category], name)
 			}
 		}
-	}
-	if len(granted) > MaxChannels {
-		return nil, ErrLimitExceeded.With(fmt.Sprintf("%d channels at once, at most %d a connection are allowed", len(granted), MaxChannels))
 	}
 	if len(granted) == 0 {
 		return refused, nil

@@ -1,0 +1,141 @@
+package stack_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"centrifuge/localstack/gateway"
+	"centrifuge/localstack/stack"
+	"centrifuge/pkg/auth"
+	"centrifuge/pkg/hub"
+
+	"github.com/coder/websocket"
+)
+
+// join connects a client and subscribes it to channels of the category chat.
+func join(t *testing.T, s *stack.Stack, user string, channels ...string) *websocket.Conn {
+	t.Helper()
+	conn, _, err := websocket.Dial(t.Context(), s.WebSocketURL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.CloseNow() })
+	names, err := json.Marshal(channels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, frame := range []string{
+		fmt.Sprintf(`{"method":"auth","params":{"token":%q,"user":%q,"project_id":"demo","permissions":{}}}`, auth.SignToken("demo-secret", user, "demo"), user),
+		fmt.Sprintf(`{"method":"subscribe","params":{"to":{"chat":%s}}}`, names),
+	} {
+		if err := conn.Write(t.Context(), websocket.MessageText, []byte(frame)); err != nil {
+			t.Fatal(err)
+		}
+		if reply := receive(t, conn); !strings.Contains(reply, `"result":true`) {
+			t.Fatalf("%s was answered %s", frame, reply)
+		}
+	}
+	return conn
+}
+
+func receive(t *testing.T, conn *websocket.Conn) string {
+	t.Helper()
+	_, frame, err := conn.Read(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(frame)
+}
+
+// publish publishes to a channel of the category chat and returns what became of
+// the message.
+func publish(t *testing.T, s *stack.Stack, channel string) hub.Report {
+	t.Helper()
+	p, err := s.App.Store.Project(t.Context(), "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := s.App.Hub.Publish(t.Context(), p, hub.Publication{Category: "chat", Channel: channel, Data: json.RawMessage(`{}`)}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report
+}
+
+func TestAConnectionThatVanishesIsRemovedByTheFirstPost(t *testing.T) {
+	lost := make(chan struct{}, 1)
+	s := start(t, stack.Options{Gateway: gateway.Options{LoseDisconnect: func(string) bool {
+		select {
+		case lost <- struct{}{}:
+		default:
+		}
+		return true
+	}}})
+	stays, leaves := join(t, s, "ada", "a"), join(t, s, "bob", "a", "b", "c")
+	_ = leaves.CloseNow()
+	<-lost
+
+	if got, want := publish(t, s, "a"), (hub.Report{Delivered: 1, Gone: 1}); got != want {
+		t.Errorf("the first message: %+v, expected %+v", got, want)
+	}
+	receive(t, stays)
+	for channel, want := range map[string]hub.Report{"a": {Delivered: 1}, "b": {}, "c": {}} {
+		if got := publish(t, s, channel); got != want {
+			t.Errorf("then, in %s: %+v, expected %+v", channel, got, want)
+		}
+	}
+	usage, err := s.App.Store.Usage(t.Context(), "demo")
+	if err != nil || usage.Clients != 1 || len(usage.Subscribers) != 1 {
+		t.Errorf("what remains is %+v, error %v", usage, err)
+	}
+}
+
+func TestPostsThatFailAreRepeated(t *testing.T) {
+	for _, status := range []int{http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable} {
+		t.Run(http.StatusText(status), func(t *testing.T) {
+			var posts atomic.Int32
+			s := start(t, stack.Options{Gateway: gateway.Options{Faults: func(gateway.Post) gateway.Fault {
+				if posts.Add(1) == 1 {
+					return gateway.Fault{Status: status}
+				}
+				return gateway.Fault{}
+			}}})
+			conn := join(t, s, "ada", "a")
+			if got, want := publish(t, s, "a"), (hub.Report{Delivered: 1}); got != want {
+				t.Errorf("%+v, expected %+v", got, want)
+			}
+			if frame := receive(t, conn); !strings.Contains(frame, `"channel":"a"`) || posts.Load() != 2 {
+				t.Errorf("received %s after %d posts", frame, posts.Load())
+			}
+		})
+	}
+}
+
+func TestASlowClientIsCountedAndStallsNobody(t *testing.T) {
+	slow := make(chan string, 1)
+	var victim atomic.Value
+	s := start(t, stack.Options{Gateway: gateway.Options{Faults: func(p gateway.Post) gateway.Fault {
+		if victim.CompareAndSwap(nil, p.ConnectionID) {
+			slow <- p.ConnectionID
+		}
+		if victim.Load() == p.ConnectionID {
+			return gateway.Fault{Status: http.StatusTooManyRequests}
+		}
+		return gateway.Fault{}
+	}}})
+	for i := range 5 {
+		join(t, s, fmt.Sprint(i), "a")
+	}
+	if got, want := publish(t, s, "a"), (hub.Report{Delivered: 4, Slow: 1}); got != want {
+		t.Errorf("%+v, expected %+v", got, want)
+	}
+	// It may have been too slow for one message; it is still there for the next.
+	if c, err := s.App.Store.Connection(context.Background(), <-slow); err != nil || len(c.Channels) != 1 {
+		t.Errorf("the slow connection is %+v, error %v", c, err)
+	}
+}
