@@ -24,8 +24,6 @@ import (
 	"centrifuge/pkg/app"
 	"centrifuge/pkg/config"
 	lambdas "centrifuge/pkg/gateway"
-
-	"github.com/aws/aws-lambda-go/lambda"
 )
 
 // Table is the name of the local table, and Stage of the WebSocket API's stage.
@@ -68,7 +66,7 @@ type Stack struct {
 	// Gateway is the API Gateway.
 	Gateway *gateway.Gateway
 	// Functions are the functions by the name of their folder.
-	Functions map[string]lambda.Handler
+	Functions map[string]Function
 
 	server   *http.Server
 	database *dynoxide.Server
@@ -159,17 +157,17 @@ func (s *Stack) environment(o Options) func(string) string {
 }
 
 // functions are the handlers that the main packages of functions/ start.
-func functions(a *app.App) map[string]lambda.Handler {
-	return map[string]lambda.Handler{
-		"connect":     lambda.NewHandler(lambdas.Connect(a.Hub, a.Log)),
-		"disconnect":  lambda.NewHandler(lambdas.Disconnect(a.Hub, a.Log)),
-		"auth":        lambda.NewHandler(lambdas.Auth(a.Hub, a.Log)),
-		"subscribe":   lambda.NewHandler(lambdas.Subscribe(a.Hub, a.Log)),
-		"unsubscribe": lambda.NewHandler(lambdas.Unsubscribe(a.Hub, a.Log)),
-		"broadcast":   lambda.NewHandler(lambdas.Broadcast(a.Hub, a.Log)),
-		"message":     lambda.NewHandler(lambdas.Message()),
-		"publish":     lambda.NewHandler(lambdas.Serve(a.ServerAPI())),
-		"demo": lambda.NewHandler(lambdas.Serve(chat.New(chat.Options{
+func functions(a *app.App) map[string]Function {
+	return map[string]Function{
+		"connect":     function(lambdas.Connect(a.Hub, a.Log)),
+		"disconnect":  function(lambdas.Disconnect(a.Hub, a.Log)),
+		"auth":        function(lambdas.Auth(a.Hub, a.Log)),
+		"subscribe":   function(lambdas.Subscribe(a.Hub, a.Log)),
+		"unsubscribe": function(lambdas.Unsubscribe(a.Hub, a.Log)),
+		"broadcast":   function(lambdas.Broadcast(a.Hub, a.Log)),
+		"message":     function(lambdas.Message()),
+		"publish":     function(lambdas.Serve(a.ServerAPI())),
+		"demo": function(lambdas.Serve(chat.New(chat.Options{
 			Project: a.Config.DemoProject, Secret: a.Secret(a.Config.DemoProject),
 			WebSocketURL: a.Config.WebSocketURL, HTTPURL: a.Config.HTTPURL, Log: a.Log,
 		}))),
