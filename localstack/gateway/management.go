@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -72,10 +73,10 @@ func (g *Gateway) servePost(w http.ResponseWriter, r *http.Request, id string) {
 		answerGone.write(w)
 		return
 	}
-	switch s.post(message) {
-	case nil:
+	switch err := s.post(message); {
+	case err == nil:
 		w.WriteHeader(http.StatusOK)
-	case errFull:
+	case errors.Is(err, errFull):
 		answerLimit.write(w)
 	default:
 		answerGone.write(w)

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"unicode/utf8"
 )
 
@@ -60,7 +61,7 @@ func member(body []byte, name string) (string, bool) {
 
 // reply queues a frame for the client of a message.
 func (g *Gateway) reply(s *socket, route string, frame []byte) {
-	if err := s.post(frame); err == errFull {
+	if err := s.post(frame); errors.Is(err, errFull) {
 		g.log.Warn("response lost: the client does not read", "route", route, "connection", s.id)
 	}
 }

@@ -75,7 +75,7 @@ type refused struct {
 func TestWhatAFunctionReturnsIsWhatTheClientGets(t *testing.T) {
 	t.Parallel()
 	const failure = "Internal server error"
-	returns := func(payload string) gateway.Function { return raw(payload) }
+	returns := raw
 	cases := []struct {
 		name     string
 		function gateway.Function
@@ -196,11 +196,11 @@ func TestASlowFrameDoesNotDelayTheNext(t *testing.T) {
 	withAndWithoutJitter(t, func(t *testing.T, jitter time.Duration) {
 		release := make(chan struct{})
 		r := start(t, gateway.Options{Jitter: jitter, Routes: map[string]gateway.Function{
-			"slow": function(func(_ context.Context, r request) (response, error) {
+			"slow": function(func(context.Context, request) (response, error) {
 				<-release
 				return response{StatusCode: 200, Body: "slow"}, nil
 			}),
-			"fast": function(func(_ context.Context, r request) (response, error) {
+			"fast": function(func(context.Context, request) (response, error) {
 				return response{StatusCode: 200, Body: "fast"}, nil
 			}),
 		}})
