@@ -79,7 +79,7 @@ func FuzzPath(f *testing.F) {
 		}
 		made := strings.TrimPrefix(route.key, "ANY ")
 		for name, value := range variables {
-			if value == "" {
+			if value == "" && !strings.Contains(route.key, "{"+name+"+}") {
 				t.Errorf("%q: %s is empty", path, name)
 			}
 		}

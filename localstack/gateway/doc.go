@@ -5,7 +5,7 @@
 //
 //	gw := gateway.New(gateway.Options{
 //		Routes: map[string]gateway.Function{
-//			"$default": lambda.NewHandler(handle),
+//			"$default": gateway.NewFunction(handle),
 //		},
 //	})
 //	defer gw.Close()

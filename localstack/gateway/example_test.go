@@ -6,7 +6,6 @@ import (
 	"net/http/httptest"
 
 	"github.com/aws/aws-lambda-go/events"
-	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/coder/websocket"
 
 	"centrifuge/localstack/gateway"
@@ -18,7 +17,7 @@ func Example() {
 		return events.APIGatewayProxyResponse{StatusCode: 200, Body: r.Body + "!"}, nil
 	}
 	gw := gateway.New(gateway.Options{
-		Routes: map[string]gateway.Function{"$default": lambda.NewHandler(shout)},
+		Routes: map[string]gateway.Function{"$default": gateway.NewFunction(shout)},
 	})
 	server := httptest.NewServer(gw)
 	defer server.Close()

@@ -15,9 +15,14 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 )
 
-// Function is a Lambda function. What lambda.NewHandler of aws-lambda-go returns is
-// one. It is invoked concurrently. Its context has the deadline of the integration
-// timeout and carries a lambdacontext with a request id. A panic is an error.
+// Function is a Lambda function: an event in, a response out, both JSON. It is
+// invoked concurrently, and a response must stay as it is once returned. The context
+// has the deadline of the integration timeout and carries a lambdacontext with a
+// request id. A panic is an error.
+//
+// What lambda.NewHandler of aws-lambda-go returns has the method but, up to v1.55.1
+// at least, not the promise: its response is in a pooled buffer that the next
+// invocation writes to. NewFunction is for what one would pass to lambda.Start.
 type Function interface {
 	Invoke(ctx context.Context, payload []byte) ([]byte, error)
 }
@@ -28,6 +33,27 @@ type FunctionFunc func(ctx context.Context, payload []byte) ([]byte, error)
 // Invoke calls f.
 func (f FunctionFunc) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 	return f(ctx, payload)
+}
+
+// NewFunction makes a Function of a handler as lambda.Start takes it. It is as safe
+// for concurrent use as the handler, and fails when the event is not the JSON of an E
+// and when the response cannot be encoded.
+func NewFunction[E, R any](handle func(context.Context, E) (R, error)) Function {
+	return FunctionFunc(func(ctx context.Context, payload []byte) ([]byte, error) {
+		var event E
+		if err := json.Unmarshal(payload, &event); err != nil {
+			return nil, fmt.Errorf("decode event: %w", err)
+		}
+		response, err := handle(ctx, event)
+		if err != nil {
+			return nil, err
+		}
+		encoded, err := json.Marshal(response)
+		if err != nil {
+			return nil, fmt.Errorf("encode response: %w", err)
+		}
+		return encoded, nil
+	})
 }
 
 // The ways in which an integration fails, beside the function's own errors.

@@ -4,11 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/coder/websocket"
 	"github.com/google/go-cmp/cmp"
 
 	"centrifuge/localstack/gateway"
@@ -217,6 +220,51 @@ func TestASlowFrameDoesNotDelayTheNext(t *testing.T) {
 	})
 }
 
+func TestJitterHoldsFramesAndPostsUp(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		name string
+		act  func(t *testing.T, r *rig, id string, conn *websocket.Conn)
+	}{
+		{"a frame", func(t *testing.T, _ *rig, _ string, conn *websocket.Conn) {
+			write(t, conn, `{}`)
+			read(t, conn)
+		}},
+		{"a post", func(t *testing.T, r *rig, id string, conn *websocket.Conn) {
+			r.mustPost(t, id, "x")
+			read(t, conn)
+		}},
+	}
+	for _, c := range cases {
+		for _, jitter := range []time.Duration{0, 10 * time.Second} {
+			t.Run(fmt.Sprintf("%s with a jitter of %v", c.name, jitter), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					ids := make(chan string, 1)
+					r, stop := startInMemory(gateway.Options{Jitter: jitter, Routes: map[string]gateway.Function{
+						"$connect": accept(ids), "$default": echo,
+					}})
+					defer stop()
+					conn := r.dial(t)
+					id := <-ids
+					waits := make(map[time.Duration]bool)
+					for range 5 {
+						begin := time.Now()
+						c.act(t, r, id, conn)
+						wait := time.Since(begin)
+						if wait < 0 || wait > jitter {
+							t.Errorf("waited %v", wait)
+						}
+						waits[wait] = true
+					}
+					if random := len(waits) > 1; random != (jitter > 0) {
+						t.Errorf("waited %v", waits)
+					}
+				})
+			})
+		}
+	}
+}
+
 func TestJitterLetsFramesOvertakeEachOther(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -234,5 +282,43 @@ func TestJitterLetsFramesOvertakeEachOther(t *testing.T) {
 		if cmp.Equal(sent, got) {
 			t.Error("50 frames that waited random times arrived in order")
 		}
+		slices.Sort(sent)
+		slices.Sort(got)
+		if diff := cmp.Diff(sent, got); diff != "" {
+			t.Error(diff)
+		}
 	})
+}
+
+func TestNewFunctionIsWhatLambdaStartTakes(t *testing.T) {
+	t.Parallel()
+	double := gateway.NewFunction(func(_ context.Context, n int) ([]int, error) {
+		if n < 0 {
+			return nil, errors.New("negative")
+		}
+		return []int{n, n}, nil
+	})
+	var first []byte
+	for _, c := range []struct {
+		name, event, want string
+		fails             bool
+	}{
+		{"an event", `1`, `[1,1]`, false},
+		{"another", `2`, `[2,2]`, false},
+		{"an event of another form", `"x"`, ``, true},
+		{"an event that the handler refuses", `-1`, ``, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := double.Invoke(t.Context(), []byte(c.event))
+			if string(got) != c.want || (err != nil) != c.fails {
+				t.Errorf("got %s, %v", got, err)
+			}
+			if first == nil {
+				first = got
+			}
+		})
+	}
+	if string(first) != `[1,1]` {
+		t.Errorf("the first response has become %s", first)
+	}
 }

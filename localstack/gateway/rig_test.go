@@ -2,7 +2,6 @@ package gateway_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net"
 	"net/http"
@@ -216,17 +215,7 @@ type (
 
 // function is a WebSocket function as an application writes it.
 func function(f func(context.Context, request) (response, error)) gateway.Function {
-	return gateway.FunctionFunc(func(ctx context.Context, payload []byte) ([]byte, error) {
-		var r request
-		if err := json.Unmarshal(payload, &r); err != nil {
-			return nil, err
-		}
-		answer, err := f(ctx, r)
-		if err != nil {
-			return nil, err
-		}
-		return json.Marshal(answer)
-	})
+	return gateway.NewFunction(f)
 }
 
 // raw is a function that returns the same payload at each invocation.

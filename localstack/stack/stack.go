@@ -66,7 +66,7 @@ type Stack struct {
 	// Gateway is the API Gateway.
 	Gateway *gateway.Gateway
 	// Functions are the functions by the name of their folder.
-	Functions map[string]Function
+	Functions map[string]gateway.Function
 
 	server   *http.Server
 	database *dynoxide.Server
@@ -157,17 +157,17 @@ func (s *Stack) environment(o Options) func(string) string {
 }
 
 // functions are the handlers that the main packages of functions/ start.
-func functions(a *app.App) map[string]Function {
-	return map[string]Function{
-		"connect":     function(lambdas.Connect(a.Hub, a.Log)),
-		"disconnect":  function(lambdas.Disconnect(a.Hub, a.Log)),
-		"auth":        function(lambdas.Auth(a.Hub, a.Log)),
-		"subscribe":   function(lambdas.Subscribe(a.Hub, a.Log)),
-		"unsubscribe": function(lambdas.Unsubscribe(a.Hub, a.Log)),
-		"broadcast":   function(lambdas.Broadcast(a.Hub, a.Log)),
-		"message":     function(lambdas.Message()),
-		"publish":     function(lambdas.Serve(a.ServerAPI())),
-		"demo": function(lambdas.Serve(chat.New(chat.Options{
+func functions(a *app.App) map[string]gateway.Function {
+	return map[string]gateway.Function{
+		"connect":     gateway.NewFunction(lambdas.Connect(a.Hub, a.Log)),
+		"disconnect":  gateway.NewFunction(lambdas.Disconnect(a.Hub, a.Log)),
+		"auth":        gateway.NewFunction(lambdas.Auth(a.Hub, a.Log)),
+		"subscribe":   gateway.NewFunction(lambdas.Subscribe(a.Hub, a.Log)),
+		"unsubscribe": gateway.NewFunction(lambdas.Unsubscribe(a.Hub, a.Log)),
+		"broadcast":   gateway.NewFunction(lambdas.Broadcast(a.Hub, a.Log)),
+		"message":     gateway.NewFunction(lambdas.Message()),
+		"publish":     gateway.NewFunction(lambdas.Serve(a.ServerAPI())),
+		"demo": gateway.NewFunction(lambdas.Serve(chat.New(chat.Options{
 			Project: a.Config.DemoProject, Secret: a.Secret(a.Config.DemoProject),
 			WebSocketURL: a.Config.WebSocketURL, HTTPURL: a.Config.HTTPURL, Log: a.Log,
 		}))),

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"unicode/utf8"
 
@@ -17,7 +18,7 @@ import (
 type HTTP func(context.Context, events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error)
 
 // Serve has an http.Handler answer the requests of an HTTP API. The request it
-// sees has the path and query as the client sent them, and the client's address.
+// sees has the path and query that the client sent, and the client's address.
 func Serve(handler http.Handler) HTTP {
 	return func(ctx context.Context, e events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
 		r, err := request(ctx, e)
@@ -38,14 +39,12 @@ func request(ctx context.Context, e events.APIGatewayV2HTTPRequest) (*http.Reque
 			return nil, fmt.Errorf("decode body: %w", err)
 		}
 	}
-	target := e.RawPath
-	if e.RawQueryString != "" {
-		target += "?" + e.RawQueryString
-	}
-	r, err := http.NewRequestWithContext(ctx, e.RequestContext.HTTP.Method, target, bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, e.RequestContext.HTTP.Method, "/", bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("read request line: %w", err)
 	}
+	// The path comes decoded, the query does not.
+	r.URL = &url.URL{Path: e.RawPath, RawQuery: e.RawQueryString}
 	for name, value := range e.Headers {
 		r.Header.Set(name, value)
 	}
@@ -54,7 +53,7 @@ func request(ctx context.Context, e events.APIGatewayV2HTTPRequest) (*http.Reque
 	}
 	r.Host = e.RequestContext.DomainName
 	r.RemoteAddr = e.RequestContext.HTTP.SourceIP
-	r.RequestURI = target
+	r.RequestURI = r.URL.RequestURI()
 	return r, nil
 }
 
