@@ -10,12 +10,14 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"time"
 
 	"centrifuge/pkg/auth"
 	"centrifuge/pkg/callback"
 	"centrifuge/pkg/config"
 	"centrifuge/pkg/delivery"
 	"centrifuge/pkg/hub"
+	"centrifuge/pkg/metrics"
 	"centrifuge/pkg/protocol/classic"
 	"centrifuge/pkg/serverapi"
 	"centrifuge/pkg/store"
@@ -49,7 +51,7 @@ func Run(handler func(*App) any) {
 }
 
 // New assembles the application that getenv, which has the contract of os.Getenv,
-// describes. It logs to w as JSON lines. It calls no service.
+// describes. It logs to w as JSON lines, metrics among them. It calls no service.
 func New(getenv func(string) string, w io.Writer) (*App, error) {
 	c, err := config.Load(getenv)
 	if err != nil {
@@ -67,7 +69,7 @@ func New(getenv func(string) string, w io.Writer) (*App, error) {
 			o.BaseEndpoint = &c.DynamoDBEndpoint
 		}
 	}), c.Table, store.Options{})
-	d, err := newDelivery(c, cloud, st, log)
+	d, err := newDelivery(c, cloud, st, log, w)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +83,7 @@ func New(getenv func(string) string, w io.Writer) (*App, error) {
 
 // newDelivery returns nil where the environment names no management API: such a
 // function sends nothing.
-func newDelivery(c config.Config, cloud aws.Config, st *store.Store, log *slog.Logger) (hub.Delivery, error) {
+func newDelivery(c config.Config, cloud aws.Config, st *store.Store, log *slog.Logger, w io.Writer) (hub.Delivery, error) {
 	if c.ManagementURL == "" {
 		return nil, nil
 	}
@@ -91,10 +93,14 @@ func newDelivery(c config.Config, cloud aws.Config, st *store.Store, log *slog.L
 	if err != nil {
 		return nil, err
 	}
-	return delivery.New(delivery.Options{
+	d := delivery.New(delivery.Options{
 		Subscribers: st, Reaper: st, Poster: poster, Log: log,
 		Encoders: map[hub.Protocol]delivery.Encoder{hub.Classic: classic.Push},
-	}), nil
+	})
+	if c.MetricsNamespace == "" {
+		return d, nil
+	}
+	return metrics.Watch(d, c.MetricsNamespace, w, time.Now), nil
 }
 
 // ServerAPI returns the handler of what applications call.

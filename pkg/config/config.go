@@ -28,6 +28,9 @@ const (
 	// InsecureCallbacks, when "true", lets validate_url be plain http and point at
 	// private addresses. UNSAFE: only for the stack on one machine.
 	InsecureCallbacks = "CENTRIFUGE_INSECURE_CALLBACKS"
+	// MetricsNamespace is the CloudWatch namespace of the metrics of deliveries, such
+	// as "Centrifuge/dev". Empty means that none are written.
+	MetricsNamespace = "CENTRIFUGE_METRICS_NAMESPACE"
 	// LogLevel is debug, info, warn or error. Default info.
 	LogLevel = "CENTRIFUGE_LOG_LEVEL"
 	// DynamoDBEndpoint points the store at another DynamoDB: dynoxide, DynamoDB
@@ -58,6 +61,7 @@ type Config struct {
 	ManagementURL     string
 	Concurrency       int
 	InsecureCallbacks bool
+	MetricsNamespace  string
 	LogLevel          slog.Level
 	DynamoDBEndpoint  string
 	Region            string
@@ -77,6 +81,7 @@ func Load(getenv func(string) string) (Config, error) {
 		Table:            getenv(Table),
 		ManagementURL:    getenv(ManagementURL),
 		Concurrency:      64,
+		MetricsNamespace: getenv(MetricsNamespace),
 		DynamoDBEndpoint: getenv(DynamoDBEndpoint),
 		Region:           getenv(Region),
 		AccessKeyID:      getenv(AccessKeyID),

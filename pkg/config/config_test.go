@@ -23,11 +23,11 @@ func TestLoad(t *testing.T) {
 		{name: "everything", set: map[string]string{
 			config.ManagementURL: "https://a.example/dev", config.Concurrency: "8", config.InsecureCallbacks: "true", config.LogLevel: "debug",
 			config.DynamoDBEndpoint: "http://127.0.0.1:8000", config.DemoProject: "shop", config.WebSocketURL: "wss://a.example/dev",
-			config.HTTPURL: "https://b.example", config.AccessKeyID: "id", config.SecretAccessKey: "secret", config.SessionToken: "session",
+			config.HTTPURL: "https://b.example", config.MetricsNamespace: "Centrifuge/dev", config.AccessKeyID: "id", config.SecretAccessKey: "secret", config.SessionToken: "session",
 		}, want: config.Config{
 			Table: "t", Region: "eu-central-1", ManagementURL: "https://a.example/dev", Concurrency: 8, InsecureCallbacks: true, LogLevel: slog.LevelDebug,
 			DynamoDBEndpoint: "http://127.0.0.1:8000", DemoProject: "shop", WebSocketURL: "wss://a.example/dev",
-			HTTPURL: "https://b.example", AccessKeyID: "id", SecretAccessKey: "secret", SessionToken: "session",
+			HTTPURL: "https://b.example", MetricsNamespace: "Centrifuge/dev", AccessKeyID: "id", SecretAccessKey: "secret", SessionToken: "session",
 		}},
 		{name: "no table", set: map[string]string{config.Table: ""}, fails: config.Table},
 		{name: "no region", set: map[string]string{config.Region: ""}, fails: config.Region},
