@@ -61,6 +61,7 @@ func TestImportDirection(t *testing.T) {
 		p + "gateway":              {p + "hub", p + "protocol"},
 		p + "store":                {p + "hub", p + "store/schema"},
 		p + "store/schema":         {},
+		p + "metrics":              {p + "hub"},
 		p + "delivery":             {p + "hub", p + "protocol", p + "delivery"},
 		p + "auth":                 {p + "hub", p + "protocol/permission"},
 		p + "callback":             {p + "hub", p + "protocol/permission"},
