@@ -12,6 +12,7 @@ GOARCH_LAMBDA ?= arm64
 STAGE         ?= dev
 DEMO          ?= false
 RETAIN        ?= true
+MONITORING    ?= true
 
 GOLANGCI_VERSION    := v2.15.0
 GOVULNCHECK_VERSION := v1.8.0
@@ -19,14 +20,20 @@ GOVULNCHECK_VERSION := v1.8.0
 # The CDK command line, pinned by infra/package-lock.json. It is installed out of
 # the sight of Go, which would take the templates in it for packages of ours.
 CDK         := $(TOOLS)/cdk/node_modules/.bin/cdk
-CDK_CONTEXT  = -c stage=$(STAGE) -c demo=$(DEMO) -c retain=$(RETAIN) \
-	-c architecture=$(if $(filter amd64,$(GOARCH_LAMBDA)),x86_64,arm64)
+CDK_CONTEXT  = -c stage=$(STAGE) -c demo=$(DEMO) -c retain=$(RETAIN) -c monitoring=$(MONITORING) \
+	-c architecture=$(if $(filter amd64,$(GOARCH_LAMBDA)),x86_64,arm64) \
+	$(if $(ALARMS),-c alarms=$(ALARMS)) $(if $(DOMAIN),-c domain=$(DOMAIN)) \
+	$(if $(API_DOMAIN),-c api-domain=$(API_DOMAIN)) $(if $(CERTIFICATE),-c certificate=$(CERTIFICATE)) \
+	$(if $(ZONE),-c zone=$(ZONE))
+
+# A linter for templates, pinned by infra/lint/requirements.txt.
+CFN_LINT := $(TOOLS)/cfn-lint/bin/cfn-lint
 
 # Without this CDK prints a banner on these versions of Node, on which it runs.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run build test test-go test-infra lint fuzz bench load \
+.PHONY: help setup run build test test-go test-infra test-dynamodb-local test-sandbox lint lint-template fuzz bench load \
 	synth deploy destroy seed invoke vulncheck cover clean FORCE
 
 help: ## List what there is
@@ -65,6 +72,12 @@ test-go: localstack/node_modules ## Run the Go tests but those of the CDK stack,
 test-infra: ## Run the tests of the CDK stack; the first time CDK is compiled, which takes two minutes
 	go test ./infra/...
 
+test-dynamodb-local: ## Run the store's tests on DynamoDB Local too; needs Java 17 and an AWS account (its licence)
+	go run ./localstack/dynamodblocal go test -count=1 ./pkg/store/... ./pkg/hub/...
+
+test-sandbox: localstack/node_modules ## Run the bootstraps behind Architect's sandbox, an API Gateway that others wrote
+	go run ./localstack/sandbox
+
 lint: $(TOOLS)/bin/golangci-lint-$(GOLANGCI_VERSION) ## Check style and common mistakes
 	$< run ./...
 
@@ -73,6 +86,19 @@ $(TOOLS)/bin/golangci-lint-$(GOLANGCI_VERSION):
 	@mkdir -p $(TOOLS)/bin
 	@GOBIN=$(CURDIR)/$(TOOLS)/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	@mv $(TOOLS)/bin/golangci-lint $@
+
+lint-template: $(CFN_LINT) $(BUILD)/infra ## Check the template, as it is by default and with every option
+	@rm -rf $(BUILD)/template
+	@CDK_OUTDIR=$(BUILD)/template/default CDK_CONTEXT_JSON='{"assets":"infra/stack/testdata/build"}' $(BUILD)/infra
+	@CDK_OUTDIR=$(BUILD)/template/full CDK_CONTEXT_JSON="$$(cat infra/lint/options.json)" $(BUILD)/infra
+	@$(CFN_LINT) --config-file infra/lint/cfnlint.yaml -t $(BUILD)/template/*/*.template.json
+	@echo "cfn-lint has no finding that is not explained in infra/lint/cfnlint.yaml"
+
+$(CFN_LINT): infra/lint/requirements.txt
+	@echo "installing cfn-lint, from PyPI"
+	@python3 -m venv --clear $(TOOLS)/cfn-lint
+	@$(TOOLS)/cfn-lint/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 FUZZTIME ?= 1m
 fuzz: ## Fuzz every decoder: FUZZTIME=1m each
@@ -116,7 +142,7 @@ $(CDK): infra/package.json infra/package-lock.json infra/.npmrc
 synth: $(CDK) build $(BUILD)/infra ## Make the CloudFormation template into cdk.out/, offline
 	$(CDK) --app $(BUILD)/infra synth --quiet --output cdk.out $(CDK_CONTEXT)
 
-deploy: $(CDK) build $(BUILD)/infra ## Deploy to AWS: STAGE=dev DEMO=false RETAIN=true
+deploy: $(CDK) build $(BUILD)/infra ## Deploy to AWS: STAGE=dev DEMO=false RETAIN=true MONITORING=true ALARMS=a@b.example DOMAIN=…
 	$(CDK) --app $(BUILD)/infra deploy $(CDK_CONTEXT) --outputs-file $(BUILD)/outputs.json
 
 destroy: $(CDK) build $(BUILD)/infra ## Take the stack down; the table stays unless it was deployed with RETAIN=false
@@ -127,4 +153,4 @@ seed: ## Write projects into a table on AWS: TABLE=name SEED=file.json
 	@go run ./localstack seed $(TABLE) $(SEED)
 
 clean: ## Remove what was built and installed, but not the data
-	rm -rf $(BUILD) $(TOOLS) cdk.out coverage.out localstack/node_modules
+	rm -rf $(BUILD) $(TOOLS) cdk.out coverage.out localstack/node_modules localstack/*/node_modules

@@ -1,9 +1,11 @@
 // Package construct is what the stack is made of: a function, a WebSocket API, an
-// HTTP API and a table, each with the decisions that hold wherever one is used.
+// HTTP API, a table, host names, alarms and a dashboard, each with the decisions
+// that hold wherever one is used.
 //
 // It knows AWS and CDK, and nothing of Centrifuge: which functions there are and
 // who may do what is the business of package stack. Whoever owns a resource makes
-// the policy statements about it, so that actions and resources stay together.
+// the policy statements about it, so that actions and resources stay together, and
+// knows the dimensions of its metrics.
 //
 // A construct that is misused panics, as everything in CDK does: there is nobody
 // but the person at the keyboard to tell.

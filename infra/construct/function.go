@@ -2,6 +2,7 @@ package construct
 
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
@@ -36,6 +37,7 @@ type FunctionProps struct {
 type Function struct {
 	constructs.Construct
 	Lambda awslambda.Function
+	logs   awslogs.LogGroup
 }
 
 // NewFunction makes a function. Its log is kept for a month and goes with the
@@ -76,5 +78,22 @@ func NewFunction(scope constructs.Construct, id *string, props *FunctionProps) *
 		Role:         role,
 		LogGroup:     logs,
 	})
-	return &Function{Construct: this, Lambda: lambda}
+	return &Function{Construct: this, Lambda: lambda, logs: logs}
+}
+
+// Metric is a metric of this function, such as "Duration".
+func (f *Function) Metric(name, statistic string) awscloudwatch.Metric {
+	return metric("AWS/Lambda", name, statistic, *f.Node().Id(), map[string]*string{"FunctionName": f.Lambda.FunctionName()})
+}
+
+// CountFailures adds to a metric, which functions may share, one for every line of
+// the log that tells of an error: those that the function wrote as one, and those
+// in which Lambda reports that it failed or ran out of time.
+func (f *Function) CountFailures(namespace, name string) {
+	awslogs.NewMetricFilter(f.Construct, jsii.String("Failures"), &awslogs.MetricFilterProps{
+		LogGroup:        f.logs,
+		FilterPattern:   awslogs.FilterPattern_AnyTerm(jsii.String("ERROR"), jsii.String("Status: error"), jsii.String("Status: timeout")),
+		MetricNamespace: jsii.String(namespace),
+		MetricName:      jsii.String(name),
+	})
 }

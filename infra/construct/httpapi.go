@@ -5,22 +5,27 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2integrations"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 )
 
-// HTTPAPIProps describes an HTTPAPI. Every field is required.
+// HTTPAPIProps describes an HTTPAPI. Every field is required unless it says
+// otherwise.
 type HTTPAPIProps struct {
 	// Name is what the console calls the API.
 	Name     string
 	Throttle Throttle
+	// Domain is a host name of its own; optional.
+	Domain *Domain
 }
 
 // HTTPAPI is an HTTP API with one stage, $default, which adds nothing to the
 // address.
 type HTTPAPI struct {
 	constructs.Construct
-	API awsapigatewayv2.HttpApi
+	API    awsapigatewayv2.HttpApi
+	domain *Domain
 }
 
 // NewHTTPAPI makes an HTTP API without routes.
@@ -30,12 +35,13 @@ func NewHTTPAPI(scope constructs.Construct, id *string, props *HTTPAPIProps) *HT
 		ApiName:            jsii.String(props.Name),
 		CreateDefaultStage: jsii.Bool(false),
 	})
-	awsapigatewayv2.NewHttpStage(this, jsii.String("Stage"), &awsapigatewayv2.HttpStageProps{
+	stage := awsapigatewayv2.NewHttpStage(this, jsii.String("Stage"), &awsapigatewayv2.HttpStageProps{
 		HttpApi:    api,
 		AutoDeploy: jsii.Bool(true),
 		Throttle:   props.Throttle.settings(),
 	})
-	return &HTTPAPI{Construct: this, API: api}
+	props.Domain.lead(api, stage)
+	return &HTTPAPI{Construct: this, API: api, domain: props.Domain}
 }
 
 // Route sends requests to f, in the payload format 2.0. A route is written as API
@@ -54,4 +60,14 @@ func (a *HTTPAPI) Route(f *Function, routes ...string) {
 }
 
 // URL is where requests go, without a slash at the end.
-func (a *HTTPAPI) URL() string { return *a.API.ApiEndpoint() }
+func (a *HTTPAPI) URL() string {
+	if a.domain != nil {
+		return "https://" + a.domain.Name
+	}
+	return *a.API.ApiEndpoint()
+}
+
+// Metric is a metric of this API, such as "5xx".
+func (a *HTTPAPI) Metric(name, statistic string) awscloudwatch.Metric {
+	return metric("AWS/ApiGateway", name, statistic, "", map[string]*string{"ApiId": a.API.ApiId()})
+}

@@ -2,6 +2,7 @@ package construct
 
 import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/constructs-go/constructs/v10"
@@ -66,6 +67,17 @@ func NewTable(scope constructs.Construct, id *string, props *TableProps) *Table 
 
 // Name is the name of the table.
 func (t *Table) Name() string { return *t.Table.TableName() }
+
+// Metrics are a metric that DynamoDB counts for the table and for its index apart,
+// such as "ReadThrottleEvents".
+func (t *Table) Metrics(name, statistic string) []awscloudwatch.IMetric {
+	return []awscloudwatch.IMetric{
+		metric("AWS/DynamoDB", name, statistic, "", map[string]*string{"TableName": t.Table.TableName()}),
+		metric("AWS/DynamoDB", name, statistic, name+" of index "+t.index, map[string]*string{
+			"TableName": t.Table.TableName(), "GlobalSecondaryIndexName": jsii.String(t.index),
+		}),
+	}
+}
 
 // Allow lets its holder take actions, such as "dynamodb:Query", on the table, but
 // not on its index.

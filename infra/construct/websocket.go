@@ -4,6 +4,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsapigatewayv2integrations"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
@@ -20,7 +21,8 @@ func (t Throttle) settings() *awsapigatewayv2.ThrottleSettings {
 	}
 }
 
-// WebSocketProps describes a WebSocket. Every field is required.
+// WebSocketProps describes a WebSocket. Every field is required unless it says
+// otherwise.
 type WebSocketProps struct {
 	// Name is what the console calls the API.
 	Name string
@@ -29,13 +31,16 @@ type WebSocketProps struct {
 	// RouteSelection is the expression that picks the route of a frame.
 	RouteSelection string
 	Throttle       Throttle
+	// Domain is a host name of its own; optional.
+	Domain *Domain
 }
 
 // WebSocket is a WebSocket API with one stage.
 type WebSocket struct {
 	constructs.Construct
-	API   awsapigatewayv2.WebSocketApi
-	stage string
+	API    awsapigatewayv2.WebSocketApi
+	stage  string
+	domain *Domain
 }
 
 // NewWebSocket makes a WebSocket API without routes. It has no access log: API
@@ -47,13 +52,14 @@ func NewWebSocket(scope constructs.Construct, id *string, props *WebSocketProps)
 		ApiName:                  jsii.String(props.Name),
 		RouteSelectionExpression: jsii.String(props.RouteSelection),
 	})
-	awsapigatewayv2.NewWebSocketStage(this, jsii.String("Stage"), &awsapigatewayv2.WebSocketStageProps{
+	stage := awsapigatewayv2.NewWebSocketStage(this, jsii.String("Stage"), &awsapigatewayv2.WebSocketStageProps{
 		WebSocketApi: api,
 		StageName:    jsii.String(props.Stage),
 		AutoDeploy:   jsii.Bool(true),
 		Throttle:     props.Throttle.settings(),
 	})
-	return &WebSocket{Construct: this, API: api, stage: props.Stage}
+	props.Domain.lead(api, stage)
+	return &WebSocket{Construct: this, API: api, stage: props.Stage, domain: props.Domain}
 }
 
 // OneWay sends the frames of a route to f, whose answer goes nowhere. On $connect
@@ -79,14 +85,25 @@ func (w *WebSocket) route(route string, f *Function, reply bool) {
 // functions, and the functions, which are told these addresses, for the stage.
 
 // URL is where clients connect.
-func (w *WebSocket) URL() string { return "wss://" + w.address() }
+func (w *WebSocket) URL() string {
+	if w.domain != nil {
+		return "wss://" + w.domain.Name
+	}
+	return "wss://" + w.address()
+}
 
-// ManagementURL is the base of the management API.
+// ManagementURL is the base of the management API. A host name of its own does not
+// serve that.
 func (w *WebSocket) ManagementURL() string { return "https://" + w.address() }
 
 func (w *WebSocket) address() string {
 	stack := awscdk.Stack_Of(w.API)
 	return *w.API.ApiId() + ".execute-api." + *stack.Region() + "." + *stack.UrlSuffix() + "/" + w.stage
+}
+
+// Metric is a metric of this API, such as "ConnectCount".
+func (w *WebSocket) Metric(name, statistic string) awscloudwatch.Metric {
+	return metric("AWS/ApiGateway", name, statistic, "", map[string]*string{"ApiId": w.API.ApiId()})
 }
 
 // AllowConnections lets its holder use methods of the management API, such as

@@ -25,7 +25,7 @@ type function struct {
 	// partition limits table to the items of one partition; "" does not.
 	partition string
 	// connections are the methods of the management API that it uses. A function
-	// that uses any is told where that is.
+	// that uses any is told where that is, and counts what it delivers.
 	connections []string
 }
 
@@ -100,6 +100,7 @@ func (f function) deploy(scope constructs.Construct, o Options, table *construct
 	if len(f.connections) > 0 {
 		grants = append(grants, socket.AllowConnections(f.connections...))
 		environment[config.ManagementURL] = socket.ManagementURL()
+		environment[config.MetricsNamespace] = namespace(o)
 	}
 	if f.name == "demo" {
 		environment[config.DemoProject] = demoProject

@@ -3,6 +3,7 @@ package stack
 import (
 	"errors"
 	"fmt"
+	"net/mail"
 	"regexp"
 	"strconv"
 )
@@ -25,17 +26,43 @@ type Options struct {
 	// Architecture is what the bootstraps were built for: "arm64", which costs a
 	// fifth less, or "x86_64". Default "arm64".
 	Architecture string
+
+	// Domain is a host name for the WebSocket API, such as "rt.example.com", which
+	// needs Certificate. Default none.
+	Domain string
+	// APIDomain, context key "api-domain", is one for the HTTP API, which cannot have
+	// the same as the WebSocket API. Default "api." before Domain.
+	APIDomain string
+	// Certificate is the ARN of an ACM certificate for Domain and APIDomain in the
+	// region of the stack.
+	Certificate string
+	// Zone is the id of the Route 53 hosted zone that holds both names. Without, two
+	// outputs tell what to point them at.
+	Zone string
+
+	// Monitoring makes alarms and a dashboard. Default true.
+	Monitoring bool
+	// Alarms is the e-mail address that is told of alarms. Default none.
+	Alarms string
 }
 
-var stageNames = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
+// Whatever is optional may be given empty.
+var (
+	stageNames   = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
+	hostNames    = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]$`)
+	certificates = regexp.MustCompile(`^arn:aws[a-z-]*:acm:[a-z0-9-]+:[0-9]{12}:certificate/[A-Za-z0-9-]+$`)
+	zones        = regexp.MustCompile(`^Z[A-Z0-9]{1,31}$`)
+)
 
 // ReadOptions reads the options from the CDK context: what context returns for a
 // key, nil where nothing was given. It fails, naming the key, on a value that
 // cannot be understood.
 func ReadOptions(context func(key string) any) (Options, error) {
-	o := Options{Stage: "dev", Retain: true, Assets: ".build", Architecture: "arm64"}
+	o := Options{Stage: "dev", Retain: true, Assets: ".build", Architecture: "arm64", Monitoring: true}
 	for key, target := range map[string]*string{
 		"stage": &o.Stage, "assets": &o.Assets, "architecture": &o.Architecture,
+		"domain": &o.Domain, "api-domain": &o.APIDomain, "certificate": &o.Certificate, "zone": &o.Zone,
+		"alarms": &o.Alarms,
 	} {
 		switch value := context(key).(type) {
 		case nil:
@@ -45,7 +72,7 @@ func ReadOptions(context func(key string) any) (Options, error) {
 			return Options{}, fmt.Errorf("context %s is not a string: %v", key, value)
 		}
 	}
-	for key, target := range map[string]*bool{"demo": &o.Demo, "retain": &o.Retain} {
+	for key, target := range map[string]*bool{"demo": &o.Demo, "retain": &o.Retain, "monitoring": &o.Monitoring} {
 		// The command line gives strings, cdk.json may give booleans.
 		value := context(key)
 		if value == nil {
@@ -65,5 +92,50 @@ func ReadOptions(context func(key string) any) (Options, error) {
 	case o.Architecture != "arm64" && o.Architecture != "x86_64":
 		return Options{}, fmt.Errorf("context architecture is neither arm64 nor x86_64: %q", o.Architecture)
 	}
+	if err := o.readDomain(); err != nil {
+		return Options{}, err
+	}
+	if o.Alarms != "" {
+		if a, err := mail.ParseAddress(o.Alarms); err != nil || a.Address != o.Alarms {
+			return Options{}, fmt.Errorf("context alarms is not an e-mail address: %q", o.Alarms)
+		}
+		if !o.Monitoring {
+			return Options{}, errors.New("context alarms is an address that nothing will be sent to, because monitoring is false")
+		}
+	}
 	return o, nil
+}
+
+// readDomain checks the options about host names, which go together, and fills in
+// APIDomain.
+func (o *Options) readDomain() error {
+	if o.Domain == "" {
+		for _, other := range []struct{ key, value string }{
+			{"api-domain", o.APIDomain}, {"certificate", o.Certificate}, {"zone", o.Zone},
+		} {
+			if other.value != "" {
+				return fmt.Errorf("context %s is of no use without domain: %q", other.key, other.value)
+			}
+		}
+		return nil
+	}
+	if o.APIDomain == "" {
+		o.APIDomain = "api." + o.Domain
+	}
+	for _, name := range []struct{ key, value string }{{"domain", o.Domain}, {"api-domain", o.APIDomain}} {
+		if len(name.value) > 253 || !hostNames.MatchString(name.value) {
+			return fmt.Errorf("context %s is not a host name in lower case: %q", name.key, name.value)
+		}
+	}
+	switch {
+	case o.APIDomain == o.Domain:
+		return fmt.Errorf("context api-domain is the same as domain, but API Gateway wants two names for two APIs: %q", o.Domain)
+	case o.Certificate == "":
+		return fmt.Errorf("context certificate is missing: domain needs the ARN of an ACM certificate for %s and %s", o.Domain, o.APIDomain)
+	case !certificates.MatchString(o.Certificate):
+		return fmt.Errorf("context certificate is not the ARN of an ACM certificate: %q", o.Certificate)
+	case o.Zone != "" && !zones.MatchString(o.Zone):
+		return fmt.Errorf("context zone is not the id of a Route 53 hosted zone, such as Z0123456789ABCDEFGHIJ: %q", o.Zone)
+	}
+	return nil
 }

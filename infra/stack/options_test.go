@@ -10,7 +10,13 @@ import (
 )
 
 func TestReadOptions(t *testing.T) {
-	defaults := stack.Options{Stage: "dev", Retain: true, Assets: ".build", Architecture: "arm64"}
+	defaults := stack.Options{Stage: "dev", Retain: true, Assets: ".build", Architecture: "arm64", Monitoring: true}
+	withDomain := defaults
+	withDomain.Domain, withDomain.APIDomain, withDomain.Certificate = "rt.example.com", "api.rt.example.com", certificate
+	withBoth := withDomain
+	withBoth.APIDomain, withBoth.Zone = "publish.example.com", "Z0123456789ABCDEFGHIJ"
+	withAlarms := defaults
+	withAlarms.Alarms = "ops@example.com"
 	for _, test := range []struct {
 		name    string
 		context map[string]any
@@ -22,13 +28,32 @@ func TestReadOptions(t *testing.T) {
 			name: "the command line gives strings",
 			context: map[string]any{
 				"stage": "prod", "demo": "true", "retain": "false", "assets": "out", "architecture": "x86_64",
+				"monitoring": "false",
 			},
 			want: stack.Options{Stage: "prod", Demo: true, Assets: "out", Architecture: "x86_64"},
 		},
 		{
 			name:    "cdk.json gives booleans",
 			context: map[string]any{"demo": true, "retain": false},
-			want:    stack.Options{Stage: "dev", Demo: true, Assets: ".build", Architecture: "arm64"},
+			want:    stack.Options{Stage: "dev", Demo: true, Assets: ".build", Architecture: "arm64", Monitoring: true},
+		},
+		{
+			name:    "a domain brings one for the HTTP API",
+			context: map[string]any{"domain": "rt.example.com", "certificate": certificate},
+			want:    withDomain,
+		},
+		{
+			name: "both domains in a zone",
+			context: map[string]any{
+				"domain": "rt.example.com", "api-domain": "publish.example.com", "certificate": certificate, "zone": "Z0123456789ABCDEFGHIJ",
+			},
+			want: withBoth,
+		},
+		{name: "an address for alarms", context: map[string]any{"alarms": "ops@example.com"}, want: withAlarms},
+		{
+			name:    "what is optional may be empty",
+			context: map[string]any{"domain": "", "api-domain": "", "certificate": "", "zone": "", "alarms": ""},
+			want:    defaults,
 		},
 		{name: "other keys are somebody else's", context: map[string]any{"cli-telemetry": false}, want: defaults},
 		{name: "a stage that would not fit into the stack's name", context: map[string]any{"stage": "my_stage"}, err: "stage"},
@@ -39,6 +64,32 @@ func TestReadOptions(t *testing.T) {
 		{name: "retain that is null in disguise", context: map[string]any{"retain": ""}, err: "retain"},
 		{name: "assets nowhere", context: map[string]any{"assets": ""}, err: "assets"},
 		{name: "an unknown architecture", context: map[string]any{"architecture": "riscv"}, err: "architecture"},
+		{name: "a domain with a scheme", context: map[string]any{"domain": "wss://rt.example.com", "certificate": certificate}, err: "domain"},
+		{name: "a domain in capitals", context: map[string]any{"domain": "RT.example.com", "certificate": certificate}, err: "domain"},
+		{name: "a domain with a star", context: map[string]any{"domain": "*.example.com", "certificate": certificate}, err: "domain"},
+		{name: "a domain without a dot", context: map[string]any{"domain": "localhost", "certificate": certificate}, err: "domain"},
+		{name: "a domain of 254 letters", context: map[string]any{"domain": strings.Repeat("a.", 125) + "com2", "certificate": certificate}, err: "domain"},
+		{name: "a domain without a certificate", context: map[string]any{"domain": "rt.example.com"}, err: "certificate"},
+		{name: "a certificate that is none", context: map[string]any{"domain": "rt.example.com", "certificate": "rt.pem"}, err: "certificate"},
+		{name: "a certificate without a domain", context: map[string]any{"certificate": certificate}, err: "certificate"},
+		{name: "a zone without a domain", context: map[string]any{"zone": "Z0123456789ABCDEFGHIJ"}, err: "zone"},
+		{name: "an api-domain without a domain", context: map[string]any{"api-domain": "api.example.com"}, err: "api-domain"},
+		{
+			name:    "a zone by its name",
+			context: map[string]any{"domain": "rt.example.com", "certificate": certificate, "zone": "example.com"}, err: "zone",
+		},
+		{
+			name:    "one domain for both APIs",
+			context: map[string]any{"domain": "rt.example.com", "api-domain": "rt.example.com", "certificate": certificate}, err: "api-domain",
+		},
+		{
+			name:    "an api-domain that is a URL",
+			context: map[string]any{"domain": "rt.example.com", "api-domain": "https://api.example.com", "certificate": certificate}, err: "api-domain",
+		},
+		{name: "monitoring that is a word", context: map[string]any{"monitoring": "some"}, err: "monitoring"},
+		{name: "alarms that go nowhere", context: map[string]any{"alarms": "true"}, err: "alarms"},
+		{name: "alarms with the name of their reader", context: map[string]any{"alarms": "Ops <ops@example.com>"}, err: "alarms"},
+		{name: "alarms without monitoring", context: map[string]any{"alarms": "ops@example.com", "monitoring": "false"}, err: "alarms"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got, err := stack.ReadOptions(func(key string) any { return test.context[key] })

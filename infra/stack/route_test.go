@@ -8,37 +8,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestRoutes(t *testing.T) {
-	const want = `
-ANY /demo/{proxy+} → demo
-GET /demo → demo
-GET /healthz → publish
-POST /api/{proxy+} → publish
-POST /rpc/{project} → publish
-$connect → connect
-$default ⇄ message
-$disconnect → disconnect
-auth ⇄ auth
-broadcast ⇄ broadcast
-subscribe ⇄ subscribe
-unsubscribe ⇄ unsubscribe
-`
-	t.Run("every route reaches its function, and the replying ones have a route response", func(t *testing.T) {
-		if diff := cmp.Diff(want, routes(t, load(t, "full"))); diff != "" {
-			t.Errorf("(-want +got):\n%s", diff)
-		}
-	})
-	t.Run("without demo there is no way to it", func(t *testing.T) {
-		plain := strings.NewReplacer("ANY /demo/{proxy+} → demo\n", "", "GET /demo → demo\n", "").Replace(want)
-		if diff := cmp.Diff(plain, routes(t, load(t, "plain"))); diff != "" {
-			t.Errorf("(-want +got):\n%s", diff)
-		}
-	})
-}
-
 // routes renders the routes of both APIs, "⇄" where the function's answer goes
 // back, and fails for a route whose function API Gateway may not invoke.
-func routes(t *testing.T, tpl template) string {
+func routes(t *testing.T, tpl template) []string {
 	t.Helper()
 	replies := map[string]bool{}
 	for _, r := range tpl.of("AWS::ApiGatewayV2::RouteResponse") {
@@ -73,11 +45,11 @@ func routes(t *testing.T, tpl template) string {
 
 		path := "/*" + route
 		if api == "${HTTP}" {
-			http = append(http, route+arrow+name+"\n")
+			http = append(http, route+arrow+name)
 			_, below, _ := strings.Cut(route, "/")
 			path = "/*/*/" + below
 		} else {
-			websocket = append(websocket, route+arrow+name+"\n")
+			websocket = append(websocket, route+arrow+name)
 		}
 		source := "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:" + api + path
 		if !permissions["${"+name+".Arn} from "+source] {
@@ -86,7 +58,7 @@ func routes(t *testing.T, tpl template) string {
 	}
 	slices.Sort(http)
 	slices.Sort(websocket)
-	return "\n" + strings.Join(http, "") + strings.Join(websocket, "")
+	return append(http, websocket...)
 }
 
 func TestAPIs(t *testing.T) {
@@ -111,5 +83,54 @@ func TestAPIs(t *testing.T) {
 		if tpl.name(id) == "WEBSOCKET" && api.at("RouteSelectionExpression") != "$request.body.method" {
 			t.Errorf("routes are selected by %v", api.at("RouteSelectionExpression"))
 		}
+	}
+}
+
+func TestDomains(t *testing.T) {
+	for _, test := range []struct {
+		name, stage string
+		// want are the names with what they lead to and where their zone says so.
+		want map[string]string
+	}{
+		{"without the option there are none", "plain", map[string]string{}},
+		{"names in a zone get their records", "full", map[string]string{
+			"rt.example.com":     "full of ${WEBSOCKET}, record in Z0123456789ABCDEFGHIJ",
+			"api.rt.example.com": "$default of ${HTTP}, record in Z0123456789ABCDEFGHIJ",
+		}},
+		{"names elsewhere get none", "bare", map[string]string{
+			"rt.example.com":      "bare of ${WEBSOCKET}",
+			"publish.example.com": "$default of ${HTTP}",
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			tpl := load(t, test.stage)
+			got := map[string]string{}
+			for id, mapping := range tpl.of("AWS::ApiGatewayV2::ApiMapping") {
+				domain := tpl.Resources[references(mapping.at("DomainName"))[0]]
+				name := domain.at("DomainName").(string)
+				leads := mapping.at("Stage").(string) + " of " + tpl.string(mapping.at("ApiId"))
+				for _, record := range tpl.of("AWS::Route53::RecordSet") {
+					if record.at("Name") == name && tpl.Resources[references(record.at("AliasTarget"))[0]].at("DomainName") == name {
+						leads += ", record in " + record.at("HostedZoneId").(string)
+					}
+				}
+				got[name] = leads
+
+				// The mapping names the stage without a reference to it.
+				if !slices.ContainsFunc(mapping.DependsOn, func(id string) bool {
+					return tpl.Resources[id].Type == "AWS::ApiGatewayV2::Stage"
+				}) {
+					t.Errorf("%s does not wait for the stage", id)
+				}
+				for _, c := range domain.at("DomainNameConfigurations").([]any) {
+					if at(c, "CertificateArn") != certificate || at(c, "SecurityPolicy") != "TLS_1_2" {
+						t.Errorf("%s is configured as %v", name, c)
+					}
+				}
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
 	}
 }

@@ -1,6 +1,7 @@
 // Package stack is Centrifuge on AWS, to be read as a drawing of its
 // architecture: a table, a WebSocket API for clients, an HTTP API for
-// applications, and a function behind each route.
+// applications, a function behind each route, and alarms and a dashboard that
+// watch them.
 //
 // How a function or a table is made well is in package construct. The names that
 // stack and code share are constants of pkg/config and pkg/store/schema. The stack
@@ -47,20 +48,25 @@ func New(scope constructs.Construct, o Options) (awscdk.Stack, error) {
 		IndexKey:     schema.UserKey,
 		Retain:       o.Retain,
 	})
+	domain, apiDomain := domains(stack, o)
 	socket := construct.NewWebSocket(stack, jsii.String("WebSocket"), &construct.WebSocketProps{
 		Name:           name,
 		Stage:          o.Stage,
 		RouteSelection: "$request.body.method",
 		Throttle:       clients,
+		Domain:         domain,
 	})
 	api := construct.NewHTTPAPI(stack, jsii.String("HTTP"), &construct.HTTPAPIProps{
 		Name:     name,
 		Throttle: applications,
+		Domain:   apiDomain,
 	})
 
 	lambda := map[string]*construct.Function{}
+	watch := watched{namespace: namespace(o), socket: socket, api: api, table: table}
 	for _, f := range deployed(o) {
 		lambda[f.name] = f.deploy(stack, o, table, socket, api)
+		watch.functions = append(watch.functions, lambda[f.name])
 	}
 
 	socket.OneWay("$connect", lambda["connect"])
@@ -78,11 +84,34 @@ func New(scope constructs.Construct, o Options) (awscdk.Stack, error) {
 		output(stack, "DemoURL", api.URL()+"/demo/", "The example application")
 	}
 
+	if o.Monitoring {
+		alarms := watch.alarms(stack, name, o.Alarms)
+		output(stack, "DashboardURL", watch.dashboard(stack, name, alarms).URL(), "The dashboard, in the console")
+	}
+
 	output(stack, "WebSocketURL", socket.URL(), "Where clients connect")
 	output(stack, "HTTPURL", api.URL(), "Where applications publish")
 	output(stack, "ManagementURL", socket.ManagementURL(), "The base of the management API, @connections")
 	output(stack, "TableName", table.Name(), "The table with all state")
 	return stack, nil
+}
+
+// domains makes the host names of the WebSocket API and of the HTTP API, nil where
+// none are wanted.
+func domains(stack awscdk.Stack, o Options) (websocket, http *construct.Domain) {
+	if o.Domain == "" {
+		return nil, nil
+	}
+	domain := func(id, name string) *construct.Domain {
+		d := construct.NewDomain(stack, jsii.String(id), &construct.DomainProps{
+			Name: name, Certificate: o.Certificate, Zone: o.Zone,
+		})
+		if o.Zone == "" {
+			output(stack, id+"Target", d.Target(), "What a CNAME record for "+name+" has to point at")
+		}
+		return d
+	}
+	return domain("WebSocketDomain", o.Domain), domain("HTTPDomain", o.APIDomain)
 }
 
 func output(stack awscdk.Stack, name, value, description string) {

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"centrifuge/infra/stack"
-	"centrifuge/pkg/config"
 	"centrifuge/pkg/store/schema"
 
 	"github.com/google/go-cmp/cmp"
@@ -38,27 +37,6 @@ func TestEveryFunctionIsDeployedOnce(t *testing.T) {
 		for name, f := range functions {
 			if code := tpl.bootstraps[f.at("Code", "S3Key").(string)]; !strings.Contains(code, "functions/"+name+".\n") {
 				t.Errorf("%s: %s is deployed with the bootstrap of another: %q", stage, name, code)
-			}
-		}
-	}
-}
-
-func TestHowFunctionsRun(t *testing.T) {
-	for stage, architecture := range map[string]string{"plain": "arm64", "full": "x86_64"} {
-		for name, f := range load(t, stage).functions(t) {
-			want := map[string]any{
-				"Runtime": "provided.al2023", "Handler": "bootstrap", "Timeout": 29.0, "MemorySize": 256.0,
-				"Architectures": []any{architecture}, "TracingConfig": nil,
-			}
-			if name == "broadcast" || name == "publish" {
-				want["MemorySize"] = 1769.0
-			}
-			got := map[string]any{}
-			for property := range want {
-				got[property] = f.at(property)
-			}
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Errorf("%s: %s (-want +got):\n%s", stage, name, diff)
 			}
 		}
 	}
@@ -117,56 +95,16 @@ func TestLogs(t *testing.T) {
 	}
 }
 
-func TestEnvironment(t *testing.T) {
-	const address = "${WEBSOCKET}.execute-api.${AWS::Region}.${AWS::URLSuffix}/full"
-	tpl := load(t, "full")
-	for name, f := range tpl.functions(t) {
-		want := map[string]string{config.Table: "${Table}"}
-		switch name {
-		case "broadcast", "publish":
-			want[config.ManagementURL] = "https://" + address
-		case "demo":
-			want[config.DemoProject] = "demo"
-			want[config.WebSocketURL] = "wss://" + address
-			want[config.HTTPURL] = "${HTTP.ApiEndpoint}"
-		}
-		got := map[string]string{}
-		for key, value := range f.at("Environment", "Variables").(map[string]any) {
-			got[key] = tpl.string(value)
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", name, diff)
-		}
-	}
-}
-
-func TestOutputs(t *testing.T) {
-	for _, stage := range []string{"plain", "full"} {
-		tpl := load(t, stage)
-		address := "${WEBSOCKET}.execute-api.${AWS::Region}.${AWS::URLSuffix}/" + stage
-		want := map[string]string{
-			"WebSocketURL":  "wss://" + address,
-			"ManagementURL": "https://" + address,
-			"HTTPURL":       "${HTTP.ApiEndpoint}",
-			"TableName":     "${Table}",
-		}
-		if stage == "full" {
-			want["DemoURL"] = "${HTTP.ApiEndpoint}/demo/"
-		}
-		got := map[string]string{}
-		for name, output := range tpl.Outputs {
-			got[name] = tpl.string(output.Value)
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", stage, diff)
-		}
-	}
-}
-
 // CDK notices no circle within a stack; CloudFormation refuses it only when it is
 // deployed.
 func TestNoResourceWaitsForItself(t *testing.T) {
-	tpl := load(t, "full")
+	for stage := range contexts {
+		t.Run("in the stack "+stage, func(t *testing.T) { noCircle(t, load(t, stage)) })
+	}
+}
+
+func noCircle(t *testing.T, tpl template) {
+	t.Helper()
 	const underway, done = 1, 2
 	state := map[string]int{}
 	var visit func(path []string, id string)

@@ -24,6 +24,7 @@ type template struct {
 	// bootstraps are the contents of the files that are deployed, by the key of
 	// their archive.
 	bootstraps map[string]string
+	context    map[string]any
 }
 
 type resource struct {
@@ -33,8 +34,25 @@ type resource struct {
 	Properties     map[string]any
 }
 
-// synthesize makes, once for all tests, the stacks that they look at: "plain" by
-// default options, and "full" with every option the other way.
+// contexts are the stacks that the tests look at: "plain" with the defaults, "full"
+// with every option the other way, and "bare" without monitoring and with host
+// names that are looked after elsewhere.
+var contexts = map[string]map[string]any{
+	"plain": {},
+	"full": {
+		"demo": "true", "retain": "false", "architecture": "x86_64",
+		"domain": "rt.example.com", "certificate": certificate, "zone": "Z0123456789ABCDEFGHIJ",
+		"alarms": "ops@example.com",
+	},
+	"bare": {
+		"domain": "rt.example.com", "api-domain": "publish.example.com", "certificate": certificate,
+		"monitoring": "false",
+	},
+}
+
+const certificate = "arn:aws:acm:eu-central-1:123456789012:certificate/0a1b2c3d-0000-4000-8000-000000000000"
+
+// synthesize makes the stacks of contexts, once for all tests.
 var synthesize = sync.OnceValues(func() (map[string]template, error) {
 	defer jsii.Close()
 	out, err := os.MkdirTemp("", "centrifuge-infra")
@@ -44,13 +62,16 @@ var synthesize = sync.OnceValues(func() (map[string]template, error) {
 	defer os.RemoveAll(out)
 
 	app := awscdk.NewApp(&awscdk.AppProps{Outdir: jsii.String(out)})
-	contexts := map[string]map[string]any{
-		"plain": {"stage": "plain"},
-		"full":  {"stage": "full", "demo": "true", "retain": "false", "architecture": "x86_64"},
-	}
-	for _, context := range contexts {
-		context["assets"] = "testdata/build"
-		o, err := stack.ReadOptions(func(key string) any { return context[key] })
+	for stage, context := range contexts {
+		o, err := stack.ReadOptions(func(key string) any {
+			switch key {
+			case "stage":
+				return stage
+			case "assets":
+				return "testdata/build"
+			}
+			return context[key]
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -66,7 +87,7 @@ var synthesize = sync.OnceValues(func() (map[string]template, error) {
 		if err != nil {
 			return nil, err
 		}
-		t := template{bootstraps: map[string]string{}}
+		t := template{bootstraps: map[string]string{}, context: contexts[stage]}
 		if err := json.Unmarshal(data, &t); err != nil {
 			return nil, err
 		}

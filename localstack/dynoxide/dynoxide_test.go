@@ -149,15 +149,6 @@ func TestServer(t *testing.T) {
 		}
 	})
 
-	t.Run("one that died on its own is reported by Stop", func(t *testing.T) {
-		s := started(t, Options{})
-		s.process.cmd.Process.Kill()
-		<-s.process.done
-		if err := s.Stop(); err == nil || !strings.Contains(err.Error(), "killed") {
-			t.Errorf("error %v", err)
-		}
-	})
-
 	t.Run("an ended context ends the start and leaves nothing behind", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()

@@ -72,7 +72,9 @@ func TestImportDirection(t *testing.T) {
 		m + "/functions/demo/chat": {},
 		m + "/localstack":          {m},
 		m + "/localstack/gateway":  {},
-		m + "/localstack/dynoxide": {m + "/localstack/dynoxide", p + "config"},
+		m + "/localstack/child":    {},
+		m + "/localstack/npm":      {m + "/localstack/child"},
+		m + "/localstack/dynoxide": {m + "/localstack/dynoxide", m + "/localstack/child", m + "/localstack/npm", p + "config"},
 	}
 	// only lists who may import what is not ours.
 	only := map[string][]string{

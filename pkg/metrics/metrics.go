@@ -9,6 +9,7 @@ package metrics
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"sync"
 	"time"
@@ -26,7 +27,8 @@ const (
 	Gone       = "Gone"
 	Slow       = "Slow"
 	Failed     = "Failed"
-	// Errors counts messages whose subscribers could not all be read.
+	// Errors counts messages whose subscribers could not all be read. What a sender
+	// got wrong, such as a message too large, is none.
 	Errors = "Errors"
 	// PublishLatency is the time in milliseconds from the beginning of a delivery to
 	// the end of its last post.
@@ -56,7 +58,7 @@ func (d *Delivery) Deliver(ctx context.Context, m hub.Message, shards int) (hub.
 	report, err := d.Delivery.Deliver(ctx, m, shards)
 	ended := d.now()
 	failure := 0
-	if err != nil {
+	if known := new(hub.Error); err != nil && !errors.As(err, &known) {
 		failure = 1
 	}
 	d.write(ended, map[string]any{

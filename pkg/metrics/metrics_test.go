@@ -38,6 +38,8 @@ func TestEveryMessageIsALine(t *testing.T) {
 			"Messages": 1.0, "Deliveries": 1000.0, "Gone": 3.0, "Slow": 2.0, "Failed": 1.0, "Errors": 0.0, "PublishLatency": 12.5}},
 		{"a message that failed", delivery{report: hub.Report{Delivered: 7}, err: broken}, map[string]any{
 			"Messages": 1.0, "Deliveries": 7.0, "Gone": 0.0, "Slow": 0.0, "Failed": 0.0, "Errors": 1.0, "PublishLatency": 12.5}},
+		{"a message too large is its sender's mistake", delivery{err: hub.ErrTooLarge}, map[string]any{
+			"Messages": 1.0, "Deliveries": 0.0, "Gone": 0.0, "Slow": 0.0, "Failed": 0.0, "Errors": 0.0, "PublishLatency": 12.5}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var out strings.Builder

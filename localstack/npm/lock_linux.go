@@ -1,4 +1,4 @@
-package dynoxide
+package npm
 
 import (
 	"context"
@@ -7,13 +7,6 @@ import (
 	"syscall"
 	"time"
 )
-
-// childAttributes make a child that the kernel kills when the thread that started
-// it ends, and that a Ctrl-C in the terminal does not reach: it is for us to end
-// it in order.
-func childAttributes() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
-}
 
 // lockFile takes an exclusive lock on a file that exists, waiting for other
 // processes until ctx ends. The kernel frees it when we die.

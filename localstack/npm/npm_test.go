@@ -1,4 +1,4 @@
-package dynoxide
+package npm
 
 import (
 	"bytes"
@@ -10,11 +10,14 @@ import (
 	"testing"
 )
 
+// program stands for any package; it is the one that localstack/ pins.
+var program = Package{Folder: "localstack", Name: "@dynoxide/linux-x64", File: "dyn*", WayOut: "the way out"}
+
 // emptyModule is a module with our pinned packages and nothing installed, as the
 // working directory's parent.
 func emptyModule(t *testing.T) (root string) {
 	t.Helper()
-	folder, err := localstackFolder()
+	folder, err := program.find()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,17 +59,17 @@ func fakeNPM(t *testing.T, script string) {
 func TestInstall(t *testing.T) {
 	t.Run("many first uses at once install once, whole", func(t *testing.T) {
 		root := emptyModule(t)
-		fakeNPM(t, `mkdir -p `+module+` && echo x >`+module+`/dynoxide && cp package-lock.json node_modules/.package-lock.json`)
+		fakeNPM(t, `mkdir -p `+program.module()+` && echo x >`+program.module()+`/dynoxide && cp package-lock.json node_modules/.package-lock.json`)
 		var progress lockedBuffer
 		var wg sync.WaitGroup
 		for range 8 {
 			wg.Go(func() {
-				binary, err := install(t.Context(), &progress)
+				binary, err := program.Install(t.Context(), &progress)
 				if err != nil {
 					t.Error(err)
 					return
 				}
-				if rel, _ := filepath.Rel(root, binary); rel != "localstack/"+module+"/dynoxide" {
+				if rel, _ := filepath.Rel(root, binary); rel != "localstack/"+program.module()+"/dynoxide" {
 					t.Errorf("binary %s", rel)
 				}
 				if _, err := os.Stat(binary); err != nil {
@@ -81,10 +84,10 @@ func TestInstall(t *testing.T) {
 	})
 
 	t.Run("an npm that fails, or brings nothing, is an error", func(t *testing.T) {
-		for script, want := range map[string]string{"exit 7": "exit status 7", "exit 0": "DYNAMODB_ENDPOINT"} {
+		for script, want := range map[string]string{"exit 7": "exit status 7", "exit 0": "the way out"} {
 			emptyModule(t)
 			fakeNPM(t, script)
-			if _, err := install(t.Context(), io.Discard); err == nil || !strings.Contains(err.Error(), want) {
+			if _, err := program.Install(t.Context(), io.Discard); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: error %v", script, err)
 			}
 		}
@@ -92,11 +95,11 @@ func TestInstall(t *testing.T) {
 
 	t.Run("another version than the pinned one counts as missing", func(t *testing.T) {
 		root := emptyModule(t)
-		bin := filepath.Join(root, "localstack", module)
+		bin := filepath.Join(root, "localstack", program.module())
 		if err := os.MkdirAll(bin, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		hidden := `{"packages":{"` + module + `":{"version":"0.0.1"}}}`
+		hidden := `{"packages":{"` + program.module() + `":{"version":"0.0.1"}}}`
 		for path, content := range map[string]string{
 			filepath.Join(bin, "dynoxide"):                                       "",
 			filepath.Join(root, "localstack", "node_modules/.package-lock.json"): hidden,
@@ -105,16 +108,16 @@ func TestInstall(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if ok, err := installed(filepath.Join(root, "localstack")); ok || err != nil {
-			t.Errorf("installed %v, %v", ok, err)
+		if file, err := program.installed(filepath.Join(root, "localstack")); file != "" || err != nil {
+			t.Errorf("installed %q, %v", file, err)
 		}
 	})
 
 	t.Run("without npm the error names the ways out", func(t *testing.T) {
 		emptyModule(t)
 		t.Setenv("PATH", "")
-		_, err := install(t.Context(), io.Discard)
-		for _, want := range []string{"npm", "Node.js 20", "DYNAMODB_ENDPOINT"} {
+		_, err := program.Install(t.Context(), io.Discard)
+		for _, want := range []string{"npm", "Node.js 20", "the way out"} {
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("error %v lacks %q", err, want)
 			}
@@ -123,27 +126,32 @@ func TestInstall(t *testing.T) {
 
 	t.Run("outside the repository the error says so", func(t *testing.T) {
 		t.Chdir(t.TempDir())
-		if _, err := install(t.Context(), io.Discard); err == nil || !strings.Contains(err.Error(), "repository") {
+		if _, err := program.Install(t.Context(), io.Discard); err == nil || !strings.Contains(err.Error(), "repository") {
 			t.Errorf("error %v", err)
 		}
 	})
+}
 
-	t.Run("the lock file pins by hash and names no registry", func(t *testing.T) {
-		folder, err := localstackFolder()
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := os.ReadFile(filepath.Join(folder, "package-lock.json"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if bytes.Contains(b, []byte("://")) || bytes.Contains(b, []byte(`"resolved"`)) {
-			t.Error("it names a host")
-		}
-		if packages, hashes := bytes.Count(b, []byte(`"node_modules/`)), bytes.Count(b, []byte(`"sha512-`)); packages == 0 || packages != hashes {
-			t.Errorf("%d packages, %d hashes", packages, hashes)
-		}
-	})
+func TestLockFiles(t *testing.T) {
+	locks, err := filepath.Glob("../package-lock.json")
+	nested, nestedErr := filepath.Glob("../*/package-lock.json")
+	if err != nil || nestedErr != nil || len(locks) == 0 || len(nested) == 0 {
+		t.Fatalf("%v, %v, %v, %v", locks, err, nested, nestedErr)
+	}
+	for _, path := range append(locks, nested...) {
+		t.Run(path+" pins by hash and names no registry", func(t *testing.T) {
+			b, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if bytes.Contains(b, []byte(`"resolved"`)) {
+				t.Error("it names a host to download from")
+			}
+			if packages, hashes := bytes.Count(b, []byte(`"node_modules/`)), bytes.Count(b, []byte(`"sha512-`)); packages == 0 || packages != hashes {
+				t.Errorf("%d packages, %d hashes", packages, hashes)
+			}
+		})
+	}
 }
 
 type lockedBuffer struct {

@@ -1,0 +1,14 @@
+@app
+centrifuge
+
+@aws
+runtime gobootstrap
+
+@plugins
+gobootstrap
+
+@ws
+auth
+subscribe
+unsubscribe
+broadcast
