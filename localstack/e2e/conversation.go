@@ -19,28 +19,20 @@ import (
 	"github.com/coder/websocket"
 )
 
-// patience is how long a step may take before the conversation has failed. It
-// guards against a hang and measures nothing.
-const patience = 20 * time.Second
-
-// Target is a Centrifuge to talk to.
-type Target struct {
-	WebSocketURL string
-	HTTPURL      string
-}
-
 // Play runs a script against the target. The error of a conversation that goes
-// wrong shows it up to there, and the difference.
+// wrong shows it up to there, and the difference. Parts that need what the target
+// lacks are passed over. Secret, API key and tokens are not in the error.
 func Play(ctx context.Context, target Target, name, script string) error {
-	steps, err := parse(name, script)
+	target = target.withDefaults()
+	steps, _, err := target.parse(name, script)
 	if err != nil {
 		return err
 	}
 	c := &conversation{target: target, sockets: make(map[string]*socket), captures: make(map[string]any)}
 	defer c.end()
 	for _, s := range steps {
-		fmt.Fprintln(&c.transcript, s)
-		stepCtx, cancel := context.WithTimeout(ctx, patience)
+		fmt.Fprintln(&c.transcript, target.mask(s.String()))
+		stepCtx, cancel := context.WithTimeout(ctx, target.Patience)
 		err := c.step(stepCtx, s)
 		cancel()
 		if err != nil {
@@ -52,9 +44,11 @@ func Play(ctx context.Context, target Target, name, script string) error {
 
 // conversation is a script while it is played.
 type conversation struct {
-	target     Target
-	sockets    map[string]*socket
-	captures   map[string]any
+	target   Target
+	sockets  map[string]*socket
+	captures map[string]any
+	// again makes the last call once more; status and body are its answer.
+	again      func(ctx context.Context) error
 	status     int
 	body       string
 	transcript bytes.Buffer
@@ -91,6 +85,8 @@ func (c *conversation) step(ctx context.Context, s step) error {
 		return c.http(ctx, s.args)
 	case "status":
 		return c.answered(word, rest)
+	case "becomes":
+		return c.becomes(ctx, word, rest)
 	}
 	so, ok := c.sockets[word]
 	if !ok {
@@ -138,13 +134,14 @@ func (c *conversation) refused(ctx context.Context, status string, args []string
 	if response == nil {
 		return err
 	}
-	if strconv.Itoa(response.StatusCode) != status {
+	if status != "*" && strconv.Itoa(response.StatusCode) != status {
 		return fmt.Errorf("the handshake was refused with %d, expected %s", response.StatusCode, status)
 	}
 	return nil
 }
 
-// http sends "METHOD PATH [NAME:VALUE…] [| BODY]".
+// http sends "METHOD PATH [NAME:VALUE…] [| BODY]". The first "_" of a value stands
+// for a space.
 func (c *conversation) http(ctx context.Context, args string) error {
 	head, body, _ := strings.Cut(args, "|")
 	fields := strings.Fields(head)
@@ -154,12 +151,17 @@ func (c *conversation) http(ctx context.Context, args string) error {
 	header := http.Header{}
 	for _, field := range fields[2:] {
 		name, value, _ := strings.Cut(field, ":")
-		header.Set(name, strings.ReplaceAll(value, "_", " "))
+		header.Set(name, strings.Replace(value, "_", " ", 1))
 	}
 	return c.call(ctx, fields[0], fields[1], header, strings.TrimSpace(body))
 }
 
 func (c *conversation) call(ctx context.Context, method, path string, header http.Header, body string) error {
+	c.again = func(ctx context.Context) error { return c.request(ctx, method, path, header, body) }
+	return c.again(ctx)
+}
+
+func (c *conversation) request(ctx context.Context, method, path string, header http.Header, body string) error {
 	r, err := http.NewRequestWithContext(ctx, method, c.target.HTTPURL+path, strings.NewReader(body))
 	if err != nil {
 		return err
@@ -193,6 +195,30 @@ func (c *conversation) answered(status, want string) error {
 	}
 	c.captures = captures
 	return nil
+}
+
+// interval is how long becomes waits before it asks again.
+const interval = 200 * time.Millisecond
+
+// becomes makes the last call again until it is answered so.
+func (c *conversation) becomes(ctx context.Context, status, want string) error {
+	for {
+		differs := c.answered(status, want)
+		if differs == nil {
+			return nil
+		}
+		if c.again == nil {
+			return errors.New("there was no call to make again")
+		}
+		select {
+		case <-time.After(interval):
+		case <-ctx.Done():
+			return fmt.Errorf("it never became so: %w", differs)
+		}
+		if err := c.again(ctx); err != nil {
+			return err
+		}
+	}
 }
 
 // expect receives as many frames as there are documents and pairs them off.

@@ -1,13 +1,14 @@
 // Package e2e runs conversations: text scripts of frames and HTTP calls, played
 // against a whole Centrifuge over real sockets, whatever it runs on.
 //
-// It knows a target by its URLs and the seeded project by its secret and key, and
-// nothing of how the target is made. A script is a line a step; empty lines and
+// It knows a target by its URLs, the seeded project by its secret and key, and what
+// the target lacks by name, and nothing of how the target is made: FromEnvironment
+// reads all that for one which somebody else has started. A script is a line a step; empty lines and
 // lines that start with # are passed over. Every line is a text/template with the
 // functions of script.go first.
 //
 //	open NAME [?QUERY] [ORIGIN]          open a socket
-//	refused STATUS [?QUERY] [ORIGIN]     open a socket and be refused with a status
+//	refused STATUS [?QUERY] [ORIGIN]     open a socket and be refused with a status, * for any
 //	send NAME FRAME                      send a text frame
 //	fragments NAME SIZE FRAME            send a text message in frames of so many bytes
 //	binary NAME TEXT                     send a binary frame
@@ -19,6 +20,9 @@
 //	rpc SECRET PROJECT JSON              POST /rpc/PROJECT, signed
 //	http METHOD PATH [NAME:VALUE…] [| BODY]
 //	status CODE [JSON]                   the answer to the last of the three above
+//	becomes CODE [JSON]                  the same, after making that call again until it is so
+//	needs NAME                           pass over what follows, up to the next end, on a
+//	end                                  target that lacks NAME; Gaps tells what that was
 //
 // In an expected JSON document the string "*" stands for any value, and "$name"
 // for any value the first time and for the same value after that.

@@ -25,7 +25,10 @@ func listen(conn *websocket.Conn) *socket {
 	go func() {
 		defer close(s.frames)
 		for {
-			_, b, err := conn.Read(context.Background())
+			kind, b, err := conn.Read(context.Background())
+			if err == nil && kind != websocket.MessageText {
+				err = fmt.Errorf("received a binary frame: %q", clip(string(b)))
+			}
 			if err != nil {
 				s.over = err
 				return
