@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"os"
 
-	"centrifuge/infra/stack"
-
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/jsii-runtime-go"
+
+	"centrifuge/infra/stack"
 )
 
 func main() {

@@ -7,11 +7,11 @@ import (
 	"os"
 	"time"
 
-	"centrifuge/localstack/seed"
-	"centrifuge/pkg/store"
-
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"centrifuge/localstack/seed"
+	"centrifuge/pkg/store"
 )
 
 // seedTable writes the projects of a file into a table on AWS, with the

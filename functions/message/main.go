@@ -2,9 +2,9 @@
 package main
 
 import (
-	"centrifuge/pkg/gateway"
-
 	"github.com/aws/aws-lambda-go/lambda"
+
+	"centrifuge/pkg/gateway"
 )
 
 func main() {

@@ -6,13 +6,13 @@ import (
 	"path/filepath"
 	"slices"
 
-	"centrifuge/infra/construct"
-	"centrifuge/pkg/config"
-
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
+
+	"centrifuge/infra/construct"
+	"centrifuge/pkg/config"
 )
 
 // function is a folder of functions/ and all that its Lambda is given. To change

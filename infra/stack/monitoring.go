@@ -1,12 +1,12 @@
 package stack
 
 import (
-	"centrifuge/infra/construct"
-	"centrifuge/pkg/metrics"
-
 	"github.com/aws/aws-cdk-go/awscdk/v2/awscloudwatch"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
+
+	"centrifuge/infra/construct"
+	"centrifuge/pkg/metrics"
 )
 
 // failures counts the lines of all functions' logs that tell of an error.

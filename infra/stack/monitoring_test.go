@@ -8,10 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"centrifuge/pkg/config"
 	"centrifuge/pkg/metrics"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 func TestAlarms(t *testing.T) {

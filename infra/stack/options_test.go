@@ -4,9 +4,9 @@ import (
 	"strings"
 	"testing"
 
-	"centrifuge/infra/stack"
-
 	"github.com/google/go-cmp/cmp"
+
+	"centrifuge/infra/stack"
 )
 
 func TestReadOptions(t *testing.T) {

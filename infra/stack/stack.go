@@ -10,12 +10,12 @@
 package stack
 
 import (
-	"centrifuge/infra/construct"
-	"centrifuge/pkg/store/schema"
-
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
+
+	"centrifuge/infra/construct"
+	"centrifuge/pkg/store/schema"
 )
 
 // An account has 10,000 requests a second (5,000 at once) for all its APIs

@@ -7,10 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"centrifuge/infra/stack"
 	"centrifuge/pkg/store/schema"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 func TestEveryFunctionIsDeployedOnce(t *testing.T) {

@@ -11,10 +11,10 @@ import (
 	"sync"
 	"testing"
 
-	"centrifuge/infra/stack"
-
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/jsii-runtime-go"
+
+	"centrifuge/infra/stack"
 )
 
 // template is a CloudFormation template as CDK made it.

@@ -21,10 +21,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/coder/websocket"
+
 	"centrifuge/localstack/stack"
 	"centrifuge/pkg/config"
-
-	"github.com/coder/websocket"
 )
 
 // The limits that are kept: a bootstrap that is larger, or starts more slowly,

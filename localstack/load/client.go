@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	"centrifuge/pkg/auth"
-
 	"github.com/coder/websocket"
+
+	"centrifuge/pkg/auth"
 )
 
 // client is a subscriber that notes what it received.

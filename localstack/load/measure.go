@@ -11,9 +11,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"centrifuge/pkg/hub"
-
 	"golang.org/x/sync/errgroup"
+
+	"centrifuge/pkg/hub"
 )
 
 // dialsAtOnce is how many clients are connecting at a time.

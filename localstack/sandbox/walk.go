@@ -8,12 +8,12 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/coder/websocket"
+	"github.com/google/go-cmp/cmp"
+
 	"centrifuge/pkg/app"
 	"centrifuge/pkg/auth"
 	"centrifuge/pkg/hub"
-
-	"github.com/coder/websocket"
-	"github.com/google/go-cmp/cmp"
 )
 
 const (

@@ -10,10 +10,10 @@ import (
 	"strings"
 	"testing"
 
-	"centrifuge/localstack/stack"
-
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/go-cmp/cmp"
+
+	"centrifuge/localstack/stack"
 )
 
 const eventsFolder = "../../events"

@@ -9,12 +9,12 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/coder/websocket"
+
 	"centrifuge/localstack/gateway"
 	"centrifuge/localstack/stack"
 	"centrifuge/pkg/auth"
 	"centrifuge/pkg/hub"
-
-	"github.com/coder/websocket"
 )
 
 // join connects a client and subscribes it to channels of the category chat.

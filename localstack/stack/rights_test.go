@@ -14,10 +14,10 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"centrifuge/localstack/dynoxide/dynoxidetest"
 	"centrifuge/localstack/stack"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // recorder is a DynamoDB that notes which actions it is asked for.

@@ -12,6 +12,12 @@ import (
 	"os"
 	"time"
 
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
 	"centrifuge/pkg/auth"
 	"centrifuge/pkg/callback"
 	"centrifuge/pkg/config"
@@ -21,12 +27,6 @@ import (
 	"centrifuge/pkg/protocol/classic"
 	"centrifuge/pkg/serverapi"
 	"centrifuge/pkg/store"
-
-	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/aws/aws-lambda-go/lambdacontext"
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 )
 
 // App is an assembled Centrifuge.

@@ -6,9 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"centrifuge/pkg/config"
-
 	"github.com/google/go-cmp/cmp"
+
+	"centrifuge/pkg/config"
 )
 
 func TestLoad(t *testing.T) {

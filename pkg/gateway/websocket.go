@@ -7,10 +7,10 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/aws/aws-lambda-go/events"
+
 	"centrifuge/pkg/hub"
 	"centrifuge/pkg/protocol/classic"
-
-	"github.com/aws/aws-lambda-go/events"
 )
 
 // WebSocket is the handler of a WebSocket route, for lambda.Start.

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"centrifuge/pkg/hub"
-
 	"github.com/aws/aws-lambda-go/events"
+
+	"centrifuge/pkg/hub"
 )
 
 // broken is a store that fails in every way it is asked.

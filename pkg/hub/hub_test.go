@@ -8,14 +8,14 @@ import (
 	"testing"
 	"time"
 
-	"centrifuge/localstack/dynoxide/dynoxidetest"
-	"centrifuge/pkg/hub"
-	"centrifuge/pkg/store"
-
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/google/go-cmp/cmp"
+
+	"centrifuge/localstack/dynoxide/dynoxidetest"
+	"centrifuge/pkg/hub"
+	"centrifuge/pkg/store"
 )
 
 // rig is a hub over a real table, with a clock that the test moves, an application

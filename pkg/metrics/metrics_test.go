@@ -8,10 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"centrifuge/pkg/hub"
 	"centrifuge/pkg/metrics"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // delivery is a delivery that ends as the test says.

@@ -8,9 +8,9 @@ import (
 	"net/http"
 	"strings"
 
-	"centrifuge/pkg/hub"
-
 	"golang.org/x/sync/errgroup"
+
+	"centrifuge/pkg/hub"
 )
 
 // MaxBroadcastChannels is how many channels one broadcast may name.

@@ -11,9 +11,9 @@ import (
 	"strings"
 	"testing"
 
-	"centrifuge/functions/demo/chat"
-
 	"github.com/google/go-cmp/cmp"
+
+	"centrifuge/functions/demo/chat"
 )
 
 // options are those of a project whose signatures were computed with openssl.

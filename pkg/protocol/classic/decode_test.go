@@ -5,9 +5,9 @@ import (
 	"strings"
 	"testing"
 
-	"centrifuge/pkg/hub"
-
 	"github.com/google/go-cmp/cmp"
+
+	"centrifuge/pkg/hub"
 )
 
 func text(s string) *string { return &s }

@@ -6,9 +6,9 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"centrifuge/pkg/hub"
-
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"centrifuge/pkg/hub"
 )
 
 // schemas are the published schemas, compiled.
