@@ -132,13 +132,19 @@ func invoke(t *testing.T, s *stack.Stack, event string) (status int, body string
 	return r.StatusCode, r.Body
 }
 
-// start starts a stack in memory that ends with the test.
+// start starts a seeded stack in memory that ends with the test.
 func start(t *testing.T, o stack.Options) *stack.Stack {
 	t.Helper()
 	var err error
 	if o.Seed, err = os.ReadFile("../seed.json"); err != nil {
 		t.Fatal(err)
 	}
+	return startWith(t, o)
+}
+
+// startWith starts a stack that ends with the test.
+func startWith(t *testing.T, o stack.Options) *stack.Stack {
+	t.Helper()
 	s, err := stack.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

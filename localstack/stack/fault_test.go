@@ -20,6 +20,12 @@ import (
 // join connects a client and subscribes it to channels of the category chat.
 func join(t *testing.T, s *stack.Stack, user string, channels ...string) *websocket.Conn {
 	t.Helper()
+	return joinWith(t, s, "demo-secret", "chat", user, channels...)
+}
+
+// joinWith is join for another secret and category.
+func joinWith(t *testing.T, s *stack.Stack, secret, category, user string, channels ...string) *websocket.Conn {
+	t.Helper()
 	conn, _, err := websocket.Dial(t.Context(), s.WebSocketURL, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -30,8 +36,8 @@ func join(t *testing.T, s *stack.Stack, user string, channels ...string) *websoc
 		t.Fatal(err)
 	}
 	for _, frame := range []string{
-		fmt.Sprintf(`{"method":"auth","params":{"token":%q,"user":%q,"project_id":"demo","permissions":{}}}`, auth.SignToken("demo-secret", user, "demo"), user),
-		fmt.Sprintf(`{"method":"subscribe","params":{"to":{"chat":%s}}}`, names),
+		fmt.Sprintf(`{"method":"auth","params":{"token":%q,"user":%q,"project_id":"demo","permissions":{}}}`, auth.SignToken(secret, user, "demo"), user),
+		fmt.Sprintf(`{"method":"subscribe","params":{"to":{%q:%s}}}`, category, names),
 	} {
 		if err := conn.Write(t.Context(), websocket.MessageText, []byte(frame)); err != nil {
 			t.Fatal(err)

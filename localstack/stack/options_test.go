@@ -1,0 +1,88 @@
+package stack_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/coder/websocket"
+
+	"centrifuge/localstack/e2e"
+	"centrifuge/localstack/stack"
+	"centrifuge/pkg/hub"
+)
+
+// strictSeed has what the demo project leaves at its defaults.
+const strictSeed = `{"projects":[{"id":"strict","secret":"strict-secret","api_keys":["strict-key"],
+	"options":{"origins":["https://good.example"]},
+	"categories":[{"name":"wide","bidirectional":true,"shards":8,"max_message_bytes":100},{"name":"large","max_message_bytes":131072}]}]}`
+
+// TestOptionsInForce plays scripts against a project whose options are not those
+// of the demo project.
+func TestOptionsInForce(t *testing.T) {
+	auth := `send a {"id":"1","method":"auth","params":{"token":"{{token "u"}}","user":"u","project_id":"strict","permissions":{}}}` + "\n"
+	in := `expect a {"ack":true,"id":"1","method":"auth","result":true,"error":null}` + "\n"
+	for name, script := range map[string]string{
+		"a listed origin is let in":                  "open a https://good.example\n" + auth + in,
+		"a listed origin is let in by the handshake": "open a ?project=strict https://good.example\n" + auth + in,
+		"another origin is refused by the handshake": "refused 403 ?project=strict https://evil.example",
+		"another origin is refused at auth, and the socket stays": "open a https://evil.example\n" + auth +
+			`expect a {"ack":true,"id":"1","method":"auth","result":null,"error":"permission denied: this origin may not connect"}` + "\nquiet a",
+		"MD5 is refused where it is not allowed": "open a\n" + strings.ReplaceAll(auth, "token \"u\"", "md5token \"u\"") +
+			`expect a {"ack":true,"id":"1","method":"auth","result":null,"error":"invalid token"}`,
+		"a category's own limit on data": "open a\n" + auth + in +
+			`send a {"id":"2","method":"broadcast","params":{"category":"wide","channel":"x","data":{"a":"{{repeat "x" 92}}"}}}
+			expect a {"ack":true,"id":"2","method":"broadcast","result":true,"error":null}
+			send a {"id":"3","method":"broadcast","params":{"category":"wide","channel":"x","data":{"a":"{{repeat "x" 93}}"}}}
+			expect a {"ack":true,"id":"3","method":"broadcast","result":null,"error":"message too large: data is 101 bytes, at most 100 are allowed in category wide"}`,
+		"a push that API Gateway would not take is refused before any post": "open a\n" + auth + in +
+			`send a {"id":"2","method":"subscribe","params":{"to":{"large":["x"]}}}
+			expect a {"ack":true,"id":"2","method":"subscribe","result":true,"error":null}
+			api strict-key publish {"channel":"large:x","data":"{{repeat "x" 131060}}"}
+			status 200 {"error":{"code":413,"message":"*"}}
+			quiet a
+			api strict-key publish {"channel":"large:x","data":"{{repeat "x" 130000}}"}
+			status 200 {"result":{}}
+			expect a "*"`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := startWith(t, stack.Options{Seed: []byte(strictSeed)})
+			target := e2e.Target{WebSocketURL: s.WebSocketURL, HTTPURL: s.HTTPURL, Project: "strict", Secret: "strict-secret", APIKey: "strict-key"}
+			if err := e2e.Play(t.Context(), target, name, script); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestEveryShardIsReached spreads subscribers over shards and counts receipts.
+func TestEveryShardIsReached(t *testing.T) {
+	s := startWith(t, stack.Options{Seed: []byte(strings.Replace(strictSeed, `"strict"`, `"demo"`, 1))})
+	shards := make(map[int]bool)
+	var conns []*websocket.Conn
+	for i := range 40 {
+		conns = append(conns, joinWith(t, s, "strict-secret", "wide", fmt.Sprint(i), "x"))
+	}
+	for shard := range 8 {
+		for page, err := range s.App.Store.Subscribers(t.Context(), hub.Channel{Project: "demo", Category: "wide", Name: "x"}, shard) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			shards[shard] = shards[shard] || len(page) > 0
+		}
+	}
+	if len(shards) < 4 {
+		t.Errorf("40 subscribers are in %d of 8 shards", len(shards))
+	}
+	p, err := s.App.Store.Project(t.Context(), "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := s.App.Hub.Publish(t.Context(), p, hub.Publication{Category: "wide", Channel: "x", Data: []byte(`1`)}, "")
+	if want := (hub.Report{Delivered: 40}); err != nil || report != want {
+		t.Errorf("%+v, error %v, expected %+v", report, err, want)
+	}
+	for _, conn := range conns {
+		receive(t, conn)
+	}
+}
