@@ -33,7 +33,8 @@ CFN_LINT := $(TOOLS)/cfn-lint/bin/cfn-lint
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run build test test-go test-infra test-dynamodb-local test-sandbox lint lint-template fuzz bench load \
+.PHONY: help setup run build test test-go test-infra test-dynamodb-local test-sandbox lint lint-template \
+	emulated test-deploy localstack-up localstack-deploy localstack-test localstack-down smoke fuzz bench load \
 	synth deploy destroy seed invoke vulncheck cover clean FORCE
 
 help: ## List what there is
@@ -120,6 +121,30 @@ vulncheck: ## Look for known vulnerabilities; needs vuln.go.dev
 cover: localstack/node_modules ## Print the coverage of the tests by package
 	go test -coverpkg=./pkg/... -coverprofile=coverage.out ./functions/... ./pkg/... ./localstack/... && go tool cover -func=coverage.out | tail -1
 
+# ---- on emulators ----
+
+$(BUILD)/deploy/deploy: FORCE
+	@go build -o $@ ./localstack/deploy
+
+# What emulators run are bootstraps for this machine.
+emulated: $(CDK) $(BUILD)/infra $(BUILD)/deploy/deploy
+	@$(MAKE) --no-print-directory --silent build BUILD=$(BUILD)/native GOARCH_LAMBDA=$$(go env GOARCH)
+
+test-deploy: emulated ## Deploy on MiniStack, run every conversation there, destroy; needs Python, no Docker
+	@exec $(BUILD)/deploy/deploy ministack
+
+localstack-up: $(BUILD)/deploy/deploy ## Start LocalStack, which wants Docker and LOCALSTACK_AUTH_TOKEN
+	@$< localstack up
+
+localstack-deploy: emulated ## Deploy on LocalStack
+	@$(BUILD)/deploy/deploy localstack deploy
+
+localstack-test: $(BUILD)/deploy/deploy ## Run every conversation on LocalStack
+	@$< localstack test
+
+localstack-down: $(BUILD)/deploy/deploy ## Stop LocalStack, with all that is in it
+	@$< localstack down
+
 # ---- on AWS ----
 
 build: $(FUNCTIONS:%=build-%) ## Build the bootstrap of every Lambda: GOARCH_LAMBDA=arm64
@@ -147,6 +172,9 @@ deploy: $(CDK) build $(BUILD)/infra ## Deploy to AWS: STAGE=dev DEMO=false RETAI
 
 destroy: $(CDK) build $(BUILD)/infra ## Take the stack down; the table stays unless it was deployed with RETAIN=false
 	$(CDK) --app $(BUILD)/infra destroy $(CDK_CONTEXT)
+
+smoke: $(BUILD)/deploy/deploy ## Run every conversation on what is deployed: E2E_PROJECT, E2E_SECRET, E2E_API_KEY
+	@$< smoke
 
 seed: ## Write projects into a table on AWS: TABLE=name SEED=file.json
 	@test -n "$(TABLE)" -a -n "$(SEED)" || { echo "say which: make seed TABLE=centrifuge-dev-… SEED=projects.json"; exit 2; }

@@ -14,9 +14,9 @@ import (
 	"strings"
 	"time"
 
-	"centrifuge/pkg/auth"
-
 	"github.com/coder/websocket"
+
+	"centrifuge/pkg/auth"
 )
 
 // Play runs a script against the target. The error of a conversation that goes

@@ -5,10 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"centrifuge/localstack/e2e"
 	"centrifuge/pkg/auth"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 func TestFromEnvironment(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -143,5 +144,40 @@ func TestASlowClientIsCountedAndStallsNobody(t *testing.T) {
 	// It may have been too slow for one message; it is still there for the next.
 	if c, err := s.App.Store.Connection(context.Background(), <-slow); err != nil || len(c.Channels) != 1 {
 		t.Errorf("the slow connection is %+v, error %v", c, err)
+	}
+}
+
+// lines is a log that may be written to at any time.
+type lines struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+func TestEveryMessageIsCountedInTheLog(t *testing.T) {
+	var log lines
+	s := start(t, stack.Options{MetricsNamespace: "Centrifuge/test", Log: &log})
+	join(t, s, "ada", "a")
+	join(t, s, "bob", "a")
+	publish(t, s, "a")
+
+	log.mu.Lock()
+	defer log.mu.Unlock()
+	var line struct {
+		Messages, Deliveries, Gone, Slow, Failed, Errors int
+		PublishLatency                                   float64
+		AWS                                              struct{ CloudWatchMetrics []struct{ Namespace string } } `json:"_aws"`
+	}
+	if err := json.Unmarshal([]byte(log.b.String()), &line); err != nil {
+		t.Fatalf("not one line: %v: %s", err, log.b.String())
+	}
+	if line.Messages != 1 || line.Deliveries != 2 || line.Gone+line.Slow+line.Failed+line.Errors != 0 || line.PublishLatency <= 0 ||
+		len(line.AWS.CloudWatchMetrics) != 1 || line.AWS.CloudWatchMetrics[0].Namespace != "Centrifuge/test" {
+		t.Errorf("%s", log.b.String())
 	}
 }

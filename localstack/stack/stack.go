@@ -50,8 +50,9 @@ type Options struct {
 	// Log receives the log lines of the functions, Progress what is being installed;
 	// nil discards them.
 	Log, Progress io.Writer
-	// LogLevel is that of config.LogLevel.
-	LogLevel string
+	// LogLevel is that of config.LogLevel, MetricsNamespace of
+	// config.MetricsNamespace: "" writes no metrics.
+	LogLevel, MetricsNamespace string
 }
 
 // Stack is a running Centrifuge. It is safe for concurrent use.
@@ -146,6 +147,7 @@ func (s *Stack) environment(o Options) func(string) string {
 		config.ManagementURL:     s.ManagementURL,
 		config.InsecureCallbacks: "true",
 		config.LogLevel:          o.LogLevel,
+		config.MetricsNamespace:  o.MetricsNamespace,
 		config.DynamoDBEndpoint:  s.DynamoDBEndpoint,
 		config.WebSocketURL:      s.WebSocketURL,
 		config.HTTPURL:           s.HTTPURL,

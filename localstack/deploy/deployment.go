@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// What the Makefile installs and builds.
+const (
+	cdk     = ".tools/cdk/node_modules/.bin/cdk"
+	app     = ".build/infra"
+	assets  = ".build/native"
+	wayBack = "call it by make, which builds it"
+)
+
+// What emulators take for an account, and credentials that open nothing else.
+const (
+	account = "000000000000"
+	region  = "us-east-1"
+	nobody  = "test"
+	stage   = "test"
+)
+
+// emulator is an AWS on this machine.
+type emulator struct {
+	name        string
+	endpoint    string
+	workarounds []workaround
+	// lacks is e2e.Target.Lacks.
+	lacks map[string]string
+}
+
+// outputs are those of the stack.
+type outputs struct {
+	WebSocketURL string
+	HTTPURL      string
+	TableName    string
+}
+
+// readOutputs reads the file that cdk deploy writes with --outputs-file.
+func readOutputs(path string) (outputs, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return outputs{}, fmt.Errorf("read the outputs of the deployed stack: %w", err)
+	}
+	var stacks map[string]outputs
+	if err := json.Unmarshal(content, &stacks); err != nil {
+		return outputs{}, fmt.Errorf("read the outputs of the deployed stack in %s: %w", path, err)
+	}
+	if len(stacks) != 1 {
+		return outputs{}, fmt.Errorf("%s has the outputs of %d stacks, expected one", path, len(stacks))
+	}
+	for name, o := range stacks {
+		if o.WebSocketURL == "" || o.HTTPURL == "" || o.TableName == "" {
+			return outputs{}, fmt.Errorf("%s lacks an output of %s", path, name)
+		}
+		return o, nil
+	}
+	return outputs{}, nil
+}
+
+// deployment is the stack on an emulator.
+type deployment struct {
+	steps
+	emulator
+}
+
+func (d deployment) assembly() string { return filepath.Join(d.folder, "assembly") }
+
+// environment is ours without what would lead to an account on AWS.
+func (e emulator) environment() []string {
+	var environment []string
+	for _, variable := range os.Environ() {
+		if !strings.HasPrefix(variable, "AWS_") && !strings.HasPrefix(variable, "CDK_") {
+			environment = append(environment, variable)
+		}
+	}
+	return append(environment,
+		"AWS_ENDPOINT_URL="+e.endpoint, "AWS_REGION="+region, "AWS_DEFAULT_REGION="+region,
+		"AWS_ACCESS_KEY_ID="+nobody, "AWS_SECRET_ACCESS_KEY="+nobody,
+		"AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull, "AWS_EC2_METADATA_DISABLED=true",
+		"NO_PROXY=127.0.0.1,localhost", "no_proxy=127.0.0.1,localhost")
+}
+
+func (d deployment) cdk(ctx context.Context, log io.Writer, args ...string) error {
+	return run(ctx, log, d.environment(), cdk, args...)
+}
+
+// synthesize makes the cloud assembly in the folder, as it is for AWS.
+func (d deployment) synthesize(ctx context.Context, log io.Writer) error {
+	for _, path := range []string{cdk, app, assets} {
+		if _, err := os.Stat(path); err != nil {
+			return fmt.Errorf("%w: %s", err, wayBack)
+		}
+	}
+	architecture := "x86_64"
+	if runtime.GOARCH == "arm64" {
+		architecture = "arm64"
+	}
+	return d.cdk(ctx, log, "--app", app, "synth", "--quiet", "--output", d.assembly(),
+		"-c", "stage="+stage, "-c", "demo=true", "-c", "retain=false",
+		"-c", "assets="+assets, "-c", "architecture="+architecture)
+}
+
+// deploy brings the stack from the assembly to the emulator, with the project of
+// the conversations, and returns how long `cdk deploy` took.
+func (d deployment) deploy(ctx context.Context) (o outputs, took time.Duration, err error) {
+	var made []string
+	outputsFile := filepath.Join(d.folder, "outputs.json")
+	for _, step := range []struct {
+		name string
+		do   func(log io.Writer) error
+	}{
+		{"synthesize", func(log io.Writer) error { return d.synthesize(ctx, log) }},
+		{"rewrite", func(io.Writer) error {
+			made, err = rewrite(d.assembly(), d.workarounds)
+			return err
+		}},
+		{"bootstrap", func(log io.Writer) error {
+			return d.cdk(ctx, log, "--app", d.assembly(), "bootstrap", "aws://"+account+"/"+region)
+		}},
+		{"deploy", func(log io.Writer) error {
+			return d.cdk(ctx, log, "--app", d.assembly(), "deploy", "--require-approval", "never", "--outputs-file", outputsFile)
+		}},
+		{"seed", func(io.Writer) error {
+			if o, err = readOutputs(outputsFile); err != nil {
+				return err
+			}
+			return plant(ctx, d.endpoint, o)
+		}},
+	} {
+		t, err := d.do(step.name, step.do)
+		if err != nil {
+			return outputs{}, 0, err
+		}
+		if step.name == "deploy" {
+			took = t
+		}
+	}
+	fmt.Fprintf(d.out, "Changed in the template for %s: %s.\n", d.name, strings.Join(made, ", "))
+	return o, took, nil
+}
+
+// destroy takes the stack down.
+func (d deployment) destroy(ctx context.Context) error {
+	_, err := d.do("destroy", func(log io.Writer) error {
+		return d.cdk(ctx, log, "--app", d.assembly(), "destroy", "--force")
+	})
+	return err
+}
+
+// emptyFolder makes a folder that has nothing in it.
+func emptyFolder(path string) error {
+	if err := errors.Join(os.RemoveAll(path), os.MkdirAll(path, 0o700)); err != nil {
+		return fmt.Errorf("make the folder for logs: %w", err)
+	}
+	return nil
+}

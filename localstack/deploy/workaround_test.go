@@ -1,0 +1,146 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// synthesized is a template with all that a workaround looks for, as CDK writes
+// it, and some of what it must leave alone.
+const synthesized = `{
+ "Resources": {
+  "Connect": {"Type": "AWS::Lambda::Function", "Properties": {"Environment": {"Variables": {"CENTRIFUGE_TABLE": {"Ref": "Table"}}}}},
+  "Publish": {"Type": "AWS::Lambda::Function", "Properties": {"Environment": {"Variables": {
+   "CENTRIFUGE_MANAGEMENT_URL": {"Fn::Join": ["", ["https://", {"Ref": "Socket"}, ".execute-api.", {"Ref": "AWS::Region"}, ".", {"Ref": "AWS::URLSuffix"}, "/test"]]},
+   "CENTRIFUGE_HTTP_URL": {"Fn::GetAtt": ["HTTP", "ApiEndpoint"]}}}}},
+  "Route": {"Type": "AWS::ApiGatewayV2::Route", "Properties": {"RouteResponseSelectionExpression": "$default"}},
+  "Response": {"Type": "AWS::ApiGatewayV2::RouteResponse", "Properties": {"RouteId": {"Ref": "Route"}}},
+  "Permission": {"Type": "AWS::Lambda::Permission", "Properties": {
+   "FunctionName": {"Fn::GetAtt": ["Connect", "Arn"]},
+   "SourceArn": {"Fn::Join": ["", ["arn:", {"Ref": "AWS::Partition"}, ":execute-api:", {"Ref": "AWS::Region"}, ":", {"Ref": "Socket"}, "/*$connect"]]}}}
+ },
+ "Outputs": {
+  "WebSocketURL": {"Value": {"Fn::Join": ["", ["wss://", {"Ref": "Socket"}, ".execute-api.", {"Ref": "AWS::Region"}, ".", {"Ref": "AWS::URLSuffix"}, "/test"]]}},
+  "DemoURL": {"Value": {"Fn::Join": ["", [{"Fn::GetAtt": ["HTTP", "ApiEndpoint"]}, "/demo/"]]}}
+ }
+}`
+
+func TestRewrite(t *testing.T) {
+	for _, tt := range []struct {
+		name        string
+		workarounds []workaround
+		want        string
+		made        []string
+	}{
+		{
+			name:        "for MiniStack both APIs are at a path, functions find DynamoDB, and route responses are gone",
+			workarounds: onMiniStack("http://127.0.0.1:4599"),
+			want: `{
+ "Resources": {
+  "Connect": {"Type": "AWS::Lambda::Function", "Properties": {"Environment": {"Variables": {
+   "CENTRIFUGE_TABLE": {"Ref": "Table"}, "DYNAMODB_ENDPOINT": "http://127.0.0.1:4599", "CENTRIFUGE_INSECURE_CALLBACKS": "true"}}}},
+  "Publish": {"Type": "AWS::Lambda::Function", "Properties": {"Environment": {"Variables": {
+   "CENTRIFUGE_MANAGEMENT_URL": {"Fn::Join": ["", ["http://127.0.0.1:4599/_aws/execute-api/", {"Ref": "Socket"}, "/test"]]},
+   "CENTRIFUGE_HTTP_URL": {"Fn::Join": ["", ["http://127.0.0.1:4599/_aws/execute-api/", {"Ref": "HTTP"}, "/$default"]]},
+   "DYNAMODB_ENDPOINT": "http://127.0.0.1:4599", "CENTRIFUGE_INSECURE_CALLBACKS": "true"}}}},
+  "Route": {"Type": "AWS::ApiGatewayV2::Route", "Properties": {"RouteResponseSelectionExpression": "$default"}},
+  "Permission": {"Type": "AWS::Lambda::Permission", "Properties": {
+   "FunctionName": {"Fn::GetAtt": ["Connect", "Arn"]},
+   "SourceArn": {"Fn::Join": ["", ["arn:", {"Ref": "AWS::Partition"}, ":execute-api:", {"Ref": "AWS::Region"}, ":", {"Ref": "Socket"}, "/*$connect"]]}}}
+ },
+ "Outputs": {
+  "WebSocketURL": {"Value": {"Fn::Join": ["", ["ws://127.0.0.1:4599/_aws/execute-api/", {"Ref": "Socket"}, "/test"]]}},
+  "DemoURL": {"Value": {"Fn::Join": ["", [{"Fn::Join": ["", ["http://127.0.0.1:4599/_aws/execute-api/", {"Ref": "HTTP"}, "/$default"]]}, "/demo/"]]}}
+ }
+}`,
+			made: []string{"route responses left out: 1", "addresses of the APIs: 4", "settings of the functions: 2"},
+		},
+		{
+			name:        "for LocalStack the APIs have names of their own, and route responses stay",
+			workarounds: onLocalStack(),
+			want: `{
+ "Resources": {
+  "Connect": {"Type": "AWS::Lambda::Function", "Properties": {"Environment": {"Variables": {
+   "CENTRIFUGE_TABLE": {"Ref": "Table"}, "DYNAMODB_ENDPOINT": "http://localhost.localstack.cloud:4566", "CENTRIFUGE_INSECURE_CALLBACKS": "true"}}}},
+  "Publish": {"Type": "AWS::Lambda::Function", "Properties": {"Environment": {"Variables": {
+   "CENTRIFUGE_MANAGEMENT_URL": {"Fn::Join": ["", ["http://", {"Ref": "Socket"}, ".execute-api.localhost.localstack.cloud:4566", "/test"]]},
+   "CENTRIFUGE_HTTP_URL": {"Fn::Join": ["", ["http://", {"Ref": "HTTP"}, ".execute-api.localhost.localstack.cloud:4566"]]},
+   "DYNAMODB_ENDPOINT": "http://localhost.localstack.cloud:4566", "CENTRIFUGE_INSECURE_CALLBACKS": "true"}}}},
+  "Route": {"Type": "AWS::ApiGatewayV2::Route", "Properties": {"RouteResponseSelectionExpression": "$default"}},
+  "Response": {"Type": "AWS::ApiGatewayV2::RouteResponse", "Properties": {"RouteId": {"Ref": "Route"}}},
+  "Permission": {"Type": "AWS::Lambda::Permission", "Properties": {
+   "FunctionName": {"Fn::GetAtt": ["Connect", "Arn"]},
+   "SourceArn": {"Fn::Join": ["", ["arn:", {"Ref": "AWS::Partition"}, ":execute-api:", {"Ref": "AWS::Region"}, ":", {"Ref": "Socket"}, "/*$connect"]]}}}
+ },
+ "Outputs": {
+  "WebSocketURL": {"Value": {"Fn::GetAtt": ["Socket", "ApiEndpoint"]}},
+  "DemoURL": {"Value": {"Fn::Join": ["", [{"Fn::Join": ["", ["http://", {"Ref": "HTTP"}, ".execute-api.localhost.localstack.cloud:4566"]]}, "/demo/"]]}}
+ }
+}`,
+			made: []string{"addresses of the APIs: 4", "settings of the functions: 2"},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			folder, path := assembly(t, synthesized)
+			made, err := rewrite(folder, tt.workarounds)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.made, made); diff != "" {
+				t.Errorf("-expected +made:\n%s", diff)
+			}
+			got, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(parsed(t, tt.want), parsed(t, string(got))); diff != "" {
+				t.Errorf("-expected +written:\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestRewriteFails(t *testing.T) {
+	for _, tt := range []struct {
+		name, template, names string
+	}{
+		{"a workaround with nothing to do has outlived its reason", `{"Resources": {}}`, "route responses left out"},
+		{"a template that is none", `{`, "stack.template.json"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			folder, _ := assembly(t, tt.template)
+			if _, err := rewrite(folder, onMiniStack("http://127.0.0.1:1")); err == nil || !strings.Contains(err.Error(), tt.names) {
+				t.Errorf("error %v, expected one that names %s", err, tt.names)
+			}
+		})
+	}
+	t.Run("an assembly without a template", func(t *testing.T) {
+		if _, err := rewrite(t.TempDir(), onLocalStack()); err == nil {
+			t.Error("no error")
+		}
+	})
+}
+
+// assembly makes a cloud assembly with a template.
+func assembly(t *testing.T, content string) (folder, path string) {
+	t.Helper()
+	folder = t.TempDir()
+	path = filepath.Join(folder, "stack.template.json")
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return folder, path
+}
+
+func parsed(t *testing.T, document string) (v any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(document), &v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
