@@ -55,6 +55,7 @@ type category struct {
 	Bidirectional   bool   `json:"bidirectional"`
 	PublishToAdmins bool   `json:"publish_to_admins"`
 	Private         bool   `json:"private"`
+	Presence        bool   `json:"presence"`
 	Shards          int    `json:"shards"`
 	MaxMessageBytes int    `json:"max_message_bytes"`
 }
@@ -150,7 +151,7 @@ func (p *project) hub(now time.Time) *hub.Project {
 	}
 	for _, c := range p.Categories {
 		h.Categories[c.Name] = hub.Category{ID: hub.NewID(now), Name: c.Name, CategoryOptions: hub.CategoryOptions{
-			Bidirectional: c.Bidirectional, PublishToAdmins: c.PublishToAdmins, Private: c.Private,
+			Bidirectional: c.Bidirectional, PublishToAdmins: c.PublishToAdmins, Private: c.Private, Presence: c.Presence,
 			Shards: c.Shards, MaxMessageBytes: c.MaxMessageBytes,
 		}}
 	}

@@ -2,6 +2,7 @@ package stack_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,7 +16,7 @@ import (
 // strictSeed has what the demo project leaves at its defaults.
 const strictSeed = `{"projects":[{"id":"strict","secret":"strict-secret","api_keys":["strict-key"],
 	"options":{"origins":["https://good.example"]},
-	"categories":[{"name":"wide","bidirectional":true,"shards":8,"max_message_bytes":100},{"name":"large","max_message_bytes":131072}]}]}`
+	"categories":[{"name":"wide","bidirectional":true,"presence":true,"shards":8,"max_message_bytes":100},{"name":"large","max_message_bytes":131072}]}]}`
 
 // TestOptionsInForce plays scripts against a project whose options are not those
 // of the demo project.
@@ -44,6 +45,25 @@ func TestOptionsInForce(t *testing.T) {
 			api strict-key publish {"channel":"large:x","data":"{{repeat "x" 130000}}"}
 			status 200 {"result":{}}
 			expect a "*"`,
+		"presence counts clients and users, and ends with unsubscribe": "open a\n" + auth + in + "open b\n" + strings.ReplaceAll(auth+in, " a ", " b ") +
+			`send a {"id":"2","method":"subscribe","params":{"to":{"wide":["x"]}}}
+			expect a {"ack":true,"id":"2","method":"subscribe","result":true,"error":null}
+			send b {"id":"2","method":"subscribe","params":{"to":{"wide":["x"]}}}
+			expect b {"ack":true,"id":"2","method":"subscribe","result":true,"error":null}
+			api strict-key presence_stats {"channel":"wide:x"}
+			status 200 {"result":{"num_clients":2,"num_users":1}}
+			send b {"id":"3","method":"unsubscribe","params":{"from":{"wide":["x"]}}}
+			expect b {"ack":true,"id":"3","method":"unsubscribe","result":true,"error":null}
+			api strict-key presence_stats {"channel":"wide:x"}
+			status 200 {"result":{"num_clients":1,"num_users":1}}
+			api strict-key presence {"channel":"wide:empty"}
+			status 200 {"result":{"presence":{}}}
+			api strict-key presence {"channel":"large:x"}
+			status 200 {"error":{"code":108,"message":"not available: category large has no presence"}}
+			api strict-key presence {"channel":"nowhere:x"}
+			status 200 {"error":{"code":102,"message":"category not found"}}
+			api strict-key presence_stats {}
+			status 200 {"error":{"code":107,"message":"*"}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := startWith(t, stack.Options{Seed: []byte(strictSeed)})
@@ -84,5 +104,32 @@ func TestEveryShardIsReached(t *testing.T) {
 	}
 	for _, conn := range conns {
 		receive(t, conn)
+	}
+}
+
+// TestPresenceNamesWhoIsThere reads who is in a channel over all its shards.
+func TestPresenceNamesWhoIsThere(t *testing.T) {
+	s := startWith(t, stack.Options{Seed: []byte(strings.Replace(strictSeed, `"strict"`, `"demo"`, 1))})
+	for _, user := range []string{"ada", "bob", "ada"} {
+		joinWith(t, s, "strict-secret", "wide", user, "x")
+	}
+	joinWith(t, s, "strict-secret", "wide", "cyd", "y")
+	p, err := s.App.Store.Project(t.Context(), "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	clients, err := s.App.Hub.Presence(t.Context(), p, hub.Channel{Project: "demo", Category: "wide", Name: "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var users []string
+	connections := make(map[string]bool)
+	for _, c := range clients {
+		users = append(users, c.User)
+		connections[c.Connection] = true
+	}
+	slices.Sort(users)
+	if !slices.Equal(users, []string{"ada", "ada", "bob"}) || len(connections) != 3 {
+		t.Errorf("%v are there, in %d connections", users, len(connections))
 	}
 }

@@ -74,7 +74,7 @@ func New(getenv func(string) string, w io.Writer) (*App, error) {
 		return nil, err
 	}
 	return &App{Config: c, Log: log, Store: st, Hub: hub.New(hub.Options{
-		Projects: st, Connections: st, Subscriptions: st, Claims: st, Usages: st,
+		Projects: st, Connections: st, Subscriptions: st, Claims: st, Usages: st, Presences: st,
 		Delivery:    d,
 		Callback:    callback.New(callback.Options{Insecure: c.InsecureCallbacks, Log: log}),
 		VerifyToken: auth.VerifyToken,

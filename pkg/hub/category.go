@@ -20,6 +20,8 @@ type CategoryOptions struct {
 	// Private needs a grant that the application confirmed, by a JWT or by
 	// validate_url, before a client may use the category.
 	Private bool
+	// Presence lets the application ask who is in a channel.
+	Presence bool
 	// Shards is over how many partitions the subscribers of a channel are spread,
 	// from 1 to MaxShards; 0 means 1. It may be raised at any time, and lowered only
 	// when nobody is connected.

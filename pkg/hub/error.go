@@ -37,6 +37,8 @@ var (
 	ErrLimitExceeded = &Error{Code: 106, Message: "limit exceeded"}
 	// ErrBadRequest: the request cannot be understood; the detail says why.
 	ErrBadRequest = &Error{Code: 107, Message: "bad request"}
+	// ErrNotAvailable: the category does not have what was asked for.
+	ErrNotAvailable = &Error{Code: 108, Message: "not available"}
 	// ErrTokenExpired: the token of the connection, or the one just presented, was
 	// good until its exp.
 	ErrTokenExpired = &Error{Code: 109, Message: "token expired"}

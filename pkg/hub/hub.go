@@ -46,6 +46,7 @@ type Options struct {
 	Subscriptions Subscriptions
 	Claims        Claims
 	Usages        Usages
+	Presences     Presences
 	Delivery      Delivery
 	Callback      Callback
 	VerifyToken   VerifyToken

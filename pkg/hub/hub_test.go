@@ -68,7 +68,7 @@ func newRig(t *testing.T, o hub.ProjectOptions) *rig {
 		}
 	}
 	r.Hub = hub.New(hub.Options{
-		Projects: r.store, Connections: r.store, Subscriptions: r.store, Claims: r.store, Usages: r.store,
+		Projects: r.store, Connections: r.store, Subscriptions: r.store, Claims: r.store, Usages: r.store, Presences: r.store,
 		Delivery: r, Callback: r, VerifyToken: verify, Now: clock,
 	})
 	return r

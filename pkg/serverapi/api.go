@@ -25,12 +25,14 @@ const broadcastsAtOnce = 16
 type method func(a *api, ctx context.Context, p *hub.Project, body []byte) (any, error)
 
 var methods = map[string]method{
-	"publish":     (*api).publish,
-	"broadcast":   (*api).broadcast,
-	"unsubscribe": (*api).unsubscribe,
-	"disconnect":  (*api).disconnect,
-	"channels":    (*api).channels,
-	"info":        (*api).info,
+	"publish":        (*api).publish,
+	"broadcast":      (*api).broadcast,
+	"unsubscribe":    (*api).unsubscribe,
+	"disconnect":     (*api).disconnect,
+	"channels":       (*api).channels,
+	"info":           (*api).info,
+	"presence":       (*api).presence,
+	"presence_stats": (*api).presenceStats,
 }
 
 // failure is an error as Centrifugo's server API renders it.

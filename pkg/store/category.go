@@ -19,6 +19,7 @@ type categoryItem struct {
 	Bidirectional   bool   `dynamodbav:"bidirectional,omitempty"`
 	PublishToAdmins bool   `dynamodbav:"publish_to_admins,omitempty"`
 	Private         bool   `dynamodbav:"private,omitempty"`
+	Presence        bool   `dynamodbav:"presence,omitempty"`
 	Shards          int    `dynamodbav:"shards"`
 	MaxMessageBytes int    `dynamodbav:"max_message_bytes,omitempty"`
 }
@@ -31,7 +32,7 @@ func decodeCategory(i item) (hub.Category, error) {
 	name, err := parseCategorySort(textOf(i, schema.SortKey))
 	return hub.Category{ID: v.ID, Name: name, CategoryOptions: hub.CategoryOptions{
 		Bidirectional: v.Bidirectional, PublishToAdmins: v.PublishToAdmins, Private: v.Private,
-		Shards: v.Shards, MaxMessageBytes: v.MaxMessageBytes,
+		Presence: v.Presence, Shards: v.Shards, MaxMessageBytes: v.MaxMessageBytes,
 	}}, err
 }
 
@@ -46,7 +47,7 @@ func (s *Store) PutCategory(ctx context.Context, project string, c hub.Category)
 	}
 	i, err := attributevalue.MarshalMap(categoryItem{
 		ID: c.ID, Bidirectional: c.Bidirectional, PublishToAdmins: c.PublishToAdmins, Private: c.Private,
-		Shards: c.Shards, MaxMessageBytes: c.MaxMessageBytes,
+		Presence: c.Presence, Shards: c.Shards, MaxMessageBytes: c.MaxMessageBytes,
 	})
 	if err != nil {
 		return fmt.Errorf("write category %q of project %q: %w", c.Name, project, err)

@@ -40,7 +40,7 @@ func TestProject(t *testing.T) {
 		},
 		Categories: map[string]hub.Category{
 			"a#%\x00": {ID: "1", Name: "a#%\x00", CategoryOptions: hub.CategoryOptions{
-				Bidirectional: true, PublishToAdmins: true, Private: true, Shards: 4, MaxMessageBytes: 1000,
+				Bidirectional: true, PublishToAdmins: true, Private: true, Presence: true, Shards: 4, MaxMessageBytes: 1000,
 			}},
 			"-": {ID: "2", Name: "-"},
 		},

@@ -221,11 +221,22 @@ func (s *Store) DropSubscriber(ctx context.Context, ch hub.Channel, shard int, c
 // Subscribers is one request for each megabyte of subscriptions, some thousand
 // of them, made as the loop over it goes on.
 func (s *Store) Subscribers(ctx context.Context, ch hub.Channel, shard int) iter.Seq2[[]hub.Subscriber, error] {
-	return func(yield func([]hub.Subscriber, error) bool) {
+	return subscriptions(ctx, s, ch, shard, func(i item) hub.Subscriber {
+		return hub.Subscriber{Connection: textOf(i, schema.SortKey), Protocol: hub.Protocol(textOf(i, attrSubscriberProtocol))}
+	}, schema.SortKey, attrSubscriberProtocol)
+}
+
+// subscriptions yields the subscriptions in a shard, page by page, of each what
+// read makes of the attributes named.
+func subscriptions[T any](ctx context.Context, s *Store, ch hub.Channel, shard int, read func(item) T, first string, more ...string) iter.Seq2[[]T, error] {
+	return func(yield func([]T, error) bool) {
+		attributes := expression.NamesList(expression.Name(first))
+		for _, name := range more {
+			attributes = attributes.AddNames(expression.Name(name))
+		}
 		e, err := expression.NewBuilder().
 			WithKeyCondition(expression.Key(schema.PartitionKey).Equal(expression.Value(subscriptionKey(ch, shard)))).
-			WithFilter(live(s.now())).
-			WithProjection(expression.NamesList(expression.Name(schema.SortKey), expression.Name(attrSubscriberProtocol))).Build()
+			WithFilter(live(s.now())).WithProjection(attributes).Build()
 		if err != nil {
 			yield(nil, fmt.Errorf("read subscribers of %s: %w", ch, err))
 			return
@@ -242,13 +253,11 @@ func (s *Store) Subscribers(ctx context.Context, ch hub.Channel, shard int) iter
 				yield(nil, fmt.Errorf("read subscribers of %s: %w", ch, err))
 				return
 			}
-			subscribers := make([]hub.Subscriber, len(page))
+			values := make([]T, len(page))
 			for n, i := range page {
-				subscribers[n] = hub.Subscriber{
-					Connection: textOf(i, schema.SortKey), Protocol: hub.Protocol(textOf(i, attrSubscriberProtocol)),
-				}
+				values[n] = read(i)
 			}
-			if !yield(subscribers, nil) {
+			if !yield(values, nil) {
 				return
 			}
 		}

@@ -383,3 +383,27 @@ func TestBatches(t *testing.T) {
 		}
 	})
 }
+
+func TestPresenceIsWhatSubscriptionsSay(t *testing.T) {
+	s := newStage(t)
+	ch := channel("room")
+	for id, user := range map[string]string{"c1": "ada", "c2": ""} {
+		s.enter(t, id, user)
+		s.subscribe(t, id, map[hub.Channel]int{ch: 1})
+	}
+	read := func() map[string]string {
+		users := make(map[string]string)
+		for page, err := range s.Presence(t.Context(), ch, 0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range page {
+				users[c.Connection] = c.User
+			}
+		}
+		return users
+	}
+	same(t, "presence", read(), map[string]string{"c1": "ada", "c2": ""})
+	s.clock.advance(hub.MaxConnectionAge)
+	same(t, "presence after the connections' end", read(), map[string]string{})
+}
