@@ -109,15 +109,15 @@ func (h *Hub) DisconnectUser(ctx context.Context, p *Project, user string) error
 	if err != nil {
 		return err
 	}
+	// State goes first: when this returns nothing of the user is left, whereas what
+	// $disconnect does comes in its own time.
 	ids := make([]string, len(connections))
+	var errs []error
 	for i, c := range connections {
 		ids[i] = c.ID
+		errs = append(errs, h.Connections.CloseConnection(ctx, c.ID))
 	}
-	errs := []error{h.Delivery.Disconnect(ctx, ids)}
-	for _, id := range ids {
-		errs = append(errs, h.Connections.CloseConnection(ctx, id))
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, h.Delivery.Disconnect(ctx, ids))...)
 }
 
 // Usage counts who is connected to a project, in the channels whose
