@@ -67,6 +67,8 @@ func TestImportDirection(t *testing.T) {
 		p + "callback":             {p + "hub", p + "protocol/permission"},
 		p + "serverapi":            {p + "hub", p + "auth", p + "protocol/classic"},
 		p + "app":                  {p + "hub", p + "auth", p + "callback", p + "config", p + "delivery", p + "metrics", p + "protocol", p + "serverapi", p + "store"},
+		p + "cent":                 {p + "hub"},
+		p + "cent/cmd":             {p + "hub", p + "auth", p + "cent"},
 		m + "/infra":               {m + "/infra", p + "config", p + "metrics", p + "store/schema"},
 		m + "/functions":           {p + "app", p + "gateway", m + "/functions/demo/chat"},
 		m + "/functions/demo/chat": {},

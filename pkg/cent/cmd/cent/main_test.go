@@ -1,0 +1,381 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"centrifuge/localstack/stack"
+	"centrifuge/pkg/serverapi"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// start starts a stack with the demo project, whose category chat has presence.
+func start(t *testing.T) *stack.Stack {
+	t.Helper()
+	seed, err := os.ReadFile("../../../../localstack/seed.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	with := strings.Replace(string(seed), `"name": "chat",`, `"name": "chat", "presence": true,`, 1)
+	s, err := stack.Start(t.Context(), stack.Options{Seed: []byte(with)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// environment are the variables for the demo project of a stack.
+func environment(s *stack.Stack) map[string]string {
+	return map[string]string{
+		"CENT_ADDRESS": s.HTTPURL, "CENT_WEBSOCKET": s.WebSocketURL,
+		"CENT_API_KEY": "demo-key", "CENT_PROJECT": "demo", "CENT_SECRET": "demo-secret",
+	}
+}
+
+// result is what a run of the program did.
+type result struct {
+	code           int
+	stdout, stderr string
+}
+
+// invoke runs the program. Without a stdin there is a terminal.
+func invoke(t *testing.T, env map[string]string, stdin string, args ...string) result {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	code := run(t.Context(), world{
+		args: args, stdin: strings.NewReader(stdin), terminal: stdin == "", stdout: &stdout, stderr: &stderr,
+		getenv: func(name string) string { return env[name] }, home: env["HOME"],
+		now: func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }, backOff: time.Millisecond,
+	})
+	return result{code, stdout.String(), stderr.String()}
+}
+
+// golden compares text with testdata/name, or writes it with -update.
+func golden(t *testing.T, name, text string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), text); diff != "" {
+		t.Errorf("%s (-update writes it anew):\n%s", path, diff)
+	}
+}
+
+var commands = strings.Fields("publish broadcast unsubscribe disconnect channels info presence token sub")
+
+func TestHelp(t *testing.T) {
+	t.Setenv("COLUMNS", "100")
+	for _, command := range append(commands, "") {
+		name, args := "cent", []string{"--help"}
+		if command != "" {
+			name, args = command, []string{command, "--help"}
+		}
+		t.Run(name, func(t *testing.T) {
+			r := invoke(t, nil, "", args...)
+			if r.code != 0 || r.stderr != "" {
+				t.Errorf("exit code %d, stderr %q", r.code, r.stderr)
+			}
+			golden(t, "help/"+name+".txt", r.stdout)
+		})
+	}
+}
+
+// listening is a running sub.
+type listening struct {
+	messages *bufferedLines
+	notes    *bufferedLines
+	code     chan int
+	stop     context.CancelFunc
+}
+
+// bufferedLines hands out what is written as lines.
+type bufferedLines struct {
+	t     *testing.T
+	lines chan string
+	rest  []byte
+}
+
+func (l *bufferedLines) Write(b []byte) (int, error) {
+	l.rest = append(l.rest, b...)
+	for {
+		line, rest, ended := bytes.Cut(l.rest, []byte("\n"))
+		if !ended {
+			return len(b), nil
+		}
+		l.lines <- string(line)
+		l.rest = rest
+	}
+}
+
+func (l *bufferedLines) next() string {
+	l.t.Helper()
+	select {
+	case line := <-l.lines:
+		return line
+	case <-time.After(20 * time.Second):
+		l.t.Fatal("no line came")
+		return ""
+	}
+}
+
+// listen runs sub until it is subscribed.
+func listen(t *testing.T, env map[string]string, args ...string) *listening {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	l := &listening{
+		messages: &bufferedLines{t: t, lines: make(chan string, 100)},
+		notes:    &bufferedLines{t: t, lines: make(chan string, 100)},
+		code:     make(chan int, 1), stop: cancel,
+	}
+	go func() {
+		l.code <- run(ctx, world{
+			args: append([]string{"sub"}, args...), stdin: strings.NewReader(""), terminal: true, stdout: l.messages, stderr: l.notes,
+			getenv: func(name string) string { return env[name] }, now: time.Now, backOff: time.Millisecond,
+		})
+	}()
+	t.Cleanup(cancel)
+	if note := l.notes.next(); !strings.HasPrefix(note, "cent: subscribed to ") {
+		t.Fatalf("%q, expected to be subscribed", note)
+	}
+	return l
+}
+
+func (l *listening) exit(t *testing.T) int {
+	t.Helper()
+	select {
+	case code := <-l.code:
+		return code
+	case <-time.After(20 * time.Second):
+		t.Fatal("sub does not end")
+		return 0
+	}
+}
+
+// The parts of an output that differ from run to run. API Gateway's connection ids
+// are base64.
+var (
+	eventID    = regexp.MustCompile(`"event_id":"[^"]+"`)
+	connection = regexp.MustCompile(`[A-Za-z0-9_+/-]{11,}=+`)
+)
+
+func stableText(text string) string {
+	text = strings.ReplaceAll(text, serverapi.Version, "0.1.0")
+	text = eventID.ReplaceAllString(text, `"event_id":"EVENT"`)
+	return connection.ReplaceAllString(text, "CONNECTION")
+}
+
+func TestCommands(t *testing.T) {
+	s := start(t)
+	env := environment(s)
+	alice := listen(t, env, "--user", "alice", "chat:lobby", "chat:den", "news:all")
+	for _, step := range []struct {
+		name  string
+		stdin string
+		args  []string
+		code  int
+	}{
+		{"publish", "", []string{"publish", "chat:lobby", `{"text":"<hi>"}`}, 0},
+		{"publish-stdin", "{\"text\":\n \"piped\"}\n", []string{"publish", "chat:lobby"}, 0},
+		{"publish-json", "", []string{"publish", "--json", "--idempotency-key", "k", "chat:lobby", `3`}, 0},
+		{"publish-again", "", []string{"publish", "--json", "--idempotency-key", "k", "chat:lobby", `4`}, 0},
+		{"publish-refused", "", []string{"publish", "nowhere:x", `1`}, 1},
+		{"broadcast", "", []string{"broadcast", "-d", `5`, "chat:den"}, 0},
+		{"broadcast-refused", "6", []string{"broadcast", "news:all", "nowhere:x"}, 1},
+		{"broadcast-json", "7", []string{"broadcast", "--json", "news:all", "nowhere:x"}, 1},
+		{"channels", "", []string{"channels"}, 0},
+		{"channels-pattern", "", []string{"channels", "chat:*"}, 0},
+		{"channels-json", "", []string{"channels", "--json"}, 0},
+		{"channels-refused", "", []string{"channels", "["}, 1},
+		{"info", "", []string{"info"}, 0},
+		{"info-json", "", []string{"info", "--json"}, 0},
+		{"presence", "", []string{"presence", "chat:lobby"}, 0},
+		{"presence-json", "", []string{"presence", "chat:lobby", "--json"}, 0},
+		{"presence-stats", "", []string{"presence", "chat:lobby", "--stats"}, 0},
+		{"presence-stats-json", "", []string{"presence", "chat:lobby", "--stats", "--json"}, 0},
+		{"presence-refused", "", []string{"presence", "news:all"}, 1},
+		{"unsubscribe", "", []string{"unsubscribe", "alice", "chat:den"}, 0},
+		{"unsubscribe-refused", "", []string{"unsubscribe", "alice", "no-channel"}, 1},
+		{"channels-after", "", []string{"channels", "chat:*"}, 0},
+		{"wrong-key", "", []string{"info", "--api-key", "another-key"}, 1},
+		{"token", "", []string{"token", "alice"}, 0},
+		{"token-json", "", []string{"token", "alice", "--json"}, 0},
+		{"token-jwt", "", []string{"token", "--jwt", "--ttl", "2h", "--permissions", `{"chat":["lobby"],"secret":[]}`, "--info", `"A"`, "alice"}, 0},
+	} {
+		t.Run(step.name, func(t *testing.T) {
+			r := invoke(t, env, step.stdin, step.args...)
+			if r.code != step.code {
+				t.Errorf("exit code %d, expected %d", r.code, step.code)
+			}
+			golden(t, "output/"+step.name+".txt", stableText("$ cent "+strings.Join(step.args, " ")+"\n"+r.stdout+r.stderr))
+		})
+	}
+	var received []string
+	for range 6 {
+		received = append(received, stableText(alice.messages.next()))
+	}
+	golden(t, "output/sub.txt", strings.Join(received, "\n")+"\n")
+
+	if r := invoke(t, env, "", "disconnect", "alice"); r != (result{}) {
+		t.Errorf("disconnect: %+v", r)
+	}
+	for note := alice.notes.next(); !strings.HasPrefix(note, "cent: subscribed"); note = alice.notes.next() {
+		if !strings.Contains(note, "connecting again") {
+			t.Errorf("note %q", note)
+		}
+	}
+	if r := invoke(t, env, "", "publish", "chat:lobby", `"after"`); r != (result{}) {
+		t.Errorf("publish: %+v", r)
+	}
+	if m := alice.messages.next(); !strings.Contains(m, `"after"`) {
+		t.Errorf("received %s", m)
+	}
+	alice.stop()
+	if code := alice.exit(t); code != 0 {
+		t.Errorf("an interrupted sub has exit code %d", code)
+	}
+}
+
+func TestSub(t *testing.T) {
+	s := start(t)
+	env := environment(s)
+	t.Run("it ends after as many messages as asked for", func(t *testing.T) {
+		l := listen(t, env, "--user", "bob", "-n", "2", "news:all")
+		for _, data := range []string{"1", "2"} {
+			if r := invoke(t, env, "", "publish", "news:all", data); r.code != 0 {
+				t.Fatalf("%+v", r)
+			}
+			var m struct {
+				Channel string
+				Data    json.RawMessage
+			}
+			if err := json.Unmarshal([]byte(l.messages.next()), &m); err != nil || m.Channel != "news:all" || string(m.Data) != data {
+				t.Errorf("%+v, error %v", m, err)
+			}
+		}
+		if code := l.exit(t); code != 0 {
+			t.Errorf("exit code %d", code)
+		}
+	})
+	t.Run("a JWT opens a private category", func(t *testing.T) {
+		made := make(chan string, 1)
+		out := &bufferedLines{t: t, lines: made}
+		code := run(t.Context(), world{args: []string{"token", "--jwt", "--permissions", `{"secret":["x"]}`, "carol"},
+			stdout: out, stderr: io.Discard, getenv: func(name string) string { return env[name] }, now: time.Now})
+		if code != 0 {
+			t.Fatalf("exit code %d", code)
+		}
+		with := map[string]string{"CENT_WEBSOCKET": s.WebSocketURL, "CENT_PROJECT": "demo", "CENT_TOKEN": <-made}
+		l := listen(t, with, "--user", "carol", "secret:x")
+		l.stop()
+		l.exit(t)
+	})
+	for _, tt := range []struct {
+		name string
+		env  map[string]string
+		args []string
+		code int
+		says string
+	}{
+		{"a wrong secret is refused", map[string]string{"CENT_SECRET": "other"}, []string{"chat:x"}, 1, "refused: invalid token"},
+		{"a project that is not there is refused", map[string]string{"CENT_PROJECT": "other"}, []string{"chat:x"}, 1, "refused: "},
+		{"a private category is refused", nil, []string{"chat:x", "secret:x", "nowhere:y"}, 1, "refused: nowhere:y, secret:x"},
+		{"nobody is there", map[string]string{"CENT_WEBSOCKET": "ws://127.0.0.1:1/dev"}, []string{"chat:x"}, 3, "connect: "},
+		{"it is no WebSocket", map[string]string{"CENT_WEBSOCKET": strings.Replace(s.HTTPURL, "http", "ws", 1)}, []string{"chat:x"}, 3, "connect: "},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			changed := environment(s)
+			for name, value := range tt.env {
+				changed[name] = value
+			}
+			r := invoke(t, changed, "", append([]string{"sub", "--user", "u"}, tt.args...)...)
+			if r.code != tt.code || !strings.Contains(r.stderr, tt.says) || r.stdout != "" {
+				t.Errorf("%+v, expected exit code %d and %q", r, tt.code, tt.says)
+			}
+		})
+	}
+}
+
+func TestUsage(t *testing.T) {
+	full := map[string]string{"CENT_API_KEY": "hidden-key", "CENT_PROJECT": "demo", "CENT_SECRET": "hidden-secret", "CENT_ADDRESS": "http://127.0.0.1:1"}
+	for _, tt := range []struct {
+		name  string
+		env   map[string]string
+		stdin string
+		args  []string
+		code  int
+		says  string
+	}{
+		{"no command", full, "", nil, 2, "expected one of"},
+		{"an unknown command", full, "", []string{"shout"}, 2, "unexpected argument shout"},
+		{"an unknown flag", full, "", []string{"info", "--loud"}, 2, "unknown flag --loud"},
+		{"no key", nil, "", []string{"info"}, 2, "no API key"},
+		{"no secret", map[string]string{"CENT_PROJECT": "demo"}, "", []string{"token", "u"}, 2, "no secret"},
+		{"no project", nil, "", []string{"token", "u"}, 2, "no project"},
+		{"data that is not JSON", full, "", []string{"publish", "a:b", "hello"}, 2, "data is not JSON"},
+		{"a terminal instead of data", full, "", []string{"publish", "a:b"}, 2, "no data"},
+		{"too much data", full, strings.Repeat(" ", maxDataBytes+1), []string{"broadcast", "a:b"}, 2, "data is longer"},
+		{"an address that is none", full, "", []string{"info", "--address", "ftp://host"}, 2, "not an http or https address"},
+		{"a time-out too long", full, "", []string{"info", "--timeout", "1h"}, 2, "a timeout is between"},
+		{"a time-out that is none", map[string]string{"CENT_TIMEOUT": "soon"}, "", []string{"info"}, 2, "a timeout is a number"},
+		{"claims in a classic token", full, "", []string{"token", "u", "--info", "1"}, 2, "add --jwt"},
+		{"permissions that are not JSON", full, "", []string{"token", "u", "--jwt", "--permissions", "{"}, 2, "--permissions is not JSON"},
+		{"permissions that Centrifuge would not take", full, "", []string{"token", "u", "--jwt", "--permissions", "[]"}, 2, "would be refused"},
+		{"an info too long", full, "", []string{"token", "u", "--jwt", "--info", `"` + strings.Repeat("x", 5000) + `"`}, 2, "would be refused"},
+		{"a life too short", full, "", []string{"token", "u", "--jwt", "--ttl", "1ms"}, 2, "--ttl"},
+		{"an address with no WebSocket", full, "", []string{"sub", "a:b"}, 2, "no WebSocket"},
+		{"a WebSocket that is none", full, "", []string{"sub", "a:b", "--websocket", "http://host"}, 2, "not a ws or wss"},
+		{"a channel with no category", full, "", []string{"sub", "b", "--websocket", "ws://host"}, 2, "b: "},
+		{"a file that is not there", full, "", []string{"info", "--config", "testdata/absent"}, 2, "testdata/absent"},
+		{"nobody is there", full, "", []string{"info"}, 3, "connection refused"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := invoke(t, tt.env, tt.stdin, tt.args...)
+			if r.code != tt.code || !strings.Contains(r.stderr, tt.says) || r.stdout != "" {
+				t.Errorf("%+v, expected exit code %d and %q", r, tt.code, tt.says)
+			}
+			if strings.Contains(r.stderr, "hidden") {
+				t.Errorf("a secret is printed: %s", r.stderr)
+			}
+		})
+	}
+}
+
+func TestAnInterruptEndsWaitingForData(t *testing.T) {
+	stdin, never := io.Pipe()
+	defer never.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	code := run(ctx, world{args: []string{"publish", "a:b"}, stdin: stdin, stdout: io.Discard, stderr: io.Discard,
+		getenv: func(string) string { return "" }})
+	if code != exitUnreachable {
+		t.Errorf("exit code %d", code)
+	}
+}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"unicode"
+)
+
+// printJSON prints v on a line.
+func (s *session) printJSON(v any) error {
+	e := json.NewEncoder(s.stdout)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return misuse("print: %w", err)
+	}
+	return nil
+}
+
+// done says so to programs; people are told of what went wrong only.
+func (s *session) done() error {
+	if !s.JSON {
+		return nil
+	}
+	return s.printJSON(struct{}{})
+}
+
+// table prints rows in columns.
+func (s *session) table(rows [][]string) error {
+	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		for i, cell := range row {
+			row[i] = printable(cell)
+		}
+		fmt.Fprintln(w, strings.Join(row, "\t"))
+	}
+	if err := w.Flush(); err != nil {
+		return misuse("print: %w", err)
+	}
+	return nil
+}
+
+// printable quotes text that could do something to a terminal or a table: names
+// are chosen by clients.
+func printable(text string) string {
+	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.Quote(text)
+	}
+	return text
+}

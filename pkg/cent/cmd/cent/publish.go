@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"centrifuge/pkg/cent"
+)
+
+type publish struct {
+	Channel string `arg:"" help:"Where to, such as news:announcements."`
+	Data    string `arg:"" optional:"" help:"The message, any JSON."`
+
+	IdempotencyKey string `placeholder:"KEY" help:"Names the message: with the same key nothing is sent again for five minutes."`
+}
+
+// Run implements the command.
+func (c *publish) Run(ctx context.Context, s *session) error {
+	data, err := s.data(ctx, c.Data)
+	if err != nil {
+		return err
+	}
+	client, err := s.client()
+	if err != nil {
+		return err
+	}
+	if err := client.Publish(ctx, c.Channel, data, cent.PublishOptions{IdempotencyKey: c.IdempotencyKey}); err != nil {
+		return err
+	}
+	return s.done()
+}
+
+type broadcast struct {
+	Channels []string `arg:"" name:"channel" help:"Where to, up to 1,000 of them."`
+
+	Data           string `short:"d" placeholder:"DATA" help:"The message, any JSON."`
+	IdempotencyKey string `placeholder:"KEY" help:"Names the message: with the same key nothing is sent again for five minutes."`
+}
+
+// Run implements the command.
+func (c *broadcast) Run(ctx context.Context, s *session) error {
+	data, err := s.data(ctx, c.Data)
+	if err != nil {
+		return err
+	}
+	client, err := s.client()
+	if err != nil {
+		return err
+	}
+	outcomes, err := client.Broadcast(ctx, c.Channels, data, cent.PublishOptions{IdempotencyKey: c.IdempotencyKey})
+	if err != nil {
+		return err
+	}
+	var failed refused
+	for _, o := range outcomes {
+		if o.Error != nil {
+			failed = append(failed, fmt.Sprintf("%s: %s", o.Channel, o.Error))
+		}
+	}
+	if s.JSON {
+		if err := s.printJSON(outcomeJSON(outcomes)); err != nil {
+			return err
+		}
+	}
+	if failed != nil {
+		return failed
+	}
+	return nil
+}
+
+// outcomeJSON is what --json prints of a broadcast.
+func outcomeJSON(outcomes []cent.Outcome) any {
+	type problem struct {
+		Code    int    `json:"code"`
+		Message string `json:"message"`
+	}
+	type outcome struct {
+		Channel string   `json:"channel"`
+		Error   *problem `json:"error"`
+	}
+	list := make([]outcome, len(outcomes))
+	for i, o := range outcomes {
+		list[i].Channel = o.Channel
+		if o.Error != nil {
+			list[i].Error = &problem{o.Error.Code, o.Error.Message}
+		}
+	}
+	return list
+}

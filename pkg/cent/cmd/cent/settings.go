@@ -1,0 +1,130 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"centrifuge/pkg/cent"
+)
+
+// The addresses of the local stack.
+const (
+	localAddress   = "http://127.0.0.1:8080"
+	localWebSocket = "ws://127.0.0.1:8080/dev"
+)
+
+// settings are the flags that every command has, and what they come to.
+type settings struct {
+	Config string `placeholder:"FILE" help:"The file with the settings (~/.centrc)."`
+
+	Address   string        `placeholder:"URL" help:"The HTTP API: HTTPURL of the deployment, $$CENT_ADDRESS (http://127.0.0.1:8080)."`
+	APIKey    string        `name:"api-key" placeholder:"KEY" help:"A key of the project, $$CENT_API_KEY."`
+	Project   string        `placeholder:"ID" help:"The project, for tokens, $$CENT_PROJECT."`
+	Secret    string        `placeholder:"SECRET" help:"The project's secret, for tokens, $$CENT_SECRET."`
+	WebSocket string        `name:"websocket" placeholder:"URL" help:"The WebSocket API: WebSocketURL of the deployment, $$CENT_WEBSOCKET (ws://127.0.0.1:8080/dev)."`
+	Timeout   time.Duration `placeholder:"10s" help:"How long an attempt may take, at most 1m, $$CENT_TIMEOUT (10s)."`
+	JSON      bool          `name:"json" help:"Print JSON."`
+}
+
+// resolve fills what the flags leave open: from the environment, then from the
+// file, then with the defaults.
+func (s settings) resolve(w world) (settings, error) {
+	file, err := s.file(w)
+	if err != nil {
+		return settings{}, err
+	}
+	timeout := ""
+	for _, field := range []struct {
+		value         *string
+		variable, key string
+	}{
+		{&s.Address, "CENT_ADDRESS", "address"},
+		{&s.APIKey, "CENT_API_KEY", "api_key"},
+		{&s.Project, "CENT_PROJECT", "project_id"},
+		{&s.Secret, "CENT_SECRET", "secret_key"},
+		{&s.WebSocket, "CENT_WEBSOCKET", "websocket"},
+		{&timeout, "CENT_TIMEOUT", "timeout"},
+	} {
+		if *field.value == "" {
+			*field.value = w.getenv(field.variable)
+		}
+		if *field.value == "" {
+			*field.value = file[field.key]
+		}
+	}
+	if s.Timeout == 0 {
+		if s.Timeout, err = parseTimeout(timeout); err != nil {
+			return settings{}, err
+		}
+	}
+	if s.Timeout < 0 || s.Timeout > cent.MaxTimeout {
+		return settings{}, misuse("a timeout is between 0 and %v", cent.MaxTimeout)
+	}
+	// A token for one Centrifuge is not to be shown to another: with an address of
+	// its own goes a WebSocket of its own.
+	if s.Address == "" && s.WebSocket == "" {
+		s.WebSocket = localWebSocket
+	}
+	if s.Address == "" {
+		s.Address = localAddress
+	}
+	// The address of 2013 was that of its one method.
+	s.Address = strings.TrimSuffix(strings.TrimRight(s.Address, "/"), "/rpc")
+	return s, nil
+}
+
+// parseTimeout reads seconds, as in 2013, or a duration with its unit.
+func parseTimeout(text string) (time.Duration, error) {
+	if text == "" {
+		return cent.DefaultTimeout, nil
+	}
+	if seconds, err := strconv.ParseUint(text, 10, 16); err == nil {
+		text = fmt.Sprintf("%ds", seconds)
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		return 0, misuse("a timeout is a number of seconds, or such as 1m30s")
+	}
+	return d, nil
+}
+
+// file reads the settings of the file, which need not exist unless it was named.
+func (s settings) file(w world) (map[string]string, error) {
+	path, named := s.Config, s.Config != ""
+	switch {
+	case named:
+	case w.home == "":
+		return nil, nil
+	default:
+		path = filepath.Join(w.home, ".centrc")
+	}
+	f, err := os.Open(path) //nolint:gosec // whoever runs the program chooses the file
+	if err != nil {
+		if !named && errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		}
+		return nil, usageError{err}
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
+	if err != nil {
+		return nil, usageError{err}
+	}
+	values, err := decodeINI(b)
+	if err != nil {
+		return nil, misuse("%s: %w", path, err)
+	}
+	if stat, err := f.Stat(); err == nil && runtime.GOOS != "windows" && stat.Mode().Perm()&0o077 != 0 &&
+		(values["secret_key"] != "" || values["api_key"] != "") {
+		fmt.Fprintf(w.stderr, "cent: warning: %s holds a secret and is open to others: chmod 600 it\n", printable(path))
+	}
+	return values, nil
+}

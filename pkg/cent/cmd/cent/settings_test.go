@@ -1,0 +1,188 @@
+package main
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestPrecedence(t *testing.T) {
+	const file = "address = http://file:1/\napi_key: file-key\nproject_id = file-project\nsecret_key = file=secret\nwebsocket = ws://file\ntimeout = 2\n"
+	all := settings{Address: "http://file:1", APIKey: "file-key", Project: "file-project", Secret: "file=secret", WebSocket: "ws://file", Timeout: 2 * time.Second}
+	for _, tt := range []struct {
+		name, file string
+		env        map[string]string
+		flags      []string
+		want       settings
+	}{
+		{"nothing is set", "", nil, nil,
+			settings{Address: localAddress, WebSocket: localWebSocket, Timeout: 10 * time.Second}},
+		{"the file alone", file, nil, nil, all},
+		{"the file in its section", "[other]\napi_key = x\n[cent]\n" + file, nil, nil, all},
+		{"the environment before the file", file,
+			map[string]string{"CENT_ADDRESS": "http://env", "CENT_API_KEY": "env-key", "CENT_PROJECT": "env-project", "CENT_SECRET": "env-secret", "CENT_WEBSOCKET": "ws://env", "CENT_TIMEOUT": "3s"}, nil,
+			settings{Address: "http://env", APIKey: "env-key", Project: "env-project", Secret: "env-secret", WebSocket: "ws://env", Timeout: 3 * time.Second}},
+		{"flags before all", file,
+			map[string]string{"CENT_ADDRESS": "http://env", "CENT_API_KEY": "env-key", "CENT_PROJECT": "env-project", "CENT_SECRET": "env-secret", "CENT_WEBSOCKET": "ws://env", "CENT_TIMEOUT": "3s"},
+			[]string{"--address=http://flag", "--api-key=flag-key", "--project=flag-project", "--secret=flag-secret", "--websocket=ws://flag", "--timeout=4s", "--json"},
+			settings{Address: "http://flag", APIKey: "flag-key", Project: "flag-project", Secret: "flag-secret", WebSocket: "ws://flag", Timeout: 4 * time.Second, JSON: true}},
+		{"each setting for itself", "api_key = file-key\nproject_id = file-project", map[string]string{"CENT_PROJECT": "env-project"}, []string{"--secret=flag-secret"},
+			settings{Address: localAddress, APIKey: "file-key", Project: "env-project", Secret: "flag-secret", WebSocket: localWebSocket, Timeout: 10 * time.Second}},
+		{"an empty variable is none", "api_key = file-key", map[string]string{"CENT_API_KEY": ""}, nil,
+			settings{Address: localAddress, APIKey: "file-key", WebSocket: localWebSocket, Timeout: 10 * time.Second}},
+		{"another address has no default WebSocket", "", map[string]string{"CENT_ADDRESS": "https://host"}, nil,
+			settings{Address: "https://host", Timeout: 10 * time.Second}},
+		{"an address of 2013", "[cent]\naddress = http://localhost:8000/rpc\ntimeout = 2", nil, nil,
+			settings{Address: "http://localhost:8000", Timeout: 2 * time.Second}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			home := t.TempDir()
+			if err := os.WriteFile(filepath.Join(home, ".centrc"), []byte(tt.file), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			var line commandLine
+			parser, err := kong.New(&line)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := parser.Parse(append([]string{"info"}, tt.flags...)); err != nil {
+				t.Fatal(err)
+			}
+			var stderr strings.Builder
+			got, err := line.Flags.resolve(world{home: home, stderr: &stderr, getenv: func(name string) string { return tt.env[name] }})
+			if diff := cmp.Diff(tt.want, got); diff != "" || err != nil || stderr.String() != "" {
+				t.Error(diff, err, stderr.String())
+			}
+		})
+	}
+}
+
+func TestAFileThatIsNamedTakesThePlaceOfTheOther(t *testing.T) {
+	home := t.TempDir()
+	for name, content := range map[string]string{".centrc": "api_key = home", "named": "project_id = named"} {
+		if err := os.WriteFile(filepath.Join(home, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := settings{Config: filepath.Join(home, "named")}.resolve(world{home: home, stderr: io.Discard, getenv: func(string) string { return "" }})
+	if err != nil || s.Project != "named" || s.APIKey != "" {
+		t.Errorf("%+v, error %v", s, err)
+	}
+}
+
+func TestAFileThatOthersMayReadIsWarnedOf(t *testing.T) {
+	for _, tt := range []struct {
+		name, content string
+		mode          os.FileMode
+		warned        bool
+	}{
+		{"a secret that all may read", "secret_key = hidden", 0o644, true},
+		{"a key that the group may read", "api_key = hidden", 0o640, true},
+		{"a secret of one's own", "secret_key = hidden", 0o600, false},
+		{"nothing secret", "project_id = demo", 0o644, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			home := t.TempDir()
+			path := filepath.Join(home, ".centrc")
+			if err := os.WriteFile(path, []byte(tt.content), tt.mode); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chmod(path, tt.mode); err != nil {
+				t.Fatal(err)
+			}
+			r := invoke(t, map[string]string{"HOME": home, "CENT_PROJECT": "demo", "CENT_SECRET": "s"}, "", "token", "u")
+			if r.code != 0 || strings.Contains(r.stderr, "warning: ") != tt.warned || strings.Contains(r.stderr, "hidden") {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+}
+
+func TestDecodeINI(t *testing.T) {
+	for _, tt := range []struct {
+		name, text string
+		want       map[string]string
+		fails      string
+	}{
+		{"an empty file", "", map[string]string{}, ""},
+		{"both separators, comments, spaces, a byte order mark", "\ufeff# a\n; b\r\n\n Address = http://h:1 \r\nAPI_KEY:k=#;\n", map[string]string{"address": "http://h:1", "api_key": "k=#;"}, ""},
+		{"sections", "project_id = p\n[other]\nproject_id = q\nwhat ever\n[ CENT ]\nsecret_key = s", map[string]string{"project_id": "p", "secret_key": "s"}, ""},
+		{"a key without a value", "api_key =", map[string]string{"api_key": ""}, ""},
+		{"a line that is none", "\nhidden", nil, "line 2: not key = value"},
+		{"an unknown key", "hidden = hidden", nil, "line 1: the keys are"},
+		{"a key that comes twice", "api_key = hidden\n[cent]\napi_key = hidden", nil, "line 3: api_key comes twice"},
+		{"a section that does not end", "[cent", nil, "line 1: a section ends with ]"},
+		{"no text", "api_key = \xff", nil, "UTF-8"},
+		{"a zero byte", "api_key = \x00", nil, "UTF-8"},
+		{"too long", strings.Repeat("#", maxFileBytes+1), nil, "longer than"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := decodeINI([]byte(tt.text))
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Error(diff)
+			}
+			if (err == nil) != (tt.fails == "") || err != nil && (!strings.Contains(err.Error(), tt.fails) || strings.Contains(err.Error(), "hidden")) {
+				t.Errorf("error %v, expected %q", err, tt.fails)
+			}
+		})
+	}
+}
+
+func FuzzDecodeINI(f *testing.F) {
+	f.Add([]byte("[cent]\naddress = http://localhost/rpc\nproject_id: p\n; x\nsecret_key = a=b\ntimeout = 2\n"))
+	f.Add([]byte("\ufeff[other]\nx\n[CENT]\r\napi_key=\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		values, err := decodeINI(b)
+		if err != nil {
+			return
+		}
+		// What was read, written again, is read as the same.
+		var again strings.Builder
+		for key, value := range values {
+			again.WriteString(key + " = " + value + "\n")
+		}
+		second, err := decodeINI([]byte(again.String()))
+		if len(again.String()) > maxFileBytes {
+			return
+		}
+		if diff := cmp.Diff(values, second); diff != "" || err != nil {
+			t.Error(diff, err)
+		}
+	})
+}
+
+func FuzzDecodeFrame(f *testing.F) {
+	f.Add([]byte(`{"ack":true,"id":null,"method":null,"result":null,"error":"malformed JSON data"}`))
+	f.Add([]byte(`{"category":"c","channel":"x","event_id":"e","data":{"a":[1]}}`))
+	f.Add([]byte(`{"message":"Internal server error","connectionId":"x","requestId":"y"}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		frame, err := decodeFrame(b)
+		if err != nil {
+			return
+		}
+		var out strings.Builder
+		l := listener{s: &session{world: world{stdout: &out}}}
+		if err := l.print(frame); err != nil || strings.Count(out.String(), "\n") != 1 {
+			t.Errorf("printed %q, error %v", out.String(), err)
+		}
+	})
+}
+
+func TestPrintable(t *testing.T) {
+	for text, want := range map[string]string{
+		"chat:große Öffnung": "chat:große Öffnung",
+		"x\x1b[2Jy":          `"x\x1b[2Jy"`,
+		"a\tb":               `"a\tb"`,
+		"\u009b31m":          `"\u009b31m"`,
+	} {
+		if got := printable(text); got != want {
+			t.Errorf("%q is printed as %s, expected %s", text, got, want)
+		}
+	}
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strconv"
+)
+
+type channels struct {
+	Pattern string `arg:"" optional:"" help:"Only those whose names match, such as 'chat:*'."`
+}
+
+// Run implements the command.
+func (c *channels) Run(ctx context.Context, s *session) error {
+	client, err := s.client()
+	if err != nil {
+		return err
+	}
+	found, err := client.Channels(ctx, c.Pattern)
+	if err != nil {
+		return err
+	}
+	if s.JSON {
+		return s.printJSON(found)
+	}
+	rows := [][]string{{"CHANNEL", "CLIENTS"}}
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		rows = append(rows, []string{name, strconv.Itoa(found[name])})
+	}
+	return s.table(rows)
+}
+
+type info struct{}
+
+// Run implements the command.
+func (*info) Run(ctx context.Context, s *session) error {
+	client, err := s.client()
+	if err != nil {
+		return err
+	}
+	nodes, err := client.Info(ctx)
+	if err != nil {
+		return err
+	}
+	if s.JSON {
+		return s.printJSON(nodes)
+	}
+	rows := [][]string{{"NODE", "VERSION", "CLIENTS", "USERS", "CHANNELS", "SUBSCRIPTIONS"}}
+	for _, n := range nodes {
+		rows = append(rows, []string{n.Name, n.Version, strconv.Itoa(n.Clients), strconv.Itoa(n.Users),
+			strconv.Itoa(n.Channels), strconv.Itoa(n.Subscriptions)})
+	}
+	return s.table(rows)
+}
+
+type presence struct {
+	Channel string `arg:"" help:"Which channel; its category must have presence."`
+	Stats   bool   `help:"Only how many."`
+}
+
+// Run implements the command.
+func (c *presence) Run(ctx context.Context, s *session) error {
+	client, err := s.client()
+	if err != nil {
+		return err
+	}
+	if c.Stats {
+		stats, err := client.PresenceStats(ctx, c.Channel)
+		if err != nil {
+			return err
+		}
+		if s.JSON {
+			return s.printJSON(stats)
+		}
+		return s.table([][]string{{"CLIENTS", "USERS"}, {strconv.Itoa(stats.Clients), strconv.Itoa(stats.Users)}})
+	}
+	members, err := client.Presence(ctx, c.Channel)
+	if err != nil {
+		return err
+	}
+	if s.JSON {
+		return s.printJSON(members)
+	}
+	rows := [][]string{{"CLIENT", "USER", "INFO"}}
+	for _, id := range slices.Sorted(maps.Keys(members)) {
+		rows = append(rows, []string{id, members[id].User, string(members[id].Info)})
+	}
+	return s.table(rows)
+}
