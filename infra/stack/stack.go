@@ -77,7 +77,7 @@ func New(scope constructs.Construct, o Options) (awscdk.Stack, error) {
 	socket.TwoWay("$default", lambda["message"])
 	socket.OneWay("$disconnect", lambda["disconnect"])
 
-	api.Route(lambda["publish"], "POST /api/{proxy+}", "POST /rpc/{project}", "GET /healthz")
+	api.Route(lambda["publish"], "POST /api/{proxy+}", "POST /rpc/{project}", "GET /api/openapi.json", "GET /healthz")
 	if o.Demo {
 		// {proxy+} takes "/demo/" as well; a route cannot end in a slash.
 		api.Route(lambda["demo"], "GET /demo", "ANY /demo/{proxy+}")

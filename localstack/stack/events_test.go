@@ -88,6 +88,7 @@ func TestEventsAreAnswered(t *testing.T) {
 		"publish/api-wrong-key":    {status: 401, body: `{"error":{"code":101,"message":"unauthorized"}}`},
 		"publish/rpc-broadcast":    {before: subscribed, status: 200, body: `{"id":"6","error":null,"result":true}`},
 		"publish/healthz":          {status: 200, body: `{"status":"ok"}`},
+		"publish/openapi":          {status: 200},
 		"demo/page":                {status: 200},
 		"demo/token":               {status: 200},
 	}

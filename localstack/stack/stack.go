@@ -188,6 +188,7 @@ func (s *Stack) serve(listener net.Listener, o Options) {
 		{Method: "POST", Path: "/api/{proxy+}", Function: f["publish"]},
 		{Method: "POST", Path: "/rpc/{project}", Function: f["publish"]},
 		{Method: "GET", Path: "/healthz", Function: f["publish"]},
+		{Method: "GET", Path: "/api/openapi.json", Function: f["publish"]},
 		{Method: "GET", Path: "/demo", Function: f["demo"]},
 		{Method: "ANY", Path: "/demo/{proxy+}", Function: f["demo"]},
 	}

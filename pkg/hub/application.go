@@ -74,10 +74,14 @@ func (h *Hub) send(ctx context.Context, p *Project, options Category, pub Public
 
 // UnsubscribeUser takes all connections of a user out of channels: from an empty
 // Selection, out of every channel; from a category with no names, out of all its
-// channels. The anonymous user has no connections of its own: nothing is done.
+// channels. The anonymous user has no connections of its own: nothing is done. It
+// fails with ErrLimitExceeded for a name that is too long.
 func (h *Hub) UnsubscribeUser(ctx context.Context, p *Project, user string, from Selection) error {
 	if user == "" {
 		return nil
+	}
+	if err := checkName("user", user); err != nil {
+		return err
 	}
 	connections, err := h.Connections.UserConnections(ctx, p.ID, user)
 	if err != nil {
@@ -100,10 +104,10 @@ func (h *Hub) UnsubscribeUser(ctx context.Context, p *Project, user string, from
 }
 
 // DisconnectUser ends all connections of a user. It fails with ErrBadRequest for
-// the anonymous user.
+// the anonymous user and with ErrLimitExceeded for a name that is too long.
 func (h *Hub) DisconnectUser(ctx context.Context, p *Project, user string) error {
-	if user == "" {
-		return ErrBadRequest.With("user is empty")
+	if err := checkName("user", user); err != nil {
+		return err
 	}
 	connections, err := h.Connections.UserConnections(ctx, p.ID, user)
 	if err != nil {

@@ -35,13 +35,14 @@ type api struct{ Options }
 // Version is what /api/info calls this installation.
 const Version = "0.1.0"
 
-// New returns the handler of POST /rpc/{project}, POST /api/{method} and GET
-// /healthz. It is safe for concurrent use.
+// New returns the handler of POST /rpc/{project}, POST /api/{method}, GET
+// /api/openapi.json and GET /healthz. It is safe for concurrent use.
 func New(o Options) http.Handler {
 	a := &api{o}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /rpc/{project}", a.rpc)
 	mux.HandleFunc("POST /api/{method}", a.call)
+	mux.HandleFunc("GET /api/openapi.json", document)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		write(w, http.StatusOK, map[string]string{"status": "ok"})
 	})

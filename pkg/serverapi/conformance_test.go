@@ -1,0 +1,396 @@
+package serverapi_test
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"centrifuge/localstack/stack"
+	"centrifuge/pkg/auth"
+	"centrifuge/pkg/hub"
+	"centrifuge/pkg/serverapi"
+)
+
+// exchange is a request and what must come of it.
+type exchange struct {
+	name string
+	// path of the request, and the operation of the document that it is held to,
+	// where that is not of the same path.
+	path, operation string
+	// header is "Name: value", the API key where there is none.
+	header, body string
+	// allowed tells whether the document allows the body.
+	allowed bool
+	// status is 200 where none is given.
+	status int
+	// code is that of the error, message its beginning in /rpc; 0 and "" are success.
+	code    int
+	message string
+	// holds is a part of the answer.
+	holds string
+	// broken sends the request to an installation without its table.
+	broken bool
+}
+
+const key = "X-API-Key: demo-key"
+
+// TestEveryAnswerIsThatOfTheDocument sends every kind of request to a whole
+// service: status, content type and body of every answer must be described, and
+// every status that is described must occur.
+func TestEveryAnswerIsThatOfTheDocument(t *testing.T) {
+	s := serviceWithPeople(t)
+	broken := httptest.NewServer(serverapi.New(serverapi.Options{
+		Projects: noTable{}, Log: slog.New(slog.DiscardHandler),
+		ProjectByAPIKey: func(context.Context, string) (*hub.Project, error) { return nil, errNoTable },
+	}))
+	t.Cleanup(broken.Close)
+	// A publish under this key is under way.
+	if _, err := s.App.Store.Claim(t.Context(), hub.Channel{Project: "demo", Category: "news", Name: "x"}, "busy", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	lenient, strict := published(t), exact(t)
+	occurred, codes := map[string]bool{}, map[string]bool{}
+	for _, e := range append(append(methodExchanges(), commonExchanges()...), rpcExchanges()...) {
+		e.operation, e.header, e.status = cmp.Or(e.operation, e.path), cmp.Or(e.header, key), cmp.Or(e.status, http.StatusOK)
+		t.Run(e.operation+" "+e.name, func(t *testing.T) {
+			at := join("/paths", e.operation, "post")
+			if err := lenient.request(at, e.body); (err == nil) != e.allowed {
+				t.Errorf("allowed %t, the document says %v", e.allowed, err)
+			}
+			base := s.HTTPURL
+			if e.broken {
+				base = broken.URL
+			}
+			status, body := send(t, http.MethodPost, base+e.path, e.header, e.body)
+			occurred[strict.answer(t, at, status, body)] = true
+			if status != e.status {
+				t.Errorf("status %d, expected %d: %s", status, e.status, body)
+			}
+			if !bytes.Contains(body, []byte(e.holds)) {
+				t.Errorf("%s lacks %s", body, e.holds)
+			}
+			code, message := failure(t, body)
+			codes[fmt.Sprint(code)] = true
+			if code != e.code || (e.message == "") != (message == "") || !strings.HasPrefix(message, e.message) {
+				t.Errorf("error %d %q, expected %d %q: %s", code, message, e.code, e.message, body)
+			}
+		})
+	}
+	for _, path := range []string{"/healthz", "/api/openapi.json"} {
+		t.Run(path, func(t *testing.T) {
+			status, body := send(t, http.MethodGet, s.HTTPURL+path, "X-Nothing: 1", "")
+			occurred[strict.answer(t, join("/paths", path, "get"), status, body)] = true
+		})
+	}
+	for _, at := range strict.operations() {
+		_, responses := strict.object(at + "/responses")
+		for status := range responses {
+			if status != "default" && !occurred[join(at, "responses", status)] {
+				t.Errorf("status %s of %s never occurred", status, at)
+			}
+		}
+	}
+	_, described := strict.find("/components/schemas/Error/properties/code/enum")
+	for _, code := range described.([]any) {
+		if !codes[fmt.Sprint(code)] {
+			t.Errorf("the error %v never occurred", code)
+		}
+	}
+}
+
+// methodExchanges are what is particular to a method.
+func methodExchanges() []exchange {
+	long, thousand := strings.Repeat("x", 256), strings.TrimSuffix(strings.Repeat(`"news:x",`, 1000), ",")
+	return []exchange{
+		{name: "an object", path: "/api/publish", body: `{"channel":"news:x","data":{"n":1}}`, allowed: true},
+		{name: "null is data", path: "/api/publish", body: `{"channel":"news:x","data":null}`, allowed: true},
+		{name: "an option of Centrifugo's is passed over", path: "/api/publish", body: `{"channel":"news:x","data":1,"skip_history":true}`, allowed: true},
+		{name: "a colon in the name", path: "/api/publish", body: `{"channel":"news:x:y\nz","data":1}`, allowed: true},
+		{name: "an idempotency key", path: "/api/publish", body: `{"channel":"news:x","data":1,"idempotency_key":"k"}`, allowed: true},
+		{name: "the same again", path: "/api/publish", body: `{"channel":"news:x","data":1,"idempotency_key":"k"}`, allowed: true},
+		{name: "a key in use", path: "/api/publish", body: `{"channel":"news:x","data":1,"idempotency_key":"busy"}`, allowed: true, code: 113},
+		{name: "a key that is too long", path: "/api/publish", body: `{"channel":"news:x","data":1,"idempotency_key":"` + long + `"}`, code: 106},
+		{name: "an unknown category", path: "/api/publish", body: `{"channel":"nowhere:x","data":1}`, allowed: true, code: 102},
+		{name: "no channel", path: "/api/publish", body: `{"data":1}`, code: 107},
+		{name: "a channel without a category", path: "/api/publish", body: `{"channel":"x","data":1}`, code: 107},
+		{name: "a channel without a name", path: "/api/publish", body: `{"channel":"news:","data":1}`, code: 107},
+		{name: "a channel that is too long", path: "/api/publish", body: `{"channel":"news:` + long + `","data":1}`, code: 106},
+		{name: "a channel that is no string", path: "/api/publish", body: `{"channel":1,"data":1}`, code: 107},
+		{name: "no data", path: "/api/publish", body: `{"channel":"news:x"}`, code: 107},
+		{name: "more data than the category allows", path: "/api/publish", body: `{"channel":"news:x","data":"` + strings.Repeat("x", hub.DefaultMessageBytes) + `"}`, allowed: true, code: 413},
+
+		{name: "two channels", path: "/api/broadcast", body: `{"channels":["news:x","chat:x"],"data":1}`, allowed: true},
+		{name: "a channel that fails", path: "/api/broadcast", body: `{"channels":["news:x","nowhere:x"],"data":1}`, allowed: true, holds: `[{"result":{}},{"error":{"code":102,`},
+		{name: "a channel of no form", path: "/api/broadcast", body: `{"channels":["news:x","x"],"data":1}`, holds: `[{"result":{}},{"error":{"code":107,`},
+		{name: "no data", path: "/api/broadcast", body: `{"channels":["news:x"]}`},
+		{name: "no channels", path: "/api/broadcast", body: `{"data":1}`, code: 107},
+		{name: "an empty list", path: "/api/broadcast", body: `{"channels":[],"data":1}`, code: 107},
+		{name: "too many channels", path: "/api/broadcast", body: `{"channels":[` + thousand + `,"news:x"],"data":1}`, code: 106},
+
+		{name: "somebody who is there", path: "/api/unsubscribe", body: `{"user":"bob","channel":"news:x"}`, allowed: true},
+		{name: "somebody who is not", path: "/api/unsubscribe", body: `{"user":"nobody","channel":"news:x"}`, allowed: true},
+		{name: "no user", path: "/api/unsubscribe", body: `{"channel":"news:x"}`, code: 107},
+		{name: "the anonymous user", path: "/api/unsubscribe", body: `{"user":"","channel":"news:x"}`, code: 107},
+		{name: "a name that nobody can have", path: "/api/unsubscribe", body: `{"user":"` + strings.Repeat("u", 256) + `","channel":"news:x"}`, code: 106},
+		{name: "no channel", path: "/api/unsubscribe", body: `{"user":"bob"}`, code: 107},
+
+		{name: "somebody who is not there", path: "/api/disconnect", body: `{"user":"nobody"}`, allowed: true},
+		{name: "no user", path: "/api/disconnect", body: `{}`, code: 107},
+		{name: "a name that nobody can have", path: "/api/disconnect", body: `{"user":"` + strings.Repeat("u", 256) + `"}`, code: 106},
+		{name: "a user that is no string", path: "/api/disconnect", body: `{"user":7}`, code: 107},
+
+		{name: "people with and without info", path: "/api/presence", body: `{"channel":"chat:x"}`, allowed: true, holds: `"user":"ada","conn_info":{"name":"ada"}}`},
+		{name: "nobody", path: "/api/presence", body: `{"channel":"chat:empty"}`, allowed: true, holds: `{"presence":{}}`},
+		{name: "a category without it", path: "/api/presence", body: `{"channel":"news:x"}`, allowed: true, code: 108},
+		{name: "an unknown category", path: "/api/presence", body: `{"channel":"nowhere:x"}`, allowed: true, code: 102},
+		{name: "no channel", path: "/api/presence", body: `{}`, code: 107},
+		{name: "a channel that is too long", path: "/api/presence", body: `{"channel":"chat:` + long + `"}`, code: 106},
+		{name: "people", path: "/api/presence_stats", body: `{"channel":"chat:x"}`, allowed: true, holds: `{"num_clients":3,"num_users":2}`},
+		{name: "a category without it", path: "/api/presence_stats", body: `{"channel":"news:x"}`, allowed: true, code: 108},
+		{name: "no channel", path: "/api/presence_stats", body: `{}`, code: 107},
+
+		{name: "all", path: "/api/channels", body: `{}`, allowed: true},
+		{name: "those of a category", path: "/api/channels", body: `{"pattern":"chat:*"}`, allowed: true, holds: `{"chat:x":{"num_clients":3}}`},
+		{name: "none", path: "/api/channels", body: `{"pattern":"nowhere:*"}`, allowed: true},
+		{name: "a pattern of no form", path: "/api/channels", body: `{"pattern":"["}`, allowed: true, code: 107},
+		{name: "a pattern that is too long", path: "/api/channels", body: `{"pattern":"` + long + `"}`, code: 107},
+		{name: "a pattern that is no string", path: "/api/channels", body: `{"pattern":[]}`, code: 107},
+
+		{name: "the counts", path: "/api/info", body: `{}`, allowed: true, holds: `"num_clients":3,"num_users":2,`},
+	}
+}
+
+// commonExchanges are what every method of /api answers alike.
+func commonExchanges() []exchange {
+	// One body that every method understands.
+	const body = `{"channel":"news:x","channels":["news:x"],"data":1,"user":"nobody"}`
+	var all []exchange
+	for _, method := range serverapi.Methods {
+		path := "/api/" + method
+		code := 0
+		if strings.HasPrefix(method, "presence") {
+			code = 108
+		}
+		all = append(all,
+			exchange{name: "with the key in Authorization", path: path, header: "Authorization: apikey demo-key", body: body, allowed: true, code: code},
+			exchange{name: "without a key", path: path, header: "X-Nothing: 1", body: body, allowed: true, status: 401, code: 101},
+			exchange{name: "with a wrong key", path: path, header: "X-API-Key: wrong", body: body, allowed: true, status: 401, code: 101},
+			exchange{name: "with another scheme", path: path, header: "Authorization: Bearer demo-key", body: body, allowed: true, status: 401, code: 101},
+			exchange{name: "a method that does not exist", path: path + "s-not", operation: path, body: body, allowed: true, status: 404, code: 104},
+			exchange{name: "an empty body", path: path, status: 400, code: 107},
+			exchange{name: "no JSON", path: path, body: `{"channel":`, status: 400, code: 107},
+			exchange{name: "an array", path: path, body: `[]`, code: 107},
+			exchange{name: "a body over 1 MiB", path: path, body: `"` + strings.Repeat("x", serverapi.MaxBodyBytes) + `"`, status: 413, code: 106},
+			exchange{name: "without a table", path: path, body: body, allowed: true, status: 500, code: 100, broken: true},
+		)
+	}
+	all = append(all, exchange{name: "a body over 10 MB", path: "/api/publish", body: strings.Repeat("x", 10<<20+1), status: 413, message: "Request Entity"})
+	return all
+}
+
+// rpcExchanges are those of the API of 2013. Commands are signed unless a header
+// is given.
+func rpcExchanges() []exchange {
+	const broadcast = `{"id":"1","method":"broadcast","params":{"category":"news","channel":"x","data":{}}}`
+	command := func(name, command string, allowed bool, status int, message string) exchange {
+		body := base64.StdEncoding.EncodeToString([]byte(command))
+		return exchange{name: name, path: "/rpc/demo", header: signed("demo-secret", "demo", body), body: body, allowed: allowed, status: status, message: message}
+	}
+	refused := func(name, header string, status int, message string) exchange {
+		e := command(name, broadcast, true, status, message)
+		e.header = header
+		return e
+	}
+	unknown := command("an unknown project", broadcast, true, 404, "project not found")
+	unknown.path = "/rpc/nobody"
+	noTable := command("without a table", broadcast, true, 500, "internal server error")
+	noTable.broken = true
+	noBase64 := exchange{name: "no base64", path: "/rpc/demo", header: signed("demo-secret", "demo", "{}"), body: "{}", status: 400, message: "malformed data"}
+	large := strings.Repeat("e30=", serverapi.MaxBodyBytes/4+1)
+	all := []exchange{
+		command("broadcast", broadcast, true, 200, ""),
+		command("unsubscribe without an id", `{"method":"unsubscribe","params":{"user":"bob","from":{"chat":["x"],"news":[]}}}`, true, 200, ""),
+		command("an unknown category", strings.Replace(broadcast, "news", "nowhere", 1), true, 200, "category not found"),
+		command("data that is no object", `{"id":"1","method":"broadcast","params":{"category":"news","channel":"x","data":1}}`, false, 200, "data is not an object"),
+		command("a user that is no string", `{"method":"unsubscribe","params":{"user":1,"from":{}}}`, false, 200, "user is not a string"),
+		command("an id that is no string", `{"id":1,"method":"broadcast","params":{}}`, false, 200, "id is not a string"),
+		command("no params", `{"method":"broadcast"}`, false, 200, "params is required"),
+		command("another method", `{"id":"1","method":"publish","params":{}}`, false, 200, "method not found"),
+		command("an array", `[1]`, false, 200, "the message is not an object"),
+		command("an object that says nothing", `{}`, false, 400, "malformed data"),
+		command("no JSON", `hello`, false, 400, "malformed data"),
+		noBase64,
+		{name: "an empty body", path: "/rpc/demo", header: signed("demo-secret", "demo", ""), status: 400, message: "empty request"},
+		refused("no header", key, 401, "no auth header found"),
+		refused("a header of no form", "X-Centrifuge-Auth: nonsense", 401, "malformed auth header"),
+		refused("a wrong signature", "X-Centrifuge-Auth: sign=00", 401, "unauthorized"),
+		unknown,
+		{name: "a body over 1 MiB", path: "/rpc/demo", header: key, body: large, status: 413, message: "limit exceeded"},
+		{name: "a body over 10 MB", path: "/rpc/demo", header: key, body: strings.Repeat("x", 10<<20+1), status: 413, message: "Request Entity"},
+		noTable,
+	}
+	for i := range all {
+		all[i].operation = "/rpc/{project}"
+	}
+	return all
+}
+
+func signed(secret, project, body string) string {
+	return "X-Centrifuge-Auth: " + auth.SignRequest(secret, project, []byte(body))
+}
+
+// request tells whether a body is allowed by an operation, and for a body in
+// base64 whether what it holds is.
+func (d *reference) request(at, body string) error {
+	if _, content := d.object(join(at, "requestBody", "content", "text/plain")); content != nil {
+		if err := d.check(join(at, "requestBody", "content", "text/plain", "schema"), body); err != nil {
+			return err
+		}
+		command, err := base64.StdEncoding.DecodeString(body)
+		if err != nil {
+			return err
+		}
+		return d.document("/components/schemas/SignedCommand/contentSchema", command)
+	}
+	return d.document(join(at, "requestBody", "content", "application/json", "schema"), []byte(body))
+}
+
+// document validates JSON with the schema at a pointer.
+func (d *reference) document(pointer string, text []byte) error {
+	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		return err
+	}
+	return d.check(pointer, v)
+}
+
+// answer holds an answer to an operation and returns the pointer of its response.
+func (d *reference) answer(t *testing.T, at string, status int, body []byte) string {
+	t.Helper()
+	pointer := join(at, "responses", fmt.Sprint(status))
+	where, response := d.object(pointer)
+	if response == nil {
+		t.Errorf("status %d is not described: %s", status, body)
+		return ""
+	}
+	if err := d.document(join(where, "content", "application/json", "schema"), body); err != nil {
+		t.Errorf("status %d: %s is not as described: %v", status, body, err)
+	}
+	return pointer
+}
+
+// failure returns the error of an answer: code and message in /api, a message
+// alone in /rpc and from the gateway.
+func failure(t *testing.T, body []byte) (code int, message string) {
+	t.Helper()
+	var answer struct {
+		Error   json.RawMessage
+		Message string
+	}
+	if err := json.Unmarshal(body, &answer); err != nil {
+		t.Errorf("%s: %v", body, err)
+	}
+	var coded struct{ Code int }
+	if json.Unmarshal(answer.Error, &coded) == nil && coded.Code != 0 {
+		return coded.Code, ""
+	}
+	if len(answer.Error) > 0 {
+		_ = json.Unmarshal(answer.Error, &message)
+	}
+	return 0, message + answer.Message
+}
+
+// send sends a request and returns its answer, which must be JSON.
+func send(t *testing.T, method, address, header, body string) (int, []byte) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, address, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, value, _ := strings.Cut(header, ": ")
+	r.Header.Set(name, value)
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	b, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := response.Header.Get("Content-Type"); got != "application/json" {
+		t.Errorf("status %d has the content type %q", response.StatusCode, got)
+	}
+	return response.StatusCode, b
+}
+
+// serviceWithPeople starts a seeded service whose category chat tells presence,
+// and ada and bob, to whom the example application gives info, and somebody
+// anonymous in two channels.
+func serviceWithPeople(t *testing.T) *stack.Stack {
+	t.Helper()
+	seed, err := os.ReadFile("../../localstack/seed.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed = bytes.Replace(seed, []byte(`"name": "chat"`), []byte(`"name": "chat", "presence": true`), 1)
+	s, err := stack.Start(t.Context(), stack.Options{Seed: seed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, user := range []string{"ada", "bob", ""} {
+		conn, _, err := websocket.Dial(t.Context(), s.WebSocketURL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.CloseNow() })
+		for _, frame := range []string{
+			fmt.Sprintf(`{"method":"auth","params":{"token":%q,"user":%q,"project_id":"demo","permissions":{}}}`, auth.SignToken("demo-secret", user, "demo"), user),
+			`{"method":"subscribe","params":{"to":{"news":["x"],"chat":["x"]}}}`,
+		} {
+			if err := conn.Write(t.Context(), websocket.MessageText, []byte(frame)); err != nil {
+				t.Fatal(err)
+			}
+			if _, reply, err := conn.Read(t.Context()); err != nil || !bytes.Contains(reply, []byte(`"result":true`)) || bytes.Contains(reply, []byte("refused")) {
+				t.Fatalf("%s was answered %s, error %v", frame, reply, err)
+			}
+		}
+		go discard(context.WithoutCancel(t.Context()), conn)
+	}
+	return s
+}
+
+// discard reads a socket until it ends.
+func discard(ctx context.Context, conn *websocket.Conn) {
+	for {
+		if _, _, err := conn.Read(ctx); err != nil {
+			return
+		}
+	}
+}
+
+var errNoTable = errors.New("the table is gone")
+
+type noTable struct{}
+
+func (noTable) Project(context.Context, string) (*hub.Project, error) { return nil, errNoTable }
