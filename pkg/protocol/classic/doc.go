@@ -11,7 +11,8 @@
 //	    "event_id":"…","channel":"lobby","data":{"text":"hello"}}
 //
 // The folder schema holds the JSON Schemas of every frame. The decoder accepts
-// exactly what they accept, which a fuzz test holds. Beyond the format of 2013
-// there is one key: "refused" in the reply to subscribe names the channels that
-// were not granted, by category, and is absent where all were.
+// exactly what they accept, which a fuzz test holds, but for permissions that are
+// too large or name a category twice, which no schema can say. Beyond the format
+// of 2013 there is one key: "refused" in the reply to subscribe names the channels
+// that were not granted, by category, and is absent where all were.
 package classic

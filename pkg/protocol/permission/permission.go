@@ -47,7 +47,7 @@ func Decode(raw json.RawMessage) (hub.Permissions, error) {
 			return hub.Permissions{}, errMalformed
 		}
 		if _, twice := p.Categories[name]; twice {
-			return hub.Permissions{}, hub.ErrBadRequest.With("permissions name a category twice")
+			return hub.Permissions{}, ErrTwice
 		}
 		if name != "" {
 			p.Categories[name] = grant(value)
@@ -61,6 +61,10 @@ func Decode(raw json.RawMessage) (hub.Permissions, error) {
 	}
 	return p, nil
 }
+
+// ErrTwice is the refusal of an object that names a category twice: parsers differ
+// on which of the two counts. It is an entry of its own only to ==.
+var ErrTwice = hub.ErrBadRequest.With("permissions name a category twice")
 
 var errMalformed = hub.ErrBadRequest.With("permissions are not valid JSON")
 
