@@ -7,24 +7,13 @@ import (
 
 	"centrifuge/localstack/browser"
 	"centrifuge/localstack/stack"
+	"centrifuge/localstack/stack/stacktest"
 )
 
 // TestChat has two people chat in two tabs of a real browser, on the page and over
 // the API that visitors get.
 func TestChat(t *testing.T) {
-	seed, err := os.ReadFile("../seed.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := stack.Start(t.Context(), stack.Options{Seed: seed, Log: os.Stderr, LogLevel: "warn"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	s := stacktest.Start(t, stack.Options{Seed: stacktest.Seed(t), Log: os.Stderr, LogLevel: "warn"})
 	screenshots, err := filepath.Abs("../../.build/screenshots")
 	if err != nil {
 		t.Fatal(err)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -17,7 +16,19 @@ import (
 // one is what "make test-dynamodb-local" runs.
 const asJava = "DYNAMODBLOCAL_TEST_AS_JAVA"
 
+// asKiller, when set, makes it the command that the database does not survive.
+const asKiller = "DYNAMODBLOCAL_TEST_AS_KILLER"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(asKiller) != "" {
+		for {
+			response, err := http.Get(os.Getenv("DYNAMODB_ENDPOINT") + "/die")
+			if err != nil {
+				os.Exit(0) // content: it is dead
+			}
+			response.Body.Close()
+		}
+	}
 	if os.Getenv(asJava) == "" {
 		os.Exit(m.Run())
 	}
@@ -114,12 +125,12 @@ func TestWith(t *testing.T) {
 	})
 
 	t.Run("a database that ends before the command is an error, even where the command is content", func(t *testing.T) {
-		curl, err := exec.LookPath("curl")
+		self, err := os.Executable()
 		if err != nil {
-			t.Skip("there is no curl to end it with")
+			t.Fatal(err)
 		}
 		workshop(t, java(t))
-		_, err = with(t.Context(), []string{"sh", "-c", "while " + curl + ` -s $DYNAMODB_ENDPOINT/die; do :; done`}, &bytes.Buffer{}, &bytes.Buffer{})
+		_, err = with(t.Context(), []string{"env", asKiller + "=1", self}, &bytes.Buffer{}, &bytes.Buffer{})
 		if err == nil || !strings.Contains(err.Error(), "out of memory, say") {
 			t.Errorf("error %v", err)
 		}

@@ -14,6 +14,7 @@ import (
 	"centrifuge/localstack/e2e"
 	"centrifuge/localstack/gateway"
 	"centrifuge/localstack/stack"
+	"centrifuge/localstack/stack/stacktest"
 )
 
 // TestConversations plays every script of testdata against the target that the
@@ -92,23 +93,12 @@ func play(t *testing.T, target e2e.Target) {
 // project demo where target names one, and returns target with its addresses.
 func local(t *testing.T, o gateway.Options, target e2e.Target) e2e.Target {
 	t.Helper()
-	seed, err := os.ReadFile("../seed.json")
-	if err != nil {
-		t.Fatal(err)
-	}
+	seed := stacktest.Seed(t)
 	if target.Project != "" {
-		seed = []byte(strings.NewReplacer(`"demo"`, strconv.Quote(target.Project),
-			`"demo-secret"`, strconv.Quote(target.Secret), `"demo-key"`, strconv.Quote(target.APIKey)).Replace(string(seed)))
+		seed = stacktest.Seed(t, `"demo"`, strconv.Quote(target.Project),
+			`"demo-secret"`, strconv.Quote(target.Secret), `"demo-key"`, strconv.Quote(target.APIKey))
 	}
-	s, err := stack.Start(t.Context(), stack.Options{Seed: seed, Gateway: o, Log: testLog{t}, LogLevel: "warn"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	s := stacktest.Start(t, stack.Options{Seed: seed, Gateway: o, Log: testLog{t}, LogLevel: "warn"})
 	target.WebSocketURL, target.HTTPURL = s.WebSocketURL, s.HTTPURL
 	return target
 }

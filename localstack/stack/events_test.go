@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"centrifuge/localstack/stack"
+	"centrifuge/localstack/stack/stacktest"
 )
 
 const eventsFolder = "../../events"
@@ -136,26 +137,8 @@ func invoke(t *testing.T, s *stack.Stack, event string) (status int, body string
 // start starts a seeded stack in memory that ends with the test.
 func start(t *testing.T, o stack.Options) *stack.Stack {
 	t.Helper()
-	var err error
-	if o.Seed, err = os.ReadFile("../seed.json"); err != nil {
-		t.Fatal(err)
-	}
-	return startWith(t, o)
-}
-
-// startWith starts a stack that ends with the test.
-func startWith(t *testing.T, o stack.Options) *stack.Stack {
-	t.Helper()
-	s, err := stack.Start(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
+	o.Seed = stacktest.Seed(t)
+	return stacktest.Start(t, o)
 }
 
 // TestEveryFunctionHasEvents holds events/, functions/ and the local stack

@@ -10,6 +10,7 @@ import (
 
 	"centrifuge/localstack/e2e"
 	"centrifuge/localstack/stack"
+	"centrifuge/localstack/stack/stacktest"
 	"centrifuge/pkg/hub"
 )
 
@@ -66,7 +67,7 @@ func TestOptionsInForce(t *testing.T) {
 			status 200 {"error":{"code":107,"message":"*"}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := startWith(t, stack.Options{Seed: []byte(strictSeed)})
+			s := stacktest.Start(t, stack.Options{Seed: []byte(strictSeed)})
 			target := e2e.Target{WebSocketURL: s.WebSocketURL, HTTPURL: s.HTTPURL, Project: "strict", Secret: "strict-secret", APIKey: "strict-key"}
 			if err := e2e.Play(t.Context(), target, name, script); err != nil {
 				t.Error(err)
@@ -77,7 +78,7 @@ func TestOptionsInForce(t *testing.T) {
 
 // TestEveryShardIsReached spreads subscribers over shards and counts receipts.
 func TestEveryShardIsReached(t *testing.T) {
-	s := startWith(t, stack.Options{Seed: []byte(strings.Replace(strictSeed, `"strict"`, `"demo"`, 1))})
+	s := stacktest.Start(t, stack.Options{Seed: []byte(strings.Replace(strictSeed, `"strict"`, `"demo"`, 1))})
 	shards := make(map[int]bool)
 	var conns []*websocket.Conn
 	for i := range 40 {
@@ -109,7 +110,7 @@ func TestEveryShardIsReached(t *testing.T) {
 
 // TestPresenceNamesWhoIsThere reads who is in a channel over all its shards.
 func TestPresenceNamesWhoIsThere(t *testing.T) {
-	s := startWith(t, stack.Options{Seed: []byte(strings.Replace(strictSeed, `"strict"`, `"demo"`, 1))})
+	s := stacktest.Start(t, stack.Options{Seed: []byte(strings.Replace(strictSeed, `"strict"`, `"demo"`, 1))})
 	for _, user := range []string{"ada", "bob", "ada"} {
 		joinWith(t, s, "strict-secret", "wide", user, "x")
 	}

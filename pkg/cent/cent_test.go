@@ -8,7 +8,6 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -18,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"centrifuge/localstack/stack"
+	"centrifuge/localstack/stack/stacktest"
 	"centrifuge/pkg/auth"
 	"centrifuge/pkg/cent"
 )
@@ -25,21 +25,7 @@ import (
 // start starts a stack with the demo project, whose category chat has presence.
 func start(t *testing.T) *stack.Stack {
 	t.Helper()
-	seed, err := os.ReadFile("../../localstack/seed.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	with := strings.Replace(string(seed), `"name": "chat",`, `"name": "chat", "presence": true,`, 1)
-	s, err := stack.Start(t.Context(), stack.Options{Seed: []byte(with)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
+	return stacktest.Start(t, stack.Options{Seed: stacktest.Seed(t, `"name": "chat",`, `"name": "chat", "presence": true,`)})
 }
 
 func client(t *testing.T, o cent.Options) *cent.Client {

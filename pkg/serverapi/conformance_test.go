@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +20,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"centrifuge/localstack/stack"
+	"centrifuge/localstack/stack/stacktest"
 	"centrifuge/pkg/auth"
 	"centrifuge/pkg/hub"
 	"centrifuge/pkg/serverapi"
@@ -344,20 +344,7 @@ func send(t *testing.T, method, address, header, body string) (int, []byte) {
 // anonymous in two channels.
 func serviceWithPeople(t *testing.T) *stack.Stack {
 	t.Helper()
-	seed, err := os.ReadFile("../../localstack/seed.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	seed = bytes.Replace(seed, []byte(`"name": "chat"`), []byte(`"name": "chat", "presence": true`), 1)
-	s, err := stack.Start(t.Context(), stack.Options{Seed: seed})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	s := stacktest.Start(t, stack.Options{Seed: stacktest.Seed(t, `"name": "chat",`, `"name": "chat", "presence": true,`)})
 	for _, user := range []string{"ada", "bob", ""} {
 		conn, _, err := websocket.Dial(t.Context(), s.WebSocketURL, nil)
 		if err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"centrifuge/localstack/stack"
+	"centrifuge/localstack/stack/stacktest"
 	"centrifuge/pkg/serverapi"
 )
 
@@ -24,21 +25,7 @@ var update = flag.Bool("update", false, "write the golden files")
 // start starts a stack with the demo project, whose category chat has presence.
 func start(t *testing.T) *stack.Stack {
 	t.Helper()
-	seed, err := os.ReadFile("../../../../localstack/seed.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	with := strings.Replace(string(seed), `"name": "chat",`, `"name": "chat", "presence": true,`, 1)
-	s, err := stack.Start(t.Context(), stack.Options{Seed: []byte(with)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
+	return stacktest.Start(t, stack.Options{Seed: stacktest.Seed(t, `"name": "chat",`, `"name": "chat", "presence": true,`)})
 }
 
 // environment are the variables for the demo project of a stack.

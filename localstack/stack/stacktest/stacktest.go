@@ -1,0 +1,58 @@
+// Package stacktest gives tests a whole Centrifuge. It knows where the seed file of
+// the local stack is, and nothing of what a test does with either.
+package stacktest
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"centrifuge/localstack/stack"
+)
+
+// Start starts a stack on a free port that ends with the test.
+func Start(tb testing.TB, o stack.Options) *stack.Stack {
+	tb.Helper()
+	s, err := stack.Start(tb.Context(), o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return s
+}
+
+// Seed is the seed file of the local stack, with every old of the pairs old, new
+// replaced by its new, as strings.NewReplacer does. An old that the file does not
+// hold fails the test.
+func Seed(tb testing.TB, pairs ...string) []byte {
+	tb.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for {
+		seed, err := os.ReadFile(filepath.Join(dir, "localstack", "seed.json"))
+		if err == nil {
+			return replace(tb, string(seed), pairs)
+		}
+		if dir == filepath.Dir(dir) {
+			tb.Fatal("no localstack/seed.json in the working directory or above: run the test inside the repository")
+		}
+		dir = filepath.Dir(dir)
+	}
+}
+
+func replace(tb testing.TB, seed string, pairs []string) []byte {
+	tb.Helper()
+	for i := 0; i < len(pairs); i += 2 {
+		if !strings.Contains(seed, pairs[i]) {
+			tb.Fatalf("localstack/seed.json does not hold %s", pairs[i])
+		}
+	}
+	return []byte(strings.NewReplacer(pairs...).Replace(seed))
+}
