@@ -25,7 +25,9 @@ func (o PublishOptions) key() string {
 
 // Publish sends data, anything that becomes JSON, to everybody in a channel named
 // "category:channel". (A json.RawMessage is JSON already; a []byte would become a
-// string of base64.) However often it is tried, Centrifuge sends the message once.
+// string of base64.) However often it is tried, a message that Centrifuge has sent
+// is not sent again; one that failed part-way there, which is told as an internal
+// error, may reach those twice whom it had reached.
 //
 // It fails with an *Error for what Centrifuge refuses: CodeCategoryNotFound,
 // CodeBadRequest, CodeLimitExceeded, CodeTooLarge. After any other failure it is
