@@ -47,12 +47,28 @@ const (
 	// DemoProject is the id of the project that the example application uses.
 	// Default "demo".
 	DemoProject = "CENTRIFUGE_DEMO_PROJECT"
-	// WebSocketURL is the wss:// address that the example application gives to its
-	// pages.
+	// WebSocketURL is the wss:// address that the example application and the admin
+	// pages connect to.
 	WebSocketURL = "CENTRIFUGE_WEBSOCKET_URL"
-	// HTTPURL is the address of the server API that the example application
-	// publishes to.
+	// HTTPURL is the address of the server API, of the example application and of the
+	// admin pages.
 	HTTPURL = "CENTRIFUGE_HTTP_URL"
+
+	// AdminSecret is the name or ARN of the secret, in Secrets Manager, whose plain
+	// text is the password of the admin pages.
+	AdminSecret = "CENTRIFUGE_ADMIN_SECRET"
+	// AdminPassword is that password itself. UNSAFE: whoever may read a function's
+	// configuration reads it; only for the stack on one machine.
+	AdminPassword = "CENTRIFUGE_ADMIN_PASSWORD"
+
+	// EventBus is the name of the EventBridge bus that messages of categories with
+	// hooks go to. Empty means that none do.
+	EventBus = "CENTRIFUGE_EVENT_BUS"
+	// EventBridgeEndpoint points event hooks at another EventBridge. Empty means AWS.
+	EventBridgeEndpoint = "EVENTBRIDGE_ENDPOINT"
+	// SecretsManagerEndpoint points the admin pages at another Secrets Manager. Empty
+	// means AWS.
+	SecretsManagerEndpoint = "SECRETSMANAGER_ENDPOINT"
 )
 
 // Config is what a Lambda was told by its environment.
@@ -71,6 +87,11 @@ type Config struct {
 	DemoProject       string
 	WebSocketURL      string
 	HTTPURL           string
+	AdminSecret       string
+	AdminPassword     string
+	EventBus          string
+
+	EventBridgeEndpoint, SecretsManagerEndpoint string
 }
 
 // Load reads the configuration through getenv, which has the contract of
@@ -90,6 +111,11 @@ func Load(getenv func(string) string) (Config, error) {
 		DemoProject:      getenv(DemoProject),
 		WebSocketURL:     getenv(WebSocketURL),
 		HTTPURL:          getenv(HTTPURL),
+		AdminSecret:      getenv(AdminSecret),
+		AdminPassword:    getenv(AdminPassword),
+		EventBus:         getenv(EventBus),
+
+		EventBridgeEndpoint: getenv(EventBridgeEndpoint), SecretsManagerEndpoint: getenv(SecretsManagerEndpoint),
 	}
 	for name, value := range map[string]string{Table: c.Table, Region: c.Region} {
 		if value == "" {
@@ -102,6 +128,7 @@ func Load(getenv func(string) string) (Config, error) {
 	for name, value := range map[string]string{
 		ManagementURL: c.ManagementURL, DynamoDBEndpoint: c.DynamoDBEndpoint,
 		WebSocketURL: c.WebSocketURL, HTTPURL: c.HTTPURL,
+		EventBridgeEndpoint: c.EventBridgeEndpoint, SecretsManagerEndpoint: c.SecretsManagerEndpoint,
 	} {
 		if u, err := url.Parse(value); value != "" && (err != nil || u.Scheme == "" || u.Host == "") {
 			return Config{}, fmt.Errorf("%s is not a URL: %q", name, value)

@@ -22,7 +22,6 @@ type Subscribers interface {
 // Options are what a Delivery needs. All are required but Log.
 type Options struct {
 	Subscribers Subscribers
-	Reaper      Reaper
 	// Poster carries the bound on concurrency, for all deliveries together.
 	Poster *Poster
 	// Encoders make the push of each protocol that is spoken.
@@ -37,7 +36,6 @@ type Options struct {
 // large channel does not hold up a small one.
 type Delivery struct {
 	subscribers Subscribers
-	reaper      Reaper
 	poster      *Poster
 	encoders    map[hub.Protocol]Encoder
 	log         *slog.Logger
@@ -50,20 +48,20 @@ func New(o Options) *Delivery {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Delivery{o.Subscribers, o.Reaper, o.Poster, o.Encoders, o.Log}
+	return &Delivery{o.Subscribers, o.Poster, o.Encoders, o.Log}
 }
 
-// Deliver sends m to every subscriber of its channel, which has this many shards,
-// and returns when all posts and removals have ended. A subscriber that cannot be
-// reached is counted, never an error; so is one that was read when ctx had ended,
-// as Failed. It fails
+// Deliver sends m to every subscriber of the audiences and returns when all posts,
+// and all calls of gone, have ended; of these at most 16 are under way at once. A
+// subscriber that cannot be reached is counted, never an error; so is one that was
+// read when ctx had ended, as Failed. It fails
 //   - with hub.ErrTooLarge, before any post, when the push in any of the protocols
 //     spoken is over hub.MaxMessageBytes, whoever listens;
 //   - before any post, when a push cannot be encoded;
 //   - after the posts to those that were read, when not all subscribers could be,
 //     or when ctx ended before all posts had begun. The report then counts the
 //     former.
-func (d *Delivery) Deliver(ctx context.Context, m hub.Message, shards int) (hub.Report, error) {
+func (d *Delivery) Deliver(ctx context.Context, m hub.Message, to []hub.Audience, gone func(context.Context, hub.Place) error) (hub.Report, error) {
 	payloads, err := d.encode(m)
 	if err != nil {
 		return hub.Report{}, fmt.Errorf("deliver to %s: %w", m.Channel, err)
@@ -73,9 +71,9 @@ func (d *Delivery) Deliver(ctx context.Context, m hub.Message, shards int) (hub.
 		payloads:  payloads,
 		strangers: make(map[hub.Protocol]int),
 		queue:     make(chan post),
-		reaping:   reaping{reaper: d.reaper, channel: m.Channel},
+		reaping:   reaping{gone: gone},
 	}
-	err = f.run(ctx, d.subscribers, m.Channel, max(shards, 1))
+	err = f.run(ctx, d.subscribers, to)
 	buried := f.reaping.finish()
 
 	d.summarize(ctx, m, f, buried)

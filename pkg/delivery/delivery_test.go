@@ -68,26 +68,31 @@ func crowd(prefix string, n int) []string {
 	return ids
 }
 
-// graveyard is a reaper that remembers.
+// graveyard remembers what it is told of as gone.
 type graveyard struct {
 	mu   sync.Mutex
 	rows []string
 	err  error
 }
 
-func (g *graveyard) CloseConnection(_ context.Context, id string) error {
-	return g.add("close " + id)
-}
-
-func (g *graveyard) DropSubscriber(_ context.Context, ch hub.Channel, shard int, connection string) error {
-	return g.add(fmt.Sprintf("drop %s %s %d %s", ch.Project, ch, shard, connection))
-}
-
-func (g *graveyard) add(row string) error {
+func (g *graveyard) bury(_ context.Context, at hub.Place) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.rows = append(g.rows, row)
+	g.rows = append(g.rows, fmt.Sprintf("%s %s %d %s", at.Channel.Project, at.Channel, at.Shard, at.Connection))
 	return g.err
+}
+
+// over is the audience of hello, over this many shards.
+func over(shards int) []hub.Audience {
+	return []hub.Audience{{Channel: hello.Channel, Shards: shards}}
+}
+
+// nobodyGone fails the test when a connection is said to be over.
+func nobodyGone(t *testing.T) func(context.Context, hub.Place) error {
+	return func(_ context.Context, at hub.Place) error {
+		t.Errorf("%s is said to be over", at.Connection)
+		return nil
+	}
 }
 
 // posts counts what a management API accepted, by connection and body.
@@ -132,7 +137,6 @@ func TestReport(t *testing.T) {
 				return []hub.Subscriber{{Connection: "x1", Protocol: "morse"}, {Connection: "x2", Protocol: "morse"}, {Connection: "b", Protocol: "loud"}}, nil
 			}},
 		},
-		Reaper: &dead,
 		Poster: m.newPoster(t, PosterOptions{Concurrency: 4, Attempts: 2}),
 		Encoders: map[hub.Protocol]Encoder{
 			hub.Classic: spoken[hub.Classic],
@@ -141,7 +145,7 @@ func TestReport(t *testing.T) {
 		Log: slog.New(slog.NewTextHandler(&log, nil)),
 	})
 
-	report, err := d.Deliver(t.Context(), hello, 3)
+	report, err := d.Deliver(t.Context(), hello, over(3), dead.bury)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,8 +161,7 @@ func TestReport(t *testing.T) {
 	}
 	slices.Sort(dead.rows)
 	if diff := cmp.Diff([]string{
-		"close g1", "close g2",
-		"drop demo chat:room 0 g1", "drop demo chat:room 2 g1", "drop demo chat:room 2 g2",
+		"demo chat:room 0 g1", "demo chat:room 2 g1", "demo chat:room 2 g2",
 	}, dead.rows); diff != "" {
 		t.Errorf("removed (-want +got):\n%s", diff)
 	}
@@ -176,7 +179,7 @@ func TestNobodyListens(t *testing.T) {
 	var log bytes.Buffer
 	m := newManagement(t, func(http.ResponseWriter, *http.Request) { t.Error("a request was made") })
 	d := New(Options{Subscribers: shards{{}}, Poster: m.newPoster(t, PosterOptions{}), Encoders: spoken, Log: slog.New(slog.NewTextHandler(&log, nil))})
-	report, err := d.Deliver(t.Context(), hello, 0)
+	report, err := d.Deliver(t.Context(), hello, over(0), nobodyGone(t))
 	if err != nil || report != (hub.Report{}) {
 		t.Errorf("got %v, %v", report, err)
 	}
@@ -193,7 +196,7 @@ func TestEncoding(t *testing.T) {
 		d := New(Options{Subscribers: s, Poster: m.newPoster(t, PosterOptions{}), Encoders: map[hub.Protocol]Encoder{
 			hub.Classic: func(m hub.Message) ([]byte, error) { calls.Add(1); return encode(m) },
 		}})
-		return d.Deliver(t.Context(), hello, 1)
+		return d.Deliver(t.Context(), hello, over(1), nobodyGone(t))
 	}
 	unread := shards{{func() ([]hub.Subscriber, error) {
 		t.Error("subscribers were read")
@@ -243,7 +246,7 @@ func TestPostingBeginsWhilePagesArrive(t *testing.T) {
 		}}},
 		Poster: m.newPoster(t, PosterOptions{}), Encoders: spoken,
 	})
-	report, err := d.Deliver(t.Context(), hello, 1)
+	report, err := d.Deliver(t.Context(), hello, over(1), nobodyGone(t))
 	if err != nil || report.Delivered != 11 {
 		t.Errorf("got %v, %v", report, err)
 	}
@@ -279,7 +282,7 @@ func TestConcurrency(t *testing.T) {
 				Subscribers: shards{{listeners(crowd(fmt.Sprint("a", n), each/2)...)}, {listeners(crowd(fmt.Sprint("b", n), each/2)...)}},
 				Poster:      poster, Encoders: spoken,
 			})
-			report, err := d.Deliver(t.Context(), hello, 2)
+			report, err := d.Deliver(t.Context(), hello, over(2), nobodyGone(t))
 			if err != nil || report.Delivered != each {
 				t.Errorf("got %v, %v", report, err)
 			}
@@ -313,7 +316,7 @@ func TestSlowClientStallsNobody(t *testing.T) {
 		}}),
 		Encoders: spoken,
 	})
-	report, err := d.Deliver(t.Context(), hello, 1)
+	report, err := d.Deliver(t.Context(), hello, over(1), nobodyGone(t))
 	if diff := cmp.Diff(hub.Report{Delivered: 1000, Slow: 1}, report); err != nil || diff != "" {
 		t.Errorf("error %v, report (-want +got):\n%s", err, diff)
 	}
@@ -324,14 +327,14 @@ func TestReaping(t *testing.T) {
 	t.Run("removes each of many once and is over when Deliver returns", func(t *testing.T) {
 		var dead graveyard
 		ids := crowd("g", 500)
-		d := New(Options{Subscribers: shards{{listeners(ids...)}}, Reaper: &dead, Poster: m.newPoster(t, PosterOptions{}), Encoders: spoken})
-		report, err := d.Deliver(t.Context(), hello, 1)
+		d := New(Options{Subscribers: shards{{listeners(ids...)}}, Poster: m.newPoster(t, PosterOptions{}), Encoders: spoken})
+		report, err := d.Deliver(t.Context(), hello, over(1), dead.bury)
 		if diff := cmp.Diff(hub.Report{Gone: 500}, report); err != nil || diff != "" {
 			t.Errorf("error %v, report (-want +got):\n%s", err, diff)
 		}
 		want := make(map[string]int)
 		for _, id := range ids {
-			want["close "+id], want["drop demo chat:room 0 "+id] = 1, 1
+			want["demo chat:room 0 "+id] = 1
 		}
 		got := make(map[string]int)
 		for _, row := range dead.rows {
@@ -345,14 +348,14 @@ func TestReaping(t *testing.T) {
 		var log bytes.Buffer
 		dead := graveyard{err: errors.New("table is away")}
 		d := New(Options{
-			Subscribers: shards{{listeners("g1", "g2")}}, Reaper: &dead, Poster: m.newPoster(t, PosterOptions{}), Encoders: spoken,
+			Subscribers: shards{{listeners("g1", "g2")}}, Poster: m.newPoster(t, PosterOptions{}), Encoders: spoken,
 			Log: slog.New(slog.NewTextHandler(&log, nil)),
 		})
-		report, err := d.Deliver(t.Context(), hello, 1)
+		report, err := d.Deliver(t.Context(), hello, over(1), dead.bury)
 		if err != nil || report.Gone != 2 {
 			t.Errorf("got %v, %v", report, err)
 		}
-		if len(dead.rows) != 4 {
+		if len(dead.rows) != 2 {
 			t.Errorf("a failure kept others from being tried: %v", dead.rows)
 		}
 		if !strings.Contains(log.String(), "unremoved=2") || !strings.Contains(log.String(), "table is away") {
@@ -371,7 +374,7 @@ func TestSubscribersThatCannotBeRead(t *testing.T) {
 		},
 		Poster: m.newPoster(t, PosterOptions{}), Encoders: spoken,
 	})
-	report, err := d.Deliver(t.Context(), hello, 2)
+	report, err := d.Deliver(t.Context(), hello, over(2), nobodyGone(t))
 	if !errors.Is(err, errRead) {
 		t.Errorf("got error %v", err)
 	}
@@ -397,7 +400,7 @@ func TestCancelledDelivery(t *testing.T) {
 		Subscribers: shards{{listeners("first", "last", "never1", "never2"), listeners("never3")}},
 		Poster:      m.newPoster(t, PosterOptions{Concurrency: 1}), Encoders: spoken,
 	})
-	report, err := d.Deliver(ctx, hello, 1)
+	report, err := d.Deliver(ctx, hello, over(1), nobodyGone(t))
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got error %v", err)
 	}
@@ -448,4 +451,27 @@ func TestDisconnect(t *testing.T) {
 			t.Errorf("got %v and %v", err, accepted.seen)
 		}
 	})
+}
+
+func TestAudiences(t *testing.T) {
+	var accepted posts
+	m := newManagement(t, func(_ http.ResponseWriter, r *http.Request) { accepted.add(r) })
+	feed := hub.Feed("demo")
+	d := New(Options{Subscribers: byChannel{hello.Channel: "a", feed: "admin"}, Poster: m.newPoster(t, PosterOptions{}), Encoders: spoken})
+	report, err := d.Deliver(t.Context(), hello, append(over(1), hub.Audience{Channel: feed, Shards: 1}), nobodyGone(t))
+	if diff := cmp.Diff(hub.Report{Delivered: 2}, report); err != nil || diff != "" {
+		t.Errorf("error %v, report (-want +got):\n%s", err, diff)
+	}
+	if diff := cmp.Diff(map[string]int{`POST a "hello"`: 1, `POST admin "hello"`: 1}, accepted.seen); diff != "" {
+		t.Errorf("posts (-want +got):\n%s", diff)
+	}
+}
+
+// byChannel has one subscriber in each channel.
+type byChannel map[hub.Channel]string
+
+func (c byChannel) Subscribers(_ context.Context, ch hub.Channel, _ int) iter.Seq2[[]hub.Subscriber, error] {
+	return func(yield func([]hub.Subscriber, error) bool) {
+		yield([]hub.Subscriber{{Connection: c[ch], Protocol: hub.Classic}}, nil)
+	}
 }

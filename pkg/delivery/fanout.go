@@ -25,13 +25,13 @@ type fanout struct {
 
 // post is one subscriber's.
 type post struct {
-	shard      int
-	connection string
-	payload    *Payload
+	at      hub.Place
+	payload *Payload
 }
 
-// page is what one shard yields at once.
+// page is what one shard of a channel yields at once.
 type page struct {
+	channel     hub.Channel
 	shard       int
 	subscribers []hub.Subscriber
 }
@@ -39,23 +39,28 @@ type page struct {
 // run reads all shards at once and begins a post for every subscriber. It returns
 // when the last has ended, with the error of every shard that could not be read
 // to its end.
-func (f *fanout) run(ctx context.Context, subscribers Subscribers, ch hub.Channel, shards int) error {
+func (f *fanout) run(ctx context.Context, subscribers Subscribers, to []hub.Audience) error {
 	var (
 		readers sync.WaitGroup
 		pages   = make(chan page)
-		errs    = make([]error, shards)
+		mu      sync.Mutex
+		errs    []error
 	)
-	for shard := range shards {
-		// The next page of each shard is fetched while the posts of this one begin.
-		readers.Go(func() {
-			for subs, err := range subscribers.Subscribers(ctx, ch, shard) {
-				if err != nil {
-					errs[shard] = fmt.Errorf("read subscribers of shard %d: %w", shard, err)
-					return
+	for _, audience := range to {
+		for shard := range max(audience.Shards, 1) {
+			// The next page of each shard is fetched while the posts of this one begin.
+			readers.Go(func() {
+				for subs, err := range subscribers.Subscribers(ctx, audience.Channel, shard) {
+					if err != nil {
+						mu.Lock()
+						errs = append(errs, fmt.Errorf("read subscribers of shard %d of %s: %w", shard, audience.Channel, err))
+						mu.Unlock()
+						return
+					}
+					pages <- page{audience.Channel, shard, subs}
 				}
-				pages <- page{shard, subs}
-			}
-		})
+			})
+		}
 	}
 	go func() {
 		readers.Wait()
@@ -80,7 +85,7 @@ func (f *fanout) run(ctx context.Context, subscribers Subscribers, ch hub.Channe
 				f.mu.Unlock()
 				continue
 			}
-			f.begin(ctx, post{p.shard, s.Connection, payload})
+			f.begin(ctx, post{hub.Place{Channel: p.channel, Shard: p.shard, Connection: s.Connection}, payload})
 		}
 	}
 	close(f.queue)
@@ -109,9 +114,9 @@ func (f *fanout) begin(ctx context.Context, p post) {
 
 // send posts and counts.
 func (f *fanout) send(ctx context.Context, p post) {
-	err := f.poster.post(ctx, p.connection, p.payload)
+	err := f.poster.post(ctx, p.at.Connection, p.payload)
 	if errors.Is(err, ErrGone) {
-		f.reaping.add(ctx, p.shard, p.connection)
+		f.reaping.add(ctx, p.at)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

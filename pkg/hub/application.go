@@ -61,15 +61,50 @@ func (h *Hub) send(ctx context.Context, p *Project, options Category, pub Public
 	if err := m.Channel.Validate(); err != nil {
 		return Report{}, err
 	}
+	var err error
+	if m.Data, err = h.data(options, pub.Data); err != nil {
+		return Report{}, err
+	}
+	to := []Audience{{m.Channel, options.ShardCount()}}
+	if options.PublishToAdmins {
+		to = append(to, Audience{Feed(p.ID), 1})
+	}
+	report, err := h.deliver(ctx, m, to)
+	if errors.Is(err, ErrTooLarge) {
+		return report, err
+	}
+	// Counted and handed on even when the caller has gone meanwhile.
+	after := context.WithoutCancel(ctx)
+	if err == nil && options.Hooks && h.Hooks != nil {
+		h.Hooks.Emit(after, m)
+	}
+	if err := h.Counters.Count(after, p.ID, h.Now(), 1, report.Delivered); err != nil {
+		h.Log.WarnContext(ctx, "a message is not counted", "project", p.ID, "error", err)
+	}
+	return report, err
+}
+
+// data is what is sent of the data that a sender gave.
+func (h *Hub) data(options Category, given json.RawMessage) (json.RawMessage, error) {
+	fits := func(data []byte) error {
+		if limit := options.MessageBytes(); len(data) > limit {
+			return ErrTooLarge.With(fmt.Sprintf("data is %d bytes, at most %d are allowed in category %s", len(data), limit, options.Name))
+		}
+		return nil
+	}
 	var data bytes.Buffer
-	if err := json.Compact(&data, pub.Data); err != nil || data.Len() == 0 {
-		return Report{}, ErrBadRequest.With("data is not JSON")
+	if err := json.Compact(&data, given); err != nil || data.Len() == 0 {
+		return nil, ErrBadRequest.With("data is not JSON")
 	}
-	if limit := options.MessageBytes(); data.Len() > limit {
-		return Report{}, ErrTooLarge.With(fmt.Sprintf("data is %d bytes, at most %d are allowed in category %s", data.Len(), limit, pub.Category))
+	if err := fits(data.Bytes()); err != nil || !options.CleanHTML {
+		return data.Bytes(), err
 	}
-	m.Data = data.Bytes()
-	return h.Delivery.Deliver(ctx, m, options.ShardCount())
+	// Cleaning may make data longer, by escaping.
+	cleaned, err := h.Clean(data.Bytes(), options.AllowedDomains)
+	if err != nil {
+		return nil, err
+	}
+	return cleaned, fits(cleaned)
 }
 
 // UnsubscribeUser takes all connections of a user out of channels: from an empty
@@ -106,10 +141,7 @@ func (h *Hub) UnsubscribeUser(ctx context.Context, p *Project, user string, from
 // DisconnectUser ends all connections of a user. It fails with ErrBadRequest for
 // the anonymous user and with ErrLimitExceeded for a name that is too long.
 func (h *Hub) DisconnectUser(ctx context.Context, p *Project, user string) error {
-	if err := checkName("user", user); err != nil {
-		return err
-	}
-	connections, err := h.Connections.UserConnections(ctx, p.ID, user)
+	connections, err := h.ConnectionsOf(ctx, p, user)
 	if err != nil {
 		return err
 	}
@@ -117,11 +149,25 @@ func (h *Hub) DisconnectUser(ctx context.Context, p *Project, user string) error
 	// $disconnect does comes in its own time.
 	ids := make([]string, len(connections))
 	var errs []error
+	var left []Connection
 	for i, c := range connections {
 		ids[i] = c.ID
-		errs = append(errs, h.Connections.CloseConnection(ctx, c.ID))
+		closed, err := h.Connections.CloseConnection(ctx, c.ID)
+		left, errs = append(left, closed), append(errs, err)
 	}
-	return errors.Join(append(errs, h.Delivery.Disconnect(ctx, ids))...)
+	errs = append(errs, h.Delivery.Disconnect(ctx, ids))
+	h.tellLeft(ctx, left)
+	return errors.Join(errs...)
+}
+
+// ConnectionsOf returns the connections of a named user, as they were a moment
+// ago. It fails with ErrBadRequest for the anonymous user and with ErrLimitExceeded
+// for a name that is too long.
+func (h *Hub) ConnectionsOf(ctx context.Context, p *Project, user string) ([]Connection, error) {
+	if err := checkName("user", user); err != nil {
+		return nil, err
+	}
+	return h.Connections.UserConnections(ctx, p.ID, user)
 }
 
 // Usage counts who is connected to a project, in the channels whose
@@ -138,7 +184,7 @@ func (h *Hub) Usage(ctx context.Context, p *Project, pattern string) (Usage, err
 		return Usage{}, err
 	}
 	for ch := range usage.Subscribers {
-		if !matches(ch.String()) {
+		if ch == Feed(p.ID) || !matches(ch.String()) {
 			delete(usage.Subscribers, ch)
 		}
 	}

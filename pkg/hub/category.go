@@ -1,6 +1,9 @@
 package hub
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // Category is a named set of channels with the options of those channels. (The
 // later word of the field is namespace.)
@@ -20,8 +23,21 @@ type CategoryOptions struct {
 	// Private needs a grant that the application confirmed, by a JWT or by
 	// validate_url, before a client may use the category.
 	Private bool
-	// Presence lets the application ask who is in a channel.
+	// Presence lets the application, and clients that may use a channel, ask who is
+	// in it.
 	Presence bool
+	// JoinLeave tells everybody in a channel who comes and who goes. Each costs a push
+	// to every subscriber.
+	JoinLeave bool
+	// CleanHTML takes out of the strings in a message's data whatever HTML could do
+	// harm with.
+	CleanHTML bool
+	// AllowedDomains are the hosts that links and images may then lead to, such as
+	// "example.com", which includes those below it; empty means none.
+	AllowedDomains []string
+	// Hooks has every message sent to the event bus, and so to the project's
+	// WebhookURL.
+	Hooks bool
 	// Shards is over how many partitions the subscribers of a channel are spread,
 	// from 1 to MaxShards; 0 means 1. It may be raised at any time, and lowered only
 	// when nobody is connected.
@@ -30,6 +46,9 @@ type CategoryOptions struct {
 	// means DefaultMessageBytes.
 	MaxMessageBytes int
 }
+
+// domains are host names, of one label too.
+var domains = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$`)
 
 // ShardCount is the number of shards in force.
 func (o CategoryOptions) ShardCount() int { return max(o.Shards, 1) }
@@ -48,7 +67,14 @@ func (c Category) Validate() error {
 	if err := checkName("category name", c.Name); err != nil {
 		return err
 	}
+	for _, domain := range c.AllowedDomains {
+		if !domains.MatchString(domain) || len(domain) > MaxNameBytes {
+			return ErrBadRequest.With("an allowed domain is a host name in lower case, such as example.com")
+		}
+	}
 	switch {
+	case len(c.AllowedDomains) > MaxListed:
+		return ErrLimitExceeded.With("allowed_domains are more than 100")
 	case strings.Contains(c.Name, ":"):
 		return ErrBadRequest.With(`a category name has no ":", which ends it in "category:channel"`)
 	case c.Shards < 0 || c.Shards > MaxShards:

@@ -10,6 +10,11 @@ type Channel struct {
 	Name     string
 }
 
+// Feed is the channel in which the administrators of a project get the messages of
+// all its categories with PublishToAdmins. Its category has no name, which no other
+// can have; nobody can send to it, and only Permissions with Feed open it.
+func Feed(project string) Channel { return Channel{Project: project, Name: "feed"} }
+
 // ParseChannel splits "category:name" at the first colon, as the server API
 // writes channels. It fails with ErrBadRequest where there is no colon.
 func ParseChannel(project, s string) (Channel, error) {

@@ -86,7 +86,8 @@ func (h *Hub) authenticate(ctx context.Context, cr Credentials) error {
 		if err != nil {
 			return err
 		}
-		if !p.AllowsOrigin(c.Origin) {
+		// The pages of administrators lie elsewhere.
+		if !p.AllowsOrigin(c.Origin) && !identity.Permissions.feedOnly() {
 			return ErrPermissionDenied.With("this origin may not connect")
 		}
 	}
@@ -160,7 +161,7 @@ func (h *Hub) Subscribe(ctx context.Context, connection string, to Selection) (r
 	granted := make(map[Channel]int)
 	refused = make(Selection)
 	for _, category := range slices.Sorted(maps.Keys(to)) {
-		options, exists := p.Categories[category]
+		options, exists := p.category(category)
 		grant, listed := c.Permissions.Category(options)
 		for _, name := range to[category] {
 			ch := Channel{Project: p.ID, Category: category, Name: name}
@@ -177,7 +178,17 @@ func (h *Hub) Subscribe(ctx context.Context, connection string, to Selection) (r
 	if len(granted) == 0 {
 		return refused, nil
 	}
-	return refused, h.Subscriptions.Subscribe(ctx, c, granted)
+	if err := h.Subscriptions.Subscribe(ctx, c, granted); err != nil {
+		return refused, err
+	}
+	var joined []Channel
+	for ch := range granted {
+		if _, in := c.Channels[ch]; !in {
+			joined = append(joined, ch)
+		}
+	}
+	h.tellLeft(ctx, h.tell(ctx, Join, c, joined))
+	return refused, nil
 }
 
 // Unsubscribe takes a connection out of channels; those it is not in are passed
@@ -205,7 +216,11 @@ func (h *Hub) leave(ctx context.Context, c Connection, channels []Channel) error
 	if len(channels) == 0 {
 		return nil
 	}
-	return h.Subscriptions.Unsubscribe(ctx, c, channels)
+	if err := h.Subscriptions.Unsubscribe(ctx, c, channels); err != nil {
+		return err
+	}
+	h.tellLeft(ctx, h.tell(ctx, Leave, c, channels))
+	return nil
 }
 
 // Broadcast sends a client's message to a channel, which it need not be
@@ -230,7 +245,28 @@ func (h *Hub) Broadcast(ctx context.Context, connection string, pub Publication)
 	return err
 }
 
+// ClientPresence returns to a client who is in a channel, which it need not be
+// subscribed to. It fails, in this order, with ErrUnauthorized, ErrTokenExpired,
+// ErrCategoryDenied, ErrChannelDenied, and as Presence does.
+func (h *Hub) ClientPresence(ctx context.Context, connection, category, channel string) ([]Client, error) {
+	c, p, err := h.client(ctx, connection)
+	if err != nil {
+		return nil, err
+	}
+	options, exists := p.Categories[category]
+	grant, listed := c.Permissions.Category(options)
+	switch {
+	case !exists || !listed:
+		return nil, ErrCategoryDenied
+	case !grant.Allows(channel):
+		return nil, ErrChannelDenied
+	}
+	return h.Presence(ctx, p, Channel{Project: p.ID, Category: category, Name: channel})
+}
+
 // Disconnect removes a connection that is over, with its subscriptions.
 func (h *Hub) Disconnect(ctx context.Context, connection string) error {
-	return h.Connections.CloseConnection(ctx, connection)
+	c, err := h.Connections.CloseConnection(ctx, connection)
+	h.tellLeft(ctx, []Connection{c})
+	return err
 }

@@ -69,9 +69,11 @@ type Connections interface {
 	// Connection returns a connection as the last write left it. It fails with
 	// ErrConnectionNotFound.
 	Connection(ctx context.Context, id string) (Connection, error)
-	// CloseConnection removes a connection and all its subscriptions: one request,
-	// and one more for every 25 subscriptions. One that is gone already is no error.
-	CloseConnection(ctx context.Context, id string) error
+	// CloseConnection removes a connection and all its subscriptions, and returns it
+	// as it was: one request, and one more for every 25 subscriptions. One that is
+	// gone already is no error, and the zero Connection; so only one of several calls
+	// gets it.
+	CloseConnection(ctx context.Context, id string) (Connection, error)
 	// UserConnections returns the connections of a named user, as they were a
 	// moment ago: one request, and one more for every 100 connections.
 	UserConnections(ctx context.Context, project, user string) ([]Connection, error)

@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"time"
 )
 
@@ -47,9 +48,17 @@ type Options struct {
 	Claims        Claims
 	Usages        Usages
 	Presences     Presences
+	Counters      Counters
 	Delivery      Delivery
 	Callback      Callback
 	VerifyToken   VerifyToken
+	// Hooks gets the messages of categories with Hooks; nil where there is no bus.
+	Hooks Hooks
+	// Clean takes out of the strings in a JSON value what HTML could do harm with;
+	// links and images may lead to these domains.
+	Clean func(data json.RawMessage, domains []string) (json.RawMessage, error)
+	// Log gets what fails and concerns no caller; nil means nowhere.
+	Log *slog.Logger
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -63,6 +72,9 @@ type Hub struct {
 func New(o Options) *Hub {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Hub{o}
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,7 +32,14 @@ type rig struct {
 	// failure is what delivering fails with, received who got the last message.
 	failure  error
 	received []string
+	data     string
 	sent     int
+	// over are connections that a post finds to be over, told every join and leave as
+	// "join room:x c2 to c1".
+	over []string
+	told []string
+	// emitted are the messages that event hooks got.
+	emitted []hub.Message
 }
 
 const (
@@ -47,7 +56,7 @@ func newRig(t *testing.T, o hub.ProjectOptions) *rig {
 		Credentials: credentials.NewStaticCredentialsProvider("x", "x", ""),
 	})
 	table := "hub-" + hub.NewID(time.Now())
-	r.store = store.New(client, table, store.Options{Now: clock})
+	r.store = store.New(client, table, store.Options{Now: clock, CountEvery: -1})
 	if err := r.store.CreateTable(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -62,6 +71,10 @@ func newRig(t *testing.T, o hub.ProjectOptions) *rig {
 	for _, c := range []hub.Category{
 		{ID: "1", Name: "open", CategoryOptions: hub.CategoryOptions{Bidirectional: true}},
 		{ID: "2", Name: "closed", CategoryOptions: hub.CategoryOptions{Private: true}},
+		{ID: "3", Name: "room", CategoryOptions: hub.CategoryOptions{JoinLeave: true, Presence: true}},
+		{ID: "4", Name: "watched", CategoryOptions: hub.CategoryOptions{PublishToAdmins: true, Bidirectional: true}},
+		{ID: "5", Name: "hooked", CategoryOptions: hub.CategoryOptions{Hooks: true}},
+		{ID: "6", Name: "cleaned", CategoryOptions: hub.CategoryOptions{CleanHTML: true, AllowedDomains: []string{"example.com"}, MaxMessageBytes: 30}},
 	} {
 		if err := r.store.PutCategory(t.Context(), projectID, c); err != nil {
 			t.Fatal(err)
@@ -69,7 +82,7 @@ func newRig(t *testing.T, o hub.ProjectOptions) *rig {
 	}
 	r.Hub = hub.New(hub.Options{
 		Projects: r.store, Connections: r.store, Subscriptions: r.store, Claims: r.store, Usages: r.store, Presences: r.store,
-		Delivery: r, Callback: r, VerifyToken: verify, Now: clock,
+		Counters: r.store, Delivery: r, Callback: r, VerifyToken: verify, Hooks: r, Clean: clean, Now: clock,
 	})
 	return r
 }
@@ -100,23 +113,46 @@ func (r *rig) Validate(context.Context, *hub.Project, string, hub.Permissions) (
 	return r.answer, r.refusal
 }
 
-func (r *rig) Deliver(ctx context.Context, m hub.Message, shards int) (hub.Report, error) {
+func (r *rig) Deliver(ctx context.Context, m hub.Message, to []hub.Audience, gone func(context.Context, hub.Place) error) (hub.Report, error) {
 	if r.failure != nil {
 		return hub.Report{}, r.failure
 	}
-	r.sent++
-	r.received = nil
-	for shard := range shards {
-		for page, err := range r.store.Subscribers(ctx, m.Channel, shard) {
-			if err != nil {
-				return hub.Report{}, err
-			}
-			for _, s := range page {
-				r.received = append(r.received, s.Connection)
+	var received []string
+	report := hub.Report{}
+	for _, audience := range to {
+		for shard := range audience.Shards {
+			for page, err := range r.store.Subscribers(ctx, audience.Channel, shard) {
+				if err != nil {
+					return hub.Report{}, err
+				}
+				for _, s := range page {
+					if slices.Contains(r.over, s.Connection) {
+						report.Gone++
+						if err := gone(ctx, hub.Place{Channel: audience.Channel, Shard: shard, Connection: s.Connection}); err != nil {
+							return hub.Report{}, err
+						}
+						continue
+					}
+					received = append(received, s.Connection)
+				}
 			}
 		}
 	}
-	return hub.Report{Delivered: len(r.received)}, nil
+	report.Delivered = len(received)
+	if m.Event != "" {
+		r.told = append(r.told, fmt.Sprintf("%s %s %s to %s", m.Event, m.Channel, m.Client.Connection, strings.Join(received, " ")))
+		return report, nil
+	}
+	r.sent++
+	r.received, r.data = received, string(m.Data)
+	return report, nil
+}
+
+func (r *rig) Emit(_ context.Context, m hub.Message) { r.emitted = append(r.emitted, m) }
+
+// clean stands for the sanitizer, which has tests of its own.
+func clean(data json.RawMessage, domains []string) (json.RawMessage, error) {
+	return json.RawMessage(fmt.Sprintf(`"clean for %s: %d"`, strings.Join(domains, " "), len(data))), nil
 }
 
 func (r *rig) Disconnect(context.Context, []string) error { return nil }

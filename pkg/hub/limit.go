@@ -22,6 +22,8 @@ const (
 	DefaultMessageBytes = 32 << 10
 	// MaxMessageBytes is the largest push that API Gateway's management API takes.
 	MaxMessageBytes = 128 << 10
+	// MaxListed is how many values an option that is a list may have.
+	MaxListed = 100
 	// MaxShards is the most shards a channel may have.
 	MaxShards = 64
 )
@@ -43,6 +45,9 @@ func checkName(what, name string) error {
 // Validate refuses a channel whose names break the limits, with ErrBadRequest or
 // ErrLimitExceeded.
 func (c Channel) Validate() error {
+	if c == Feed(c.Project) {
+		return nil
+	}
 	if err := checkName("category name", c.Category); err != nil {
 		return err
 	}

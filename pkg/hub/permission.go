@@ -13,6 +13,9 @@ type Permissions struct {
 	// Confirmed tells that the application granted this, rather than the client
 	// having asked for it. Private categories need it.
 	Confirmed bool `json:"k,omitempty"`
+	// Feed grants the Feed, which nothing else does. Only a token made for it can; a
+	// wish, or the answer to one, never.
+	Feed bool `json:"f,omitempty"`
 }
 
 // Grant is what is granted in one category. The zero value grants nothing.
@@ -28,8 +31,12 @@ func (g Grant) Allows(name string) bool {
 	return g.Whole || slices.Contains(g.Channels, name)
 }
 
-// Category returns the grant in a category, and whether there is one.
+// Category returns the grant in a category, and whether there is one. The one without
+// a name is that of the Feed.
 func (p Permissions) Category(c Category) (Grant, bool) {
+	if c.Name == "" {
+		return Grant{Whole: true}, p.Feed
+	}
 	if c.Private && !p.Confirmed {
 		return Grant{}, false
 	}
@@ -70,6 +77,11 @@ func (g Grant) narrow(h Grant) Grant {
 	return Grant{Channels: slices.DeleteFunc(slices.Clone(g.Channels), func(name string) bool {
 		return !h.Allows(name)
 	})}
+}
+
+// feedOnly tells whether the Feed is granted and nothing else.
+func (p *Permissions) feedOnly() bool {
+	return p != nil && p.Feed && !p.Everything && len(p.Categories) == 0
 }
 
 // size counts the names that the permissions hold.

@@ -45,6 +45,8 @@ type ProjectOptions struct {
 	// such as "https://example.com"; empty means any. A client that sends no Origin
 	// is no browser and is let through.
 	Origins []string
+	// WebhookURL is told of the messages of categories with Hooks; "" tells nobody.
+	WebhookURL string
 }
 
 // Projects reads structure.
@@ -53,6 +55,26 @@ type Projects interface {
 	// with ErrProjectNotFound. The value is shared: it must not be changed. It may
 	// be a few seconds old.
 	Project(ctx context.Context, id string) (*Project, error)
+}
+
+// Structure is where administrators read and write projects. What is written must
+// be valid.
+type Structure interface {
+	// ReadProject returns the project with this id as the last write left it; the
+	// value is the caller's. It fails with ErrProjectNotFound.
+	ReadProject(ctx context.Context, id string) (*Project, error)
+	// ListProjects returns all projects, sorted by name.
+	ListProjects(ctx context.Context) ([]*Project, error)
+	// PutProject writes a project, replacing all but its categories.
+	PutProject(ctx context.Context, p *Project) error
+	// PutCategory writes a category of a project, replacing the one of its name. It
+	// fails with ErrBadRequest where that would lower the number of shards.
+	PutCategory(ctx context.Context, project string, c Category) error
+	// DeleteCategory removes a category; one that does not exist is no error.
+	DeleteCategory(ctx context.Context, project, name string) error
+	// DeleteProject removes a project with all that belongs to it; one that does not
+	// exist is no error.
+	DeleteProject(ctx context.Context, id string) error
 }
 
 // Validate refuses a project whose names or options break their limits, with
@@ -68,9 +90,12 @@ func (p *Project) Validate() error {
 		return ErrBadRequest.With("a project needs a secret")
 	}
 	o := p.Options
-	if o.ValidateURL != "" {
-		if u, err := url.Parse(o.ValidateURL); err != nil || u.Host == "" || u.User != nil || (u.Scheme != "https" && u.Scheme != "http") {
-			return ErrBadRequest.With("validate_url is not an http or https address")
+	for _, option := range []struct{ name, address string }{{"validate_url", o.ValidateURL}, {"webhook_url", o.WebhookURL}} {
+		if option.address == "" {
+			continue
+		}
+		if u, err := url.Parse(option.address); err != nil || u.Host == "" || u.User != nil || (u.Scheme != "https" && u.Scheme != "http") {
+			return ErrBadRequest.With(option.name + " is not an http or https address")
 		}
 	}
 	switch {
@@ -80,6 +105,9 @@ func (p *Project) Validate() error {
 		return ErrBadRequest.With("back_off_interval is not from 1 to 1000 ms")
 	case o.BackOffMaxTimeout < 0 || o.BackOffMaxTimeout > 10*time.Second:
 		return ErrBadRequest.With("back_off_max_timeout is not from 1 to 10000 ms")
+	}
+	if len(o.Origins) > MaxListed {
+		return ErrLimitExceeded.With("origins are more than 100")
 	}
 	for _, origin := range o.Origins {
 		if u, err := url.Parse(origin); err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" {
@@ -97,4 +125,14 @@ func (p *Project) Validate() error {
 // AllowsOrigin tells whether a browser page of this origin may connect.
 func (p *Project) AllowsOrigin(origin string) bool {
 	return origin == "" || len(p.Options.Origins) == 0 || slices.Contains(p.Options.Origins, origin)
+}
+
+// category returns a category of the project, which for the empty name is that of
+// its Feed.
+func (p *Project) category(name string) (Category, bool) {
+	if name == Feed(p.ID).Category {
+		return Category{}, true
+	}
+	c, ok := p.Categories[name]
+	return c, ok
 }

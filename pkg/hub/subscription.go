@@ -23,6 +23,10 @@ type Subscriptions interface {
 	// Unsubscribe takes c out of channels; those it is not in are passed over. One
 	// request, and one more for every 25 channels; none where c is in none of them.
 	Unsubscribe(ctx context.Context, c Connection, channels []Channel) error
+	// DropSubscriber removes one subscription, whatever its connection records: that
+	// of a connection which has turned out to be over. One that is gone already is no
+	// error. One request.
+	DropSubscriber(ctx context.Context, at Place) error
 	// Subscribers yields the subscribers of one shard of a channel, page by page as
 	// they are read: all those whose subscription was acknowledged before the call,
 	// and none that has expired. After an error it yields nothing more.

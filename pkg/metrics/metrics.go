@@ -20,7 +20,8 @@ import (
 // The metrics, by their names in CloudWatch. They have no dimensions: a stack is
 // told from another by its namespace.
 const (
-	// Messages counts what was published or broadcast.
+	// Messages counts what was published or broadcast, and what tells who joined or
+	// left.
 	Messages = "Messages"
 	// Deliveries, Gone, Slow and Failed count posts as hub.Report does.
 	Deliveries = "Deliveries"
@@ -53,9 +54,9 @@ func Watch(d hub.Delivery, namespace string, w io.Writer, now func() time.Time) 
 
 // Deliver has the contract of hub.Delivery. That a line could not be written is
 // nobody's concern.
-func (d *Delivery) Deliver(ctx context.Context, m hub.Message, shards int) (hub.Report, error) {
+func (d *Delivery) Deliver(ctx context.Context, m hub.Message, to []hub.Audience, gone func(context.Context, hub.Place) error) (hub.Report, error) {
 	began := d.now()
-	report, err := d.Delivery.Deliver(ctx, m, shards)
+	report, err := d.Delivery.Deliver(ctx, m, to, gone)
 	ended := d.now()
 	failure := 0
 	if known := new(hub.Error); err != nil && !errors.As(err, &known) {

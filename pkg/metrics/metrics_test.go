@@ -21,7 +21,7 @@ type delivery struct {
 	err    error
 }
 
-func (d delivery) Deliver(context.Context, hub.Message, int) (hub.Report, error) {
+func (d delivery) Deliver(context.Context, hub.Message, []hub.Audience, func(context.Context, hub.Place) error) (hub.Report, error) {
 	return d.report, d.err
 }
 
@@ -45,7 +45,7 @@ func TestEveryMessageIsALine(t *testing.T) {
 			var out strings.Builder
 			now := time.UnixMilli(1_800_000_000_000)
 			clock := func() time.Time { now = now.Add(12500 * time.Microsecond); return now }
-			report, err := metrics.Watch(tt.delivery, "Centrifuge/test", &out, clock).Deliver(t.Context(), hub.Message{}, 1)
+			report, err := metrics.Watch(tt.delivery, "Centrifuge/test", &out, clock).Deliver(t.Context(), hub.Message{}, nil, nil)
 			if report != tt.delivery.report || !errors.Is(err, tt.delivery.err) {
 				t.Errorf("the delivery is changed to %+v, %v", report, err)
 			}

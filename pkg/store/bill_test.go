@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	"centrifuge/pkg/hub"
 )
@@ -87,7 +88,7 @@ func TestBillOfCalls(t *testing.T) {
 			}
 			return nil
 		}, "1 Query"},
-		{"dropping a subscriber is one write", func() error { return s.DropSubscriber(ctx, ch, 0, "few") }, "1 DeleteItem"},
+		{"dropping a subscriber is one write", func() error { return s.DropSubscriber(ctx, hub.Place{Channel: ch, Connection: "few"}) }, "1 DeleteItem"},
 		{"unsubscribing is two writes", func() error { return s.Unsubscribe(ctx, few, names(few)) }, "1 BatchWriteItem, 1 UpdateItem"},
 		{"unsubscribing from channels it is not in is nothing", func() error {
 			return s.Unsubscribe(ctx, few, []hub.Channel{channel("z")})
@@ -95,9 +96,9 @@ func TestBillOfCalls(t *testing.T) {
 		{"unsubscribing from 26 channels is three writes", func() error {
 			return s.Unsubscribe(ctx, many, names(many)[:26])
 		}, "2 BatchWriteItem, 1 UpdateItem"},
-		{"closing a connection in no channel is one write", func() error { return s.CloseConnection(ctx, "few") }, "1 DeleteItem"},
-		{"closing a connection that is gone is one write", func() error { return s.CloseConnection(ctx, "few") }, "1 DeleteItem"},
-		{"closing a connection in 26 channels is three writes", func() error { return s.CloseConnection(ctx, "fresh") }, "2 BatchWriteItem, 1 DeleteItem"},
+		{"closing a connection in no channel is one write", func() error { _, err := s.CloseConnection(ctx, "few"); return err }, "1 DeleteItem"},
+		{"closing a connection that is gone is one write", func() error { _, err := s.CloseConnection(ctx, "few"); return err }, "1 DeleteItem"},
+		{"closing a connection in 26 channels is three writes", func() error { _, err := s.CloseConnection(ctx, "fresh"); return err }, "2 BatchWriteItem, 1 DeleteItem"},
 		{"a user without connections is one query", func() error { _, err := s.UserConnections(ctx, "p", "nobody"); return err }, "1 Query"},
 		{"a user with 101 connections is one query and two reads", func() error {
 			got, err := s.UserConnections(ctx, "p", "tabs")
@@ -116,15 +117,22 @@ func TestBillOfCalls(t *testing.T) {
 			return s.Release(ctx, ch, "k")
 		}, "1 DeleteItem, 2 PutItem"},
 		{"measuring a small table is one scan a segment", func() error { _, err := s.Usage(ctx, "p"); return err }, "4 Scan"},
-		{"writing a project is one write and one an API key", func() error {
+		{"writing a project is two writes and one an API key", func() error {
 			return s.PutProject(ctx, &hub.Project{ID: "p", Name: "n", Secret: "s", APIKeyHashes: []string{hashOf("k1"), hashOf("k2")}})
-		}, "3 PutItem"},
+		}, "4 PutItem"},
 		{"taking an API key away is one write more", func() error {
 			return s.PutProject(ctx, &hub.Project{ID: "p", Name: "n", Secret: "s", APIKeyHashes: []string{hashOf("k1")}})
-		}, "1 BatchWriteItem, 2 PutItem"},
+		}, "1 BatchWriteItem, 3 PutItem"},
 		{"writing a category is one write", func() error { return s.PutCategory(ctx, "p", hub.Category{Name: "c"}) }, "1 PutItem"},
 		{"deleting a category is one write", func() error { return s.DeleteCategory(ctx, "p", "c") }, "1 DeleteItem"},
-		{"deleting a project is a query and two writes", func() error { return s.DeleteProject(ctx, "p") }, "2 BatchWriteItem, 1 Query"},
+		{"reading a project for an administrator is one query", func() error { _, err := s.ReadProject(ctx, "p"); return err }, "1 Query"},
+		{"listing projects is one query and one for each", func() error { _, err := s.ListProjects(ctx); return err }, "2 Query"},
+		{"counting a message is one write", func() error { return s.Count(ctx, "p", now, 1, 10) }, "1 UpdateItem"},
+		{"counting another within a second is nothing", func() error { return s.Count(ctx, "p", now.Add(time.Second-1), 1, 10) }, ""},
+		{"counting one after a second is one write", func() error { return s.Count(ctx, "p", now.Add(time.Second), 1, 10) }, "1 UpdateItem"},
+		{"reading counts is one query", func() error { _, err := s.Counted(ctx, "p", now.Add(-24*time.Hour)); return err }, "1 Query"},
+		{"a tally is one write", func() error { _, err := s.Tally(ctx, "t", 1, now.Add(time.Hour)); return err }, "1 UpdateItem"},
+		{"deleting a project is a query and three writes", func() error { return s.DeleteProject(ctx, "p") }, "3 BatchWriteItem, 1 Query"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s.wire.calls()

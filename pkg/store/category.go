@@ -15,13 +15,17 @@ import (
 
 // categoryItem is a category as the table holds it, beside its keys.
 type categoryItem struct {
-	ID              string `dynamodbav:"id"`
-	Bidirectional   bool   `dynamodbav:"bidirectional,omitempty"`
-	PublishToAdmins bool   `dynamodbav:"publish_to_admins,omitempty"`
-	Private         bool   `dynamodbav:"private,omitempty"`
-	Presence        bool   `dynamodbav:"presence,omitempty"`
-	Shards          int    `dynamodbav:"shards"`
-	MaxMessageBytes int    `dynamodbav:"max_message_bytes,omitempty"`
+	ID              string   `dynamodbav:"id"`
+	Bidirectional   bool     `dynamodbav:"bidirectional,omitempty"`
+	PublishToAdmins bool     `dynamodbav:"publish_to_admins,omitempty"`
+	Private         bool     `dynamodbav:"private,omitempty"`
+	Presence        bool     `dynamodbav:"presence,omitempty"`
+	JoinLeave       bool     `dynamodbav:"join_leave,omitempty"`
+	CleanHTML       bool     `dynamodbav:"clean_html,omitempty"`
+	AllowedDomains  []string `dynamodbav:"allowed_domains,omitempty"`
+	Hooks           bool     `dynamodbav:"hooks,omitempty"`
+	Shards          int      `dynamodbav:"shards"`
+	MaxMessageBytes int      `dynamodbav:"max_message_bytes,omitempty"`
 }
 
 func decodeCategory(i item) (hub.Category, error) {
@@ -32,7 +36,8 @@ func decodeCategory(i item) (hub.Category, error) {
 	name, err := parseCategorySort(textOf(i, schema.SortKey))
 	return hub.Category{ID: v.ID, Name: name, CategoryOptions: hub.CategoryOptions{
 		Bidirectional: v.Bidirectional, PublishToAdmins: v.PublishToAdmins, Private: v.Private,
-		Presence: v.Presence, Shards: v.Shards, MaxMessageBytes: v.MaxMessageBytes,
+		Presence: v.Presence, JoinLeave: v.JoinLeave, CleanHTML: v.CleanHTML, AllowedDomains: v.AllowedDomains, Hooks: v.Hooks,
+		Shards: v.Shards, MaxMessageBytes: v.MaxMessageBytes,
 	}}, err
 }
 
@@ -47,7 +52,8 @@ func (s *Store) PutCategory(ctx context.Context, project string, c hub.Category)
 	}
 	i, err := attributevalue.MarshalMap(categoryItem{
 		ID: c.ID, Bidirectional: c.Bidirectional, PublishToAdmins: c.PublishToAdmins, Private: c.Private,
-		Presence: c.Presence, Shards: c.Shards, MaxMessageBytes: c.MaxMessageBytes,
+		Presence: c.Presence, JoinLeave: c.JoinLeave, CleanHTML: c.CleanHTML, AllowedDomains: c.AllowedDomains, Hooks: c.Hooks,
+		Shards: c.Shards, MaxMessageBytes: c.MaxMessageBytes,
 	})
 	if err != nil {
 		return fmt.Errorf("write category %q of project %q: %w", c.Name, project, err)

@@ -50,12 +50,21 @@ const (
 // decodeConnection fails with ErrConnectionNotFound where there is no item or it
 // has expired at now.
 func decodeConnection(i item, now time.Time) (hub.Connection, error) {
+	if len(i) == 0 {
+		return hub.Connection{}, hub.ErrConnectionNotFound
+	}
+	c, err := readConnection(i)
+	if err == nil && c.Expires.Unix() <= now.Unix() {
+		return hub.Connection{}, hub.ErrConnectionNotFound
+	}
+	return c, err
+}
+
+// readConnection reads a connection's item, expired or not.
+func readConnection(i item) (hub.Connection, error) {
 	var v connectionItem
 	if err := attributevalue.UnmarshalMap(i, &v); err != nil {
 		return hub.Connection{}, err
-	}
-	if v.Expires <= now.Unix() {
-		return hub.Connection{}, hub.ErrConnectionNotFound
 	}
 	id, err := parseConnectionKey(textOf(i, schema.PartitionKey))
 	if err != nil {
@@ -183,7 +192,7 @@ func (s *Store) Connection(ctx context.Context, id string) (hub.Connection, erro
 }
 
 // CloseConnection is one request, and one for every 25 subscriptions.
-func (s *Store) CloseConnection(ctx context.Context, id string) error {
+func (s *Store) CloseConnection(ctx context.Context, id string) (hub.Connection, error) {
 	// What is deleted names the subscriptions: none can be added afterwards, and
 	// one being added at this moment is a ghost, which its expiry hides and
 	// DropSubscriber removes.
@@ -191,24 +200,23 @@ func (s *Store) CloseConnection(ctx context.Context, id string) error {
 		TableName: aws.String(s.table), Key: key(connectionKey(id), only), ReturnValues: types.ReturnValueAllOld,
 	})
 	if err != nil {
-		return fmt.Errorf("close connection %s: %w", id, err)
+		return hub.Connection{}, fmt.Errorf("close connection %s: %w", id, err)
 	}
-	var v connectionItem
-	if err := attributevalue.UnmarshalMap(out.Attributes, &v); err != nil {
-		return fmt.Errorf("close connection %s: %w", id, err)
+	if len(out.Attributes) == 0 {
+		return hub.Connection{}, nil
+	}
+	c, err := readConnection(out.Attributes)
+	if err != nil {
+		return hub.Connection{}, fmt.Errorf("close connection %s: %w", id, err)
 	}
 	var requests []types.WriteRequest
-	for _, m := range v.Channels {
-		ch, shard, err := parseMember(v.Project, m)
-		if err != nil {
-			return fmt.Errorf("close connection %s: %w", id, err)
-		}
+	for ch, shard := range c.Channels {
 		requests = append(requests, remove(subscriptionKey(ch, shard), id))
 	}
 	if err := s.write(ctx, requests); err != nil {
-		return fmt.Errorf("remove subscriptions of connection %s: %w", id, err)
+		return c, fmt.Errorf("remove subscriptions of connection %s: %w", id, err)
 	}
-	return nil
+	return c, nil
 }
 
 // UserConnections is one request for the index, and one for every 100

@@ -67,7 +67,7 @@ func TestConnection(t *testing.T) {
 		s := newStage(t)
 		s.open(t, "closed")
 		s.enter(t, "old", "u")
-		if err := s.CloseConnection(t.Context(), "closed"); err != nil {
+		if _, err := s.CloseConnection(t.Context(), "closed"); err != nil {
 			t.Fatal(err)
 		}
 		s.clock.advance(hub.MaxConnectionAge)
@@ -82,7 +82,7 @@ func TestConnection(t *testing.T) {
 			if got := s.subscribers(t, channel("x0"), 0); len(got) > 0 {
 				t.Errorf("%s left subscriptions: %v", id, got)
 			}
-			if err := s.CloseConnection(t.Context(), id); err != nil {
+			if _, err := s.CloseConnection(t.Context(), id); err != nil {
 				t.Errorf("closing %s: %v", id, err)
 			}
 		}
@@ -135,12 +135,32 @@ func TestCloseConnection(t *testing.T) {
 	channels := channelsNamed(60, "x")
 	s.subscribe(t, "c", channels)
 	s.subscribe(t, "other", channels)
-	if err := s.CloseConnection(t.Context(), "c"); err != nil {
+	want := s.connection(t, "c")
+	closed, err := s.CloseConnection(t.Context(), "c")
+	if err != nil {
 		t.Fatal(err)
 	}
+	same(t, "the connection as it was", closed, want)
 	for ch := range channels {
 		same(t, "subscribers", s.subscribers(t, ch, 0), []string{"other"})
 	}
+	again, err := s.CloseConnection(t.Context(), "c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "the connection, the second time", again, hub.Connection{})
+}
+
+func TestCloseExpiredConnection(t *testing.T) {
+	s := newStage(t)
+	s.enter(t, "c", "u")
+	want := s.connection(t, "c")
+	s.clock.advance(hub.MaxConnectionAge)
+	closed, err := s.CloseConnection(t.Context(), "c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "the connection as it was", closed, want)
 }
 
 func TestUserConnections(t *testing.T) {

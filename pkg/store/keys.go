@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"centrifuge/pkg/hub"
@@ -18,6 +19,12 @@ const (
 	subscriptionPrefix = "S"
 	apiKeyPrefix       = "K"
 	claimPrefix        = "I"
+	countsPrefix       = "U"
+	tallyPrefix        = "T"
+
+	// listKey is the partition of the list of projects, whose sort keys are their
+	// ids.
+	listKey = "L"
 
 	// only is the sort key of an item that is alone under its partition key.
 	only = "-"
@@ -113,6 +120,15 @@ func connectionKey(id string) string      { return join(connectionPrefix, id) }
 
 // apiKeyKey takes the hexadecimal hash of a key: the key itself is never stored.
 func apiKeyKey(hash string) string { return join(apiKeyPrefix, hash) }
+
+func countsKey(project string) string { return join(countsPrefix, project) }
+
+// minuteSort is the sort key of the counts of a minute: such keys sort by time.
+func minuteSort(minute time.Time) string { return minute.UTC().Format(time.RFC3339) }
+
+func parseMinuteSort(key string) (time.Time, error) { return time.Parse(time.RFC3339, key) }
+
+func tallyKey(name string) string { return join(tallyPrefix, name) }
 
 func claimKey(ch hub.Channel, key string) string {
 	return join(claimPrefix, ch.Project, ch.Category, ch.Name, key)

@@ -32,6 +32,7 @@ type projectItem struct {
 	BackOffMaxTimeout time.Duration `dynamodbav:"back_off_max_timeout,omitempty"`
 	AllowMD5          bool          `dynamodbav:"allow_md5,omitempty"`
 	Origins           []string      `dynamodbav:"origins,omitempty"`
+	WebhookURL        string        `dynamodbav:"webhook_url,omitempty"`
 }
 
 // owner is the attribute of an API key's item that names its project.
@@ -45,7 +46,24 @@ func (s *Store) Project(ctx context.Context, id string) (*hub.Project, error) {
 	if len(projectKey(id)) > maxPartitionKey {
 		return nil, hub.ErrProjectNotFound
 	}
-	items, err := s.projectItems(ctx, id, false)
+	p, err := s.readProject(ctx, id, false)
+	if err != nil {
+		return nil, err
+	}
+	s.projects.put(id, p)
+	return p, nil
+}
+
+// ReadProject is one request.
+func (s *Store) ReadProject(ctx context.Context, id string) (*hub.Project, error) {
+	if len(projectKey(id)) > maxPartitionKey {
+		return nil, hub.ErrProjectNotFound
+	}
+	return s.readProject(ctx, id, true)
+}
+
+func (s *Store) readProject(ctx context.Context, id string, consistent bool) (*hub.Project, error) {
+	items, err := s.projectItems(ctx, id, consistent)
 	if err != nil {
 		return nil, fmt.Errorf("read project %q: %w", id, err)
 	}
@@ -56,7 +74,6 @@ func (s *Store) Project(ctx context.Context, id string) (*hub.Project, error) {
 	if p == nil {
 		return nil, hub.ErrProjectNotFound
 	}
-	s.projects.put(id, p)
 	return p, nil
 }
 
@@ -101,7 +118,7 @@ func decodeProject(id string, items []item) (p *hub.Project, err error) {
 			ID: id, Name: v.Name, Secret: v.Secret, APIKeyHashes: v.APIKeyHashes, Categories: categories,
 			Options: hub.ProjectOptions{
 				ValidateURL: v.ValidateURL, AuthAttempts: v.AuthAttempts, BackOffInterval: v.BackOffInterval,
-				BackOffMaxTimeout: v.BackOffMaxTimeout, AllowMD5: v.AllowMD5, Origins: v.Origins,
+				BackOffMaxTimeout: v.BackOffMaxTimeout, AllowMD5: v.AllowMD5, Origins: v.Origins, WebhookURL: v.WebhookURL,
 			},
 		}
 	}
@@ -111,9 +128,13 @@ func decodeProject(id string, items []item) (p *hub.Project, err error) {
 // PutProject writes a project, replacing all but its categories, which are not
 // looked at: PutCategory writes those. Its API keys, and no others, work from then
 // on; other Stores follow when their cache has run out. It fails with
-// ErrBadRequest when an API key belongs to another project. One request, one for
+// ErrBadRequest when an API key belongs to another project. Two requests, one for
 // each API key, and one for every 25 keys that it no longer has.
 func (s *Store) PutProject(ctx context.Context, p *hub.Project) error {
+	// Its entry in the list before it: one without a project is passed over.
+	if err := s.list(ctx, p.ID); err != nil {
+		return fmt.Errorf("list project %q: %w", p.ID, err)
+	}
 	// A key's item first: without a project that lists the key it opens nothing.
 	for _, hash := range p.APIKeyHashes {
 		if err := s.putAPIKey(ctx, p.ID, hash); err != nil {
@@ -124,7 +145,7 @@ func (s *Store) PutProject(ctx context.Context, p *hub.Project) error {
 		Name: p.Name, Secret: p.Secret, APIKeyHashes: p.APIKeyHashes,
 		ValidateURL: p.Options.ValidateURL, AuthAttempts: p.Options.AuthAttempts,
 		BackOffInterval: p.Options.BackOffInterval, BackOffMaxTimeout: p.Options.BackOffMaxTimeout,
-		AllowMD5: p.Options.AllowMD5, Origins: p.Options.Origins,
+		AllowMD5: p.Options.AllowMD5, Origins: p.Options.Origins, WebhookURL: p.Options.WebhookURL,
 	})
 	if err != nil {
 		return fmt.Errorf("write project %q: %w", p.ID, err)
@@ -230,10 +251,12 @@ func (s *Store) DeleteProject(ctx context.Context, id string) error {
 			parts = append(parts, remove(apiKeyKey(hash), only))
 		}
 	}
-	// The project goes last, since it names the keys.
+	// The project goes after what it names, and its entry in the list last.
 	err = s.write(ctx, parts)
-	if err == nil {
-		err = s.write(ctx, []types.WriteRequest{remove(projectKey(id), only)})
+	for _, last := range []types.WriteRequest{remove(projectKey(id), only), remove(listKey, id)} {
+		if err == nil {
+			err = s.write(ctx, []types.WriteRequest{last})
+		}
 	}
 	s.projects.drop(id)
 	if err != nil {

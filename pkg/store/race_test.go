@@ -44,7 +44,7 @@ func TestSubscribeWhileDisconnecting(t *testing.T) {
 		c := s.enter(t, id, "u")
 		together(t,
 			func() error { return unless(s.Subscribe(t.Context(), c, channels), hub.ErrConnectionNotFound) },
-			func() error { return s.CloseConnection(t.Context(), id) },
+			func() error { _, err := s.CloseConnection(t.Context(), id); return err },
 		)
 		if _, err := s.Connection(t.Context(), id); !errors.Is(err, hub.ErrConnectionNotFound) {
 			t.Fatalf("connection %s came back: %v", id, err)
@@ -55,7 +55,7 @@ func TestSubscribeWhileDisconnecting(t *testing.T) {
 		ids := s.subscribers(t, ch, 0)
 		for _, id := range ids[:len(ids)/2] {
 			ghosts++
-			if err := s.DropSubscriber(t.Context(), ch, 0, id); err != nil {
+			if err := s.DropSubscriber(t.Context(), hub.Place{Channel: ch, Connection: id}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -92,7 +92,7 @@ func TestChannelLimitUnderConcurrency(t *testing.T) {
 			t.Fatal(err)
 		}
 		same(t, "channels with a subscription", len(usage.Subscribers), len(now.Channels))
-		if err := s.CloseConnection(t.Context(), id); err != nil {
+		if _, err := s.CloseConnection(t.Context(), id); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -142,7 +142,7 @@ func TestAuthenticateWhileDisconnecting(t *testing.T) {
 				_, err := s.Authenticate(t.Context(), hub.Connection{ID: id, Project: "p", User: "u"}, s.clock.Now())
 				return unless(err, hub.ErrConnectionNotFound)
 			},
-			func() error { return s.CloseConnection(t.Context(), id) },
+			func() error { _, err := s.CloseConnection(t.Context(), id); return err },
 		)
 	}
 	if got, err := s.UserConnections(t.Context(), "p", "u"); len(got) > 0 || err != nil {

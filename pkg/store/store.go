@@ -1,5 +1,5 @@
 // Package store keeps everything in one DynamoDB table: projects, categories,
-// connections, subscriptions and idempotency claims. It implements the interfaces
+// connections, subscriptions, idempotency claims and counters. It implements the interfaces
 // through which pkg/hub asks for state.
 //
 // It knows no rule of the business and validates nothing: the hub has done so. No
@@ -46,6 +46,9 @@ const DefaultCacheFor = 5 * time.Second
 type Options struct {
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+	// CountEvery is how long Count gathers at most before it writes; 0 means
+	// DefaultCountEvery, and a negative value that it never gathers.
+	CountEvery time.Duration
 	// CacheFor is how long a project that was read is used again without a request;
 	// 0 means DefaultCacheFor, and a negative value never.
 	CacheFor time.Duration
@@ -60,6 +63,7 @@ type Store struct {
 
 	projects *cache[*hub.Project]
 	apiKeys  *cache[string] // project ids by hash
+	counts   counts
 }
 
 var (
@@ -68,6 +72,9 @@ var (
 	_ hub.Subscriptions = (*Store)(nil)
 	_ hub.Claims        = (*Store)(nil)
 	_ hub.Usages        = (*Store)(nil)
+	_ hub.Presences     = (*Store)(nil)
+	_ hub.Counters      = (*Store)(nil)
+	_ hub.Structure     = (*Store)(nil)
 )
 
 // New returns a Store over a table that exists, as package schema describes it.
@@ -79,10 +86,14 @@ func New(client API, table string, o Options) *Store {
 	if o.CacheFor == 0 {
 		o.CacheFor = DefaultCacheFor
 	}
+	if o.CountEvery == 0 {
+		o.CountEvery = DefaultCountEvery
+	}
 	return &Store{
 		db: client, table: table, now: o.Now,
 		projects: newCache[*hub.Project](o.Now, o.CacheFor),
 		apiKeys:  newCache[string](o.Now, o.CacheFor),
+		counts:   counts{every: o.CountEvery, pending: make(map[string]pending)},
 	}
 }
 

@@ -205,15 +205,14 @@ func (s *Store) Unsubscribe(ctx context.Context, c hub.Connection, channels []hu
 	return nil
 }
 
-// DropSubscriber removes one subscription, whatever its connection records: a
-// ghost, found when a post to it said that the connection is over. One that is
-// gone already is no error. One request.
-func (s *Store) DropSubscriber(ctx context.Context, ch hub.Channel, shard int, connection string) error {
+// DropSubscriber is one request. It matters for ghosts: subscriptions that their
+// connection does not name.
+func (s *Store) DropSubscriber(ctx context.Context, at hub.Place) error {
 	_, err := s.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{
-		TableName: aws.String(s.table), Key: key(subscriptionKey(ch, shard), connection),
+		TableName: aws.String(s.table), Key: key(subscriptionKey(at.Channel, at.Shard), at.Connection),
 	})
 	if err != nil {
-		return fmt.Errorf("drop subscriber %s: %w", connection, err)
+		return fmt.Errorf("drop subscriber %s: %w", at.Connection, err)
 	}
 	return nil
 }

@@ -188,7 +188,7 @@ func TestUnsubscribe(t *testing.T) {
 
 	t.Run("a connection that is over is out of everything, and does not come back", func(t *testing.T) {
 		c := s.connection(t, "c")
-		if err := s.CloseConnection(t.Context(), "c"); err != nil {
+		if _, err := s.CloseConnection(t.Context(), "c"); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.Unsubscribe(t.Context(), c, []hub.Channel{channel("y0")}); err != nil {
@@ -294,7 +294,7 @@ func TestSubscribers(t *testing.T) {
 		s.subscribe(t, "c", channelsNamed(1, "x"))
 		s.subscribe(t, "d", channelsNamed(1, "x"))
 		for range 2 {
-			if err := s.DropSubscriber(t.Context(), channel("x0"), 0, "c"); err != nil {
+			if err := s.DropSubscriber(t.Context(), hub.Place{Channel: channel("x0"), Connection: "c"}); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -138,7 +138,7 @@ func ours(url string) (func(context.Context, int) error, error) {
 				hub.Classic: func(m hub.Message) ([]byte, error) { return m.Data, nil },
 			},
 		})
-		report, err := d.Deliver(ctx, hub.Message{Data: message}, 1)
+		report, err := d.Deliver(ctx, hub.Message{Data: message}, []hub.Audience{{Shards: 1}}, func(context.Context, hub.Place) error { return nil })
 		if err == nil && report.Delivered != n {
 			err = fmt.Errorf("delivered %d of %d", report.Delivered, n)
 		}

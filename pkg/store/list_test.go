@@ -1,0 +1,77 @@
+package store
+
+import (
+	"errors"
+	"testing"
+
+	"centrifuge/pkg/hub"
+)
+
+func TestListProjects(t *testing.T) {
+	s := newStage(t)
+	names := func() (names []string) {
+		t.Helper()
+		projects, err := s.ListProjects(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range projects {
+			names = append(names, p.Name)
+		}
+		return names
+	}
+	put := func(id, name string) {
+		t.Helper()
+		if err := s.PutProject(t.Context(), &hub.Project{ID: id, Name: name, Secret: "s"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	same(t, "an empty table", names(), []string(nil))
+	put("2", "b")
+	put("1", "c")
+	put("a#b", "a")
+	same(t, "sorted by name", names(), []string{"a", "b", "c"})
+	put("1", "aa")
+	same(t, "one that was renamed", names(), []string{"a", "aa", "b"})
+	if err := s.PutCategory(t.Context(), "1", hub.Category{Name: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	projects, err := s.ListProjects(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "categories of aa", len(projects[1].Categories), 1)
+	for _, id := range []string{"2", "a#b", "none"} {
+		if err := s.DeleteProject(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	same(t, "after deleting", names(), []string{"aa"})
+	// Creating was cut off after the first step.
+	if err := s.list(t.Context(), "half"); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "one that does not exist", names(), []string{"aa"})
+}
+
+func TestReadProjectIsNotCached(t *testing.T) {
+	s := newStage(t)
+	cached := s.another(Options{})
+	if err := s.PutProject(t.Context(), &hub.Project{ID: "p", Name: "before", Secret: "s"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cached.Project(t.Context(), "p"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.PutProject(t.Context(), &hub.Project{ID: "p", Name: "after", Secret: "s"}); err != nil {
+		t.Fatal(err)
+	}
+	p, err := cached.ReadProject(t.Context(), "p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "name", p.Name, "after")
+	if _, err := cached.ReadProject(t.Context(), "none"); !errors.Is(err, hub.ErrProjectNotFound) {
+		t.Errorf("error %v", err)
+	}
+}
