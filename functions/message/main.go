@@ -2,11 +2,10 @@
 package main
 
 import (
-	"github.com/aws/aws-lambda-go/lambda"
-
+	"centrifuge/pkg/app"
 	"centrifuge/pkg/gateway"
 )
 
 func main() {
-	lambda.Start(gateway.Message())
+	app.Run(func(a *app.App) any { return gateway.Message(a.Hub, a.Log) })
 }

@@ -3,14 +3,12 @@
 // Apply names.
 //
 // It is how the local stack gets its demo project, and how the first project gets
-// into a table on AWS. It knows the form of the file and nothing of where the
-// table is.
+// into a table on AWS. It knows which secrets a file may hold beside the
+// structure, and nothing of where the table is.
 package seed
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -18,6 +16,7 @@ import (
 
 	"centrifuge/pkg/auth"
 	"centrifuge/pkg/hub"
+	"centrifuge/pkg/structure"
 )
 
 // httpURL stands in a validate_url for the address of the HTTP API.
@@ -29,35 +28,11 @@ type file struct {
 }
 
 type project struct {
-	ID   string `json:"id"`
-	Name string `json:"name"`
+	structure.Project
 	// Secret signs tokens; one is generated where it is absent.
 	Secret string `json:"secret"`
 	// APIKeys open the server API; one is generated where there are none.
-	APIKeys    []string   `json:"api_keys"`
-	Options    options    `json:"options"`
-	Categories []category `json:"categories"`
-}
-
-type options struct {
-	ValidateURL string `json:"validate_url"`
-	// AuthAttempts and those below have the limits and defaults of
-	// hub.ProjectOptions; times are in milliseconds.
-	AuthAttempts      int      `json:"auth_attempts"`
-	BackOffInterval   int      `json:"back_off_interval"`
-	BackOffMaxTimeout int      `json:"back_off_max_timeout"`
-	AllowMD5          bool     `json:"allow_md5"`
-	Origins           []string `json:"origins"`
-}
-
-type category struct {
-	Name            string `json:"name"`
-	Bidirectional   bool   `json:"bidirectional"`
-	PublishToAdmins bool   `json:"publish_to_admins"`
-	Private         bool   `json:"private"`
-	Presence        bool   `json:"presence"`
-	Shards          int    `json:"shards"`
-	MaxMessageBytes int    `json:"max_message_bytes"`
+	APIKeys []string `json:"api_keys"`
 }
 
 // Store is where structure is written.
@@ -79,10 +54,8 @@ type Generated struct {
 // date in a project that exists, since the address of a local stack changes with
 // its port. The file is checked whole before anything is written.
 func Apply(ctx context.Context, s Store, seed []byte, url string, now time.Time) ([]Generated, error) {
-	d := json.NewDecoder(bytes.NewReader(seed))
-	d.DisallowUnknownFields()
 	var f file
-	if err := d.Decode(&f); err != nil {
+	if err := structure.Decode(seed, &f); err != nil {
 		return nil, fmt.Errorf("read seed: %w", err)
 	}
 	var generated []Generated
@@ -135,25 +108,14 @@ func (p *project) complete(url string) (Generated, error) {
 
 func (p *project) hub(now time.Time) *hub.Project {
 	h := &hub.Project{
-		ID: p.ID, Name: p.Name, Secret: p.Secret,
-		Options: hub.ProjectOptions{
-			ValidateURL:       p.Options.ValidateURL,
-			AuthAttempts:      p.Options.AuthAttempts,
-			BackOffInterval:   time.Duration(p.Options.BackOffInterval) * time.Millisecond,
-			BackOffMaxTimeout: time.Duration(p.Options.BackOffMaxTimeout) * time.Millisecond,
-			AllowMD5:          p.Options.AllowMD5,
-			Origins:           p.Options.Origins,
-		},
+		ID: p.ID, Name: p.Name, Secret: p.Secret, Options: p.Options.Hub(),
 		Categories: make(map[string]hub.Category, len(p.Categories)),
 	}
 	for _, key := range p.APIKeys {
 		h.APIKeyHashes = append(h.APIKeyHashes, auth.HashAPIKey(key))
 	}
 	for _, c := range p.Categories {
-		h.Categories[c.Name] = hub.Category{ID: hub.NewID(now), Name: c.Name, CategoryOptions: hub.CategoryOptions{
-			Bidirectional: c.Bidirectional, PublishToAdmins: c.PublishToAdmins, Private: c.Private, Presence: c.Presence,
-			Shards: c.Shards, MaxMessageBytes: c.MaxMessageBytes,
-		}}
+		h.Categories[c.Name] = hub.Category{ID: hub.NewID(now), Name: c.Name, CategoryOptions: c.Hub()}
 	}
 	return h
 }

@@ -127,8 +127,15 @@ func (c *claims) date(name string) (time.Time, error) {
 }
 
 func (c *claims) permissions() (*hub.Permissions, error) {
+	feed, err := c.feed()
+	if err != nil {
+		return nil, err
+	}
 	raw, ok := c.values["permissions"]
-	if !ok {
+	switch {
+	case !ok && feed:
+		return &hub.Permissions{Feed: true, Confirmed: true}, nil
+	case !ok:
 		return nil, nil
 	}
 	granted, err := permission.Decode(raw)
@@ -141,8 +148,21 @@ func (c *claims) permissions() (*hub.Permissions, error) {
 	case err != nil:
 		return nil, fmt.Errorf("decode permissions: %w", err)
 	}
-	granted.Confirmed = true
+	granted.Confirmed, granted.Feed = true, feed
 	return &granted, nil
+}
+
+// feed tells whether the token opens the feed of the project's administrators.
+func (c *claims) feed() (bool, error) {
+	raw, ok := c.values["feed"]
+	if !ok {
+		return false, nil
+	}
+	var feed *bool
+	if json.Unmarshal(raw, &feed) != nil || feed == nil {
+		return false, hub.ErrInvalidToken.With("feed is not a boolean")
+	}
+	return *feed, nil
 }
 
 func (c *claims) info() (json.RawMessage, error) {

@@ -52,6 +52,22 @@ func TestJWT(t *testing.T) {
 			`{"sub":"2694","exp":1700000060}`,
 			hub.Identity{User: "2694", Expires: expires},
 		},
+		"the feed is granted where the claim says so": {
+			`{"sub":"","exp":1700000060,"feed":true}`,
+			hub.Identity{Expires: expires, Permissions: &hub.Permissions{Feed: true, Confirmed: true}},
+		},
+		"the feed beside other permissions": {
+			`{"sub":"","exp":1700000060,"feed":true,"permissions":{"a":[]}}`,
+			hub.Identity{Expires: expires, Permissions: &hub.Permissions{Feed: true, Confirmed: true, Categories: map[string]hub.Grant{"a": {Whole: true}}}},
+		},
+		"the feed that is not granted": {
+			`{"sub":"","exp":1700000060,"feed":false}`,
+			hub.Identity{Expires: expires},
+		},
+		"the feed is not granted as part of everything, or by its name": {
+			`{"sub":"","exp":1700000060,"permissions":{"":["feed"]}}`,
+			hub.Identity{Expires: expires, Permissions: &hub.Permissions{Confirmed: true, Categories: map[string]hub.Grant{}}},
+		},
 		"an anonymous user is named as such": {
 			`{"sub":"","exp":1700000060}`,
 			hub.Identity{Expires: expires},

@@ -1,8 +1,9 @@
-// Package callback asks an application, at its project's validate_url, whether a
-// user may connect, and damps the rush of questions that follows an outage.
+// Package callback calls applications at the addresses that their projects name: a
+// Validator asks validate_url whether a user may connect, and damps the rush of
+// questions that follows an outage; a Notifier posts messages to webhook_url, signed.
 //
-// It knows the request and the answer of that one address. It does not know when
-// to ask, and treats everything at the other end as untrusted: where it connects
+// It knows the requests and the answers of these two addresses. It does not know when
+// to call, and treats everything at the other end as untrusted: where it connects
 // to, how long it waits and how much it reads are bounded.
 package callback
 
@@ -12,7 +13,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
-	"net/url"
 	"time"
 
 	"centrifuge/pkg/hub"
@@ -113,8 +113,8 @@ func wait(ctx context.Context, d time.Duration) error {
 // It fails with the error of ctx, wrapped, when ctx ends first.
 func (v *Validator) Validate(ctx context.Context, p *hub.Project, user string, wish hub.Permissions) (hub.Answer, error) {
 	log := v.options.Log.With("project", p.ID)
-	address, err := url.Parse(p.Options.ValidateURL)
-	if err != nil || address.Host == "" || (address.Scheme != "https" && (!v.options.Insecure || address.Scheme != "http")) {
+	address, err := parseAddress(p.Options.ValidateURL, v.options.Insecure)
+	if err != nil {
 		log.ErrorContext(ctx, "validate_url is not an https address")
 		return hub.Answer{}, hub.ErrValidation
 	}

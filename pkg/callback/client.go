@@ -24,7 +24,7 @@ const (
 	idleTimeout = 10 * time.Second
 )
 
-// newClient makes the HTTP client for all projects: it keeps connections alive,
+// newClient makes an HTTP client for all projects: it keeps connections alive,
 // follows no redirect, uses no proxy and, unless insecure, connects to public
 // addresses only.
 func newClient(insecure bool, timeout time.Duration) *http.Client {
@@ -49,6 +49,27 @@ func newClient(insecure bool, timeout time.Duration) *http.Client {
 	}
 }
 
+// parseAddress returns the address of an application that a project names. It fails
+// where that is not https, or http if insecure; the error does not hold it.
+func parseAddress(address string, insecure bool) (*url.URL, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || (u.Scheme != "https" && (!insecure || u.Scheme != "http")) {
+		return nil, errors.New("not an https address")
+	}
+	return u, nil
+}
+
+// newPost makes a POST of JSON. The error does not hold the address.
+func newPost(ctx context.Context, address *url.URL, body []byte) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address.String(), bytes.NewReader(body))
+	if err != nil {
+		return nil, errors.New("the request cannot be made")
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", "centrifuge")
+	return req, nil
+}
+
 // reply is an HTTP answer as it came.
 type reply struct {
 	status int
@@ -61,12 +82,10 @@ type reply struct {
 func (v *Validator) ask(ctx context.Context, address *url.URL, body []byte) (reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, v.options.Timeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address.String(), bytes.NewReader(body))
+	req, err := newPost(ctx, address, body)
 	if err != nil {
-		return reply{}, errors.New("the request cannot be made")
+		return reply{}, err
 	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("User-Agent", "centrifuge")
 	resp, err := v.client.Do(req)
 	if err != nil {
 		return reply{}, cause(err)

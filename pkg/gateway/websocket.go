@@ -70,8 +70,8 @@ func Disconnect(h *hub.Hub, log *slog.Logger) WebSocket {
 
 // Auth handles the route auth.
 func Auth(h *hub.Hub, log *slog.Logger) WebSocket {
-	return route(log, classic.Envelope.Auth, func(ctx context.Context, connection string, a classic.Auth) (hub.Selection, error) {
-		return nil, h.Authenticate(ctx, hub.Credentials{
+	return route(log, classic.Envelope.Auth, func(ctx context.Context, connection string, a classic.Auth) (classic.Result, error) {
+		return classic.Result{}, h.Authenticate(ctx, hub.Credentials{
 			Connection: connection, Protocol: hub.Classic,
 			Project: a.Project, User: a.User, Token: a.Token, Permissions: a.Permissions,
 		})
@@ -80,37 +80,50 @@ func Auth(h *hub.Hub, log *slog.Logger) WebSocket {
 
 // Subscribe handles the route subscribe.
 func Subscribe(h *hub.Hub, log *slog.Logger) WebSocket {
-	return route(log, classic.Envelope.Subscribe, h.Subscribe)
+	return route(log, classic.Envelope.Subscribe, func(ctx context.Context, connection string, to hub.Selection) (classic.Result, error) {
+		refused, err := h.Subscribe(ctx, connection, to)
+		return classic.Result{Refused: refused}, err
+	})
 }
 
 // Unsubscribe handles the route unsubscribe.
 func Unsubscribe(h *hub.Hub, log *slog.Logger) WebSocket {
-	return route(log, classic.Envelope.Unsubscribe, func(ctx context.Context, connection string, from hub.Selection) (hub.Selection, error) {
-		return nil, h.Unsubscribe(ctx, connection, from)
+	return route(log, classic.Envelope.Unsubscribe, func(ctx context.Context, connection string, from hub.Selection) (classic.Result, error) {
+		return classic.Result{}, h.Unsubscribe(ctx, connection, from)
 	})
 }
 
 // Broadcast handles the route broadcast.
 func Broadcast(h *hub.Hub, log *slog.Logger) WebSocket {
-	return route(log, classic.Envelope.Broadcast, func(ctx context.Context, connection string, pub hub.Publication) (hub.Selection, error) {
-		return nil, h.Broadcast(ctx, connection, pub)
+	return route(log, classic.Envelope.Broadcast, func(ctx context.Context, connection string, pub hub.Publication) (classic.Result, error) {
+		return classic.Result{}, h.Broadcast(ctx, connection, pub)
 	})
 }
 
-// Message handles $default: every frame whose method has no route. Until another
-// protocol is spoken, that is a mistake, and the reply says which.
-func Message() WebSocket {
-	return func(_ context.Context, r events.APIGatewayWebsocketProxyRequest) (events.APIGatewayProxyResponse, error) {
+// Message handles $default: every frame whose method has no route. That is presence,
+// and otherwise a mistake, which the reply names.
+func Message(h *hub.Hub, log *slog.Logger) WebSocket {
+	presence := route(log, classic.Envelope.Presence, func(ctx context.Context, connection string, ch hub.Channel) (classic.Result, error) {
+		clients, err := h.ClientPresence(ctx, connection, ch.Category, ch.Name)
+		return classic.Result{Presence: classic.Presence(clients)}, err
+	})
+	return func(ctx context.Context, r events.APIGatewayWebsocketProxyRequest) (events.APIGatewayProxyResponse, error) {
+		if e, err := classic.Decode([]byte(r.Body)); err == nil && e.Method == classic.MethodPresence {
+			return presence(ctx, r)
+		}
 		return unknown(r), nil
 	}
 }
 
+// errLongReply: API Gateway takes no more.
+var errLongReply = hub.ErrLimitExceeded.With("the answer is over 128 KB")
+
 // route is what all routes of commands have in common: decode gives the params of
-// a frame, call carries it out and returns what was refused.
+// a frame, and call carries it out.
 func route[P any](
 	log *slog.Logger,
 	decode func(classic.Envelope) (P, error),
-	call func(ctx context.Context, connection string, params P) (refused hub.Selection, err error),
+	call func(ctx context.Context, connection string, params P) (classic.Result, error),
 ) WebSocket {
 	return func(ctx context.Context, r events.APIGatewayWebsocketProxyRequest) (events.APIGatewayProxyResponse, error) {
 		e, err := classic.Decode([]byte(r.Body))
@@ -121,9 +134,13 @@ func route[P any](
 		if err != nil {
 			return reply(classic.Refuse(err)), nil
 		}
-		refused, err := call(ctx, r.RequestContext.ConnectionID, params)
+		result, err := call(ctx, r.RequestContext.ConnectionID, params)
 		logInternal(ctx, log, r, err)
-		return reply(classic.Reply(e, refused, err)), nil
+		frame := classic.Reply(e, result, err)
+		if len(frame) > hub.MaxMessageBytes {
+			frame = classic.Reply(e, classic.Result{}, errLongReply)
+		}
+		return reply(frame), nil
 	}
 }
 
@@ -140,7 +157,7 @@ func unknown(r events.APIGatewayWebsocketProxyRequest) events.APIGatewayProxyRes
 	if err != nil {
 		return reply(classic.Refuse(err))
 	}
-	return reply(classic.Reply(e, nil, classic.UnknownMethod(e.Method)))
+	return reply(classic.Reply(e, classic.Result{}, classic.UnknownMethod(e.Method)))
 }
 
 // header finds a header whatever the case of its name: HTTP/2 clients send lower

@@ -21,8 +21,10 @@ type broken struct {
 
 var errBroken = errors.New("the table is gone")
 
-func (broken) OpenConnection(context.Context, hub.Connection) error  { return errBroken }
-func (broken) CloseConnection(context.Context, string) error         { return errBroken }
+func (broken) OpenConnection(context.Context, hub.Connection) error { return errBroken }
+func (broken) CloseConnection(context.Context, string) (hub.Connection, error) {
+	return hub.Connection{}, errBroken
+}
 func (broken) Project(context.Context, string) (*hub.Project, error) { return nil, errBroken }
 func (broken) Connection(context.Context, string) (hub.Connection, error) {
 	return hub.Connection{}, errBroken
@@ -54,6 +56,7 @@ func TestWhatGoesWrongInsideStaysInside(t *testing.T) {
 		{"subscribe", Subscribe(h, logger), "MESSAGE", frame("subscribe", `{"to":{}}`), 200, reply("subscribe")},
 		{"unsubscribe", Unsubscribe(h, logger), "MESSAGE", frame("unsubscribe", `{"from":{}}`), 200, reply("unsubscribe")},
 		{"broadcast", Broadcast(h, logger), "MESSAGE", frame("broadcast", `{"category":"a","channel":"x","data":{}}`), 200, reply("broadcast")},
+		{"$default", Message(h, logger), "MESSAGE", frame("presence", `{"category":"a","channel":"x"}`), 200, reply("presence")},
 	} {
 		t.Run(tt.route, func(t *testing.T) {
 			log.Reset()

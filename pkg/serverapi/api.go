@@ -1,10 +1,12 @@
 package serverapi
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 
@@ -59,26 +61,40 @@ func (a *api) call(w http.ResponseWriter, r *http.Request) {
 		write(w, authStatus(e), fail(e))
 		return
 	}
-	run, ok := methods[r.PathValue("method")]
-	if !ok {
-		write(w, http.StatusNotFound, fail(hub.ErrMethodNotFound))
-		return
-	}
 	b, err := body(r)
-	if err != nil {
+	if err != nil && methods[r.PathValue("method")] != nil {
 		write(w, bodyStatus(err), fail(hub.Public(err)))
 		return
 	}
-	if !json.Valid(b) {
-		write(w, http.StatusBadRequest, fail(hub.ErrBadRequest.With("the body is not JSON")))
-		return
+	status, answer := a.answer(r.Context(), p, r.PathValue("method"), b)
+	write(w, status, answer)
+}
+
+// answer carries out a method for a project.
+func (a *api) answer(ctx context.Context, p *hub.Project, method string, body []byte) (status int, _ answer) {
+	run, ok := methods[method]
+	if !ok {
+		return http.StatusNotFound, fail(hub.ErrMethodNotFound)
 	}
-	result, err := run(a, r.Context(), p, b)
+	if !json.Valid(body) {
+		return http.StatusBadRequest, fail(hub.ErrBadRequest.With("the body is not JSON"))
+	}
+	result, err := run(a, ctx, p, body)
 	if err != nil {
-		write(w, http.StatusOK, fail(a.public(r.Context(), err)))
-		return
+		return http.StatusOK, fail(a.public(ctx, err))
 	}
-	write(w, http.StatusOK, answer{Result: result})
+	return http.StatusOK, answer{Result: result}
+}
+
+// Call carries out a method for a project, for a caller who has shown by other means
+// than an API key that it may: status and answer are what POST /api/{method} with
+// this body would get.
+func Call(ctx context.Context, h *hub.Hub, log *slog.Logger, p *hub.Project, method string, body []byte) (status int, reply []byte) {
+	a := &api{Options{Hub: h, Log: log}}
+	status, answer := a.answer(ctx, p, method, body)
+	var b bytes.Buffer
+	encode(&b, answer)
+	return status, b.Bytes()
 }
 
 // apiKey finds the key where Centrifugo's clients put it.

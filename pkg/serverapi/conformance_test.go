@@ -225,6 +225,9 @@ func rpcExchanges() []exchange {
 	all := []exchange{
 		command("broadcast", broadcast, true, 200, ""),
 		command("unsubscribe without an id", `{"method":"unsubscribe","params":{"user":"bob","from":{"chat":["x"],"news":[]}}}`, true, 200, ""),
+		command("presence", `{"id":"1","method":"presence","params":{"category":"room","channel":"lobby"}}`, true, 200, ""),
+		command("presence in a category without it", `{"id":"1","method":"presence","params":{"category":"news","channel":"x"}}`, true, 200, "not available"),
+		command("presence in no channel", `{"id":"1","method":"presence","params":{"category":"room"}}`, false, 200, "channel is required"),
 		command("an unknown category", strings.Replace(broadcast, "news", "nowhere", 1), true, 200, "category not found"),
 		command("data that is no object", `{"id":"1","method":"broadcast","params":{"category":"news","channel":"x","data":1}}`, false, 200, "data is not an object"),
 		command("a user that is no string", `{"method":"unsubscribe","params":{"user":1,"from":{}}}`, false, 200, "user is not a string"),

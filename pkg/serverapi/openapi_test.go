@@ -376,7 +376,7 @@ func TestSignedExamplesAreSigned(t *testing.T) {
 // classic protocol together.
 func TestCommandsHaveThePublishedSchemas(t *testing.T) {
 	d := published(t)
-	for name, file := range map[string]string{"BroadcastParams": "broadcast", "UnsubscribeParams": "rpc-unsubscribe"} {
+	for name, file := range map[string]string{"BroadcastParams": "broadcast", "UnsubscribeParams": "rpc-unsubscribe", "PresenceParams": "presence"} {
 		b, err := os.ReadFile("../protocol/classic/schema/" + file + ".json")
 		if err != nil {
 			t.Fatal(err)
@@ -408,13 +408,13 @@ func TestCommandsHaveThePublishedSchemas(t *testing.T) {
 func TestLimitsAreThoseInForce(t *testing.T) {
 	d := published(t)
 	for pointer, want := range map[string]int{
-		"/components/schemas/Broadcast/properties/channels/maxItems":                                     serverapi.MaxBroadcastChannels,
-		"/components/schemas/BroadcastAnswer/oneOf/0/properties/result/properties/responses/maxItems":    serverapi.MaxBroadcastChannels,
-		"/components/schemas/PresenceAnswer/oneOf/0/properties/result/properties/presence/maxProperties": hub.MaxPresence,
-		"/components/schemas/User/maxLength":                                                             hub.MaxNameBytes,
-		"/components/schemas/Channel/maxLength":                                                          hub.MaxNameBytes,
-		"/components/schemas/IdempotencyKey/maxLength":                                                   hub.MaxNameBytes,
-		"/components/schemas/Channels/properties/pattern/maxLength":                                      hub.MaxNameBytes,
+		"/components/schemas/Broadcast/properties/channels/maxItems":                                  serverapi.MaxBroadcastChannels,
+		"/components/schemas/BroadcastAnswer/oneOf/0/properties/result/properties/responses/maxItems": serverapi.MaxBroadcastChannels,
+		"/components/schemas/Presence/properties/presence/maxProperties":                              hub.MaxPresence,
+		"/components/schemas/User/maxLength":                                                          hub.MaxNameBytes,
+		"/components/schemas/Channel/maxLength":                                                       hub.MaxNameBytes,
+		"/components/schemas/IdempotencyKey/maxLength":                                                hub.MaxNameBytes,
+		"/components/schemas/Channels/properties/pattern/maxLength":                                   hub.MaxNameBytes,
 	} {
 		if _, got := d.find(pointer); fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("%s is %v, the limit is %d", pointer, got, want)

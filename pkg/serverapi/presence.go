@@ -2,9 +2,9 @@ package serverapi
 
 import (
 	"context"
-	"encoding/json"
 
 	"centrifuge/pkg/hub"
+	"centrifuge/pkg/protocol/classic"
 )
 
 // inChannel decodes the params of a method that is about one channel.
@@ -28,18 +28,7 @@ func (a *api) presence(ctx context.Context, p *hub.Project, body []byte) (any, e
 	if err != nil {
 		return nil, err
 	}
-	type client struct {
-		Client string          `json:"client"`
-		User   string          `json:"user"`
-		Info   json.RawMessage `json:"conn_info,omitempty"`
-	}
-	result := struct {
-		Presence map[string]client `json:"presence"`
-	}{make(map[string]client, len(clients))}
-	for _, c := range clients {
-		result.Presence[c.Connection] = client{c.Connection, c.User, c.Info}
-	}
-	return result, nil
+	return classic.Result{Presence: classic.Presence(clients)}.Value(), nil
 }
 
 // presenceStats counts who is in a channel.

@@ -22,7 +22,7 @@ const (
 type rpcReply struct {
 	ID     *string `json:"id"`
 	Error  *string `json:"error"`
-	Result *bool   `json:"result"`
+	Result any     `json:"result"`
 }
 
 func rpcFail(id *string, message string) rpcReply { return rpcReply{ID: id, Error: &message} }
@@ -53,16 +53,16 @@ func (a *api) rpc(w http.ResponseWriter, r *http.Request) {
 		write(w, http.StatusBadRequest, rpcFail(nil, malformedData))
 		return
 	}
+	var result classic.Result
 	e, err := classic.Decode(frame)
 	if err == nil {
-		err = a.run(r.Context(), p, e)
+		result, err = a.run(r.Context(), p, e)
 	}
 	if err != nil {
 		write(w, http.StatusOK, rpcFail(e.ID, a.public(r.Context(), err).Error()))
 		return
 	}
-	ok := true
-	write(w, http.StatusOK, rpcReply{ID: e.ID, Result: &ok})
+	write(w, http.StatusOK, rpcReply{ID: e.ID, Result: result.Value()})
 }
 
 // signer returns the project whose secret signed the body.
@@ -78,27 +78,35 @@ func (a *api) signer(r *http.Request, signed []byte) (*hub.Project, error) {
 	return p, auth.VerifyRequest(p, signature, signed)
 }
 
-func (a *api) run(ctx context.Context, p *hub.Project, e classic.Envelope) error {
+func (a *api) run(ctx context.Context, p *hub.Project, e classic.Envelope) (classic.Result, error) {
 	switch e.Method {
 	case classic.MethodBroadcast:
 		pub, err := e.Broadcast()
 		if err != nil {
-			return err
+			return classic.Result{}, err
 		}
 		_, err = a.Hub.Publish(ctx, p, pub, "")
-		return err
+		return classic.Result{}, err
 	case classic.MethodUnsubscribe:
 		from, err := e.Unsubscribe()
 		if err != nil {
-			return err
+			return classic.Result{}, err
 		}
 		user, err := e.User()
 		if err != nil {
-			return err
+			return classic.Result{}, err
 		}
-		return a.Hub.UnsubscribeUser(ctx, p, user, from)
+		return classic.Result{}, a.Hub.UnsubscribeUser(ctx, p, user, from)
+	case classic.MethodPresence:
+		ch, err := e.Presence()
+		if err != nil {
+			return classic.Result{}, err
+		}
+		ch.Project = p.ID
+		clients, err := a.Hub.Presence(ctx, p, ch)
+		return classic.Result{Presence: classic.Presence(clients)}, err
 	}
-	return hub.ErrMethodNotFound
+	return classic.Result{}, hub.ErrMethodNotFound
 }
 
 func rpcStatus(e *hub.Error) int {

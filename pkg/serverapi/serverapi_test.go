@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"centrifuge/pkg/auth"
 	"centrifuge/pkg/hub"
@@ -23,6 +24,7 @@ var errBroken = errors.New("the table is gone")
 type broken struct {
 	hub.Connections
 	hub.Claims
+	hub.Counters
 }
 
 var project = &hub.Project{ID: "p", Name: "P", Secret: "the-secret", Categories: map[string]hub.Category{"news": {Name: "news"}}}
@@ -34,10 +36,11 @@ func (broken) Project(_ context.Context, id string) (*hub.Project, error) {
 	return nil, errBroken
 }
 
-func (broken) Deliver(context.Context, hub.Message, int) (hub.Report, error) {
+func (broken) Deliver(context.Context, hub.Message, []hub.Audience, func(context.Context, hub.Place) error) (hub.Report, error) {
 	return hub.Report{}, errBroken
 }
-func (broken) Disconnect(context.Context, []string) error { return errBroken }
+func (broken) Count(context.Context, string, time.Time, int, int) error { return nil }
+func (broken) Disconnect(context.Context, []string) error               { return errBroken }
 func (broken) UserConnections(context.Context, string, string) ([]hub.Connection, error) {
 	return nil, errBroken
 }
@@ -69,7 +72,7 @@ func TestWhatGoesWrongInsideStaysInside(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var log strings.Builder
 			h := New(Options{
-				Hub:      hub.New(hub.Options{Projects: broken{}, Connections: broken{}, Usages: broken{}, Delivery: broken{}}),
+				Hub:      hub.New(hub.Options{Projects: broken{}, Connections: broken{}, Usages: broken{}, Counters: broken{}, Delivery: broken{}}),
 				Projects: broken{}, Log: slog.New(slog.NewJSONHandler(&log, nil)),
 				ProjectByAPIKey: func(_ context.Context, key string) (*hub.Project, error) {
 					if key == "key" {

@@ -14,6 +14,8 @@ const (
 	MethodSubscribe   = "subscribe"
 	MethodUnsubscribe = "unsubscribe"
 	MethodBroadcast   = "broadcast"
+	// MethodPresence is not of 2013; it has no route of its own.
+	MethodPresence = "presence"
 )
 
 // Envelope is what every command has.
@@ -110,6 +112,15 @@ func (e Envelope) Broadcast() (p hub.Publication, err error) {
 	}
 	p.Data = e.params["data"]
 	return p, nil
+}
+
+// Presence reads the params of presence: schema/presence.json.
+func (e Envelope) Presence() (ch hub.Channel, err error) {
+	if ch.Category, err = e.params.text("category"); err != nil {
+		return hub.Channel{}, err
+	}
+	ch.Name, err = e.params.text("channel")
+	return ch, err
 }
 
 // User reads the user whom an application's unsubscribe concerns, "" where it

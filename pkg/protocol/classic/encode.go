@@ -8,24 +8,57 @@ import (
 	"centrifuge/pkg/hub"
 )
 
+// Result is what a command brought beside success, the zero value nothing.
+type Result struct {
+	// Refused are the channels that a subscribe did not get.
+	Refused hub.Selection
+	// Presence is the answer to presence; nil with any other command.
+	Presence map[string]Client
+}
+
+// Client is who is in a channel, or joined or left it, on the wire.
+type Client struct {
+	Client string          `json:"client"`
+	User   string          `json:"user"`
+	Info   json.RawMessage `json:"conn_info,omitempty"`
+}
+
+func clientOf(c hub.Client) Client { return Client{c.Connection, c.User, c.Info} }
+
+// Presence is who is in a channel, by connection.
+func Presence(clients []hub.Client) map[string]Client {
+	byConnection := make(map[string]Client, len(clients))
+	for _, c := range clients {
+		byConnection[c.Connection] = clientOf(c)
+	}
+	return byConnection
+}
+
+// Value is what a reply calls its result: true where there is nothing to tell.
+func (r Result) Value() any {
+	if r.Presence == nil {
+		return true
+	}
+	return map[string]any{"presence": r.Presence}
+}
+
 // Reply encodes the answer to a command: schema/reply.json. A nil err is success;
 // an error that is no *hub.Error is told as hub.ErrInternal. As in 2013, a reply
 // to a client that has not authenticated names neither id nor method.
-func Reply(e Envelope, refused hub.Selection, err error) []byte {
+func Reply(e Envelope, r Result, err error) []byte {
 	reply := struct {
 		Ack     bool          `json:"ack"`
 		ID      *string       `json:"id"`
 		Method  *string       `json:"method"`
-		Result  *bool         `json:"result"`
+		Result  any           `json:"result"`
 		Error   *string       `json:"error"`
 		Refused hub.Selection `json:"refused,omitempty"`
-	}{Ack: true, ID: e.ID, Method: &e.Method, Refused: refused}
+	}{Ack: true, ID: e.ID, Method: &e.Method, Refused: r.Refused}
 	if e.Method == "" || errors.Is(err, hub.ErrUnauthorized) {
 		reply.ID, reply.Method = nil, nil
 	}
 	if err == nil {
-		ok := true
-		reply.Result = &ok
+		reply.Result = r.Value()
 	} else {
 		text := hub.Public(err).Error()
 		reply.Error = &text
@@ -34,7 +67,7 @@ func Reply(e Envelope, refused hub.Selection, err error) []byte {
 }
 
 // Refuse encodes the answer to a frame that could not be read.
-func Refuse(err error) []byte { return Reply(Envelope{}, nil, err) }
+func Refuse(err error) []byte { return Reply(Envelope{}, Result{}, err) }
 
 // UnknownMethod is the refusal of a method that the protocol lacks.
 func UnknownMethod(method string) error {
@@ -43,15 +76,25 @@ func UnknownMethod(method string) error {
 
 // Push encodes a message: schema/push.json.
 func Push(m hub.Message) ([]byte, error) {
-	return encode(struct {
+	push := struct {
 		ProjectID  string          `json:"project_id"`
 		Project    string          `json:"project"`
 		CategoryID string          `json:"category_id"`
 		Category   string          `json:"category"`
 		EventID    string          `json:"event_id"`
 		Channel    string          `json:"channel"`
-		Data       json.RawMessage `json:"data"`
-	}{m.Channel.Project, m.ProjectName, m.CategoryID, m.Channel.Category, m.ID, m.Channel.Name, m.Data}), nil
+		Data       json.RawMessage `json:"data,omitempty"`
+		Event      hub.Event       `json:"event,omitempty"`
+		Client     *Client         `json:"client,omitempty"`
+	}{
+		ProjectID: m.Channel.Project, Project: m.ProjectName, CategoryID: m.CategoryID, Category: m.Channel.Category,
+		EventID: m.ID, Channel: m.Channel.Name, Data: m.Data, Event: m.Event,
+	}
+	if m.Event != "" {
+		c := clientOf(m.Client)
+		push.Client = &c
+	}
+	return encode(push), nil
 }
 
 // encode is json.Marshal without escaping <, > and &, each of which would cost

@@ -11,15 +11,19 @@ import (
 func TestReply(t *testing.T) {
 	named := Envelope{ID: text("7"), Method: "subscribe"}
 	for _, tt := range []struct {
-		name    string
-		to      Envelope
-		refused hub.Selection
-		err     error
-		want    string
+		name   string
+		to     Envelope
+		result Result
+		err    error
+		want   string
 	}{
 		{name: "success", to: named, want: `{"ack":true,"id":"7","method":"subscribe","result":true,"error":null}`},
 		{name: "success without an id", to: Envelope{Method: "auth"}, want: `{"ack":true,"id":null,"method":"auth","result":true,"error":null}`},
-		{name: "refused channels are named", to: named, refused: hub.Selection{"a": {"x"}}, want: `{"ack":true,"id":"7","method":"subscribe","result":true,"error":null,"refused":{"a":["x"]}}`},
+		{name: "refused channels are named", to: named, result: Result{Refused: hub.Selection{"a": {"x"}}}, want: `{"ack":true,"id":"7","method":"subscribe","result":true,"error":null,"refused":{"a":["x"]}}`},
+		{name: "who is in a channel", to: named, result: Result{Presence: Presence([]hub.Client{{Connection: "c1", User: "u", Info: json.RawMessage(`{"a":1}`)}, {Connection: "c2"}})},
+			want: `{"ack":true,"id":"7","method":"subscribe","result":{"presence":{"c1":{"client":"c1","user":"u","conn_info":{"a":1}},"c2":{"client":"c2","user":""}}},"error":null}`},
+		{name: "nobody is in a channel", to: named, result: Result{Presence: Presence(nil)}, want: `{"ack":true,"id":"7","method":"subscribe","result":{"presence":{}},"error":null}`},
+		{name: "an error, whatever the result", to: named, result: Result{Presence: Presence(nil)}, err: hub.ErrNotAvailable, want: `{"ack":true,"id":"7","method":"subscribe","result":null,"error":"not available"}`},
 		{name: "an error", to: named, err: hub.ErrOneWay, want: `{"ack":true,"id":"7","method":"subscribe","result":null,"error":"one-way category"}`},
 		{name: "an error with a detail", to: named, err: hub.ErrLimitExceeded.With("too much"), want: `{"ack":true,"id":"7","method":"subscribe","result":null,"error":"limit exceeded: too much"}`},
 		{name: "who is not in learns neither id nor method", to: named, err: hub.ErrUnauthorized, want: `{"ack":true,"id":null,"method":null,"result":null,"error":"unauthorized"}`},
@@ -28,7 +32,7 @@ func TestReply(t *testing.T) {
 		{name: "characters of HTML are left alone", to: Envelope{ID: text("<&>"), Method: "auth"}, want: `{"ack":true,"id":"<&>","method":"auth","result":true,"error":null}`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got := Reply(tt.to, tt.refused, tt.err)
+			got := Reply(tt.to, tt.result, tt.err)
 			if string(got) != tt.want {
 				t.Errorf("\ngot      %s\nexpected %s", got, tt.want)
 			}
@@ -46,16 +50,29 @@ func TestRefuse(t *testing.T) {
 }
 
 func TestPush(t *testing.T) {
-	m := hub.Message{
-		ID: "507f1f77bcf86cd799439011", Channel: hub.Channel{Project: "p", Category: "chat", Name: "a \"b\""},
-		ProjectName: "P", CategoryID: "507f191e810c19729de860ea", Data: json.RawMessage(`{"html":"<b>"}`),
+	const head = `{"project_id":"p","project":"P","category_id":"507f191e810c19729de860ea","category":"chat","event_id":"507f1f77bcf86cd799439011","channel":"a \"b\"",`
+	for _, tt := range []struct {
+		name string
+		m    hub.Message
+		want string
+	}{
+		{"data", hub.Message{Data: json.RawMessage(`{"html":"<b>"}`)}, `"data":{"html":"<b>"}}`},
+		{"data that is null", hub.Message{Data: json.RawMessage(`null`)}, `"data":null}`},
+		{"a named client that joined", hub.Message{Event: hub.Join, Client: hub.Client{Connection: "c", User: "u", Info: json.RawMessage(`[1]`)}},
+			`"event":"join","client":{"client":"c","user":"u","conn_info":[1]}}`},
+		{"an anonymous client that left", hub.Message{Event: hub.Leave, Client: hub.Client{Connection: "c"}}, `"event":"leave","client":{"client":"c","user":""}}`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m := tt.m
+			m.ID, m.Channel = "507f1f77bcf86cd799439011", hub.Channel{Project: "p", Category: "chat", Name: `a "b"`}
+			m.ProjectName, m.CategoryID = "P", "507f191e810c19729de860ea"
+			got, err := Push(m)
+			if err != nil || string(got) != head+tt.want {
+				t.Errorf("\ngot      %s (%v)\nexpected %s", got, err, head+tt.want)
+			}
+			validate(t, "push", got)
+		})
 	}
-	want := `{"project_id":"p","project":"P","category_id":"507f191e810c19729de860ea","category":"chat","event_id":"507f1f77bcf86cd799439011","channel":"a \"b\"","data":{"html":"<b>"}}`
-	got, err := Push(m)
-	if err != nil || string(got) != want {
-		t.Errorf("\ngot      %s (%v)\nexpected %s", got, err, want)
-	}
-	validate(t, "push", got)
 }
 
 func BenchmarkPush(b *testing.B) {

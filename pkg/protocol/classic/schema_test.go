@@ -15,7 +15,7 @@ import (
 // schemas are the published schemas, compiled.
 var schemas = func() map[string]*jsonschema.Schema {
 	compiled := make(map[string]*jsonschema.Schema)
-	for _, name := range []string{"envelope", "auth", "subscribe", "unsubscribe", "broadcast", "rpc-unsubscribe", "reply", "push"} {
+	for _, name := range []string{"envelope", "auth", "subscribe", "unsubscribe", "broadcast", "presence", "rpc-unsubscribe", "reply", "push"} {
 		compiled[name] = jsonschema.NewCompiler().MustCompile("schema/" + name + ".json")
 	}
 	return compiled
@@ -75,6 +75,7 @@ func FuzzDecode(f *testing.F) {
 			"subscribe":   func() error { _, err := e.Subscribe(); return err },
 			"unsubscribe": func() error { _, err := e.Unsubscribe(); return err },
 			"broadcast":   func() error { _, err := e.Broadcast(); return err },
+			"presence":    func() error { _, err := e.Presence(); return err },
 			"rpc-unsubscribe": func() error {
 				_, err := e.Unsubscribe()
 				_, noUser := e.User()

@@ -1,0 +1,271 @@
+package eventbus
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/google/go-cmp/cmp"
+
+	"centrifuge/pkg/hub"
+)
+
+var message = hub.Message{
+	ID:          "6921d2fb0123456789abcdef",
+	Channel:     hub.Channel{Project: "demo", Category: "chat", Name: "lobby"},
+	ProjectName: "Demo", CategoryID: "6921d2fa0123456789abcdef",
+	Data: json.RawMessage(`{"text":"confidential"}`),
+}
+
+const detail = `{"data":{"text":"confidential"},"name":"é <&> \u2028"}`
+
+func encode(hub.Message) ([]byte, error) { return []byte(detail), nil }
+
+// The answers of EventBridge.
+const (
+	taken     = `{"FailedEntryCount":0,"Entries":[{"EventId":"17793124-05d4-b198-2fde-7ededc63b103"}]}`
+	throttled = `{"FailedEntryCount":1,"Entries":[{"ErrorCode":"ThrottlingException","ErrorMessage":"Rate exceeded"}]}`
+	malformed = `{"FailedEntryCount":1,"Entries":[{"ErrorCode":"MalformedDetail","ErrorMessage":"Detail is malformed."}]}`
+	unnamed   = `{"FailedEntryCount":1,"Entries":[]}`
+)
+
+// endpoint is EventBridge on a real socket: it answers the nth request with the nth
+// answer, the last one again and again. An answer that begins with a status has it.
+type endpoint struct {
+	mu       sync.Mutex
+	answers  []string
+	requests []request
+}
+
+type request struct {
+	Target, ContentType string
+	Signed              bool
+	Body                any
+}
+
+func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	b, _ := io.ReadAll(r.Body)
+	var body any
+	_ = json.Unmarshal(b, &body)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.requests = append(e.requests, request{
+		r.Header.Get("X-Amz-Target"), r.Header.Get("Content-Type"),
+		strings.Contains(r.Header.Get("Authorization"), "/us-east-1/events/aws4_request"), body,
+	})
+	answer := e.answers[min(len(e.requests), len(e.answers))-1]
+	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+	if rest, failed := strings.CutPrefix(answer, "500 "); failed {
+		answer = rest
+		w.WriteHeader(http.StatusInternalServerError)
+	} else if rest, failed := strings.CutPrefix(answer, "400 "); failed {
+		answer = rest
+		w.WriteHeader(http.StatusBadRequest)
+	}
+	io.WriteString(w, answer)
+}
+
+// newBus returns a bus over the real client, which waits nowhere but in waits.
+func (e *endpoint) newBus(t *testing.T, log io.Writer, waits *[]time.Duration) *Bus {
+	t.Helper()
+	s := httptest.NewServer(e)
+	t.Cleanup(s.Close)
+	client := eventbridge.NewFromConfig(aws.Config{
+		Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("local", "the-secret-key", ""),
+	}, func(o *eventbridge.Options) {
+		o.BaseEndpoint = &s.URL
+		o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
+			o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return 0, nil })
+		})
+	})
+	return New(Options{
+		Client: client, Bus: "centrifuge-dev", Encode: encode, Log: slog.New(slog.NewJSONHandler(log, nil)),
+		Now: func() time.Time { return time.Unix(1795338907, 0) },
+		Wait: func(ctx context.Context, d time.Duration) error {
+			*waits = append(*waits, d)
+			return ctx.Err()
+		},
+	})
+}
+
+func TestAMessageIsPutOnTheBus(t *testing.T) {
+	e := &endpoint{answers: []string{taken}}
+	var log bytes.Buffer
+	var waits []time.Duration
+	e.newBus(t, &log, &waits).Emit(t.Context(), message)
+	if d := cmp.Diff([]request{{
+		"AWSEvents.PutEvents", "application/x-amz-json-1.1", true,
+		map[string]any{"Entries": []any{map[string]any{
+			"EventBusName": "centrifuge-dev", "Source": "centrifuge", "DetailType": "message",
+			"Detail": detail, "Time": 1795338907.0,
+		}}},
+	}}, e.requests); d != "" {
+		t.Error(d)
+	}
+	if log.Len() > 0 {
+		t.Errorf("logged: %s", &log)
+	}
+}
+
+func TestFailures(t *testing.T) {
+	const ms = time.Millisecond
+	for name, c := range map[string]struct {
+		answers  []string
+		requests int
+		waits    []time.Duration
+		log      string // what the one line of the log says, "" for none
+	}{
+		"refused for a moment":              {[]string{throttled, throttled, taken}, 3, []time.Duration{50 * ms, 100 * ms}, ""},
+		"refused again and again":           {[]string{throttled}, 4, []time.Duration{50 * ms, 100 * ms, 200 * ms}, "ThrottlingException: Rate exceeded"},
+		"refused without a reason":          {[]string{unnamed}, 4, []time.Duration{50 * ms, 100 * ms, 200 * ms}, "no reason is given"},
+		"refused for good":                  {[]string{malformed, taken}, 1, nil, "MalformedDetail: Detail is malformed."},
+		"failed for a moment":               {[]string{`500 {"__type":"InternalException"}`, taken}, 2, nil, ""},
+		"failed again and again":            {[]string{`500 {"__type":"InternalException"}`}, 3, nil, "InternalException"},
+		"a request that is not understood":  {[]string{`400 {"__type":"ValidationException","message":"no"}`}, 1, nil, "ValidationException: no"},
+		"failed, then refused, then taken":  {[]string{`500 {}`, throttled, `500 {}`, taken}, 4, []time.Duration{50 * ms}, ""},
+		"an answer that is not EventBridge": {[]string{`<html>`}, 1, nil, "put event"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := &endpoint{answers: c.answers}
+			var log bytes.Buffer
+			var waits []time.Duration
+			e.newBus(t, &log, &waits).Emit(t.Context(), message)
+			if len(e.requests) != c.requests {
+				t.Errorf("%d requests, not %d", len(e.requests), c.requests)
+			}
+			for _, again := range e.requests[1:] {
+				if d := cmp.Diff(e.requests[0], again); d != "" {
+					t.Errorf("another request: %s", d)
+				}
+			}
+			if d := cmp.Diff(c.waits, waits); d != "" {
+				t.Error(d)
+			}
+			expectLog(t, log.String(), c.log)
+		})
+	}
+}
+
+// expectLog expects one line about the message, or none, and nothing confidential.
+func expectLog(t *testing.T, log, cause string) {
+	t.Helper()
+	if cause == "" {
+		if log != "" {
+			t.Errorf("logged: %s", log)
+		}
+		return
+	}
+	var line struct{ Level, Project, Channel, Message, Error string }
+	if err := json.Unmarshal([]byte(log), &line); err != nil {
+		t.Fatalf("not one line: %s", log)
+	}
+	if !strings.Contains(line.Error, cause) {
+		t.Errorf("the cause is %q", line.Error)
+	}
+	line.Error = ""
+	want := line
+	want.Level, want.Project, want.Channel, want.Message = "ERROR", "demo", "chat:lobby", message.ID
+	if d := cmp.Diff(want, line); d != "" {
+		t.Error(d)
+	}
+	for _, secret := range []string{"confidential", "the-secret-key"} {
+		if strings.Contains(log, secret) {
+			t.Errorf("%q is logged: %s", secret, log)
+		}
+	}
+}
+
+func TestThePublisherMayGo(t *testing.T) {
+	e := &endpoint{answers: []string{throttled, taken}}
+	var log bytes.Buffer
+	var waits []time.Duration
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	e.newBus(t, &log, &waits).Emit(ctx, message)
+	if len(e.requests) != 2 || log.Len() > 0 {
+		t.Errorf("%d requests, logged: %s", len(e.requests), &log)
+	}
+}
+
+// recorder is a client that notes the deadline that it is given.
+type recorder struct {
+	deadline time.Time
+	err      error
+}
+
+func (r *recorder) PutEvents(ctx context.Context, _ *eventbridge.PutEventsInput, _ ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error) {
+	r.deadline, _ = ctx.Deadline()
+	return &eventbridge.PutEventsOutput{}, r.err
+}
+
+func TestItEndsInTime(t *testing.T) {
+	r := &recorder{}
+	begin := time.Now()
+	New(Options{Client: r, Encode: encode}).Emit(t.Context(), message)
+	if r.deadline.Before(begin.Add(Timeout)) || r.deadline.After(time.Now().Add(Timeout)) {
+		t.Errorf("the deadline is %v after the call", r.deadline.Sub(begin))
+	}
+	t.Run("while waiting", func(t *testing.T) {
+		e := &endpoint{answers: []string{throttled}}
+		var log bytes.Buffer
+		var waits []time.Duration
+		b := e.newBus(t, &log, &waits)
+		b.options.Wait = func(context.Context, time.Duration) error { return context.DeadlineExceeded }
+		b.Emit(t.Context(), message)
+		if len(e.requests) != 1 {
+			t.Errorf("%d requests", len(e.requests))
+		}
+		expectLog(t, log.String(), "ThrottlingException: Rate exceeded; context deadline exceeded while waiting")
+	})
+	t.Run("a real wait", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := wait(ctx, time.Hour); !errors.Is(err, context.Canceled) {
+			t.Errorf("error is %v", err)
+		}
+		if err := wait(t.Context(), 0); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestWhatCannotBeEncodedIsNotPut(t *testing.T) {
+	e := &endpoint{answers: []string{taken}}
+	var log bytes.Buffer
+	var waits []time.Duration
+	b := e.newBus(t, &log, &waits)
+	b.options.Encode = func(hub.Message) ([]byte, error) { return nil, errors.New("too long") }
+	b.Emit(t.Context(), message)
+	if len(e.requests) != 0 {
+		t.Errorf("%d requests", len(e.requests))
+	}
+	expectLog(t, log.String(), "encode message: too long")
+}
+
+func TestConcurrentUse(t *testing.T) {
+	e := &endpoint{answers: []string{taken}}
+	var log bytes.Buffer
+	var waits []time.Duration
+	b := e.newBus(t, &log, &waits)
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() { b.Emit(t.Context(), message) })
+	}
+	all.Wait()
+	if len(e.requests) != 8 {
+		t.Errorf("%d requests", len(e.requests))
+	}
+}
