@@ -11,7 +11,7 @@ func main() {
 	app.Run(func(a *app.App) any {
 		c := a.Config
 		return gateway.Serve(chat.New(chat.Options{
-			Project: c.DemoProject, Secret: a.Secret(c.DemoProject),
+			Project: c.DemoProject, Secret: a.Secret(c.DemoProject), Count: a.Count,
 			WebSocketURL: c.WebSocketURL, HTTPURL: c.HTTPURL, Log: a.Log,
 		}))
 	})

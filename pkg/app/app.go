@@ -17,14 +17,17 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 
 	"centrifuge/pkg/auth"
 	"centrifuge/pkg/callback"
 	"centrifuge/pkg/config"
 	"centrifuge/pkg/delivery"
+	"centrifuge/pkg/eventbus"
 	"centrifuge/pkg/hub"
 	"centrifuge/pkg/metrics"
 	"centrifuge/pkg/protocol/classic"
+	"centrifuge/pkg/sanitizer"
 	"centrifuge/pkg/serverapi"
 	"centrifuge/pkg/store"
 )
@@ -35,6 +38,8 @@ type App struct {
 	Log    *slog.Logger
 	Hub    *hub.Hub
 	Store  *store.Store
+
+	cloud aws.Config
 }
 
 // Run assembles the application from the environment of this process and serves
@@ -73,12 +78,30 @@ func New(getenv func(string) string, w io.Writer) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &App{Config: c, Log: log, Store: st, Hub: hub.New(hub.Options{
-		Projects: st, Connections: st, Subscriptions: st, Claims: st, Usages: st, Presences: st,
+	return &App{Config: c, Log: log, Store: st, cloud: cloud, Hub: hub.New(hub.Options{
+		Projects: st, Connections: st, Subscriptions: st, Claims: st, Usages: st, Presences: st, Counters: st,
 		Delivery:    d,
 		Callback:    callback.New(callback.Options{Insecure: c.InsecureCallbacks, Log: log}),
 		VerifyToken: auth.VerifyToken,
+		Hooks:       newHooks(c, cloud, log),
+		Clean:       sanitizer.Clean,
+		Log:         log,
 	})}, nil
+}
+
+// newHooks returns nil where the environment names no bus.
+func newHooks(c config.Config, cloud aws.Config, log *slog.Logger) hub.Hooks {
+	if c.EventBus == "" {
+		return nil
+	}
+	return eventbus.New(eventbus.Options{
+		Client: eventbridge.NewFromConfig(cloud, func(o *eventbridge.Options) {
+			if c.EventBridgeEndpoint != "" {
+				o.BaseEndpoint = &c.EventBridgeEndpoint
+			}
+		}),
+		Bus: c.EventBus, Encode: classic.Push, Log: log,
+	})
 }
 
 // newDelivery returns nil where the environment names no management API: such a
@@ -94,7 +117,7 @@ func newDelivery(c config.Config, cloud aws.Config, st *store.Store, log *slog.L
 		return nil, err
 	}
 	d := delivery.New(delivery.Options{
-		Subscribers: st, Reaper: st, Poster: poster, Log: log,
+		Subscribers: st, Poster: poster, Log: log,
 		Encoders: map[hub.Protocol]delivery.Encoder{hub.Classic: classic.Push},
 	})
 	if c.MetricsNamespace == "" {
@@ -108,6 +131,18 @@ func (a *App) ServerAPI() http.Handler {
 	return serverapi.New(serverapi.Options{
 		Hub: a.Hub, Projects: a.Store, ProjectByAPIKey: a.Store.ProjectByAPIKey, Log: a.Log,
 	})
+}
+
+// Notifier returns what posts messages to the webhooks of their projects.
+func (a *App) Notifier() *callback.Notifier {
+	return callback.NewNotifier(callback.NotifierOptions{Insecure: a.Config.InsecureCallbacks})
+}
+
+// Count is what the example application uses in place of a database of its own: it
+// adds to the number of this name and returns the sum. A number that nobody adds to
+// is forgotten after a month.
+func (a *App) Count(ctx context.Context, name string, by int) (int, error) {
+	return a.Store.Tally(ctx, "demo/"+name, by, time.Now().AddDate(0, 1, 0))
 }
 
 // Secret returns what looks up the secret of a project: for the example

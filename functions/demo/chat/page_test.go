@@ -2,6 +2,7 @@ package chat_test
 
 import (
 	"net/http"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -14,9 +15,13 @@ func TestPage(t *testing.T) {
 	for path, kind := range map[string]string{
 		"/demo/":              "text/html; charset=utf-8",
 		"/demo/chat.css":      "text/css; charset=utf-8",
+		"/demo/party.css":     "text/css; charset=utf-8",
 		"/demo/chat.js":       "text/javascript; charset=utf-8",
+		"/demo/people.js":     "text/javascript; charset=utf-8",
+		"/demo/live.js":       "text/javascript; charset=utf-8",
 		"/demo/centrifuge.js": "text/javascript; charset=utf-8",
 		"/demo/icon.svg":      "image/svg+xml",
+		"/demo/kettle.svg":    "image/svg+xml",
 	} {
 		t.Run(path+" is served", func(t *testing.T) {
 			res := ask(t, h, "GET", path, "")
@@ -47,6 +52,11 @@ func TestMethods(t *testing.T) {
 		{"PUT", "/demo/token", "POST"},
 		{"HEAD", "/demo/validate", "POST"},
 		{"DELETE", "/demo/announce", "POST"},
+		{"GET", "/demo/applaud", "POST"},
+		{"GET", "/demo/vote", "POST"},
+		{"GET", "/demo/wave", "POST"},
+		{"POST", "/demo/live", "GET"},
+		{"POST", "/demo/centrifuge.js", "GET"},
 		{"POST", "/demo/", "GET"},
 		{"POST", "/demo", "GET"},
 		{"PUT", "/demo/chat.js", "GET"},
@@ -96,19 +106,24 @@ func TestHeaders(t *testing.T) {
 func TestOtherSites(t *testing.T) {
 	h := chat.New(options)
 	for _, test := range []struct {
-		name   string
-		header []string
-		status int
+		name    string
+		header  []string
+		refused bool
 	}{
-		{"a page of another site may not ask", []string{"Sec-Fetch-Site", "cross-site"}, http.StatusForbidden},
-		{"nor may one in a browser that sends Origin only", []string{"Origin", "https://evil.example"}, http.StatusForbidden},
-		{"our own page may", []string{"Sec-Fetch-Site", "same-origin"}, http.StatusOK},
-		{"and so may what is no browser", nil, http.StatusOK},
+		{"a page of another site may not ask", []string{"Sec-Fetch-Site", "cross-site"}, true},
+		{"nor may one in a browser that sends Origin only", []string{"Origin", "https://evil.example"}, true},
+		{"our own page may", []string{"Sec-Fetch-Site", "same-origin"}, false},
+		{"and so may what is no browser", nil, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			res := ask(t, h, "POST", "/demo/token", `{"name":"a"}`, test.header...)
-			if res.StatusCode != test.status || res.Header.Get("Content-Type") != "application/json" {
-				t.Errorf("status %d, want %d: %s", res.StatusCode, test.status, text(t, res))
+			for _, path := range []string{"/demo/token", "/demo/announce", "/demo/applaud", "/demo/vote", "/demo/wave"} {
+				res := ask(t, h, "POST", path, `{"name":"a"}`, test.header...)
+				if refused := res.StatusCode == http.StatusForbidden && text(t, res) == `{"error":"another site may not ask this"}`; refused != test.refused {
+					t.Errorf("%s: status %d", path, res.StatusCode)
+				}
+				if got := res.Header.Get("Content-Type"); got != "application/json" {
+					t.Errorf("%s: Content-Type %q", path, got)
+				}
 			}
 		})
 	}
@@ -130,15 +145,37 @@ func TestNothingInline(t *testing.T) {
 			t.Errorf("the page has %s: %s", what, found)
 		}
 	}
-	for _, id := range []string{"name", "join", "message", "send", "log", "status", "announce-text", "announce"} {
+	for _, id := range []string{"name", "join", "message", "send", "log", "status", "announce-text", "announce",
+		"people", "people-count", "applaud", "applause", "poll", "toasts"} {
 		if strings.Count(html, `data-testid="`+id+`"`) != 1 {
 			t.Errorf(`the page has not exactly one data-testid="%s"`, id)
 		}
 	}
-	for _, file := range []string{"chat.js", "centrifuge.js"} {
+	files, err := filepath.Glob("page/*.js")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	for _, file := range append(files, "centrifuge.js") {
+		file = filepath.Base(file)
 		script := text(t, ask(t, h, "GET", "/demo/"+file, ""))
 		if found := regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(`).FindString(script); found != "" {
 			t.Errorf("%s uses %s: what visitors type must stay text", file, found)
+		}
+	}
+}
+
+// A control without a label says nothing to who cannot see it.
+func TestEveryControlHasALabel(t *testing.T) {
+	html := text(t, ask(t, chat.New(options), "GET", "/demo/", ""))
+	for _, input := range regexp.MustCompile(`<input[^>]*>`).FindAllString(html, -1) {
+		id := regexp.MustCompile(`\sid="([^"]+)"`).FindStringSubmatch(input)
+		if id == nil || strings.Count(html, `<label for="`+id[1]+`">`)+strings.Count(html, `<label class="unseen" for="`+id[1]+`">`) != 1 {
+			t.Errorf("%s has not exactly one label", input)
+		}
+	}
+	for _, image := range regexp.MustCompile(`<img[^>]*>`).FindAllString(html, -1) {
+		if !strings.Contains(image, ` alt="`) {
+			t.Errorf("%s has no alt", image)
 		}
 	}
 }

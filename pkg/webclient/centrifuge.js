@@ -1,7 +1,16 @@
 // A client of Centrifuge's classic protocol that stays connected.
 //
+//     const centrifuge = new Centrifuge({
+//       credentials: async () => (await fetch("/token", { method: "POST" })).json(),
+//       to: { news: ["announcements"] },
+//       onMessage: ({ category, channel, data }) => show(data),
+//       onState: (state) => { status.textContent = state; },
+//     });
+//     centrifuge.start();
+//
 // Commands are {id, method, params}; each gets one reply, {ack: true, id, result,
-// error}. Whatever has no `ack` is a push: a message in a channel.
+// error}. Whatever has no `ack` is a push: a message in a channel, or, with an
+// `event`, somebody who joined or left it.
 
 const REPLY_TIMEOUT = 10_000;
 const KEEP_ALIVE = 5 * 60_000; // API Gateway closes a connection that is idle for ten minutes
@@ -11,6 +20,11 @@ const STABLE = 10_000; // a connection that held this long starts the back-off a
 
 // Answers to `auth` that another attempt would not change.
 const FINAL = ["invalid token", "permission denied", "project not found"];
+
+/**
+ * A connection in a channel: its id, whose it is, and what the application tells of the user.
+ * @typedef {{client: string, user: string, conn_info?: any}} Client
+ */
 
 /** An error after which connecting again is of no use. */
 export class Refused extends Error {}
@@ -30,8 +44,13 @@ export class Centrifuge {
    * @param {object} options
    * @param {() => Promise<{url: string, project: string, user: string, token: string}>} options.credentials
    *   asked before every attempt, so that each has a fresh token; throw Refused to give up
-   * @param {Record<string, string[]>} options.to the channels to be in: category to names
-   * @param {(push: object) => void} options.onMessage gets every push
+   * @param {Record<string, string[]> | ((user: string) => Record<string, string[]>)} options.to the channels to be in,
+   *   category to names; a function is asked at every attempt, and told whom the credentials are for
+   * @param {(push: {category: string, channel: string, event_id: string, data: any}) => void} options.onMessage
+   *   gets every message
+   * @param {(push: {category: string, channel: string, event: "join" | "leave", client: Client}) => void} [options.onPresence]
+   *   hears who joins and leaves, in categories with `join_leave`; of this client, too. News may overtake each other, but
+   *   a client that left does not come back: whoever connects again is another client of the same user
    * @param {(state: "connecting" | "online" | "waiting" | "offline", detail: {seconds?: number, error?: Error}) => void} options.onState
    */
   constructor(options) {
@@ -66,6 +85,15 @@ export class Centrifuge {
     });
   }
 
+  /**
+   * Asks who is in a channel of a category with `presence`. Ask when online: whoever comes later is told by onPresence.
+   * @returns {Promise<Record<string, Client>>} by the id of the client
+   */
+  async presence(category, channel) {
+    const { result } = await this.send("presence", { category, channel });
+    return result.presence;
+  }
+
   async #connect(run) {
     this.#options.onState("connecting", {});
     try {
@@ -73,7 +101,8 @@ export class Centrifuge {
       if (run !== this.#run) return;
       await this.#open(url, run);
       await this.#authenticate({ token, user, project_id: project, permissions: {} });
-      const { refused } = await this.send("subscribe", { to: this.#options.to });
+      const { to } = this.#options;
+      const { refused } = await this.send("subscribe", { to: typeof to === "function" ? to(user) : to });
       if (run !== this.#run) return;
       this.#onlineSince = Date.now();
       this.#keepAlive = setInterval(() => {
@@ -117,7 +146,9 @@ export class Centrifuge {
       // A command that could not even be read has a reply without an id: it may be any of them.
       const ids = frame.id === null ? [...this.#pending.keys()] : [frame.id];
       ids.forEach((id) => this.#settle(id, error, frame));
-    } else if (frame.category) {
+    } else if (frame.event) {
+      this.#options.onPresence?.(frame);
+    } else if (frame.event_id) {
       this.#options.onMessage(frame);
     } else if (frame.message) {
       // Not Centrifuge but API Gateway itself, when a function failed: it names no command either.

@@ -1,0 +1,182 @@
+package admin_test
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"centrifuge/pkg/auth"
+	"centrifuge/pkg/hub"
+)
+
+func TestAPISession(t *testing.T) {
+	r := newRig(t)
+	const unauthorized = `{"error":{"code":101,"message":"unauthorized"}}`
+	for _, c := range [][2]string{
+		{http.MethodGet, "/projects"}, {http.MethodGet, "/projects/" + projectID}, {http.MethodPut, "/projects/p"}, {http.MethodDelete, "/projects/" + projectID},
+		{http.MethodPut, "/projects/" + projectID + "/categories/c"}, {http.MethodDelete, "/projects/" + projectID + "/categories/chat"}, {http.MethodGet, "/none"},
+	} {
+		t.Run("nothing is done without one: "+c[0]+" "+c[1], func(t *testing.T) {
+			r := r.in(t)
+			r.says(r.call(c[0], c[1], ""), http.StatusUnauthorized, unauthorized)
+		})
+	}
+	if n := len(r.project(projectID).Categories); n != 3 {
+		t.Errorf("there are %d categories", n)
+	}
+	t.Run("signing in gives one, and says until when", func(t *testing.T) {
+		r := r.in(t)
+		r.says(r.call(http.MethodPost, "/sign-in", `{"password":"`+password+`"}`), http.StatusOK, `{"expires":1800028800}`)
+		r.is(r.call(http.MethodGet, "/projects", ""), http.StatusOK)
+		r.is(r.get("/admin/"), http.StatusOK)
+	})
+	t.Run("signing out ends it", func(t *testing.T) {
+		r := r.in(t)
+		r.says(r.call(http.MethodPost, "/sign-out", ""), http.StatusOK, `{}`)
+		r.says(r.call(http.MethodGet, "/projects", ""), http.StatusUnauthorized, unauthorized)
+	})
+}
+
+func TestAPIProjects(t *testing.T) {
+	r := newRig(t).signIn()
+	const shop = `{"id":"` + projectID + `","name":"Shop & Co","options":{"validate_url":"https://shop.example/validate","auth_attempts":3,` +
+		`"origins":["https://shop.example","https://www.shop.example"]},"categories":[{"name":"a/b \"?"},` +
+		`{"name":"chat","bidirectional":true,"publish_to_admins":true,"presence":true},` +
+		`{"name":"news","clean_html":true,"allowed_domains":["example.com","example.org"],"shards":4}]}`
+	t.Run("all", func(t *testing.T) {
+		r := r.in(t)
+		r.says(r.call(http.MethodGet, "/projects", ""), http.StatusOK, `{"projects":[`+shop+`]}`)
+	})
+	t.Run("one", func(t *testing.T) {
+		r := r.in(t)
+		r.says(r.call(http.MethodGet, "/projects/"+projectID, ""), http.StatusOK, shop)
+	})
+	t.Run("a new one has a secret and an API key, which are told once", func(t *testing.T) {
+		r := r.in(t)
+		got := r.is(r.call(http.MethodPut, "/projects/fresh", `{"id":"fresh","name":"Fresh","options":{"auth_attempts":2}}`), http.StatusCreated)
+		var told struct {
+			Created bool   `json:"created"`
+			Secret  string `json:"secret"`
+			APIKey  string `json:"api_key"`
+		}
+		if err := json.Unmarshal([]byte(got.body), &told); err != nil {
+			t.Fatal(err)
+		}
+		want := &hub.Project{
+			ID: "fresh", Name: "Fresh", Secret: told.Secret, APIKeyHashes: []string{auth.HashAPIKey(told.APIKey)},
+			Options: hub.ProjectOptions{AuthAttempts: 2}, Categories: map[string]hub.Category{},
+		}
+		if diff := cmp.Diff(want, r.project("fresh")); diff != "" || !told.Created || len(told.Secret) != 64 || len(told.APIKey) != 43 {
+			t.Errorf("-want +got\n%s", diff)
+		}
+		r.secrets = append(r.secrets, told.APIKey)
+	})
+	t.Run("one that exists is changed, and keeps its keys and categories", func(t *testing.T) {
+		r := r.in(t)
+		before := *r.project(projectID)
+		r.says(r.call(http.MethodPut, "/projects/"+projectID, `{"name":"Shop","options":{"allow_md5":true}}`), http.StatusOK, `{"created":false}`)
+		want := before
+		want.Name, want.Options = "Shop", hub.ProjectOptions{AllowMD5: true}
+		if diff := cmp.Diff(&want, r.project(projectID)); diff != "" {
+			t.Errorf("-want +got\n%s", diff)
+		}
+	})
+	t.Run("one is deleted, and then not found", func(t *testing.T) {
+		r := r.in(t)
+		r.says(r.call(http.MethodDelete, "/projects/fresh", ""), http.StatusOK, `{}`)
+		const missing = `{"error":{"code":400,"message":"project not found"}}`
+		r.says(r.call(http.MethodDelete, "/projects/fresh", ""), http.StatusNotFound, missing)
+		r.says(r.call(http.MethodGet, "/projects/fresh", ""), http.StatusNotFound, missing)
+	})
+}
+
+func TestAPICategories(t *testing.T) {
+	r := newRig(t).signIn()
+	const path = "/projects/" + projectID + "/categories/"
+	t.Run("one is created, and then changed", func(t *testing.T) {
+		r := r.in(t)
+		r.says(r.call(http.MethodPut, path+"fresh", `{"name":"fresh","shards":2}`), http.StatusCreated, `{"created":true}`)
+		created := r.project(projectID).Categories["fresh"]
+		r.says(r.call(http.MethodPut, path+"fresh", `{"shards":3,"private":true}`), http.StatusOK, `{"created":false}`)
+		want := created
+		want.Shards, want.Private = 3, true
+		if diff := cmp.Diff(want, r.project(projectID).Categories["fresh"]); diff != "" || len(created.ID) != 24 || created.Shards != 2 {
+			t.Errorf("-want +got\n%s", diff)
+		}
+	})
+	t.Run("one whose name is odd", func(t *testing.T) {
+		r := r.in(t)
+		r.says(r.call(http.MethodPut, path+"a%2Fb%20%22%3F", `{"hooks":true}`), http.StatusOK, `{"created":false}`)
+		r.says(r.call(http.MethodDelete, path+"a%2Fb%20%22%3F", ""), http.StatusOK, `{}`)
+	})
+	t.Run("one is deleted, and then not found", func(t *testing.T) {
+		r := r.in(t)
+		r.says(r.call(http.MethodDelete, path+"fresh", ""), http.StatusOK, `{}`)
+		r.says(r.call(http.MethodDelete, path+"fresh", ""), http.StatusNotFound, `{"error":{"code":102,"message":"category not found"}}`)
+		if all := r.project(projectID).Categories; len(all) != 2 {
+			t.Errorf("there are %d", len(all))
+		}
+	})
+}
+
+func TestAPIRefuses(t *testing.T) {
+	r := newRig(t).signIn()
+	before, err := r.store.ListProjects(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const one, category = "/projects/" + projectID, "/projects/" + projectID + "/categories/chat"
+	for name, c := range map[string]struct {
+		method, path, body string
+		status             int
+		want               string
+	}{
+		"a key that is not known":            {"PUT", one, `{"name":"x","secret":"s"}`, 400, `107 bad request: unknown field "secret"`},
+		"an option that is not known":        {"PUT", one, `{"name":"x","options":{"private":true}}`, 400, `107 bad request: unknown field "private"`},
+		"an option of another type":          {"PUT", one, `{"name":"x","options":{"auth_attempts":"2"}}`, 400, "107 bad request: auth_attempts is not a whole number"},
+		"an option out of its range":         {"PUT", one, `{"name":"x","options":{"auth_attempts":11}}`, 400, "107 bad request: auth_attempts is not from 1 to 10"},
+		"a number that wraps around":         {"PUT", one, `{"name":"x","options":{"back_off_interval":18446744073710}}`, 400, "107 bad request: back_off_interval is not from 1 to 1000 ms"},
+		"another id":                         {"PUT", one, `{"id":"other","name":"x"}`, 400, "107 bad request: the id is not that of the address"},
+		"categories":                         {"PUT", one, `{"name":"x","categories":[]}`, 400, "107 bad request: categories are written one by one, each at an address of its own"},
+		"no name":                            {"PUT", one, `{}`, 400, "107 bad request: project name is empty"},
+		"no name of a new project":           {"PUT", "/projects/new", `{}`, 400, "107 bad request: project name is empty"},
+		"an id that is too long":             {"PUT", "/projects/" + strings.Repeat("x", 256), `{"name":"x"}`, 400, "106 limit exceeded: project id is 256 bytes, at most 255 are allowed"},
+		"what is not JSON":                   {"PUT", one, `{`, 400, "107 bad request: not JSON"},
+		"two values":                         {"PUT", one, `{"name":"x"}{}`, 400, "107 bad request: there is more than one JSON value"},
+		"a category of a missing project":    {"PUT", "/projects/none/categories/c", `{}`, 404, "400 project not found"},
+		"another name of a category":         {"PUT", category, `{"name":"other"}`, 400, "107 bad request: the name is not that of the address"},
+		"an unknown option of a category":    {"PUT", category, `{"origins":[]}`, 400, `107 bad request: unknown field "origins"`},
+		"an option of a category":            {"PUT", category, `{"shards":65}`, 400, "107 bad request: shards is not from 1 to 64"},
+		"fewer shards":                       {"PUT", "/projects/" + projectID + "/categories/news", `{"shards":1}`, 400, "107 bad request: shards cannot be lowered: the subscribers in the upper ones would receive nothing more"},
+		"a colon in a category's name":       {"PUT", "/projects/" + projectID + "/categories/a:b", `{}`, 400, `107 bad request: a category name has no ":", which ends it in "category:channel"`},
+		"no name of a category":              {"PUT", "/projects/" + projectID + "/categories/", `{}`, 400, "107 bad request: category name is empty"},
+		"a method that there is not":         {"PATCH", one, `{}`, 404, "104 method not found"},
+		"an address that there is not":       {"GET", "/none", "", 404, "104 method not found"},
+		"a key that signing in has not":      {"POST", "/sign-in", `{"pass":"x"}`, 400, `107 bad request: unknown field "pass"`},
+		"a password that is not a string":    {"POST", "/sign-in", `{"password":1}`, 400, "107 bad request: password is not a string"},
+		"a body that is not said to be JSON": {"PUT", one, "", 415, "107 bad request: the body is sent as application/json"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := r.in(t)
+			code, message, _ := strings.Cut(c.want, " ")
+			text, err := json.Marshal(message)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.says(r.call(c.method, c.path, c.body), c.status, `{"error":{"code":`+code+`,"message":`+string(text)+`}}`)
+		})
+	}
+	t.Run("a form", func(t *testing.T) {
+		r := r.in(t)
+		got := r.do(r.request(http.MethodPut, "/admin/api"+one, "text/plain", `{"name":"x"}`))
+		r.is(got, http.StatusUnsupportedMediaType)
+	})
+	after, err := r.store.ListProjects(t.Context())
+	if diff := cmp.Diff(before, after); diff != "" || errors.Is(err, hub.ErrInternal) || err != nil {
+		t.Errorf("something changed: %s %v", diff, err)
+	}
+}

@@ -1,0 +1,43 @@
+// Sends the form of an action without leaving the page. Without this the form does
+// the same, and the answer comes as a page.
+
+import { post } from './ask.js';
+
+const $ = (id) => document.getElementById(id);
+const form = $('action');
+
+form.addEventListener('submit', async (event) => {
+  event.preventDefault();
+  if (form.ariaBusy === 'true') return;
+  form.ariaBusy = 'true';
+  show({});
+  try {
+    show(await post(form.dataset.call, new URLSearchParams(new FormData(form))));
+  } catch (error) {
+    $('failure').textContent = `Not sent: ${error.message}.`;
+    $('failure').hidden = false;
+  } finally {
+    form.ariaBusy = 'false';
+  }
+});
+
+// show puts an outcome where the server would have put it.
+function show({ problems = {}, request = '', curl = '', status = '', answer = '', done }) {
+  for (const control of form.querySelectorAll('input, textarea')) {
+    const problem = problems[control.name] ?? '';
+    const line = $(`${control.id}-error`);
+    if (!line) continue;
+    line.textContent = problem;
+    line.hidden = problem === '';
+    if (problem) control.setAttribute('aria-invalid', 'true');
+    else control.removeAttribute('aria-invalid');
+  }
+  form.querySelector('[aria-invalid]')?.focus();
+  $('failure').hidden = true;
+  $('outcome').hidden = status === '';
+  $('status').textContent = status;
+  $('status').className = `badge ${done ? 'on' : 'warn'}`;
+  $('answer').textContent = answer;
+  $('request').textContent = request;
+  $('curl').textContent = curl;
+}

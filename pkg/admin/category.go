@@ -1,0 +1,169 @@
+package admin
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"centrifuge/pkg/hub"
+	"centrifuge/pkg/structure"
+)
+
+// categoryRow is a category in the list.
+type categoryRow struct {
+	Name string
+	// Set are the titles of the options that are on.
+	Set []string
+	// Numbers and lists, as they are in force.
+	Shards, MessageBytes int
+	Domains              []string
+}
+
+// categories answers GET /admin/projects/{project}/categories.
+func (s *site) categories(w http.ResponseWriter, r *http.Request) {
+	p, ok := s.project(w, r)
+	if !ok {
+		return
+	}
+	var rows []categoryRow
+	for _, c := range sortedCategories(p) {
+		fields, err := fieldsOf(structure.CategoryReference, structure.OfCategory(c).CategoryOptions)
+		if err != nil {
+			s.fail(w, r, err)
+			return
+		}
+		row := categoryRow{Name: c.Name, Shards: c.ShardCount(), MessageBytes: c.MessageBytes(), Domains: c.AllowedDomains}
+		for _, f := range fields {
+			if f.Checked {
+				row.Set = append(row.Set, f.Title)
+			}
+		}
+		rows = append(rows, row)
+	}
+	s.render(w, r, http.StatusOK, "categories.html", rows)
+}
+
+const categoryNameHelp = `The part of a channel before its ":". It cannot be changed later.`
+
+// categoryData is the data of category.html.
+type categoryData struct {
+	// Name is that of the category that is edited, "" for a new one.
+	Name    string
+	Fields  []field
+	Problem string
+}
+
+// newCategory answers GET /admin/projects/{project}/categories/new.
+func (s *site) newCategory(w http.ResponseWriter, r *http.Request) {
+	if _, ok := s.project(w, r); ok {
+		s.renderCategory(w, r, hub.Category{})
+	}
+}
+
+// editCategory answers GET /admin/projects/{project}/categories/edit?category=….
+func (s *site) editCategory(w http.ResponseWriter, r *http.Request) {
+	p, ok := s.project(w, r)
+	if !ok {
+		return
+	}
+	c, ok := p.Categories[r.URL.Query().Get("category")]
+	if !ok {
+		s.fail(w, r, hub.ErrCategoryNotFound)
+		return
+	}
+	s.renderCategory(w, r, c)
+}
+
+func (s *site) renderCategory(w http.ResponseWriter, r *http.Request, c hub.Category) {
+	fields, err := fieldsOf(structure.CategoryReference, structure.OfCategory(c).CategoryOptions)
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	name := nameField(categoryNameHelp, c.Name)
+	name.Fixed = c.Name != ""
+	s.render(w, r, http.StatusOK, "category.html", categoryData{Name: c.Name, Fields: append([]field{name}, fields...)})
+}
+
+// createCategory answers POST /admin/projects/{project}/categories/new.
+func (s *site) createCategory(w http.ResponseWriter, r *http.Request) {
+	p, ok := s.project(w, r)
+	if !ok || !s.readForm(w, r, maxStructureBytes) {
+		return
+	}
+	name := strings.TrimSpace(r.PostForm.Get("name"))
+	var problem error
+	if _, exists := p.Categories[name]; exists {
+		problem = hub.ErrBadRequest.With("a category of this name exists")
+	}
+	s.writeCategory(w, r, p, nameField(categoryNameHelp, name), problem)
+}
+
+// saveCategory answers POST /admin/projects/{project}/categories/edit?category=….
+func (s *site) saveCategory(w http.ResponseWriter, r *http.Request) {
+	p, ok := s.project(w, r)
+	if !ok || !s.readForm(w, r, maxStructureBytes) {
+		return
+	}
+	name := nameField(categoryNameHelp, r.URL.Query().Get("category"))
+	name.Fixed = true
+	if _, ok := p.Categories[name.Value]; !ok {
+		s.fail(w, r, hub.ErrCategoryNotFound)
+		return
+	}
+	s.writeCategory(w, r, p, name, nil)
+}
+
+// writeCategory is what creating and saving have in common. A problem with the name
+// is told together with those of the other fields.
+func (s *site) writeCategory(w http.ResponseWriter, r *http.Request, p *hub.Project, name field, problem error) {
+	options, fields, ok := readOptions(structure.CategoryReference, r.PostForm, checkCategory)
+	d := categoryData{Fields: append([]field{name}, fields...)}
+	if name.Fixed {
+		d.Name = name.Value
+	}
+	if problem == nil {
+		problem = hub.Category{Name: name.Value}.Validate()
+	}
+	if problem != nil {
+		d.Fields[0].Problem = d.Fields[0].explain(problem)
+		ok = false
+	}
+	if ok {
+		created, err := s.putCategory(r.Context(), p, structure.Category{Name: name.Value, CategoryOptions: options})
+		switch {
+		case isInvalid(err):
+			d.Problem = blame(d.Fields, err)
+		case err != nil:
+			s.fail(w, r, err)
+			return
+		case created:
+			redirect(w, r, projectPath(p, "categories"), "category-created")
+			return
+		default:
+			redirect(w, r, projectPath(p, "categories"), "category-saved")
+			return
+		}
+	}
+	s.render(w, r, http.StatusBadRequest, "category.html", d)
+}
+
+// deleteCategory answers POST /admin/projects/{project}/categories/delete, with the
+// category's name and confirm=yes in the form.
+func (s *site) deleteCategory(w http.ResponseWriter, r *http.Request) {
+	p, ok := s.project(w, r)
+	if !ok || !s.readForm(w, r, maxStructureBytes) {
+		return
+	}
+	name := r.PostForm.Get("category")
+	if r.PostForm.Get("confirm") != "yes" {
+		to := projectPath(p, "categories", "edit") + "?" + url.Values{"category": {name}}.Encode()
+		http.Redirect(w, r, to, http.StatusSeeOther)
+		return
+	}
+	if err := s.removeCategory(r.Context(), p, name); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	redirect(w, r, projectPath(p, "categories"), "category-deleted")
+}

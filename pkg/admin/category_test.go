@@ -1,0 +1,113 @@
+package admin_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"centrifuge/pkg/hub"
+)
+
+func TestCategories(t *testing.T) {
+	r := newRig(t).signIn()
+	t.Run("they are listed with what is set", func(t *testing.T) {
+		r := r.in(t)
+		var rows []string
+		for _, row := range parse(t, r.get(base+"/categories").body).all("tr")[1:] {
+			rows = append(rows, row.text())
+		}
+		want := []string{
+			`a/b "? nothing 1 32768 bytes none`,
+			"chat Bidirectional Publish to admins Presence 1 32768 bytes none",
+			"news Clean HTML 4 32768 bytes example.com, example.org",
+		}
+		if diff := cmp.Diff(want, rows); diff != "" {
+			t.Errorf("-want +got\n%s", diff)
+		}
+	})
+	t.Run("one is created with all options", func(t *testing.T) {
+		r := r.in(t)
+		r.redirects(r.post(base+"/categories/new", "name", " fresh ", "bidirectional", "true", "publish_to_admins", "true", "private", "true",
+			"presence", "true", "join_leave", "true", "clean_html", "true", "allowed_domains", "a.example\r\nb.example", "hooks", "true",
+			"shards", "8", "max_message_bytes", "1000"), base+"/categories?done=category-created")
+		c := r.project(projectID).Categories["fresh"]
+		want := hub.Category{ID: c.ID, Name: "fresh", CategoryOptions: hub.CategoryOptions{
+			Bidirectional: true, PublishToAdmins: true, Private: true, Presence: true, JoinLeave: true, CleanHTML: true,
+			AllowedDomains: []string{"a.example", "b.example"}, Hooks: true, Shards: 8, MaxMessageBytes: 1000,
+		}}
+		if diff := cmp.Diff(want, c); diff != "" || len(c.ID) != 24 {
+			t.Errorf("-want +got, the id is %s\n%s", c.ID, diff)
+		}
+		r.shows(r.get(base+"/categories?done=category-created"), http.StatusOK, "The category is created.", "fresh")
+	})
+	t.Run("one is changed and keeps its id", func(t *testing.T) {
+		r := r.in(t)
+		r.redirects(r.post(base+"/categories/edit?category=chat", "name", "ignored", "private", "true"), base+"/categories?done=category-saved")
+		all := r.project(projectID).Categories
+		if diff := cmp.Diff(hub.Category{ID: "1", Name: "chat", CategoryOptions: hub.CategoryOptions{Private: true}}, all["chat"]); diff != "" || len(all) != 4 {
+			t.Errorf("-want +got, there are %d\n%s", len(all), diff)
+		}
+	})
+	t.Run("one whose name is odd, too", func(t *testing.T) {
+		r := r.in(t)
+		r.redirects(r.post(base+"/categories/edit?category=a%2Fb+%22%3F", "hooks", "true"), base+"/categories?done=category-saved")
+		if !r.project(projectID).Categories[`a/b "?`].Hooks {
+			t.Error("it is not changed")
+		}
+	})
+	t.Run("one is deleted only with confirmation", func(t *testing.T) {
+		r := r.in(t)
+		r.redirects(r.post(base+"/categories/delete", "category", "fresh"), base+"/categories/edit?category=fresh")
+		if _, ok := r.project(projectID).Categories["fresh"]; !ok {
+			t.Fatal("it is deleted")
+		}
+		r.redirects(r.post(base+"/categories/delete", "category", "fresh", "confirm", "yes"), base+"/categories?done=category-deleted")
+		if _, ok := r.project(projectID).Categories["fresh"]; ok {
+			t.Error("it is still there")
+		}
+	})
+	t.Run("one that is not there is not found", func(t *testing.T) {
+		r := r.in(t)
+		r.shows(r.get(base+"/categories/edit?category=none"), http.StatusNotFound, "Category not found.")
+		r.shows(r.post(base+"/categories/edit?category=none"), http.StatusNotFound, "Category not found.")
+		r.shows(r.post(base+"/categories/delete", "category", "none", "confirm", "yes"), http.StatusNotFound, "Category not found.")
+		r.shows(r.post("/admin/projects/none/categories/new", "name", "x"), http.StatusNotFound, "Project not found.")
+	})
+}
+
+func TestCategoriesThatAreRefused(t *testing.T) {
+	r := newRig(t).signIn()
+	before := r.project(projectID)
+	for name, c := range map[string]struct {
+		path, name string
+		field      string
+		typed      string
+		want       string
+	}{
+		"no name":                    {"new", "", "", "", "Category name is empty."},
+		"a name that is taken":       {"new", "chat", "", "", "A category of this name exists."},
+		"a name with a colon":        {"new", "a:b", "", "", `A category name has no ":", which ends it in "category:channel".`},
+		"too many shards":            {"new", "x", "shards", "65", "This is a whole number from 1 to 64."},
+		"shards that are lowered":    {"edit?category=news", "", "shards", "3", "Shards cannot be lowered: the subscribers in the upper ones would receive nothing more."},
+		"a limit that is too high":   {"edit?category=chat", "", "max_message_bytes", "131073", "This is a whole number from 1 to 131072."},
+		"a domain that is none":      {"edit?category=chat", "", "allowed_domains", "https://a.example", "An allowed domain is a host name in lower case, such as example.com."},
+		"more domains than there is": {"edit?category=chat", "", "allowed_domains", strings.Repeat("a.example\n", 101), "Allowed domains are more than 100."},
+	} {
+		t.Run(name+" is refused beside the field", func(t *testing.T) {
+			r := r.in(t)
+			field := c.field
+			if field == "" {
+				field = "name"
+			}
+			got := r.is(r.post(base+"/categories/"+c.path, "name", c.name, c.field, c.typed), http.StatusBadRequest)
+			if diff := cmp.Diff(map[string]string{field: c.want}, problems(t, got)); diff != "" {
+				t.Errorf("-want +got\n%s", diff)
+			}
+			if diff := cmp.Diff(before, r.project(projectID)); diff != "" {
+				t.Errorf("something changed: %s", diff)
+			}
+		})
+	}
+}

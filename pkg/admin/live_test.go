@@ -1,0 +1,384 @@
+package admin_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"centrifuge/pkg/auth"
+	"centrifuge/pkg/hub"
+)
+
+// join has a connection of a user in channels of the project.
+func (r *rig) join(id, user string, granted hub.Permissions, channels ...string) {
+	r.t.Helper()
+	ctx := r.t.Context()
+	c := hub.Connection{
+		ID: id, Origin: "https://shop.example", Expires: r.clock().Add(2 * time.Hour), Project: projectID, User: user,
+		Permissions: granted, Protocol: hub.Classic,
+	}
+	if err := r.store.OpenConnection(ctx, c); err != nil {
+		r.t.Fatal(err)
+	}
+	if _, err := r.store.Authenticate(ctx, c, r.clock()); err != nil {
+		r.t.Fatal(err)
+	}
+	if len(channels) == 0 {
+		return
+	}
+	to := make(hub.Selection)
+	for _, name := range channels {
+		ch, err := hub.ParseChannel(projectID, name)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		to[ch.Category] = append(to[ch.Category], ch.Name)
+	}
+	refused, err := r.hub.Subscribe(ctx, id, to)
+	if err != nil || len(refused) > 0 {
+		r.t.Fatalf("subscribe %s: refused %v, error %v", id, refused, err)
+	}
+}
+
+func TestFeedPage(t *testing.T) {
+	r := newRig(t).signIn()
+
+	t.Run("it has a box for each category that publishes to admins", func(t *testing.T) {
+		page := parse(t, r.is(r.get(base+"/feed"), http.StatusOK).body)
+		var boxes []string
+		for _, input := range page.all("input") {
+			if input.attr["type"] == "checkbox" {
+				boxes = append(boxes, input.attr["value"])
+			}
+		}
+		if diff := cmp.Diff([]string{"chat"}, boxes); diff != "" {
+			t.Errorf("-expected +got:\n%s", diff)
+		}
+	})
+	t.Run("without such a category it says what to turn on, and where", func(t *testing.T) {
+		p := r.project(projectID)
+		chat := p.Categories["chat"]
+		chat.PublishToAdmins = false
+		if err := r.store.PutCategory(t.Context(), projectID, chat); err != nil {
+			t.Fatal(err)
+		}
+		got := r.get(base + "/feed")
+		r.shows(got, http.StatusOK, "No category publishes to admins", "publish_to_admins")
+		if page := parse(t, got.body); page.with("href", base+"/categories") == nil || page.with("id", "filters") != nil {
+			t.Error("there is no link to the categories, or there are filters for nothing")
+		}
+	})
+}
+
+func TestFeedToken(t *testing.T) {
+	r := newRig(t).signIn()
+	got := r.is(r.post(base+"/feed/token"), http.StatusOK)
+	var credentials struct{ URL, Project, User, Token string }
+	if err := json.Unmarshal([]byte(got.body), &credentials); err != nil {
+		t.Fatal(err)
+	}
+	if credentials.URL != socketURL || credentials.Project != projectID || credentials.User != "" {
+		t.Errorf("got %+v", credentials)
+	}
+	p := r.project(projectID)
+
+	t.Run("the token opens the feed of the project and nothing else", func(t *testing.T) {
+		got, err := auth.VerifyToken(p, "", credentials.Token, r.clock())
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := hub.Identity{
+			Expires:     r.clock().Add(2*time.Hour + 20*time.Minute),
+			Permissions: &hub.Permissions{Confirmed: true, Feed: true},
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("-expected +got:\n%s", diff)
+		}
+	})
+	t.Run("it outlives every connection, and ends", func(t *testing.T) {
+		if _, err := auth.VerifyToken(p, "", credentials.Token, r.clock().Add(hub.MaxConnectionAge)); err != nil {
+			t.Error(err)
+		}
+		if _, err := auth.VerifyToken(p, "", credentials.Token, r.clock().Add(3*time.Hour)); err == nil {
+			t.Error("it is good after three hours")
+		}
+	})
+	t.Run("another project refuses it", func(t *testing.T) {
+		if _, err := auth.VerifyToken(&hub.Project{ID: "other", Secret: auth.NewSecret()}, "", credentials.Token, r.clock()); err == nil {
+			t.Error("it is good there")
+		}
+	})
+	t.Run("without a session there is none", func(*testing.T) {
+		administrator := r.browser
+		r.browser = r.newBrowser()
+		request := r.request(http.MethodPost, base+"/feed/token", "", "")
+		request.Header.Set("Accept", "application/json")
+		r.is(r.do(request), http.StatusUnauthorized)
+		r.browser = administrator
+	})
+	t.Run("another site's page gets none", func(*testing.T) {
+		request := r.request(http.MethodPost, base+"/feed/token", "", "")
+		request.Header.Set("Sec-Fetch-Site", "cross-site")
+		r.is(r.do(request), http.StatusForbidden)
+	})
+	t.Run("a project that does not exist has none", func(*testing.T) {
+		r.is(r.post("/admin/projects/absent/feed/token"), http.StatusNotFound)
+	})
+}
+
+func TestActionsPage(t *testing.T) {
+	r := newRig(t).signIn()
+
+	t.Run("a link fills the form in, whatever the channel is called", func(t *testing.T) {
+		page := parse(t, r.is(r.get(base+"/actions?"+url.Values{"method": {"presence"}, "channel": {`chat:<a> & "b"`}}.Encode()), http.StatusOK).body)
+		if got := page.with("id", "field-channel"); got == nil || got.attr["value"] != `chat:<a> & "b"` {
+			t.Errorf("got %+v", got)
+		}
+		if page.with("id", "outcome").attr["hidden"] != "hidden" {
+			t.Error("there is an answer to what was not asked")
+		}
+	})
+	t.Run("an unknown action is not found", func(t *testing.T) {
+		r.is(r.get(base+"/actions?method=rm"), http.StatusNotFound)
+		r.is(r.post(base+"/actions", "method", "rm"), http.StatusNotFound)
+		r.is(r.post(base+"/actions/rm"), http.StatusNotFound)
+	})
+	t.Run("a form is answered with the request, the answer and the command", func(t *testing.T) {
+		got := r.is(r.post(base+"/actions", "method", "publish", "channel", "chat:lobby", "data", `{"text": "it's"}`), http.StatusOK)
+		for id, want := range map[string]string{
+			"status":  "200 OK",
+			"request": `{ "channel": "chat:lobby", "data": { "text": "it's" } }`,
+			"answer":  `{ "result": {} }`,
+			"curl": `curl -H 'X-API-Key: YOUR_KEY' -d '{"channel":"chat:lobby","data":{"text":"it'\''s"}}' ` +
+				r.server.URL + "/api/publish",
+		} {
+			if diff := cmp.Diff(want, testID(t, got.body, id)); diff != "" {
+				t.Errorf("%s, -expected +got:\n%s", id, diff)
+			}
+		}
+		if len(r.delivered) == 0 || string(r.delivered[len(r.delivered)-1].Data) != `{"text":"it's"}` {
+			t.Errorf("delivered %v", r.delivered)
+		}
+	})
+	t.Run("a form with problems comes back as it was typed, and nothing is sent", func(t *testing.T) {
+		sent := len(r.delivered)
+		got := r.is(r.post(base+"/actions", "method", "publish", "channel", "chat:<lobby>", "data", "{"), http.StatusBadRequest)
+		page := parse(t, got.body)
+		if page.with("id", "field-channel").attr["value"] != "chat:<lobby>" || page.with("id", "field-data").attr["aria-invalid"] != "true" {
+			t.Error("what was typed is lost, or the field is not marked")
+		}
+		if text := page.with("id", "field-data-error").text(); !strings.HasPrefix(text, "Data is not JSON") {
+			t.Errorf("it says %q", text)
+		}
+		if len(r.delivered) != sent {
+			t.Error("something was sent")
+		}
+	})
+	t.Run("a script gets the same in JSON", func(t *testing.T) {
+		r.says(r.post(base+"/actions/presence_stats", "channel", "chat:lobby"), http.StatusOK,
+			`{"request":"{\n  \"channel\": \"chat:lobby\"\n}","curl":"curl -H 'X-API-Key: YOUR_KEY' -d '{\"channel\":\"chat:lobby\"}' `+
+				r.server.URL+`/api/presence_stats","status":"200 OK","answer":"{\n  \"result\": {\n    \"num_clients\": 0,\n    \"num_users\": 0\n  }\n}","done":true}`)
+		r.says(r.post(base+"/actions/presence_stats"), http.StatusOK, `{"problems":{"channel":"Channel is required."},"done":false}`)
+	})
+	t.Run("an answer that is an error is told apart", func(t *testing.T) {
+		got := r.is(r.post(base+"/actions/presence", "channel", "news:a"), http.StatusOK)
+		var o struct {
+			Done   bool
+			Answer string
+		}
+		if err := json.Unmarshal([]byte(got.body), &o); err != nil || o.Done || !strings.Contains(o.Answer, `"code": 108`) {
+			t.Errorf("%+v, error %v", o, err)
+		}
+	})
+}
+
+func TestChannelsPage(t *testing.T) {
+	r := newRig(t).signIn()
+	r.join("c1", "alice", hub.Permissions{Everything: true}, "chat:lobby", "chat:50% off?", "news:a")
+	r.join("c2", "alice", hub.Permissions{Everything: true}, "chat:lobby")
+	r.join("c3", "bob", hub.Permissions{Everything: true}, "chat:lobby", "news:a")
+
+	rows := func(t *testing.T, page *element) []string {
+		t.Helper()
+		var rows []string
+		for _, row := range page.all("tr")[1:] {
+			rows = append(rows, row.text())
+		}
+		return rows
+	}
+	t.Run("it lists channels by their subscribers, and leads to their presence", func(t *testing.T) {
+		got := r.get(base + "/channels")
+		r.shows(got, http.StatusOK, "Connections 3", "Users 2", "Channels 3", "Subscriptions 6", "reads the whole table")
+		page := parse(t, got.body)
+		if diff := cmp.Diff([]string{"chat:lobby 3 Presence", "news:a 2 no presence", "chat:50% off? 1 Presence"}, rows(t, page)); diff != "" {
+			t.Errorf("-expected +got:\n%s", diff)
+		}
+		link := page.with("aria-label", "Presence of chat:50% off?")
+		if link == nil {
+			t.Fatal("no link")
+		}
+		form := parse(t, r.is(r.get(link.attr["href"]), http.StatusOK).body)
+		if got := form.with("id", "field-channel").attr["value"]; got != "chat:50% off?" {
+			t.Errorf("the link leads to channel %q", got)
+		}
+	})
+	t.Run("a pattern narrows it", func(t *testing.T) {
+		got := r.get(base + "/channels?pattern=news:*")
+		r.shows(got, http.StatusOK, "Channels that match 1", "Subscriptions in them 2")
+		if diff := cmp.Diff([]string{"news:a 2 no presence"}, rows(t, parse(t, got.body))); diff != "" {
+			t.Errorf("-expected +got:\n%s", diff)
+		}
+	})
+	t.Run("a pattern that is none is marked", func(t *testing.T) {
+		got := r.is(r.get(base+"/channels?pattern="+url.QueryEscape("chat:[")), http.StatusBadRequest)
+		if parse(t, got.body).with("id", "pattern-error") == nil {
+			t.Errorf("no reason: %s", got.body)
+		}
+	})
+	t.Run("where nothing matches it says so", func(t *testing.T) {
+		r.shows(r.get(base+"/channels?pattern=x:*"), http.StatusOK, "No channel with subscribers matches the pattern.")
+	})
+}
+
+func TestUsersPage(t *testing.T) {
+	r := newRig(t).signIn()
+	many := make([]string, 23)
+	for i := range many {
+		many[i] = fmt.Sprintf("n%02d", i)
+	}
+	r.join("c1", "alice <a>", hub.Permissions{Confirmed: true, Categories: map[string]hub.Grant{
+		"chat": {Whole: true}, "news": {Channels: many}, "none": {},
+	}}, "chat:lobby", "news:n01")
+	r.join("c2", "alice <a>", hub.Permissions{Everything: true})
+	of := base + "/users?user=" + url.QueryEscape("alice <a>")
+
+	t.Run("before anybody was looked for there is a form", func(t *testing.T) {
+		got := r.is(r.get(base+"/users"), http.StatusOK)
+		if parse(t, got.body).with("id", "user") == nil || strings.Contains(got.body, "is not connected") {
+			t.Error(got.body)
+		}
+	})
+	t.Run("each connection says what it may do, where it is and until when", func(t *testing.T) {
+		r.shows(r.get(of), http.StatusOK, "c1", "c2", "classic", "chat:lobby", "news:n01", "chat: all channels", "none: no channel",
+			"n18, n19 and 3 more", "permissions confirmed by the application", "permissions not confirmed", "https://shop.example",
+			r.clock().Add(2*time.Hour).UTC().Format("Jan 2, 15:04 UTC"))
+	})
+	t.Run("somebody who is away is said to be", func(t *testing.T) {
+		r.shows(r.get(base+"/users?user=nobody"), http.StatusOK, "nobody is not connected.")
+	})
+	t.Run("the anonymous user and a name that is too long are refused at the field", func(t *testing.T) {
+		for _, user := range []string{"", strings.Repeat("x", 300)} {
+			got := r.is(r.get(base+"/users?user="+user), http.StatusBadRequest)
+			if parse(t, got.body).with("id", "user-error") == nil {
+				t.Errorf("no reason: %s", got.body)
+			}
+		}
+	})
+	t.Run("its buttons take the user out of a channel, and disconnect", func(t *testing.T) {
+		submit := func(method string) {
+			t.Helper()
+			page := parse(t, r.is(r.get(of), http.StatusOK).body)
+			for _, form := range page.all("form") {
+				if hidden := form.with("name", "method"); hidden == nil || hidden.attr["value"] != method {
+					continue
+				}
+				pairs := []string{"method", method, "user", form.with("name", "user").attr["value"]}
+				if choice := form.with("name", "channel"); choice != nil {
+					pairs = append(pairs, "channel", choice.all("option")[0].text())
+				}
+				got := r.is(r.post(form.attr["action"], pairs...), http.StatusOK)
+				if answer := testID(t, got.body, "answer"); answer != `{ "result": {} }` {
+					t.Errorf("%s answered %s", method, answer)
+				}
+				return
+			}
+			t.Fatalf("no form for %s", method)
+		}
+		submit("unsubscribe")
+		if got := r.is(r.get(of), http.StatusOK).body; strings.Contains(got, "chat:lobby") || !strings.Contains(got, "news:n01") {
+			t.Error("the user is still in the channel, or in none")
+		}
+		submit("disconnect")
+		r.shows(r.get(of), http.StatusOK, "alice <a> is not connected.")
+	})
+}
+
+func TestChartPage(t *testing.T) {
+	r := newRig(t).signIn()
+	count := func(ago time.Duration, messages, deliveries int) {
+		t.Helper()
+		if err := r.store.Count(t.Context(), projectID, r.clock().Add(-ago), messages, deliveries); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Run("before anything was sent the chart is empty, and says so", func(t *testing.T) {
+		got := r.is(r.get(base+"/chart"), http.StatusOK)
+		page := parse(t, got.body)
+		if len(page.all("rect")) > 0 || testID(t, got.body, "messages") != "0" {
+			t.Error("there are bars of nothing")
+		}
+		r.shows(got, http.StatusOK, "Nothing was sent in the last hour.")
+	})
+	count(25*time.Hour, 7, 7)
+	count(2*time.Hour, 1000, 5000)
+	count(time.Minute, 2, 60)
+	count(0, 1, 30)
+
+	for _, tt := range []struct {
+		name, query          string
+		messages, deliveries string
+		bars                 int
+	}{
+		{"the hour is the default", "", "3", "90", 4},
+		{"the day holds the hour", "?span=day", "1,003", "5,090", 6},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := r.is(r.get(base+"/chart"+tt.query), http.StatusOK)
+			page := parse(t, got.body)
+			if m, d := testID(t, got.body, "messages"), testID(t, got.body, "deliveries"); m != tt.messages || d != tt.deliveries {
+				t.Errorf("%s messages, %s deliveries", m, d)
+			}
+			if rects := page.all("rect"); len(rects) != tt.bars {
+				t.Errorf("%d bars", len(rects))
+			}
+			for _, svg := range page.all("svg") {
+				if title := page.with("id", svg.attr["aria-labelledby"]); title == nil || title.name != "title" || title.text() == "" {
+					t.Error("a picture without a name")
+				}
+			}
+			// The table says what the bars do.
+			var table []string
+			for _, row := range page.all("tr")[1:] {
+				table = append(table, row.text())
+			}
+			if len(table) != tt.bars/2 {
+				t.Errorf("the table has %v", table)
+			}
+		})
+	}
+	t.Run("a script gets the chart without the page", func(t *testing.T) {
+		got := r.is(r.get(base+"/chart?span=day&part="), http.StatusOK).body
+		page := parse(t, got)
+		if page.with("id", "chart") == nil || len(page.all("html")) > 0 {
+			t.Error(got)
+		}
+		if current := page.with("aria-current", "true"); current == nil || current.attr["data-span"] != "day" {
+			t.Error("the span is not marked")
+		}
+	})
+	t.Run("no page has an inline style, which the policy would refuse", func(t *testing.T) {
+		for _, path := range []string{"/chart", "/feed", "/actions", "/channels", "/users"} {
+			for _, e := range parse(t, r.get(base+path).body).all() {
+				if e.attr["style"] != "" || e.name == "style" {
+					t.Errorf("%s: <%s style>", path, e.name)
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,319 @@
+package admin_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/google/go-cmp/cmp"
+
+	"centrifuge/localstack/dynoxide/dynoxidetest"
+	"centrifuge/pkg/admin"
+	"centrifuge/pkg/auth"
+	"centrifuge/pkg/hub"
+	"centrifuge/pkg/serverapi"
+	"centrifuge/pkg/store"
+)
+
+const (
+	password  = "rather long, and generated"
+	projectID = "65a000000000000000000001"
+	socketURL = "wss://socket.example:8443/stage"
+)
+
+// rig is the interface over a real table, behind a real server, with the browser of
+// an administrator and a clock that the test moves.
+type rig struct {
+	t *testing.T
+	*parts
+}
+
+// in is the rig for a test within the test.
+func (r *rig) in(t *testing.T) *rig { return &rig{t, r.parts} }
+
+type parts struct {
+	store   *store.Store
+	hub     *hub.Hub
+	handler http.Handler
+	server  *httptest.Server
+	browser *http.Client
+	log     *safeBuffer
+
+	mu       sync.Mutex
+	now      time.Time
+	password string
+	// secrets must never be in the log.
+	secrets []string
+	// delivered is what was published.
+	delivered []hub.Message
+}
+
+// safeBuffer is a log that requests may write at the same time.
+type safeBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *safeBuffer) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(b)
+}
+
+func (s *safeBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+// newRig has one project, "Shop & Co", with three categories, and nobody signed in.
+// When the test ends, the log is searched for secrets.
+func newRig(t *testing.T, change ...func(*admin.Options)) *rig {
+	t.Helper()
+	r := &rig{t, &parts{now: time.Unix(1_800_000_000, 0), password: password, log: &safeBuffer{}}}
+	client := dynamodb.New(dynamodb.Options{
+		Region: "us-east-1", BaseEndpoint: aws.String(dynoxidetest.Endpoint(t)),
+		Credentials: credentials.NewStaticCredentialsProvider("x", "x", ""),
+	})
+	table := "admin-" + hub.NewID(time.Now())
+	r.store = store.New(client, table, store.Options{Now: r.clock, CacheFor: -1, CountEvery: -1})
+	if err := r.store.CreateTable(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if _, err := client.DeleteTable(context.Background(), &dynamodb.DeleteTableInput{TableName: &table}); err != nil {
+			t.Error(err)
+		}
+	})
+	r.put(&hub.Project{
+		ID: projectID, Name: "Shop & Co", Secret: auth.NewSecret(), APIKeyHashes: []string{auth.HashAPIKey("a key")},
+		Options: hub.ProjectOptions{ValidateURL: "https://shop.example/validate", AuthAttempts: 3, Origins: []string{"https://shop.example", "https://www.shop.example"}},
+		Categories: map[string]hub.Category{
+			"chat":   {ID: "1", Name: "chat", CategoryOptions: hub.CategoryOptions{Bidirectional: true, Presence: true, PublishToAdmins: true}},
+			"news":   {ID: "2", Name: "news", CategoryOptions: hub.CategoryOptions{CleanHTML: true, AllowedDomains: []string{"example.com", "example.org"}, Shards: 4}},
+			`a/b "?`: {ID: "3", Name: `a/b "?`},
+		},
+	})
+	r.hub = hub.New(hub.Options{
+		Projects: r.store, Connections: r.store, Subscriptions: r.store, Claims: r.store, Usages: r.store, Presences: r.store,
+		Counters: r.store, Delivery: r, VerifyToken: auth.VerifyToken, Now: r.clock,
+	})
+	log := slog.New(slog.NewJSONHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	mux := http.NewServeMux()
+	r.server = httptest.NewServer(mux)
+	t.Cleanup(r.server.Close)
+	o := admin.Options{
+		Hub: r.hub, Structure: r.store, Attempts: r.store.Tally,
+		Password: func(context.Context) (string, error) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			return r.password, nil
+		},
+		Call: func(ctx context.Context, p *hub.Project, method string, body []byte) (int, []byte) {
+			return serverapi.Call(ctx, r.hub, log, p, method, body)
+		},
+		WebSocketURL: socketURL, HTTPURL: r.server.URL, Log: log, Now: r.clock,
+	}
+	for _, c := range change {
+		c(&o)
+	}
+	r.handler = admin.New(o)
+	mux.Handle("/admin", r.handler)
+	mux.Handle("/admin/", r.handler)
+	r.browser = r.newBrowser()
+	r.secrets = append(r.secrets, password)
+	t.Cleanup(r.searchLog)
+	return r
+}
+
+func (r *rig) clock() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.now
+}
+
+func (r *rig) advance(d time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.now = r.now.Add(d)
+}
+
+// Deliver is the hub's delivery: it notes what would be sent.
+func (r *rig) Deliver(_ context.Context, m hub.Message, _ []hub.Audience, _ func(context.Context, hub.Place) error) (hub.Report, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.delivered = append(r.delivered, m)
+	return hub.Report{}, nil
+}
+
+// Disconnect is the hub's way to end connections, of which there are none.
+func (r *rig) Disconnect(context.Context, []string) error { return nil }
+
+// newBrowser keeps cookies and shows redirects instead of following them.
+func (r *rig) newBrowser() *http.Client {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+// put writes a project with its categories.
+func (r *rig) put(p *hub.Project) {
+	r.t.Helper()
+	r.secrets = append(r.secrets, p.Secret)
+	if err := r.store.PutProject(r.t.Context(), p); err != nil {
+		r.t.Fatal(err)
+	}
+	for _, c := range p.Categories {
+		if err := r.store.PutCategory(r.t.Context(), p.ID, c); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+// project is the project as it is stored.
+func (r *rig) project(id string) *hub.Project {
+	r.t.Helper()
+	p, err := r.store.ReadProject(r.t.Context(), id)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.secrets = append(r.secrets, p.Secret)
+	return p
+}
+
+// answer is a response, read whole.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func (r *rig) do(request *http.Request) answer {
+	r.t.Helper()
+	response, err := r.browser.Do(request)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	b, err := io.ReadAll(response.Body)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return answer{response.StatusCode, response.Header, string(b)}
+}
+
+func (r *rig) request(method, path, contentType, body string) *http.Request {
+	r.t.Helper()
+	request, err := http.NewRequestWithContext(r.t.Context(), method, r.server.URL+path, strings.NewReader(body))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if contentType != "" {
+		request.Header.Set("Content-Type", contentType)
+	}
+	return request
+}
+
+func (r *rig) get(path string) answer {
+	r.t.Helper()
+	return r.do(r.request(http.MethodGet, path, "", ""))
+}
+
+// post sends a form of pairs of names and values, as a page of the site does.
+func (r *rig) post(path string, pairs ...string) answer {
+	r.t.Helper()
+	form := make(url.Values)
+	for i := 0; i < len(pairs); i += 2 {
+		form.Add(pairs[i], pairs[i+1])
+	}
+	request := r.request(http.MethodPost, path, "application/x-www-form-urlencoded", form.Encode())
+	request.Header.Set("Sec-Fetch-Site", "same-origin")
+	return r.do(request)
+}
+
+// call uses the JSON API, as a tool does. Without a body no Content-Type is sent.
+func (r *rig) call(method, path, body string) answer {
+	r.t.Helper()
+	contentType := "application/json"
+	if body == "" {
+		contentType = ""
+	}
+	return r.do(r.request(method, "/admin/api"+path, contentType, body))
+}
+
+// signIn gives the browser a session.
+func (r *rig) signIn() *rig {
+	r.t.Helper()
+	got := r.post("/admin/sign-in", "password", r.password)
+	r.redirects(got, "/admin")
+	return r
+}
+
+func (r *rig) is(got answer, status int) answer {
+	r.t.Helper()
+	if got.status != status {
+		r.t.Fatalf("status %d, want %d: %s", got.status, status, got.body)
+	}
+	return got
+}
+
+func (r *rig) redirects(got answer, to string) {
+	r.t.Helper()
+	if got.status != http.StatusSeeOther || got.header.Get("Location") != to {
+		r.t.Fatalf("status %d to %q, want 303 to %q: %s", got.status, got.header.Get("Location"), to, got.body)
+	}
+}
+
+// shows wants a page with these texts, as a reader sees them, however they are laid
+// out.
+func (r *rig) shows(got answer, status int, texts ...string) {
+	r.t.Helper()
+	r.is(got, status)
+	read := parse(r.t, got.body).text()
+	dense := func(text string) string { return strings.Join(strings.Fields(text), "") }
+	for _, text := range texts {
+		if !strings.Contains(dense(read), dense(text)) {
+			r.t.Errorf("the page does not say %q: %s", text, read)
+		}
+	}
+}
+
+// says wants exactly this JSON.
+func (r *rig) says(got answer, status int, body string) {
+	r.t.Helper()
+	r.is(got, status)
+	if kind := got.header.Get("Content-Type"); kind != "application/json" {
+		r.t.Errorf("it is %s", kind)
+	}
+	if diff := cmp.Diff(body, strings.TrimSuffix(got.body, "\n")); diff != "" {
+		r.t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+// searchLog fails the test where a secret is in the log, or a failure that is ours.
+func (r *rig) searchLog() {
+	log := r.log.String()
+	for _, secret := range r.secrets {
+		if secret != "" && strings.Contains(log, secret) {
+			r.t.Errorf("a secret is in the log: %s", log)
+		}
+	}
+	if regexp.MustCompile(`"level":"ERROR"`).MatchString(log) && !strings.Contains(r.t.Name(), "Fail") {
+		r.t.Errorf("something failed: %s", log)
+	}
+}

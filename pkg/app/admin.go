@@ -1,0 +1,57 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"centrifuge/pkg/admin"
+	"centrifuge/pkg/hub"
+	"centrifuge/pkg/serverapi"
+)
+
+// Admin returns the handler of the admin pages and their JSON API.
+func (a *App) Admin() http.Handler {
+	return admin.New(admin.Options{
+		Hub: a.Hub, Structure: a.Store, Attempts: a.Store.Tally, Password: a.adminPassword(),
+		Call: func(ctx context.Context, p *hub.Project, method string, body []byte) (int, []byte) {
+			return serverapi.Call(ctx, a.Hub, a.Log, p, method, body)
+		},
+		WebSocketURL: a.Config.WebSocketURL, HTTPURL: a.Config.HTTPURL, Log: a.Log,
+	})
+}
+
+// errNoPassword: nobody may sign in to a function that was told of no password.
+var errNoPassword = errors.New("the environment names neither a secret nor a password for the admin pages")
+
+// adminPassword returns what reads the password of the admin pages: from Secrets
+// Manager at every call or, on one machine, from the environment.
+func (a *App) adminPassword() func(context.Context) (string, error) {
+	if a.Config.AdminSecret == "" {
+		return func(context.Context) (string, error) {
+			if a.Config.AdminPassword == "" {
+				return "", errNoPassword
+			}
+			return a.Config.AdminPassword, nil
+		}
+	}
+	secrets := secretsmanager.NewFromConfig(a.cloud, func(o *secretsmanager.Options) {
+		if a.Config.SecretsManagerEndpoint != "" {
+			o.BaseEndpoint = &a.Config.SecretsManagerEndpoint
+		}
+	})
+	return func(ctx context.Context) (string, error) {
+		out, err := secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &a.Config.AdminSecret})
+		if err != nil {
+			return "", fmt.Errorf("read the admin password: %w", err)
+		}
+		if aws.ToString(out.SecretString) == "" {
+			return "", errNoPassword
+		}
+		return *out.SecretString, nil
+	}
+}
