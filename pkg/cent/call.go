@@ -4,55 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
-	"time"
-
-	"centrifuge/pkg/hub"
+	"net/url"
 )
-
-// repeat tries until attempt succeeds, fails for good, or may not be repeated.
-//
-// A publish that is repeated goes out once because Centrifuge remembers its key,
-// for hub.IdempotencyWindow after it was done, which is after the first attempt
-// began. No attempt of any call may therefore reach it later than that.
-func (c *Client) repeat(ctx context.Context, attempt func(context.Context) error) error {
-	start, bound := time.Now(), c.options.BackOff
-	for n := 1; ; n++ {
-		err := c.bounded(ctx, attempt)
-		if err == nil || n == c.options.Attempts || !temporary(err) || ctx.Err() != nil {
-			return err
-		}
-		wait := rand.N(bound + 1)
-		bound = min(2*bound, MaxBackOff)
-		if time.Since(start)+wait+c.options.Timeout >= hub.IdempotencyWindow {
-			return err
-		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return fmt.Errorf("%w; gave up: %w", err, ctx.Err())
-		case <-timer.C:
-		}
-	}
-}
-
-func (c *Client) bounded(ctx context.Context, attempt func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, c.options.Timeout)
-	defer cancel()
-	return attempt(ctx)
-}
-
-// temporary tells whether another attempt may succeed: after an answer that says
-// so, and after none.
-func temporary(err error) bool {
-	var e *Error
-	return !errors.As(err, &e) || e.Temporary
-}
 
 // call calls a method until it has an answer, and decodes its result.
 func (c *Client) call(ctx context.Context, method string, params, result any) error {
@@ -60,11 +16,28 @@ func (c *Client) call(ctx context.Context, method string, params, result any) er
 	if err != nil {
 		return fmt.Errorf("%s: %w", method, err)
 	}
-	err = c.repeat(ctx, func(ctx context.Context) error { return c.post(ctx, method, body, result) })
+	err = c.tries.repeat(ctx, func(ctx context.Context) error { return c.post(ctx, method, body, result) })
 	if err != nil {
 		return fmt.Errorf("%s: %w", method, err)
 	}
 	return nil
+}
+
+// Call calls a method of the server API by its name, such as "publish", with params
+// as its body, and returns the result as it came. It is for methods that have no
+// function here, and tries once whatever Options say: only the caller knows whether
+// a method may be repeated. It fails with an *Error for what Centrifuge refuses.
+func (c *Client) Call(ctx context.Context, method string, params any) (json.RawMessage, error) {
+	body, err := encode(params)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", method, err)
+	}
+	var result json.RawMessage
+	err = c.tries.bounded(ctx, func(ctx context.Context) error { return c.post(ctx, url.PathEscape(method), body, &result) })
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", method, err)
+	}
+	return result, nil
 }
 
 func encode(params any) ([]byte, error) {
@@ -82,20 +55,29 @@ func (c *Client) post(ctx context.Context, method string, body []byte, result an
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("X-API-Key", c.options.APIKey)
+	req.Header.Set("X-API-Key", c.key)
 	res, err := c.http.Do(req)
 	if err != nil {
 		return err
 	}
 	defer res.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(res.Body, MaxAnswerBytes+1))
+	b, err := answer(res)
 	if err != nil {
-		return fmt.Errorf("read the answer: %w", err)
-	}
-	if len(b) > MaxAnswerBytes {
-		return &Error{Message: fmt.Sprintf("the answer is longer than %d bytes", MaxAnswerBytes)}
+		return err
 	}
 	return decode(res.StatusCode, b, result)
+}
+
+// answer reads the body of a response.
+func answer(res *http.Response) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(res.Body, MaxAnswerBytes+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("read the answer: %w", err)
+	case len(b) > MaxAnswerBytes:
+		return nil, &Error{Message: fmt.Sprintf("the answer is longer than %d bytes", MaxAnswerBytes)}
+	}
+	return b, nil
 }
 
 // decode reads an answer. Only one that has the form of the server API is
@@ -108,16 +90,22 @@ func decode(status int, b []byte, result any) error {
 	understood := json.Unmarshal(b, &answer) == nil
 	switch {
 	case understood && answer.Error != nil && answer.Error.Code != 0:
-		e := answer.Error.known()
-		e.Temporary = e.Temporary || status >= http.StatusInternalServerError
-		return e
+		return answer.Error.with(status)
 	case status != http.StatusOK:
-		return &Error{
-			Message:   fmt.Sprintf("status %d %s", status, http.StatusText(status)),
-			Temporary: status >= http.StatusInternalServerError || status == http.StatusTooManyRequests,
-		}
+		return unknownStatus(status)
 	case !understood || len(answer.Result) == 0 || json.Unmarshal(answer.Result, result) != nil:
-		return &Error{Message: "the answer is not one of Centrifuge"}
+		return errNotCentrifuge
 	}
 	return nil
+}
+
+// errNotCentrifuge: whoever answered well does not speak as Centrifuge does.
+var errNotCentrifuge = &Error{Message: "the answer is not one of Centrifuge"}
+
+// unknownStatus is the error for an answer of which only the status is understood.
+func unknownStatus(status int) *Error {
+	return &Error{
+		Message:   fmt.Sprintf("status %d %s", status, http.StatusText(status)),
+		Temporary: status >= http.StatusInternalServerError || status == http.StatusTooManyRequests,
+	}
 }

@@ -211,6 +211,43 @@ func TestDataThatIsNoJSON(t *testing.T) {
 	}
 }
 
+func TestCallIsMadeOnce(t *testing.T) {
+	c, a := over(t, Options{}, breaks)
+	if _, err := c.Call(t.Context(), "publish", 1); err == nil || len(a.bodies) != 1 {
+		t.Errorf("error %v after %d requests", err, len(a.bodies))
+	}
+	c, a = over(t, Options{}, says(200, `{"result":{"a": 1}}`))
+	got, err := c.Call(t.Context(), "publish", json.RawMessage(`{"channel":"a:b"}`))
+	if err != nil || string(got) != `{"a": 1}` || a.bodies[0] != `{"channel":"a:b"}`+"\n" {
+		t.Errorf("result %s, error %v, body %q", got, err, a.bodies)
+	}
+	c, _ = over(t, Options{}, says(404, `{"error":{"code":104,"message":"m"}}`))
+	if _, err := c.Call(t.Context(), "../x", 1); !errors.Is(err, &Error{Code: 104}) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func FuzzDecodeAdmin(f *testing.F) {
+	f.Add(200, "", []byte(`{"projects":[]}`))
+	f.Add(429, "840", []byte(`{"error":{"code":106,"message":"m"}}`))
+	f.Add(503, "-1", []byte(`{"message":"Service Unavailable"}`))
+	f.Add(201, "", []byte(`null`))
+	f.Fuzz(func(t *testing.T, status int, after string, b []byte) {
+		res := &http.Response{StatusCode: status, Header: http.Header{"Retry-After": {after}}}
+		var result struct {
+			Projects []struct{ ID string } `json:"projects"`
+		}
+		err := decodeAdmin(res, b, &result)
+		var e *Error
+		if err == nil && (status != 200 && status != 201 || !json.Valid(b)) {
+			t.Errorf("status %d and %q are a result", status, b)
+		}
+		if err != nil && (!errors.As(err, &e) || e.Error() == "") {
+			t.Errorf("error %v is not an Error", err)
+		}
+	})
+}
+
 func FuzzDecode(f *testing.F) {
 	f.Add(200, []byte(ok))
 	f.Add(200, []byte(`{"error":{"code":100,"message":"m"}}`))

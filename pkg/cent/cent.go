@@ -1,13 +1,13 @@
-// Package cent calls the server API of a Centrifuge: what an application written
-// in Go uses to publish messages, and to see and change who is subscribed.
+// Package cent calls a Centrifuge over HTTPS. Client is what an application written
+// in Go uses to publish messages, and to see and change who is subscribed; Admin is
+// what keeps projects and categories as they should be.
 //
-// It knows that API alone. Tokens for clients are made by package auth; receiving
-// messages is what clients do, over a WebSocket.
+// It knows those two APIs alone. Tokens for clients are made by package auth;
+// receiving messages is what clients do, over a WebSocket.
 package cent
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -51,49 +51,49 @@ type Options struct {
 
 // Client calls one Centrifuge for one project. It is safe for concurrent use.
 type Client struct {
-	options Options
-	base    string
-	http    *http.Client
+	key, base string
+	http      *http.Client
+	tries     tries
 }
 
 // New returns a client. It makes no request, and fails only for Options that make
 // no sense.
 func New(o Options) (*Client, error) {
-	u, err := url.Parse(o.URL)
+	base, err := baseURL(o.URL)
 	switch {
 	case err != nil:
-		// The parser's error repeats the address, which may hold a password.
-		return nil, errors.New("cent: URL cannot be read")
-	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		return nil, errors.New("cent: URL is not an http or https address")
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return nil, errors.New("cent: URL has more than a host and a path")
+		return nil, err
 	case o.APIKey == "":
 		return nil, errors.New("cent: APIKey is missing")
 	}
-	if o.Timeout, err = bounded("Timeout", o.Timeout, DefaultTimeout, MaxTimeout); err != nil {
+	tries, err := newTries(o.Timeout, o.Attempts, o.BackOff)
+	if err != nil {
 		return nil, err
 	}
-	if o.Attempts, err = bounded("Attempts", o.Attempts, DefaultAttempts, MaxAttempts); err != nil {
-		return nil, err
-	}
-	if o.BackOff, err = bounded("BackOff", o.BackOff, DefaultBackOff, MaxBackOff); err != nil {
-		return nil, err
-	}
-	c := &Client{options: o, base: strings.TrimRight(u.String(), "/") + "/api/", http: new(http.Client)}
-	if o.HTTP != nil {
-		*c.http = *o.HTTP
-	}
-	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return c, nil
+	return &Client{key: o.APIKey, base: base + "/api/", http: unredirected(o.HTTP), tries: tries}, nil
 }
 
-func bounded[T int | time.Duration](name string, value, absent, most T) (T, error) {
+// baseURL checks an address and returns it without the slash that may end it.
+func baseURL(address string) (string, error) {
+	u, err := url.Parse(address)
 	switch {
-	case value == 0:
-		return absent, nil
-	case value < 0 || value > most:
-		return 0, fmt.Errorf("cent: %s is %v, not between 0 and %v", name, value, most)
+	case err != nil:
+		// The parser's error repeats the address, which may hold a password.
+		return "", errors.New("cent: URL cannot be read")
+	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return "", errors.New("cent: URL is not an http or https address")
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return "", errors.New("cent: URL has more than a host and a path")
 	}
-	return value, nil
+	return strings.TrimRight(u.String(), "/"), nil
+}
+
+// unredirected is c, or a client of its own for nil, following no redirects.
+func unredirected(c *http.Client) *http.Client {
+	own := new(http.Client)
+	if c != nil {
+		*own = *c
+	}
+	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return own
 }

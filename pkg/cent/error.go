@@ -1,6 +1,9 @@
 package cent
 
-import "fmt"
+import (
+	"fmt"
+	"net/http"
+)
 
 // Error is an answer that is no result. Failures to get any answer are other
 // errors; all of those are worth a retry later.
@@ -23,6 +26,7 @@ const (
 	CodeBadRequest       = 107
 	CodeNotAvailable     = 108
 	CodeConflict         = 113
+	CodeProjectNotFound  = 400
 	CodeTooLarge         = 413
 )
 
@@ -52,4 +56,11 @@ func (f *failure) known() *Error {
 		return nil
 	}
 	return &Error{Code: f.Code, Message: f.Message, Temporary: f.Code == CodeInternal || f.Code == CodeConflict}
+}
+
+// with is known for an answer with this status.
+func (f *failure) with(status int) *Error {
+	e := f.known()
+	e.Temporary = e.Temporary || status >= http.StatusInternalServerError
+	return e
 }

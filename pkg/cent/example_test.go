@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"centrifuge/pkg/cent"
+	"centrifuge/pkg/structure"
 )
 
 // An application publishes to everybody who has opened the page.
@@ -54,5 +55,25 @@ func ExampleClient_Broadcast() {
 		if o.Error != nil {
 			log.Print(o.Channel, ": ", o.Error)
 		}
+	}
+}
+
+// A deployment makes sure that its project is as the code expects it.
+func ExampleAdmin() {
+	admin, err := cent.NewAdmin(cent.AdminOptions{URL: "https://api.rt.example.com", Password: os.Getenv("CENT_ADMIN_PASSWORD")})
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+	made, err := admin.PutProject(ctx, structure.Project{ID: "shop", Name: "Shop"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if made.Created {
+		fmt.Println("keep these: the secret", made.Secret, "and the API key", made.APIKey)
+	}
+	chat := structure.Category{Name: "chat", CategoryOptions: structure.CategoryOptions{Bidirectional: true, Presence: true}}
+	if _, err := admin.PutCategory(ctx, "shop", chat); err != nil {
+		log.Fatal(err)
 	}
 }

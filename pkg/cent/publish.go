@@ -67,7 +67,7 @@ func (c *Client) Broadcast(ctx context.Context, channels []string, data any, o P
 		outcomes[i].Channel, rest[i] = channel, i
 	}
 	answered := false
-	err = c.repeat(ctx, func(ctx context.Context) error {
+	err = c.tries.repeat(ctx, func(ctx context.Context) error {
 		left, err := c.broadcast(ctx, outcomes, rest, b, key)
 		if err != nil {
 			return err

@@ -12,7 +12,7 @@ import (
 // maxFileBytes is the longest file of settings that is read.
 const maxFileBytes = 64 << 10
 
-var fileKeys = []string{"address", "api_key", "project_id", "secret_key", "timeout", "websocket"}
+var fileKeys = []string{"address", "admin_password", "api_key", "project_id", "secret_key", "timeout", "websocket"}
 
 // decodeINI reads a file of settings: lines "key = value" or "key: value", before
 // any section or in the section [cent]; others are passed over, and so are lines

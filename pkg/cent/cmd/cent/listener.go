@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -34,14 +35,24 @@ type command struct {
 	Params map[string]any `json:"params"`
 }
 
-// listener prints what comes in over one connection after another.
+// audience is what a listener tells of what comes in, all on one goroutine.
+type audience interface {
+	// subscribed is told that the connection is in its channels, with a way to send
+	// commands that is good, on any goroutine, until it fails.
+	subscribed(send func(ctx context.Context, command []byte) error)
+	// message is told what was published and says whether that is enough.
+	message(f frame) (enough bool, err error)
+	// replied is told the id of a reply to a command that the audience sent and says
+	// whether that is enough.
+	replied(id string) (enough bool)
+}
+
+// listener listens over one connection after another.
 type listener struct {
-	s               *session
+	websocket       string
+	timeout         time.Duration // of a handshake and of a frame that is sent
 	auth, subscribe []byte
-	// left is how many messages are still to be printed, unless endless.
-	left    int
-	endless bool
-	names   string
+	audience        audience
 }
 
 // frame is what comes in: a reply, which has an ack; a push; or, with a message
@@ -54,14 +65,46 @@ type frame struct {
 	Category string              `json:"category"`
 	Channel  string              `json:"channel"`
 	EventID  string              `json:"event_id"`
+	Event    string              `json:"event"`
 	Data     json.RawMessage     `json:"data"`
 	Message  string              `json:"message"`
 }
 
-// listen connects, and prints until there is nothing left to print. It tells
-// whether it came as far as being subscribed, and fails with what ended the
-// connection before: refused, or anything else, after which it is worth connecting
-// again.
+// published tells a message from the news of who joined and left, and from replies.
+func (f *frame) published() bool { return f.Category != "" && f.Event == "" }
+
+// listener makes one for a user and channels, and checks what the settings and the
+// command line say of them. It is without an audience.
+func (s *session) listener(user, token string, channels []string) (*listener, error) {
+	if s.WebSocket == "" {
+		return nil, misuse("no WebSocket for that address: set --websocket, CENT_WEBSOCKET or websocket in the file")
+	}
+	if u, err := url.Parse(s.WebSocket); err != nil || u.Scheme != "ws" && u.Scheme != "wss" || u.Host == "" || u.User != nil {
+		return nil, misuse("the WebSocket is not a ws or wss address")
+	}
+	to := make(hub.Selection)
+	for _, name := range channels {
+		ch, err := hub.ParseChannel(s.Project, name)
+		if err != nil {
+			return nil, misuse("%s: %w", name, err)
+		}
+		to[ch.Category] = append(to[ch.Category], ch.Name)
+	}
+	authenticate, err := json.Marshal(command{"auth", "auth", map[string]any{
+		"token": token, "user": user, "project_id": s.Project, "permissions": struct{}{}}})
+	if err != nil {
+		return nil, usageError{err}
+	}
+	subscribe, err := json.Marshal(command{"subscribe", "subscribe", map[string]any{"to": to}})
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return &listener{websocket: s.WebSocket, timeout: s.Timeout, auth: authenticate, subscribe: subscribe}, nil
+}
+
+// listen connects, and tells the audience until that is enough. It says whether it
+// came as far as being subscribed, and fails with what ended the connection before:
+// refused, or anything else, after which it is worth connecting again.
 func (l *listener) listen(ctx context.Context) (subscribed bool, err error) {
 	conn, err := l.dial(ctx)
 	if err != nil {
@@ -77,6 +120,7 @@ func (l *listener) listen(ctx context.Context) (subscribed bool, err error) {
 	patience := answerPatience
 	for {
 		f, err := l.read(ctx, conn, patience)
+		enough := false
 		switch {
 		case err != nil:
 			return subscribed, err
@@ -90,27 +134,29 @@ func (l *listener) listen(ctx context.Context) (subscribed bool, err error) {
 			}
 		case f.Ack && f.ID != nil && *f.ID == "subscribe":
 			subscribed, patience = true, keepAlive+answerPatience
-			fmt.Fprintln(l.s.stderr, "cent: subscribed to "+printable(l.names))
-		case f.Category != "":
-			if err := l.print(f); err != nil {
+			l.audience.subscribed(func(ctx context.Context, command []byte) error { return l.send(ctx, conn, command) })
+		case f.Ack && f.ID != nil:
+			enough = l.audience.replied(*f.ID)
+		case f.published():
+			if enough, err = l.audience.message(f); err != nil {
 				return subscribed, err
-			}
-			if l.left--; l.left == 0 && !l.endless {
-				_ = conn.Close(websocket.StatusNormalClosure, "")
-				return true, nil
 			}
 		case !f.Ack && f.Message != "":
 			return subscribed, errors.New("API Gateway: " + f.Message)
+		}
+		if enough {
+			_ = conn.Close(websocket.StatusNormalClosure, "")
+			return true, nil
 		}
 	}
 }
 
 // dial opens a connection. A handshake that is refused for good is refused.
 func (l *listener) dial(ctx context.Context) (*websocket.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, l.s.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	conn, res, err := websocket.Dial(ctx, l.s.WebSocket, &websocket.DialOptions{HTTPClient: client})
+	conn, res, err := websocket.Dial(ctx, l.websocket, &websocket.DialOptions{HTTPClient: client})
 	if err == nil {
 		return conn, nil
 	}
@@ -126,7 +172,7 @@ func (l *listener) dial(ctx context.Context) (*websocket.Conn, error) {
 }
 
 func (l *listener) send(ctx context.Context, conn *websocket.Conn, b []byte) error {
-	ctx, cancel := context.WithTimeout(ctx, l.s.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
 	if err := conn.Write(ctx, websocket.MessageText, b); err != nil {
 		return fmt.Errorf("send: %w", err)
@@ -173,14 +219,6 @@ func decodeFrame(b []byte) (frame, error) {
 		return frame{}, fmt.Errorf("decode a frame: %w", err)
 	}
 	return f, nil
-}
-
-func (l *listener) print(f frame) error {
-	return l.s.printJSON(struct {
-		Channel string          `json:"channel"`
-		EventID string          `json:"event_id"`
-		Data    json.RawMessage `json:"data"`
-	}{f.Category + ":" + f.Channel, f.EventID, f.Data})
 }
 
 // refusal is the error for what a reply says: refused, unless the same may

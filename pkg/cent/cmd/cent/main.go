@@ -1,8 +1,9 @@
 // Command cent talks to a Centrifuge from a terminal or a script: it publishes,
-// shows who is there, makes tokens and listens.
+// shows who is there, makes tokens, listens, measures, and keeps projects and
+// categories as a file says.
 //
-// It uses what every application can use, the server API and the WebSocket API,
-// and knows nothing of what lies behind them. cent --help is its manual.
+// It uses what everybody can use, the server API, the WebSocket API and the admin
+// API, and knows nothing of what lies behind them. cent --help is its manual.
 package main
 
 import (
@@ -19,6 +20,7 @@ func main() {
 	home, _ := os.UserHomeDir()  // without one there is no ~/.centrc
 	code := run(ctx, world{
 		args: os.Args[1:], stdin: os.Stdin, terminal: isTerminal(os.Stdin), stdout: os.Stdout, stderr: os.Stderr,
+		outTerminal: isTerminal(os.Stdout), errTerminal: isTerminal(os.Stderr),
 		getenv: os.Getenv, home: home, now: time.Now, backOff: 500 * time.Millisecond,
 	})
 	stop()

@@ -32,7 +32,7 @@ func start(t *testing.T) *stack.Stack {
 func environment(s *stack.Stack) map[string]string {
 	return map[string]string{
 		"CENT_ADDRESS": s.HTTPURL, "CENT_WEBSOCKET": s.WebSocketURL,
-		"CENT_API_KEY": "demo-key", "CENT_PROJECT": "demo", "CENT_SECRET": "demo-secret",
+		"CENT_API_KEY": "demo-key", "CENT_PROJECT": "demo", "CENT_SECRET": "demo-secret", "CENT_ADMIN_PASSWORD": s.AdminPassword,
 	}
 }
 
@@ -76,17 +76,22 @@ func golden(t *testing.T, name, text string) {
 	}
 }
 
-var commands = strings.Fields("publish broadcast unsubscribe disconnect channels info presence token sub")
+// commands are those with a help text of their own.
+var commands = []string{
+	"", "publish", "broadcast", "unsubscribe", "disconnect", "channels", "info", "presence", "presence-stats", "send", "token", "sub", "bench",
+	"projects", "projects list", "projects get", "projects apply", "projects delete",
+	"categories", "categories list", "categories get", "categories apply", "categories delete", "completion",
+}
 
 func TestHelp(t *testing.T) {
 	t.Setenv("COLUMNS", "100")
-	for _, command := range append(commands, "") {
-		name, args := "cent", []string{"--help"}
+	for _, command := range commands {
+		name := "cent"
 		if command != "" {
-			name, args = command, []string{command, "--help"}
+			name = strings.ReplaceAll(command, " ", "-")
 		}
 		t.Run(name, func(t *testing.T) {
-			r := invoke(t, nil, "", args...)
+			r := invoke(t, nil, "", append(strings.Fields(command), "--help")...)
 			if r.code != 0 || r.stderr != "" {
 				t.Errorf("exit code %d, stderr %q", r.code, r.stderr)
 			}
@@ -208,6 +213,16 @@ func TestCommands(t *testing.T) {
 		{"presence-stats", "", []string{"presence", "chat:lobby", "--stats"}, 0},
 		{"presence-stats-json", "", []string{"presence", "chat:lobby", "--stats", "--json"}, 0},
 		{"presence-refused", "", []string{"presence", "news:all"}, 1},
+		{"presence-stats-command", "", []string{"presence-stats", "chat:lobby"}, 0},
+		{"presence-stats-command-json", "", []string{"presence-stats", "--json", "chat:lobby"}, 0},
+		{"presence-stats-refused", "", []string{"presence-stats", "news:all"}, 1},
+		{"send", "", []string{"send", "presence_stats", "--params", `{"channel":"chat:lobby"}`}, 0},
+		{"send-stdin", "{\"channel\":\n\"chat:lobby\"}\n", []string{"send", "presence_stats"}, 0},
+		{"send-refused", `{"channel":"nowhere:x","data":1}`, []string{"send", "publish"}, 1},
+		{"send-unknown", "{}", []string{"send", "shout"}, 1},
+		{"send-empty", " \n", []string{"send", "info"}, 1},
+		{"send-list", "[]", []string{"send", "info"}, 1},
+		{"send-null", "null", []string{"send", "info"}, 1},
 		{"unsubscribe", "", []string{"unsubscribe", "alice", "chat:den"}, 0},
 		{"unsubscribe-refused", "", []string{"unsubscribe", "alice", "no-channel"}, 1},
 		{"channels-after", "", []string{"channels", "chat:*"}, 0},
@@ -327,6 +342,10 @@ func TestUsage(t *testing.T) {
 		{"no secret", map[string]string{"CENT_PROJECT": "demo"}, "", []string{"token", "u"}, 2, "no secret"},
 		{"no project", nil, "", []string{"token", "u"}, 2, "no project"},
 		{"data that is not JSON", full, "", []string{"publish", "a:b", "hello"}, 2, "data is not JSON"},
+		{"a method that is none", full, "{}", []string{"send", "../rpc"}, 2, "a method has letters"},
+		{"a terminal instead of params", full, "", []string{"send", "info"}, 2, "no params"},
+		{"no admin password", full, "", []string{"projects", "list"}, 2, "no admin password"},
+		{"a shell that is none", full, "", []string{"completion", "tcsh"}, 2, "must be one of"},
 		{"a terminal instead of data", full, "", []string{"publish", "a:b"}, 2, "no data"},
 		{"too much data", full, strings.Repeat(" ", maxDataBytes+1), []string{"broadcast", "a:b"}, 2, "data is longer"},
 		{"an address that is none", full, "", []string{"info", "--address", "ftp://host"}, 2, "not an http or https address"},

@@ -68,12 +68,14 @@ func (c *broadcast) Run(ctx context.Context, s *session) error {
 	return nil
 }
 
+// problem is an error as the server API writes it.
+type problem struct {
+	Code    int    `json:"code"`
+	Message string `json:"message"`
+}
+
 // outcomeJSON is what --json prints of a broadcast.
 func outcomeJSON(outcomes []cent.Outcome) any {
-	type problem struct {
-		Code    int    `json:"code"`
-		Message string `json:"message"`
-	}
 	type outcome struct {
 		Channel string   `json:"channel"`
 		Error   *problem `json:"error"`

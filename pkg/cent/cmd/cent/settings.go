@@ -25,13 +25,14 @@ const (
 type settings struct {
 	Config string `placeholder:"FILE" help:"The file with the settings (~/.centrc)."`
 
-	Address   string        `placeholder:"URL" help:"The HTTP API: HTTPURL of the deployment, $$CENT_ADDRESS (http://127.0.0.1:8080)."`
-	APIKey    string        `name:"api-key" placeholder:"KEY" help:"A key of the project, $$CENT_API_KEY."`
-	Project   string        `placeholder:"ID" help:"The project, for tokens, $$CENT_PROJECT."`
-	Secret    string        `placeholder:"SECRET" help:"The project's secret, for tokens, $$CENT_SECRET."`
-	WebSocket string        `name:"websocket" placeholder:"URL" help:"The WebSocket API: WebSocketURL of the deployment, $$CENT_WEBSOCKET (ws://127.0.0.1:8080/dev)."`
-	Timeout   time.Duration `placeholder:"10s" help:"How long an attempt may take, at most 1m, $$CENT_TIMEOUT (10s)."`
-	JSON      bool          `name:"json" help:"Print JSON."`
+	Address       string        `placeholder:"URL" help:"The HTTP API: HTTPURL of the deployment, $$CENT_ADDRESS (http://127.0.0.1:8080)."`
+	APIKey        string        `name:"api-key" placeholder:"KEY" help:"A key of the project, $$CENT_API_KEY."`
+	Project       string        `placeholder:"ID" help:"The project, for tokens, $$CENT_PROJECT."`
+	Secret        string        `placeholder:"SECRET" help:"The project's secret, for tokens, $$CENT_SECRET."`
+	AdminPassword string        `placeholder:"PASSWORD" help:"The password of the admin pages, for projects and categories, $$CENT_ADMIN_PASSWORD."`
+	WebSocket     string        `name:"websocket" placeholder:"URL" help:"The WebSocket API: WebSocketURL of the deployment, $$CENT_WEBSOCKET (ws://127.0.0.1:8080/dev)."`
+	Timeout       time.Duration `placeholder:"10s" help:"How long an attempt may take, at most 1m, $$CENT_TIMEOUT (10s)."`
+	JSON          bool          `name:"json" help:"Print JSON."`
 }
 
 // resolve fills what the flags leave open: from the environment, then from the
@@ -50,6 +51,7 @@ func (s settings) resolve(w world) (settings, error) {
 		{&s.APIKey, "CENT_API_KEY", "api_key"},
 		{&s.Project, "CENT_PROJECT", "project_id"},
 		{&s.Secret, "CENT_SECRET", "secret_key"},
+		{&s.AdminPassword, "CENT_ADMIN_PASSWORD", "admin_password"},
 		{&s.WebSocket, "CENT_WEBSOCKET", "websocket"},
 		{&timeout, "CENT_TIMEOUT", "timeout"},
 	} {
@@ -123,7 +125,7 @@ func (s settings) file(w world) (map[string]string, error) {
 		return nil, misuse("%s: %w", path, err)
 	}
 	if stat, err := f.Stat(); err == nil && runtime.GOOS != "windows" && stat.Mode().Perm()&0o077 != 0 &&
-		(values["secret_key"] != "" || values["api_key"] != "") {
+		(values["secret_key"] != "" || values["api_key"] != "" || values["admin_password"] != "") {
 		fmt.Fprintf(w.stderr, "cent: warning: %s holds a secret and is open to others: chmod 600 it\n", printable(path))
 	}
 	return values, nil

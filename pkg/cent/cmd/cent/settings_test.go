@@ -13,8 +13,8 @@ import (
 )
 
 func TestPrecedence(t *testing.T) {
-	const file = "address = http://file:1/\napi_key: file-key\nproject_id = file-project\nsecret_key = file=secret\nwebsocket = ws://file\ntimeout = 2\n"
-	all := settings{Address: "http://file:1", APIKey: "file-key", Project: "file-project", Secret: "file=secret", WebSocket: "ws://file", Timeout: 2 * time.Second}
+	const file = "address = http://file:1/\napi_key: file-key\nproject_id = file-project\nsecret_key = file=secret\nadmin_password = file password\nwebsocket = ws://file\ntimeout = 2\n"
+	all := settings{Address: "http://file:1", APIKey: "file-key", Project: "file-project", Secret: "file=secret", AdminPassword: "file password", WebSocket: "ws://file", Timeout: 2 * time.Second}
 	for _, tt := range []struct {
 		name, file string
 		env        map[string]string
@@ -26,12 +26,12 @@ func TestPrecedence(t *testing.T) {
 		{"the file alone", file, nil, nil, all},
 		{"the file in its section", "[other]\napi_key = x\n[cent]\n" + file, nil, nil, all},
 		{"the environment before the file", file,
-			map[string]string{"CENT_ADDRESS": "http://env", "CENT_API_KEY": "env-key", "CENT_PROJECT": "env-project", "CENT_SECRET": "env-secret", "CENT_WEBSOCKET": "ws://env", "CENT_TIMEOUT": "3s"}, nil,
-			settings{Address: "http://env", APIKey: "env-key", Project: "env-project", Secret: "env-secret", WebSocket: "ws://env", Timeout: 3 * time.Second}},
+			map[string]string{"CENT_ADDRESS": "http://env", "CENT_API_KEY": "env-key", "CENT_PROJECT": "env-project", "CENT_SECRET": "env-secret", "CENT_ADMIN_PASSWORD": "env-password", "CENT_WEBSOCKET": "ws://env", "CENT_TIMEOUT": "3s"}, nil,
+			settings{Address: "http://env", APIKey: "env-key", Project: "env-project", Secret: "env-secret", AdminPassword: "env-password", WebSocket: "ws://env", Timeout: 3 * time.Second}},
 		{"flags before all", file,
-			map[string]string{"CENT_ADDRESS": "http://env", "CENT_API_KEY": "env-key", "CENT_PROJECT": "env-project", "CENT_SECRET": "env-secret", "CENT_WEBSOCKET": "ws://env", "CENT_TIMEOUT": "3s"},
-			[]string{"--address=http://flag", "--api-key=flag-key", "--project=flag-project", "--secret=flag-secret", "--websocket=ws://flag", "--timeout=4s", "--json"},
-			settings{Address: "http://flag", APIKey: "flag-key", Project: "flag-project", Secret: "flag-secret", WebSocket: "ws://flag", Timeout: 4 * time.Second, JSON: true}},
+			map[string]string{"CENT_ADDRESS": "http://env", "CENT_API_KEY": "env-key", "CENT_PROJECT": "env-project", "CENT_SECRET": "env-secret", "CENT_ADMIN_PASSWORD": "env-password", "CENT_WEBSOCKET": "ws://env", "CENT_TIMEOUT": "3s"},
+			[]string{"--address=http://flag", "--api-key=flag-key", "--project=flag-project", "--secret=flag-secret", "--admin-password=flag-password", "--websocket=ws://flag", "--timeout=4s", "--json"},
+			settings{Address: "http://flag", APIKey: "flag-key", Project: "flag-project", Secret: "flag-secret", AdminPassword: "flag-password", WebSocket: "ws://flag", Timeout: 4 * time.Second, JSON: true}},
 		{"each setting for itself", "api_key = file-key\nproject_id = file-project", map[string]string{"CENT_PROJECT": "env-project"}, []string{"--secret=flag-secret"},
 			settings{Address: localAddress, APIKey: "file-key", Project: "env-project", Secret: "flag-secret", WebSocket: localWebSocket, Timeout: 10 * time.Second}},
 		{"an empty variable is none", "api_key = file-key", map[string]string{"CENT_API_KEY": ""}, nil,
@@ -84,6 +84,7 @@ func TestAFileThatOthersMayReadIsWarnedOf(t *testing.T) {
 	}{
 		{"a secret that all may read", "secret_key = hidden", 0o644, true},
 		{"a key that the group may read", "api_key = hidden", 0o640, true},
+		{"the admin password", "admin_password = hidden", 0o644, true},
 		{"a secret of one's own", "secret_key = hidden", 0o600, false},
 		{"nothing secret", "project_id = demo", 0o644, false},
 	} {
@@ -167,8 +168,8 @@ func FuzzDecodeFrame(f *testing.F) {
 			return
 		}
 		var out strings.Builder
-		l := listener{s: &session{world: world{stdout: &out}}}
-		if err := l.print(frame); err != nil || strings.Count(out.String(), "\n") != 1 {
+		p := printer{s: &session{world: world{stdout: &out}}}
+		if _, err := p.message(frame); err != nil || strings.Count(out.String(), "\n") != 1 {
 			t.Errorf("printed %q, error %v", out.String(), err)
 		}
 	})

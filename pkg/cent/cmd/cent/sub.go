@@ -6,12 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/url"
 	"strings"
 	"time"
 
 	"centrifuge/pkg/auth"
-	"centrifuge/pkg/hub"
 )
 
 type sub struct {
@@ -24,7 +22,7 @@ type sub struct {
 
 // Help is shown below the usage.
 func (*sub) Help() string {
-	return `Each message is a line of JSON: {"channel", "event_id", "data"}. Everything else goes to the standard error, "subscribed" first. A connection that is lost is made again, until the program is interrupted; what was sent meanwhile is lost. Private categories want a JWT: --token "$(cent token USER --jwt --permissions …)" --user USER.`
+	return `Each message is a line of JSON: {"channel", "event_id", "data"}. Everything else goes to the standard error, "subscribed" first. A connection that is lost is made again, until the program is interrupted; what was sent meanwhile is lost. Who joins and leaves is not told. Private categories want a JWT: --token "$(cent token USER --jwt --permissions …)" --user USER.`
 }
 
 const (
@@ -77,16 +75,10 @@ func (s *session) wait(ctx context.Context, err error, failures int) {
 	}
 }
 
-// listener checks what was asked for and makes the commands to send.
+// listener checks what was asked for.
 func (c *sub) listener(s *session) (*listener, error) {
 	if c.Count < 0 {
 		return nil, misuse("--count is less than 0")
-	}
-	if s.WebSocket == "" {
-		return nil, misuse("no WebSocket for that address: set --websocket, CENT_WEBSOCKET or websocket in the file")
-	}
-	if u, err := url.Parse(s.WebSocket); err != nil || u.Scheme != "ws" && u.Scheme != "wss" || u.Host == "" || u.User != nil {
-		return nil, misuse("the WebSocket is not a ws or wss address")
 	}
 	token := c.Token
 	if token == "" {
@@ -101,25 +93,35 @@ func (c *sub) listener(s *session) (*listener, error) {
 		}
 		token = auth.SignToken(s.Secret, c.User, s.Project)
 	}
-	to := make(hub.Selection)
-	for _, name := range c.Channels {
-		ch, err := hub.ParseChannel(s.Project, name)
-		if err != nil {
-			return nil, misuse("%s: %w", name, err)
-		}
-		to[ch.Category] = append(to[ch.Category], ch.Name)
-	}
-	authenticate, err := json.Marshal(command{"auth", "auth", map[string]any{
-		"token": token, "user": c.User, "project_id": s.Project, "permissions": struct{}{}}})
+	l, err := s.listener(c.User, token, c.Channels)
 	if err != nil {
-		return nil, usageError{err}
+		return nil, err
 	}
-	subscribe, err := json.Marshal(command{"subscribe", "subscribe", map[string]any{"to": to}})
-	if err != nil {
-		return nil, usageError{err}
-	}
-	return &listener{
-		s: s, auth: authenticate, subscribe: subscribe, left: c.Count, endless: c.Count == 0,
-		names: strings.Join(c.Channels, " "),
-	}, nil
+	l.audience = &printer{s: s, names: strings.Join(c.Channels, " "), left: c.Count, endless: c.Count == 0}
+	return l, nil
 }
+
+// printer prints messages.
+type printer struct {
+	s     *session
+	names string
+	// left is how many messages are still to be printed, unless endless.
+	left    int
+	endless bool
+}
+
+func (p *printer) subscribed(func(context.Context, []byte) error) {
+	fmt.Fprintln(p.s.stderr, "cent: subscribed to "+printable(p.names))
+}
+
+func (p *printer) message(f frame) (enough bool, err error) {
+	err = p.s.printJSON(struct {
+		Channel string          `json:"channel"`
+		EventID string          `json:"event_id"`
+		Data    json.RawMessage `json:"data"`
+	}{f.Category + ":" + f.Channel, f.EventID, f.Data})
+	p.left--
+	return p.left == 0 && !p.endless, err
+}
+
+func (*printer) replied(string) bool { return false }

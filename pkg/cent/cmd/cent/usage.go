@@ -56,24 +56,17 @@ func (*info) Run(ctx context.Context, s *session) error {
 
 type presence struct {
 	Channel string `arg:"" help:"Which channel; its category must have presence."`
-	Stats   bool   `help:"Only how many."`
+	Stats   bool   `help:"Only how many, as presence-stats does."`
 }
 
 // Run implements the command.
 func (c *presence) Run(ctx context.Context, s *session) error {
+	if c.Stats {
+		return (&presenceStats{c.Channel}).Run(ctx, s)
+	}
 	client, err := s.client()
 	if err != nil {
 		return err
-	}
-	if c.Stats {
-		stats, err := client.PresenceStats(ctx, c.Channel)
-		if err != nil {
-			return err
-		}
-		if s.JSON {
-			return s.printJSON(stats)
-		}
-		return s.table([][]string{{"CLIENTS", "USERS"}, {strconv.Itoa(stats.Clients), strconv.Itoa(stats.Users)}})
 	}
 	members, err := client.Presence(ctx, c.Channel)
 	if err != nil {
@@ -87,4 +80,24 @@ func (c *presence) Run(ctx context.Context, s *session) error {
 		rows = append(rows, []string{id, members[id].User, string(members[id].Info)})
 	}
 	return s.table(rows)
+}
+
+type presenceStats struct {
+	Channel string `arg:"" help:"Which channel; its category must have presence."`
+}
+
+// Run implements the command.
+func (c *presenceStats) Run(ctx context.Context, s *session) error {
+	client, err := s.client()
+	if err != nil {
+		return err
+	}
+	stats, err := client.PresenceStats(ctx, c.Channel)
+	if err != nil {
+		return err
+	}
+	if s.JSON {
+		return s.printJSON(stats)
+	}
+	return s.table([][]string{{"CLIENTS", "USERS"}, {strconv.Itoa(stats.Clients), strconv.Itoa(stats.Users)}})
 }

@@ -1,0 +1,442 @@
+package cent_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"centrifuge/localstack/stack"
+	"centrifuge/localstack/stack/stacktest"
+	"centrifuge/pkg/cent"
+	"centrifuge/pkg/structure"
+)
+
+// contract is an admin API that takes only what the real one must take, keeps one
+// project, and does as it is told by faults.
+type contract struct {
+	t *testing.T
+
+	mu       sync.Mutex
+	password string
+	sessions int
+	session  string // the one that is good
+	projects map[string]structure.Project
+	calls    []string
+	// faults are what happens to requests after sign-in, one after another: "" nothing,
+	// "503" nothing is done, "lost" it is done and the connection ends, "over" the
+	// session is.
+	faults []string
+}
+
+func newContract(t *testing.T) (*contract, *httptest.Server) {
+	c := &contract{t: t, password: "pass word", projects: map[string]structure.Project{}}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /base/admin/api/sign-in", c.signIn)
+	mux.HandleFunc("POST /base/admin/api/sign-out", c.in(func(*http.Request) (int, any) { c.session = ""; return 200, struct{}{} }))
+	mux.HandleFunc("GET /base/admin/api/projects", c.in(func(*http.Request) (int, any) {
+		list := []structure.Project{}
+		for _, p := range c.projects {
+			list = append(list, p)
+		}
+		return 200, map[string]any{"projects": list}
+	}))
+	mux.HandleFunc("GET /base/admin/api/projects/{id}", c.in(func(r *http.Request) (int, any) {
+		p, ok := c.projects[r.PathValue("id")]
+		if !ok {
+			return refuse(404, 400, "project not found")
+		}
+		return 200, p
+	}))
+	mux.HandleFunc("PUT /base/admin/api/projects/{id}", c.in(c.putProject))
+	mux.HandleFunc("DELETE /base/admin/api/projects/{id}", c.in(func(r *http.Request) (int, any) {
+		if _, ok := c.projects[r.PathValue("id")]; !ok {
+			return refuse(404, 400, "project not found")
+		}
+		delete(c.projects, r.PathValue("id"))
+		return 200, struct{}{}
+	}))
+	mux.HandleFunc("PUT /base/admin/api/projects/{id}/categories/{name}", c.in(c.putCategory))
+	mux.HandleFunc("DELETE /base/admin/api/projects/{id}/categories/{name}", c.in(c.deleteCategory))
+	s := httptest.NewServer(mux)
+	t.Cleanup(s.Close)
+	return c, s
+}
+
+func refuse(status, code int, message string) (int, any) {
+	return status, map[string]any{"error": map[string]any{"code": code, "message": message}}
+}
+
+func reply(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(v)
+}
+
+// strict reads a body of JSON, all of it, without keys that v lacks.
+func (c *contract) strict(r *http.Request, v any) bool {
+	if r.Header.Get("Content-Type") != "application/json" {
+		c.t.Errorf("%s %s is sent as %q", r.Method, r.URL, r.Header.Get("Content-Type"))
+	}
+	d := json.NewDecoder(r.Body)
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		c.t.Errorf("%s %s: %v", r.Method, r.URL, err)
+		return false
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		c.t.Errorf("%s %s: more than one value", r.Method, r.URL)
+	}
+	return true
+}
+
+func (c *contract) signIn(w http.ResponseWriter, r *http.Request) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.calls = append(c.calls, "sign-in")
+	var in struct {
+		Password string `json:"password"`
+	}
+	switch {
+	case !c.strict(r, &in):
+		reply(w, 400, nil)
+	case c.sessions >= 10:
+		w.Header().Set("Retry-After", "840")
+		status, body := refuse(429, 106, "limit exceeded")
+		reply(w, status, body)
+	case in.Password != c.password:
+		c.sessions++
+		status, body := refuse(401, 101, "unauthorized")
+		reply(w, status, body)
+	default:
+		c.sessions++
+		c.session = fmt.Sprintf("session-%d", c.sessions)
+		http.SetCookie(w, &http.Cookie{Name: "__Host-centrifuge", Value: c.session, Path: "/", Secure: true, HttpOnly: true})
+		reply(w, 200, map[string]any{"expires": 1_900_000_000})
+	}
+}
+
+// in is what needs a session.
+func (c *contract) in(do func(*http.Request) (int, any)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.calls = append(c.calls, r.Method+" "+strings.TrimPrefix(r.URL.EscapedPath(), "/base/admin/api/"))
+		fault := ""
+		if len(c.faults) > 0 {
+			fault, c.faults = c.faults[0], c.faults[1:]
+		}
+		cookie, err := r.Cookie("__Host-centrifuge")
+		switch {
+		case fault == "503":
+			reply(w, 503, map[string]string{"message": "Service Unavailable"})
+		case fault == "over", err != nil, c.session == "", cookie.Value != c.session:
+			status, body := refuse(401, 101, "unauthorized")
+			reply(w, status, body)
+		default:
+			status, body := do(r)
+			if fault == "lost" {
+				panic(http.ErrAbortHandler)
+			}
+			reply(w, status, body)
+		}
+	}
+}
+
+func (c *contract) putProject(r *http.Request) (int, any) {
+	var in struct {
+		ID      string                   `json:"id"`
+		Name    string                   `json:"name"`
+		Options structure.ProjectOptions `json:"options"`
+	}
+	if !c.strict(r, &in) || in.ID != r.PathValue("id") || in.Name == "" {
+		return refuse(400, 107, "bad request")
+	}
+	p, there := c.projects[in.ID]
+	p.ID, p.Name, p.Options = in.ID, in.Name, in.Options
+	c.projects[in.ID] = p
+	if there {
+		return 200, map[string]bool{"created": false}
+	}
+	return 201, map[string]any{"created": true, "secret": "a secret", "api_key": "a key"}
+}
+
+func (c *contract) putCategory(r *http.Request) (int, any) {
+	var in structure.Category
+	p, there := c.projects[r.PathValue("id")]
+	switch {
+	case !c.strict(r, &in) || in.Name != r.PathValue("name"):
+		return refuse(400, 107, "bad request")
+	case !there:
+		return refuse(404, 400, "project not found")
+	}
+	kept := slices.DeleteFunc(slices.Clone(p.Categories), func(old structure.Category) bool { return old.Name == in.Name })
+	created := len(kept) == len(p.Categories)
+	kept = append(kept, in)
+	p.Categories = kept
+	c.projects[p.ID] = p
+	return map[bool]int{true: 201, false: 200}[created], map[string]bool{"created": created}
+}
+
+func (c *contract) deleteCategory(r *http.Request) (int, any) {
+	p := c.projects[r.PathValue("id")]
+	kept := slices.DeleteFunc(slices.Clone(p.Categories), func(old structure.Category) bool { return old.Name == r.PathValue("name") })
+	if len(kept) == len(p.Categories) {
+		return refuse(404, 102, "category not found")
+	}
+	p.Categories = kept
+	c.projects[p.ID] = p
+	return 200, struct{}{}
+}
+
+// took returns the requests since the last time, and has the next ones meet faults.
+func (c *contract) took(faults ...string) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	calls := c.calls
+	c.calls, c.faults = nil, faults
+	return calls
+}
+
+func administrator(t *testing.T, o cent.AdminOptions) *cent.Admin {
+	t.Helper()
+	if o.BackOff == 0 {
+		o.BackOff = time.Millisecond
+	}
+	a, err := cent.NewAdmin(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+var (
+	shop = structure.Project{ID: "shop", Name: "Shop & Co", Options: structure.ProjectOptions{AllowMD5: true, Origins: []string{"https://shop.example"}}}
+	chat = structure.Category{Name: "chat", CategoryOptions: structure.CategoryOptions{Bidirectional: true, Shards: 2}}
+)
+
+// TestAdmin has every call made, of the contract and of the real thing.
+func TestAdmin(t *testing.T) {
+	t.Run("the contract", func(t *testing.T) {
+		c, server := newContract(t)
+		a := administrator(t, cent.AdminOptions{URL: server.URL + "/base/", Password: "pass word"})
+		everyCall(t, a)
+		if n := len(slices.DeleteFunc(c.took(), func(call string) bool { return call != "sign-in" })); n != 1 {
+			t.Errorf("signed in %d times", n)
+		}
+	})
+	t.Run("the admin API of a stack", func(t *testing.T) {
+		s := stacktest.Start(t, stack.Options{})
+		everyCall(t, administrator(t, cent.AdminOptions{URL: s.HTTPURL, Password: s.AdminPassword}))
+		wrong := administrator(t, cent.AdminOptions{URL: s.HTTPURL, Password: s.AdminPassword + "x"})
+		if _, err := wrong.Projects(t.Context()); !errors.Is(err, &cent.Error{Code: cent.CodeUnauthorized}) {
+			t.Errorf("error %v for a wrong password", err)
+		}
+	})
+}
+
+func everyCall(t *testing.T, a *cent.Admin) {
+	t.Helper()
+	ctx := t.Context()
+	equal := func(want, got any, err error) {
+		t.Helper()
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Error(diff, err)
+		}
+	}
+	list, err := a.Projects(ctx)
+	equal([]structure.Project{}, list, err)
+	if _, err := a.Project(ctx, "shop"); !errors.Is(err, &cent.Error{Code: cent.CodeProjectNotFound}) {
+		t.Errorf("error %v for a project that is not there", err)
+	}
+
+	with := shop
+	with.Categories = []structure.Category{chat} // passed over
+	made, err := a.PutProject(ctx, with)
+	if err != nil || !made.Created || made.Secret == "" || made.APIKey == "" {
+		t.Errorf("created %+v, error %v", made, err)
+	}
+	changed := shop
+	changed.Options.AllowMD5 = false
+	made, err = a.PutProject(ctx, changed)
+	equal(cent.Creation{}, made, err)
+
+	created, err := a.PutCategory(ctx, "shop", chat)
+	equal(true, created, err)
+	created, err = a.PutCategory(ctx, "shop", chat)
+	equal(false, created, err)
+	odd := structure.Category{Name: "50 % / ä?#"}
+	created, err = a.PutCategory(ctx, "shop", odd)
+	equal(true, created, err)
+	if _, err := a.PutCategory(ctx, "absent", chat); !errors.Is(err, &cent.Error{Code: cent.CodeProjectNotFound}) {
+		t.Errorf("error %v for a category of no project", err)
+	}
+
+	got, err := a.Project(ctx, "shop")
+	slices.SortFunc(got.Categories, func(a, b structure.Category) int { return strings.Compare(a.Name, b.Name) })
+	changed.Categories = []structure.Category{odd, chat}
+	equal(changed, got, err)
+
+	equal(nil, nil, a.DeleteCategory(ctx, "shop", odd.Name))
+	if err := a.DeleteCategory(ctx, "shop", odd.Name); !errors.Is(err, &cent.Error{Code: cent.CodeCategoryNotFound}) {
+		t.Errorf("error %v for a category that is not there", err)
+	}
+	changed.Categories = []structure.Category{chat}
+	list, err = a.Projects(ctx)
+	equal([]structure.Project{changed}, list, err)
+	equal(nil, nil, a.DeleteProject(ctx, "shop"))
+	if err := a.DeleteProject(ctx, "shop"); !errors.Is(err, &cent.Error{Code: cent.CodeProjectNotFound}) {
+		t.Errorf("error %v for a project that is not there", err)
+	}
+	equal(nil, nil, a.SignOut(ctx))
+	equal(nil, nil, a.SignOut(ctx))
+}
+
+func TestAdminCarriesOnAfterFailures(t *testing.T) {
+	c, server := newContract(t)
+	a := administrator(t, cent.AdminOptions{URL: server.URL + "/base", Password: "pass word"})
+	ctx := t.Context()
+	for _, tt := range []struct {
+		name   string
+		faults []string
+		do     func() error
+		want   []string
+	}{
+		{"a session begins with the first call", nil, func() error { _, err := a.Projects(ctx); return err },
+			[]string{"sign-in", "GET projects"}},
+		{"a failure of the gateway", []string{"503", "503"}, func() error { _, err := a.Projects(ctx); return err },
+			[]string{"GET projects", "GET projects", "GET projects"}},
+		{"an answer that is lost", []string{"lost"}, func() error { _, err := a.PutProject(ctx, shop); return err },
+			[]string{"PUT projects/shop", "PUT projects/shop"}},
+		{"a session that is over", []string{"over"}, func() error { _, err := a.PutCategory(ctx, "shop", chat); return err },
+			[]string{"PUT projects/shop/categories/chat", "sign-in", "PUT projects/shop/categories/chat"}},
+		{"a deletion whose answer is lost", []string{"lost"}, func() error { return a.DeleteProject(ctx, "shop") },
+			[]string{"DELETE projects/shop", "DELETE projects/shop"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c.took(tt.faults...)
+			if err := tt.do(); err != nil {
+				t.Error(err)
+			}
+			if diff := cmp.Diff(tt.want, c.took()); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+	t.Run("a session that never begins", func(t *testing.T) {
+		c.took("over", "over")
+		if _, err := a.Projects(ctx); !errors.Is(err, &cent.Error{Code: cent.CodeUnauthorized}) {
+			t.Errorf("error %v", err)
+		}
+		if calls := c.took(); len(calls) != 3 {
+			t.Errorf("requests %v", calls)
+		}
+	})
+	t.Run("it gives up", func(t *testing.T) {
+		c.took("503", "503", "503", "503", "503")
+		if _, err := a.Projects(ctx); err == nil || !strings.Contains(err.Error(), "status 503") {
+			t.Errorf("error %v", err)
+		}
+		if calls := c.took(); len(calls) != cent.DefaultAttempts {
+			t.Errorf("requests %v", calls)
+		}
+	})
+	t.Run("when its context ends", func(t *testing.T) {
+		ended, cancel := context.WithCancel(ctx)
+		cancel()
+		if _, err := a.Projects(ended); !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v", err)
+		}
+	})
+}
+
+func TestAdminDoesNotGuessPasswords(t *testing.T) {
+	c, server := newContract(t)
+	wrong := administrator(t, cent.AdminOptions{URL: server.URL + "/base", Password: "hidden"})
+	for range 10 {
+		_, err := wrong.Projects(t.Context())
+		if !errors.Is(err, &cent.Error{Code: cent.CodeUnauthorized}) || strings.Contains(err.Error(), "hidden") {
+			t.Fatalf("error %v", err)
+		}
+	}
+	_, err := wrong.Projects(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "try again in 14m0s") {
+		t.Errorf("error %v", err)
+	}
+	if calls := c.took(); len(calls) != 11 {
+		t.Errorf("%d requests, expected 11: a wrong password is no matter of repeating", len(calls))
+	}
+}
+
+func TestAdminSharesASession(t *testing.T) {
+	c, server := newContract(t)
+	a := administrator(t, cent.AdminOptions{URL: server.URL + "/base", Password: "pass word"})
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			if _, err := a.Projects(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := len(slices.DeleteFunc(c.took(), func(call string) bool { return call != "sign-in" })); n != 1 {
+		t.Errorf("signed in %d times", n)
+	}
+}
+
+func TestAdminBelievesNobodyElse(t *testing.T) {
+	for name, body := range map[string]string{"a page": "<html>", "null": "null", "a list": "[]", "another object": `{"id":"other"}`} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if strings.HasSuffix(r.URL.Path, "sign-in") {
+					http.SetCookie(w, &http.Cookie{Name: "s", Value: "1"})
+					fmt.Fprint(w, "{}")
+					return
+				}
+				fmt.Fprint(w, body)
+			}))
+			defer server.Close()
+			a := administrator(t, cent.AdminOptions{URL: server.URL, Password: "p"})
+			if p, err := a.Project(t.Context(), "shop"); err == nil {
+				t.Errorf("project %+v", p)
+			}
+			if list, err := a.Projects(t.Context()); err == nil {
+				t.Errorf("projects %+v", list)
+			}
+		})
+	}
+	t.Run("a sign-in without a cookie", func(t *testing.T) {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "{}") }))
+		defer server.Close()
+		if _, err := administrator(t, cent.AdminOptions{URL: server.URL, Password: "p"}).Projects(t.Context()); err == nil {
+			t.Error("no error")
+		}
+	})
+}
+
+func TestNewAdminRefusesOptions(t *testing.T) {
+	for name, o := range map[string]cent.AdminOptions{
+		"no URL":                {Password: "p"},
+		"a password in the URL": {URL: "https://u:hidden@host", Password: "p"},
+		"no password":           {URL: "https://host"},
+		"too long a time-out":   {URL: "https://host", Password: "p", Timeout: time.Hour},
+		"too many attempts":     {URL: "https://host", Password: "p", Attempts: 11},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := cent.NewAdmin(o); err == nil || strings.Contains(err.Error(), "hidden") {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"centrifuge/pkg/cent"
+)
+
+// applying are the flags of apply.
+type applying struct {
+	Yes    bool `short:"y" help:"Do not ask."`
+	DryRun bool `help:"Show the differences and change nothing; the exit status is 4 when there are any."`
+	Prune  bool `help:"Delete the categories that the file does not have."`
+}
+
+// document reads a file, or stdin for -.
+func (s *session) document(ctx context.Context, file string) ([]byte, error) {
+	if file == "-" {
+		return s.text(ctx, "", "no file: name one, or pipe one in")
+	}
+	f, err := os.Open(file) //nolint:gosec // whoever runs the program chooses the file
+	if err != nil {
+		return nil, usageError{err}
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxDataBytes+1))
+	switch {
+	case err != nil:
+		return nil, usageError{err}
+	case len(b) > maxDataBytes:
+		return nil, misuse("%s is longer than %d bytes", file, maxDataBytes)
+	}
+	return b, nil
+}
+
+// outcome is what became of a change, as --json prints it.
+type outcome struct {
+	Action   string `json:"action"`
+	Project  string `json:"project"`
+	Category string `json:"category,omitempty"`
+	Done     bool   `json:"done"`
+	Secret   string `json:"secret,omitempty"`
+	APIKey   string `json:"api_key,omitempty"`
+}
+
+// apply shows a plan, asks, and carries it out up to the first failure.
+func (s *session) apply(ctx context.Context, a *cent.Admin, p plan, o applying) error {
+	s.show(p)
+	switch {
+	case len(p.changes) == 0:
+		return s.told(nil)
+	case o.DryRun:
+		if err := s.told(p.changes); err != nil {
+			return err
+		}
+		return exit{code: exitDifferent}
+	}
+	if !o.Yes {
+		if err := s.confirm(ctx, fmt.Sprintf("Make %s? [y/N] ", changesIn(p)), "y", "Y", "yes"); err != nil {
+			return err
+		}
+	}
+	return s.carryOut(ctx, a, p.changes)
+}
+
+// show prints the differences for people.
+func (s *session) show(p plan) {
+	for _, name := range p.kept {
+		fmt.Fprintf(s.stderr, "cent: category %s is not in the file and stays; --prune deletes it\n", printable(name))
+	}
+	if s.JSON {
+		return
+	}
+	for _, c := range p.changes {
+		s.printDiff(c.title(), c.before, c.after)
+	}
+	if len(p.changes) == 0 {
+		fmt.Fprintln(s.stdout, "nothing to do")
+	}
+}
+
+// told tells programs of changes that were not made.
+func (s *session) told(changes []change) error {
+	if !s.JSON {
+		return nil
+	}
+	return s.printJSON(map[string][]outcome{"changes": outcomes(changes)})
+}
+
+func outcomes(changes []change) []outcome {
+	list := make([]outcome, len(changes))
+	for i, c := range changes {
+		list[i] = outcome{Action: c.verb, Project: c.project, Category: c.category}
+	}
+	return list
+}
+
+func changesIn(p plan) string {
+	if len(p.changes) == 1 {
+		return "this change"
+	}
+	return fmt.Sprintf("these %d changes", len(p.changes))
+}
+
+// carryOut makes the changes, says so of each, and says of those after a failure
+// that they are not made.
+func (s *session) carryOut(ctx context.Context, a *cent.Admin, changes []change) error {
+	list := outcomes(changes)
+	var failure error
+	for i, c := range changes {
+		if failure == nil {
+			var made cent.Creation
+			if made, failure = c.carryOut(ctx, a); failure == nil {
+				list[i].Done, list[i].Secret, list[i].APIKey = true, made.Secret, made.APIKey
+				s.report(c, made)
+				continue
+			}
+		}
+		fmt.Fprintf(s.stderr, "cent: not done: %s %s\n", c.verb, c.subject())
+	}
+	if s.JSON {
+		if err := s.printJSON(map[string][]outcome{"changes": list}); err != nil {
+			return errors.Join(failure, err)
+		}
+	}
+	return failure
+}
+
+// report tells people of a change that was made.
+func (s *session) report(c change, made cent.Creation) {
+	created := c.verb == "create" && c.category == ""
+	if created && made.APIKey == "" {
+		fmt.Fprintf(s.stderr, "cent: warning: the answer with the secret and the API key of %s was lost: make new ones in the admin pages\n", c.subject())
+	}
+	if s.JSON {
+		return
+	}
+	fmt.Fprintln(s.stdout, c.past()+" "+c.subject())
+	if created && made.APIKey != "" {
+		fmt.Fprintf(s.stdout, "  secret:  %s\n  API key: %s\n  The key is shown this once.\n", printable(made.Secret), printable(made.APIKey))
+	}
+}
+
+// errDeclined: whoever was asked did not agree.
+var errDeclined = exit{exitRefused, errors.New("nothing was changed")}
+
+// confirm asks on the terminal and fails unless one of answers is given. Without a
+// terminal nobody can be asked.
+func (s *session) confirm(ctx context.Context, question string, answers ...string) error {
+	if !s.terminal {
+		return misuse("there is no terminal to ask on: add --yes")
+	}
+	fmt.Fprint(s.stderr, question)
+	// A read cannot be interrupted: where ctx ends first, it is left behind.
+	read := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReader(io.LimitReader(s.stdin, 4096)).ReadString('\n')
+		read <- strings.TrimSpace(line)
+	}()
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(s.stderr)
+		return errDeclined
+	case line := <-read:
+		if slices.Contains(answers, line) {
+			return nil
+		}
+		return errDeclined
+	}
+}

@@ -1,0 +1,305 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"centrifuge/pkg/cent"
+)
+
+// benched is what bench --json printed.
+func benched(t *testing.T, r result) summary {
+	t.Helper()
+	var sum summary
+	if err := json.Unmarshal([]byte(r.stdout), &sum); err != nil {
+		t.Fatalf("%v in %+v", err, r)
+	}
+	return sum
+}
+
+// between is a server that hands requests to the stack unless do, which is told how
+// many there have been, has answered.
+func between(t *testing.T, env map[string]string, do func(n int, w http.ResponseWriter, r *http.Request, forward func()) (answered bool)) {
+	t.Helper()
+	target, err := url.Parse(env["CENT_ADDRESS"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	behind := httputil.NewSingleHostReverseProxy(target)
+	var n atomic.Int32
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		// Without its key a message may be published twice.
+		b = regexp.MustCompile(`,"idempotency_key":"[^"]*"`).ReplaceAll(b, nil)
+		forward := func() {
+			again := r.Clone(r.Context())
+			again.Body, again.ContentLength = io.NopCloser(bytes.NewReader(b)), int64(len(b))
+			behind.ServeHTTP(httptest.NewRecorder(), again)
+		}
+		if !do(int(n.Add(1)), w, r, forward) {
+			r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(b)), int64(len(b))
+			behind.ServeHTTP(w, r)
+		}
+	}))
+	t.Cleanup(proxy.Close)
+	env["CENT_ADDRESS"] = proxy.URL
+}
+
+func TestBench(t *testing.T) {
+	s := start(t)
+	type handler = func(int, http.ResponseWriter, *http.Request, func()) bool
+	client, err := cent.New(cent.Options{URL: s.HTTPURL, APIKey: "demo-key"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name string
+		do   handler // of the server API
+		args []string
+		code int
+		want summary
+		says string
+	}{
+		{"everything arrives", nil, []string{"chat:load", "--clients=5", "--messages=40", "--rate=0"}, 0,
+			summary{Channel: "chat:load", Clients: 5, Bytes: 128, Published: 40, Deliveries: 200}, "up to 200 billed deliveries"},
+		{"at a rate, one by one, in large messages", nil, []string{"chat:load", "--clients=2", "--messages=10", "--rate=500", "--parallel=1", "--size=30000"}, 0,
+			summary{Channel: "chat:load", Clients: 2, Bytes: 30000, Published: 10, Deliveries: 20}, "up to 20 billed deliveries"},
+		{"messages that are lost", func(n int, w http.ResponseWriter, _ *http.Request, _ func()) bool {
+			if n == 3 || n == 7 {
+				io.WriteString(w, `{"result":{}}`)
+				return true
+			}
+			return false
+		}, []string{"chat:load", "--clients=3", "--messages=10", "--rate=0", "--timeout=3s"}, 1,
+			summary{Channel: "chat:load", Clients: 3, Bytes: 128, Published: 10, Deliveries: 24, Lost: 6}, "6 of 30 deliveries were lost"},
+		{"messages that come twice", func(n int, _ http.ResponseWriter, _ *http.Request, forward func()) bool {
+			if n <= 2 {
+				forward()
+			}
+			return false
+		}, []string{"chat:load", "--clients=3", "--messages=5", "--rate=0"}, 0,
+			summary{Channel: "chat:load", Clients: 3, Bytes: 128, Published: 5, Deliveries: 15, Duplicates: 6}, ""},
+		{"calls that fail", func(n int, w http.ResponseWriter, _ *http.Request, _ func()) bool {
+			if n%2 == 0 {
+				w.WriteHeader(http.StatusServiceUnavailable)
+			}
+			return n%2 == 0
+		}, []string{"chat:load", "--clients=2", "--messages=10", "--rate=0"}, 1,
+			summary{Channel: "chat:load", Clients: 2, Bytes: 128, Published: 5, Failed: 5, Deliveries: 10}, "5 messages could not be published, the first: publish: status 503"},
+		{"a client that loses its connection", func(n int, _ http.ResponseWriter, r *http.Request, _ func()) bool {
+			if n == 4 {
+				if err := client.Disconnect(r.Context(), "bench-1"); err != nil {
+					t.Error(err)
+				}
+			}
+			return false
+		}, []string{"chat:load", "--clients=2", "--messages=10", "--rate=0", "--parallel=1"}, 1,
+			summary{Channel: "chat:load", Clients: 2, Disconnected: 1, Bytes: 128, Published: 10, Deliveries: 13, Lost: 7}, "7 of 20 deliveries were lost"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			env := environment(s)
+			if tt.do != nil {
+				between(t, env, tt.do)
+			}
+			r := invoke(t, env, "", append([]string{"bench", "--json", "--quiet"}, tt.args...)...)
+			if r.code != tt.code || !strings.Contains(r.stderr, tt.says) {
+				t.Errorf("%+v, expected exit code %d and %q", r, tt.code, tt.says)
+			}
+			sum := benched(t, r)
+			p := sum.ReceiptMS
+			if sum.Seconds <= 0 || sum.DeliveriesPerSecond <= 0 || sum.PublishMS.P50 <= 0 || p.P50 <= 0 || p.P50 > p.P90 || p.P90 > p.P99 || p.P99 > p.Max {
+				t.Errorf("measured %s", r.stdout)
+			}
+			sum.Seconds, sum.DeliveriesPerSecond, sum.PublishMS, sum.ReceiptMS = 0, 0, quantiles{}, quantiles{}
+			if diff := cmp.Diff(tt.want, sum); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+	t.Run("a table, and lines on what is no terminal", func(t *testing.T) {
+		r := invoke(t, environment(s), "", "bench", "chat:load", "--clients=3", "--messages=5", "--rate=0")
+		digits := regexp.MustCompile(`\d+\.\d ms`)
+		text := regexp.MustCompile(` {2,}`).ReplaceAllString(digits.ReplaceAllString(r.stdout, "N ms"), "  ")
+		text = regexp.MustCompile(`15  \d+  0  0`).ReplaceAllString(text, "15  N  0  0")
+		said := lines(r.stderr) // a slow machine says more in between
+		golden(t, "output/bench.txt", "$ cent bench chat:load --clients=3 --messages=5 --rate=0\n"+text+said[0]+"\n"+said[len(said)-1]+"\n")
+	})
+	t.Run("a category that is not there", func(t *testing.T) {
+		r := invoke(t, environment(s), "", "bench", "-q", "nowhere:x")
+		if r.code != 1 || !strings.Contains(r.stderr, "cent: subscribe: refused: nowhere:x") || r.stdout != "" {
+			t.Errorf("%+v", r)
+		}
+	})
+	t.Run("a wrong API key", func(t *testing.T) {
+		r := invoke(t, environment(s), "", "bench", "-q", "--api-key=other", "--clients=1", "chat:x")
+		if r.code != 1 || !strings.Contains(r.stderr, "unauthorized") {
+			t.Errorf("%+v", r)
+		}
+	})
+	t.Run("an address where nobody is", func(t *testing.T) {
+		r := invoke(t, environment(s), "", "bench", "-q", "--address=http://127.0.0.1:1", "--clients=1", "--rate=0", "--parallel=1", "chat:x")
+		if r.code != 3 || !strings.Contains(r.stderr, "connection refused") {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
+func TestAnInterruptedBenchSumsUp(t *testing.T) {
+	s := start(t)
+	for name, after := range map[string]int32{"while it publishes": 5, "before it has connected": 0} {
+		t.Run(name, func(t *testing.T) {
+			ctx, interrupt := context.WithCancel(t.Context())
+			defer interrupt()
+			env := environment(s)
+			between(t, env, func(n int, _ http.ResponseWriter, _ *http.Request, _ func()) bool {
+				if int32(n) == after {
+					interrupt()
+				}
+				return false
+			})
+			if after == 0 {
+				interrupt()
+			}
+			var stdout, stderr bytes.Buffer
+			code := run(ctx, world{args: []string{"bench", "--json", "--clients=2", "--messages=30000", "--rate=50", "--parallel=1", "chat:x"},
+				stdout: &stdout, stderr: &stderr, getenv: func(name string) string { return env[name] }, now: time.Now, backOff: time.Millisecond})
+			sum := benched(t, result{code, stdout.String(), stderr.String()})
+			if code != 0 || int32(sum.Published) < after || sum.Published > 100 || sum.Deliveries != 2*sum.Published || sum.Lost != 0 {
+				t.Errorf("exit code %d, %+v, %s", code, sum, stderr.String())
+			}
+		})
+	}
+}
+
+func TestBenchIsBounded(t *testing.T) {
+	env := map[string]string{"CENT_API_KEY": "k", "CENT_PROJECT": "demo", "CENT_SECRET": "s", "CENT_ADDRESS": "http://127.0.0.1:1", "CENT_WEBSOCKET": "ws://127.0.0.1:1/dev"}
+	for _, tt := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"--clients=0"}, "--clients is not from 1 to 1000"},
+		{[]string{"--clients=1001"}, "--clients is not from 1 to 1000"},
+		{[]string{"--messages=100001"}, "--messages is not from 1 to 100000"},
+		{[]string{"--rate=-1"}, "--rate is not from 0 to 10000"},
+		{[]string{"--size=63"}, "--size is not from 64 to 131072"},
+		{[]string{"--parallel=65"}, "--parallel is not from 1 to 64"},
+		{[]string{"--stop-after=2h"}, "--stop-after is not from 1 to 3600 s"},
+		{[]string{"--messages=100000", "--clients=1"}, "100000 messages at 50 a second take 33m20s"},
+		{[]string{"--messages=10001", "--rate=0", "--clients=100"}, "1000100 billed deliveries, more than 1000000: add --yes"},
+		{[]string{"--messages=5001", "--rate=0", "--clients=100", "--size=33000"}, "1000200 billed deliveries"},
+	} {
+		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
+			r := invoke(t, env, "", append([]string{"bench", "chat:x"}, tt.args...)...)
+			if r.code != 2 || !strings.Contains(r.stderr, tt.says) || r.stdout != "" {
+				t.Errorf("%+v, expected %q", r, tt.says)
+			}
+		})
+	}
+	t.Run("--yes allows more", func(t *testing.T) {
+		if err := (&bench{Clients: 1000, Messages: 100_000, Size: 128, Parallel: 1, StopAfter: time.Hour, Yes: true}).check(); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("nobody is there", func(t *testing.T) {
+		if r := invoke(t, env, "", "bench", "-q", "chat:x"); r.code != 3 || !strings.Contains(r.stderr, "subscribe: connect: ") {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
+func TestHistogram(t *testing.T) {
+	t.Run("nothing", func(t *testing.T) {
+		if got := new(histogram).quantiles(); got != (quantiles{}) {
+			t.Errorf("%+v", got)
+		}
+	})
+	t.Run("one value", func(t *testing.T) {
+		var h histogram
+		h.add(1234567 * time.Microsecond)
+		if got := h.quantiles(); got != (quantiles{1234.567, 1234.567, 1234.567, 1234.567}) {
+			t.Errorf("%+v", got)
+		}
+	})
+	t.Run("small values are exact", func(t *testing.T) {
+		var h histogram
+		for i := range 100 {
+			h.add(time.Duration(i+1) * time.Microsecond)
+		}
+		if got := h.quantiles(); got != (quantiles{0.05, 0.09, 0.099, 0.1}) {
+			t.Errorf("%+v", got)
+		}
+	})
+	t.Run("every value is in a bucket that is at most 1 % above", func(t *testing.T) {
+		for micros := uint64(1); micros < 1<<62; micros += micros/7 + 1 {
+			if most := upper(bucket(micros)); most < micros || float64(most) > float64(micros)*1.01 {
+				t.Fatalf("%d is counted as %d", micros, most)
+			}
+		}
+		if n := bucket(1<<63 - 1); n >= len(new(histogram).buckets) {
+			t.Errorf("there is no bucket %d", n)
+		}
+	})
+	t.Run("a clock that goes back is none", func(t *testing.T) {
+		var h histogram
+		h.add(-time.Second)
+		if got := h.quantiles(); got != (quantiles{}) {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+func TestProgress(t *testing.T) {
+	c := counts{connected: 10, clients: 50, messages: 100, expected: 5000}
+	for _, tt := range []struct {
+		connected, published, received int
+		want                           string
+	}{
+		{10, 0, 0, "[######........................] 10/50 clients"},
+		{50, 0, 0, "[..............................] 0/100 messages, 0/5000 deliveries"},
+		{50, 40, 2000, "[############..................] 40/100 messages, 2000/5000 deliveries"},
+		{50, 100, 5000, "[##############################] 100/100 messages, 5000/5000 deliveries"},
+	} {
+		c.connected, c.published, c.received = tt.connected, tt.published, tt.received
+		if diff := cmp.Diff(tt.want, c.bar()); diff != "" {
+			t.Error(diff)
+		}
+	}
+	for _, tt := range []struct {
+		name     string
+		terminal bool
+		after    time.Duration
+		want     string
+	}{
+		{"a line now and then, and the last", false, 12 * time.Second, "cent: 1/2 clients\ncent: 1/2 clients\ncent: 1/2 clients\n"},
+		{"a bar in place", true, 250 * time.Millisecond, strings.Repeat("\r[###############...............] 1/2 clients\x1b[K", 3) + "\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var out bytes.Buffer
+				stop := progress(&out, tt.terminal, func() counts { return counts{connected: 1, clients: 2} })
+				<-time.After(tt.after)
+				stop()
+				if diff := cmp.Diff(tt.want, out.String()); diff != "" {
+					t.Error(diff)
+				}
+			})
+		})
+	}
+}

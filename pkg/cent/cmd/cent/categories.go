@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"centrifuge/pkg/structure"
+)
+
+type categories struct {
+	List   categoriesList   `cmd:"" help:"List the categories of a project."`
+	Get    categoriesGet    `cmd:"" help:"Print categories as YAML, or with --json as JSON."`
+	Apply  categoriesApply  `cmd:"" help:"Make the categories of a project what a file says."`
+	Delete categoriesDelete `cmd:"" help:"Delete a category."`
+}
+
+// Help is shown below the usage.
+func (*categories) Help() string { return adminHelp }
+
+type categoriesList struct {
+	ProjectID string `arg:"" name:"project" help:"Of which project, by its id."`
+}
+
+// Run implements the command.
+func (c *categoriesList) Run(ctx context.Context, s *session) error {
+	found, err := s.categoriesOf(ctx, c.ProjectID, nil)
+	if err != nil {
+		return err
+	}
+	if s.JSON {
+		return s.printJSON(found)
+	}
+	rows := [][]string{{"CATEGORY", "OPTIONS"}}
+	for _, category := range found {
+		options, err := optionsOf(category)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, []string{category.Name, options})
+	}
+	return s.table(rows)
+}
+
+// optionsOf are the options that are set, in a row.
+func optionsOf(c structure.Category) (string, error) {
+	text, err := encodeYAML(c.CategoryOptions)
+	if err != nil {
+		return "", err
+	}
+	var set []string
+	for _, line := range lines(text) {
+		name, value, _ := strings.Cut(line, ":")
+		switch {
+		case line == "{}":
+		case strings.TrimSpace(value) == "true":
+			set = append(set, name)
+		case strings.HasPrefix(line, " "): // of a list
+			set[len(set)-1] += " " + strings.TrimPrefix(strings.TrimSpace(line), "- ")
+		default:
+			set = append(set, line)
+		}
+	}
+	return strings.Join(set, ", "), nil
+}
+
+type categoriesGet struct {
+	ProjectID string   `arg:"" name:"project" help:"Of which project, by its id."`
+	Names     []string `arg:"" name:"category" optional:"" help:"Which categories; left out, all of them."`
+}
+
+// Run implements the command.
+func (c *categoriesGet) Run(ctx context.Context, s *session) error {
+	found, err := s.categoriesOf(ctx, c.ProjectID, c.Names)
+	if err != nil {
+		return err
+	}
+	if s.JSON {
+		return s.printJSON(found)
+	}
+	text, err := encodeYAML(found)
+	if err != nil {
+		return misuse("print: %w", err)
+	}
+	fmt.Fprint(s.stdout, text)
+	return nil
+}
+
+// categoriesOf returns those of a project that are named, or all.
+func (s *session) categoriesOf(ctx context.Context, project string, names []string) ([]structure.Category, error) {
+	a, err := s.admin()
+	if err != nil {
+		return nil, err
+	}
+	p, err := a.Project(ctx, project)
+	if err != nil {
+		return nil, err
+	}
+	found := []structure.Category{}
+	for _, c := range p.Categories {
+		if len(names) == 0 || slices.Contains(names, c.Name) {
+			found = append(found, c)
+		}
+	}
+	for _, name := range names {
+		if !slices.ContainsFunc(found, func(c structure.Category) bool { return c.Name == name }) {
+			return nil, errNoCategory(project, name)
+		}
+	}
+	return found, nil
+}
+
+type categoriesApply struct {
+	ProjectID string `arg:"" name:"project" help:"Of which project, by its id."`
+	File      string `arg:"" help:"What categories get prints, YAML or JSON; - is the standard input."`
+	applying
+}
+
+// Help is shown below the usage.
+func (*categoriesApply) Help() string {
+	return `The file says all about its categories: an option that it leaves out gets its default. Categories that it does not have stay, unless --prune. Nothing is done before everything has been checked, shown as differences, and agreed to.
+
+The file holds a list:
+
+    - name: chat
+      bidirectional: true
+      presence: true
+    - name: news`
+}
+
+// Run implements the command.
+func (c *categoriesApply) Run(ctx context.Context, s *session) error {
+	b, err := s.document(ctx, c.File)
+	if err != nil {
+		return err
+	}
+	wanted, err := decodeDocuments[structure.Category](b)
+	switch {
+	case err == nil && wanted == nil:
+		// With --prune, that would delete them all: as when what was to be piped in failed.
+		err = errors.New("there is nothing in it; an empty list is []")
+	case err == nil:
+		err = checkCategories(wanted)
+	}
+	if err != nil {
+		return misuse("%s: %w", c.File, err)
+	}
+	a, err := s.admin()
+	if err != nil {
+		return err
+	}
+	present, err := a.Project(ctx, c.ProjectID)
+	if err != nil {
+		return err
+	}
+	var p plan
+	if err := p.addCategories(c.ProjectID, present.Categories, wanted, c.Prune); err != nil {
+		return err
+	}
+	return s.apply(ctx, a, p, c.applying)
+}
+
+type categoriesDelete struct {
+	ProjectID string `arg:"" name:"project" help:"Of which project, by its id."`
+	Name      string `arg:"" name:"category" help:"Which category."`
+
+	Yes bool `short:"y" help:"Do not ask."`
+}
+
+// Run implements the command.
+func (c *categoriesDelete) Run(ctx context.Context, s *session) error {
+	a, err := s.admin()
+	if err != nil {
+		return err
+	}
+	if !c.Yes {
+		if _, err := s.categoriesOf(ctx, c.ProjectID, []string{c.Name}); err != nil {
+			return err
+		}
+		question := fmt.Sprintf("This deletes category %s. Go on? [y/N] ", printable(c.ProjectID+":"+c.Name))
+		if err := s.confirm(ctx, question, "y", "Y", "yes"); err != nil {
+			return err
+		}
+	}
+	if err := a.DeleteCategory(ctx, c.ProjectID, c.Name); err != nil {
+		return err
+	}
+	return s.done()
+}

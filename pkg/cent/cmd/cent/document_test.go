@@ -1,0 +1,174 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"centrifuge/pkg/structure"
+)
+
+func TestDecodeDocuments(t *testing.T) {
+	chat := structure.Category{Name: "chat", CategoryOptions: structure.CategoryOptions{Bidirectional: true, Shards: 4, AllowedDomains: []string{"a.example"}}}
+	for _, tt := range []struct {
+		name, text string
+		want       []structure.Project
+		fails      string
+	}{
+		{"nothing", "", nil, ""},
+		{"nothing but comments", "# a\n---\n# b\n", nil, ""},
+		{"an empty list", "[]", []structure.Project{}, ""},
+		{"a project", "id: a\nname: b\noptions: {auth_attempts: 3}\ncategories:\n- {name: chat, bidirectional: true, shards: 4, allowed_domains: [a.example]}\n",
+			[]structure.Project{{ID: "a", Name: "b", Options: structure.ProjectOptions{AuthAttempts: 3}, Categories: []structure.Category{chat}}}, ""},
+		{"JSON", `[{"id":"a\u00e9\ud83d\ude00\/\"","name":"b","options":{"allow_md5":true},"categories":null}]`,
+			[]structure.Project{{ID: "aé😀/\"", Name: "b", Options: structure.ProjectOptions{AllowMD5: true}}}, ""},
+		{"several documents", "---\nid: a\n---\n- id: b\n- id: c\n...\n", []structure.Project{{ID: "a"}, {ID: "b"}, {ID: "c"}}, ""},
+		{"quoted and folded texts", "id: 'it''s'\nname: >-\n  two\n  words\n", []structure.Project{{ID: "it's", Name: "two words"}}, ""},
+		{"an unknown key", "id: a\nnme: b\n", nil, "line 2, column 1: unknown key nme: the keys are id, name, options, categories"},
+		{"an unknown key in depth", "id: a\ncategories:\n  - name: x\n    biderectional: true\n", nil, "line 4, column 5: unknown key biderectional"},
+		{"an unknown key in JSON", "{\"id\":\"a\",\n \"options\":{\"md5\":true}}", nil, "line 2, column 13: unknown key md5"},
+		{"another case", "ID: a\n", nil, "unknown key ID"},
+		{"a key that comes twice", "id: a\nname: b\nid: c\n", nil, "already defined"},
+		{"an id that overflows a number", "id: 66e512345678901234567890\n", []structure.Project{{ID: "66e512345678901234567890"}}, ""},
+		{"a number for a text", "id: 6.5\n", nil, "line 1, column 5: 6.5 is not text: put it in quotes"},
+		{"a bool for a text", "id: yes\nname: true\n", nil, "line 2, column 7: true is not text"},
+		{"null for a text", "id: ~\n", nil, "is not text"},
+		{"a text for a bool", "options: {allow_md5: \"true\"}\n", nil, "expected true or false"},
+		{"a text for a number", "options: {auth_attempts: \"3\"}\n", nil, "expected a whole number"},
+		{"a fraction", "options: {auth_attempts: 3.5}\n", nil, "expected a whole number"},
+		{"an octal number", "options: {auth_attempts: 0o7}\n", nil, "expected a whole number"},
+		{"a number too large", "options: {auth_attempts: 99999999999}\n", nil, "expected a whole number"},
+		{"a text for a list", "options: {origins: https://a.example}\n", nil, "expected a list"},
+		{"a list for a mapping", "options: [x]\n", nil, "expected a mapping"},
+		{"a text alone", "hello\n", nil, "expected a mapping"},
+		{"an alias", "id: &a x\nname: *a\n", nil, "line 1, column 5: expected a text"},
+		{"a merge", "<<: {id: a}\n", nil, "is no key"},
+		{"a tag", "id: !!str 1\n", nil, "expected a text"},
+		{"a list that does not end", "[", nil, "line 1, column 1: "},
+		{"no YAML", "id: \"a\nname: b\n", nil, "line "},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := decodeDocuments[structure.Project]([]byte(tt.text))
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Error(diff)
+			}
+			if (err == nil) != (tt.fails == "") || err != nil && (!strings.Contains(err.Error(), tt.fails) || strings.Contains(err.Error(), "\n")) {
+				t.Errorf("error %v, expected %q", err, tt.fails)
+			}
+		})
+	}
+}
+
+func TestEncodeYAML(t *testing.T) {
+	for name, want := range map[string]string{
+		"chat":                  "chat",
+		"https://a.example/x":   "https://a.example/x",
+		"a.b-c_d":               "a.b-c_d",
+		"":                      `""`,
+		"no":                    `"no"`,
+		"NULL":                  `"NULL"`,
+		"12":                    `"12"`,
+		"1e3":                   `"1e3"`,
+		"-":                     `"-"`,
+		"a: b":                  `"a: b"`,
+		"a:":                    `"a:"`,
+		"a #b":                  `"a #b"`,
+		" a":                    `" a"`,
+		"große Öffnung 😀":       `"große Öffnung 😀"`,
+		"a\"b\\c\n\t\x00\u2028": `"a\"b\\c\u000a\u0009\u0000\u2028"`,
+		"\U000e0001":            `"\U000e0001"`,
+	} {
+		got, err := encodeYAML(map[string]string{"name": name})
+		if got != "name: "+want+"\n" || err != nil {
+			t.Errorf("%q is written %q, expected %q; error %v", name, got, want, err)
+		}
+	}
+}
+
+// FuzzYAML writes a project and reads it again.
+func FuzzYAML(f *testing.F) {
+	f.Add("demo", "Demo: \"x\"", "https://a.example", 3, true)
+	f.Add("66e512345678901234567890", "a\nb\r\n\tc ", "- x", -1, false)
+	f.Add("'", "\u2028\ufeff\u0085", "!!str &a *b", 0, true)
+	f.Fuzz(func(t *testing.T, id, name, origin string, number int, flag bool) {
+		p := structure.Project{ID: strings.ToValidUTF8(id, "?"), Name: strings.ToValidUTF8(name, "?"),
+			Options:    structure.ProjectOptions{AllowMD5: flag, AuthAttempts: int(int32(number)), Origins: []string{strings.ToValidUTF8(origin, "?")}},
+			Categories: []structure.Category{{Name: strings.ToValidUTF8(origin+name, "?"), CategoryOptions: structure.CategoryOptions{Presence: flag}}}}
+		text, err := encodeYAML(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := decodeDocuments[structure.Project]([]byte(text))
+		if diff := cmp.Diff([]structure.Project{p}, got); diff != "" || err != nil {
+			t.Errorf("%s\n%s\nerror %v", text, diff, err)
+		}
+	})
+}
+
+// FuzzDecodeDocuments finds that what was read, written again, is read as the same.
+func FuzzDecodeDocuments(f *testing.F) {
+	f.Add([]byte("id: a\nname: b\noptions:\n  origins: [x, \"y\"]\ncategories:\n  - name: c\n    shards: 2\n---\n- id: d\n"))
+	f.Add([]byte(`{"id":"a","options":{"allow_md5":true},"categories":[{"name":"x"}]}`))
+	f.Add([]byte("id: |\n  a\n  b\nname: >-\n  c\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		first, err := decodeDocuments[structure.Project](b)
+		if err != nil || len(first) == 0 {
+			return
+		}
+		text, err := encodeYAML(first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		second, err := decodeDocuments[structure.Project]([]byte(text))
+		again, _ := encodeYAML(second)
+		if diff := cmp.Diff(text, again); diff != "" || err != nil {
+			t.Error(diff, err)
+		}
+	})
+}
+
+func TestCheckProjects(t *testing.T) {
+	for _, tt := range []struct {
+		name, text, fails string
+	}{
+		{"none", "[]", "there is no project in it"},
+		{"one twice", "[{id: a}, {id: a}]", `project "a" comes twice`},
+		{"a category twice", "{id: a, categories: [{name: x}, {name: x}]}", `project "a": category "x" comes twice`},
+		{"no id", "{name: a}", `project "": bad request: project id is empty`},
+		{"an option out of bounds", "{id: a, options: {auth_attempts: 11}}", "auth_attempts is not from 1 to 10"},
+		{"a category's option", "{id: a, categories: [{name: x, shards: 65}]}", `project "a": category "x": bad request: shards`},
+		{"all well", "{id: a, categories: [{name: x}]}", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			list, err := decodeDocuments[structure.Project]([]byte(tt.text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = checkProjects(list)
+			if (err == nil) != (tt.fails == "") || err != nil && !strings.Contains(err.Error(), tt.fails) {
+				t.Errorf("error %v, expected %q", err, tt.fails)
+			}
+			if err == nil && list[0].Name != "a" {
+				t.Errorf("a project without a name is called %q", list[0].Name)
+			}
+		})
+	}
+}
+
+func TestDiff(t *testing.T) {
+	for _, tt := range []struct{ name, before, after, want string }{
+		{"nothing", "", "", ""},
+		{"all new", "", "a\nb\n", "+ a|+ b"},
+		{"all gone", "a\nb\n", "", "- a|- b"},
+		{"the same", "a\n", "a\n", "  a"},
+		{"in the middle", "a\nb\nc\n", "a\nx\ny\nc\n", "  a|- b|+ x|+ y|  c"},
+		{"moved", "a\nb\n", "b\na\n", "- a|  b|+ a"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, strings.Join(diff(tt.before, tt.after), "|")); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}

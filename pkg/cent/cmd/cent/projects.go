@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"centrifuge/pkg/cent"
+	"centrifuge/pkg/structure"
+)
+
+type projects struct {
+	List   projectsList   `cmd:"" help:"List the projects."`
+	Get    projectsGet    `cmd:"" help:"Print projects with their categories as YAML, or with --json as JSON."`
+	Apply  projectsApply  `cmd:"" help:"Make projects and their categories what a file says."`
+	Delete projectsDelete `cmd:"" help:"Delete a project with its categories, secret and keys."`
+}
+
+// Help is shown below the usage.
+func (*projects) Help() string { return adminHelp }
+
+const adminHelp = `These commands use the admin API and want the password of the admin pages: --admin-password, CENT_ADMIN_PASSWORD or admin_password in the file. They sign in anew each time.`
+
+type projectsList struct{}
+
+// Run implements the command.
+func (*projectsList) Run(ctx context.Context, s *session) error {
+	a, err := s.admin()
+	if err != nil {
+		return err
+	}
+	all, err := a.Projects(ctx)
+	if err != nil {
+		return err
+	}
+	if s.JSON {
+		return s.printJSON(all)
+	}
+	rows := [][]string{{"PROJECT", "NAME", "CATEGORIES"}}
+	for _, p := range all {
+		rows = append(rows, []string{p.ID, p.Name, strconv.Itoa(len(p.Categories))})
+	}
+	return s.table(rows)
+}
+
+type projectsGet struct {
+	IDs []string `arg:"" name:"id" optional:"" help:"Which projects; left out, all of them."`
+}
+
+// Run implements the command.
+func (c *projectsGet) Run(ctx context.Context, s *session) error {
+	a, err := s.admin()
+	if err != nil {
+		return err
+	}
+	found, err := c.find(ctx, a)
+	switch {
+	case err != nil:
+		return err
+	case !s.JSON:
+		return s.printYAML(found...)
+	case len(c.IDs) == 1:
+		return s.printJSON(found[0])
+	}
+	return s.printJSON(found)
+}
+
+func (c *projectsGet) find(ctx context.Context, a *cent.Admin) ([]structure.Project, error) {
+	if len(c.IDs) == 0 {
+		return a.Projects(ctx)
+	}
+	var found []structure.Project
+	for _, id := range c.IDs {
+		p, err := a.Project(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, p)
+	}
+	return found, nil
+}
+
+// printYAML prints projects as documents.
+func (s *session) printYAML(list ...structure.Project) error {
+	for i, p := range list {
+		text, err := encodeYAML(p)
+		if err != nil {
+			return misuse("print: %w", err)
+		}
+		if i > 0 {
+			fmt.Fprintln(s.stdout, "---")
+		}
+		fmt.Fprint(s.stdout, text)
+	}
+	return nil
+}
+
+type projectsApply struct {
+	File string `arg:"" help:"What projects get prints, YAML or JSON; - is the standard input."`
+	applying
+}
+
+// Help is shown below the usage.
+func (*projectsApply) Help() string {
+	return `The file says all about its projects: an option that it leaves out gets its default. A project that is absent is created, and its secret and API key are printed once. Categories that the file does not have stay, unless --prune, and so do other projects.
+
+Nothing is done before everything has been checked, shown as differences, and agreed to. After a failure it is said what was done and what was not; the same command carries on.
+
+The file holds a project, a list of them, or several documents with "---" between them:
+
+    id: shop
+    name: Shop
+    options:
+      origins: ["https://shop.example.com"]
+    categories:
+      - name: chat
+        bidirectional: true`
+}
+
+// Run implements the command.
+func (c *projectsApply) Run(ctx context.Context, s *session) error {
+	b, err := s.document(ctx, c.File)
+	if err != nil {
+		return err
+	}
+	wanted, err := decodeDocuments[structure.Project](b)
+	if err == nil {
+		err = checkProjects(wanted)
+	}
+	if err != nil {
+		return misuse("%s: %w", c.File, err)
+	}
+	a, err := s.admin()
+	if err != nil {
+		return err
+	}
+	present, err := a.Projects(ctx)
+	if err != nil {
+		return err
+	}
+	var p plan
+	for _, w := range wanted {
+		var there *structure.Project
+		if i := slices.IndexFunc(present, func(p structure.Project) bool { return p.ID == w.ID }); i >= 0 {
+			there = &present[i]
+		}
+		if err := p.addProject(there, w, c.Prune); err != nil {
+			return err
+		}
+	}
+	return s.apply(ctx, a, p, c.applying)
+}
+
+type projectsDelete struct {
+	ID string `arg:"" help:"Which project."`
+
+	Yes bool `short:"y" help:"Do not ask."`
+}
+
+// Run implements the command.
+func (c *projectsDelete) Run(ctx context.Context, s *session) error {
+	a, err := s.admin()
+	if err != nil {
+		return err
+	}
+	if !c.Yes {
+		// Whether it is there is told before anything is asked.
+		if _, err := a.Project(ctx, c.ID); err != nil {
+			return err
+		}
+		question := fmt.Sprintf("This deletes project %s with all that belongs to it. Type its id to go on: ", printable(c.ID))
+		if err := s.confirm(ctx, question, c.ID); err != nil {
+			return err
+		}
+	}
+	if err := a.DeleteProject(ctx, c.ID); err != nil {
+		return err
+	}
+	return s.done()
+}
+
+// errNoCategory is the error for a category that a project does not have.
+func errNoCategory(project, name string) error {
+	return exit{exitRefused, errors.New("project " + printable(project) + " has no category " + printable(name))}
+}

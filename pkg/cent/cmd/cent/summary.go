@@ -1,0 +1,74 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// summary is what a measurement found.
+type summary struct {
+	Channel string `json:"channel"`
+	// Clients were subscribed, of which so many lost their connection.
+	Clients      int `json:"clients"`
+	Disconnected int `json:"disconnected"`
+	Bytes        int `json:"bytes"`
+	// Published messages were accepted, Failed ones not.
+	Published  int `json:"published"`
+	Failed     int `json:"failed"`
+	Deliveries int `json:"deliveries"`
+	Lost       int `json:"lost"`
+	Duplicates int `json:"duplicates"`
+	// Seconds are from the first call to the last receipt.
+	Seconds             float64   `json:"seconds"`
+	DeliveriesPerSecond float64   `json:"deliveries_per_second"`
+	PublishMS           quantiles `json:"publish_ms"`
+	ReceiptMS           quantiles `json:"receipt_ms"`
+}
+
+// summary is for when everything has ended.
+func (m *measurement) summary() summary {
+	sum := summary{
+		Channel: m.Channel, Clients: int(m.connected.Load()), Disconnected: m.disconnected, Bytes: m.Size,
+		Published: int(m.published.Load()), Failed: int(m.failed.Load()),
+		Deliveries: int(m.received.Load()), Duplicates: int(m.twice.Load()),
+		PublishMS: m.calls.quantiles(), ReceiptMS: m.receipts.quantiles(),
+	}
+	if sum.Published > 0 {
+		sum.Lost = m.missing(false)
+	}
+	if took := time.Duration(m.last.Load() - m.first.Load()); took > 0 {
+		sum.Seconds = took.Round(time.Millisecond).Seconds()
+		sum.DeliveriesPerSecond = float64(int(float64(sum.Deliveries)/took.Seconds()*10)) / 10
+	}
+	return sum
+}
+
+// print prints it as tables, or as JSON.
+func (sum summary) print(s *session) error {
+	if s.JSON {
+		return s.printJSON(sum)
+	}
+	row := func(name string, q quantiles) []string {
+		cells := []string{name}
+		for _, v := range []float64{q.P50, q.P90, q.P99, q.Max} {
+			cells = append(cells, fmt.Sprintf("%.1f ms", v))
+		}
+		return cells
+	}
+	if err := s.table([][]string{
+		{"", "P50", "P90", "P99", "MAX"},
+		row("publish call", sum.PublishMS),
+		row("publish to receipt", sum.ReceiptMS),
+	}); err != nil {
+		return err
+	}
+	fmt.Fprintln(s.stdout)
+	return s.table([][]string{
+		{"CLIENTS", "MESSAGES", "FAILED", "DELIVERIES", "PER SECOND", "LOST", "DUPLICATES"},
+		{
+			strconv.Itoa(sum.Clients), strconv.Itoa(sum.Published), strconv.Itoa(sum.Failed), strconv.Itoa(sum.Deliveries),
+			fmt.Sprintf("%.0f", sum.DeliveriesPerSecond), strconv.Itoa(sum.Lost), strconv.Itoa(sum.Duplicates),
+		},
+	})
+}
