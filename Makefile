@@ -13,6 +13,8 @@ STAGE         ?= dev
 DEMO          ?= false
 RETAIN        ?= true
 MONITORING    ?= true
+ADMIN         ?= true
+HOOKS         ?= true
 
 GOLANGCI_VERSION    := v2.15.0
 GOVULNCHECK_VERSION := v1.8.0
@@ -21,6 +23,7 @@ GOVULNCHECK_VERSION := v1.8.0
 # the sight of Go, which would take the templates in it for packages of ours.
 CDK         := $(TOOLS)/cdk/node_modules/.bin/cdk
 CDK_CONTEXT  = -c stage=$(STAGE) -c demo=$(DEMO) -c retain=$(RETAIN) -c monitoring=$(MONITORING) \
+	-c admin=$(ADMIN) -c hooks=$(HOOKS) \
 	-c architecture=$(if $(filter amd64,$(GOARCH_LAMBDA)),x86_64,arm64) \
 	$(if $(ALARMS),-c alarms=$(ALARMS)) $(if $(DOMAIN),-c domain=$(DOMAIN)) \
 	$(if $(API_DOMAIN),-c api-domain=$(API_DOMAIN)) $(if $(CERTIFICATE),-c certificate=$(CERTIFICATE)) \
@@ -167,7 +170,7 @@ $(CDK): infra/package.json infra/package-lock.json infra/.npmrc
 synth: $(CDK) build $(BUILD)/infra ## Make the CloudFormation template into cdk.out/, offline
 	$(CDK) --app $(BUILD)/infra synth --quiet --output cdk.out $(CDK_CONTEXT)
 
-deploy: $(CDK) build $(BUILD)/infra ## Deploy to AWS: STAGE=dev DEMO=false RETAIN=true MONITORING=true ALARMS=a@b.example DOMAIN=…
+deploy: $(CDK) build $(BUILD)/infra ## Deploy to AWS: STAGE=dev DEMO=false RETAIN=true MONITORING=true ADMIN=true HOOKS=true ALARMS=… DOMAIN=…
 	$(CDK) --app $(BUILD)/infra deploy $(CDK_CONTEXT) --outputs-file $(BUILD)/outputs.json
 
 destroy: $(CDK) build $(BUILD)/infra ## Take the stack down; the table stays unless it was deployed with RETAIN=false

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"centrifuge/localstack/stack"
+	"centrifuge/pkg/auth"
 )
 
 // seedFile is read from the folder that the command is started in, which make
@@ -46,6 +47,24 @@ func settings(getenv func(string) string, stderr io.Writer) (stack.Options, erro
 // that invoke can use it: two processes must not share its file.
 func endpointFile(dir string) string { return filepath.Join(dir, "dynamodb.endpoint") }
 
+// adminPassword returns the password of the admin pages that is kept in the data
+// folder, and makes one up where there is none.
+func adminPassword(dir string) (string, error) {
+	path := filepath.Join(dir, "admin-password")
+	kept, err := os.ReadFile(path)
+	if err == nil && len(kept) > 0 {
+		return strings.TrimSpace(string(kept)), nil
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("read the admin password: %w", err)
+	}
+	password := auth.NewSecret()
+	if err := errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(path, []byte(password+"\n"), 0o600)); err != nil {
+		return "", fmt.Errorf("keep the admin password: %w", err)
+	}
+	return password, nil
+}
+
 // run runs the service until ctx ends.
 func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writer) (err error) {
 	o, err := settings(getenv, stderr)
@@ -54,6 +73,9 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	}
 	if o.Seed, err = os.ReadFile(seedFile); err != nil {
 		return fmt.Errorf("read the seed: %w", err)
+	}
+	if o.AdminPassword, err = adminPassword(o.DataDir); err != nil {
+		return err
 	}
 	s, err := stack.Start(ctx, o)
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -72,7 +94,9 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	defer func() { err = errors.Join(err, os.Remove(endpointFile(o.DataDir))) }()
 	fmt.Fprintf(stdout, `Centrifuge is running.
 
-  chat in two tabs   %[1]s/demo/
+  example, two tabs  %[1]s/demo/
+  admin pages        %[6]s
+    password         %[7]s
   WebSocket          %[2]s
   server API         %[1]s/api/publish
   management API     %[3]s/@connections/
@@ -83,7 +107,7 @@ Publish something:
   curl -H 'X-API-Key: demo-key' -d '{"channel":"news:announcements","data":{"text":"hello"}}' %[1]s/api/publish
 
 The data is in %[5]s. Ctrl-C ends everything.
-`, s.HTTPURL, s.WebSocketURL, s.ManagementURL, s.DynamoDBEndpoint, o.DataDir)
+`, s.HTTPURL, s.WebSocketURL, s.ManagementURL, s.DynamoDBEndpoint, o.DataDir, s.AdminURL, s.AdminPassword)
 	select {
 	case <-ctx.Done():
 		fmt.Fprintln(stdout, "\nStopping.")

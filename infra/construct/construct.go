@@ -1,6 +1,6 @@
 // Package construct is what the stack is made of: a function, a WebSocket API, an
-// HTTP API, a table, host names, alarms and a dashboard, each with the decisions
-// that hold wherever one is used.
+// HTTP API, a table, an event bus, a queue of dead letters, a secret, host names,
+// alarms and a dashboard, each with the decisions that hold wherever one is used.
 //
 // It knows AWS and CDK, and nothing of Centrifuge: which functions there are and
 // who may do what is the business of package stack. Whoever owns a resource makes

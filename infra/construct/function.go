@@ -10,6 +10,10 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
+// retries is how often Lambda tries again when an asynchronous invocation fails: after
+// one minute and after two more, which is the most it does.
+const retries = 2
+
 // IntegrationTimeout is the longest that API Gateway waits for a function, in
 // seconds. A function that runs longer answers nobody.
 const IntegrationTimeout = 29
@@ -31,6 +35,10 @@ type FunctionProps struct {
 	Environment map[string]string
 	// Grants is all that it may do apart from writing its log; optional.
 	Grants []awsiam.PolicyStatement
+	// DeadLetters gets the events of asynchronous invocations that failed in every
+	// attempt, as they were, with the error as an attribute. Optional: for functions
+	// that are invoked asynchronously.
+	DeadLetters *DeadLetters
 }
 
 // Function is a Lambda written in Go, with a log group and a role of its own.
@@ -55,6 +63,9 @@ func NewFunction(scope constructs.Construct, id *string, props *FunctionProps) *
 	grants := append([]awsiam.PolicyStatement{
 		allow([]string{"logs:CreateLogStream", "logs:PutLogEvents"}, *logs.LogGroupArn()),
 	}, props.Grants...)
+	if props.DeadLetters != nil {
+		grants = append(grants, props.DeadLetters.allowSend())
+	}
 	role := awsiam.NewRole(this, jsii.String("Role"), &awsiam.RoleProps{
 		AssumedBy: awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
 		InlinePolicies: &map[string]awsiam.PolicyDocument{
@@ -66,7 +77,7 @@ func NewFunction(scope constructs.Construct, id *string, props *FunctionProps) *
 	for name, value := range props.Environment {
 		environment[name] = jsii.String(value)
 	}
-	lambda := awslambda.NewFunction(this, jsii.String("Lambda"), &awslambda.FunctionProps{
+	lambdaProps := &awslambda.FunctionProps{
 		Description:  jsii.String(props.Description),
 		Runtime:      awslambda.Runtime_PROVIDED_AL2023(),
 		Architecture: props.Architecture,
@@ -75,10 +86,21 @@ func NewFunction(scope constructs.Construct, id *string, props *FunctionProps) *
 		MemorySize:   jsii.Number(props.MemoryMB),
 		Timeout:      awscdk.Duration_Seconds(jsii.Number(IntegrationTimeout)),
 		Environment:  &environment,
-		Role:         role,
-		LogGroup:     logs,
-	})
-	return &Function{Construct: this, Lambda: lambda, logs: logs}
+		// CDK would grant in a policy of its own what it thinks is needed.
+		Role:     role.WithoutPolicyUpdates(nil),
+		LogGroup: logs,
+	}
+	if props.DeadLetters != nil {
+		// A queue for the events and not a destination for the records of invocations:
+		// EventBridge, which cannot do the latter, leaves the same events in it.
+		lambdaProps.DeadLetterQueue = props.DeadLetters.queue
+		lambdaProps.RetryAttempts = jsii.Number(retries)
+	}
+	return &Function{
+		Construct: this,
+		Lambda:    awslambda.NewFunction(this, jsii.String("Lambda"), lambdaProps),
+		logs:      logs,
+	}
 }
 
 // Metric is a metric of this function, such as "Duration".

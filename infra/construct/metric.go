@@ -34,7 +34,7 @@ func metric(namespace, name, statistic, label string, dimensions map[string]*str
 		Period:        awscdk.Duration_Minutes(jsii.Number(periodMinutes)),
 	}
 	// CloudWatch itself would call two percentiles of a metric the same.
-	if label == "" && statistic != Sum {
+	if label == "" && (statistic == P50 || statistic == P99) {
 		label = name + " " + statistic
 	}
 	if label != "" {

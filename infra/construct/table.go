@@ -85,10 +85,11 @@ func (t *Table) Allow(actions ...string) awsiam.PolicyStatement {
 	return allow(actions, *t.Table.TableArn())
 }
 
-// AllowPartition is Allow for the items of one partition only.
+// AllowPartition is Allow for the items of one partition only, or of all whose key
+// is like partition, in which "*" stands for anything.
 func (t *Table) AllowPartition(partition string, actions ...string) awsiam.PolicyStatement {
 	statement := t.Allow(actions...)
-	statement.AddCondition(jsii.String("ForAllValues:StringEquals"), map[string][]string{
+	statement.AddCondition(jsii.String("ForAllValues:StringLike"), map[string][]string{
 		"dynamodb:LeadingKeys": {partition},
 	})
 	// ForAllValues holds where there are no values at all.

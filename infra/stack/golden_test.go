@@ -173,6 +173,9 @@ func TestNothingIsGrantedByWildcard(t *testing.T) {
 				t.Errorf("%s: role %s has %d statements: this test does not see them", stage, id, len(statements))
 			}
 			for _, statement := range statements {
+				if at(statement, "Effect") == "Deny" {
+					continue // which grants nothing
+				}
 				for _, action := range tpl.strings(at(statement, "Action")) {
 					if strings.Contains(action, "*") {
 						t.Errorf("%s: %s grants %s", stage, id, action)

@@ -9,7 +9,7 @@ import (
 	"centrifuge/pkg/metrics"
 )
 
-// failures counts the lines of all functions' logs that tell of an error.
+// failures counts the lines of the functions' logs that tell of an error.
 const failures = "FunctionFailures"
 
 // namespace is that of the stack's own metrics.
@@ -18,11 +18,12 @@ func namespace(o Options) string { return "Centrifuge/" + o.Stage }
 // watched is what alarms and dashboard look at.
 type watched struct {
 	namespace string
-	socket    *construct.WebSocket
-	api       *construct.HTTPAPI
-	table     *construct.Table
+	surroundings
 	// functions are in the order in which graphs show them.
 	functions []*construct.Function
+	// hook is the one of them whose failures are those of somebody's webhook, nil
+	// without hooks.
+	hook *construct.Function
 }
 
 // own is a metric of package metrics, or failures.
@@ -32,15 +33,21 @@ func (w watched) own(name, statistic string) awscloudwatch.Metric {
 
 // alarms makes the alarms. Each metric that an alarm looks at costs $0.10 a month,
 // those in an expression one by one, and an account has ten for nothing. So there
-// are ten, or an idle stack would cost more than its storage. For that reason
-// nothing is watched function by function or operation by operation, and the table
-// only where it matters: requests that DynamoDB throttled or failed for longer than
-// the SDK tried make the function log an error.
+// are ten, and one more with event hooks. For that reason nothing is watched
+// function by function or operation by operation, and the table only where it
+// matters: requests that DynamoDB throttled or failed for longer than the SDK tried
+// make the function log an error.
+//
+// The alarm for event hooks has no equal among the ten. Counting the failures of
+// their function with the others' would hide real ones behind webhooks that are
+// down, and miss what failed three times within five minutes and is lost.
 func (w watched) alarms(scope constructs.Construct, prefix, email string) *construct.Alarms {
 	a := construct.NewAlarms(scope, jsii.String("Alarms"), &construct.AlarmsProps{Prefix: prefix, Email: email})
 
 	for _, f := range w.functions {
-		f.CountFailures(w.namespace, failures)
+		if f != w.hook {
+			f.CountFailures(w.namespace, failures)
+		}
 	}
 	a.Add("function-failures", "A function failed, ran out of time or logged an error, as it does when DynamoDB refuses. Its log says why.",
 		1, w.own(failures, construct.Sum))
@@ -67,6 +74,11 @@ func (w watched) alarms(scope constructs.Construct, prefix, email string) *const
 		10, w.own(metrics.Failed, construct.Sum))
 	a.Add("delivery-slow", "Many posts were given up: clients are slow, or the account is at API Gateway's quota of requests.",
 		100, w.own(metrics.Slow, construct.Sum))
+
+	if w.dead != nil {
+		a.Add("dead-letters", "Event hooks wait in the dead-letter queue, each with its error: their webhook did not take them, or their function failed.",
+			1, w.dead.Waiting())
+	}
 	return a
 }
 
@@ -96,11 +108,15 @@ func (w watched) dashboard(scope constructs.Construct, name string, alarms *cons
 			w.own(metrics.Failed, construct.Sum), w.own(metrics.Errors, construct.Sum)),
 		graph("From publish to the last post, ms", w.own(metrics.PublishLatency, construct.P50), w.own(metrics.PublishLatency, construct.P99)),
 	)
-	d.Row(
+	errors := []construct.Graph{
 		graph("Errors of the WebSocket API", w.socket.Metric("ExecutionError", construct.Sum),
 			w.socket.Metric("IntegrationError", construct.Sum), w.socket.Metric("ClientError", construct.Sum)),
 		graph("Errors of the HTTP API", w.api.Metric("5xx", construct.Sum), w.api.Metric("4xx", construct.Sum)),
-	)
+	}
+	if w.dead != nil {
+		errors = append(errors, graph("Dead letters of event hooks", w.dead.Waiting()))
+	}
+	d.Row(errors...)
 	d.Row(
 		graph("Duration of functions, ms", each("Duration", construct.P99)...),
 		graph("Errors of functions", append(each("Errors", construct.Sum), w.own(failures, construct.Sum))...),

@@ -17,6 +17,12 @@ type Options struct {
 	Stage string
 	// Demo deploys the example application too. Default false.
 	Demo bool
+	// Admin deploys the admin pages, with a password in Secrets Manager for $0.40 a
+	// month. Default true.
+	Admin bool
+	// Hooks deploys event hooks: a bus, the function that posts what is put on it to
+	// webhooks, and a queue of what it could not. Default true.
+	Hooks bool
 	// Retain keeps the table and all it holds when the stack is destroyed. Default
 	// true.
 	Retain bool
@@ -58,7 +64,9 @@ var (
 // key, nil where nothing was given. It fails, naming the key, on a value that
 // cannot be understood.
 func ReadOptions(context func(key string) any) (Options, error) {
-	o := Options{Stage: "dev", Retain: true, Assets: ".build", Architecture: "arm64", Monitoring: true}
+	o := Options{
+		Stage: "dev", Admin: true, Hooks: true, Retain: true, Assets: ".build", Architecture: "arm64", Monitoring: true,
+	}
 	for key, target := range map[string]*string{
 		"stage": &o.Stage, "assets": &o.Assets, "architecture": &o.Architecture,
 		"domain": &o.Domain, "api-domain": &o.APIDomain, "certificate": &o.Certificate, "zone": &o.Zone,
@@ -72,7 +80,9 @@ func ReadOptions(context func(key string) any) (Options, error) {
 			return Options{}, fmt.Errorf("context %s is not a string: %v", key, value)
 		}
 	}
-	for key, target := range map[string]*bool{"demo": &o.Demo, "retain": &o.Retain, "monitoring": &o.Monitoring} {
+	for key, target := range map[string]*bool{
+		"demo": &o.Demo, "admin": &o.Admin, "hooks": &o.Hooks, "retain": &o.Retain, "monitoring": &o.Monitoring,
+	} {
 		// The command line gives strings, cdk.json may give booleans.
 		value := context(key)
 		if value == nil {

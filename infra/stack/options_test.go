@@ -10,7 +10,9 @@ import (
 )
 
 func TestReadOptions(t *testing.T) {
-	defaults := stack.Options{Stage: "dev", Retain: true, Assets: ".build", Architecture: "arm64", Monitoring: true}
+	defaults := stack.Options{
+		Stage: "dev", Admin: true, Hooks: true, Retain: true, Assets: ".build", Architecture: "arm64", Monitoring: true,
+	}
 	withDomain := defaults
 	withDomain.Domain, withDomain.APIDomain, withDomain.Certificate = "rt.example.com", "api.rt.example.com", certificate
 	withBoth := withDomain
@@ -28,14 +30,14 @@ func TestReadOptions(t *testing.T) {
 			name: "the command line gives strings",
 			context: map[string]any{
 				"stage": "prod", "demo": "true", "retain": "false", "assets": "out", "architecture": "x86_64",
-				"monitoring": "false",
+				"monitoring": "false", "admin": "false", "hooks": "false",
 			},
 			want: stack.Options{Stage: "prod", Demo: true, Assets: "out", Architecture: "x86_64"},
 		},
 		{
 			name:    "cdk.json gives booleans",
-			context: map[string]any{"demo": true, "retain": false},
-			want:    stack.Options{Stage: "dev", Demo: true, Assets: ".build", Architecture: "arm64", Monitoring: true},
+			context: map[string]any{"demo": true, "retain": false, "admin": false},
+			want:    stack.Options{Stage: "dev", Demo: true, Hooks: true, Assets: ".build", Architecture: "arm64", Monitoring: true},
 		},
 		{
 			name:    "a domain brings one for the HTTP API",
@@ -61,6 +63,8 @@ func TestReadOptions(t *testing.T) {
 		{name: "a stage of 65 letters", context: map[string]any{"stage": strings.Repeat("a", 65)}, err: "stage"},
 		{name: "a stage that is a number", context: map[string]any{"stage": 1.0}, err: "stage"},
 		{name: "demo that is a word", context: map[string]any{"demo": "yes please"}, err: "demo"},
+		{name: "admin that is a password", context: map[string]any{"admin": "secret"}, err: "admin"},
+		{name: "hooks that are an address", context: map[string]any{"hooks": "https://example.com"}, err: "hooks"},
 		{name: "retain that is null in disguise", context: map[string]any{"retain": ""}, err: "retain"},
 		{name: "assets nowhere", context: map[string]any{"assets": ""}, err: "assets"},
 		{name: "an unknown architecture", context: map[string]any{"architecture": "riscv"}, err: "architecture"},

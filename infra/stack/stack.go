@@ -1,7 +1,7 @@
 // Package stack is Centrifuge on AWS, to be read as a drawing of its
-// architecture: a table, a WebSocket API for clients, an HTTP API for
-// applications, a function behind each route, and alarms and a dashboard that
-// watch them.
+// architecture: a table, a WebSocket API for clients, an HTTP API for applications
+// and admins, a function behind each route, a bus that takes messages to event
+// hooks, and alarms and a dashboard that watch them.
 //
 // How a function or a table is made well is in package construct. The names that
 // stack and code share are constants of pkg/config and pkg/store/schema. The stack
@@ -25,6 +25,10 @@ var (
 	clients      = construct.Throttle{Rate: 2000, Burst: 1000}
 	applications = construct.Throttle{Rate: 1000, Burst: 500}
 )
+
+// messages are the events that functions put on the bus: what was published in
+// categories with hooks.
+var messages = construct.Events{Source: "centrifuge", DetailType: "message"}
 
 // New makes the stack centrifuge-<stage>. It fails when a function has not been
 // built.
@@ -62,11 +66,20 @@ func New(scope constructs.Construct, o Options) (awscdk.Stack, error) {
 		Domain:   apiDomain,
 	})
 
+	around := surroundings{table: table, socket: socket, api: api}
+	if o.Admin {
+		around.password = construct.NewSecret(stack, jsii.String("AdminPassword"), &construct.SecretProps{
+			Name: name + "/admin", Description: "The password of the admin pages of " + name,
+		})
+	}
+	if o.Hooks {
+		around.bus = construct.NewBus(stack, jsii.String("Events"), &construct.BusProps{Name: name})
+		around.dead = construct.NewDeadLetters(stack, jsii.String("DeadLetters"))
+	}
+
 	lambda := map[string]*construct.Function{}
-	watch := watched{namespace: namespace(o), socket: socket, api: api, table: table}
 	for _, f := range deployed(o) {
-		lambda[f.name] = f.deploy(stack, o, table, socket, api)
-		watch.functions = append(watch.functions, lambda[f.name])
+		lambda[f.name] = f.deploy(stack, o, around)
 	}
 
 	socket.OneWay("$connect", lambda["connect"])
@@ -78,13 +91,29 @@ func New(scope constructs.Construct, o Options) (awscdk.Stack, error) {
 	socket.OneWay("$disconnect", lambda["disconnect"])
 
 	api.Route(lambda["publish"], "POST /api/{proxy+}", "POST /rpc/{project}", "GET /api/openapi.json", "GET /healthz")
+	if o.Admin {
+		// {proxy+} takes "/admin/" as well; a route cannot end in a slash.
+		api.Route(lambda["admin"], "GET /admin", "ANY /admin/{proxy+}")
+		output(stack, "AdminURL", api.URL()+"/admin/", "The admin pages")
+		output(stack, "AdminSecretName", around.password.Name(),
+			"Where their password is: aws secretsmanager get-secret-value --query SecretString --output text --secret-id "+around.password.Name())
+	}
 	if o.Demo {
-		// {proxy+} takes "/demo/" as well; a route cannot end in a slash.
 		api.Route(lambda["demo"], "GET /demo", "ANY /demo/{proxy+}")
 		output(stack, "DemoURL", api.URL()+"/demo/", "The example application")
 	}
 
+	if o.Hooks {
+		around.bus.Invoke(lambda["hook"], messages, around.dead)
+		output(stack, "EventBusName", around.bus.Name(), "The event bus with the messages of categories with hooks")
+		output(stack, "DeadLetterQueueURL", around.dead.URL(), "The queue of those that no webhook took")
+	}
+
 	if o.Monitoring {
+		watch := watched{namespace: namespace(o), surroundings: around, hook: lambda["hook"]}
+		for _, f := range deployed(o) {
+			watch.functions = append(watch.functions, lambda[f.name])
+		}
 		alarms := watch.alarms(stack, name, o.Alarms)
 		output(stack, "DashboardURL", watch.dashboard(stack, name, alarms).URL(), "The dashboard, in the console")
 	}

@@ -35,8 +35,8 @@ type resource struct {
 }
 
 // contexts are the stacks that the tests look at: "plain" with the defaults, "full"
-// with every option the other way, and "bare" without monitoring and with host
-// names that are looked after elsewhere.
+// with every option the other way but with all that there is, and "bare" without
+// what can be left out and with host names that are looked after elsewhere.
 var contexts = map[string]map[string]any{
 	"plain": {},
 	"full": {
@@ -46,7 +46,7 @@ var contexts = map[string]map[string]any{
 	},
 	"bare": {
 		"domain": "rt.example.com", "api-domain": "publish.example.com", "certificate": certificate,
-		"monitoring": "false",
+		"monitoring": "false", "admin": "false", "hooks": "false",
 	},
 }
 

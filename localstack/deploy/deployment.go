@@ -43,6 +43,9 @@ type outputs struct {
 	WebSocketURL string
 	HTTPURL      string
 	TableName    string
+	// AdminURL and AdminSecretName are empty without admin pages.
+	AdminURL        string
+	AdminSecretName string
 }
 
 // readOutputs reads the file that cdk deploy writes with --outputs-file.

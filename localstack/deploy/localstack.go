@@ -57,6 +57,12 @@ func onLocal(ctx context.Context, verb string, getenv func(string) string, out i
 		if err != nil {
 			return fmt.Errorf("%w: make localstack-deploy first", err)
 		}
+		if _, err := s.do("admin", func(io.Writer) error {
+			_, err := e.signIn(ctx, o)
+			return err
+		}); err != nil {
+			return err
+		}
 		report, err := s.converse(ctx, e2e.Target{WebSocketURL: o.WebSocketURL, HTTPURL: o.HTTPURL, Lacks: e.lacks})
 		if err != nil {
 			return err

@@ -80,7 +80,8 @@ func TestReadOutputs(t *testing.T) {
 	for _, tt := range []struct {
 		name, content, fails string
 	}{
-		{name: "one stack", content: `{"centrifuge-dev":{"WebSocketURL":"wss://a","HTTPURL":"https://b","TableName":"t","DemoURL":"https://b/demo/"}}`},
+		{name: "one stack", content: `{"centrifuge-dev":{"WebSocketURL":"wss://a","HTTPURL":"https://b","TableName":"t","DemoURL":"https://b/demo/",
+			"AdminURL":"https://b/admin/","AdminSecretName":"s"}}`},
 		{name: "an output is missing", content: `{"centrifuge-dev":{"WebSocketURL":"wss://a","HTTPURL":"https://b"}}`, fails: "centrifuge-dev"},
 		{name: "two stacks", content: `{"a":{},"b":{}}`, fails: "2 stacks"},
 		{name: "no JSON", content: `…`, fails: "outputs"},
@@ -97,7 +98,7 @@ func TestReadOutputs(t *testing.T) {
 				}
 				return
 			}
-			if want := (outputs{"wss://a", "https://b", "t"}); err != nil || o != want {
+			if want := (outputs{"wss://a", "https://b", "t", "https://b/admin/", "s"}); err != nil || o != want {
 				t.Errorf("read %+v, error %v", o, err)
 			}
 		})

@@ -30,8 +30,9 @@ const venv = ".tools/ministack"
 // ministackVersion is the version that requirements pins.
 var ministackVersion = string(regexp.MustCompile(`(?m)^ministack==([0-9.]+)`).FindSubmatch(requirements)[1])
 
-// testOnMiniStack deploys the stack on MiniStack, plays the conversations and
-// takes everything down again, whatever happens.
+// testOnMiniStack deploys the stack on MiniStack, signs in as its administrator, has
+// a webhook called, plays the conversations and takes everything down again, whatever
+// happens.
 func testOnMiniStack(ctx context.Context, out io.Writer) (err error) {
 	if runtime.GOOS != "linux" {
 		return errors.New("MiniStack runs the bootstraps as they are, which are programs for Linux: use a Linux machine or container")
@@ -62,6 +63,9 @@ func testOnMiniStack(ctx context.Context, out io.Writer) (err error) {
 	d := deployment{steps: s, emulator: m.emulator}
 	o, took, err := d.deploy(ctx)
 	if err != nil {
+		return err
+	}
+	if _, err := s.do("admin, hooks", func(io.Writer) error { return d.hook(ctx, o) }); err != nil {
 		return err
 	}
 	report, err := s.converse(ctx, e2e.Target{WebSocketURL: o.WebSocketURL, HTTPURL: o.HTTPURL, Lacks: d.lacks})

@@ -85,8 +85,8 @@ const localstackDomain = "localhost.localstack.cloud:4566"
 
 // settings tells the functions what they need not be told on AWS. The functions
 // do not read AWS_ENDPOINT_URL, which emulators give them, and validate_url of the
-// demo project is plain http at a private address. It can never go: on AWS these
-// two must not be set.
+// demo project is plain http at a private address. It can never go: on AWS none of
+// these may be set.
 func settings(endpoint string) func(template) int {
 	return func(t template) int {
 		n := 0
@@ -97,6 +97,12 @@ func settings(endpoint string) func(template) int {
 			}
 			variables[config.DynamoDBEndpoint] = endpoint
 			variables[config.InsecureCallbacks] = "true"
+			if variables[config.EventBus] != nil {
+				variables[config.EventBridgeEndpoint] = endpoint
+			}
+			if variables[config.AdminSecret] != nil {
+				variables[config.SecretsManagerEndpoint] = endpoint
+			}
 			n++
 		}
 		return n

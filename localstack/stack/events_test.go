@@ -50,8 +50,11 @@ func TestEventsAreDecodedWhole(t *testing.T) {
 	for _, event := range capturedEvents(t) {
 		t.Run(event, func(t *testing.T) {
 			var v any = new(events.APIGatewayWebsocketProxyRequest)
-			if function := path.Dir(event); function == "publish" || function == "demo" {
+			switch path.Dir(event) {
+			case "publish", "demo", "admin":
 				v = new(events.APIGatewayV2HTTPRequest)
+			case "hook":
+				v = new(events.EventBridgeEvent)
 			}
 			d := json.NewDecoder(bytes.NewReader(read(t, event)))
 			d.DisallowUnknownFields()
@@ -82,6 +85,9 @@ func TestEventsAreAnswered(t *testing.T) {
 		"broadcast/bidirectional":  {before: in, status: 200, body: `{"ack":true,"id":"4","method":"broadcast","result":true,"error":null}`},
 		"broadcast/one-way":        {before: in, status: 200, body: `{"ack":true,"id":"4","method":"broadcast","result":null,"error":"one-way category"}`},
 		"disconnect/going-away":    {before: subscribed, status: 200},
+		"subscribe/join-leave":     {before: in, status: 200, body: `{"ack":true,"id":"2","method":"subscribe","result":true,"error":null}`},
+		"unsubscribe/join-leave":   {before: in, status: 200, body: `{"ack":true,"id":"3","method":"unsubscribe","result":true,"error":null}`},
+		"message/presence":         {before: in, status: 200, body: `{"ack":true,"id":"5","method":"presence","result":{"presence":{}},"error":null}`},
 		"message/not-json":         {status: 200, body: `{"ack":true,"id":null,"method":null,"result":null,"error":"malformed JSON data"}`},
 		"message/unknown-method":   {status: 200, body: `{"ack":true,"id":"5","method":"publish","result":null,"error":"unknown method publish"}`},
 		"message/another-protocol": {status: 200, body: `{"ack":true,"id":null,"method":null,"result":null,"error":"method is required"}`},
@@ -90,6 +96,10 @@ func TestEventsAreAnswered(t *testing.T) {
 		"publish/rpc-broadcast":    {before: subscribed, status: 200, body: `{"id":"6","error":null,"result":true}`},
 		"publish/healthz":          {status: 200, body: `{"status":"ok"}`},
 		"publish/openapi":          {status: 200},
+		"admin/sign-in-page":       {status: 200},
+		"admin/no-session":         {status: 303},
+		"admin/wrong-password":     {status: 401},
+		"hook/message":             {}, // it answers nobody
 		"demo/page":                {status: 200},
 		"demo/token":               {status: 200},
 	}

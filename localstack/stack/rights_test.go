@@ -3,8 +3,10 @@ package stack_test
 import (
 	"bufio"
 	"encoding/json"
+	"io"
 	"maps"
 	"net/http"
+	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
@@ -13,11 +15,14 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/go-cmp/cmp"
 
 	"centrifuge/localstack/dynoxide/dynoxidetest"
 	"centrifuge/localstack/stack"
+	"centrifuge/pkg/hub"
 )
 
 // recorder is a DynamoDB that notes which actions it is asked for.
@@ -89,17 +94,20 @@ func granted(t *testing.T) map[string][]string {
 // less is a right that nobody needs.
 func TestRightsAreWhatIsUsed(t *testing.T) {
 	const in, subscribed = "connect/open auth/sha256-token", "connect/open auth/sha256-token subscribe/two-categories"
-	// does lists, for every function, what comes before, and then its own events.
+	// does lists, for every function, what comes before, after a crowd, and then its own
+	// events.
 	does := map[string]struct{ before, events string }{
 		"connect":     {"", "connect/project"},
 		"auth":        {"connect/open", "auth/wrong-token auth/sha256-token"},
-		"subscribe":   {in, "subscribe/two-categories"},
-		"unsubscribe": {subscribed, "unsubscribe/one-channel"},
+		"subscribe":   {in, "subscribe/join-leave"},
+		"unsubscribe": {"", "unsubscribe/join-leave"},
 		"broadcast":   {subscribed, "broadcast/bidirectional"},
-		"disconnect":  {subscribed, "disconnect/going-away"},
-		"message":     {"", "message/unknown-method"},
+		"disconnect":  {"", "disconnect/going-away"},
+		"message":     {"", "message/presence"},
 		"publish":     {subscribed, "publish/api-publish"},
 		"demo":        {"", "demo/token"},
+		"hook":        {"", "hook/message"},
+		"admin":       {subscribed, "admin/wrong-password"},
 	}
 	// calls are further calls of the server API: with a key, so that a claim is made,
 	// with one that fails, so that it is freed, and all that concerns users.
@@ -120,6 +128,7 @@ func TestRightsAreWhatIsUsed(t *testing.T) {
 			endpoint := r.record(t)
 			before := start(t, stack.Options{DynamoDBEndpoint: endpoint})
 			prepare := func() {
+				crowd(t, before)
 				for _, event := range strings.Fields(do.before) {
 					invoke(t, before, event)
 				}
@@ -132,7 +141,18 @@ func TestRightsAreWhatIsUsed(t *testing.T) {
 				invoke(t, s, event)
 			}
 			used := r.reset()
-			if function == "publish" {
+			switch function {
+			case "admin":
+				administer(t, s, func() {
+					maps.Copy(used, r.reset())
+					prepare()
+					r.reset()
+				})
+				maps.Copy(used, r.reset())
+			case "demo":
+				applaud(t, s)
+				maps.Copy(used, r.reset())
+			case "publish":
 				for _, call := range calls {
 					prepare()
 					r.reset()
@@ -156,4 +176,89 @@ func TestRightsAreWhatIsUsed(t *testing.T) {
 			}
 		})
 	}
+}
+
+// crowd puts two into the channel room:lobby: one that the events are about, and one
+// who is told of that. Neither has a socket, so that both turn out to be over.
+func crowd(t *testing.T, s *stack.Stack) {
+	t.Helper()
+	ch := hub.Channel{Project: "demo", Category: "room", Name: "lobby"}
+	var about events.APIGatewayWebsocketProxyRequest
+	if err := json.Unmarshal(read(t, "disconnect/going-away"), &about); err != nil {
+		t.Fatal(err)
+	}
+	for id, user := range map[string]string{about.RequestContext.ConnectionID: "2694", "other": "u"} {
+		c := hub.Connection{
+			ID: id, Project: "demo", User: user, Protocol: hub.Classic,
+			Permissions: hub.Permissions{Everything: true}, Expires: time.Now().Add(time.Hour),
+		}
+		if err := s.App.Store.OpenConnection(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.App.Store.Authenticate(t.Context(), c, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.App.Store.Subscribe(t.Context(), c, map[hub.Channel]int{ch: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// administer does what the admin pages can do beyond what their events do, through
+// the gateway: for these addresses it invokes no other function.
+func administer(t *testing.T, s *stack.Stack, prepare func()) {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Jar: jar}
+	do := func(method, path, body string) string {
+		t.Helper()
+		return ask(t, client, method, s.HTTPURL+"/admin/"+path, body)
+	}
+	do(http.MethodPost, "api/sign-in", `{"password":"`+s.AdminPassword+`"}`)
+	do(http.MethodPut, "api/projects/p", `{"id":"p","name":"p","options":{}}`)
+	do(http.MethodPut, "api/projects/p/categories/c", `{"name":"c"}`)
+	do(http.MethodDelete, "api/projects/p/categories/c", "")
+	do(http.MethodDelete, "api/projects/p", "")
+	for action, form := range map[string]url.Values{
+		"publish":     {"channel": {"news:today"}, "data": {"1"}, "idempotency_key": {"a"}},
+		"channels":    {},
+		"unsubscribe": {"user": {"2694"}, "channel": {"chat:lobby"}},
+		"disconnect":  {"user": {"2694"}},
+	} {
+		prepare()
+		do(http.MethodPost, "projects/demo/actions/"+action, form.Encode())
+	}
+	tooLarge := url.Values{"channel": {"news:today"}, "data": {`"` + strings.Repeat("x", 40_000) + `"`}, "idempotency_key": {"b"}}
+	do(http.MethodPost, "projects/demo/actions/publish", tooLarge.Encode())
+}
+
+// applaud has the example application count.
+func applaud(t *testing.T, s *stack.Stack) {
+	t.Helper()
+	ask(t, http.DefaultClient, http.MethodPost, s.HTTPURL+"/demo/applaud", `{}`)
+}
+
+func ask(t *testing.T, client *http.Client, method, address, body string) string {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, address, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if strings.HasPrefix(body, "{") {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	w, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Body.Close()
+	answer, err := io.ReadAll(w.Body)
+	if err != nil || w.StatusCode >= 300 || strings.Contains(string(answer), `"problems":{`) {
+		t.Fatalf("%s %s: status %d, error %v: %s", method, address, w.StatusCode, err, answer)
+	}
+	return string(answer)
 }

@@ -6,6 +6,7 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,20 +18,28 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/aws/aws-lambda-go/events"
+
 	"centrifuge/functions/demo/chat"
 	"centrifuge/localstack/dynoxide"
+	"centrifuge/localstack/eventbridge"
 	"centrifuge/localstack/gateway"
 	"centrifuge/localstack/seed"
 	"centrifuge/pkg/app"
+	"centrifuge/pkg/auth"
 	"centrifuge/pkg/config"
 	lambdas "centrifuge/pkg/gateway"
 )
 
-// Table is the name of the local table, and Stage of the WebSocket API's stage.
+// Table is the name of the local table and event bus, and Stage of the WebSocket
+// API's stage.
 const (
 	Table = "centrifuge"
 	Stage = "dev"
 )
+
+// eventsPath is where EventBridge is, which AWS has elsewhere than a gateway.
+const eventsPath = "/_eventbridge"
 
 // Options say how a stack runs. The zero value is a stack on a free port that
 // forgets everything when it is closed.
@@ -44,6 +53,8 @@ type Options struct {
 	DynamoDBEndpoint string
 	// Seed is the content of a seed file; nil seeds nothing.
 	Seed []byte
+	// AdminPassword opens the admin pages; one is made up where it is empty.
+	AdminPassword string
 	// Gateway are further options of the gateway: jitter, faults, limits. Routes are
 	// set by Start.
 	Gateway gateway.Options
@@ -60,6 +71,8 @@ type Stack struct {
 	// HTTPURL is the HTTP API, WebSocketURL the WebSocket API and ManagementURL its
 	// management API.
 	HTTPURL, WebSocketURL, ManagementURL string
+	// AdminURL is where the admin pages are, AdminPassword what opens them.
+	AdminURL, AdminPassword string
 	// DynamoDBEndpoint is the DynamoDB in use.
 	DynamoDBEndpoint string
 	// App is what the functions run on.
@@ -70,6 +83,7 @@ type Stack struct {
 	Functions map[string]gateway.Function
 
 	server   *http.Server
+	events   *eventbridge.Bus
 	database *dynoxide.Server
 	served   chan error
 }
@@ -95,6 +109,7 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 	}()
 	host := listener.Addr().String()
 	s.HTTPURL, s.WebSocketURL, s.ManagementURL = "http://"+host, "ws://"+host+"/"+Stage, "http://"+host+"/"+Stage
+	s.AdminURL, s.AdminPassword = s.HTTPURL+"/admin/", cmp.Or(o.AdminPassword, auth.NewSecret())
 	if s.DynamoDBEndpoint == "" {
 		if err := s.startDatabase(ctx, o); err != nil {
 			return nil, err
@@ -151,15 +166,20 @@ func (s *Stack) environment(o Options) func(string) string {
 		config.DynamoDBEndpoint:  s.DynamoDBEndpoint,
 		config.WebSocketURL:      s.WebSocketURL,
 		config.HTTPURL:           s.HTTPURL,
+		config.AdminPassword:     s.AdminPassword,
+		config.EventBus:          Table,
 		config.Region:            "us-east-1",
 		config.AccessKeyID:       "local",
 		config.SecretAccessKey:   "local",
+
+		config.EventBridgeEndpoint: s.HTTPURL + eventsPath,
 	}
 	return func(name string) string { return env[name] }
 }
 
 // functions are the handlers that the main packages of functions/ start.
 func functions(a *app.App) map[string]gateway.Function {
+	hook := lambdas.Hook(a.Store, a.Notifier().Notify, a.Log)
 	return map[string]gateway.Function{
 		"connect":     gateway.NewFunction(lambdas.Connect(a.Hub, a.Log)),
 		"disconnect":  gateway.NewFunction(lambdas.Disconnect(a.Hub, a.Log)),
@@ -167,10 +187,14 @@ func functions(a *app.App) map[string]gateway.Function {
 		"subscribe":   gateway.NewFunction(lambdas.Subscribe(a.Hub, a.Log)),
 		"unsubscribe": gateway.NewFunction(lambdas.Unsubscribe(a.Hub, a.Log)),
 		"broadcast":   gateway.NewFunction(lambdas.Broadcast(a.Hub, a.Log)),
-		"message":     gateway.NewFunction(lambdas.Message()),
+		"message":     gateway.NewFunction(lambdas.Message(a.Hub, a.Log)),
 		"publish":     gateway.NewFunction(lambdas.Serve(a.ServerAPI())),
+		"admin":       gateway.NewFunction(lambdas.Serve(a.Admin())),
+		"hook": gateway.NewFunction(func(ctx context.Context, e events.EventBridgeEvent) (any, error) {
+			return nil, hook(ctx, e)
+		}),
 		"demo": gateway.NewFunction(lambdas.Serve(chat.New(chat.Options{
-			Project: a.Config.DemoProject, Secret: a.Secret(a.Config.DemoProject),
+			Project: a.Config.DemoProject, Secret: a.Secret(a.Config.DemoProject), Count: a.Count,
 			WebSocketURL: a.Config.WebSocketURL, HTTPURL: a.Config.HTTPURL, Log: a.Log,
 		}))),
 	}
@@ -189,6 +213,8 @@ func (s *Stack) serve(listener net.Listener, o Options) {
 		{Method: "POST", Path: "/rpc/{project}", Function: f["publish"]},
 		{Method: "GET", Path: "/healthz", Function: f["publish"]},
 		{Method: "GET", Path: "/api/openapi.json", Function: f["publish"]},
+		{Method: "GET", Path: "/admin", Function: f["admin"]},
+		{Method: "ANY", Path: "/admin/{proxy+}", Function: f["admin"]},
 		{Method: "GET", Path: "/demo", Function: f["demo"]},
 		{Method: "ANY", Path: "/demo/{proxy+}", Function: f["demo"]},
 	}
@@ -196,7 +222,12 @@ func (s *Stack) serve(listener net.Listener, o Options) {
 		g.Log = slog.New(slog.NewJSONHandler(o.Log, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	}
 	s.Gateway = gateway.New(g)
-	s.server = &http.Server{Handler: s.Gateway, ReadHeaderTimeout: 10 * time.Second}
+	s.events = eventbridge.New(eventbridge.Options{Functions: []gateway.Function{f["hook"]}, Log: g.Log})
+	mux := http.NewServeMux()
+	mux.Handle("/", s.Gateway)
+	mux.Handle(eventsPath, s.events)
+	mux.Handle(eventsPath+"/", s.events)
+	s.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go func() { s.served <- s.server.Serve(listener) }()
 }
 
@@ -207,5 +238,6 @@ func (s *Stack) Done() <-chan error { return s.served }
 // invocations under way end, the database is written.
 func (s *Stack) Close() error {
 	s.Gateway.Close()
+	s.events.Close()
 	return errors.Join(s.server.Close(), s.stopDatabase())
 }

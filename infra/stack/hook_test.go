@@ -1,0 +1,123 @@
+package stack_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"centrifuge/pkg/config"
+	"centrifuge/pkg/eventbus"
+)
+
+func TestHooks(t *testing.T) {
+	tpl := load(t, "plain")
+	const queue = "${DeadLettersQueue.Arn}"
+	t.Run("messages on the bus go to the function, and what does not reach it to the queue", func(t *testing.T) {
+		rule := tpl.one(t, "AWS::Events::Rule")
+		target := rule.at("Targets").([]any)[0]
+		got := map[string]string{
+			"bus": tpl.string(rule.at("EventBusName")), "pattern": text(t, tpl, rule.at("EventPattern")),
+			"state": tpl.string(rule.at("State")), "target": tpl.string(at(target, "Arn")),
+			"dead letters": tpl.string(at(target, "DeadLetterConfig", "Arn")),
+		}
+		want := map[string]string{
+			"bus": "${EventsBus}", "pattern": `{detail-type: "` + eventbus.DetailType + `", source: "` + eventbus.Source + `"}`,
+			"state": "ENABLED", "target": "${hook.Arn}", "dead letters": queue,
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		if n := len(rule.at("Targets").([]any)); n != 1 {
+			t.Errorf("there are %d targets", n)
+		}
+		if name := tpl.one(t, "AWS::Events::EventBus").at("Name"); name != "centrifuge-plain" {
+			t.Errorf("the bus is %v", name)
+		}
+	})
+	t.Run("only the rule may invoke the function", func(t *testing.T) {
+		want := []string{"events.amazonaws.com may lambda:InvokeFunction for ${Eventshook.Arn}"}
+		if diff := cmp.Diff(want, invokers(tpl, "hook")); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+	t.Run("what fails is tried twice more and then goes to the queue, which is the only one that has one", func(t *testing.T) {
+		retries := map[string]any{}
+		for _, r := range tpl.of("AWS::Lambda::EventInvokeConfig") {
+			retries[tpl.string(r.at("FunctionName"))] = r.at("MaximumRetryAttempts")
+		}
+		if diff := cmp.Diff(map[string]any{"${hook}": 2.0}, retries); diff != "" {
+			t.Errorf("retries (-want +got):\n%s", diff)
+		}
+		for name, f := range tpl.functions(t) {
+			if got := f.at("DeadLetterConfig", "TargetArn"); (got != nil) != (name == "hook") || got != nil && tpl.string(got) != queue {
+				t.Errorf("dead letters of %s go to %v", name, got)
+			}
+		}
+	})
+	t.Run("functions that deliver are told the bus, and may put messages and nothing else on it", func(t *testing.T) {
+		bus, may := map[string]string{}, map[string]string{}
+		for name, f := range tpl.functions(t) {
+			if told := f.at("Environment", "Variables", config.EventBus); told != nil {
+				bus[name] = tpl.string(told)
+			}
+			for _, line := range grants(t, tpl, tpl.Resources[references(f.at("Role"))[0]]) {
+				if strings.Contains(line, "events:") {
+					may[name] += line
+				}
+			}
+		}
+		wantBus, wantMay := map[string]string{}, map[string]string{}
+		for _, name := range []string{"broadcast", "publish", "admin"} {
+			wantBus[name] = "${EventsBus}"
+			wantMay[name] = `may events:PutEvents on ${EventsBus.Arn} if ` +
+				`{ForAllValues:StringEquals: {events:source: "` + eventbus.Source + `"}, StringEquals: {events:detail-type: "` + eventbus.DetailType + `"}}`
+		}
+		if diff := cmp.Diff(wantBus, bus); diff != "" {
+			t.Errorf("told (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff(wantMay, may); diff != "" {
+			t.Errorf("may (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestDeadLetterQueue(t *testing.T) {
+	tpl := load(t, "plain")
+	queue := tpl.one(t, "AWS::SQS::Queue")
+	want := map[string]any{"MessageRetentionPeriod": 14.0 * 24 * 60 * 60, "SqsManagedSseEnabled": true}
+	if diff := cmp.Diff(want, queue.Properties); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if queue.DeletionPolicy != "Delete" {
+		t.Errorf("the deletion policy is %s", queue.DeletionPolicy)
+	}
+	policy := tpl.one(t, "AWS::SQS::QueuePolicy")
+	wantPolicy := []string{
+		`{AWS: "*"} may not sqs:* on ${DeadLettersQueue.Arn} if {Bool: {aws:SecureTransport: "false"}}`,
+		`{Service: "events.amazonaws.com"} may sqs:SendMessage on ${DeadLettersQueue.Arn} if {ArnEquals: {aws:SourceArn: "${Eventshook.Arn}"}}`,
+	}
+	if diff := cmp.Diff(wantPolicy, grants(t, tpl, policy)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestWithoutHooks(t *testing.T) {
+	tpl := load(t, "bare")
+	for id, r := range tpl.Resources {
+		switch service := strings.Split(r.Type, "::")[1]; {
+		case service == "Events", service == "SQS", r.Type == "AWS::Lambda::EventInvokeConfig":
+			t.Errorf("%s is a %s", id, r.Type)
+		}
+	}
+	for name, f := range tpl.functions(t) {
+		if bus := f.at("Environment", "Variables", config.EventBus); bus != nil {
+			t.Errorf("%s is told of the bus %v", name, bus)
+		}
+	}
+	for _, name := range []string{"EventBusName", "DeadLetterQueueURL"} {
+		if output, ok := tpl.Outputs[name]; ok {
+			t.Errorf("%s is %v", name, output.Value)
+		}
+	}
+}

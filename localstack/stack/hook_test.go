@@ -1,0 +1,85 @@
+package stack_test
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+
+	"centrifuge/localstack/stack"
+	"centrifuge/localstack/stack/stacktest"
+)
+
+// TestAMessageReachesTheWebhook publishes in categories with and without hooks, and
+// has the first attempt fail: the message comes again, signed, and the other never.
+func TestAMessageReachesTheWebhook(t *testing.T) {
+	type post struct{ body, signature, timestamp string }
+	posts := make(chan post, 10)
+	refuse := make(chan bool, 1)
+	refuse <- true
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-refuse:
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		default:
+		}
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		posts <- post{string(body), r.Header.Get("X-Centrifuge-Signature"), r.Header.Get("X-Centrifuge-Timestamp")}
+	}))
+	t.Cleanup(receiver.Close)
+	s := stacktest.Start(t, stack.Options{Log: os.Stderr, Seed: stacktest.Seed(t,
+		`{"name": "news"}`, `{"name": "news", "hooks": true}`,
+		`"validate_url"`, `"webhook_url": "`+receiver.URL+`", "validate_url"`)})
+	for _, channel := range []string{"chat:silent", "news:told"} {
+		tell(t, s, channel)
+	}
+	got := <-posts
+	var message struct {
+		Project  string          `json:"project_id"`
+		Category string          `json:"category"`
+		Channel  string          `json:"channel"`
+		Event    string          `json:"event_id"`
+		Data     json.RawMessage `json:"data"`
+	}
+	if err := json.Unmarshal([]byte(got.body), &message); err != nil {
+		t.Fatal(err)
+	}
+	if message.Project != "demo" || message.Category != "news" || message.Channel != "told" || string(message.Data) != "1" || len(message.Event) != 24 {
+		t.Errorf("the webhook got %s", got.body)
+	}
+	if !strings.HasPrefix(got.signature, "sha256=") || got.timestamp == "" {
+		t.Errorf("signature %q, timestamp %q", got.signature, got.timestamp)
+	}
+	// Closing waits for what is under way: whatever else there was to tell is told.
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if len(posts) > 0 {
+		t.Errorf("the webhook got more: %v", <-posts)
+	}
+}
+
+// tell publishes the number 1 as an application does.
+func tell(t *testing.T, s *stack.Stack, channel string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.HTTPURL+"/api/publish", strings.NewReader(`{"channel":"`+channel+`","data":1}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("X-API-Key", "demo-key")
+	w, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Body.Close()
+	if body, err := io.ReadAll(w.Body); err != nil || strings.TrimSpace(string(body)) != `{"result":{}}` {
+		t.Fatalf("publish to %s: %s, error %v", channel, body, err)
+	}
+}
