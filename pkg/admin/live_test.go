@@ -144,7 +144,7 @@ func TestActionsPage(t *testing.T) {
 			t.Error("there is an answer to what was not asked")
 		}
 	})
-	t.Run("an unknown action is not found", func(t *testing.T) {
+	t.Run("an unknown action is not found", func(*testing.T) {
 		r.is(r.get(base+"/actions?method=rm"), http.StatusNotFound)
 		r.is(r.post(base+"/actions", "method", "rm"), http.StatusNotFound)
 		r.is(r.post(base+"/actions/rm"), http.StatusNotFound)
@@ -180,7 +180,7 @@ func TestActionsPage(t *testing.T) {
 			t.Error("something was sent")
 		}
 	})
-	t.Run("a script gets the same in JSON", func(t *testing.T) {
+	t.Run("a script gets the same in JSON", func(*testing.T) {
 		r.says(r.post(base+"/actions/presence_stats", "channel", "chat:lobby"), http.StatusOK,
 			`{"request":"{\n  \"channel\": \"chat:lobby\"\n}","curl":"curl -H 'X-API-Key: YOUR_KEY' -d '{\"channel\":\"chat:lobby\"}' `+
 				r.server.URL+`/api/presence_stats","status":"200 OK","answer":"{\n  \"result\": {\n    \"num_clients\": 0,\n    \"num_users\": 0\n  }\n}","done":true}`)
@@ -241,7 +241,7 @@ func TestChannelsPage(t *testing.T) {
 			t.Errorf("no reason: %s", got.body)
 		}
 	})
-	t.Run("where nothing matches it says so", func(t *testing.T) {
+	t.Run("where nothing matches it says so", func(*testing.T) {
 		r.shows(r.get(base+"/channels?pattern=x:*"), http.StatusOK, "No channel with subscribers matches the pattern.")
 	})
 }
@@ -264,12 +264,12 @@ func TestUsersPage(t *testing.T) {
 			t.Error(got.body)
 		}
 	})
-	t.Run("each connection says what it may do, where it is and until when", func(t *testing.T) {
+	t.Run("each connection says what it may do, where it is and until when", func(*testing.T) {
 		r.shows(r.get(of), http.StatusOK, "c1", "c2", "classic", "chat:lobby", "news:n01", "chat: all channels", "none: no channel",
 			"n18, n19 and 3 more", "permissions confirmed by the application", "permissions not confirmed", "https://shop.example",
 			r.clock().Add(2*time.Hour).UTC().Format("Jan 2, 15:04 UTC"))
 	})
-	t.Run("somebody who is away is said to be", func(t *testing.T) {
+	t.Run("somebody who is away is said to be", func(*testing.T) {
 		r.shows(r.get(base+"/users?user=nobody"), http.StatusOK, "nobody is not connected.")
 	})
 	t.Run("the anonymous user and a name that is too long are refused at the field", func(t *testing.T) {

@@ -19,8 +19,8 @@ const maxAPIKeys = 20
 // was asked for is not valid, and then changes nothing. They are logged: who may
 // change everything should find out later what was changed, though not to what.
 //
-// Changes to a project read it, change it and write it whole. Two administrators
-// who change the same project within the same moment overwrite each other.
+// Changes to a project read it, change it and write it whole; where another change
+// came between, they fail with hub.ErrConflict.
 
 // createProject makes a project with a secret and an API key of its own.
 func (s *site) createProject(ctx context.Context, id, name string, o structure.ProjectOptions) (p *hub.Project, apiKey string, err error) {

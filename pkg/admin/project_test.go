@@ -75,7 +75,7 @@ func TestCreatingAProject(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &hub.Project{ID: p.ID, Name: "Forum", Secret: secret, APIKeyHashes: []string{auth.HashAPIKey(key)}, Categories: map[string]hub.Category{}}
+	want := &hub.Project{ID: p.ID, Name: "Forum", Secret: secret, APIKeyHashes: []string{auth.HashAPIKey(key)}, Revision: 1, Categories: map[string]hub.Category{}}
 	if diff := cmp.Diff(want, p); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}

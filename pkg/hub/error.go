@@ -42,7 +42,8 @@ var (
 	// ErrTokenExpired: the token of the connection, or the one just presented, was
 	// good until its exp.
 	ErrTokenExpired = &Error{Code: 109, Message: "token expired"}
-	// ErrConflict: the same request is being carried out at this moment.
+	// ErrConflict: the same request is being carried out at this moment, or somebody
+	// else has changed what it is about.
 	ErrConflict = &Error{Code: 113, Message: "conflict", Temporary: true}
 
 	// ErrProjectNotFound: no project has that id.

@@ -21,6 +21,9 @@ type Project struct {
 	APIKeyHashes []string
 	// Options are what the owner set.
 	Options ProjectOptions
+	// Revision counts how often the project has been written; 0 for one that was not
+	// read.
+	Revision int
 	// Categories are the project's categories by name.
 	Categories map[string]Category
 }
@@ -65,7 +68,9 @@ type Structure interface {
 	ReadProject(ctx context.Context, id string) (*Project, error)
 	// ListProjects returns all projects, sorted by name.
 	ListProjects(ctx context.Context) ([]*Project, error)
-	// PutProject writes a project, replacing all but its categories.
+	// PutProject writes a project, replacing all but its categories. It fails with
+	// ErrConflict when the project was written after p was read; with a Revision of 0
+	// it replaces whatever is there.
 	PutProject(ctx context.Context, p *Project) error
 	// PutCategory writes a category of a project, replacing the one of its name. It
 	// fails with ErrBadRequest where that would lower the number of shards.

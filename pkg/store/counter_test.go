@@ -30,7 +30,7 @@ func TestCount(t *testing.T) {
 		{"what comes within a second is held back", []count{{at(0), 1, 10}, {at(0.9), 1, 5}}, []hub.Counts{in(minute, 1, 10)}},
 		{"and written with the next", []count{{at(0), 1, 10}, {at(0.5), 1, 5}, {at(0.9), 1, 5}, {at(1), 1, 1}}, []hub.Counts{in(minute, 4, 21)}},
 		{"to whose minute it is added", []count{{at(59.5), 1, 1}, {at(59.9), 1, 1}, {at(61), 1, 1}}, []hub.Counts{in(minute, 1, 1), in(minute.Add(time.Minute), 2, 2)}},
-		{"a minute in which nothing was sent is left out", []count{{at(0), 1, 1}, {at(120), 1, 1}}, []hub.Counts{in(minute, 1, 1), in(minute.Add(2 * time.Minute), 1, 1)}},
+		{"a minute in which nothing was sent is left out", []count{{at(0), 1, 1}, {at(120), 1, 1}}, []hub.Counts{in(minute, 1, 1), in(minute.Add(2*time.Minute), 1, 1)}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newStage(t)
@@ -64,7 +64,7 @@ func TestCountedIsOfOneProjectAndItsTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, "the last two hours", got, []hub.Counts{in(now.Add(-2 * time.Hour), 1, 27), in(now.Add(-time.Hour), 1, 28), in(now, 1, 29)})
+	same(t, "the last two hours", got, []hub.Counts{in(now.Add(-2*time.Hour), 1, 27), in(now.Add(-time.Hour), 1, 28), in(now, 1, 29)})
 	got, err = s.Counted(t.Context(), "p", now.Add(-100*time.Hour))
 	if err != nil {
 		t.Fatal(err)

@@ -75,3 +75,41 @@ func TestReadProjectIsNotCached(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+func TestChangesDoNotUndoEachOther(t *testing.T) {
+	s := newStage(t)
+	if err := s.PutProject(t.Context(), &hub.Project{ID: "p", Name: "n", Secret: "s", APIKeyHashes: []string{"leaked"}}); err != nil {
+		t.Fatal(err)
+	}
+	read := func() *hub.Project {
+		t.Helper()
+		p, err := s.ReadProject(t.Context(), "p")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	// One takes a key away while another renames the project.
+	one, another := read(), read()
+	one.APIKeyHashes = nil
+	if err := s.PutProject(t.Context(), one); err != nil {
+		t.Fatal(err)
+	}
+	another.Name = "renamed"
+	if err := s.PutProject(t.Context(), another); !errors.Is(err, hub.ErrConflict) {
+		t.Errorf("error %v", err)
+	}
+	got := read()
+	same(t, "name", got.Name, "n")
+	same(t, "how many keys", len(got.APIKeyHashes), 0)
+	got.Name = "renamed"
+	if err := s.PutProject(t.Context(), got); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.DeleteProject(t.Context(), "p"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.PutProject(t.Context(), got); !errors.Is(err, hub.ErrConflict) {
+		t.Errorf("one that was deleted comes back: error %v", err)
+	}
+}

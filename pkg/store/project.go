@@ -33,6 +33,7 @@ type projectItem struct {
 	AllowMD5          bool          `dynamodbav:"allow_md5,omitempty"`
 	Origins           []string      `dynamodbav:"origins,omitempty"`
 	WebhookURL        string        `dynamodbav:"webhook_url,omitempty"`
+	Revision          int           `dynamodbav:"revision"`
 }
 
 // owner is the attribute of an API key's item that names its project.
@@ -115,7 +116,7 @@ func decodeProject(id string, items []item) (p *hub.Project, err error) {
 			return nil, err
 		}
 		p = &hub.Project{
-			ID: id, Name: v.Name, Secret: v.Secret, APIKeyHashes: v.APIKeyHashes, Categories: categories,
+			ID: id, Name: v.Name, Secret: v.Secret, APIKeyHashes: v.APIKeyHashes, Revision: v.Revision, Categories: categories,
 			Options: hub.ProjectOptions{
 				ValidateURL: v.ValidateURL, AuthAttempts: v.AuthAttempts, BackOffInterval: v.BackOffInterval,
 				BackOffMaxTimeout: v.BackOffMaxTimeout, AllowMD5: v.AllowMD5, Origins: v.Origins, WebhookURL: v.WebhookURL,
@@ -127,7 +128,8 @@ func decodeProject(id string, items []item) (p *hub.Project, err error) {
 
 // PutProject writes a project, replacing all but its categories, which are not
 // looked at: PutCategory writes those. Its API keys, and no others, work from then
-// on; other Stores follow when their cache has run out. It fails with
+// on; other Stores follow when their cache has run out. It fails with ErrConflict
+// when the project was written after p was read, with a Revision of 0 never, and with
 // ErrBadRequest when an API key belongs to another project. Two requests, one for
 // each API key, and one for every 25 keys that it no longer has.
 func (s *Store) PutProject(ctx context.Context, p *hub.Project) error {
@@ -146,15 +148,26 @@ func (s *Store) PutProject(ctx context.Context, p *hub.Project) error {
 		ValidateURL: p.Options.ValidateURL, AuthAttempts: p.Options.AuthAttempts,
 		BackOffInterval: p.Options.BackOffInterval, BackOffMaxTimeout: p.Options.BackOffMaxTimeout,
 		AllowMD5: p.Options.AllowMD5, Origins: p.Options.Origins, WebhookURL: p.Options.WebhookURL,
+		Revision: p.Revision + 1,
 	})
 	if err != nil {
 		return fmt.Errorf("write project %q: %w", p.ID, err)
 	}
 	i[schema.PartitionKey], i[schema.SortKey] = text(projectKey(p.ID)), text(only)
-	out, err := s.db.PutItem(ctx, &dynamodb.PutItemInput{
-		TableName: aws.String(s.table), Item: i, ReturnValues: types.ReturnValueAllOld,
-	})
+	in := &dynamodb.PutItemInput{TableName: aws.String(s.table), Item: i, ReturnValues: types.ReturnValueAllOld}
+	if p.Revision > 0 {
+		e, err := expression.NewBuilder().WithCondition(
+			expression.Name("revision").Equal(expression.Value(p.Revision))).Build()
+		if err != nil {
+			return fmt.Errorf("write project %q: %w", p.ID, err)
+		}
+		in.ConditionExpression, in.ExpressionAttributeNames, in.ExpressionAttributeValues = e.Condition(), e.Names(), e.Values()
+	}
+	out, err := s.db.PutItem(ctx, in)
 	s.projects.drop(p.ID)
+	if _, ok := refused(err); ok {
+		return hub.ErrConflict.With("the project was changed meanwhile: look at it again")
+	}
 	if err != nil {
 		return fmt.Errorf("write project %q: %w", p.ID, err)
 	}
