@@ -213,9 +213,9 @@ func administer(t *testing.T, s *stack.Stack, prepare func()) {
 		t.Fatal(err)
 	}
 	client := &http.Client{Jar: jar}
-	do := func(method, path, body string) string {
+	do := func(method, path, body string) {
 		t.Helper()
-		return ask(t, client, method, s.HTTPURL+"/admin/"+path, body)
+		ask(t, client, method, s.HTTPURL+"/admin/"+path, body)
 	}
 	do(http.MethodPost, "api/sign-in", `{"password":"`+s.AdminPassword+`"}`)
 	do(http.MethodPut, "api/projects/p", `{"id":"p","name":"p","options":{}}`)
@@ -241,7 +241,8 @@ func applaud(t *testing.T, s *stack.Stack) {
 	ask(t, http.DefaultClient, http.MethodPost, s.HTTPURL+"/demo/applaud", `{}`)
 }
 
-func ask(t *testing.T, client *http.Client, method, address, body string) string {
+// ask makes a request that has to succeed.
+func ask(t *testing.T, client *http.Client, method, address, body string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, address, strings.NewReader(body))
 	if err != nil {
@@ -260,5 +261,4 @@ func ask(t *testing.T, client *http.Client, method, address, body string) string
 	if err != nil || w.StatusCode >= 300 || strings.Contains(string(answer), `"problems":{`) {
 		t.Fatalf("%s %s: status %d, error %v: %s", method, address, w.StatusCode, err, answer)
 	}
-	return string(answer)
 }

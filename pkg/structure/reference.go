@@ -2,6 +2,7 @@ package structure
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"centrifuge/pkg/hub"
@@ -71,7 +72,7 @@ var CategoryReference = []Option{
 		Help: "Every message goes to the EventBridge bus as well, and so to webhook_url."},
 	{Name: "shards", Title: "Shards", Kind: Number, Default: "1", Min: 1, Max: hub.MaxShards,
 		Help: "Spreads a channel's subscribers: one for every 1,000 who may subscribe within a second. It can only be raised."},
-	{Name: "max_message_bytes", Title: "Largest message (bytes)", Kind: Number, Default: fmt.Sprint(hub.DefaultMessageBytes), Min: 1, Max: hub.MaxMessageBytes,
+	{Name: "max_message_bytes", Title: "Largest message (bytes)", Kind: Number, Default: strconv.Itoa(hub.DefaultMessageBytes), Min: 1, Max: hub.MaxMessageBytes,
 		Help: "Limits the data of a message. API Gateway bills every 32 KB of a delivery."},
 }
 
