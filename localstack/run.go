@@ -96,7 +96,7 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 
   example, two tabs  %[1]s/demo/
   admin pages        %[6]s
-    password         %[7]s
+  password           %[7]s
   WebSocket          %[2]s
   server API         %[1]s/api/publish
   management API     %[3]s/@connections/

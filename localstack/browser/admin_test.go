@@ -1,28 +1,79 @@
 package browser_test
 
 import (
+	"bufio"
 	"bytes"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
-	"centrifuge/localstack/stack"
-	"centrifuge/localstack/stack/stacktest"
 	"centrifuge/pkg/webclient"
 )
 
-// TestAdmin has somebody who is new here get from the sign-in to a chat between two
-// tabs, and looks at every page of the admin interface.
+// TestAdmin has somebody who is new here start the service with make run, sign in with
+// the password that it prints and get to a chat between two tabs, and looks at every
+// page of the admin interface.
 func TestAdmin(t *testing.T) {
-	s := stacktest.Start(t, stack.Options{Seed: stacktest.Seed(t), AdminPassword: "open sesame, please", Log: os.Stderr, LogLevel: "error"})
+	printed := makeRun(t)
 	play(t, "admin.mjs", map[string]string{
-		"ADMIN_URL": s.AdminURL, "ADMIN_PASSWORD": s.AdminPassword, "APPLICATION_URL": application(t), "CENT": cent(t),
-		"WEBSOCKET_URL": s.WebSocketURL, "BASE_URL": s.HTTPURL,
+		"ADMIN_URL": printed["admin pages"], "ADMIN_PASSWORD": printed["password"], "APPLICATION_URL": application(t), "CENT": cent(t),
+		"WEBSOCKET_URL": printed["WebSocket"], "BASE_URL": strings.TrimSuffix(printed["admin pages"], "/admin/"),
 	})
+}
+
+// makeRun starts the service as the README says, on a free port and with a data folder
+// of its own, and returns what it prints, by what it calls it. It is interrupted when
+// the test ends.
+func makeRun(t *testing.T) map[string]string {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	l.Close()
+	cmd := exec.Command("make", "run") //nolint:noctx // it ends by an interrupt, which its context could not send to what it starts
+	cmd.Dir, cmd.Stderr = "../..", os.Stderr
+	cmd.Env = append(os.Environ(), "PORT="+port, "DATA_DIR="+t.TempDir(), "MAKEFLAGS=", "LOG_LEVEL=warn")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	printed, rest := make(map[string]string), bufio.NewReader(stdout)
+	t.Cleanup(func() {
+		if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGINT); err != nil {
+			t.Error(err)
+		}
+		said, _ := io.ReadAll(rest)
+		_ = cmd.Wait() // make calls an interrupt an error
+		if !strings.Contains(string(said), "Stopping.") {
+			t.Errorf("interrupted, it said %q", said)
+		}
+	})
+	for {
+		line, err := rest.ReadString('\n')
+		if err != nil {
+			t.Fatalf("make run ended before it said where the data is: %v", err)
+		}
+		if strings.HasPrefix(line, "The data is in") {
+			return printed
+		}
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), "  "); ok {
+			printed[name] = strings.TrimSpace(value)
+		}
+	}
 }
 
 // cent builds the command-line tool and returns its path.
