@@ -32,11 +32,14 @@ CDK_CONTEXT  = -c stage=$(STAGE) -c demo=$(DEMO) -c retain=$(RETAIN) -c monitori
 # A linter for templates, pinned by infra/lint/requirements.txt.
 CFN_LINT := $(TOOLS)/cfn-lint/bin/cfn-lint
 
+# A validator for OpenAPI documents, pinned by pkg/serverapi/lint/requirements.txt.
+OPENAPI_VALIDATOR := $(TOOLS)/openapi/bin/openapi-spec-validator
+
 # Without this CDK prints a banner on these versions of Node, on which it runs.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run build test test-go test-infra test-dynamodb-local test-sandbox lint lint-template \
+.PHONY: help setup run build test test-go test-infra test-dynamodb-local test-sandbox lint lint-template lint-api \
 	emulated test-deploy localstack-up localstack-deploy localstack-test localstack-down smoke fuzz bench load \
 	synth deploy destroy seed invoke vulncheck cover clean FORCE
 
@@ -102,6 +105,15 @@ $(CFN_LINT): infra/lint/requirements.txt
 	@echo "installing cfn-lint, from PyPI"
 	@python3 -m venv --clear $(TOOLS)/cfn-lint
 	@$(TOOLS)/cfn-lint/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+lint-api: $(OPENAPI_VALIDATOR) ## Check the OpenAPI document of the server API
+	@$< --schema 3.1 --validation-errors all pkg/serverapi/openapi.json
+
+$(OPENAPI_VALIDATOR): pkg/serverapi/lint/requirements.txt
+	@echo "installing openapi-spec-validator, from PyPI"
+	@python3 -m venv --clear $(TOOLS)/openapi
+	@$(TOOLS)/openapi/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 FUZZTIME ?= 1m

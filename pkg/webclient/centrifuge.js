@@ -13,7 +13,7 @@
 // `event`, somebody who joined or left it.
 
 const REPLY_TIMEOUT = 10_000;
-const KEEP_ALIVE = 5 * 60_000; // API Gateway closes a connection that is idle for ten minutes
+const KEEP_ALIVE = 8 * 60_000; // API Gateway closes a connection that is idle for ten minutes
 const BACK_OFF = 500;
 const MAX_BACK_OFF = 30_000;
 const STABLE = 10_000; // a connection that held this long starts the back-off anew
@@ -77,6 +77,7 @@ export class Centrifuge {
     if (this.#socket?.readyState !== WebSocket.OPEN) {
       return Promise.reject(new Error("not connected"));
     }
+    this.#stayOpen();
     const id = String(++this.#lastId);
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.#settle(id, new Error("no answer in time")), REPLY_TIMEOUT);
@@ -105,13 +106,19 @@ export class Centrifuge {
       const { refused } = await this.send("subscribe", { to: typeof to === "function" ? to(user) : to });
       if (run !== this.#run) return;
       this.#onlineSince = Date.now();
-      this.#keepAlive = setInterval(() => {
-        this.send("subscribe", { to: {} }).catch((error) => this.#lost(run, error));
-      }, KEEP_ALIVE);
       this.#options.onState("online", { error: refused && new Error(`not subscribed to ${JSON.stringify(refused)}`) });
     } catch (error) {
       this.#lost(run, error);
     }
+  }
+
+  // Says something when nothing has been said for long: each frame costs, and so does its reply.
+  #stayOpen() {
+    const run = this.#run;
+    clearTimeout(this.#keepAlive);
+    this.#keepAlive = setTimeout(() => {
+      this.send("subscribe", { to: {} }).catch((error) => this.#lost(run, error));
+    }, KEEP_ALIVE);
   }
 
   #open(url, run) {
@@ -169,7 +176,7 @@ export class Centrifuge {
   #end() {
     this.#run++;
     clearTimeout(this.#timer);
-    clearInterval(this.#keepAlive);
+    clearTimeout(this.#keepAlive);
     this.#timer = 0;
     const socket = this.#socket;
     this.#socket = null;

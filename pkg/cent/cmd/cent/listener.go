@@ -19,7 +19,7 @@ import (
 
 const (
 	// keepAlive is well below the ten idle minutes after which API Gateway closes.
-	keepAlive = 5 * time.Minute
+	keepAlive = 8 * time.Minute
 	// answerPatience is how long a reply may take: API Gateway waits 29 s for one.
 	answerPatience = 30 * time.Second
 	// maxFrameBytes is twice the largest push.

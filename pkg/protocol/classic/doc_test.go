@@ -1,0 +1,245 @@
+package classic
+
+import (
+	"bytes"
+	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"centrifuge/pkg/hub"
+)
+
+// reference is the package comment.
+func reference(t *testing.T) string {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), "doc.go", nil, parser.PackageClauseOnly|parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f.Doc.Text()
+}
+
+// examples are the frames in the package comment that follow an arrow, each put
+// together from its lines.
+func examples(t *testing.T, arrow string) [][]byte {
+	t.Helper()
+	var frames [][]byte
+	open := false
+	for line := range strings.Lines(reference(t)) {
+		code, isCode := strings.CutPrefix(line, "\t")
+		frame, begins := strings.CutPrefix(code, arrow+" ")
+		switch {
+		case !isCode:
+			open = false
+		case begins:
+			open = true
+			frames = append(frames, []byte(strings.TrimSpace(frame)))
+		case strings.HasPrefix(code, " ") && open:
+			last := &frames[len(frames)-1]
+			*last = append(*last, strings.TrimSpace(code)...)
+		default:
+			open = false // the other arrow
+		}
+	}
+	return frames
+}
+
+func TestReferenceCommands(t *testing.T) {
+	decode := map[string]func(Envelope) error{
+		MethodAuth:        func(e Envelope) error { _, err := e.Auth(); return err },
+		MethodSubscribe:   func(e Envelope) error { _, err := e.Subscribe(); return err },
+		MethodUnsubscribe: func(e Envelope) error { _, err := e.Unsubscribe(); return err },
+		MethodBroadcast:   func(e Envelope) error { _, err := e.Broadcast(); return err },
+		MethodPresence:    func(e Envelope) error { _, err := e.Presence(); return err },
+	}
+	shown := map[string]bool{}
+	for _, frame := range examples(t, "->") {
+		validate(t, "envelope", frame)
+		e, err := Decode(frame)
+		if err != nil {
+			t.Errorf("%s: %v", frame, err)
+			continue
+		}
+		read, known := decode[e.Method]
+		if !known {
+			t.Errorf("%s has an unknown method", frame)
+			continue
+		}
+		shown[e.Method] = true
+		validate(t, e.Method, encode(e.params))
+		if err := read(e); err != nil {
+			t.Errorf("%s: %v", frame, err)
+		}
+	}
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(decode)), slices.Sorted(maps.Keys(shown))); diff != "" {
+		t.Errorf("methods with an example (-there +shown):\n%s", diff)
+	}
+}
+
+// Whatever a client is shown to receive is, to the byte, what the encoder makes of it.
+func TestReferenceAnswers(t *testing.T) {
+	replies, messages, events := 0, 0, map[hub.Event]int{}
+	for _, frame := range examples(t, "<-") {
+		var keys struct {
+			Ack   bool      `json:"ack"`
+			Event hub.Event `json:"event"`
+		}
+		if err := json.Unmarshal(frame, &keys); err != nil {
+			t.Errorf("%s: %v", frame, err)
+			continue
+		}
+		schema, again := "push", encodedPush
+		switch {
+		case keys.Ack:
+			schema, again = "reply", encodedReply
+			replies++
+		case keys.Event == "":
+			messages++
+		default:
+			events[keys.Event]++
+		}
+		validate(t, schema, frame)
+		if diff := cmp.Diff(string(frame), string(again(t, frame))); diff != "" {
+			t.Errorf("-documented +encoded:\n%s", diff)
+		}
+	}
+	if replies == 0 || messages == 0 || events[hub.Join] == 0 || events[hub.Leave] == 0 {
+		t.Errorf("there are %d replies, %d messages and of events %v", replies, messages, events)
+	}
+}
+
+func encodedReply(t *testing.T, frame []byte) []byte {
+	t.Helper()
+	var r struct {
+		ID      *string         `json:"id"`
+		Method  string          `json:"method"`
+		Result  json.RawMessage `json:"result"`
+		Error   *string         `json:"error"`
+		Refused hub.Selection   `json:"refused"`
+	}
+	unmarshal(t, frame, &r)
+	result := Result{Refused: r.Refused}
+	if len(r.Result) > 0 && r.Result[0] == '{' {
+		var presence struct {
+			Presence map[string]Client `json:"presence"`
+		}
+		unmarshal(t, r.Result, &presence)
+		result.Presence = presence.Presence
+	}
+	var err error
+	if r.Error != nil {
+		err = &hub.Error{Message: *r.Error}
+	}
+	return Reply(Envelope{ID: r.ID, Method: r.Method}, result, err)
+}
+
+func encodedPush(t *testing.T, frame []byte) []byte {
+	t.Helper()
+	var p struct {
+		ProjectID  string          `json:"project_id"`
+		Project    string          `json:"project"`
+		CategoryID string          `json:"category_id"`
+		Category   string          `json:"category"`
+		EventID    string          `json:"event_id"`
+		Channel    string          `json:"channel"`
+		Data       json.RawMessage `json:"data"`
+		Event      hub.Event       `json:"event"`
+		Client     Client          `json:"client"`
+	}
+	unmarshal(t, frame, &p)
+	push, err := Push(hub.Message{
+		ID: p.EventID, Channel: hub.Channel{Project: p.ProjectID, Category: p.Category, Name: p.Channel},
+		ProjectName: p.Project, CategoryID: p.CategoryID, Data: p.Data, Event: p.Event,
+		Client: hub.Client{Connection: p.Client.Client, User: p.Client.User, Info: p.Client.Info},
+	})
+	if err != nil {
+		t.Errorf("%s: %v", frame, err)
+	}
+	return push
+}
+
+// unmarshal reads what the reference shows. A key that no frame has fails.
+func unmarshal(t *testing.T, document []byte, into any) {
+	t.Helper()
+	if err := json.Unmarshal(document, into); err != nil {
+		t.Errorf("%s: %v", document, err)
+	}
+}
+
+// Of each method in the reference, the schema is named; and no schema is left out.
+func TestReferenceNamesSchemas(t *testing.T) {
+	text := reference(t)
+	files, err := filepath.Glob("schema/*.json")
+	if err != nil || len(files) != len(schemas) {
+		t.Fatalf("%d files of %d schemas: %v", len(files), len(schemas), err)
+	}
+	for _, file := range files {
+		if !strings.Contains(text, filepath.ToSlash(file)) {
+			t.Errorf("%s is not named", file)
+		}
+	}
+}
+
+// TestReferenceErrors finds every entry of hub's table that a client may get in the
+// list of the reference, and nothing else.
+func TestReferenceErrors(t *testing.T) {
+	_, errors, _ := strings.Cut(reference(t), "\n# Errors\n")
+	errors, _, _ = strings.Cut(errors, "\n# ")
+	var listed []string
+	for line := range strings.Lines(errors) {
+		if item, ok := strings.CutPrefix(line, "  - "); ok {
+			messages, _, _ := strings.Cut(item, ":")
+			listed = append(listed, strings.Split(messages, ", ")...)
+		}
+	}
+	// Those that only applications get.
+	only := []string{hub.ErrCategoryNotFound.Message, hub.ErrMethodNotFound.Message, hub.ErrConflict.Message}
+	want := slices.DeleteFunc(table(t), func(message string) bool { return slices.Contains(only, message) })
+	slices.Sort(listed)
+	if diff := cmp.Diff(want, listed); diff != "" {
+		t.Errorf("errors of clients (-there +listed):\n%s", diff)
+	}
+}
+
+// table lists the messages of hub's table of errors, in alphabetical order, from its
+// source: no list to be forgotten here.
+func table(t *testing.T) []string {
+	t.Helper()
+	source, err := os.ReadFile("../../hub/error.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := parser.ParseFile(token.NewFileSet(), "error.go", bytes.NewReader(source), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var messages []string
+	ast.Inspect(f, func(n ast.Node) bool {
+		pair, ok := n.(*ast.KeyValueExpr)
+		if !ok {
+			return true
+		}
+		key, isName := pair.Key.(*ast.Ident)
+		value, isText := pair.Value.(*ast.BasicLit)
+		if isName && isText && key.Name == "Message" {
+			var message string
+			unmarshal(t, []byte(value.Value), &message)
+			messages = append(messages, message)
+		}
+		return true
+	})
+	slices.Sort(messages)
+	if len(messages) < 10 {
+		t.Fatalf("the table has %d entries", len(messages))
+	}
+	return messages
+}
