@@ -14,6 +14,7 @@ import (
 
 	"centrifuge/localstack/gateway"
 	"centrifuge/localstack/stack"
+	"centrifuge/localstack/stack/stacktest"
 	"centrifuge/pkg/auth"
 	"centrifuge/pkg/hub"
 )
@@ -43,7 +44,11 @@ func joinWith(t *testing.T, s *stack.Stack, secret, category, user string, chann
 		if err := conn.Write(t.Context(), websocket.MessageText, []byte(frame)); err != nil {
 			t.Fatal(err)
 		}
-		if reply := receive(t, conn); !strings.Contains(reply, `"result":true`) {
+		reply := receive(t, conn)
+		for strings.Contains(reply, `"event":"join"`) { // its own, which is posted before the reply
+			reply = receive(t, conn)
+		}
+		if !strings.Contains(reply, `"result":true`) {
 			t.Fatalf("%s was answered %s", frame, reply)
 		}
 	}
@@ -99,6 +104,55 @@ func TestAConnectionThatVanishesIsRemovedByTheFirstPost(t *testing.T) {
 	usage, err := s.App.Store.Usage(t.Context(), "demo")
 	if err != nil || usage.Clients != 1 || len(usage.Subscribers) != 1 {
 		t.Errorf("what remains is %+v, error %v", usage, err)
+	}
+}
+
+func TestAConnectionThatVanishesIsSaidToHaveLeft(t *testing.T) {
+	lost := make(chan struct{}, 1)
+	s := stacktest.Start(t, stack.Options{
+		Seed: stacktest.Seed(t, `{"name": "chat", "bidirectional": true}`, `{"name": "chat", "bidirectional": true, "join_leave": true}`),
+		Gateway: gateway.Options{LoseDisconnect: func(string) bool {
+			select {
+			case lost <- struct{}{}:
+			default:
+			}
+			return true
+		}},
+	})
+	stays, leaves := join(t, s, "ada", "a"), join(t, s, "bob", "a")
+	hears := func(event, user string) {
+		t.Helper()
+		if frame := receive(t, stays); !strings.Contains(frame, `"event":"`+event+`"`) || !strings.Contains(frame, `"user":"`+user+`"`) {
+			t.Errorf("ada got %s, expected %s of %s", frame, event, user)
+		}
+	}
+	hears("join", "bob")
+	_ = leaves.CloseNow()
+	<-lost
+	if got, want := publish(t, s, "a"), (hub.Report{Delivered: 1, Gone: 1}); got != want {
+		t.Errorf("%+v, expected %+v", got, want)
+	}
+	if frame := receive(t, stays); !strings.Contains(frame, `"data":{}`) {
+		t.Errorf("ada got %s before the message", frame)
+	}
+	hears("leave", "bob")
+}
+
+func TestMessagesAreCleanedWhereTheCategorySaysSo(t *testing.T) {
+	s := stacktest.Start(t, stack.Options{Seed: stacktest.Seed(t,
+		`{"name": "chat", "bidirectional": true}`, `{"name": "chat", "clean_html": true, "allowed_domains": ["example.com"]}`)})
+	conn := join(t, s, "ada", "a")
+	p, err := s.App.Store.Project(t.Context(), "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := json.RawMessage(`{"text":"<p onclick=\"x()\">hi <script>x()</script><a href=\"https://a.example.com/\">yes</a> <a href=\"https://evil.example/\">no</a></p>","n":1.50}`)
+	if _, err := s.App.Hub.Publish(t.Context(), p, hub.Publication{Category: "chat", Channel: "a", Data: data}, ""); err != nil {
+		t.Fatal(err)
+	}
+	want := `"data":{"text":"<p>hi <a href=\"https://a.example.com/\" rel=\"nofollow noopener\">yes</a> no</p>","n":1.50}`
+	if frame := receive(t, conn); !strings.Contains(frame, want) {
+		t.Errorf("received %s, expected %s", frame, want)
 	}
 }
 

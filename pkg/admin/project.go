@@ -3,6 +3,7 @@ package admin
 import (
 	"errors"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"centrifuge/pkg/hub"
@@ -109,6 +110,8 @@ func (s *site) overview(w http.ResponseWriter, r *http.Request) {
 type settingsData struct {
 	Fields  []field
 	Problem string
+	// Revision is that of the project which the form shows.
+	Revision int
 }
 
 // settings answers GET /admin/projects/{project}/settings.
@@ -122,7 +125,9 @@ func (s *site) settings(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	s.render(w, r, http.StatusOK, "settings.html", settingsData{Fields: append([]field{nameField(projectNameHelp, p.Name)}, fields...)})
+	s.render(w, r, http.StatusOK, "settings.html", settingsData{
+		Fields: append([]field{nameField(projectNameHelp, p.Name)}, fields...), Revision: p.Revision,
+	})
 }
 
 // saveSettings answers POST /admin/projects/{project}/settings.
@@ -136,6 +141,11 @@ func (s *site) saveSettings(w http.ResponseWriter, r *http.Request) {
 	d := settingsData{Fields: append([]field{nameField(projectNameHelp, name)}, fields...)}
 	changed := *p // the page is about the project as it is until this has been saved
 	changed.Name = name
+	// What somebody else has saved since the form was opened is not undone by it.
+	if shown, err := strconv.Atoi(r.PostForm.Get("revision")); err == nil && shown > 0 {
+		changed.Revision = shown
+	}
+	d.Revision = changed.Revision
 	err := changed.Validate()
 	if ok && err == nil {
 		err = s.changeProject(r.Context(), &changed, name, options)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -137,7 +138,7 @@ func TestSettings(t *testing.T) {
 		}
 		want := map[string]string{
 			"name": "Shop & Co", "validate_url": "https://shop.example/validate", "auth_attempts": "3", "back_off_interval": "", "back_off_max_timeout": "",
-			"allow_md5": "false", "origins": "https://shop.example\nhttps://www.shop.example", "webhook_url": "",
+			"allow_md5": "false", "origins": "https://shop.example\nhttps://www.shop.example", "webhook_url": "", "revision": "1",
 		}
 		if diff := cmp.Diff(want, have); diff != "" {
 			t.Errorf("-want +got\n%s", diff)
@@ -147,6 +148,20 @@ func TestSettings(t *testing.T) {
 		}
 	})
 	before := *r.project(projectID)
+	t.Run("a form does not undo what was saved since it was opened", func(t *testing.T) {
+		r := r.in(t)
+		p, err := r.store.ReadProject(t.Context(), projectID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown := strconv.Itoa(p.Revision)
+		r.shows(r.get(base+"/settings"), http.StatusOK, "Settings")
+		r.redirects(r.post(base+"/settings", "name", "First", "revision", shown), base+"/settings?done=saved")
+		r.is(r.post(base+"/settings", "name", "Second", "revision", shown), http.StatusConflict)
+		if name := r.project(projectID).Name; name != "First" {
+			t.Errorf("the name is %s", name)
+		}
+	})
 	t.Run("all options are saved, and nothing else", func(t *testing.T) {
 		r := r.in(t)
 		r.redirects(r.post(base+"/settings", "name", "Shop", "validate_url", " https://a.example/v ", "auth_attempts", "10", "back_off_interval", "50",
