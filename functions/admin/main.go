@@ -3,9 +3,11 @@ package main
 
 import (
 	"centrifuge/pkg/app"
+	"centrifuge/pkg/app/pages"
+	"centrifuge/pkg/app/sending"
 	"centrifuge/pkg/gateway"
 )
 
 func main() {
-	app.Run(func(a *app.App) any { return gateway.Serve(a.Admin()) })
+	app.Run(func(a *app.App) any { return gateway.Serve(pages.Admin(sending.Equip(a))) })
 }

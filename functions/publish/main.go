@@ -3,9 +3,10 @@ package main
 
 import (
 	"centrifuge/pkg/app"
+	"centrifuge/pkg/app/sending"
 	"centrifuge/pkg/gateway"
 )
 
 func main() {
-	app.Run(func(a *app.App) any { return gateway.Serve(a.ServerAPI()) })
+	app.Run(func(a *app.App) any { return gateway.Serve(sending.Equip(a).ServerAPI()) })
 }

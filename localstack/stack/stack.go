@@ -26,6 +26,8 @@ import (
 	"centrifuge/localstack/gateway"
 	"centrifuge/localstack/seed"
 	"centrifuge/pkg/app"
+	"centrifuge/pkg/app/pages"
+	"centrifuge/pkg/app/sending"
 	"centrifuge/pkg/auth"
 	"centrifuge/pkg/config"
 	lambdas "centrifuge/pkg/gateway"
@@ -126,7 +128,7 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 			return nil, err
 		}
 	}
-	s.Functions = functions(s.App)
+	s.Functions = functions(sending.Equip(s.App))
 	s.serve(listener, o)
 	return s, nil
 }
@@ -189,7 +191,7 @@ func functions(a *app.App) map[string]gateway.Function {
 		"broadcast":   gateway.NewFunction(lambdas.Broadcast(a.Hub, a.Log)),
 		"message":     gateway.NewFunction(lambdas.Message(a.Hub, a.Log)),
 		"publish":     gateway.NewFunction(lambdas.Serve(a.ServerAPI())),
-		"admin":       gateway.NewFunction(lambdas.Serve(a.Admin())),
+		"admin":       gateway.NewFunction(lambdas.Serve(pages.Admin(a))),
 		"hook": gateway.NewFunction(func(ctx context.Context, e events.EventBridgeEvent) (any, error) {
 			return nil, hook(ctx, e)
 		}),

@@ -1,6 +1,9 @@
 // Package app is the composition root: the one place where the interfaces of the
 // hub meet what implements them. Every function starts from it, and it decides
 // nothing.
+//
+// What only some functions need, and would cost the others time at every cold start,
+// lies in packages of its own below.
 package app
 
 import (
@@ -17,17 +20,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 
 	"centrifuge/pkg/auth"
 	"centrifuge/pkg/callback"
 	"centrifuge/pkg/config"
 	"centrifuge/pkg/delivery"
-	"centrifuge/pkg/eventbus"
 	"centrifuge/pkg/hub"
 	"centrifuge/pkg/metrics"
 	"centrifuge/pkg/protocol/classic"
-	"centrifuge/pkg/sanitizer"
 	"centrifuge/pkg/serverapi"
 	"centrifuge/pkg/store"
 )
@@ -38,8 +38,8 @@ type App struct {
 	Log    *slog.Logger
 	Hub    *hub.Hub
 	Store  *store.Store
-
-	cloud aws.Config
+	// Cloud is what clients of AWS services are made with.
+	Cloud aws.Config
 }
 
 // Run assembles the application from the environment of this process and serves
@@ -78,30 +78,13 @@ func New(getenv func(string) string, w io.Writer) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &App{Config: c, Log: log, Store: st, cloud: cloud, Hub: hub.New(hub.Options{
+	return &App{Config: c, Log: log, Store: st, Cloud: cloud, Hub: hub.New(hub.Options{
 		Projects: st, Connections: st, Subscriptions: st, Claims: st, Usages: st, Presences: st, Counters: st,
 		Delivery:    d,
 		Callback:    callback.New(callback.Options{Insecure: c.InsecureCallbacks, Log: log}),
 		VerifyToken: auth.VerifyToken,
-		Hooks:       newHooks(c, cloud, log),
-		Clean:       sanitizer.Clean,
 		Log:         log,
 	})}, nil
-}
-
-// newHooks returns nil where the environment names no bus.
-func newHooks(c config.Config, cloud aws.Config, log *slog.Logger) hub.Hooks {
-	if c.EventBus == "" {
-		return nil
-	}
-	return eventbus.New(eventbus.Options{
-		Client: eventbridge.NewFromConfig(cloud, func(o *eventbridge.Options) {
-			if c.EventBridgeEndpoint != "" {
-				o.BaseEndpoint = &c.EventBridgeEndpoint
-			}
-		}),
-		Bus: c.EventBus, Encode: classic.Push, Log: log,
-	})
 }
 
 // newDelivery returns nil where the environment names no management API: such a

@@ -3,6 +3,7 @@ package hub
 import (
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // Category is a named set of channels with the options of those channels. (The
@@ -47,8 +48,11 @@ type CategoryOptions struct {
 	MaxMessageBytes int
 }
 
-// domains are host names, of one label too.
-var domains = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$`)
+// domains are host names, of one label too. It takes a while to compile, which no
+// function should wait for that does not write structure.
+var domains = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$`)
+})
 
 // ShardCount is the number of shards in force.
 func (o CategoryOptions) ShardCount() int { return max(o.Shards, 1) }
@@ -68,7 +72,7 @@ func (c Category) Validate() error {
 		return err
 	}
 	for _, domain := range c.AllowedDomains {
-		if !domains.MatchString(domain) || len(domain) > MaxNameBytes {
+		if !domains().MatchString(domain) || len(domain) > MaxNameBytes {
 			return ErrBadRequest.With("an allowed domain is a host name in lower case, such as example.com")
 		}
 	}

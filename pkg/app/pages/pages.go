@@ -1,4 +1,8 @@
-package app
+// Package pages completes an application for the function of the admin pages.
+//
+// It is apart from package app because templates and the client of Secrets Manager
+// cost time and size in every function that links them.
+package pages
 
 import (
 	"context"
@@ -10,14 +14,16 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"centrifuge/pkg/admin"
+	"centrifuge/pkg/app"
 	"centrifuge/pkg/hub"
 	"centrifuge/pkg/serverapi"
 )
 
-// Admin returns the handler of the admin pages and their JSON API.
-func (a *App) Admin() http.Handler {
+// Admin returns the handler of the admin pages and their JSON API, over an application
+// that is equipped to send.
+func Admin(a *app.App) http.Handler {
 	return admin.New(admin.Options{
-		Hub: a.Hub, Structure: a.Store, Attempts: a.Store.Tally, Password: a.adminPassword(),
+		Hub: a.Hub, Structure: a.Store, Attempts: a.Store.Tally, Password: password(a),
 		Call: func(ctx context.Context, p *hub.Project, method string, body []byte) (int, []byte) {
 			return serverapi.Call(ctx, a.Hub, a.Log, p, method, body)
 		},
@@ -28,9 +34,9 @@ func (a *App) Admin() http.Handler {
 // errNoPassword: nobody may sign in to a function that was told of no password.
 var errNoPassword = errors.New("the environment names neither a secret nor a password for the admin pages")
 
-// adminPassword returns what reads the password of the admin pages: from Secrets
+// password returns what reads the password of the admin pages: from Secrets
 // Manager at every call or, on one machine, from the environment.
-func (a *App) adminPassword() func(context.Context) (string, error) {
+func password(a *app.App) func(context.Context) (string, error) {
 	if a.Config.AdminSecret == "" {
 		return func(context.Context) (string, error) {
 			if a.Config.AdminPassword == "" {
@@ -39,7 +45,7 @@ func (a *App) adminPassword() func(context.Context) (string, error) {
 			return a.Config.AdminPassword, nil
 		}
 	}
-	secrets := secretsmanager.NewFromConfig(a.cloud, func(o *secretsmanager.Options) {
+	secrets := secretsmanager.NewFromConfig(a.Cloud, func(o *secretsmanager.Options) {
 		if a.Config.SecretsManagerEndpoint != "" {
 			o.BaseEndpoint = &a.Config.SecretsManagerEndpoint
 		}
