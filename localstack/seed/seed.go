@@ -132,6 +132,11 @@ func (p *project) apply(ctx context.Context, s Store, now time.Time) (created bo
 		present.Categories = nil
 	case err != nil:
 		return false, err
+	case present.Revision == 0:
+		// It was written before projects were listed: written again it is.
+		if err := s.PutProject(ctx, present); err != nil {
+			return false, err
+		}
 	case strings.HasPrefix(present.Options.ValidateURL, "http://127.0.0.1:") && present.Options.ValidateURL != wanted.Options.ValidateURL:
 		moved := *present
 		moved.Options.ValidateURL = wanted.Options.ValidateURL

@@ -105,7 +105,7 @@ func (s *site) apiPutCategory(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	created, err := s.putCategory(r.Context(), p, in)
+	created, err := s.putCategory(r.Context(), p, in, p.Categories[name].Revision)
 	switch {
 	case err != nil:
 		s.failJSON(w, r, err)

@@ -51,6 +51,8 @@ type categoryData struct {
 	Name    string
 	Fields  []field
 	Problem string
+	// Revision is that of the category which the form shows, 0 of a new one.
+	Revision int
 }
 
 // newCategory answers GET /admin/projects/{project}/categories/new.
@@ -82,7 +84,7 @@ func (s *site) renderCategory(w http.ResponseWriter, r *http.Request, c hub.Cate
 	}
 	name := nameField(categoryNameHelp, c.Name)
 	name.Fixed = c.Name != ""
-	s.render(w, r, http.StatusOK, "category.html", categoryData{Name: c.Name, Fields: append([]field{name}, fields...)})
+	s.render(w, r, http.StatusOK, "category.html", categoryData{Name: c.Name, Fields: append([]field{name}, fields...), Revision: c.Revision})
 }
 
 // createCategory answers POST /admin/projects/{project}/categories/new.
@@ -96,7 +98,7 @@ func (s *site) createCategory(w http.ResponseWriter, r *http.Request) {
 	if _, exists := p.Categories[name]; exists {
 		problem = hub.ErrBadRequest.With("a category of this name exists")
 	}
-	s.writeCategory(w, r, p, nameField(categoryNameHelp, name), problem)
+	s.writeCategory(w, r, p, nameField(categoryNameHelp, name), 0, problem)
 }
 
 // saveCategory answers POST /admin/projects/{project}/categories/edit?category=….
@@ -107,18 +109,19 @@ func (s *site) saveCategory(w http.ResponseWriter, r *http.Request) {
 	}
 	name := nameField(categoryNameHelp, r.URL.Query().Get("category"))
 	name.Fixed = true
-	if _, ok := p.Categories[name.Value]; !ok {
+	c, ok := p.Categories[name.Value]
+	if !ok {
 		s.fail(w, r, hub.ErrCategoryNotFound)
 		return
 	}
-	s.writeCategory(w, r, p, name, nil)
+	s.writeCategory(w, r, p, name, shownRevision(r, c.Revision), nil)
 }
 
 // writeCategory is what creating and saving have in common. A problem with the name
 // is told together with those of the other fields.
-func (s *site) writeCategory(w http.ResponseWriter, r *http.Request, p *hub.Project, name field, problem error) {
+func (s *site) writeCategory(w http.ResponseWriter, r *http.Request, p *hub.Project, name field, revision int, problem error) {
 	options, fields, ok := readOptions(structure.CategoryReference, r.PostForm, checkCategory)
-	d := categoryData{Fields: append([]field{name}, fields...)}
+	d := categoryData{Fields: append([]field{name}, fields...), Revision: revision}
 	if name.Fixed {
 		d.Name = name.Value
 	}
@@ -130,7 +133,7 @@ func (s *site) writeCategory(w http.ResponseWriter, r *http.Request, p *hub.Proj
 		ok = false
 	}
 	if ok {
-		created, err := s.putCategory(r.Context(), p, structure.Category{Name: name.Value, CategoryOptions: options})
+		created, err := s.putCategory(r.Context(), p, structure.Category{Name: name.Value, CategoryOptions: options}, revision)
 		switch {
 		case isInvalid(err):
 			d.Problem = blame(d.Fields, err)

@@ -42,6 +42,16 @@ func TestCategories(t *testing.T) {
 		}
 		r.shows(r.get(base+"/categories?done=category-created"), http.StatusOK, "The category is created.", "fresh")
 	})
+	t.Run("a form does not undo what was saved since it was opened", func(t *testing.T) {
+		r := r.in(t)
+		const edit = base + "/categories/edit?category=chat"
+		shown := parse(t, r.get(edit).body).with("name", "revision").attr["value"]
+		r.redirects(r.post(edit, "revision", shown, "private", "true"), base+"/categories?done=category-saved")
+		r.is(r.post(edit, "revision", shown, "presence", "true"), http.StatusConflict)
+		if c := r.project(projectID).Categories["chat"]; !c.Private {
+			t.Errorf("it is not private any more: %+v", c)
+		}
+	})
 	t.Run("one is changed and keeps its id", func(t *testing.T) {
 		r := r.in(t)
 		r.redirects(r.post(base+"/categories/edit?category=chat", "name", "ignored", "private", "true"), base+"/categories?done=category-saved")

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -167,4 +168,14 @@ func checkProject(o structure.ProjectOptions) error {
 // checkCategory says what is wrong with the options of a category.
 func checkCategory(o structure.CategoryOptions) error {
 	return hub.Category{Name: "x", CategoryOptions: o.Hub()}.Validate()
+}
+
+// shownRevision is the revision of what a form showed when it was opened, so that the
+// form does not undo what somebody else has saved since; a form that does not say is
+// taken for one that shows the present one.
+func shownRevision(r *http.Request, present int) int {
+	if shown, err := strconv.Atoi(r.PostForm.Get("revision")); err == nil && shown > 0 {
+		return shown
+	}
+	return present
 }

@@ -3,6 +3,7 @@ package admin
 import (
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 
 	"centrifuge/pkg/hub"
@@ -37,6 +38,12 @@ func (s *site) guard(next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
 		r.Body = http.MaxBytesReader(w, r.Body, maxBodyBytes)
+		// The mux would redirect to the plain form, which of a category's address may be
+		// that of its project.
+		if path.Clean(r.URL.Path) != strings.TrimSuffix(r.URL.Path, "/") {
+			s.refuse(w, r, hub.ErrBadRequest.With("the address has an empty part, or one of dots"))
+			return
+		}
 		next.ServeHTTP(w, r)
 	})
 }

@@ -144,7 +144,7 @@ func TestAssets(t *testing.T) {
 	t.Run("one that does not exist is not found", func(t *testing.T) {
 		r := r.in(t)
 		r.is(r.get("/admin/assets/none.js"), http.StatusNotFound)
-		r.is(r.get("/admin/assets/..%2Fpages%2Flayout.html"), http.StatusNotFound)
+		r.is(r.get("/admin/assets/..%2Fpages%2Flayout.html"), http.StatusBadRequest)
 	})
 	t.Run("scripts import each other under the addresses that pages use", func(t *testing.T) {
 		r := r.in(t)

@@ -62,7 +62,10 @@ func TestFeedPage(t *testing.T) {
 		}
 	})
 	t.Run("without such a category it says what to turn on, and where", func(t *testing.T) {
-		p := r.project(projectID)
+		p, err := r.store.ReadProject(t.Context(), projectID)
+		if err != nil {
+			t.Fatal(err)
+		}
 		chat := p.Categories["chat"]
 		chat.PublishToAdmins = false
 		if err := r.store.PutCategory(t.Context(), projectID, chat); err != nil {

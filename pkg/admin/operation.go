@@ -79,10 +79,11 @@ func (s *site) removeProject(ctx context.Context, p *hub.Project) error {
 }
 
 // putCategory writes a category of a project, a new one or another form of one that
-// it has, and tells which.
-func (s *site) putCategory(ctx context.Context, p *hub.Project, c structure.Category) (created bool, err error) {
+// it has, and tells which. Of the latter, revision is that of the category which the
+// change was made to.
+func (s *site) putCategory(ctx context.Context, p *hub.Project, c structure.Category, revision int) (created bool, err error) {
 	old, exists := p.Categories[c.Name]
-	category := hub.Category{ID: old.ID, Name: c.Name, CategoryOptions: c.Hub()}
+	category := hub.Category{ID: old.ID, Name: c.Name, Revision: revision, CategoryOptions: c.Hub()}
 	if !exists {
 		category.ID = hub.NewID(s.Now())
 	}

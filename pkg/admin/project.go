@@ -3,7 +3,6 @@ package admin
 import (
 	"errors"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"centrifuge/pkg/hub"
@@ -141,10 +140,7 @@ func (s *site) saveSettings(w http.ResponseWriter, r *http.Request) {
 	d := settingsData{Fields: append([]field{nameField(projectNameHelp, name)}, fields...)}
 	changed := *p // the page is about the project as it is until this has been saved
 	changed.Name = name
-	// What somebody else has saved since the form was opened is not undone by it.
-	if shown, err := strconv.Atoi(r.PostForm.Get("revision")); err == nil && shown > 0 {
-		changed.Revision = shown
-	}
+	changed.Revision = shownRevision(r, p.Revision)
 	d.Revision = changed.Revision
 	err := changed.Validate()
 	if ok && err == nil {

@@ -193,7 +193,12 @@ func (r *rig) project(id string) *hub.Project {
 		r.t.Fatal(err)
 	}
 	r.secrets = append(r.secrets, p.Secret)
-	p.Revision = 0 // what is kept matters here, not how often it was written
+	// What is kept matters here, not how often it was written.
+	p.Revision = 0
+	for name, c := range p.Categories {
+		c.Revision = 0
+		p.Categories[name] = c
+	}
 	return p
 }
 

@@ -120,6 +120,11 @@ func (s *site) authenticate(w http.ResponseWriter, r *http.Request, password str
 		return time.Time{}, nil, false, fmt.Errorf("count attempts to sign in: %w", err)
 	}
 	if n > maxAttempts {
+		// Its password is not looked at, so it was no attempt: a burst of right ones does
+		// not lock its address out.
+		if _, err := s.Attempts(ctx, name, -1, end); err != nil {
+			return time.Time{}, nil, false, fmt.Errorf("count attempts to sign in: %w", err)
+		}
 		s.Log.WarnContext(ctx, "admin sign-in refused: too many attempts", "address", address)
 		return time.Time{}, &tooMany{end.Sub(now)}, false, nil
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -121,6 +122,21 @@ func TestAttemptsToSignIn(t *testing.T) {
 		for range 12 {
 			r.signIn()
 		}
+		r.post("/admin/sign-out")
+	})
+	t.Run("a burst of right ones does not lock their address out", func(t *testing.T) {
+		r := r.in(t)
+		var g sync.WaitGroup
+		for range 40 {
+			g.Go(func() {
+				request := r.request(http.MethodPost, "/admin/api/sign-in", "application/json", `{"password":"`+password+`"}`)
+				if got := r.do(request); got.status != http.StatusOK && got.status != http.StatusTooManyRequests {
+					t.Errorf("status %d", got.status)
+				}
+			})
+		}
+		g.Wait()
+		r.signIn()
 		r.post("/admin/sign-out")
 	})
 	t.Run("after ten wrong ones an address waits for the quarter of an hour to end, whatever it tries", func(t *testing.T) {

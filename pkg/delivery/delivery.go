@@ -59,7 +59,7 @@ func New(o Options) *Delivery {
 //     spoken is over hub.MaxMessageBytes, whoever listens;
 //   - before any post, when a push cannot be encoded;
 //   - after the posts to those that were read, when not all subscribers could be,
-//     or when ctx ended before all posts had begun. The report then counts the
+//     but for those of a BestEffort audience, or when ctx ended before all posts had begun. The report then counts the
 //     former.
 func (d *Delivery) Deliver(ctx context.Context, m hub.Message, to []hub.Audience, gone func(context.Context, hub.Place) error) (hub.Report, error) {
 	payloads, err := d.encode(m)
@@ -119,6 +119,10 @@ func (d *Delivery) summarize(ctx context.Context, m hub.Message, f *fanout, buri
 	}
 	if len(f.strangers) > 0 {
 		attrs = append(attrs, slog.Any("unknown_protocols", f.strangers))
+	}
+	if len(f.unread) > 0 {
+		level = slog.LevelWarn
+		attrs = append(attrs, slog.Any("unread", errors.Join(f.unread...)))
 	}
 	if len(buried) > 0 {
 		level = slog.LevelWarn

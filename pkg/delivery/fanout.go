@@ -17,6 +17,7 @@ type fanout struct {
 	reaping   reaping
 	queue     chan post
 	workers   sync.WaitGroup
+	unread    []error // of audiences that fail nothing
 
 	mu     sync.Mutex
 	report hub.Report
@@ -53,8 +54,13 @@ func (f *fanout) run(ctx context.Context, subscribers Subscribers, to []hub.Audi
 				for subs, err := range subscribers.Subscribers(ctx, audience.Channel, shard) {
 					if err != nil {
 						mu.Lock()
-						errs = append(errs, fmt.Errorf("read subscribers of shard %d of %s: %w", shard, audience.Channel, err))
-						mu.Unlock()
+						defer mu.Unlock()
+						err = fmt.Errorf("read subscribers of shard %d of %s: %w", shard, audience.Channel, err)
+						if audience.BestEffort {
+							f.unread = append(f.unread, err)
+						} else {
+							errs = append(errs, err)
+						}
 						return
 					}
 					pages <- page{audience.Channel, shard, subs}

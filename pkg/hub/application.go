@@ -30,7 +30,9 @@ func (h *Hub) Publish(ctx context.Context, p *Project, pub Publication, idempote
 		return Report{}, ErrCategoryNotFound
 	}
 	if idempotencyKey == "" {
-		return h.send(ctx, p, options, pub)
+		report, dead, err := h.send(ctx, p, options, pub)
+		h.tell(ctx, left(dead...))
+		return report, err
 	}
 	ch := Channel{Project: p.ID, Category: pub.Category, Name: pub.Channel}
 	if err := ch.Validate(); err != nil {
@@ -43,35 +45,40 @@ func (h *Hub) Publish(ctx context.Context, p *Project, pub Publication, idempote
 	if settled || err != nil {
 		return Report{}, err
 	}
-	report, err := h.send(ctx, p, options, pub)
-	// The claim is settled or freed even when the caller has gone meanwhile.
-	ctx = context.WithoutCancel(ctx)
+	report, dead, err := h.send(ctx, p, options, pub)
+	// The claim is settled or freed even when the caller has gone meanwhile, and before
+	// anything that could take long.
+	after := context.WithoutCancel(ctx)
 	if err != nil {
-		return report, errors.Join(err, h.Claims.Release(ctx, ch, idempotencyKey))
+		err = errors.Join(err, h.Claims.Release(after, ch, idempotencyKey))
+	} else {
+		err = h.Claims.Settle(after, ch, idempotencyKey, h.Now())
 	}
-	return report, h.Claims.Settle(ctx, ch, idempotencyKey, h.Now())
+	h.tell(ctx, left(dead...))
+	return report, err
 }
 
-// send delivers a message that its sender was entitled to send.
-func (h *Hub) send(ctx context.Context, p *Project, options Category, pub Publication) (Report, error) {
+// send delivers a message that its sender was entitled to send, and returns the
+// connections that turned out to be over, of which nobody has been told.
+func (h *Hub) send(ctx context.Context, p *Project, options Category, pub Publication) (Report, []Connection, error) {
 	m := Message{
 		ID: NewID(h.Now()), Channel: Channel{Project: p.ID, Category: pub.Category, Name: pub.Channel},
 		ProjectName: p.Name, CategoryID: options.ID,
 	}
 	if err := m.Channel.Validate(); err != nil {
-		return Report{}, err
+		return Report{}, nil, err
 	}
 	var err error
 	if m.Data, err = h.data(options, pub.Data); err != nil {
-		return Report{}, err
+		return Report{}, nil, err
 	}
-	to := []Audience{{m.Channel, options.ShardCount()}}
+	to := []Audience{{Channel: m.Channel, Shards: options.ShardCount()}}
 	if options.PublishToAdmins {
-		to = append(to, Audience{Feed(p.ID), 1})
+		to = append(to, Audience{Channel: Feed(p.ID), Shards: 1, BestEffort: true})
 	}
-	report, err := h.deliver(ctx, m, to)
+	report, dead, err := h.post(ctx, m, to)
 	if errors.Is(err, ErrTooLarge) {
-		return report, err
+		return report, nil, err
 	}
 	// Counted and handed on even when the caller has gone meanwhile.
 	after := context.WithoutCancel(ctx)
@@ -81,7 +88,7 @@ func (h *Hub) send(ctx context.Context, p *Project, options Category, pub Public
 	if err := h.Counters.Count(after, p.ID, h.Now(), 1, report.Delivered); err != nil {
 		h.Log.WarnContext(ctx, "a message is not counted", "project", p.ID, "error", err)
 	}
-	return report, err
+	return report, dead, err
 }
 
 // data is what is sent of the data that a sender gave.
@@ -149,14 +156,14 @@ func (h *Hub) DisconnectUser(ctx context.Context, p *Project, user string) error
 	// $disconnect does comes in its own time.
 	ids := make([]string, len(connections))
 	var errs []error
-	var left []Connection
+	var closed []Connection
 	for i, c := range connections {
 		ids[i] = c.ID
-		closed, err := h.Connections.CloseConnection(ctx, c.ID)
-		left, errs = append(left, closed), append(errs, err)
+		was, err := h.Connections.CloseConnection(ctx, c.ID)
+		closed, errs = append(closed, was), append(errs, err)
 	}
 	errs = append(errs, h.Delivery.Disconnect(ctx, ids))
-	h.tellLeft(ctx, left)
+	h.tell(ctx, left(closed...))
 	return errors.Join(errs...)
 }
 

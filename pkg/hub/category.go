@@ -12,6 +12,8 @@ type Category struct {
 	// ID is 24 hexadecimal digits, made when the category was.
 	ID   string
 	Name string
+	// Revision counts how often the category has been written, 0 for a new one.
+	Revision int
 	CategoryOptions
 }
 

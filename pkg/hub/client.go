@@ -95,10 +95,11 @@ func (h *Hub) authenticate(ctx context.Context, cr Credentials) error {
 	if err != nil {
 		return err
 	}
-	_, err = h.Connections.Authenticate(ctx, Connection{
+	before, err := h.Connections.Authenticate(ctx, Connection{
 		ID: cr.Connection, Project: p.ID, User: identity.User, Info: grant.Info, Permissions: grant.Permissions,
 		Protocol: cr.Protocol, TokenExpires: identity.Expires,
 	}, h.Now())
+	h.tell(ctx, left(before))
 	return err
 }
 
@@ -181,13 +182,13 @@ func (h *Hub) Subscribe(ctx context.Context, connection string, to Selection) (r
 	if err := h.Subscriptions.Subscribe(ctx, c, granted); err != nil {
 		return refused, err
 	}
-	var joined []Channel
+	var joined []news
 	for ch := range granted {
 		if _, in := c.Channels[ch]; !in {
-			joined = append(joined, ch)
+			joined = append(joined, news{Join, c, ch})
 		}
 	}
-	h.tellLeft(ctx, h.tell(ctx, Join, c, joined))
+	h.tell(ctx, joined)
 	return refused, nil
 }
 
@@ -219,7 +220,11 @@ func (h *Hub) leave(ctx context.Context, c Connection, channels []Channel) error
 	if err := h.Subscriptions.Unsubscribe(ctx, c, channels); err != nil {
 		return err
 	}
-	h.tellLeft(ctx, h.tell(ctx, Leave, c, channels))
+	var gone []news
+	for _, ch := range channels {
+		gone = append(gone, news{Leave, c, ch})
+	}
+	h.tell(ctx, gone)
 	return nil
 }
 
@@ -241,13 +246,15 @@ func (h *Hub) Broadcast(ctx context.Context, connection string, pub Publication)
 	case !grant.Allows(pub.Channel):
 		return ErrChannelDenied
 	}
-	_, err = h.send(ctx, p, options, pub)
+	_, dead, err := h.send(ctx, p, options, pub)
+	h.tell(ctx, left(dead...))
 	return err
 }
 
 // ClientPresence returns to a client who is in a channel, which it need not be
 // subscribed to. It fails, in this order, with ErrUnauthorized, ErrTokenExpired,
-// ErrCategoryDenied, ErrChannelDenied, and as Presence does.
+// ErrCategoryDenied, ErrChannelDenied, and as Presence does, but with
+// ErrLimitExceeded from MaxMessageBytes on.
 func (h *Hub) ClientPresence(ctx context.Context, connection, category, channel string) ([]Client, error) {
 	c, p, err := h.client(ctx, connection)
 	if err != nil {
@@ -261,12 +268,12 @@ func (h *Hub) ClientPresence(ctx context.Context, connection, category, channel 
 	case !grant.Allows(channel):
 		return nil, ErrChannelDenied
 	}
-	return h.Presence(ctx, p, Channel{Project: p.ID, Category: category, Name: channel})
+	return h.presence(ctx, p, Channel{Project: p.ID, Category: category, Name: channel}, MaxMessageBytes)
 }
 
 // Disconnect removes a connection that is over, with its subscriptions.
 func (h *Hub) Disconnect(ctx context.Context, connection string) error {
 	c, err := h.Connections.CloseConnection(ctx, connection)
-	h.tellLeft(ctx, []Connection{c})
+	h.tell(ctx, left(c))
 	return err
 }

@@ -63,9 +63,10 @@ type Connections interface {
 	// Origin and Expires.
 	OpenConnection(ctx context.Context, c Connection) error
 	// Authenticate records who c is. It fails with ErrConnectionNotFound when the
-	// connection is over, and returns false, changing nothing, when it had been
-	// authenticated and that is still good at now.
-	Authenticate(ctx context.Context, c Connection, now time.Time) (bool, error)
+	// connection is over, and changes nothing when it had been authenticated and that is
+	// still good at now. Where another identity is replaced, whose token has expired, it
+	// returns the connection as it was; it is in no channel any more.
+	Authenticate(ctx context.Context, c Connection, now time.Time) (before Connection, err error)
 	// Connection returns a connection as the last write left it. It fails with
 	// ErrConnectionNotFound.
 	Connection(ctx context.Context, id string) (Connection, error)

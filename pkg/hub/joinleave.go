@@ -4,19 +4,22 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
-// deliver sends a message, and removes the connections that turn out to be over.
-// Their leaving is told once the message has been posted: whoever is left hears of
-// it, and the dead are not posted to again.
-func (h *Hub) deliver(ctx context.Context, m Message, to []Audience) (Report, error) {
-	report, dead, err := h.post(ctx, m, to)
-	h.tellLeft(ctx, dead)
-	return report, err
-}
+const (
+	// tellFor bounds how long an operation goes on telling who joined or left: its
+	// caller waits for that, and its Lambda ends soon after 29 s.
+	tellFor = 5 * time.Second
+	// tellAtOnce bounds how many of these messages are under way at once; their posts
+	// are bounded by delivery.
+	tellAtOnce = 8
+)
 
-// post delivers a message and returns the connections that it removed, as they
-// were.
+// post delivers a message, removes the connections that turn out to be over and
+// returns them, as they were.
 func (h *Hub) post(ctx context.Context, m Message, to []Audience) (Report, []Connection, error) {
 	var (
 		mu   sync.Mutex
@@ -35,55 +38,76 @@ func (h *Hub) post(ctx context.Context, m Message, to []Audience) (Report, []Con
 	return report, dead, err
 }
 
-// tellLeft tells those in the channels of connections that are over. Whoever turns
-// out to be over meanwhile is told of in turn: each is removed, and so told of,
-// once.
-func (h *Hub) tellLeft(ctx context.Context, left []Connection) {
+// news is word of one connection for one channel.
+type news struct {
+	event Event
+	of    Connection
+	in    Channel
+}
+
+// left is word for all channels that connections were in.
+func left(connections ...Connection) (all []news) {
+	for _, c := range connections {
+		for ch := range c.Channels {
+			all = append(all, news{Leave, c, ch})
+		}
+	}
+	return all
+}
+
+// tell sends news to those channels whose category has JoinLeave. Whoever turns out
+// to be over meanwhile is told of in turn, after all others have been: so the dead
+// are not posted to again. It concerns nobody who could be told of a failure, and
+// ends after tellFor: what is untold then is logged, and clients learn it by asking
+// who is there.
+func (h *Hub) tell(ctx context.Context, all []news) {
 	// The caller may have gone by now; what it started is finished.
-	ctx = context.WithoutCancel(ctx)
-	for len(left) > 0 {
-		c := left[0]
-		left = append(left[1:], h.tell(ctx, Leave, c, channelsOf(c))...)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellFor)
+	defer cancel()
+	for len(all) > 0 {
+		var (
+			mu   sync.Mutex
+			dead []Connection
+			g    errgroup.Group
+		)
+		g.SetLimit(tellAtOnce)
+		for i, n := range all {
+			if ctx.Err() != nil {
+				h.Log.WarnContext(ctx, "not everybody is told who joined or left", "project", n.of.Project, "untold", len(all)-i)
+				break
+			}
+			g.Go(func() error {
+				gone, err := h.tellOne(ctx, n)
+				if err != nil {
+					h.Log.ErrorContext(ctx, "not everybody is told", "event", n.event, "connection", n.of.ID, "channel", n.in.String(), "error", err)
+				}
+				mu.Lock()
+				dead = append(dead, gone...)
+				mu.Unlock()
+				return nil
+			})
+		}
+		_ = g.Wait() // failures have been logged
+		all = left(dead...)
 	}
 }
 
-// tell sends an event of a connection to those channels whose category has
-// JoinLeave, and returns the connections that turned out to be over. It concerns
-// nobody who could be told of a failure, which is logged.
-func (h *Hub) tell(ctx context.Context, event Event, c Connection, channels []Channel) (dead []Connection) {
-	if len(channels) == 0 {
-		return nil
+// tellOne returns the connections that turned out to be over.
+func (h *Hub) tellOne(ctx context.Context, n news) ([]Connection, error) {
+	p, err := h.Projects.Project(ctx, n.of.Project)
+	if errors.Is(err, ErrProjectNotFound) {
+		return nil, nil
 	}
-	p, err := h.Projects.Project(ctx, c.Project)
 	if err != nil {
-		if !errors.Is(err, ErrProjectNotFound) {
-			h.Log.ErrorContext(ctx, "nobody is told", "event", event, "connection", c.ID, "error", err)
-		}
-		return nil
+		return nil, err
 	}
-	for _, ch := range channels {
-		category, ok := p.Categories[ch.Category]
-		if !ok || !category.JoinLeave {
-			continue
-		}
-		m := Message{
-			ID: NewID(h.Now()), Channel: ch, ProjectName: p.Name, CategoryID: category.ID,
-			Event: event, Client: Client{Connection: c.ID, User: c.User, Info: c.Info},
-		}
-		_, gone, err := h.post(ctx, m, []Audience{{ch, category.ShardCount()}})
-		if err != nil {
-			h.Log.ErrorContext(ctx, "not everybody is told", "event", event, "connection", c.ID, "channel", ch.String(), "error", err)
-		}
-		dead = append(dead, gone...)
+	category, ok := p.Categories[n.in.Category]
+	if !ok || !category.JoinLeave {
+		return nil, nil
 	}
-	return dead
-}
-
-// channelsOf lists the channels that a connection is in.
-func channelsOf(c Connection) []Channel {
-	channels := make([]Channel, 0, len(c.Channels))
-	for ch := range c.Channels {
-		channels = append(channels, ch)
-	}
-	return channels
+	_, dead, err := h.post(ctx, Message{
+		ID: NewID(h.Now()), Channel: n.in, ProjectName: p.Name, CategoryID: category.ID,
+		Event: n.event, Client: Client{Connection: n.of.ID, User: n.of.User, Info: n.of.Info},
+	}, []Audience{{Channel: n.in, Shards: category.ShardCount()}})
+	return dead, err
 }

@@ -51,6 +51,8 @@ func NewID(now time.Time) string {
 type Audience struct {
 	Channel Channel
 	Shards  int
+	// BestEffort audiences fail nothing when they cannot be read.
+	BestEffort bool
 }
 
 // Place is where a subscription is kept.
@@ -67,8 +69,8 @@ type Delivery interface {
 	// each whose connection turned out to be over, gone is called once, beside the
 	// posts and from several goroutines at once; what it returns is logged. Deliver
 	// fails with ErrTooLarge, before any post, when the encoded push is over
-	// MaxMessageBytes, and with any other error when the subscribers could not all be
-	// read.
+	// MaxMessageBytes, and with any other error when the subscribers of an audience
+	// could not all be read, unless that is BestEffort.
 	Deliver(ctx context.Context, m Message, to []Audience, gone func(context.Context, Place) error) (Report, error)
 	// Disconnect closes connections. One that is gone already is no error.
 	Disconnect(ctx context.Context, connections []string) error

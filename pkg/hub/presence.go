@@ -7,8 +7,14 @@ import (
 	"iter"
 )
 
-// MaxPresence is how many clients Presence names. PresenceStats counts any number.
-const MaxPresence = 10_000
+// The limits on who Presence names. PresenceStats counts any number.
+const (
+	// MaxPresence is how many clients it names.
+	MaxPresence = 10_000
+	// MaxPresenceBytes is about how many bytes its answer has at most: less than the 6
+	// MB that a Lambda may answer, escaped as they are on their way.
+	MaxPresenceBytes = 4 << 20
+)
 
 // Client is who is in a channel with one connection.
 type Client struct {
@@ -35,17 +41,31 @@ type Presences interface {
 
 // Presence returns who is in a channel, in no order. It fails with
 // ErrCategoryNotFound, ErrNotAvailable where the category does not have it,
-// ErrBadRequest, and ErrLimitExceeded for more than MaxPresence clients.
+// ErrBadRequest, and ErrLimitExceeded for more than MaxPresence clients or
+// MaxPresenceBytes.
 func (h *Hub) Presence(ctx context.Context, p *Project, ch Channel) ([]Client, error) {
+	return h.presence(ctx, p, ch, MaxPresenceBytes)
+}
+
+func (h *Hub) presence(ctx context.Context, p *Project, ch Channel, maxBytes int) ([]Client, error) {
+	// keys is about what a client's keys, quotes and braces take on the wire.
+	const keys = 50
 	var clients []Client
+	bytes := 0
 	err := h.present(ctx, p, ch, func(page []Client) error {
 		clients = append(clients, page...)
-		if len(clients) > MaxPresence {
-			return ErrLimitExceeded.With(fmt.Sprintf("more than %d clients are in %s", MaxPresence, ch))
+		for _, c := range page {
+			bytes += keys + 2*len(c.Connection) + len(c.User) + len(c.Info)
+		}
+		if len(clients) > MaxPresence || bytes > maxBytes {
+			return ErrLimitExceeded.With(fmt.Sprintf("more clients are in %s than an answer holds; presence_stats counts them", ch))
 		}
 		return nil
 	})
-	return clients, err
+	if err != nil {
+		return nil, err
+	}
+	return clients, nil
 }
 
 // PresenceStats counts who is in a channel. It fails as Presence does, but for the

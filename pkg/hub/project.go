@@ -21,8 +21,7 @@ type Project struct {
 	APIKeyHashes []string
 	// Options are what the owner set.
 	Options ProjectOptions
-	// Revision counts how often the project has been written; 0 for one that was not
-	// read.
+	// Revision counts how often the project has been written, 0 for a new one.
 	Revision int
 	// Categories are the project's categories by name.
 	Categories map[string]Category
@@ -69,11 +68,12 @@ type Structure interface {
 	// ListProjects returns all projects, sorted by name.
 	ListProjects(ctx context.Context) ([]*Project, error)
 	// PutProject writes a project, replacing all but its categories. It fails with
-	// ErrConflict when the project was written after p was read; with a Revision of 0
-	// it replaces whatever is there.
+	// ErrConflict when the project was written after p was read: one with a Revision
+	// of 0 is a new one.
 	PutProject(ctx context.Context, p *Project) error
 	// PutCategory writes a category of a project, replacing the one of its name. It
-	// fails with ErrBadRequest where that would lower the number of shards.
+	// fails with ErrBadRequest where that would lower the number of shards, and with
+	// ErrConflict as PutProject does.
 	PutCategory(ctx context.Context, project string, c Category) error
 	// DeleteCategory removes a category; one that does not exist is no error.
 	DeleteCategory(ctx context.Context, project, name string) error

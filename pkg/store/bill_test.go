@@ -118,10 +118,10 @@ func TestBillOfCalls(t *testing.T) {
 		}, "1 DeleteItem, 2 PutItem"},
 		{"measuring a small table is one scan a segment", func() error { _, err := s.Usage(ctx, "p"); return err }, "4 Scan"},
 		{"writing a project is two writes and one an API key", func() error {
-			return s.PutProject(ctx, &hub.Project{ID: "p", Name: "n", Secret: "s", APIKeyHashes: []string{hashOf("k1"), hashOf("k2")}})
+			return s.PutProject(ctx, &hub.Project{ID: "p", Name: "n", Secret: "s", Revision: 1, APIKeyHashes: []string{hashOf("k1"), hashOf("k2")}})
 		}, "4 PutItem"},
 		{"taking an API key away is one write more", func() error {
-			return s.PutProject(ctx, &hub.Project{ID: "p", Name: "n", Secret: "s", APIKeyHashes: []string{hashOf("k1")}})
+			return s.PutProject(ctx, &hub.Project{ID: "p", Name: "n", Secret: "s", Revision: 2, APIKeyHashes: []string{hashOf("k1")}})
 		}, "1 BatchWriteItem, 3 PutItem"},
 		{"writing a category is one write", func() error { return s.PutCategory(ctx, "p", hub.Category{Name: "c"}) }, "1 PutItem"},
 		{"deleting a category is one write", func() error { return s.DeleteCategory(ctx, "p", "c") }, "1 DeleteItem"},

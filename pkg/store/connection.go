@@ -120,10 +120,10 @@ func (s *Store) OpenConnection(ctx context.Context, c hub.Connection) error {
 // place: it replaces the whole identity, and the connection is in no channel
 // then, since its subscriptions expired with the token. Beyond the contract it
 // fails with ErrLimitExceeded when the permissions are over 256 KB.
-func (s *Store) Authenticate(ctx context.Context, c hub.Connection, now time.Time) (bool, error) {
+func (s *Store) Authenticate(ctx context.Context, c hub.Connection, now time.Time) (hub.Connection, error) {
 	permissions, err := encodePermissions(c.Permissions)
 	if err != nil {
-		return false, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
+		return hub.Connection{}, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
 	}
 	set := func(u expression.UpdateBuilder, name string, present bool, value any) expression.UpdateBuilder {
 		if !present {
@@ -142,24 +142,32 @@ func (s *Store) Authenticate(ctx context.Context, c hub.Connection, now time.Tim
 		Or(expression.Name(attrTokenExpires).LessThanEqual(expression.Value(now.Unix())))
 	e, err := expression.NewBuilder().WithUpdate(update).WithCondition(exists().And(live(now), free)).Build()
 	if err != nil {
-		return false, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
+		return hub.Connection{}, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
 	}
-	_, err = s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+	out, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: aws.String(s.table), Key: key(connectionKey(c.ID), only),
 		UpdateExpression: e.Update(), ConditionExpression: e.Condition(),
 		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
+		ReturnValues:                        types.ReturnValueAllOld,
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
 	if old, ok := refused(err); ok {
 		if _, err := decodeConnection(old, now); err != nil {
-			return false, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
+			return hub.Connection{}, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
 		}
-		return false, nil
+		return hub.Connection{}, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
+		return hub.Connection{}, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
 	}
-	return true, nil
+	before, err := readConnection(out.Attributes)
+	if err != nil {
+		return hub.Connection{}, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
+	}
+	if before.Project == "" {
+		return hub.Connection{}, nil
+	}
+	return before, nil
 }
 
 func encodePermissions(p hub.Permissions) (string, error) {

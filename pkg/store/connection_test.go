@@ -38,19 +38,22 @@ func TestConnection(t *testing.T) {
 
 	t.Run("a second authentication changes nothing while the first is good", func(t *testing.T) {
 		before := s.connection(t, "c")
-		ok, err := s.Authenticate(t.Context(), hub.Connection{ID: "c", Project: "p", User: "other"}, now.Add(time.Hour-1))
-		if ok || err != nil {
-			t.Errorf("%v, %v", ok, err)
+		replaced, err := s.Authenticate(t.Context(), hub.Connection{ID: "c", Project: "p", User: "other"}, now.Add(time.Hour-1))
+		if err != nil {
+			t.Fatal(err)
 		}
+		same(t, "replaced", replaced, hub.Connection{})
 		same(t, "connection", s.connection(t, "c"), before)
 	})
 
 	t.Run("after its token has expired another identity replaces the whole of it", func(t *testing.T) {
 		s.subscribe(t, "c", map[hub.Channel]int{{Project: "p#", Category: "chat", Name: "x"}: 1})
-		ok, err := s.Authenticate(t.Context(), hub.Connection{ID: "c", Project: "q", Protocol: "other"}, who.TokenExpires)
-		if !ok || err != nil {
-			t.Fatalf("%v, %v", ok, err)
+		before := s.connection(t, "c")
+		replaced, err := s.Authenticate(t.Context(), hub.Connection{ID: "c", Project: "q", Protocol: "other"}, who.TokenExpires)
+		if err != nil {
+			t.Fatal(err)
 		}
+		same(t, "replaced", replaced, before)
 		same(t, "connection", s.connection(t, "c"), hub.Connection{
 			ID: "c", Origin: "https://o", Expires: now.Add(hub.MaxConnectionAge), Project: "q", Protocol: "other",
 		})
@@ -58,9 +61,10 @@ func TestConnection(t *testing.T) {
 			t.Errorf("the former user still has it: %v, %v", got, err)
 		}
 		// Without an expiry it is good for as long as the connection.
-		if ok, err := s.Authenticate(t.Context(), who, now.Add(2*time.Hour)); ok || err != nil {
-			t.Errorf("%v, %v", ok, err)
+		if _, err := s.Authenticate(t.Context(), who, now.Add(2*time.Hour)); err != nil {
+			t.Error(err)
 		}
+		same(t, "project", s.connection(t, "c").Project, "q")
 	})
 
 	t.Run("a connection that was never opened, is closed or has expired is not found", func(t *testing.T) {

@@ -170,8 +170,11 @@ func (s *stage) enter(tb testing.TB, id, user string) hub.Connection {
 
 func (s *stage) authenticate(tb testing.TB, c hub.Connection) {
 	tb.Helper()
-	if ok, err := s.Authenticate(tb.Context(), c, s.clock.Now()); err != nil || !ok {
-		tb.Fatalf("authenticate %s: %v, %v", c.ID, ok, err)
+	if _, err := s.Authenticate(tb.Context(), c, s.clock.Now()); err != nil {
+		tb.Fatalf("authenticate %s: %v", c.ID, err)
+	}
+	if got := s.connection(tb, c.ID); got.Project != c.Project || got.User != c.User {
+		tb.Fatalf("authenticate %s: it is %s's of %s", c.ID, got.User, got.Project)
 	}
 }
 

@@ -22,9 +22,7 @@ func TestListProjects(t *testing.T) {
 	}
 	put := func(id, name string) {
 		t.Helper()
-		if err := s.PutProject(t.Context(), &hub.Project{ID: id, Name: name, Secret: "s"}); err != nil {
-			t.Fatal(err)
-		}
+		s.putProject(t, &hub.Project{ID: id, Name: name, Secret: "s"})
 	}
 	same(t, "an empty table", names(), []string(nil))
 	put("2", "b")
@@ -63,7 +61,7 @@ func TestReadProjectIsNotCached(t *testing.T) {
 	if _, err := cached.Project(t.Context(), "p"); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.PutProject(t.Context(), &hub.Project{ID: "p", Name: "after", Secret: "s"}); err != nil {
+	if err := s.PutProject(t.Context(), &hub.Project{ID: "p", Name: "after", Secret: "s", Revision: 1}); err != nil {
 		t.Fatal(err)
 	}
 	p, err := cached.ReadProject(t.Context(), "p")

@@ -36,6 +36,9 @@ type projectItem struct {
 	Revision          int           `dynamodbav:"revision"`
 }
 
+// attrRevision is the attribute of projects and categories that conditions name.
+const attrRevision = "revision"
+
 // owner is the attribute of an API key's item that names its project.
 const owner = "project"
 
@@ -129,8 +132,8 @@ func decodeProject(id string, items []item) (p *hub.Project, err error) {
 // PutProject writes a project, replacing all but its categories, which are not
 // looked at: PutCategory writes those. Its API keys, and no others, work from then
 // on; other Stores follow when their cache has run out. It fails with ErrConflict
-// when the project was written after p was read, with a Revision of 0 never, and with
-// ErrBadRequest when an API key belongs to another project. Two requests, one for
+// when the project was written after p was read, or exists where the Revision is 0, and
+// with ErrBadRequest when an API key belongs to another project. Two requests, one for
 // each API key, and one for every 25 keys that it no longer has.
 func (s *Store) PutProject(ctx context.Context, p *hub.Project) error {
 	// Its entry in the list before it: one without a project is passed over.
@@ -155,14 +158,11 @@ func (s *Store) PutProject(ctx context.Context, p *hub.Project) error {
 	}
 	i[schema.PartitionKey], i[schema.SortKey] = text(projectKey(p.ID)), text(only)
 	in := &dynamodb.PutItemInput{TableName: aws.String(s.table), Item: i, ReturnValues: types.ReturnValueAllOld}
-	if p.Revision > 0 {
-		e, err := expression.NewBuilder().WithCondition(
-			expression.Name("revision").Equal(expression.Value(p.Revision))).Build()
-		if err != nil {
-			return fmt.Errorf("write project %q: %w", p.ID, err)
-		}
-		in.ConditionExpression, in.ExpressionAttributeNames, in.ExpressionAttributeValues = e.Condition(), e.Names(), e.Values()
+	e, err := expression.NewBuilder().WithCondition(unchanged(p.Revision)).Build()
+	if err != nil {
+		return fmt.Errorf("write project %q: %w", p.ID, err)
 	}
+	in.ConditionExpression, in.ExpressionAttributeNames, in.ExpressionAttributeValues = e.Condition(), e.Names(), e.Values()
 	out, err := s.db.PutItem(ctx, in)
 	s.projects.drop(p.ID)
 	if _, ok := refused(err); ok {
@@ -185,6 +185,15 @@ func (s *Store) PutProject(ctx context.Context, p *hub.Project) error {
 		return fmt.Errorf("remove API keys of project %q: %w", p.ID, err)
 	}
 	return nil
+}
+
+// unchanged is true of an item that has been written this often, 0 for one that does
+// not exist. One that was written before revisions were has none, too.
+func unchanged(revision int) expression.ConditionBuilder {
+	if revision == 0 {
+		return expression.AttributeNotExists(expression.Name(attrRevision))
+	}
+	return expression.Name(attrRevision).Equal(expression.Value(revision))
 }
 
 func (s *Store) putAPIKey(ctx context.Context, project, hash string) error {

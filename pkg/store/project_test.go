@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -19,12 +20,24 @@ func hashOf(apiKey string) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// putProject writes a project and its categories, whatever is there.
 func (s *stage) putProject(tb testing.TB, p *hub.Project) {
 	tb.Helper()
-	if err := s.PutProject(tb.Context(), p); err != nil {
+	w := *p
+	present, err := s.ReadProject(tb.Context(), p.ID)
+	switch {
+	case err == nil:
+		w.Revision = present.Revision
+	case !errors.Is(err, hub.ErrProjectNotFound):
+		tb.Fatal(err)
+	}
+	if err := s.PutProject(tb.Context(), &w); err != nil {
 		tb.Fatal(err)
 	}
 	for _, c := range p.Categories {
+		if present != nil {
+			c.Revision = present.Categories[c.Name].Revision
+		}
 		if err := s.PutCategory(tb.Context(), p.ID, c); err != nil {
 			tb.Fatal(err)
 		}
@@ -75,14 +88,12 @@ func TestProject(t *testing.T) {
 	t.Run("writing a project again leaves its categories and replaces the rest", func(t *testing.T) {
 		s := newStage(t)
 		s.putProject(t, full)
-		if err := s.PutProject(t.Context(), &hub.Project{ID: full.ID, Name: "new", Secret: "s2"}); err != nil {
-			t.Fatal(err)
-		}
+		s.putProject(t, &hub.Project{ID: full.ID, Name: "new", Secret: "s2"})
 		got, err := s.Project(t.Context(), full.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
-		same(t, "project", got, written(&hub.Project{ID: full.ID, Name: "new", Secret: "s2", Categories: full.Categories}, 1))
+		same(t, "project", got, written(&hub.Project{ID: full.ID, Name: "new", Secret: "s2", Categories: full.Categories}, 2))
 	})
 
 	t.Run("deleting a project deletes all of it, and again is no error", func(t *testing.T) {
@@ -167,7 +178,7 @@ func TestProjectCache(t *testing.T) {
 	t.Run("what a store writes, it sees at once", func(t *testing.T) {
 		st := s.another(Options{})
 		name(st, "p")
-		if err := st.PutProject(ctx, &hub.Project{ID: "p", Name: "new", Secret: "s", APIKeyHashes: []string{hashOf("k")}}); err != nil {
+		if err := st.PutProject(ctx, &hub.Project{ID: "p", Name: "new", Secret: "s", APIKeyHashes: []string{hashOf("k")}, Revision: 1}); err != nil {
 			t.Fatal(err)
 		}
 		same(t, "name", name(st, "p"), "new")
@@ -272,13 +283,21 @@ func TestAPIKey(t *testing.T) {
 func TestPutCategory(t *testing.T) {
 	s := newStage(t)
 	s.putProject(t, &hub.Project{ID: "p", Name: "n", Secret: "s"})
+	revision := 0
 	for _, step := range []struct {
 		shards int
 		fails  error
 	}{{0, nil}, {1, nil}, {0, nil}, {3, nil}, {2, hub.ErrBadRequest}, {0, hub.ErrBadRequest}, {3, nil}, {64, nil}, {63, hub.ErrBadRequest}} {
-		err := s.PutCategory(t.Context(), "p", hub.Category{Name: "c", CategoryOptions: hub.CategoryOptions{Shards: step.shards}})
+		err := s.PutCategory(t.Context(), "p", hub.Category{Name: "c", Revision: revision, CategoryOptions: hub.CategoryOptions{Shards: step.shards}})
 		fails(t, err, step.fails)
+		if err == nil {
+			revision++
+		}
 	}
+	for _, stale := range []int{0, revision - 1, revision + 1} {
+		fails(t, s.PutCategory(t.Context(), "p", hub.Category{Name: "c", Revision: stale, CategoryOptions: hub.CategoryOptions{Shards: 64}}), hub.ErrConflict)
+	}
+	fails(t, s.PutCategory(t.Context(), "p", hub.Category{Name: "deleted", Revision: 1}), hub.ErrConflict)
 	p, err := s.Project(t.Context(), "p")
 	if err != nil || p.Categories["c"].Shards != 64 {
 		t.Errorf("project %+v, %v", p, err)
@@ -305,6 +324,10 @@ func TestCreateTable(t *testing.T) {
 // written is p as it is read after it has been written this often.
 func written(p *hub.Project, times int) *hub.Project {
 	read := *p
-	read.Revision = times
+	read.Revision, read.Categories = times, make(map[string]hub.Category)
+	for name, c := range p.Categories {
+		c.Revision = 1
+		read.Categories[name] = c
+	}
 	return &read
 }
