@@ -70,7 +70,7 @@ type list = []string
 // what failed in the queue for that (hook).
 var functions = []function{
 	{name: "connect", memoryMB: light, table: list{query, put}},
-	{name: "auth", memoryMB: light, table: list{query, get, update}},
+	{name: "auth", memoryMB: light, table: list{query, get, update, remove, batchWrite}, connections: list{"POST"}},
 	{name: "subscribe", memoryMB: light, table: list{query, get, update, remove, batchWrite}, connections: list{"POST"}},
 	{name: "unsubscribe", memoryMB: light, table: list{query, get, update, remove, batchWrite}, connections: list{"POST"}},
 	{name: "broadcast", memoryMB: heavy, table: list{query, get, update, remove, batchWrite}, connections: list{"POST"}, emits: true},
@@ -81,7 +81,7 @@ var functions = []function{
 	{name: "hook", memoryMB: light, table: list{query}},
 	{name: "demo", memoryMB: light, pages: true, partitions: []access{
 		{"P#" + demoProject, list{query}},
-		{"T#demo/*", list{update}}, // the counters that app.App.Count gives it
+		{"T#demo/*", list{get, update}}, // the counters that app.App.Count gives it
 	}},
 }
 

@@ -98,7 +98,7 @@ func TestRightsAreWhatIsUsed(t *testing.T) {
 	// events.
 	does := map[string]struct{ before, events string }{
 		"connect":     {"", "connect/project"},
-		"auth":        {"connect/open", "auth/wrong-token auth/sha256-token"},
+		"auth":        {"", "auth/wrong-token auth/sha256-token"},
 		"subscribe":   {in, "subscribe/join-leave"},
 		"unsubscribe": {"", "unsubscribe/join-leave"},
 		"broadcast":   {subscribed, "broadcast/bidirectional"},
@@ -128,7 +128,7 @@ func TestRightsAreWhatIsUsed(t *testing.T) {
 			endpoint := r.record(t)
 			before := start(t, stack.Options{DynamoDBEndpoint: endpoint})
 			prepare := func() {
-				crowd(t, before)
+				crowd(t, before, function == "auth")
 				for _, event := range strings.Fields(do.before) {
 					invoke(t, before, event)
 				}
@@ -178,9 +178,10 @@ func TestRightsAreWhatIsUsed(t *testing.T) {
 	}
 }
 
-// crowd puts two into the channel room:lobby: one that the events are about, and one
-// who is told of that. Neither has a socket, so that both turn out to be over.
-func crowd(t *testing.T, s *stack.Stack) {
+// crowd puts two into the channel room:lobby: one that the events are about, whose
+// token may have expired, and one who is told of that. Neither has a socket, so that
+// both turn out to be over.
+func crowd(t *testing.T, s *stack.Stack, expired bool) {
 	t.Helper()
 	ch := hub.Channel{Project: "demo", Category: "room", Name: "lobby"}
 	var about events.APIGatewayWebsocketProxyRequest
@@ -191,6 +192,9 @@ func crowd(t *testing.T, s *stack.Stack) {
 		c := hub.Connection{
 			ID: id, Project: "demo", User: user, Protocol: hub.Classic,
 			Permissions: hub.Permissions{Everything: true}, Expires: time.Now().Add(time.Hour),
+		}
+		if expired && id != "other" {
+			c.TokenExpires = time.Now().Add(-time.Minute)
 		}
 		if err := s.App.Store.OpenConnection(t.Context(), c); err != nil {
 			t.Fatal(err)
@@ -239,6 +243,7 @@ func administer(t *testing.T, s *stack.Stack, prepare func()) {
 func applaud(t *testing.T, s *stack.Stack) {
 	t.Helper()
 	ask(t, http.DefaultClient, http.MethodPost, s.HTTPURL+"/demo/applaud", `{}`)
+	ask(t, http.DefaultClient, http.MethodGet, s.HTTPURL+"/demo/live", "")
 }
 
 // ask makes a request that has to succeed.

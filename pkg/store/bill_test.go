@@ -132,6 +132,7 @@ func TestBillOfCalls(t *testing.T) {
 		{"counting one after a second is one write", func() error { return s.Count(ctx, "p", now.Add(time.Second), 1, 10) }, "1 UpdateItem"},
 		{"reading counts is one query", func() error { _, err := s.Counted(ctx, "p", now.Add(-24*time.Hour)); return err }, "1 Query"},
 		{"a tally is one write", func() error { _, err := s.Tally(ctx, "t", 1, now.Add(time.Hour)); return err }, "1 UpdateItem"},
+		{"reading a tally is one read", func() error { _, err := s.Tally(ctx, "t", 0, now.Add(time.Hour)); return err }, "1 GetItem"},
 		{"deleting a project is a query and three writes", func() error { return s.DeleteProject(ctx, "p") }, "3 BatchWriteItem, 1 Query"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -133,17 +133,28 @@ func decodeCounts(i item) (hub.Counts, error) {
 	return hub.Counts{Minute: minute, Messages: v.Messages, Deliveries: v.Deliveries}, err
 }
 
-// Tally adds by, which may be 0 or negative, to the counter of this name and
-// returns the sum. The counter may be forgotten any time after until, and is no
+// Tally adds by, which may be negative, to the counter of this name and returns the
+// sum; by 0 it only reads. The counter may be forgotten any time after until, and is no
 // part of the domain: it counts attempts to sign in, and applause. One request.
 func (s *Store) Tally(ctx context.Context, name string, by int, until time.Time) (int, error) {
-	i, err := s.addTo(ctx, key(tallyKey(name), only), expression.Add(expression.Name(attrSum), expression.Value(by)), until)
+	i, err := s.tally(ctx, key(tallyKey(name), only), by, until)
 	if err != nil {
 		return 0, fmt.Errorf("count %q: %w", name, err)
 	}
 	n, ok := i[attrSum].(*types.AttributeValueMemberN)
 	if !ok {
-		return 0, fmt.Errorf("count %q: there is no sum", name)
+		return 0, nil // nobody has added to it
 	}
 	return strconv.Atoi(n.Value)
+}
+
+func (s *Store) tally(ctx context.Context, key item, by int, until time.Time) (item, error) {
+	if by != 0 {
+		return s.addTo(ctx, key, expression.Add(expression.Name(attrSum), expression.Value(by)), until)
+	}
+	out, err := s.db.GetItem(ctx, &dynamodb.GetItemInput{TableName: aws.String(s.table), Key: key, ConsistentRead: aws.Bool(true)})
+	if err != nil {
+		return nil, err
+	}
+	return out.Item, nil
 }
