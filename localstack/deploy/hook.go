@@ -83,6 +83,7 @@ func (w webhook) check(secret string) error {
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write([]byte(w.timestamp + "."))
 	mac.Write(w.body)
+	mac.Write([]byte("\n"))
 	if want := "sha256=" + hex.EncodeToString(mac.Sum(nil)); w.signature != want {
 		return fmt.Errorf("the webhook is signed %q, expected %q", w.signature, want)
 	}

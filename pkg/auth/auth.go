@@ -4,12 +4,13 @@
 // Everything in it is a pure function of a project, what was presented and the
 // time. It does no I/O, keeps no state and does not know what the proven may do.
 //
-// One secret of a project signs three kinds of message, of which the first two
+// One secret of a project signs four kinds of message, of which the first two
 // have been plain concatenations since 2013:
 //
 //	client token   user ‖ project id
 //	request        project id ‖ body
 //	JWT            header . claims
+//	webhook        timestamp . body ‖ line feed   (package callback makes it)
 //
 // Secrets are per project, so that the tokens of two projects have nothing to do
 // with each other. Within a project the id is fixed, so that no two users share a
@@ -21,6 +22,7 @@
 // happens to end with the project id. Such requests and JWTs are refused. An id
 // as generated (24 hexadecimal digits) ends no request and no JWT that makes
 // sense; with an id of one or two characters, such as "9", some would be refused.
+// A webhook ends with a line feed, which no id does.
 package auth
 
 import (

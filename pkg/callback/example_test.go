@@ -36,6 +36,7 @@ func receiver(secret string) http.HandlerFunc {
 		mac := hmac.New(sha256.New, []byte(secret))
 		mac.Write([]byte(timestamp + "."))
 		mac.Write(body)
+		mac.Write([]byte("\n"))
 		want := "sha256=" + hex.EncodeToString(mac.Sum(nil))
 		if !hmac.Equal([]byte(want), []byte(r.Header.Get("X-Centrifuge-Signature"))) {
 			http.Error(w, "wrong signature", http.StatusUnauthorized)

@@ -63,8 +63,8 @@ func NewNotifier(o NotifierOptions) *Notifier {
 //	X-Centrifuge-Signature: sha256=6f2a…
 //
 // The signature is the HMAC-SHA256, in lower-case hexadecimal digits, with the secret
-// of p as its key, of the timestamp as it stands in its header, a full stop, and the
-// body. A receiver
+// of p as its key, of the timestamp as it stands in its header, a full stop, the body
+// and a line feed. A receiver
 //
 //   - computes it over the body as it came, before any decoding;
 //   - compares it in constant time (hmac.Equal, crypto.timingSafeEqual,
@@ -125,5 +125,8 @@ func sign(secret, timestamp string, body []byte) string {
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write([]byte(timestamp + "."))
 	mac.Write(body)
+	// A token is the signature of something that ends with the project id, and no id
+	// ends with a line: so nobody gets this one by choosing their name.
+	mac.Write([]byte("\n"))
 	return hex.EncodeToString(mac.Sum(nil))
 }

@@ -387,6 +387,24 @@ func TestSubscribersThatCannotBeRead(t *testing.T) {
 	}
 }
 
+func TestAudiencesThatFailNothing(t *testing.T) {
+	var accepted posts
+	var log bytes.Buffer
+	m := newManagement(t, func(_ http.ResponseWriter, r *http.Request) { accepted.add(r) })
+	d := New(Options{
+		Subscribers: shards{{listeners("a")}, {func() ([]hub.Subscriber, error) { return nil, errRead }}},
+		Poster:      m.newPoster(t, PosterOptions{}), Encoders: spoken, Log: slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	to := []hub.Audience{{Channel: hello.Channel, Shards: 1}, {Channel: hello.Channel, Shards: 2, BestEffort: true}}
+	report, err := d.Deliver(t.Context(), hello, to, nobodyGone(t))
+	if err != nil || report != (hub.Report{Delivered: 2}) {
+		t.Errorf("got %+v, error %v", report, err)
+	}
+	if !strings.Contains(log.String(), errRead.Error()) || !strings.Contains(log.String(), "level=WARN") {
+		t.Errorf("logged %s", &log)
+	}
+}
+
 func TestCancelledDelivery(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	m := newManagement(t, func(_ http.ResponseWriter, r *http.Request) {

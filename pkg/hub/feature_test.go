@@ -3,6 +3,7 @@ package hub_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -91,6 +92,25 @@ func TestWhoComesAndGoesIsTold(t *testing.T) {
 			r.over = []string{"c2"}
 			return r.publish(t, "")
 		}, []string{"leave room:x c2 to c1"}},
+		{"one who is somebody else now, after a token has expired", func(t *testing.T, r *rig) error {
+			short := hub.Identity{User: "w", Expires: r.now.Add(time.Minute)}
+			if err := r.Connect(t.Context(), hub.Handshake{Connection: "c3"}); err != nil {
+				return err
+			}
+			auth := func(id hub.Identity) error {
+				return r.Authenticate(t.Context(), hub.Credentials{
+					Connection: "c3", Protocol: hub.Classic, Project: projectID, User: id.User, Token: token(t, id), Permissions: all,
+				})
+			}
+			if err := auth(short); err != nil {
+				return err
+			}
+			if _, err := r.Subscribe(t.Context(), "c3", room); err != nil {
+				return err
+			}
+			r.now = r.now.Add(time.Minute)
+			return auth(hub.Identity{User: "x"})
+		}, []string{"join room:x c3 to c1 c2 c3", "leave room:x c3 to c1 c2"}},
 		{"one found by telling of another", func(t *testing.T, r *rig) error {
 			r.over = []string{"c2"}
 			r.enter(t, "c3", "w", room)
@@ -111,6 +131,7 @@ func TestWhoComesAndGoesIsTold(t *testing.T) {
 			if err := tt.do(t, r); err != nil {
 				t.Fatal(err)
 			}
+			slices.Sort(r.told) // they are told side by side
 			if diff := cmp.Diff(tt.told, r.told); diff != "" {
 				t.Errorf("-want +told\n%s", diff)
 			}
@@ -260,6 +281,31 @@ func TestClientPresence(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 	})
+}
+
+func TestWhoIsThereFitsIntoAnAnswer(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	info := json.RawMessage(`"` + strings.Repeat("x", hub.MaxInfoBytes-2) + `"`)
+	for n := range 40 { // 160 KB
+		c := hub.Connection{ID: fmt.Sprint("c", n), Project: projectID, User: "u", Info: info, Expires: r.now.Add(time.Hour)}
+		if err := r.store.OpenConnection(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.store.Authenticate(t.Context(), c, r.now); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.store.Subscribe(t.Context(), c, map[hub.Channel]int{{Project: projectID, Category: "room", Name: "big"}: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.enter(t, "asks", "v", hub.Selection{"room": {"x"}})
+	if _, err := r.ClientPresence(t.Context(), "asks", "room", "big"); !errors.Is(err, hub.ErrLimitExceeded) {
+		t.Errorf("a client: error %v", err)
+	}
+	clients, err := r.Presence(t.Context(), r.project(t), hub.Channel{Project: projectID, Category: "room", Name: "big"})
+	if len(clients) != 40 || err != nil {
+		t.Errorf("an application: %d clients, error %v", len(clients), err)
+	}
 }
 
 func TestMessagesAreCounted(t *testing.T) {

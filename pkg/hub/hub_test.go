@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -37,6 +38,7 @@ type rig struct {
 	// over are connections that a post finds to be over, told every join and leave as
 	// "join room:x c2 to c1".
 	over []string
+	mu   sync.Mutex // of told
 	told []string
 	// emitted are the messages that event hooks got.
 	emitted []hub.Message
@@ -139,6 +141,8 @@ func (r *rig) Deliver(ctx context.Context, m hub.Message, to []hub.Audience, gon
 		}
 	}
 	report.Delivered = len(received)
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if m.Event != "" {
 		r.told = append(r.told, fmt.Sprintf("%s %s %s to %s", m.Event, m.Channel, m.Client.Connection, strings.Join(received, " ")))
 		return report, nil

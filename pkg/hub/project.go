@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -87,6 +88,9 @@ type Structure interface {
 func (p *Project) Validate() error {
 	if err := checkName("project id", p.ID); err != nil {
 		return err
+	}
+	if strings.HasSuffix(p.ID, "\n") {
+		return ErrBadRequest.With("a project id does not end with a line feed, which ends what webhooks sign")
 	}
 	if err := checkName("project name", p.Name); err != nil {
 		return err

@@ -55,7 +55,7 @@ func (c *bench) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.stderr, "cent: %d clients × %d messages: up to %d billed deliveries\n", c.Clients, c.Messages, c.billed())
+	fmt.Fprintf(s.stderr, "cent: %d clients × %d messages: %d billed deliveries, and more where others listen, or the category has join_leave\n", c.Clients, c.Messages, c.billed())
 	// What is connected, and what has been published, outlives an interrupt.
 	open, closeAll := context.WithCancel(context.WithoutCancel(ctx))
 	stop := func() {}
