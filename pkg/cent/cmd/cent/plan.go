@@ -66,6 +66,10 @@ func (p *plan) addCategories(project string, present, wanted []structure.Categor
 	for _, c := range wanted {
 		before, err := "", error(nil)
 		if i := slices.IndexFunc(present, byName(c.Name)); i >= 0 {
+			// Centrifuge would refuse it when half of the plan is carried out.
+			if from, to := present[i].Hub().ShardCount(), c.Hub().ShardCount(); to < from {
+				return misuse("category %q of project %q: shards cannot be lowered, from %d to %d", c.Name, project, from, to)
+			}
 			if before, err = encodeYAML(present[i]); err != nil {
 				return err
 			}

@@ -89,6 +89,7 @@ categories: [{name: x}]
 		{"categories-apply-dry-run", "", []string{"categories", "apply", "demo", categories, "--dry-run", "--prune"}, 4},
 		{"categories-apply", "", []string{"categories", "apply", "demo", categories, "--yes"}, 0},
 		{"categories-apply-again", "", []string{"categories", "apply", "demo", categories, "--yes"}, 0},
+		{"categories-apply-fewer-shards", `[{"name":"fresh","hooks":false},{"name":"chat"}]`, []string{"categories", "apply", "demo", "-", "--yes"}, 2},
 		{"categories-apply-absent", "", []string{"categories", "apply", "absent", categories, "--yes"}, 1},
 		{"categories-delete-unasked", "x", []string{"categories", "delete", "demo", "chat"}, 2},
 		{"categories-delete", "", []string{"categories", "delete", "demo", "chat", "--yes"}, 0},
