@@ -7,10 +7,10 @@ import (
 )
 
 func TestWebhook(t *testing.T) {
-	// The hexadecimal HMAC-SHA256 of "1795338907." and the body under "secret".
+	// The hexadecimal HMAC-SHA256 of "1795338907.", the body and a line feed under "secret".
 	const (
 		body      = `{"category":"orders","channel":"new","data":"hooked"}`
-		signature = "sha256=0c73858d9bae823e3174f8aca7c65683d5b468ec91cb523dcfad287bd3fac8c6"
+		signature = "sha256=5bbc52e34bae6a43df5a8e28862e913ff73fa4354e599a3eb2126f1f07e3ce13"
 	)
 	for _, tt := range []struct {
 		name, body, signature, fails string
