@@ -64,26 +64,26 @@ func (h *Hub) tell(ctx context.Context, all []news) {
 	// The caller may have gone by now; what it started is finished.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellFor)
 	defer cancel()
-	for len(all) > 0 {
+	for messages := h.messages(ctx, all); len(messages) > 0; messages = h.messages(ctx, all) {
 		var (
 			mu   sync.Mutex
 			dead []Connection
 			g    errgroup.Group
 		)
 		g.SetLimit(tellAtOnce)
-		for i, n := range all {
+		for i, m := range messages {
 			if ctx.Err() != nil {
-				h.Log.WarnContext(ctx, "not everybody is told who joined or left", "project", n.of.Project, "untold", len(all)-i)
+				h.Log.WarnContext(ctx, "not everybody is told who joined or left", "project", m.Channel.Project, "untold", len(messages)-i)
 				break
 			}
 			g.Go(func() error {
-				gone, err := h.tellOne(ctx, n)
+				_, gone, err := h.post(ctx, m.Message, []Audience{{Channel: m.Channel, Shards: m.shards}})
 				if err != nil {
-					h.Log.ErrorContext(ctx, "not everybody is told", "event", n.event, "connection", n.of.ID, "channel", n.in.String(), "error", err)
+					h.Log.ErrorContext(ctx, "not everybody is told", "event", m.Event, "connection", m.Client.Connection, "channel", m.Channel.String(), "error", err)
 				}
 				mu.Lock()
+				defer mu.Unlock()
 				dead = append(dead, gone...)
-				mu.Unlock()
 				return nil
 			})
 		}
@@ -92,22 +92,32 @@ func (h *Hub) tell(ctx context.Context, all []news) {
 	}
 }
 
-// tellOne returns the connections that turned out to be over.
-func (h *Hub) tellOne(ctx context.Context, n news) ([]Connection, error) {
-	p, err := h.Projects.Project(ctx, n.of.Project)
-	if errors.Is(err, ErrProjectNotFound) {
-		return nil, nil
+// announcement is a message for the subscribers of its channel.
+type announcement struct {
+	Message
+	shards int
+}
+
+// messages are what has to be sent of some news. It reads each project once.
+func (h *Hub) messages(ctx context.Context, all []news) (messages []announcement) {
+	projects := make(map[string]*Project)
+	for _, n := range all {
+		p, read := projects[n.of.Project]
+		if !read {
+			var err error
+			if p, err = h.Projects.Project(ctx, n.of.Project); err != nil && !errors.Is(err, ErrProjectNotFound) {
+				h.Log.ErrorContext(ctx, "nobody is told who joined or left", "project", n.of.Project, "error", err)
+			}
+			projects[n.of.Project] = p
+		}
+		if p == nil || !p.Categories[n.in.Category].JoinLeave {
+			continue
+		}
+		category := p.Categories[n.in.Category]
+		messages = append(messages, announcement{Message{
+			ID: NewID(h.Now()), Channel: n.in, ProjectName: p.Name, CategoryID: category.ID,
+			Event: n.event, Client: Client{Connection: n.of.ID, User: n.of.User, Info: n.of.Info},
+		}, category.ShardCount()})
 	}
-	if err != nil {
-		return nil, err
-	}
-	category, ok := p.Categories[n.in.Category]
-	if !ok || !category.JoinLeave {
-		return nil, nil
-	}
-	_, dead, err := h.post(ctx, Message{
-		ID: NewID(h.Now()), Channel: n.in, ProjectName: p.Name, CategoryID: category.ID,
-		Event: n.event, Client: Client{Connection: n.of.ID, User: n.of.User, Info: n.of.Info},
-	}, []Audience{{Channel: n.in, Shards: category.ShardCount()}})
-	return dead, err
+	return messages
 }
