@@ -312,7 +312,7 @@ async function until(who, what, wanted, look) {
       return assert.deepEqual(await look(), wanted, `${who.name}: ${what}`);
     } catch (error) {
       if (Date.now() > end) throw error;
-      await who.page.waitForTimeout(50);
+      await who.page.evaluate(() => new Promise(requestAnimationFrame)); // what it shows next
     }
   }
 }

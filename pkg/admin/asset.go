@@ -13,6 +13,7 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"sync"
 
 	"centrifuge/pkg/webclient"
 )
@@ -23,7 +24,8 @@ var assetFiles embed.FS
 // asset is a file that pages load.
 type asset struct {
 	contentType, hash string
-	plain, gzipped    []byte
+	plain             []byte
+	gzipped           func() []byte // made when it is first asked for: most cold starts are a page's
 }
 
 type assets map[string]asset
@@ -90,15 +92,19 @@ func newAsset(name string, b []byte) asset {
 	if a.contentType == "" {
 		a.contentType = mime.TypeByExtension(path.Ext(name))
 	}
-	// API Gateway's HTTP APIs do not compress.
+	a.gzipped = sync.OnceValue(func() []byte { return compress(b) })
+	return a
+}
+
+// compress is gzip, which API Gateway's HTTP APIs do not do.
+func compress(b []byte) []byte {
 	var z bytes.Buffer
 	g, _ := gzip.NewWriterLevel(&z, gzip.BestCompression) // a constant, and valid
 	_, err := g.Write(b)
 	if err := errors.Join(err, g.Close()); err != nil {
 		panic(err) // bytes.Buffer takes anything
 	}
-	a.gzipped = z.Bytes()
-	return a
+	return z.Bytes()
 }
 
 // url is the address of an asset with its content's hash. Templates call it; a name
@@ -133,7 +139,7 @@ func (s *site) asset(w http.ResponseWriter, r *http.Request) {
 	}
 	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 		h.Set("Content-Encoding", "gzip")
-		w.Write(a.gzipped)
+		w.Write(a.gzipped())
 		return
 	}
 	w.Write(a.plain)

@@ -61,6 +61,9 @@ func left(connections ...Connection) (all []news) {
 // ends after tellFor: what is untold then is logged, and clients learn it by asking
 // who is there.
 func (h *Hub) tell(ctx context.Context, all []news) {
+	if len(all) == 0 {
+		return // as after most messages, which find nobody gone
+	}
 	// The caller may have gone by now; what it started is finished.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellFor)
 	defer cancel()

@@ -2,29 +2,42 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	"centrifuge/pkg/cent"
 )
 
+// repeatable has what publish and broadcast share: they may be called again.
+type repeatable struct {
+	IdempotencyKey string `placeholder:"KEY" help:"Names the message: with the same key nothing is sent again for five minutes."`
+}
+
+// prepare returns the message to send, with whom and how to send it.
+func (r repeatable) prepare(ctx context.Context, s *session, given string) (json.RawMessage, *cent.Client, cent.PublishOptions, error) {
+	o := cent.PublishOptions{IdempotencyKey: r.IdempotencyKey}
+	data, err := s.data(ctx, given)
+	if err != nil {
+		return nil, nil, o, err
+	}
+	client, err := s.client()
+	return data, client, o, err
+}
+
 type publish struct {
 	Channel string `arg:"" help:"Where to, such as news:announcements."`
 	Data    string `arg:"" optional:"" help:"The message, any JSON."`
 
-	IdempotencyKey string `placeholder:"KEY" help:"Names the message: with the same key nothing is sent again for five minutes."`
+	repeatable
 }
 
 // Run implements the command.
 func (c *publish) Run(ctx context.Context, s *session) error {
-	data, err := s.data(ctx, c.Data)
+	data, client, o, err := c.prepare(ctx, s, c.Data)
 	if err != nil {
 		return err
 	}
-	client, err := s.client()
-	if err != nil {
-		return err
-	}
-	if err := client.Publish(ctx, c.Channel, data, cent.PublishOptions{IdempotencyKey: c.IdempotencyKey}); err != nil {
+	if err := client.Publish(ctx, c.Channel, data, o); err != nil {
 		return err
 	}
 	return s.done()
@@ -33,21 +46,18 @@ func (c *publish) Run(ctx context.Context, s *session) error {
 type broadcast struct {
 	Channels []string `arg:"" name:"channel" help:"Where to, up to 1,000 of them."`
 
-	Data           string `short:"d" placeholder:"DATA" help:"The message, any JSON."`
-	IdempotencyKey string `placeholder:"KEY" help:"Names the message: with the same key nothing is sent again for five minutes."`
+	Data string `short:"d" placeholder:"DATA" help:"The message, any JSON."`
+
+	repeatable
 }
 
 // Run implements the command.
 func (c *broadcast) Run(ctx context.Context, s *session) error {
-	data, err := s.data(ctx, c.Data)
+	data, client, o, err := c.prepare(ctx, s, c.Data)
 	if err != nil {
 		return err
 	}
-	client, err := s.client()
-	if err != nil {
-		return err
-	}
-	outcomes, err := client.Broadcast(ctx, c.Channels, data, cent.PublishOptions{IdempotencyKey: c.IdempotencyKey})
+	outcomes, err := client.Broadcast(ctx, c.Channels, data, o)
 	if err != nil {
 		return err
 	}
