@@ -103,6 +103,9 @@ func (c *conversation) step(ctx context.Context, s step) error {
 		return c.expect(ctx, so, rest)
 	case "quiet":
 		return c.quiet(ctx, so)
+	case "only":
+		so.only = rest
+		return nil
 	case "close":
 		return so.conn.Close(websocket.StatusNormalClosure, "")
 	case "closed":

@@ -14,6 +14,7 @@
 //	binary NAME TEXT                     send a binary frame
 //	expect NAME JSON [JSON…]             receive these frames, in any order
 //	quiet NAME                           have received nothing but what was expected
+//	only NAME CHANNEL                    from here on pass over pushes in other channels
 //	close NAME                           close the socket
 //	closed NAME CODE                     find the socket closed by the other side
 //	api KEY METHOD JSON                  POST /api/METHOD

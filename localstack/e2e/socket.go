@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -15,6 +16,8 @@ import (
 type socket struct {
 	conn   *websocket.Conn
 	frames chan string
+	// only is the channel whose pushes count, "" where all do.
+	only string
 	// over holds the error that ended reading, once frames is closed.
 	over error
 }
@@ -58,16 +61,29 @@ func (s *socket) fragments(ctx context.Context, args string) error {
 	return w.Close()
 }
 
+// next returns the next frame that counts.
 func (s *socket) next(ctx context.Context) (string, error) {
-	select {
-	case frame, ok := <-s.frames:
-		if !ok {
-			return "", fmt.Errorf("the socket is closed: %w", s.over)
+	for {
+		select {
+		case frame, ok := <-s.frames:
+			if !ok {
+				return "", fmt.Errorf("the socket is closed: %w", s.over)
+			}
+			if s.counts(frame) {
+				return frame, nil
+			}
+		case <-ctx.Done():
+			return "", fmt.Errorf("nothing came: %w", ctx.Err())
 		}
-		return frame, nil
-	case <-ctx.Done():
-		return "", fmt.Errorf("nothing came: %w", ctx.Err())
 	}
+}
+
+// counts is false of a push in another channel than the only one that counts.
+func (s *socket) counts(frame string) bool {
+	var push struct {
+		Channel string `json:"channel"`
+	}
+	return s.only == "" || json.Unmarshal([]byte(frame), &push) != nil || push.Channel == "" || push.Channel == s.only
 }
 
 // closed waits for the close and compares its code.
