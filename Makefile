@@ -39,7 +39,7 @@ OPENAPI_VALIDATOR := $(TOOLS)/openapi/bin/openapi-spec-validator
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run build test test-go test-infra test-dynamodb-local test-sandbox lint lint-template lint-api \
+.PHONY: help setup run build test test-go test-infra test-dynamodb-local lint lint-template lint-api \
 	emulated test-deploy localstack-up localstack-deploy localstack-test localstack-down smoke fuzz bench load \
 	synth deploy destroy seed invoke vulncheck cover clean FORCE
 
@@ -81,9 +81,6 @@ test-infra: ## Run the tests of the CDK stack; the first time CDK is compiled, w
 
 test-dynamodb-local: ## Run the store's tests on DynamoDB Local too; needs Java 17 and an AWS account (its licence)
 	go run ./localstack/dynamodblocal go test -count=1 ./pkg/store/... ./pkg/hub/...
-
-test-sandbox: localstack/node_modules ## Run the bootstraps behind Architect's sandbox, an API Gateway that others wrote
-	go run ./localstack/sandbox
 
 lint: $(TOOLS)/bin/golangci-lint-$(GOLANGCI_VERSION) ## Check style and common mistakes
 	$< run ./...
@@ -127,7 +124,7 @@ fuzz: ## Fuzz every decoder: FUZZTIME=1m each
 
 bench: localstack/node_modules build ## Measure posting, the bootstraps and the handshake
 	@$(MAKE) --no-print-directory build BUILD=$(BUILD)/native GOARCH_LAMBDA=$$(go env GOARCH)
-	go run ./localstack/bootstraps $(BUILD) $(BUILD)/native
+	go run ./localstack/coldstart $(BUILD) $(BUILD)/native
 	go run ./pkg/delivery/bench
 
 vulncheck: ## Look for known vulnerabilities; needs vuln.go.dev

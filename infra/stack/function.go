@@ -67,7 +67,7 @@ type list = []string
 
 // functions is every function there is. Nobody may do what does not stand here,
 // except write the function's own log, read the admin password (admin), and leave
-// what failed in the queue for that (hook).
+// what failed in the queue for that (webhook).
 var functions = []function{
 	{name: "connect", memoryMB: light, table: list{query, put}},
 	{name: "auth", memoryMB: light, table: list{query, get, update, remove, batchWrite}, connections: list{"POST"}},
@@ -78,7 +78,7 @@ var functions = []function{
 	{name: "message", memoryMB: light, table: list{query, get}},
 	{name: "publish", memoryMB: heavy, table: list{query, get, put, update, remove, batchGet, batchWrite, scan}, index: list{query}, connections: list{"POST", "DELETE"}, emits: true},
 	{name: "admin", memoryMB: heavy, table: list{query, put, update, remove, batchGet, batchWrite, scan}, index: list{query}, connections: list{"POST", "DELETE"}, emits: true, pages: true},
-	{name: "hook", memoryMB: light, table: list{query}},
+	{name: "webhook", memoryMB: light, table: list{query}},
 	{name: "demo", memoryMB: light, pages: true, partitions: []access{
 		{"P#" + demoProject, list{query}},
 		{"T#demo/*", list{get, update}}, // the counters that app.App.Count gives it
@@ -87,7 +87,7 @@ var functions = []function{
 
 // deployed are the functions that are part of a stack with options o.
 func deployed(o Options) []function {
-	left := map[string]bool{"demo": !o.Demo, "admin": !o.Admin, "hook": !o.Hooks}
+	left := map[string]bool{"demo": !o.Demo, "admin": !o.Admin, "webhook": !o.Hooks}
 	return slices.DeleteFunc(slices.Clone(functions), func(f function) bool { return left[f.name] })
 }
 
@@ -124,7 +124,7 @@ func (f function) deploy(scope constructs.Construct, o Options, s surroundings) 
 		Environment:  f.environment(o, s),
 		Grants:       f.grants(s),
 	}
-	if f.name == "hook" {
+	if f.name == "webhook" {
 		props.DeadLetters = s.dead
 	}
 	return construct.NewFunction(scope, jsii.String(f.name), props)

@@ -23,7 +23,7 @@ func TestHooks(t *testing.T) {
 		}
 		want := map[string]string{
 			"bus": "${EventsBus}", "pattern": `{detail-type: "` + eventbus.DetailType + `", source: "` + eventbus.Source + `"}`,
-			"state": "ENABLED", "target": "${hook.Arn}", "dead letters": queue,
+			"state": "ENABLED", "target": "${webhook.Arn}", "dead letters": queue,
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
@@ -36,8 +36,8 @@ func TestHooks(t *testing.T) {
 		}
 	})
 	t.Run("only the rule may invoke the function", func(t *testing.T) {
-		want := []string{"events.amazonaws.com may lambda:InvokeFunction for ${Eventshook.Arn}"}
-		if diff := cmp.Diff(want, invokers(tpl, "hook")); diff != "" {
+		want := []string{"events.amazonaws.com may lambda:InvokeFunction for ${Eventswebhook.Arn}"}
+		if diff := cmp.Diff(want, invokers(tpl, "webhook")); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	})
@@ -46,11 +46,11 @@ func TestHooks(t *testing.T) {
 		for _, r := range tpl.of("AWS::Lambda::EventInvokeConfig") {
 			retries[tpl.string(r.at("FunctionName"))] = r.at("MaximumRetryAttempts")
 		}
-		if diff := cmp.Diff(map[string]any{"${hook}": 2.0}, retries); diff != "" {
+		if diff := cmp.Diff(map[string]any{"${webhook}": 2.0}, retries); diff != "" {
 			t.Errorf("retries (-want +got):\n%s", diff)
 		}
 		for name, f := range tpl.functions(t) {
-			if got := f.at("DeadLetterConfig", "TargetArn"); (got != nil) != (name == "hook") || got != nil && tpl.string(got) != queue {
+			if got := f.at("DeadLetterConfig", "TargetArn"); (got != nil) != (name == "webhook") || got != nil && tpl.string(got) != queue {
 				t.Errorf("dead letters of %s go to %v", name, got)
 			}
 		}
@@ -95,7 +95,7 @@ func TestDeadLetterQueue(t *testing.T) {
 	policy := tpl.one(t, "AWS::SQS::QueuePolicy")
 	wantPolicy := []string{
 		`{AWS: "*"} may not sqs:* on ${DeadLettersQueue.Arn} if {Bool: {aws:SecureTransport: "false"}}`,
-		`{Service: "events.amazonaws.com"} may sqs:SendMessage on ${DeadLettersQueue.Arn} if {ArnEquals: {aws:SourceArn: "${Eventshook.Arn}"}}`,
+		`{Service: "events.amazonaws.com"} may sqs:SendMessage on ${DeadLettersQueue.Arn} if {ArnEquals: {aws:SourceArn: "${Eventswebhook.Arn}"}}`,
 	}
 	if diff := cmp.Diff(wantPolicy, grants(t, tpl, policy)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -116,7 +116,7 @@ func TestFailuresOfAllFunctionsAreCounted(t *testing.T) {
 	}
 	for name, f := range tpl.functions(t) {
 		// Those of hook, which are somebody's webhook's, end as dead letters.
-		if counted := logs[references(f.at("LoggingConfig"))[0]]; counted == (name == "hook") {
+		if counted := logs[references(f.at("LoggingConfig"))[0]]; counted == (name == "webhook") {
 			t.Errorf("failures of %s are counted: %v", name, counted)
 		}
 	}

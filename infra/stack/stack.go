@@ -104,13 +104,13 @@ func New(scope constructs.Construct, o Options) (awscdk.Stack, error) {
 	}
 
 	if o.Hooks {
-		around.bus.Invoke(lambda["hook"], messages, around.dead)
+		around.bus.Invoke(lambda["webhook"], messages, around.dead)
 		output(stack, "EventBusName", around.bus.Name(), "The event bus with the messages of categories with hooks")
 		output(stack, "DeadLetterQueueURL", around.dead.URL(), "The queue of those that no webhook took")
 	}
 
 	if o.Monitoring {
-		watch := watched{namespace: namespace(o), surroundings: around, hook: lambda["hook"]}
+		watch := watched{namespace: namespace(o), surroundings: around, hook: lambda["webhook"]}
 		for _, f := range deployed(o) {
 			watch.functions = append(watch.functions, lambda[f.name])
 		}

@@ -27,7 +27,7 @@ func TestEveryFunctionIsDeployedOnce(t *testing.T) {
 		return names
 	}
 	for stage, want := range map[string][]string{
-		"full": folder(), "plain": folder("demo"), "bare": folder("demo", "admin", "hook"),
+		"full": folder(), "plain": folder("demo"), "bare": folder("demo", "admin", "webhook"),
 	} {
 		tpl := load(t, stage)
 		functions := tpl.functions(t)

@@ -15,8 +15,8 @@ import (
 	"strconv"
 	"time"
 
-	"centrifuge/localstack/child"
 	"centrifuge/localstack/e2e"
+	"centrifuge/localstack/process"
 )
 
 // requirements pins MiniStack and all that it needs.
@@ -111,7 +111,7 @@ func installMiniStack(ctx context.Context, log io.Writer) error {
 // ministack is a running MiniStack.
 type ministack struct {
 	emulator
-	process *child.Process
+	process *process.Process
 	log     *os.File
 	scratch string
 }
@@ -131,7 +131,7 @@ func startMiniStack(ctx context.Context, s steps) (*ministack, error) {
 	}
 	m := &ministack{log: log, scratch: scratch}
 	_, err = s.do("start", func(io.Writer) error {
-		m.process, err = child.OnFreePort(ctx, func(port int) (*child.Process, error) {
+		m.process, err = process.OnFreePort(ctx, func(port int) (*process.Process, error) {
 			m.emulator = emulator{
 				name:     "MiniStack " + ministackVersion,
 				endpoint: "http://127.0.0.1:" + strconv.Itoa(port),
@@ -148,14 +148,14 @@ func startMiniStack(ctx context.Context, s steps) (*ministack, error) {
 	return m, nil
 }
 
-func (m *ministack) listen(ctx context.Context, port int) (*child.Process, error) {
+func (m *ministack) listen(ctx context.Context, port int) (*process.Process, error) {
 	cmd := exec.Command(filepath.Join(venv, "bin", "ministack"))
 	// The functions find this environment too, and nothing of ours.
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + m.scratch, "TMPDIR=" + m.scratch,
 		"BIND_HOST=127.0.0.1", "GATEWAY_PORT=" + strconv.Itoa(port), "MINISTACK_REGION=" + region, "PYTHONUNBUFFERED=1",
 	}
-	p, err := child.Start(cmd, child.Options{Log: m.log, Ready: "Running on " + m.endpoint})
+	p, err := process.Start(cmd, process.Options{Log: m.log, Ready: "Running on " + m.endpoint})
 	if err != nil {
 		return nil, err
 	}

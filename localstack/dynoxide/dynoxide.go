@@ -17,8 +17,8 @@ import (
 	"runtime"
 	"strconv"
 
-	"centrifuge/localstack/child"
 	"centrifuge/localstack/npm"
+	"centrifuge/localstack/process"
 	"centrifuge/pkg/config"
 )
 
@@ -47,7 +47,7 @@ type Options struct {
 // Server is a running dynoxide process. It is safe for concurrent use.
 type Server struct {
 	endpoint string
-	process  *child.Process
+	process  *process.Process
 }
 
 // Start installs dynoxide where it is missing, starts it on a free port of
@@ -69,7 +69,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("install dynoxide: %w", err)
 	}
-	s, err := child.OnFreePort(ctx, func(port int) (*Server, error) { return start(ctx, path, port, o) })
+	s, err := process.OnFreePort(ctx, func(port int) (*Server, error) { return start(ctx, path, port, o) })
 	if err != nil {
 		return nil, fmt.Errorf("start dynoxide: %w", err)
 	}
@@ -81,7 +81,7 @@ func start(ctx context.Context, path string, port int, o Options) (*Server, erro
 	if o.Path != "" {
 		args = append(args, "--db-path", o.Path)
 	}
-	p, err := child.Start(exec.Command(path, args...), child.Options{Log: o.Log, Ready: "listening on"})
+	p, err := process.Start(exec.Command(path, args...), process.Options{Log: o.Log, Ready: "listening on"})
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func (s *Server) ready(ctx context.Context) error {
 	case <-ctx.Done():
 		return errors.Join(ctx.Err(), s.process.Stop())
 	}
-	status, err := child.Ask(ctx, s.endpoint)
+	status, err := process.Ask(ctx, s.endpoint)
 	if err == nil && status != http.StatusOK {
 		err = fmt.Errorf("health check: status %d", status)
 	}

@@ -14,7 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 
-	"centrifuge/localstack/child"
+	"centrifuge/localstack/process"
 )
 
 // Package is a package that a folder of this repository pins.
@@ -59,7 +59,7 @@ func (p Package) Install(ctx context.Context, progress io.Writer) (string, error
 	fmt.Fprintf(progress, "installing %s: npm ci in %s/\n", p.Name, p.Folder)
 	cmd := exec.CommandContext(ctx, npm, "ci", "--ignore-scripts")
 	cmd.Dir, cmd.Stdout, cmd.Stderr = folder, progress, progress
-	if err := child.Run(cmd); err != nil {
+	if err := process.Run(cmd); err != nil {
 		return "", fmt.Errorf("npm ci in %s/: %w", p.Folder, err)
 	}
 	file, err := p.installed(folder)

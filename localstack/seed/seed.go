@@ -16,7 +16,7 @@ import (
 
 	"centrifuge/pkg/auth"
 	"centrifuge/pkg/hub"
-	"centrifuge/pkg/structure"
+	"centrifuge/pkg/manifest"
 )
 
 // httpURL stands in a validate_url for the address of the HTTP API.
@@ -28,7 +28,7 @@ type file struct {
 }
 
 type project struct {
-	structure.Project
+	manifest.Project
 	// Secret signs tokens; one is generated where it is absent.
 	Secret string `json:"secret"`
 	// APIKeys open the server API; one is generated where there are none.
@@ -55,7 +55,7 @@ type Generated struct {
 // its port. The file is checked whole before anything is written.
 func Apply(ctx context.Context, s Store, seed []byte, url string, now time.Time) ([]Generated, error) {
 	var f file
-	if err := structure.Decode(seed, &f); err != nil {
+	if err := manifest.Decode(seed, &f); err != nil {
 		return nil, fmt.Errorf("read seed: %w", err)
 	}
 	var generated []Generated

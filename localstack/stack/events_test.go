@@ -53,7 +53,7 @@ func TestEventsAreDecodedWhole(t *testing.T) {
 			switch path.Dir(event) {
 			case "publish", "demo", "admin":
 				v = new(events.APIGatewayV2HTTPRequest)
-			case "hook":
+			case "webhook":
 				v = new(events.EventBridgeEvent)
 			}
 			d := json.NewDecoder(bytes.NewReader(read(t, event)))
@@ -99,7 +99,7 @@ func TestEventsAreAnswered(t *testing.T) {
 		"admin/sign-in-page":       {status: 200},
 		"admin/no-session":         {status: 303},
 		"admin/wrong-password":     {status: 401},
-		"hook/message":             {}, // it answers nobody
+		"webhook/message":          {}, // it answers nobody
 		"demo/page":                {status: 200},
 		"demo/token":               {status: 200},
 	}

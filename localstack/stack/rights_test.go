@@ -106,7 +106,7 @@ func TestRightsAreWhatIsUsed(t *testing.T) {
 		"message":     {"", "message/presence"},
 		"publish":     {subscribed, "publish/api-publish"},
 		"demo":        {"", "demo/token"},
-		"hook":        {"", "hook/message"},
+		"webhook":     {"", "webhook/message"},
 		"admin":       {subscribed, "admin/wrong-password"},
 	}
 	// calls are further calls of the server API: with a key, so that a claim is made,

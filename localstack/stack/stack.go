@@ -181,7 +181,7 @@ func (s *Stack) environment(o Options) func(string) string {
 
 // functions are the handlers that the main packages of functions/ start.
 func functions(a *app.App) map[string]gateway.Function {
-	hook := lambdas.Hook(a.Store, a.Notifier().Notify, a.Log)
+	hook := lambdas.Webhook(a.Store, a.Notifier().Notify, a.Log)
 	return map[string]gateway.Function{
 		"connect":     gateway.NewFunction(lambdas.Connect(a.Hub, a.Log)),
 		"disconnect":  gateway.NewFunction(lambdas.Disconnect(a.Hub, a.Log)),
@@ -192,7 +192,7 @@ func functions(a *app.App) map[string]gateway.Function {
 		"message":     gateway.NewFunction(lambdas.Message(a.Hub, a.Log)),
 		"publish":     gateway.NewFunction(lambdas.Serve(a.ServerAPI())),
 		"admin":       gateway.NewFunction(lambdas.Serve(pages.Admin(a))),
-		"hook": gateway.NewFunction(func(ctx context.Context, e events.EventBridgeEvent) (any, error) {
+		"webhook": gateway.NewFunction(func(ctx context.Context, e events.EventBridgeEvent) (any, error) {
 			return nil, hook(ctx, e)
 		}),
 		"demo": gateway.NewFunction(lambdas.Serve(chat.New(chat.Options{
@@ -224,7 +224,7 @@ func (s *Stack) serve(listener net.Listener, o Options) {
 		g.Log = slog.New(slog.NewJSONHandler(o.Log, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	}
 	s.Gateway = gateway.New(g)
-	s.events = eventbridge.New(eventbridge.Options{Functions: []gateway.Function{f["hook"]}, Log: g.Log})
+	s.events = eventbridge.New(eventbridge.Options{Functions: []gateway.Function{f["webhook"]}, Log: g.Log})
 	mux := http.NewServeMux()
 	mux.Handle("/", s.Gateway)
 	mux.Handle(eventsPath, s.events)

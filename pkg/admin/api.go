@@ -5,7 +5,7 @@ import (
 	"net/http"
 
 	"centrifuge/pkg/hub"
-	"centrifuge/pkg/structure"
+	"centrifuge/pkg/manifest"
 )
 
 // apiProjects answers GET /admin/api/projects.
@@ -15,9 +15,9 @@ func (s *site) apiProjects(w http.ResponseWriter, r *http.Request) {
 		s.failJSON(w, r, err)
 		return
 	}
-	list := make([]structure.Project, len(all))
+	list := make([]manifest.Project, len(all))
 	for i, p := range all {
-		list[i] = structure.FromHub(p)
+		list[i] = manifest.FromHub(p)
 	}
 	writeJSON(w, http.StatusOK, map[string]any{"projects": list})
 }
@@ -35,7 +35,7 @@ func (s *site) apiRead(w http.ResponseWriter, r *http.Request) (*hub.Project, bo
 // apiProject answers GET /admin/api/projects/{project}.
 func (s *site) apiProject(w http.ResponseWriter, r *http.Request) {
 	if p, ok := s.apiRead(w, r); ok {
-		writeJSON(w, http.StatusOK, structure.FromHub(p))
+		writeJSON(w, http.StatusOK, manifest.FromHub(p))
 	}
 }
 
@@ -44,7 +44,7 @@ func (s *site) apiProject(w http.ResponseWriter, r *http.Request) {
 // the latter for the only time.
 func (s *site) apiPutProject(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("project")
-	var in structure.Project
+	var in manifest.Project
 	if !s.readJSON(w, r, maxStructureBytes, &in) {
 		return
 	}
@@ -92,7 +92,7 @@ func (s *site) apiDeleteProject(w http.ResponseWriter, r *http.Request) {
 // apiPutCategory answers PUT /admin/api/projects/{project}/categories/{category}.
 func (s *site) apiPutCategory(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("category")
-	var in structure.Category
+	var in manifest.Category
 	if !s.readJSON(w, r, maxStructureBytes, &in) {
 		return
 	}

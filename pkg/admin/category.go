@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"centrifuge/pkg/hub"
-	"centrifuge/pkg/structure"
+	"centrifuge/pkg/manifest"
 )
 
 // categoryRow is a category in the list.
@@ -27,7 +27,7 @@ func (s *site) categories(w http.ResponseWriter, r *http.Request) {
 	}
 	var rows []categoryRow
 	for _, c := range sortedCategories(p) {
-		fields, err := fieldsOf(structure.CategoryReference, structure.OfCategory(c).CategoryOptions)
+		fields, err := fieldsOf(manifest.CategoryReference, manifest.OfCategory(c).CategoryOptions)
 		if err != nil {
 			s.fail(w, r, err)
 			return
@@ -77,7 +77,7 @@ func (s *site) editCategory(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *site) renderCategory(w http.ResponseWriter, r *http.Request, c hub.Category) {
-	fields, err := fieldsOf(structure.CategoryReference, structure.OfCategory(c).CategoryOptions)
+	fields, err := fieldsOf(manifest.CategoryReference, manifest.OfCategory(c).CategoryOptions)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -120,7 +120,7 @@ func (s *site) saveCategory(w http.ResponseWriter, r *http.Request) {
 // writeCategory is what creating and saving have in common. A problem with the name
 // is told together with those of the other fields.
 func (s *site) writeCategory(w http.ResponseWriter, r *http.Request, p *hub.Project, name field, revision int, problem error) {
-	options, fields, ok := readOptions(structure.CategoryReference, r.PostForm, checkCategory)
+	options, fields, ok := readOptions(manifest.CategoryReference, r.PostForm, checkCategory)
 	d := categoryData{Fields: append([]field{name}, fields...), Revision: revision}
 	if name.Fixed {
 		d.Name = name.Value
@@ -133,7 +133,7 @@ func (s *site) writeCategory(w http.ResponseWriter, r *http.Request, p *hub.Proj
 		ok = false
 	}
 	if ok {
-		created, err := s.putCategory(r.Context(), p, structure.Category{Name: name.Value, CategoryOptions: options}, revision)
+		created, err := s.putCategory(r.Context(), p, manifest.Category{Name: name.Value, CategoryOptions: options}, revision)
 		switch {
 		case isInvalid(err):
 			d.Problem = blame(d.Fields, err)

@@ -10,13 +10,13 @@ import (
 	"strings"
 
 	"centrifuge/pkg/hub"
-	"centrifuge/pkg/structure"
+	"centrifuge/pkg/manifest"
 )
 
 // field is an option in a form: what there is to say of it, what was typed, and
 // what is wrong with that.
 type field struct {
-	structure.Option
+	manifest.Option
 	Value   string // a number, a text, or a list with an item a line
 	Checked bool   // of a Bool
 	Problem string
@@ -35,11 +35,11 @@ func (f field) DescribedBy() string {
 
 // nameField is the field for a name, which is not among the options.
 func nameField(help, value string) field {
-	return field{Option: structure.Option{Name: "name", Title: "Name", Kind: structure.Text, Help: help}, Value: value}
+	return field{Option: manifest.Option{Name: "name", Title: "Name", Kind: manifest.Text, Help: help}, Value: value}
 }
 
 // fieldsOf are the fields of options as they are.
-func fieldsOf[T structure.ProjectOptions | structure.CategoryOptions](reference []structure.Option, options T) ([]field, error) {
+func fieldsOf[T manifest.ProjectOptions | manifest.CategoryOptions](reference []manifest.Option, options T) ([]field, error) {
 	b, err := json.Marshal(options)
 	if err != nil {
 		return nil, fmt.Errorf("encode options: %w", err)
@@ -71,7 +71,7 @@ func fieldsOf[T structure.ProjectOptions | structure.CategoryOptions](reference 
 // readOptions makes options of a form. Each field is looked at by itself, so that what
 // check says of options that hold nothing else is said of that field. Where any has
 // a problem ok is false.
-func readOptions[T structure.ProjectOptions | structure.CategoryOptions](reference []structure.Option, form url.Values, check func(T) error) (options T, fields []field, ok bool) {
+func readOptions[T manifest.ProjectOptions | manifest.CategoryOptions](reference []manifest.Option, form url.Values, check func(T) error) (options T, fields []field, ok bool) {
 	ok = true
 	document := make(map[string]any)
 	for _, o := range reference {
@@ -99,9 +99,9 @@ func readOptions[T structure.ProjectOptions | structure.CategoryOptions](referen
 // parse is the value of the field in JSON, nil where it is left at its default.
 func (f field) parse() (any, error) {
 	switch f.Kind {
-	case structure.Bool:
+	case manifest.Bool:
 		return f.Checked, nil
-	case structure.Number:
+	case manifest.Number:
 		typed := strings.TrimSpace(f.Value)
 		if typed == "" {
 			return nil, nil
@@ -111,7 +111,7 @@ func (f field) parse() (any, error) {
 			return nil, hub.ErrBadRequest.With(fmt.Sprintf("this is a whole number from %d to %d", f.Min, f.Max))
 		}
 		return n, nil
-	case structure.List:
+	case manifest.List:
 		var items []string
 		for line := range strings.Lines(f.Value) {
 			if item := strings.TrimSpace(line); item != "" {
@@ -143,7 +143,7 @@ func decodeInto(options any, document map[string]any) error {
 	if err != nil {
 		return fmt.Errorf("encode options: %w", err)
 	}
-	return structure.Decode(b, options)
+	return manifest.Decode(b, options)
 }
 
 // blame puts an error of the table on the field that it names, and returns what no
@@ -160,13 +160,13 @@ func blame(fields []field, err error) (rest string) {
 }
 
 // checkProject says what is wrong with the options of a project.
-func checkProject(o structure.ProjectOptions) error {
+func checkProject(o manifest.ProjectOptions) error {
 	p := hub.Project{ID: "x", Name: "x", Secret: "x", Options: o.Hub()}
 	return p.Validate()
 }
 
 // checkCategory says what is wrong with the options of a category.
-func checkCategory(o structure.CategoryOptions) error {
+func checkCategory(o manifest.CategoryOptions) error {
 	return hub.Category{Name: "x", CategoryOptions: o.Hub()}.Validate()
 }
 

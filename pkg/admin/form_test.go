@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"centrifuge/pkg/structure"
+	"centrifuge/pkg/manifest"
 )
 
 // FuzzForm sends any form: what passes is valid as a whole, and what does not says
@@ -19,12 +19,12 @@ func FuzzForm(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, form string) {
 		values, _ := url.ParseQuery(form) // what it could read
-		project, fields, ok := readOptions(structure.ProjectReference, values, checkProject)
+		project, fields, ok := readOptions(manifest.ProjectReference, values, checkProject)
 		if err := checkProject(project); ok && err != nil {
 			t.Fatalf("%q passes: %v", form, err)
 		}
 		blamed(t, fields, ok)
-		category, fields, ok := readOptions(structure.CategoryReference, values, checkCategory)
+		category, fields, ok := readOptions(manifest.CategoryReference, values, checkCategory)
 		if err := checkCategory(category); ok && err != nil {
 			t.Fatalf("%q passes: %v", form, err)
 		}

@@ -8,7 +8,7 @@ import (
 	"net/http"
 
 	"centrifuge/pkg/hub"
-	"centrifuge/pkg/structure"
+	"centrifuge/pkg/manifest"
 )
 
 // failure is a failed answer of the JSON API, with a code of hub's table.
@@ -57,7 +57,7 @@ func (s *site) readJSON(w http.ResponseWriter, r *http.Request, limit int64, v a
 	}
 	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	if err == nil {
-		err = structure.Decode(b, v)
+		err = manifest.Decode(b, v)
 	}
 	if err != nil {
 		e, status := bodyError(err)

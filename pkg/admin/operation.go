@@ -8,7 +8,7 @@ import (
 
 	"centrifuge/pkg/auth"
 	"centrifuge/pkg/hub"
-	"centrifuge/pkg/structure"
+	"centrifuge/pkg/manifest"
 )
 
 // maxAPIKeys is how many API keys a project may have: every write of a project
@@ -23,14 +23,14 @@ const maxAPIKeys = 20
 // came between, they fail with hub.ErrConflict.
 
 // createProject makes a project with a secret and an API key of its own.
-func (s *site) createProject(ctx context.Context, id, name string, o structure.ProjectOptions) (p *hub.Project, apiKey string, err error) {
+func (s *site) createProject(ctx context.Context, id, name string, o manifest.ProjectOptions) (p *hub.Project, apiKey string, err error) {
 	apiKey = auth.NewAPIKey()
 	p = &hub.Project{ID: id, Name: name, Secret: auth.NewSecret(), APIKeyHashes: []string{auth.HashAPIKey(apiKey)}, Options: o.Hub()}
 	return p, apiKey, s.writeProject(ctx, p, "created")
 }
 
 // changeProject gives a project another name and other options.
-func (s *site) changeProject(ctx context.Context, p *hub.Project, name string, o structure.ProjectOptions) error {
+func (s *site) changeProject(ctx context.Context, p *hub.Project, name string, o manifest.ProjectOptions) error {
 	p.Name, p.Options = name, o.Hub()
 	return s.writeProject(ctx, p, "changed")
 }
@@ -81,7 +81,7 @@ func (s *site) removeProject(ctx context.Context, p *hub.Project) error {
 // putCategory writes a category of a project, a new one or another form of one that
 // it has, and tells which. Of the latter, revision is that of the category which the
 // change was made to.
-func (s *site) putCategory(ctx context.Context, p *hub.Project, c structure.Category, revision int) (created bool, err error) {
+func (s *site) putCategory(ctx context.Context, p *hub.Project, c manifest.Category, revision int) (created bool, err error) {
 	old, exists := p.Categories[c.Name]
 	category := hub.Category{ID: old.ID, Name: c.Name, Revision: revision, CategoryOptions: c.Hub()}
 	if !exists {

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"centrifuge/pkg/hub"
-	"centrifuge/pkg/structure"
+	"centrifuge/pkg/manifest"
 )
 
 // projectsData is the data of projects.html.
@@ -60,7 +60,7 @@ func (s *site) addProject(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	name := strings.TrimSpace(r.PostForm.Get("name"))
-	p, apiKey, err := s.createProject(r.Context(), hub.NewID(s.Now()), name, structure.ProjectOptions{})
+	p, apiKey, err := s.createProject(r.Context(), hub.NewID(s.Now()), name, manifest.ProjectOptions{})
 	if isInvalid(err) {
 		fields := []field{nameField(projectNameHelp, name)}
 		rest := blame(fields, err)
@@ -119,7 +119,7 @@ func (s *site) settings(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	fields, err := fieldsOf(structure.ProjectReference, structure.FromHub(p).Options)
+	fields, err := fieldsOf(manifest.ProjectReference, manifest.FromHub(p).Options)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -136,7 +136,7 @@ func (s *site) saveSettings(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	name := strings.TrimSpace(r.PostForm.Get("name"))
-	options, fields, ok := readOptions(structure.ProjectReference, r.PostForm, checkProject)
+	options, fields, ok := readOptions(manifest.ProjectReference, r.PostForm, checkProject)
 	d := settingsData{Fields: append([]field{nameField(projectNameHelp, name)}, fields...)}
 	changed := *p // the page is about the project as it is until this has been saved
 	changed.Name = name

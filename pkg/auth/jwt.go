@@ -13,7 +13,6 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"centrifuge/pkg/hub"
-	"centrifuge/pkg/protocol/permission"
 )
 
 // Leeway is how far ahead of ours the clock of an application may be: by that
@@ -138,7 +137,7 @@ func (c *claims) permissions() (*hub.Permissions, error) {
 	case !ok:
 		return nil, nil
 	}
-	granted, err := permission.Decode(raw)
+	granted, err := hub.DecodePermissions(raw)
 	var e *hub.Error
 	switch {
 	case errors.Is(err, hub.ErrLimitExceeded):

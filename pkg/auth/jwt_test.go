@@ -20,7 +20,6 @@ import (
 
 	"centrifuge/pkg/auth"
 	"centrifuge/pkg/hub"
-	"centrifuge/pkg/protocol/permission"
 )
 
 const hs256 = `{"alg":"HS256","typ":"JWT"}`
@@ -239,7 +238,7 @@ func TestTokenIsNoSignatureOfAJWT(t *testing.T) {
 func TestSignJWT(t *testing.T) {
 	token, err := auth.SignJWT(secret, map[string]any{
 		"sub": "Ann", "exp": now.Unix() + 60, "info": map[string]any{"age": 7},
-		"permissions": permission.Encode(hub.Permissions{Categories: map[string]hub.Grant{"chat": {Whole: true}, "none": {}}}),
+		"permissions": hub.EncodePermissions(hub.Permissions{Categories: map[string]hub.Grant{"chat": {Whole: true}, "none": {}}}),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -8,7 +8,6 @@ import (
 	"unicode/utf8"
 
 	"centrifuge/pkg/hub"
-	"centrifuge/pkg/protocol/permission"
 )
 
 // encodeQuestion is the body of the POST.
@@ -43,7 +42,7 @@ func (r reply) answer(wish hub.Permissions) (hub.Answer, error) {
 	}
 	a := hub.Answer{Permissions: wish}
 	if object.Permissions != nil {
-		granted, err := permission.Decode(object.Permissions)
+		granted, err := hub.DecodePermissions(object.Permissions)
 		if err != nil {
 			return hub.Answer{}, fmt.Errorf("permissions in the answer: %w", err)
 		}

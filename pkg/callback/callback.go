@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"centrifuge/pkg/hub"
-	"centrifuge/pkg/protocol/permission"
 )
 
 const (
@@ -118,7 +117,7 @@ func (v *Validator) Validate(ctx context.Context, p *hub.Project, user string, w
 		log.ErrorContext(ctx, "validate_url is not an https address")
 		return hub.Answer{}, hub.ErrValidation
 	}
-	body, err := encodeQuestion(user, permission.Encode(wish))
+	body, err := encodeQuestion(user, hub.EncodePermissions(wish))
 	if err != nil {
 		return hub.Answer{}, fmt.Errorf("encode question to validate_url: %w", err)
 	}

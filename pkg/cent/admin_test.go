@@ -19,7 +19,7 @@ import (
 	"centrifuge/localstack/stack"
 	"centrifuge/localstack/stack/stacktest"
 	"centrifuge/pkg/cent"
-	"centrifuge/pkg/structure"
+	"centrifuge/pkg/manifest"
 )
 
 // contract is an admin API that takes only what the real one must take, keeps one
@@ -31,7 +31,7 @@ type contract struct {
 	password string
 	sessions int
 	session  string // the one that is good
-	projects map[string]structure.Project
+	projects map[string]manifest.Project
 	calls    []string
 	// faults are what happens to requests after sign-in, one after another: "" nothing,
 	// "503" nothing is done, "lost" it is done and the connection ends, "over" the
@@ -40,12 +40,12 @@ type contract struct {
 }
 
 func newContract(t *testing.T) (*contract, *httptest.Server) {
-	c := &contract{t: t, password: "pass word", projects: map[string]structure.Project{}}
+	c := &contract{t: t, password: "pass word", projects: map[string]manifest.Project{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /base/admin/api/sign-in", c.signIn)
 	mux.HandleFunc("POST /base/admin/api/sign-out", c.in(func(*http.Request) (int, any) { c.session = ""; return 200, struct{}{} }))
 	mux.HandleFunc("GET /base/admin/api/projects", c.in(func(*http.Request) (int, any) {
-		list := []structure.Project{}
+		list := []manifest.Project{}
 		for _, p := range c.projects {
 			list = append(list, p)
 		}
@@ -155,9 +155,9 @@ func (c *contract) in(do func(*http.Request) (int, any)) http.HandlerFunc {
 
 func (c *contract) putProject(r *http.Request) (int, any) {
 	var in struct {
-		ID      string                   `json:"id"`
-		Name    string                   `json:"name"`
-		Options structure.ProjectOptions `json:"options"`
+		ID      string                  `json:"id"`
+		Name    string                  `json:"name"`
+		Options manifest.ProjectOptions `json:"options"`
 	}
 	if !c.strict(r, &in) || in.ID != r.PathValue("id") || in.Name == "" {
 		return refuse(400, 107, "bad request")
@@ -172,7 +172,7 @@ func (c *contract) putProject(r *http.Request) (int, any) {
 }
 
 func (c *contract) putCategory(r *http.Request) (int, any) {
-	var in structure.Category
+	var in manifest.Category
 	p, there := c.projects[r.PathValue("id")]
 	switch {
 	case !c.strict(r, &in) || in.Name != r.PathValue("name"):
@@ -180,7 +180,7 @@ func (c *contract) putCategory(r *http.Request) (int, any) {
 	case !there:
 		return refuse(404, 400, "project not found")
 	}
-	kept := slices.DeleteFunc(slices.Clone(p.Categories), func(old structure.Category) bool { return old.Name == in.Name })
+	kept := slices.DeleteFunc(slices.Clone(p.Categories), func(old manifest.Category) bool { return old.Name == in.Name })
 	created := len(kept) == len(p.Categories)
 	kept = append(kept, in)
 	p.Categories = kept
@@ -190,7 +190,7 @@ func (c *contract) putCategory(r *http.Request) (int, any) {
 
 func (c *contract) deleteCategory(r *http.Request) (int, any) {
 	p := c.projects[r.PathValue("id")]
-	kept := slices.DeleteFunc(slices.Clone(p.Categories), func(old structure.Category) bool { return old.Name == r.PathValue("name") })
+	kept := slices.DeleteFunc(slices.Clone(p.Categories), func(old manifest.Category) bool { return old.Name == r.PathValue("name") })
 	if len(kept) == len(p.Categories) {
 		return refuse(404, 102, "category not found")
 	}
@@ -221,8 +221,8 @@ func administrator(t *testing.T, o cent.AdminOptions) *cent.Admin {
 }
 
 var (
-	shop = structure.Project{ID: "shop", Name: "Shop & Co", Options: structure.ProjectOptions{AllowMD5: true, Origins: []string{"https://shop.example"}}}
-	chat = structure.Category{Name: "chat", CategoryOptions: structure.CategoryOptions{Bidirectional: true, Shards: 2}}
+	shop = manifest.Project{ID: "shop", Name: "Shop & Co", Options: manifest.ProjectOptions{AllowMD5: true, Origins: []string{"https://shop.example"}}}
+	chat = manifest.Category{Name: "chat", CategoryOptions: manifest.CategoryOptions{Bidirectional: true, Shards: 2}}
 )
 
 // TestAdmin has every call made, of the contract and of the real thing.
@@ -255,13 +255,13 @@ func everyCall(t *testing.T, a *cent.Admin) {
 		}
 	}
 	list, err := a.Projects(ctx)
-	equal([]structure.Project{}, list, err)
+	equal([]manifest.Project{}, list, err)
 	if _, err := a.Project(ctx, "shop"); !errors.Is(err, &cent.Error{Code: cent.CodeProjectNotFound}) {
 		t.Errorf("error %v for a project that is not there", err)
 	}
 
 	with := shop
-	with.Categories = []structure.Category{chat} // passed over
+	with.Categories = []manifest.Category{chat} // passed over
 	made, err := a.PutProject(ctx, with)
 	if err != nil || !made.Created || made.Secret == "" || made.APIKey == "" {
 		t.Errorf("created %+v, error %v", made, err)
@@ -275,7 +275,7 @@ func everyCall(t *testing.T, a *cent.Admin) {
 	equal(true, created, err)
 	created, err = a.PutCategory(ctx, "shop", chat)
 	equal(false, created, err)
-	odd := structure.Category{Name: "50 % / ä?#"}
+	odd := manifest.Category{Name: "50 % / ä?#"}
 	created, err = a.PutCategory(ctx, "shop", odd)
 	equal(true, created, err)
 	if _, err := a.PutCategory(ctx, "absent", chat); !errors.Is(err, &cent.Error{Code: cent.CodeProjectNotFound}) {
@@ -283,17 +283,17 @@ func everyCall(t *testing.T, a *cent.Admin) {
 	}
 
 	got, err := a.Project(ctx, "shop")
-	slices.SortFunc(got.Categories, func(a, b structure.Category) int { return strings.Compare(a.Name, b.Name) })
-	changed.Categories = []structure.Category{odd, chat}
+	slices.SortFunc(got.Categories, func(a, b manifest.Category) int { return strings.Compare(a.Name, b.Name) })
+	changed.Categories = []manifest.Category{odd, chat}
 	equal(changed, got, err)
 
 	equal(nil, nil, a.DeleteCategory(ctx, "shop", odd.Name))
 	if err := a.DeleteCategory(ctx, "shop", odd.Name); !errors.Is(err, &cent.Error{Code: cent.CodeCategoryNotFound}) {
 		t.Errorf("error %v for a category that is not there", err)
 	}
-	changed.Categories = []structure.Category{chat}
+	changed.Categories = []manifest.Category{chat}
 	list, err = a.Projects(ctx)
-	equal([]structure.Project{changed}, list, err)
+	equal([]manifest.Project{changed}, list, err)
 	equal(nil, nil, a.DeleteProject(ctx, "shop"))
 	if err := a.DeleteProject(ctx, "shop"); !errors.Is(err, &cent.Error{Code: cent.CodeProjectNotFound}) {
 		t.Errorf("error %v for a project that is not there", err)

@@ -8,7 +8,7 @@ import (
 	"os"
 
 	"centrifuge/pkg/cent"
-	"centrifuge/pkg/structure"
+	"centrifuge/pkg/manifest"
 )
 
 // An application publishes to everybody who has opened the page.
@@ -65,14 +65,14 @@ func ExampleAdmin() {
 		log.Fatal(err)
 	}
 	ctx := context.Background()
-	made, err := admin.PutProject(ctx, structure.Project{ID: "shop", Name: "Shop"})
+	made, err := admin.PutProject(ctx, manifest.Project{ID: "shop", Name: "Shop"})
 	if err != nil {
 		log.Fatal(err)
 	}
 	if made.Created {
 		fmt.Println("keep these: the secret", made.Secret, "and the API key", made.APIKey)
 	}
-	chat := structure.Category{Name: "chat", CategoryOptions: structure.CategoryOptions{Bidirectional: true, Presence: true}}
+	chat := manifest.Category{Name: "chat", CategoryOptions: manifest.CategoryOptions{Bidirectional: true, Presence: true}}
 	if _, err := admin.PutCategory(ctx, "shop", chat); err != nil {
 		log.Fatal(err)
 	}

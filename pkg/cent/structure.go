@@ -6,14 +6,14 @@ import (
 	"net/http"
 	"net/url"
 
-	"centrifuge/pkg/structure"
+	"centrifuge/pkg/manifest"
 )
 
 // Projects returns all projects with their categories, sorted by name. Secrets and
 // keys are not among what it returns.
-func (a *Admin) Projects(ctx context.Context) ([]structure.Project, error) {
+func (a *Admin) Projects(ctx context.Context) ([]manifest.Project, error) {
 	var result struct {
-		Projects []structure.Project `json:"projects"`
+		Projects []manifest.Project `json:"projects"`
 	}
 	if err := a.call(ctx, http.MethodGet, "projects", nil, &result); err != nil {
 		return nil, fmt.Errorf("list projects: %w", err)
@@ -25,13 +25,13 @@ func (a *Admin) Projects(ctx context.Context) ([]structure.Project, error) {
 }
 
 // Project returns a project with its categories. It fails with CodeProjectNotFound.
-func (a *Admin) Project(ctx context.Context, id string) (structure.Project, error) {
-	var p structure.Project
+func (a *Admin) Project(ctx context.Context, id string) (manifest.Project, error) {
+	var p manifest.Project
 	if err := a.call(ctx, http.MethodGet, projectPath(id), nil, &p); err != nil {
-		return structure.Project{}, fmt.Errorf("get project %q: %w", id, err)
+		return manifest.Project{}, fmt.Errorf("get project %q: %w", id, err)
 	}
 	if p.ID != id {
-		return structure.Project{}, fmt.Errorf("get project %q: %w", id, errNotCentrifuge)
+		return manifest.Project{}, fmt.Errorf("get project %q: %w", id, errNotCentrifuge)
 	}
 	return p, nil
 }
@@ -52,12 +52,12 @@ type Creation struct {
 //
 // Where the answer to the attempt that created a project is lost, the next attempt
 // finds it created: its secret and key are then to be made anew in the admin pages.
-func (a *Admin) PutProject(ctx context.Context, p structure.Project) (Creation, error) {
+func (a *Admin) PutProject(ctx context.Context, p manifest.Project) (Creation, error) {
 	var made Creation
 	err := a.call(ctx, http.MethodPut, projectPath(p.ID), struct {
-		ID      string                   `json:"id"`
-		Name    string                   `json:"name"`
-		Options structure.ProjectOptions `json:"options"`
+		ID      string                  `json:"id"`
+		Name    string                  `json:"name"`
+		Options manifest.ProjectOptions `json:"options"`
 	}{p.ID, p.Name, p.Options}, &made)
 	if err != nil {
 		return Creation{}, fmt.Errorf("put project %q: %w", p.ID, err)
@@ -77,7 +77,7 @@ func (a *Admin) DeleteProject(ctx context.Context, id string) error {
 // PutCategory gives a category its options, all of them, creates one that is
 // absent, and tells which. It fails with CodeProjectNotFound, CodeBadRequest or
 // CodeLimitExceeded.
-func (a *Admin) PutCategory(ctx context.Context, project string, c structure.Category) (created bool, err error) {
+func (a *Admin) PutCategory(ctx context.Context, project string, c manifest.Category) (created bool, err error) {
 	var made struct {
 		Created bool `json:"created"`
 	}

@@ -5,7 +5,6 @@ import (
 	"unicode/utf8"
 
 	"centrifuge/pkg/hub"
-	"centrifuge/pkg/protocol/permission"
 )
 
 // The methods of the protocol, which are also the names of their routes.
@@ -86,7 +85,7 @@ func (e Envelope) Auth() (a Auth, err error) {
 	if _, err = e.params.object("permissions"); err != nil {
 		return Auth{}, err
 	}
-	a.Permissions, err = permission.Decode(e.params["permissions"])
+	a.Permissions, err = hub.DecodePermissions(e.params["permissions"])
 	return a, err
 }
 

@@ -9,7 +9,6 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"centrifuge/pkg/hub"
-	"centrifuge/pkg/protocol/permission"
 )
 
 // schemas are the published schemas, compiled.
@@ -84,7 +83,7 @@ func FuzzDecode(f *testing.F) {
 		} {
 			err := decode()
 			// No schema states a limit on all names together, or sees a key twice.
-			if errors.Is(err, hub.ErrLimitExceeded) || err == error(permission.ErrTwice) { //nolint:errorlint // this entry alone
+			if errors.Is(err, hub.ErrLimitExceeded) || err == error(hub.ErrCategoryTwice) { //nolint:errorlint // this entry alone
 				continue
 			}
 			if allowed := check(schema, params); (err == nil) != (allowed == nil) {

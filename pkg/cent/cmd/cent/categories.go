@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"centrifuge/pkg/structure"
+	"centrifuge/pkg/manifest"
 )
 
 type categories struct {
@@ -45,7 +45,7 @@ func (c *categoriesList) Run(ctx context.Context, s *session) error {
 }
 
 // optionsOf are the options that are set, in a row.
-func optionsOf(c structure.Category) (string, error) {
+func optionsOf(c manifest.Category) (string, error) {
 	text, err := encodeYAML(c.CategoryOptions)
 	if err != nil {
 		return "", err
@@ -89,7 +89,7 @@ func (c *categoriesGet) Run(ctx context.Context, s *session) error {
 }
 
 // categoriesOf returns those of a project that are named, or all.
-func (s *session) categoriesOf(ctx context.Context, project string, names []string) ([]structure.Category, error) {
+func (s *session) categoriesOf(ctx context.Context, project string, names []string) ([]manifest.Category, error) {
 	a, err := s.admin()
 	if err != nil {
 		return nil, err
@@ -98,14 +98,14 @@ func (s *session) categoriesOf(ctx context.Context, project string, names []stri
 	if err != nil {
 		return nil, err
 	}
-	found := []structure.Category{}
+	found := []manifest.Category{}
 	for _, c := range p.Categories {
 		if len(names) == 0 || slices.Contains(names, c.Name) {
 			found = append(found, c)
 		}
 	}
 	for _, name := range names {
-		if !slices.ContainsFunc(found, func(c structure.Category) bool { return c.Name == name }) {
+		if !slices.ContainsFunc(found, func(c manifest.Category) bool { return c.Name == name }) {
 			return nil, errNoCategory(project, name)
 		}
 	}
@@ -136,7 +136,7 @@ func (c *categoriesApply) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	wanted, err := decodeDocuments[structure.Category](b)
+	wanted, err := decodeDocuments[manifest.Category](b)
 	switch {
 	case err == nil && wanted == nil:
 		// With --prune, that would delete them all: as when what was to be piped in failed.

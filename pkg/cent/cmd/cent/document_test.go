@@ -6,31 +6,31 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"centrifuge/pkg/structure"
+	"centrifuge/pkg/manifest"
 )
 
 func TestDecodeDocuments(t *testing.T) {
-	chat := structure.Category{Name: "chat", CategoryOptions: structure.CategoryOptions{Bidirectional: true, Shards: 4, AllowedDomains: []string{"a.example"}}}
+	chat := manifest.Category{Name: "chat", CategoryOptions: manifest.CategoryOptions{Bidirectional: true, Shards: 4, AllowedDomains: []string{"a.example"}}}
 	for _, tt := range []struct {
 		name, text string
-		want       []structure.Project
+		want       []manifest.Project
 		fails      string
 	}{
 		{"nothing", "", nil, ""},
 		{"nothing but comments", "# a\n---\n# b\n", nil, ""},
-		{"an empty list", "[]", []structure.Project{}, ""},
+		{"an empty list", "[]", []manifest.Project{}, ""},
 		{"a project", "id: a\nname: b\noptions: {auth_attempts: 3}\ncategories:\n- {name: chat, bidirectional: true, shards: 4, allowed_domains: [a.example]}\n",
-			[]structure.Project{{ID: "a", Name: "b", Options: structure.ProjectOptions{AuthAttempts: 3}, Categories: []structure.Category{chat}}}, ""},
+			[]manifest.Project{{ID: "a", Name: "b", Options: manifest.ProjectOptions{AuthAttempts: 3}, Categories: []manifest.Category{chat}}}, ""},
 		{"JSON", `[{"id":"a\u00e9\ud83d\ude00\/\"","name":"b","options":{"allow_md5":true},"categories":null}]`,
-			[]structure.Project{{ID: "aé😀/\"", Name: "b", Options: structure.ProjectOptions{AllowMD5: true}}}, ""},
-		{"several documents", "---\nid: a\n---\n- id: b\n- id: c\n...\n", []structure.Project{{ID: "a"}, {ID: "b"}, {ID: "c"}}, ""},
-		{"quoted and folded texts", "id: 'it''s'\nname: >-\n  two\n  words\n", []structure.Project{{ID: "it's", Name: "two words"}}, ""},
+			[]manifest.Project{{ID: "aé😀/\"", Name: "b", Options: manifest.ProjectOptions{AllowMD5: true}}}, ""},
+		{"several documents", "---\nid: a\n---\n- id: b\n- id: c\n...\n", []manifest.Project{{ID: "a"}, {ID: "b"}, {ID: "c"}}, ""},
+		{"quoted and folded texts", "id: 'it''s'\nname: >-\n  two\n  words\n", []manifest.Project{{ID: "it's", Name: "two words"}}, ""},
 		{"an unknown key", "id: a\nnme: b\n", nil, "line 2, column 1: unknown key nme: the keys are id, name, options, categories"},
 		{"an unknown key in depth", "id: a\ncategories:\n  - name: x\n    biderectional: true\n", nil, "line 4, column 5: unknown key biderectional"},
 		{"an unknown key in JSON", "{\"id\":\"a\",\n \"options\":{\"md5\":true}}", nil, "line 2, column 13: unknown key md5"},
 		{"another case", "ID: a\n", nil, "unknown key ID"},
 		{"a key that comes twice", "id: a\nname: b\nid: c\n", nil, "already defined"},
-		{"an id that overflows a number", "id: 66e512345678901234567890\n", []structure.Project{{ID: "66e512345678901234567890"}}, ""},
+		{"an id that overflows a number", "id: 66e512345678901234567890\n", []manifest.Project{{ID: "66e512345678901234567890"}}, ""},
 		{"a number for a text", "id: 6.5\n", nil, "line 1, column 5: 6.5 is not text: put it in quotes"},
 		{"a bool for a text", "id: yes\nname: true\n", nil, "line 2, column 7: true is not text"},
 		{"null for a text", "id: ~\n", nil, "is not text"},
@@ -49,7 +49,7 @@ func TestDecodeDocuments(t *testing.T) {
 		{"no YAML", "id: \"a\nname: b\n", nil, "line "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := decodeDocuments[structure.Project]([]byte(tt.text))
+			got, err := decodeDocuments[manifest.Project]([]byte(tt.text))
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Error(diff)
 			}
@@ -92,15 +92,15 @@ func FuzzYAML(f *testing.F) {
 	f.Add("66e512345678901234567890", "a\nb\r\n\tc ", "- x", -1, false)
 	f.Add("'", "\u2028\ufeff\u0085", "!!str &a *b", 0, true)
 	f.Fuzz(func(t *testing.T, id, name, origin string, number int, flag bool) {
-		p := structure.Project{ID: strings.ToValidUTF8(id, "?"), Name: strings.ToValidUTF8(name, "?"),
-			Options:    structure.ProjectOptions{AllowMD5: flag, AuthAttempts: int(int32(number)), Origins: []string{strings.ToValidUTF8(origin, "?")}},
-			Categories: []structure.Category{{Name: strings.ToValidUTF8(origin+name, "?"), CategoryOptions: structure.CategoryOptions{Presence: flag}}}}
+		p := manifest.Project{ID: strings.ToValidUTF8(id, "?"), Name: strings.ToValidUTF8(name, "?"),
+			Options:    manifest.ProjectOptions{AllowMD5: flag, AuthAttempts: int(int32(number)), Origins: []string{strings.ToValidUTF8(origin, "?")}},
+			Categories: []manifest.Category{{Name: strings.ToValidUTF8(origin+name, "?"), CategoryOptions: manifest.CategoryOptions{Presence: flag}}}}
 		text, err := encodeYAML(p)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := decodeDocuments[structure.Project]([]byte(text))
-		if diff := cmp.Diff([]structure.Project{p}, got); diff != "" || err != nil {
+		got, err := decodeDocuments[manifest.Project]([]byte(text))
+		if diff := cmp.Diff([]manifest.Project{p}, got); diff != "" || err != nil {
 			t.Errorf("%s\n%s\nerror %v", text, diff, err)
 		}
 	})
@@ -112,7 +112,7 @@ func FuzzDecodeDocuments(f *testing.F) {
 	f.Add([]byte(`{"id":"a","options":{"allow_md5":true},"categories":[{"name":"x"}]}`))
 	f.Add([]byte("id: |\n  a\n  b\nname: >-\n  c\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		first, err := decodeDocuments[structure.Project](b)
+		first, err := decodeDocuments[manifest.Project](b)
 		if err != nil || len(first) == 0 {
 			return
 		}
@@ -120,7 +120,7 @@ func FuzzDecodeDocuments(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		second, err := decodeDocuments[structure.Project]([]byte(text))
+		second, err := decodeDocuments[manifest.Project]([]byte(text))
 		again, _ := encodeYAML(second)
 		if diff := cmp.Diff(text, again); diff != "" || err != nil {
 			t.Error(diff, err)
@@ -141,7 +141,7 @@ func TestCheckProjects(t *testing.T) {
 		{"all well", "{id: a, categories: [{name: x}]}", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			list, err := decodeDocuments[structure.Project]([]byte(tt.text))
+			list, err := decodeDocuments[manifest.Project]([]byte(tt.text))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -9,7 +9,7 @@ import (
 
 	"centrifuge/pkg/cent"
 	"centrifuge/pkg/hub"
-	"centrifuge/pkg/structure"
+	"centrifuge/pkg/manifest"
 )
 
 // change is one thing to do.
@@ -39,12 +39,12 @@ type plan struct {
 
 // addProject plans for a project and its categories. present is nil for one that is
 // absent.
-func (p *plan) addProject(present *structure.Project, wanted structure.Project, prune bool) error {
+func (p *plan) addProject(present *manifest.Project, wanted manifest.Project, prune bool) error {
 	after, err := encodeYAML(headOf(wanted))
 	if err != nil {
 		return err
 	}
-	before, categories := "", []structure.Category(nil)
+	before, categories := "", []manifest.Category(nil)
 	if present != nil {
 		categories = present.Categories
 		if before, err = encodeYAML(headOf(*present)); err != nil {
@@ -59,9 +59,9 @@ func (p *plan) addProject(present *structure.Project, wanted structure.Project, 
 }
 
 // addCategories plans for the categories of a project.
-func (p *plan) addCategories(project string, present, wanted []structure.Category, prune bool) error {
-	byName := func(name string) func(structure.Category) bool {
-		return func(c structure.Category) bool { return c.Name == name }
+func (p *plan) addCategories(project string, present, wanted []manifest.Category, prune bool) error {
+	byName := func(name string) func(manifest.Category) bool {
+		return func(c manifest.Category) bool { return c.Name == name }
 	}
 	for _, c := range wanted {
 		before, err := "", error(nil)
@@ -125,16 +125,16 @@ func (p *plan) add(c change) {
 
 // head is a project without its categories.
 type head struct {
-	ID      string                   `json:"id"`
-	Name    string                   `json:"name"`
-	Options structure.ProjectOptions `json:"options"`
+	ID      string                  `json:"id"`
+	Name    string                  `json:"name"`
+	Options manifest.ProjectOptions `json:"options"`
 }
 
-func headOf(p structure.Project) head { return head{p.ID, p.Name, p.Options} }
+func headOf(p manifest.Project) head { return head{p.ID, p.Name, p.Options} }
 
 // checkProjects refuses, before anything is done, what Centrifuge would refuse, and
 // what is said twice. A project without a name is called by its id.
-func checkProjects(projects []structure.Project) error {
+func checkProjects(projects []manifest.Project) error {
 	seen := make(map[string]bool)
 	for i := range projects {
 		p := &projects[i]
@@ -160,7 +160,7 @@ func checkProjects(projects []structure.Project) error {
 }
 
 // checkCategories does so for categories.
-func checkCategories(categories []structure.Category) error {
+func checkCategories(categories []manifest.Category) error {
 	seen := make(map[string]bool)
 	for _, c := range categories {
 		err := hub.Category{Name: c.Name, CategoryOptions: c.CategoryOptions.Hub()}.Validate()

@@ -8,7 +8,7 @@ import (
 	"strconv"
 
 	"centrifuge/pkg/cent"
-	"centrifuge/pkg/structure"
+	"centrifuge/pkg/manifest"
 )
 
 type projects struct {
@@ -67,11 +67,11 @@ func (c *projectsGet) Run(ctx context.Context, s *session) error {
 	return s.printJSON(found)
 }
 
-func (c *projectsGet) find(ctx context.Context, a *cent.Admin) ([]structure.Project, error) {
+func (c *projectsGet) find(ctx context.Context, a *cent.Admin) ([]manifest.Project, error) {
 	if len(c.IDs) == 0 {
 		return a.Projects(ctx)
 	}
-	var found []structure.Project
+	var found []manifest.Project
 	for _, id := range c.IDs {
 		p, err := a.Project(ctx, id)
 		if err != nil {
@@ -83,7 +83,7 @@ func (c *projectsGet) find(ctx context.Context, a *cent.Admin) ([]structure.Proj
 }
 
 // printYAML prints projects as documents.
-func (s *session) printYAML(list ...structure.Project) error {
+func (s *session) printYAML(list ...manifest.Project) error {
 	for i, p := range list {
 		text, err := encodeYAML(p)
 		if err != nil {
@@ -125,7 +125,7 @@ func (c *projectsApply) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	wanted, err := decodeDocuments[structure.Project](b)
+	wanted, err := decodeDocuments[manifest.Project](b)
 	if err == nil {
 		err = checkProjects(wanted)
 	}
@@ -142,8 +142,8 @@ func (c *projectsApply) Run(ctx context.Context, s *session) error {
 	}
 	var p plan
 	for _, w := range wanted {
-		var there *structure.Project
-		if i := slices.IndexFunc(present, func(p structure.Project) bool { return p.ID == w.ID }); i >= 0 {
+		var there *manifest.Project
+		if i := slices.IndexFunc(present, func(p manifest.Project) bool { return p.ID == w.ID }); i >= 0 {
 			there = &present[i]
 		}
 		if err := p.addProject(there, w, c.Prune); err != nil {

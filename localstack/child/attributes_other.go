@@ -1,9 +1,0 @@
-//go:build !linux
-
-package child
-
-import "syscall"
-
-// attributes are the system's own: not every system can end a child with its
-// parent.
-func attributes() *syscall.SysProcAttr { return nil }

@@ -1,0 +1,177 @@
+// Command coldstart measures what a cold start and a handshake cost: the size of
+// each Lambda's bootstrap, the time from its start to its first call of the Lambda
+// runtime API, and how long a handshake with a warm local stack takes. It fails
+// when a limit that the project has set itself is passed.
+//
+//	bootstraps ARM64-FOLDER NATIVE-FOLDER
+//
+// The folders hold FUNCTION/bootstrap, built for Lambda and for this machine.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"centrifuge/localstack/stack"
+	"centrifuge/pkg/config"
+)
+
+// The limits that are kept: a bootstrap that is larger, or starts more slowly,
+// makes cold starts felt.
+const (
+	maxBytes = 12 << 20
+	// maxAdminBytes is for the admin pages, which visitors never wait for. Templates
+	// have the linker keep every method there is.
+	maxAdminBytes = 16 << 20
+
+	maxStart     = 50 * time.Millisecond
+	maxHandshake = 50 * time.Millisecond
+
+	starts     = 9
+	handshakes = 200
+)
+
+func main() {
+	if len(os.Args) != 3 {
+		fmt.Fprintln(os.Stderr, "usage: bootstraps ARM64-FOLDER NATIVE-FOLDER")
+		os.Exit(2)
+	}
+	if err := measure(context.Background(), os.Args[1], os.Args[2], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+		os.Exit(1)
+	}
+}
+
+func measure(ctx context.Context, lambda, native string, out io.Writer) error {
+	bootstraps, err := filepath.Glob(filepath.Join(lambda, "*", "bootstrap"))
+	if err != nil || len(bootstraps) == 0 {
+		return fmt.Errorf("no bootstraps in %s: run make build", lambda)
+	}
+	var missed []error
+	fmt.Fprintf(out, "%-12s %14s %24s\n", "function", "size, MB", "start, ms (median of 9)")
+	for _, bootstrap := range bootstraps {
+		name := filepath.Base(filepath.Dir(bootstrap))
+		info, err := os.Stat(bootstrap)
+		if err != nil {
+			return err
+		}
+		took, err := start(ctx, filepath.Join(native, name, "bootstrap"))
+		if err != nil {
+			return fmt.Errorf("start %s: %w", name, err)
+		}
+		fmt.Fprintf(out, "%-12s %14.1f %24.1f\n", name, float64(info.Size())/(1<<20), milliseconds(took))
+		limit := int64(maxBytes)
+		if name == "admin" {
+			limit = maxAdminBytes
+		}
+		if info.Size() > limit {
+			missed = append(missed, fmt.Errorf("%s is over %d MB", name, limit>>20))
+		}
+		if took > maxStart {
+			missed = append(missed, fmt.Errorf("%s takes over 50 ms to start", name))
+		}
+	}
+	p50, p99, err := handshake(ctx)
+	if err != nil {
+		return fmt.Errorf("handshake: %w", err)
+	}
+	fmt.Fprintf(out, "handshake with a warm stack: p50 %.1f ms, p99 %.1f ms\n", milliseconds(p50), milliseconds(p99))
+	if p99 > maxHandshake {
+		missed = append(missed, errors.New("a handshake takes over 50 ms"))
+	}
+	return errors.Join(missed...)
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+func percentile(d []time.Duration, percent int) time.Duration {
+	slices.Sort(d)
+	return d[(len(d)-1)*percent/100]
+}
+
+// start returns the median time from the start of a bootstrap to its first call of
+// the runtime API.
+func start(ctx context.Context, bootstrap string) (time.Duration, error) {
+	asked := make(chan time.Time, 1)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	server := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case asked <- time.Now():
+		default:
+		}
+		<-r.Context().Done() // there is no event; the function waits until it is killed
+	})}
+	go func() { _ = server.Serve(listener) }()
+	defer func() { _ = server.Close() }()
+
+	took := make([]time.Duration, starts)
+	for i := range took {
+		if took[i], err = startOnce(ctx, bootstrap, listener.Addr().String(), asked); err != nil {
+			return 0, err
+		}
+	}
+	return percentile(took, 50), nil
+}
+
+func startOnce(ctx context.Context, bootstrap, runtime string, asked <-chan time.Time) (time.Duration, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, 10*time.Second, errors.New("it did not call the runtime API within 10 s"))
+	defer cancel()
+	cmd := exec.CommandContext(ctx, bootstrap)
+	cmd.Env = []string{
+		"AWS_LAMBDA_RUNTIME_API=" + runtime,
+		config.Table + "=centrifuge", config.Region + "=us-east-1", config.AccessKeyID + "=x", config.SecretAccessKey + "=x",
+		config.ManagementURL + "=https://abcdef1234.execute-api.us-east-1.amazonaws.com/dev",
+	}
+	cmd.Stderr = os.Stderr
+	began := time.Now()
+	if err := cmd.Start(); err != nil {
+		return 0, err
+	}
+	defer func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // its end is ours
+	}()
+	select {
+	case at := <-asked:
+		return at.Sub(began), nil
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
+	}
+}
+
+// handshake times the whole $connect of a warm stack as a client sees it.
+func handshake(ctx context.Context) (p50, p99 time.Duration, err error) {
+	s, err := stack.Start(ctx, stack.Options{Progress: os.Stderr})
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	took := make([]time.Duration, handshakes)
+	for i := range took {
+		began := time.Now()
+		conn, _, err := websocket.Dial(ctx, s.WebSocketURL, nil)
+		if err != nil {
+			return 0, 0, err
+		}
+		took[i] = time.Since(began)
+		if err := conn.Close(websocket.StatusNormalClosure, ""); err != nil {
+			return 0, 0, err
+		}
+	}
+	took = took[10:] // until it is warm
+	return percentile(took, 50), percentile(took, 99), nil
+}

@@ -1,0 +1,105 @@
+package gateway_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/google/go-cmp/cmp"
+
+	"centrifuge/pkg/gateway"
+	"centrifuge/pkg/hub"
+)
+
+// oneProject knows the project demo, and fails for "broken".
+type oneProject struct{}
+
+func (oneProject) Project(_ context.Context, id string) (*hub.Project, error) {
+	switch id {
+	case "demo":
+		return &hub.Project{ID: "demo", Secret: "demo-secret"}, nil
+	case "broken":
+		return nil, errors.New("table is on fire")
+	}
+	return nil, hub.ErrProjectNotFound
+}
+
+func TestWebhook(t *testing.T) {
+	const detail = `{ "event_id":"m1", "project_id":"demo", "data":{"n":1.50,"text":"confidential \u00e9<"} }`
+	for name, c := range map[string]struct {
+		detail   string
+		fails    error // of notify
+		notified string
+		err      string // what the error says, "" for none
+		log      string // what the one line of the log says, "" for none
+	}{
+		"a message is handed on to the byte": {detail: detail, notified: detail},
+		"a webhook that fails":               {detail: detail, fails: errors.New("status 502"), notified: detail, err: "webhook of message m1: status 502", log: "level=ERROR msg=\"webhook not notified\" project=demo message=m1 event=e1 error=\"status 502\""},
+		"a project that is gone":             {detail: `{"event_id":"m1","project_id":"gone"}`, log: "level=INFO msg=\"the project of a message is gone\" project=gone message=m1"},
+		"a project that cannot be read":      {detail: `{"event_id":"m1","project_id":"broken"}`, err: "table is on fire", log: "level=ERROR"},
+		"a detail without a project":         {detail: `{"text":"confidential"}`, err: "event e1: the detail is no message", log: "level=ERROR msg=\"event is no message\" event=e1 source=centrifuge type=message"},
+		"a detail that is no object":         {detail: `["confidential"]`, err: "event e1: the detail is no message", log: "level=ERROR"},
+		"a project whose id is another kind": {detail: `{"project_id":{"confidential":1}}`, err: "event e1: the detail is no message", log: "level=ERROR"},
+		"an event without a detail":          {detail: ``, err: "event e1: the detail is no message", log: "level=ERROR"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log bytes.Buffer
+			notified := ""
+			handle := gateway.Webhook(oneProject{}, func(_ context.Context, p *hub.Project, body []byte) error {
+				if p.ID != "demo" {
+					t.Errorf("project %s is notified", p.ID)
+				}
+				notified += string(body)
+				return c.fails
+			}, slog.New(slog.NewTextHandler(&log, nil)))
+			err := handle(t.Context(), events.EventBridgeEvent{ID: "e1", Source: "centrifuge", DetailType: "message", Detail: json.RawMessage(c.detail)})
+			if c.err == "" && err != nil || c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)) {
+				t.Errorf("error is %v", err)
+			}
+			if c.fails != nil && !errors.Is(err, c.fails) {
+				t.Errorf("error is %v", err)
+			}
+			if d := cmp.Diff(c.notified, notified); d != "" {
+				t.Error(d)
+			}
+			if lines := strings.Count(log.String(), "\n"); !strings.Contains(log.String(), c.log) || (lines > 0) != (c.log != "") || lines > 1 {
+				t.Errorf("logged: %s", &log)
+			}
+			if strings.Contains(log.String(), "confidential") || err != nil && strings.Contains(err.Error(), "confidential") {
+				t.Errorf("data is in the log or the error: %s, %v", &log, err)
+			}
+		})
+	}
+}
+
+// TestWebhookInLambda invokes it as Lambda does, with an event as EventBridge sends it.
+func TestWebhookInLambda(t *testing.T) {
+	event, err := os.ReadFile("../../events/webhook/message.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var strict events.EventBridgeEvent
+	d := json.NewDecoder(bytes.NewReader(event))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&strict); err != nil {
+		t.Fatal(err)
+	}
+	var notified []byte
+	handler := lambda.NewHandler(gateway.Webhook(oneProject{}, func(_ context.Context, _ *hub.Project, body []byte) error {
+		notified = body
+		return nil
+	}, slog.New(slog.DiscardHandler)))
+	if _, err := handler.Invoke(t.Context(), event); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(strict.Detail), string(notified)); diff != "" {
+		t.Error(diff)
+	}
+}
