@@ -1,28 +1,33 @@
-// Package auth proves who is calling: the tokens of clients, the request
-// signatures and API keys of applications.
+// Package auth verifies callers: the tokens of clients, the request signatures and
+// API keys of applications, and the sessions of administrators.
 //
-// Everything in it is a pure function of a project, what was presented and the
-// time. It does no I/O, keeps no state and does not know what the proven may do.
+// It keeps no state and reads no clock: the time is a parameter. Its one lookup, of
+// the project of an API key, goes through the interface APIKeys. It does not decide
+// what an authenticated caller may do: the permissions of a JWT are passed on.
 //
-// One secret of a project signs four kinds of message, of which the first two
-// have been plain concatenations since 2013:
+// The secret of a project signs four kinds of message. The first two are those of
+// 2013:
 //
-//	client token   user ‖ project id
-//	request        project id ‖ body
-//	JWT            header . claims
-//	webhook        timestamp . body ‖ line feed   (package callback makes it)
+//	client token   user ‖ project id              HMAC-SHA256, HMAC-MD5 if the project allows it
+//	request        project id ‖ body              HMAC-SHA256, HMAC-MD5 if the project allows it
+//	JWT            header . claims                HMAC-SHA256 (HS256)
+//	webhook        timestamp . body ‖ line feed   HMAC-SHA256 (made by package callback)
 //
-// Secrets are per project, so that the tokens of two projects have nothing to do
-// with each other. Within a project the id is fixed, so that no two users share a
-// token; "1" in project "23" and "12" in project "3" do share theirs where the
-// two projects were given the same secret, which generated ones never are.
+// An API key signs nothing: the project holds its SHA-256. The session of an
+// administrator is signed with a key derived from the admin password.
 //
-// Between the kinds there is one overlap: whoever may choose the user of a token
-// could have the application sign what is really a request or a JWT, if that
-// happens to end with the project id. Such requests and JWTs are refused. An id
-// as generated (24 hexadecimal digits) ends no request and no JWT that makes
-// sense; with an id of one or two characters, such as "9", some would be refused.
-// A webhook ends with a line feed, which no id does.
+// A token has no separator between user and project id. In one project no two users
+// share a token, since the id is fixed. Two projects with the same secret can share
+// tokens: user "1" of project "23" and user "12" of project "3" do. Secrets of
+// NewSecret are random, so no two projects get the same.
+//
+// A token can equal the signature of a request or a JWT that ends with the project
+// id: a visitor who chooses a user name could have the application sign such a
+// message as a token. VerifyRequest and VerifyToken therefore refuse requests and
+// JWTs that end with the project id. A generated id (24 hexadecimal digits) ends no
+// meaningful request or JWT. With an id of one or two characters, such as "9", some
+// requests and JWTs are refused although their signature is right. A webhook ends
+// with a line feed, and hub.Project.Validate refuses an id that does.
 package auth
 
 import (
@@ -36,38 +41,39 @@ import (
 	"centrifuge/pkg/hub"
 )
 
-// The lengths by which the two kinds of digest are told apart.
+// The length of a hexadecimal signature identifies its hash function.
 const (
 	md5Digits    = 2 * md5.Size
 	sha256Digits = 2 * sha256.Size
 )
 
-// digest is the lower-case hexadecimal HMAC of message.
-func digest(h func() hash.Hash, secret, message string) string {
+// sign returns the lower-case hexadecimal HMAC of message.
+func sign(h func() hash.Hash, secret, message string) string {
 	mac := hmac.New(h, []byte(secret))
 	mac.Write([]byte(message))
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// matches tells, in constant time, whether given is the digest of message under
-// the project's secret: SHA-256, or MD5 where the project allows it. Only lower
-// case counts, as in 2013, so that a message has one digest of a kind.
-func matches(p *hub.Project, given, message string) bool {
+// verify reports, in constant time, whether signature is the HMAC of message with
+// the project's secret: HMAC-SHA256, or HMAC-MD5 if the project allows it. Upper-case
+// digits are refused, as in 2013, so that a message has one signature of each kind.
+// A project without a secret verifies nothing.
+func verify(p *hub.Project, signature, message string) bool {
 	h := sha256.New
 	switch {
 	case p.Secret == "":
 		return false
-	case len(given) == sha256Digits:
-	case len(given) == md5Digits && p.Options.AllowMD5:
+	case len(signature) == sha256Digits:
+	case len(signature) == md5Digits && p.Options.AllowMD5:
 		h = md5.New
 	default:
 		return false
 	}
-	return hmac.Equal([]byte(given), []byte(digest(h, p.Secret, message)))
+	return hmac.Equal([]byte(signature), []byte(sign(h, p.Secret, message)))
 }
 
-// isTokenMessage tells whether message is also what the token of some user of
-// the project signs.
-func isTokenMessage(p *hub.Project, message string) bool {
+// endsLikeToken reports whether the token of some user of the project signs the same
+// message.
+func endsLikeToken(p *hub.Project, message string) bool {
 	return strings.HasSuffix(message, p.ID)
 }

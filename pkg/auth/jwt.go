@@ -15,16 +15,16 @@ import (
 	"centrifuge/pkg/hub"
 )
 
-// Leeway is how far ahead of ours the clock of an application may be: by that
-// much iat and nbf may lie in the future. An exp is taken at its word.
+// Leeway is how far in the future iat and nbf may be, for applications whose clock is
+// ahead. It does not apply to exp.
 const Leeway = time.Minute
 
-// maxDate is the last second of the year 9999, after which no date is believed.
+// maxDate limits dates to the year 9999. It is its last second.
 const maxDate = 253402300799
 
-// verifyJWT reads a JWT as VerifyToken describes it. Nothing of one is told apart
-// before its signature has been found right, save the algorithm; after that the
-// Detail of the error says which claim is wrong.
+// verifyJWT verifies a JWT under the contract of VerifyToken. Before the signature is
+// verified, the error distinguishes nothing but the algorithm. Afterwards its Detail
+// names the wrong claim.
 func verifyJWT(p *hub.Project, user, token string, now time.Time) (hub.Identity, error) {
 	var c claims
 	parsed, err := jwtParser.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) {
@@ -35,31 +35,31 @@ func verifyJWT(p *hub.Project, user, token string, now time.Time) (hub.Identity,
 	})
 	if err != nil {
 		if parsed != nil && parsed.Method != nil && parsed.Method != jwt.SigningMethodHS256 {
-			return hub.Identity{}, hub.ErrInvalidToken.With("a JWT is signed with HS256")
+			return hub.Identity{}, hub.ErrInvalidToken.With("sign the JWT with HS256")
 		}
 		return hub.Identity{}, hub.ErrInvalidToken
 	}
 	if _, critical := parsed.Header["crit"]; critical {
-		return hub.Identity{}, hub.ErrInvalidToken.With("a critical extension is not understood")
+		return hub.Identity{}, hub.ErrInvalidToken.With("the header has crit, which is not supported")
 	}
-	if isTokenMessage(p, token[:strings.LastIndexByte(token, '.')]) {
-		return hub.Identity{}, hub.ErrInvalidToken.With("its claims end with the project id, which is too short")
+	if endsLikeToken(p, token[:strings.LastIndexByte(token, '.')]) {
+		return hub.Identity{}, hub.ErrInvalidToken.With("the claims end with the project id: use a longer project id")
 	}
 	return c.identity(user, now)
 }
 
-// The claims are validated here, where one that is missing and one that is too
-// old can be told apart. The library does form and signature.
+// jwtParser verifies format and signature. The claims are verified in this package,
+// which distinguishes a missing exp from one that has passed.
 var jwtParser = jwt.NewParser(
 	jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
 	jwt.WithStrictDecoding(),
 	jwt.WithoutClaimsValidation(),
 )
 
-// claims are the claims as they came, by their exact names.
+// claims holds the undecoded claims of a JWT, by their case-sensitive names.
 type claims struct {
 	values map[string]json.RawMessage
-	// RegisteredClaims makes this a jwt.Claims and stays empty.
+	// RegisteredClaims stays empty. Its methods implement jwt.Claims.
 	jwt.RegisteredClaims
 }
 
@@ -71,7 +71,7 @@ func (c *claims) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, &c.values)
 }
 
-// identity is what the claims say of user at now, in the terms of VerifyToken.
+// identity verifies the claims for user at now, under the contract of VerifyToken.
 func (c *claims) identity(user string, now time.Time) (hub.Identity, error) {
 	var sub *string
 	if raw, ok := c.values["sub"]; !ok || json.Unmarshal(raw, &sub) != nil || sub == nil {
@@ -87,7 +87,7 @@ func (c *claims) identity(user string, now time.Time) (hub.Identity, error) {
 			return hub.Identity{}, err
 		}
 		if now.Add(Leeway).Before(from) {
-			return hub.Identity{}, hub.ErrInvalidToken.With(name + " lies in the future")
+			return hub.Identity{}, hub.ErrInvalidToken.With(name + " is in the future: check the clock of the application")
 		}
 	}
 	expires, err := c.date("exp")
@@ -111,8 +111,8 @@ func (c *claims) identity(user string, now time.Time) (hub.Identity, error) {
 	return hub.Identity{User: user, Info: info, Permissions: permissions, Expires: expires}, nil
 }
 
-// date reads a claim in seconds since 1970, rounded down; one that is left out is
-// the zero time.
+// date decodes a claim in seconds since 1970, rounded down. It returns the zero time
+// for a missing claim.
 func (c *claims) date(name string) (time.Time, error) {
 	raw, ok := c.values[name]
 	if !ok {
@@ -125,6 +125,7 @@ func (c *claims) date(name string) (time.Time, error) {
 	return time.Unix(int64(math.Floor(*seconds)), 0), nil
 }
 
+// permissions decodes the granted permissions. It returns nil for missing claims.
 func (c *claims) permissions() (*hub.Permissions, error) {
 	feed, err := c.feed()
 	if err != nil {
@@ -151,7 +152,7 @@ func (c *claims) permissions() (*hub.Permissions, error) {
 	return &granted, nil
 }
 
-// feed tells whether the token opens the feed of the project's administrators.
+// feed reports whether the token grants the admin feed of the project.
 func (c *claims) feed() (bool, error) {
 	raw, ok := c.values["feed"]
 	if !ok {
@@ -164,6 +165,7 @@ func (c *claims) feed() (bool, error) {
 	return *feed, nil
 }
 
+// info decodes and compacts the info. It returns nil for a missing claim and for null.
 func (c *claims) info() (json.RawMessage, error) {
 	raw, ok := c.values["info"]
 	if !ok || string(raw) == "null" {
@@ -174,14 +176,14 @@ func (c *claims) info() (json.RawMessage, error) {
 		return nil, hub.ErrInvalidToken.With("info is not valid JSON")
 	}
 	if b.Len() > hub.MaxInfoBytes {
-		return nil, hub.ErrLimitExceeded.With(fmt.Sprintf("info is at most %d bytes long", hub.MaxInfoBytes))
+		return nil, hub.ErrLimitExceeded.With(fmt.Sprintf("info is longer than %d bytes", hub.MaxInfoBytes))
 	}
 	return b.Bytes(), nil
 }
 
-// SignJWT signs claims with HS256. VerifyToken tells which it needs; that they make
-// sense is left to the caller. It fails without a secret, and with claims that are
-// not JSON.
+// SignJWT returns a JWT with claims, signed with HS256. It does not verify the claims;
+// VerifyToken documents which are required. It fails for an empty secret and for
+// claims that cannot be encoded as JSON.
 func SignJWT(secret string, claims map[string]any) (string, error) {
 	if secret == "" {
 		return "", errors.New("sign JWT: no secret")

@@ -24,7 +24,7 @@ import (
 
 const hs256 = `{"alg":"HS256","typ":"JWT"}`
 
-// signRaw makes a JWT by hand, without the library that reads it.
+// signRaw makes a JWT without the library under test.
 func signRaw(h func() hash.Hash, key, header, payload string) string {
 	text := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + base64.RawURLEncoding.EncodeToString([]byte(payload))
 	mac := hmac.New(h, []byte(key))
@@ -47,61 +47,61 @@ func TestJWT(t *testing.T) {
 		payload string
 		want    hub.Identity
 	}{
-		"user and expiry are enough": {
+		"sub and exp only": {
 			`{"sub":"2694","exp":1700000060}`,
 			hub.Identity{User: "2694", Expires: expires},
 		},
-		"the feed is granted where the claim says so": {
+		"feed true": {
 			`{"sub":"","exp":1700000060,"feed":true}`,
 			hub.Identity{Expires: expires, Permissions: &hub.Permissions{Feed: true, Confirmed: true}},
 		},
-		"the feed beside other permissions": {
+		"feed true, with permissions": {
 			`{"sub":"","exp":1700000060,"feed":true,"permissions":{"a":[]}}`,
 			hub.Identity{Expires: expires, Permissions: &hub.Permissions{Feed: true, Confirmed: true, Categories: map[string]hub.Grant{"a": {Whole: true}}}},
 		},
-		"the feed that is not granted": {
+		"feed false": {
 			`{"sub":"","exp":1700000060,"feed":false}`,
 			hub.Identity{Expires: expires},
 		},
-		"the feed is not granted as part of everything, or by its name": {
+		"feed as a category in permissions": {
 			`{"sub":"","exp":1700000060,"permissions":{"":["feed"]}}`,
 			hub.Identity{Expires: expires, Permissions: &hub.Permissions{Confirmed: true, Categories: map[string]hub.Grant{}}},
 		},
-		"an anonymous user is named as such": {
+		"anonymous user": {
 			`{"sub":"","exp":1700000060}`,
 			hub.Identity{Expires: expires},
 		},
-		"a fraction of a second is cut off": {
+		"exp with a fraction of a second": {
 			`{"sub":"2694","exp":1700000060.9}`,
 			hub.Identity{User: "2694", Expires: expires},
 		},
-		"an empty object grants everything": {
+		"permissions: empty object": {
 			`{"sub":"2694","exp":1700000060,"permissions":{}}`,
 			hub.Identity{User: "2694", Expires: expires, Permissions: &hub.Permissions{Everything: true, Confirmed: true}},
 		},
-		"categories and channels": {
+		"permissions: categories and channels": {
 			`{"sub":"2694","exp":1700000060,"permissions":{"chat":[],"news":["a",1],"odd":"x"}}`,
 			hub.Identity{User: "2694", Expires: expires, Permissions: &hub.Permissions{Confirmed: true, Categories: map[string]hub.Grant{
 				"chat": {Whole: true}, "news": {Channels: []string{"a"}}, "odd": {},
 			}}},
 		},
-		"info is compacted": {
+		"info with white space": {
 			`{"sub":"2694","exp":1700000060,"info": { "name" : "Ann" } }`,
 			hub.Identity{User: "2694", Expires: expires, Info: json.RawMessage(`{"name":"Ann"}`)},
 		},
-		"info may be any value": {
+		"info that is not an object": {
 			`{"sub":"2694","exp":1700000060,"info":false}`,
 			hub.Identity{User: "2694", Expires: expires, Info: json.RawMessage(`false`)},
 		},
-		"info null is none": {
+		"info null": {
 			`{"sub":"2694","exp":1700000060,"info":null}`,
 			hub.Identity{User: "2694", Expires: expires},
 		},
-		"the clock of the application is a little ahead": {
+		"iat and nbf within the leeway": {
 			`{"sub":"2694","exp":1700000060,"iat":1700000059,"nbf":1700000060}`,
 			hub.Identity{User: "2694", Expires: expires},
 		},
-		"claims that are not ours are passed over, whatever their case": {
+		"unknown claims and claims in another case": {
 			`{"sub":"2694","exp":1700000060,"SUB":"admin","Permissions":{},"aud":"x"}`,
 			hub.Identity{User: "2694", Expires: expires},
 		},
@@ -112,14 +112,14 @@ func TestJWT(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if d := cmp.Diff(c.want, got); d != "" {
-				t.Error(d)
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("identity, -expected +got:\n%s", diff)
 			}
 		})
 	}
 }
 
-func TestJWTThatIsNotRight(t *testing.T) {
+func TestInvalidJWT(t *testing.T) {
 	const good = `{"sub":"2694","exp":1700000060}`
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -144,67 +144,93 @@ func TestJWTThatIsNotRight(t *testing.T) {
 		token string
 		want  *hub.Error
 	}{
-		"no algorithm, with a signature":     {none, hub.ErrInvalidToken},
-		"no algorithm, without a signature":  {none[:strings.LastIndexByte(none, '.')+1], hub.ErrInvalidToken},
-		"no algorithm, written oddly":        {signRaw(sha256.New, secret, `{"alg":"nOnE"}`, good), hub.ErrInvalidToken},
-		"an algorithm nobody knows":          {signRaw(sha256.New, secret, `{"alg":"HS1"}`, good), hub.ErrInvalidToken},
-		"an algorithm that is not a string":  {signRaw(sha256.New, secret, `{"alg":["HS256"]}`, good), hub.ErrInvalidToken},
-		"HS512":                              {signRaw(sha512.New, secret, `{"alg":"HS512"}`, good), hub.ErrInvalidToken},
-		"RS256":                              {rs256, hub.ErrInvalidToken},
-		"RS256 in the header of HS256":       {signRaw(sha256.New, secret, `{"alg":"RS256"}`, good), hub.ErrInvalidToken},
-		"an extension that is critical":      {signRaw(sha256.New, secret, `{"alg":"HS256","crit":["b64"],"b64":false}`, good), hub.ErrInvalidToken},
-		"another secret":                     {signRaw(sha256.New, secret+"x", hs256, good), hub.ErrInvalidToken},
-		"another secret, expired":            {signRaw(sha256.New, "", hs256, `{"sub":"2694","exp":1}`), hub.ErrInvalidToken},
-		"no signature":                       {parts[0] + "." + parts[1] + ".", hub.ErrInvalidToken},
-		"the signature of other claims":      {parts[0] + "." + otherParts[1] + "." + parts[2], hub.ErrInvalidToken},
-		"a signature that is not base64":     {parts[0] + "." + parts[1] + ".!", hub.ErrInvalidToken},
-		"a header that is null":              {signRaw(sha256.New, secret, `null`, good), hub.ErrInvalidToken},
-		"claims that are null":               {payload(`null`), hub.ErrInvalidToken},
-		"claims that are a list":             {payload(`[]`), hub.ErrInvalidToken},
-		"claims that are not JSON":           {payload(`{"sub":`), hub.ErrInvalidToken},
-		"claims that are not UTF-8":          {payload("{\"sub\":\"2694\",\"exp\":1700000060,\"info\":\"\xff\"}"), hub.ErrInvalidToken},
-		"another user":                       {payload(`{"sub":"2695","exp":1700000060}`), hub.ErrInvalidToken},
-		"another user, expired":              {payload(`{"sub":"2695","exp":1}`), hub.ErrInvalidToken},
-		"no user":                            {payload(`{"exp":1700000060}`), hub.ErrInvalidToken},
-		"a user that is null":                {payload(`{"sub":null,"exp":1700000060}`), hub.ErrInvalidToken},
-		"a user that is a number":            {payload(`{"sub":2694,"exp":1700000060}`), hub.ErrInvalidToken},
-		"a user under another name":          {payload(`{"SUB":"2694","exp":1700000060}`), hub.ErrInvalidToken},
-		"no expiry":                          {payload(`{"sub":"2694"}`), hub.ErrInvalidToken},
-		"an expiry that is null":             {payload(`{"sub":"2694","exp":null}`), hub.ErrInvalidToken},
-		"an expiry that is a string":         {payload(`{"sub":"2694","exp":"1700000060"}`), hub.ErrInvalidToken},
-		"an expiry before 1970":              {payload(`{"sub":"2694","exp":-1}`), hub.ErrInvalidToken},
-		"an expiry that no clock reaches":    {payload(`{"sub":"2694","exp":1e300}`), hub.ErrInvalidToken},
-		"expired":                            {payload(`{"sub":"2694","exp":1699999999}`), hub.ErrTokenExpired},
-		"expired at this very second":        {payload(`{"sub":"2694","exp":1700000000}`), hub.ErrTokenExpired},
-		"good from later on":                 {payload(`{"sub":"2694","exp":1800000000,"nbf":1700000061}`), hub.ErrInvalidToken},
-		"made later on":                      {payload(`{"sub":"2694","exp":1800000000,"iat":1700000061}`), hub.ErrInvalidToken},
-		"made at no date":                    {payload(`{"sub":"2694","exp":1700000060,"iat":"x"}`), hub.ErrInvalidToken},
-		"permissions that are null":          {payload(`{"sub":"2694","exp":1700000060,"permissions":null}`), hub.ErrInvalidToken},
-		"permissions that are a list":        {payload(`{"sub":"2694","exp":1700000060,"permissions":[]}`), hub.ErrInvalidToken},
-		"permissions with a category twice":  {payload(`{"sub":"2694","exp":1700000060,"permissions":{"a":["x"],"a":[]}}`), hub.ErrInvalidToken},
-		"permissions of more than the limit": {payload(string(many)), hub.ErrLimitExceeded},
-		"info of more than the limit":        {payload(`{"sub":"2694","exp":1700000060,"info":"` + strings.Repeat("x", hub.MaxInfoBytes-1) + `"}`), hub.ErrLimitExceeded},
+		"alg none, with a signature":          {none, hub.ErrInvalidToken},
+		"alg none, without a signature":       {none[:strings.LastIndexByte(none, '.')+1], hub.ErrInvalidToken},
+		"alg none in mixed case":              {signRaw(sha256.New, secret, `{"alg":"nOnE"}`, good), hub.ErrInvalidToken},
+		"unknown alg":                         {signRaw(sha256.New, secret, `{"alg":"HS1"}`, good), hub.ErrInvalidToken},
+		"alg that is not a string":            {signRaw(sha256.New, secret, `{"alg":["HS256"]}`, good), hub.ErrInvalidToken},
+		"HS512":                               {signRaw(sha512.New, secret, `{"alg":"HS512"}`, good), hub.ErrInvalidToken},
+		"RS256":                               {rs256, hub.ErrInvalidToken},
+		"alg RS256, signed with HS256":        {signRaw(sha256.New, secret, `{"alg":"RS256"}`, good), hub.ErrInvalidToken},
+		"crit in the header":                  {signRaw(sha256.New, secret, `{"alg":"HS256","crit":["b64"],"b64":false}`, good), hub.ErrInvalidToken},
+		"signed with another secret":          {signRaw(sha256.New, secret+"x", hs256, good), hub.ErrInvalidToken},
+		"signed with another secret, expired": {signRaw(sha256.New, "", hs256, `{"sub":"2694","exp":1}`), hub.ErrInvalidToken},
+		"no signature":                        {parts[0] + "." + parts[1] + ".", hub.ErrInvalidToken},
+		"signature of other claims":           {parts[0] + "." + otherParts[1] + "." + parts[2], hub.ErrInvalidToken},
+		"signature that is not base64":        {parts[0] + "." + parts[1] + ".!", hub.ErrInvalidToken},
+		"header null":                         {signRaw(sha256.New, secret, `null`, good), hub.ErrInvalidToken},
+		"claims null":                         {payload(`null`), hub.ErrInvalidToken},
+		"claims that are a list":              {payload(`[]`), hub.ErrInvalidToken},
+		"claims that are not JSON":            {payload(`{"sub":`), hub.ErrInvalidToken},
+		"claims that are not UTF-8":           {payload("{\"sub\":\"2694\",\"exp\":1700000060,\"info\":\"\xff\"}"), hub.ErrInvalidToken},
+		"sub of another user":                 {payload(`{"sub":"2695","exp":1700000060}`), hub.ErrInvalidToken},
+		"sub of another user, expired":        {payload(`{"sub":"2695","exp":1}`), hub.ErrInvalidToken},
+		"no sub":                              {payload(`{"exp":1700000060}`), hub.ErrInvalidToken},
+		"sub null":                            {payload(`{"sub":null,"exp":1700000060}`), hub.ErrInvalidToken},
+		"sub that is a number":                {payload(`{"sub":2694,"exp":1700000060}`), hub.ErrInvalidToken},
+		"sub in another case":                 {payload(`{"SUB":"2694","exp":1700000060}`), hub.ErrInvalidToken},
+		"no exp":                              {payload(`{"sub":"2694"}`), hub.ErrInvalidToken},
+		"exp null":                            {payload(`{"sub":"2694","exp":null}`), hub.ErrInvalidToken},
+		"exp that is a string":                {payload(`{"sub":"2694","exp":"1700000060"}`), hub.ErrInvalidToken},
+		"exp before 1970":                     {payload(`{"sub":"2694","exp":-1}`), hub.ErrInvalidToken},
+		"exp after the year 9999":             {payload(`{"sub":"2694","exp":1e300}`), hub.ErrInvalidToken},
+		"expired a second ago":                {payload(`{"sub":"2694","exp":1699999999}`), hub.ErrTokenExpired},
+		"expires now":                         {payload(`{"sub":"2694","exp":1700000000}`), hub.ErrTokenExpired},
+		"nbf beyond the leeway":               {payload(`{"sub":"2694","exp":1800000000,"nbf":1700000061}`), hub.ErrInvalidToken},
+		"iat beyond the leeway":               {payload(`{"sub":"2694","exp":1800000000,"iat":1700000061}`), hub.ErrInvalidToken},
+		"iat that is a string":                {payload(`{"sub":"2694","exp":1700000060,"iat":"x"}`), hub.ErrInvalidToken},
+		"permissions null":                    {payload(`{"sub":"2694","exp":1700000060,"permissions":null}`), hub.ErrInvalidToken},
+		"permissions that are a list":         {payload(`{"sub":"2694","exp":1700000060,"permissions":[]}`), hub.ErrInvalidToken},
+		"permissions with a category twice":   {payload(`{"sub":"2694","exp":1700000060,"permissions":{"a":["x"],"a":[]}}`), hub.ErrInvalidToken},
+		"permissions over the limit":          {payload(string(many)), hub.ErrLimitExceeded},
+		"info over the limit":                 {payload(`{"sub":"2694","exp":1700000060,"info":"` + strings.Repeat("x", hub.MaxInfoBytes-1) + `"}`), hub.ErrLimitExceeded},
 	} {
 		t.Run(name, func(t *testing.T) {
 			id, err := auth.VerifyToken(newProject(project, secret, true), "2694", c.token, now)
 			if !errors.Is(err, c.want) {
-				t.Errorf("error is %v, not %v", err, c.want)
+				t.Errorf("error %v, expected %v", err, c.want)
 			}
-			if d := cmp.Diff(hub.Identity{}, id); d != "" {
-				t.Error("refused, yet identified: " + d)
+			if diff := cmp.Diff(hub.Identity{}, id); diff != "" {
+				t.Errorf("identity, -expected +got:\n%s", diff)
 			}
 		})
 	}
 
-	t.Run("a project without a secret accepts nothing", func(t *testing.T) {
+	t.Run("project without a secret", func(t *testing.T) {
 		_, err := auth.VerifyToken(newProject(project, "", true), "2694", signRaw(sha256.New, "", hs256, good), now)
 		if !errors.Is(err, hub.ErrInvalidToken) {
-			t.Errorf("error is %v", err)
+			t.Errorf("error %v, expected %v", err, hub.ErrInvalidToken)
 		}
 	})
 }
 
-func TestInfoOfExactlyTheLimit(t *testing.T) {
+func TestJWTErrorTexts(t *testing.T) {
+	for name, c := range map[string]struct{ token, want string }{
+		"another algorithm":           {signRaw(sha512.New, secret, `{"alg":"HS512"}`, `{}`), "invalid token: sign the JWT with HS256"},
+		"another secret":              {signRaw(sha256.New, "other", hs256, `{}`), "invalid token"},
+		"crit in the header":          {signRaw(sha256.New, secret, `{"alg":"HS256","crit":["b64"]}`, `{}`), "invalid token: the header has crit, which is not supported"},
+		"no sub":                      {signRaw(sha256.New, secret, hs256, `{}`), "invalid token: sub is missing or not a string"},
+		"sub of another user":         {signRaw(sha256.New, secret, hs256, `{"sub":"2695"}`), "invalid token"},
+		"iat that is a string":        {signRaw(sha256.New, secret, hs256, `{"sub":"2694","iat":"x"}`), "invalid token: iat is not a date in seconds since 1970"},
+		"iat in the future":           {signRaw(sha256.New, secret, hs256, `{"sub":"2694","iat":1700000061}`), "invalid token: iat is in the future: check the clock of the application"},
+		"nbf in the future":           {signRaw(sha256.New, secret, hs256, `{"sub":"2694","nbf":1700000061}`), "invalid token: nbf is in the future: check the clock of the application"},
+		"no exp":                      {signRaw(sha256.New, secret, hs256, `{"sub":"2694"}`), "invalid token: exp is missing"},
+		"exp in the past":             {signRaw(sha256.New, secret, hs256, `{"sub":"2694","exp":1}`), "token expired"},
+		"permissions that are a list": {signRaw(sha256.New, secret, hs256, `{"sub":"2694","exp":1700000060,"permissions":[]}`), "invalid token: permissions are not an object"},
+		"feed that is a string":       {signRaw(sha256.New, secret, hs256, `{"sub":"2694","exp":1700000060,"feed":"true"}`), "invalid token: feed is not a boolean"},
+		"info over the limit":         {signRaw(sha256.New, secret, hs256, `{"sub":"2694","exp":1700000060,"info":"`+strings.Repeat("x", hub.MaxInfoBytes)+`"}`), "limit exceeded: info is longer than 4096 bytes"},
+		"token over the limit":        {strings.Repeat("x", auth.MaxTokenBytes+1), "limit exceeded: the token is longer than 16384 bytes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := auth.VerifyToken(newProject(project, secret, false), "2694", c.token, now)
+			if err == nil || err.Error() != c.want {
+				t.Errorf("error %v, expected %s", err, c.want)
+			}
+		})
+	}
+}
+
+func TestJWTInfoOfTheLimit(t *testing.T) {
 	info := `"` + strings.Repeat("x", hub.MaxInfoBytes-2) + `"`
 	token := signRaw(sha256.New, secret, hs256, `{"sub":"2694","exp":1700000060,"info":`+info+`}`)
 	id, err := auth.VerifyToken(newProject(project, secret, false), "2694", token, now)
@@ -212,13 +238,13 @@ func TestInfoOfExactlyTheLimit(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(id.Info) != info {
-		t.Errorf("info is %d bytes long", len(id.Info))
+		t.Errorf("info has %d bytes, expected %d", len(id.Info), len(info))
 	}
 }
 
-// A visitor who chose to be called like the greater part of a JWT, in a project
-// whose id happens to be the rest of it, would be handed its signature as a token.
-func TestTokenIsNoSignatureOfAJWT(t *testing.T) {
+// TestTokenAsJWTSignature forges a JWT from a token: the user name and the project id
+// are the two parts of header.claims.
+func TestTokenAsJWTSignature(t *testing.T) {
 	text := signRaw(sha256.New, secret, hs256, `{"sub":"admin","exp":1700000060,"permissions":{}}`)
 	text = text[:strings.LastIndexByte(text, '.')]
 	id := text[len(text)-2:]
@@ -228,10 +254,10 @@ func TestTokenIsNoSignatureOfAJWT(t *testing.T) {
 	}
 	forged := text + "." + base64.RawURLEncoding.EncodeToString(sum)
 	if _, err := auth.VerifyToken(newProject(id, secret, false), "admin", forged, now); !errors.Is(err, hub.ErrInvalidToken) {
-		t.Errorf("a forged JWT: %v", err)
+		t.Errorf("error %v, expected %v", err, hub.ErrInvalidToken)
 	}
 	if _, err := auth.VerifyToken(newProject(project, secret, false), "admin", forged, now); err != nil {
-		t.Errorf("the test forges nothing: %v", err)
+		t.Errorf("the forged signature is wrong: %v", err)
 	}
 }
 
@@ -251,20 +277,20 @@ func TestSignJWT(t *testing.T) {
 		User: "Ann", Expires: now.Add(time.Minute), Info: json.RawMessage(`{"age":7}`),
 		Permissions: &hub.Permissions{Confirmed: true, Categories: map[string]hub.Grant{"chat": {Whole: true}, "none": {}}},
 	}
-	if d := cmp.Diff(want, got); d != "" {
-		t.Error(d)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("identity, -expected +got:\n%s", diff)
 	}
 	for name, c := range map[string]struct {
 		secret string
 		claims map[string]any
 	}{
 		"no secret":                 {"", map[string]any{"sub": "Ann", "exp": now.Unix() + 60}},
-		"claims that are not JSON":  {secret, map[string]any{"info": make(chan int)}},
-		"a claim that is half JSON": {secret, map[string]any{"info": json.RawMessage(`{`)}},
+		"claim without a JSON form": {secret, map[string]any{"info": make(chan int)}},
+		"claim of malformed JSON":   {secret, map[string]any{"info": json.RawMessage(`{`)}},
 	} {
-		t.Run(name+" signs nothing", func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			if token, err := auth.SignJWT(c.secret, c.claims); err == nil {
-				t.Errorf("got %s", token)
+				t.Errorf("signed %s, expected an error", token)
 			}
 		})
 	}

@@ -7,20 +7,21 @@ import (
 	"centrifuge/pkg/hub"
 )
 
-// maxHeaderBytes bounds the header that carries a signature, which needs 69.
+// maxHeaderBytes limits the header X-Centrifuge-Auth. A signature takes 69 bytes.
 const maxHeaderBytes = 4096
 
-// What may be wrong with the header, in the words of the original. To errors.Is
-// both are hub.ErrUnauthorized.
+// The errors of ParseSignature, with the texts of 2013. errors.Is reports both as
+// hub.ErrUnauthorized.
 var (
 	ErrNoHeader        = &hub.Error{Code: hub.ErrUnauthorized.Code, Message: "no auth header found"}
 	ErrMalformedHeader = &hub.Error{Code: hub.ErrUnauthorized.Code, Message: "malformed auth header"}
 )
 
-// ParseSignature finds the signature in the value of the header X-Centrifuge-Auth:
-// key=value pairs with spaces between them, of which only sign counts. It fails
-// with ErrNoHeader for "" and with ErrMalformedHeader, to which a header without
-// a sign or with two belongs, too.
+// ParseSignature returns the signature in the value of the header X-Centrifuge-Auth:
+// key=value pairs, separated by spaces. The value of the key sign is the signature;
+// other keys are ignored. ParseSignature fails with ErrNoHeader for "", and with
+// ErrMalformedHeader for a value that is not made of pairs, does not have exactly one
+// sign, or is longer than 4096 bytes.
 func ParseSignature(header string) (string, error) {
 	if header == "" {
 		return "", ErrNoHeader
@@ -46,18 +47,20 @@ func ParseSignature(header string) (string, error) {
 	return signature, nil
 }
 
-// VerifyRequest checks that body, exactly as it was sent, was signed with the
-// project's secret: signature is the lower-case hexadecimal HMAC of project id ‖
-// body, SHA-256 or, where p allows it, MD5. It fails with hub.ErrUnauthorized.
+// VerifyRequest checks that signature is the lower-case hexadecimal HMAC-SHA256, or
+// HMAC-MD5 if p allows it, of project id ‖ body with the secret of p. The body is the
+// undecoded one of the request. VerifyRequest fails with hub.ErrUnauthorized, also for
+// a body that ends with the project id: see the package comment.
 func VerifyRequest(p *hub.Project, signature string, body []byte) error {
 	message := p.ID + string(body)
-	if !matches(p, signature, message) || isTokenMessage(p, message) {
+	if !verify(p, signature, message) || endsLikeToken(p, message) {
 		return hub.ErrUnauthorized
 	}
 	return nil
 }
 
-// SignRequest makes the value of the header for a body: HMAC-SHA256.
+// SignRequest returns the value of the header X-Centrifuge-Auth for a body, signed
+// with HMAC-SHA256.
 func SignRequest(secret, project string, body []byte) string {
-	return "sign=" + digest(sha256.New, secret, project+string(body))
+	return "sign=" + sign(sha256.New, secret, project+string(body))
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// The parts of a session: a random id, when it ends in seconds since 1970 (8 bytes,
+// A session consists of a random id, its expiry in seconds since 1970 (8 bytes,
 // big-endian), and the HMAC-SHA256 of both.
 const (
 	sessionIDBytes     = 16
@@ -18,25 +18,24 @@ const (
 	sessionBytes       = sessionSignedBytes + sha256.Size
 )
 
-// sessionPurpose keeps the key of sessions apart from whatever else may one day be
-// derived from the password, and from another form of sessions.
+// sessionPurpose separates the key of sessions from any other key derived from the
+// admin password. It changes with the format of sessions.
 const sessionPurpose = "centrifuge admin session 1"
 
-// NewSession makes the value of an administrator's session: URL-safe base64 that
-// proves, until expires and for as long as the password stays, that whoever made it
-// knew the password. It tells nothing about the password. Fractions of a second are
-// cut off.
+// NewSession returns a session of an administrator, signed with a key derived from
+// password, in URL-safe base64. VerifySession accepts it until expires, whose
+// fractions of a second are cut off. A change of the password ends all sessions.
 func NewSession(password string, expires time.Time) string {
 	b := make([]byte, sessionSignedBytes, sessionBytes)
-	rand.Read(b[:sessionIDBytes])                                          // never fails: crypto/rand ends the process instead
-	binary.BigEndian.PutUint64(b[sessionIDBytes:], uint64(expires.Unix())) //nolint:gosec // a time before 1970 is none that verifies
+	rand.Read(b[:sessionIDBytes])                                          // never returns an error
+	binary.BigEndian.PutUint64(b[sessionIDBytes:], uint64(expires.Unix())) //nolint:gosec // VerifySession refuses a time before 1970
 	b = append(b, sessionMAC(password, b)...)
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// VerifySession tells whether value is a session that NewSession made with this
-// password and that is good at now, and until when it is. Without a password none
-// is. The signature is compared in constant time.
+// VerifySession reports whether NewSession made value with this password and value has
+// not expired at now, and returns when it expires. With an empty password it accepts
+// no session. It compares the signature in constant time.
 func VerifySession(password, value string, now time.Time) (expires time.Time, ok bool) {
 	if password == "" || len(value) != base64.RawURLEncoding.EncodedLen(sessionBytes) {
 		return time.Time{}, false

@@ -14,11 +14,11 @@ import (
 
 const adminPassword = "correct horse battery staple"
 
-// purpose is part of the key of every session.
+// purpose is the fixed part of the key of sessions.
 const purpose = "centrifuge admin session 1"
 
-// sessionByHand makes a session of adminPassword without the package that reads it.
-func sessionByHand(purpose string, expires uint64) string {
+// signSession makes a session of adminPassword without the package under test.
+func signSession(purpose string, expires uint64) string {
 	signed := append([]byte("sixteen bytes id"), binary.BigEndian.AppendUint64(nil, expires)...)
 	derive := hmac.New(sha256.New, []byte(adminPassword))
 	derive.Write([]byte(purpose))
@@ -44,56 +44,56 @@ func TestSession(t *testing.T) {
 		at              time.Time
 		want            bool
 	}{
-		"one just made":       {adminPassword, good, now, true},
-		"one made by hand":    {adminPassword, sessionByHand(purpose, uint64(end.Unix())), now, true},
-		"its last second":     {adminPassword, good, end.Add(-time.Second), true},
-		"the moment it ends":  {adminPassword, good, end, false},
-		"a day later":         {adminPassword, good, now.Add(24 * time.Hour), false},
-		"another password":    {adminPassword + "x", good, now, false},
-		"no password":         {"", auth.NewSession("", end), now, false},
-		"nothing":             {adminPassword, "", now, false},
-		"another id":          {adminPassword, flipped(0), now, false},
-		"a later end":         {adminPassword, flipped(20), now, false},
-		"another signature":   {adminPassword, flipped(len(raw) - 1), now, false},
-		"a byte less":         {adminPassword, base64.RawURLEncoding.EncodeToString(raw[:len(raw)-1]), now, false},
-		"a byte more":         {adminPassword, base64.RawURLEncoding.EncodeToString(append(raw[:len(raw):len(raw)], 0)), now, false},
-		"a line break within": {adminPassword, good[:10] + "\n" + good[10:], now, false},
-		"a character that is not of the alphabet": {adminPassword, "+" + good[1:], now, false},
-		"a megabyte":                                {adminPassword, strings.Repeat("A", 1<<20), now, false},
-		"the key of another purpose":                {adminPassword, sessionByHand("else", uint64(end.Unix())), now, false},
-		"an end that no time can hold":              {adminPassword, sessionByHand(purpose, 1<<63), now, false},
-		"an end before 1970":                        {adminPassword, auth.NewSession(adminPassword, time.Unix(-1, 0)), time.Unix(-5, 0), false},
-		"the signature of a project with that name": {adminPassword, auth.SignToken(adminPassword, "user", "project"), now, false},
+		"new session":                            {adminPassword, good, now, true},
+		"session made outside the package":       {adminPassword, signSession(purpose, uint64(end.Unix())), now, true},
+		"a second before it expires":             {adminPassword, good, end.Add(-time.Second), true},
+		"expires now":                            {adminPassword, good, end, false},
+		"expired":                                {adminPassword, good, now.Add(24 * time.Hour), false},
+		"other password":                         {adminPassword + "x", good, now, false},
+		"empty password":                         {"", auth.NewSession("", end), now, false},
+		"empty value":                            {adminPassword, "", now, false},
+		"changed id":                             {adminPassword, flipped(0), now, false},
+		"changed expiry":                         {adminPassword, flipped(20), now, false},
+		"changed signature":                      {adminPassword, flipped(len(raw) - 1), now, false},
+		"one byte too short":                     {adminPassword, base64.RawURLEncoding.EncodeToString(raw[:len(raw)-1]), now, false},
+		"one byte too long":                      {adminPassword, base64.RawURLEncoding.EncodeToString(append(raw[:len(raw):len(raw)], 0)), now, false},
+		"line break in the value":                {adminPassword, good[:10] + "\n" + good[10:], now, false},
+		"character outside URL-safe base64":      {adminPassword, "+" + good[1:], now, false},
+		"value of 1 MiB":                         {adminPassword, strings.Repeat("A", 1<<20), now, false},
+		"key of another purpose":                 {adminPassword, signSession("else", uint64(end.Unix())), now, false},
+		"expiry over 63 bits":                    {adminPassword, signSession(purpose, 1<<63), now, false},
+		"expiry before 1970":                     {adminPassword, auth.NewSession(adminPassword, time.Unix(-1, 0)), time.Unix(-5, 0), false},
+		"project token signed with the password": {adminPassword, auth.SignToken(adminPassword, "user", "project"), now, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			expires, ok := auth.VerifySession(c.password, c.value, c.at)
 			if ok != c.want {
-				t.Fatalf("good is %v, not %v", ok, c.want)
+				t.Fatalf("accepted %v, expected %v", ok, c.want)
 			}
 			if ok && !expires.Equal(end) {
-				t.Errorf("it ends at %v, not %v", expires, end)
+				t.Errorf("expires at %v, expected %v", expires, end)
 			}
 			if !ok && !expires.IsZero() {
-				t.Errorf("it is refused, and ends at %v", expires)
+				t.Errorf("refused session expires at %v, expected the zero time", expires)
 			}
 		})
 	}
-	t.Run("no two sessions are the same", func(t *testing.T) {
+	t.Run("two sessions differ", func(t *testing.T) {
 		if good == auth.NewSession(adminPassword, end) {
-			t.Error("the same twice")
+			t.Error("NewSession returned the same value twice")
 		}
 	})
 }
 
 func FuzzVerifySession(f *testing.F) {
-	// By hand, since the processes of a fuzz test must agree on it.
-	good := sessionByHand(purpose, uint64(now.Add(time.Hour).Unix()))
-	for _, value := range []string{"", good, good[1:], good + "=", strings.ToUpper(good), sessionByHand("", 1)} {
+	// Not from NewSession: it is random, and all processes of a fuzz test need the same value.
+	good := signSession(purpose, uint64(now.Add(time.Hour).Unix()))
+	for _, value := range []string{"", good, good[1:], good + "=", strings.ToUpper(good), signSession("", 1)} {
 		f.Add(value)
 	}
 	f.Fuzz(func(t *testing.T, value string) {
 		if _, ok := auth.VerifySession(adminPassword, value, now); ok && value != good {
-			t.Fatalf("%q passes", value)
+			t.Fatalf("session %q is accepted", value)
 		}
 	})
 }

@@ -12,7 +12,7 @@ import (
 	"centrifuge/pkg/hub"
 )
 
-// The secret and the project id that the documentation of 2013 printed.
+// The secret and the project id are from the documentation of 2013.
 const (
 	secret  = "994021f2dc354d7893d88b90d430498e"
 	project = "51b229f778b83c2eced3a76b"
@@ -24,18 +24,18 @@ func newProject(id, secret string, md5 bool) *hub.Project {
 	return &hub.Project{ID: id, Name: "test", Secret: secret, Options: hub.ProjectOptions{AllowMD5: md5}}
 }
 
-// vectors are what the original computes (MD5; the non-ASCII user, which it
-// refuses, aside) and openssl over the same message (SHA-256).
+// vectors are tokens that other programs computed: MD5 by the server of 2013, except
+// for the non-ASCII user, which it refuses; the rest by openssl.
 var vectors = []struct {
 	name, secret, user, project, md5, sha256 string
 }{
 	{
-		"a named user", secret, "2694", project,
+		"named user", secret, "2694", project,
 		"c01715c3463704427c94780a4e43e326",
 		"98916de95c84f217651cfdc0846051850fe551ee2312377d5c81114c20b8ea45",
 	},
 	{
-		"an anonymous user", secret, "", project,
+		"anonymous user", secret, "", project,
 		"284dee072c9084748f880aa98c9f1e9d",
 		"4fff527a89f93f55e958680f9eae79d30e5eb3a75492cf8a590775f02d665ad5",
 	},
@@ -50,12 +50,12 @@ var vectors = []struct {
 		"54536c9357ebad32486620506599ff3d0542c9d9735c61e0f27bfc9d23d34806",
 	},
 	{
-		"user 12 of project 3, which shares the secret", "k", "12", "3",
+		"user 12 of project 3 with the same secret", "k", "12", "3",
 		"e206a7990cdb09ae361253b63ec21c95",
 		"54536c9357ebad32486620506599ff3d0542c9d9735c61e0f27bfc9d23d34806",
 	},
 	{
-		"a user in UTF-8", secret, "пользователь", project,
+		"user in UTF-8", secret, "пользователь", project,
 		"bfe0a2a3eefbe9076812b607fbc5ff3d",
 		"9b9c0819ba61cc843d61d2ad920d78eab8b42186cbabeaf737c9742c54e87fdd",
 	},
@@ -65,73 +65,83 @@ func TestTokenVectors(t *testing.T) {
 	for _, v := range vectors {
 		t.Run(v.name, func(t *testing.T) {
 			if got := auth.SignTokenMD5(v.secret, v.user, v.project); got != v.md5 {
-				t.Errorf("MD5 is %s, not %s", got, v.md5)
+				t.Errorf("MD5 token %s, expected %s", got, v.md5)
 			}
 			if got := auth.SignToken(v.secret, v.user, v.project); got != v.sha256 {
-				t.Errorf("SHA-256 is %s, not %s", got, v.sha256)
+				t.Errorf("SHA-256 token %s, expected %s", got, v.sha256)
 			}
 			p := newProject(v.project, v.secret, true)
 			for _, token := range []string{v.md5, v.sha256} {
 				id, err := auth.VerifyToken(p, v.user, token, now)
 				if err != nil {
-					t.Errorf("%s is refused: %v", token, err)
+					t.Errorf("verify %s: %v", token, err)
 				}
-				if d := cmp.Diff(hub.Identity{User: v.user}, id); d != "" {
-					t.Error(d)
+				if diff := cmp.Diff(hub.Identity{User: v.user}, id); diff != "" {
+					t.Errorf("identity, -expected +got:\n%s", diff)
 				}
 			}
 		})
 	}
 }
 
-func TestTokensThatAreNotRight(t *testing.T) {
+func TestInvalidTokens(t *testing.T) {
 	md5, sha := vectors[0].md5, vectors[0].sha256
 	for name, c := range map[string]struct {
 		project     *hub.Project
 		user, token string
 	}{
-		"one nibble of the SHA-256 is off":       {newProject(project, secret, true), "2694", sha[:63] + "4"},
-		"one nibble of the MD5 is off":           {newProject(project, secret, true), "2694", "d" + md5[1:]},
-		"another user":                           {newProject(project, secret, true), "2695", sha},
-		"nobody with the token of a user":        {newProject(project, secret, true), "", sha},
-		"a user with the token of nobody":        {newProject(project, secret, true), "2694", vectors[1].sha256},
-		"another project":                        {newProject("51b229f778b83c2eced3a76c", secret, true), "2694", sha},
-		"the secret has been replaced":           {newProject(project, "994021f2dc354d7893d88b90d430498f", true), "2694", sha},
-		"upper-case SHA-256":                     {newProject(project, secret, true), "2694", strings.ToUpper(sha)},
-		"upper-case MD5":                         {newProject(project, secret, true), "2694", strings.ToUpper(md5)},
-		"MD5 where it is not allowed":            {newProject(project, secret, false), "2694", md5},
-		"an empty token":                         {newProject(project, secret, true), "2694", ""},
-		"an empty token of nobody":               {newProject(project, secret, true), "", ""},
-		"a part of one":                          {newProject(project, secret, true), "2694", sha[:32]},
-		"one with more behind it":                {newProject(project, secret, true), "2694", sha + "0"},
-		"one with a space":                       {newProject(project, secret, true), "2694", " " + sha},
-		"64 characters that are not hexadecimal": {newProject(project, secret, true), "2694", strings.Repeat("я", 32)},
-		"project before user, as from 2014":      {newProject(project, secret, true), "2694", "45ce7a38aa6de5f081a67a7da76be761"},
-		"a project without a secret":             {newProject(project, "", true), "2694", auth.SignToken("", "2694", project)},
-		"dots and nothing else":                  {newProject(project, secret, true), "", ".."},
+		"SHA-256 with one wrong digit":            {newProject(project, secret, true), "2694", sha[:63] + "4"},
+		"MD5 with one wrong digit":                {newProject(project, secret, true), "2694", "d" + md5[1:]},
+		"token of another user":                   {newProject(project, secret, true), "2695", sha},
+		"anonymous user, token of a user":         {newProject(project, secret, true), "", sha},
+		"user, token of the anonymous user":       {newProject(project, secret, true), "2694", vectors[1].sha256},
+		"token of another project":                {newProject("51b229f778b83c2eced3a76c", secret, true), "2694", sha},
+		"token of another secret":                 {newProject(project, "994021f2dc354d7893d88b90d430498f", true), "2694", sha},
+		"upper-case SHA-256":                      {newProject(project, secret, true), "2694", strings.ToUpper(sha)},
+		"upper-case MD5":                          {newProject(project, secret, true), "2694", strings.ToUpper(md5)},
+		"MD5, not allowed":                        {newProject(project, secret, false), "2694", md5},
+		"empty token":                             {newProject(project, secret, true), "2694", ""},
+		"empty token, anonymous user":             {newProject(project, secret, true), "", ""},
+		"first half of a token":                   {newProject(project, secret, true), "2694", sha[:32]},
+		"token and one more digit":                {newProject(project, secret, true), "2694", sha + "0"},
+		"space before the token":                  {newProject(project, secret, true), "2694", " " + sha},
+		"64 bytes, not hexadecimal":               {newProject(project, secret, true), "2694", strings.Repeat("я", 32)},
+		"project before user, the format of 2014": {newProject(project, secret, true), "2694", "45ce7a38aa6de5f081a67a7da76be761"},
+		"project without a secret":                {newProject(project, "", true), "2694", auth.SignToken("", "2694", project)},
+		"two dots":                                {newProject(project, secret, true), "", ".."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			id, err := auth.VerifyToken(c.project, c.user, c.token, now)
 			if !errors.Is(err, hub.ErrInvalidToken) || err.Error() != "invalid token" && strings.Count(c.token, ".") != 2 {
-				t.Errorf("error is %v", err)
+				t.Errorf("error %v, expected %v", err, hub.ErrInvalidToken)
 			}
-			if d := cmp.Diff(hub.Identity{}, id); d != "" {
-				t.Error("refused, yet identified: " + d)
+			if diff := cmp.Diff(hub.Identity{}, id); diff != "" {
+				t.Errorf("identity, -expected +got:\n%s", diff)
 			}
 		})
 	}
 }
 
-func TestTokenOf100KBIsNotLookedAt(t *testing.T) {
-	for _, token := range []string{strings.Repeat("a", 100<<10), strings.Repeat("a", 50<<10) + "." + strings.Repeat("a", 50<<10) + ".a"} {
-		_, err := auth.VerifyToken(newProject(project, secret, true), "2694", token, now)
-		if !errors.Is(err, hub.ErrLimitExceeded) {
-			t.Errorf("error is %v", err)
-		}
+func TestTokenSizeLimit(t *testing.T) {
+	for name, c := range map[string]struct {
+		token string
+		want  *hub.Error
+	}{
+		"classic token of the limit":        {strings.Repeat("a", auth.MaxTokenBytes), hub.ErrInvalidToken},
+		"classic token over the limit":      {strings.Repeat("a", auth.MaxTokenBytes+1), hub.ErrLimitExceeded},
+		"JWT of the limit":                  {strings.Repeat("a", auth.MaxTokenBytes-4) + ".a.a", hub.ErrInvalidToken},
+		"JWT over the limit":                {strings.Repeat("a", auth.MaxTokenBytes-3) + ".a.a", hub.ErrLimitExceeded},
+		"classic token far above the limit": {strings.Repeat("a", 100<<10), hub.ErrLimitExceeded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := auth.VerifyToken(newProject(project, secret, true), "2694", c.token, now); !errors.Is(err, c.want) {
+				t.Errorf("error %v, expected %v", err, c.want)
+			}
+		})
 	}
 }
 
-// Whatever is presented, nobody but the bearer of the one right token gets in.
+// FuzzVerifyToken checks that no input but the right token authenticates a user.
 func FuzzVerifyToken(f *testing.F) {
 	p := newProject(project, secret, true)
 	jwt := signClaims(f, secret, map[string]any{"sub": "2694", "exp": now.Unix() + 60, "permissions": map[string]any{"chat": []any{"a", 1}}, "info": []int{1}})
@@ -144,18 +154,18 @@ func FuzzVerifyToken(f *testing.F) {
 		if err != nil {
 			var e *hub.Error
 			if !errors.As(err, &e) {
-				t.Fatalf("the error is not one of ours: %v", err)
+				t.Fatalf("error %v is not a *hub.Error", err)
 			}
 			return
 		}
 		if id.User != user {
-			t.Fatalf("%q is taken for %q", user, id.User)
+			t.Fatalf("user %q is authenticated as %q", user, id.User)
 		}
 		if strings.Count(token, ".") != 2 && token != auth.SignToken(secret, user, project) && token != auth.SignTokenMD5(secret, user, project) {
-			t.Fatalf("%q passes for %q", token, user)
+			t.Fatalf("token %q authenticates %q", token, user)
 		}
 		if strings.Count(token, ".") == 2 && !strings.HasPrefix(token, jwt[:strings.LastIndexByte(jwt, '.')]) {
-			t.Fatalf("a JWT that was never signed passes: %q", token)
+			t.Fatalf("unsigned JWT %q authenticates", token)
 		}
 	})
 }
