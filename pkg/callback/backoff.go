@@ -10,15 +10,14 @@ import (
 const (
 	defaultInterval = 100 * time.Millisecond
 	defaultMaxWait  = 5 * time.Second
-	// maxExponent keeps 2^n within an int64 times any allowed interval; the longest
-	// wait is reached well before.
+	// maxExponent keeps 2^n times the longest allowed interval, 1 s, within an int64.
 	maxExponent = 20
-	// maxFailing is how many projects are remembered as failing.
-	maxFailing = 1024
+	// maxFailingProjects limits the memory of failures.
+	maxFailingProjects = 1024
 )
 
-// pause draws the wait before the next attempt for p.
-func (v *Validator) pause(p *hub.Project) time.Duration {
+// backOff returns a random wait before the next attempt for p.
+func (v *Validator) backOff(p *hub.Project) time.Duration {
 	interval, longest := p.Options.BackOffInterval, p.Options.BackOffMaxTimeout
 	if interval == 0 {
 		interval = defaultInterval
@@ -26,11 +25,11 @@ func (v *Validator) pause(p *hub.Project) time.Duration {
 	if longest == 0 {
 		longest = defaultMaxWait
 	}
-	return min(time.Duration(v.options.Rand(1<<v.failing.count(p.ID)))*interval, longest)
+	return min(time.Duration(v.options.Rand(1<<v.failures.count(p.ID)))*interval, longest)
 }
 
-// failures counts, by project, the failed attempts since the last answer. The zero
-// value is ready.
+// failures counts the failed attempts of each project since its last success. The zero
+// value is ready. It is safe for concurrent use.
 type failures struct {
 	mu sync.Mutex
 	n  map[string]int
@@ -48,8 +47,8 @@ func (f *failures) add(project string) {
 	if f.n == nil {
 		f.n = make(map[string]int)
 	}
-	if _, known := f.n[project]; !known && len(f.n) >= maxFailing {
-		// Forgetting any one only makes its next attempt come sooner.
+	if _, ok := f.n[project]; !ok && len(f.n) >= maxFailingProjects {
+		// Any project will do: its next attempt only comes sooner.
 		for other := range f.n {
 			delete(f.n, other)
 			break

@@ -1,10 +1,10 @@
-// Package callback calls applications at the addresses that their projects name: a
-// Validator asks validate_url whether a user may connect, and damps the rush of
-// questions that follows an outage; a Notifier posts messages to webhook_url, signed.
+// Package callback sends HTTP requests to the addresses in the options of a project. A
+// Validator asks validate_url whether a user may connect, and backs off while the
+// application fails. A Notifier posts signed messages to webhook_url.
 //
-// It knows the requests and the answers of these two addresses. It does not know when
-// to call, and treats everything at the other end as untrusted: where it connects
-// to, how long it waits and how much it reads are bounded.
+// It defines the requests and responses of these two addresses. It does not decide
+// when to send them. It treats addresses and responses as untrusted: it limits which
+// addresses it connects to, how long it waits and how many bytes it reads.
 package callback
 
 import (
@@ -19,43 +19,43 @@ import (
 )
 
 const (
-	// DefaultTimeout is how long one attempt may take, connecting included.
+	// DefaultTimeout limits one attempt, including the time to connect.
 	DefaultTimeout = time.Second
-	// DefaultAttempts is how often is asked where a project says nothing else.
+	// DefaultAttempts is the number of attempts if a project does not set auth_attempts.
 	DefaultAttempts = 5
-	// Budget is how long all attempts of one question may take together. API
-	// Gateway gives up at 29 s.
+	// Budget limits all attempts and waits of one validation. API Gateway's own limit
+	// is 29 s.
 	Budget = 25 * time.Second
 )
 
-// Options set up a Validator. The zero value is the default.
+// Options configure a Validator. The zero value is the default.
 type Options struct {
-	// Insecure allows plain http and private addresses. UNSAFE: only for the stack
-	// on one machine.
+	// Insecure allows plain http and private addresses. UNSAFE: for the local stack
+	// only.
 	Insecure bool
-	// Timeout is how long one attempt may take; 0 means DefaultTimeout.
+	// Timeout limits one attempt; 0 means DefaultTimeout.
 	Timeout time.Duration
-	// Log is told the cause of every failed attempt; nil keeps silent.
+	// Log receives the error of every failed attempt; nil discards it.
 	Log *slog.Logger
-	// Now, Wait and Rand are time and chance; nil means the real ones. Wait returns
-	// after d, or with an error as soon as ctx ends; d may be 0. Rand returns a
-	// random number in [0, n).
+	// Now, Wait and Rand replace the clock, the timer and the random numbers; nil means
+	// the real ones. Wait returns nil after d, which may be 0, or an error when ctx ends
+	// earlier. Rand returns a random number in [0, n).
 	Now  func() time.Time
 	Wait func(ctx context.Context, d time.Duration) error
 	Rand func(n int64) int64
 }
 
-// Validator asks. It is safe for concurrent use and should live as long as its
-// process: it holds the connections and the back-off of each project.
+// Validator sends requests to validate_url. It is safe for concurrent use. A process
+// needs one: it keeps connections alive and holds the back-off of each project.
 type Validator struct {
-	options Options
-	client  *http.Client
-	failing failures
+	options  Options
+	client   *http.Client
+	failures failures
 }
 
 var _ hub.Callback = (*Validator)(nil)
 
-// New makes a Validator.
+// New returns a Validator.
 func New(o Options) *Validator {
 	if o.Timeout == 0 {
 		o.Timeout = DefaultTimeout
@@ -86,40 +86,44 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Validate asks the ValidateURL of p, which must have one, whether user may
-// connect with the permissions that it wishes for. The question is a POST of
+// Validate asks the ValidateURL of p, which must not be empty, whether user may
+// connect with the requested permissions. The request is a POST of
 //
 //	{"user": "…", "permissions": {…}}
 //
-// with the permissions in the wire form of package permission. What it answers:
+// with the permissions as hub.EncodePermissions encodes them. The response means:
 //
-//   - 200 is yes. A JSON object in the body may narrow the grant by its
-//     "permissions" and attach "info" to the user; any other body, or none, grants
-//     the whole wish. What is granted is confirmed.
-//   - 403 is no, at once: hub.ErrPermissionDenied.
-//   - Anything else counts as no answer: other statuses, redirects (which are not
-//     followed), time-outs, broken connections, bodies over 64 KB or compressed,
-//     and a 200 whose object is not valid JSON, or has permissions or info that
-//     are not as they should be. Nothing of that kind ever widens a grant.
+//   - 200: the user may connect. A JSON object in the body can restrict the
+//     permissions with "permissions" and attach "info" to the user. Any other body, or
+//     an empty one, grants all requested permissions. Granted permissions are
+//     confirmed.
+//   - 403: the user may not connect. Validate fails with hub.ErrPermissionDenied and
+//     makes no further attempt.
+//   - Anything else is a failed attempt: other statuses, redirects (which are not
+//     followed), timeouts, broken connections, bodies that are compressed or larger
+//     than 64 KB, and a 200 whose object is not valid JSON or has invalid permissions
+//     or info.
 //
-// Without an answer it asks again, AuthAttempts times in all. Before each attempt,
-// the first included, it waits a random multiple, from 0 to 2^n - 1, of
-// BackOffInterval, at most BackOffMaxTimeout. n belongs to the project: each failed
-// attempt on behalf of any client adds one, an answer with a status of 2xx makes it
-// 0 again. When all attempts have failed, or another would not end within Budget,
-// it fails with hub.ErrValidation.
+// No response grants more than the requested permissions.
+//
+// Validate makes at most AuthAttempts attempts. Before each attempt, also the first,
+// it waits a random multiple, from 0 to 2^n - 1, of BackOffInterval, but at most
+// BackOffMaxTimeout. n counts failed attempts of the project, for any client; a
+// response with a status of 2xx sets it to 0 before the body is decoded. Validate fails
+// with hub.ErrValidation if all attempts fail, or if the next attempt could end later
+// than Budget.
 //
 // It fails with the error of ctx, wrapped, when ctx ends first.
-func (v *Validator) Validate(ctx context.Context, p *hub.Project, user string, wish hub.Permissions) (hub.Answer, error) {
+func (v *Validator) Validate(ctx context.Context, p *hub.Project, user string, requested hub.Permissions) (c hub.Answer, err error) {
 	log := v.options.Log.With("project", p.ID)
 	address, err := parseAddress(p.Options.ValidateURL, v.options.Insecure)
 	if err != nil {
-		log.ErrorContext(ctx, "validate_url is not an https address")
-		return hub.Answer{}, hub.ErrValidation
+		log.ErrorContext(ctx, "validate_url failed", "error", err)
+		return c, hub.ErrValidation
 	}
-	body, err := encodeQuestion(user, hub.EncodePermissions(wish))
+	body, err := encodeRequest(user, requested)
 	if err != nil {
-		return hub.Answer{}, fmt.Errorf("encode question to validate_url: %w", err)
+		return c, fmt.Errorf("encode request to validate_url: %w", err)
 	}
 
 	deadline := v.options.Now().Add(Budget)
@@ -128,33 +132,32 @@ func (v *Validator) Validate(ctx context.Context, p *hub.Project, user string, w
 		attempts = DefaultAttempts
 	}
 	for attempt := 1; attempt <= attempts; attempt++ {
-		pause := v.pause(p)
-		if v.options.Now().Add(pause + v.options.Timeout).After(deadline) {
-			log.WarnContext(ctx, "validate_url has no time left for another attempt", "attempts", attempt-1)
+		delay := v.backOff(p)
+		if v.options.Now().Add(delay + v.options.Timeout).After(deadline) {
+			log.WarnContext(ctx, "validate_url out of time", "attempts", attempt-1)
 			break
 		}
-		if err := v.options.Wait(ctx, pause); err != nil {
-			return hub.Answer{}, fmt.Errorf("wait to ask validate_url: %w", err)
+		if err := v.options.Wait(ctx, delay); err != nil {
+			return c, fmt.Errorf("wait to request validate_url: %w", err)
 		}
-		reply, err := v.ask(ctx, address, body)
+		r, err := v.post(ctx, address, body)
 		if ctx.Err() != nil {
-			return hub.Answer{}, fmt.Errorf("ask validate_url: %w", ctx.Err())
+			return c, fmt.Errorf("request validate_url: %w", ctx.Err())
 		}
-		if reply.status/100 == 2 {
-			v.failing.reset(p.ID)
+		if r.status/100 == 2 {
+			v.failures.reset(p.ID)
 		}
-		if err == nil && reply.status == http.StatusForbidden {
-			return hub.Answer{}, hub.ErrPermissionDenied
-		}
-		var answer hub.Answer
-		if err == nil {
-			answer, err = reply.answer(wish)
+		if err == nil && r.status == http.StatusForbidden {
+			return c, hub.ErrPermissionDenied
 		}
 		if err == nil {
-			return answer, nil
+			c, err = decodeResponse(r.body, requested)
 		}
-		v.failing.add(p.ID)
-		log.WarnContext(ctx, "validate_url gave no answer", "host", address.Host, "attempt", attempt, "cause", err.Error())
+		if err == nil {
+			return c, nil
+		}
+		v.failures.add(p.ID)
+		log.WarnContext(ctx, "validate_url failed", "host", address.Host, "attempt", attempt, "error", err)
 	}
-	return hub.Answer{}, hub.ErrValidation
+	return c, hub.ErrValidation
 }

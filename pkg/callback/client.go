@@ -15,20 +15,20 @@ import (
 )
 
 const (
-	// maxAnswerBytes is how much of an answer is read.
-	maxAnswerBytes = 64 << 10
-	// maxHeaderBytes bounds the headers of an answer.
+	// maxResponseBytes limits the body of a response.
+	maxResponseBytes = 64 << 10
+	// maxHeaderBytes limits the headers of a response.
 	maxHeaderBytes = 16 << 10
-	// idleTimeout is short because a Lambda may be frozen for minutes between two
-	// questions, and finds connections dead that look alive.
+	// idleTimeout is short: a Lambda can be frozen for minutes between two requests, and
+	// the application may have closed an idle connection without the Lambda seeing it.
 	idleTimeout = 10 * time.Second
 )
 
-// newClient makes an HTTP client for all projects: it keeps connections alive,
-// follows no redirect, uses no proxy and, unless insecure, connects to public
+// newClient returns an HTTP client for all projects. It keeps connections alive,
+// follows no redirects, uses no proxy and, unless insecure, connects to public
 // addresses only.
 func newClient(insecure bool, timeout time.Duration) *http.Client {
-	// A dial outlives the request that began it, and so needs a limit of its own.
+	// A dial can outlive the request that started it, and needs a limit of its own.
 	dialer := &net.Dialer{Timeout: timeout}
 	if !insecure {
 		dialer.Control = guard
@@ -42,85 +42,86 @@ func newClient(insecure bool, timeout time.Duration) *http.Client {
 			TLSHandshakeTimeout:    timeout,
 			IdleConnTimeout:        idleTimeout,
 			MaxResponseHeaderBytes: maxHeaderBytes,
-			// What is not asked for compressed cannot blow up.
+			// A small compressed response could expand to any size.
 			DisableCompression: true,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
 
-// parseAddress returns the address of an application that a project names. It fails
-// where that is not https, or http if insecure; the error does not hold it.
+// parseAddress parses an address in the options of a project. It fails for any address
+// but https and, if insecure, http. The error does not contain the address.
 func parseAddress(address string, insecure bool) (*url.URL, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || (u.Scheme != "https" && (!insecure || u.Scheme != "http")) {
-		return nil, errors.New("not an https address")
+		return nil, errors.New("the address is not https")
 	}
 	return u, nil
 }
 
-// newPost makes a POST of JSON. The error does not hold the address.
-func newPost(ctx context.Context, address *url.URL, body []byte) (*http.Request, error) {
+// newRequest returns a POST of JSON. The error does not contain the address.
+func newRequest(ctx context.Context, address *url.URL, body []byte) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address.String(), bytes.NewReader(body))
 	if err != nil {
-		return nil, errors.New("the request cannot be made")
+		return nil, errors.New("the request cannot be created")
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "centrifuge")
 	return req, nil
 }
 
-// reply is an HTTP answer as it came.
-type reply struct {
+// response is an HTTP response.
+type response struct {
 	status int
 	body   []byte
 }
 
-// ask makes one attempt within v.options.Timeout. The reply is zero where none came in
-// full. The error is fit for the log: it holds
-// neither the path or query of the address nor anything of the answer.
-func (v *Validator) ask(ctx context.Context, address *url.URL, body []byte) (reply, error) {
+// post makes one attempt within v.options.Timeout. It succeeds for a status of 403 and
+// for a complete, uncompressed 200 of at most maxResponseBytes. If it fails, the status is
+// set for other statuses and for a compressed 200. The error can be logged: it contains
+// neither the path and query of the address nor any part of the response.
+func (v *Validator) post(ctx context.Context, address *url.URL, body []byte) (response, error) {
 	ctx, cancel := context.WithTimeout(ctx, v.options.Timeout)
 	defer cancel()
-	req, err := newPost(ctx, address, body)
+	req, err := newRequest(ctx, address, body)
 	if err != nil {
-		return reply{}, err
+		return response{}, err
 	}
 	resp, err := v.client.Do(req)
 	if err != nil {
-		return reply{}, cause(err)
+		return response{}, redact(err)
 	}
 	defer resp.Body.Close()
-	// Read whatever the status, so that the connection can be used again.
-	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes+1))
-	r := reply{status: resp.StatusCode, body: b}
+	// Read the body for any status, so that the connection can be reused.
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxResponseBytes+1))
+	r := response{status: resp.StatusCode, body: b}
 	switch coding := resp.Header.Get("Content-Encoding"); {
 	case r.status == http.StatusForbidden:
-		return r, nil // final, whatever is said along with it
+		return r, nil // the body does not matter
 	case r.status != http.StatusOK:
 		return r, fmt.Errorf("status %d", r.status)
 	case err != nil:
-		return reply{}, cause(err)
-	case len(b) > maxAnswerBytes:
-		return reply{}, errors.New("an answer over 64 KB")
+		return response{}, redact(err)
+	case len(b) > maxResponseBytes:
+		return response{}, errors.New("the response is larger than 64 KB")
 	case coding != "" && coding != "identity":
-		return r, errors.New("a compressed answer, which was not asked for")
+		return r, errors.New("the response is compressed: send it without Content-Encoding")
 	}
 	return r, nil
 }
 
-// cause reduces an error of the client to what may be logged: net/http puts the
-// whole address, and parts of an answer that it does not understand, into its.
-func cause(err error) error {
+// redact returns an error of an HTTP client that can be logged. The errors of net/http
+// contain the whole address, and parts of a malformed response.
+func redact(err error) error {
 	var op *net.OpError
 	var certificate *tls.CertificateVerificationError
 	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
-		return errors.New("no answer in time")
+		return errors.New("no response within the timeout")
 	case errors.As(err, &op):
 		return op
 	case errors.As(err, &certificate):
 		return certificate
 	}
-	return errors.New("the connection broke or what came was not HTTP")
+	return errors.New("the connection was closed or the response is not HTTP")
 }

@@ -18,8 +18,8 @@ import (
 	"centrifuge/pkg/hub"
 )
 
-// receiver is what an application has at its project's webhook_url. It needs nothing
-// but the secret of the project.
+// receiver is a handler that an application can use at its webhook_url. It needs the
+// secret of the project only.
 func receiver(secret string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 256<<10))
@@ -30,7 +30,7 @@ func receiver(secret string) http.HandlerFunc {
 		timestamp := r.Header.Get("X-Centrifuge-Timestamp")
 		seconds, err := strconv.ParseInt(timestamp, 10, 64)
 		if age := time.Since(time.Unix(seconds, 0)); err != nil || age.Abs() > 5*time.Minute {
-			http.Error(w, "too old", http.StatusUnauthorized)
+			http.Error(w, "timestamp is not current", http.StatusUnauthorized)
 			return
 		}
 		mac := hmac.New(sha256.New, []byte(secret))
@@ -52,29 +52,29 @@ func receiver(secret string) http.HandlerFunc {
 			http.Error(w, "not JSON", http.StatusBadRequest)
 			return
 		}
-		fmt.Printf("%s:%s got %s\n", message.Category, message.Channel, message.Data)
+		fmt.Printf("%s:%s received %s\n", message.Category, message.Channel, message.Data)
 		w.WriteHeader(http.StatusNoContent)
 	}
 }
 
-// An application checks what comes to its webhook_url before it believes it.
+// An application verifies a webhook before it uses it.
 func ExampleNotifier_Notify() {
 	server := httptest.NewServer(receiver("project-secret"))
 	defer server.Close()
 
 	project := &hub.Project{ID: "demo", Secret: "project-secret", Options: hub.ProjectOptions{WebhookURL: server.URL}}
 	forger := *project
-	forger.Secret = "a guess"
-	push := []byte(`{"event_id":"6921d2fb0123456789abcdef","category":"chat","channel":"lobby","data":{"text":"hello"}}`)
+	forger.Secret = "guess"
+	message := []byte(`{"event_id":"6921d2fb0123456789abcdef","category":"chat","channel":"lobby","data":{"text":"hello"}}`)
 
-	notifier := callback.NewNotifier(callback.NotifierOptions{Insecure: true}) // the server is on this machine
-	if err := notifier.Notify(context.Background(), project, push); err != nil {
+	notifier := callback.NewNotifier(callback.NotifierOptions{Insecure: true}) // the server has a loopback address
+	if err := notifier.Notify(context.Background(), project, message); err != nil {
 		log.Print(err)
 	}
-	if notifier.Notify(context.Background(), &forger, push) != nil {
-		fmt.Println("a guess is refused")
+	if notifier.Notify(context.Background(), &forger, message) != nil {
+		fmt.Println("wrong signature refused")
 	}
 	// Output:
-	// chat:lobby got {"text":"hello"}
-	// a guess is refused
+	// chat:lobby received {"text":"hello"}
+	// wrong signature refused
 }

@@ -17,33 +17,33 @@ import (
 )
 
 const (
-	// TimestampHeader carries the time of a webhook, in seconds since 1970.
+	// TimestampHeader is the header with the time of a webhook, in seconds since 1970.
 	TimestampHeader = "X-Centrifuge-Timestamp"
-	// SignatureHeader carries the signature of a webhook.
+	// SignatureHeader is the header with the signature of a webhook.
 	SignatureHeader = "X-Centrifuge-Signature"
-	// NotifyTimeout is how long a webhook may take, connecting included.
+	// NotifyTimeout limits a webhook, including the time to connect.
 	NotifyTimeout = 5 * time.Second
 )
 
-// NotifierOptions set up a Notifier. The zero value is the default.
+// NotifierOptions configure a Notifier. The zero value is the default.
 type NotifierOptions struct {
-	// Insecure allows plain http and private addresses. UNSAFE: only for the stack
-	// on one machine.
+	// Insecure allows plain http and private addresses. UNSAFE: for the local stack
+	// only.
 	Insecure bool
-	// Timeout is how long a webhook may take; 0 means NotifyTimeout.
+	// Timeout limits a webhook; 0 means NotifyTimeout.
 	Timeout time.Duration
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
 
-// Notifier posts to webhooks. It is safe for concurrent use and should live as long
-// as its process: it holds the connections.
+// Notifier posts webhooks. It is safe for concurrent use. A process needs one: it keeps
+// connections alive.
 type Notifier struct {
 	options NotifierOptions
 	client  *http.Client
 }
 
-// NewNotifier makes a Notifier.
+// NewNotifier returns a Notifier.
 func NewNotifier(o NotifierOptions) *Notifier {
 	if o.Timeout == 0 {
 		o.Timeout = NotifyTimeout
@@ -54,31 +54,32 @@ func NewNotifier(o NotifierOptions) *Notifier {
 	return &Notifier{options: o, client: newClient(o.Insecure, o.Timeout)}
 }
 
-// Notify posts body, which is JSON, to the WebhookURL of p, once and byte for byte.
-// A project without one is not told, and that is no error. The request has the headers
+// Notify posts body, which is JSON, unchanged to the WebhookURL of p. It makes one
+// attempt. It does nothing for a project without a WebhookURL. The request has the
+// headers
 //
 //	Content-Type: application/json
 //	User-Agent: centrifuge
 //	X-Centrifuge-Timestamp: 1795338907
 //	X-Centrifuge-Signature: sha256=6f2a…
 //
-// The signature is the HMAC-SHA256, in lower-case hexadecimal digits, with the secret
-// of p as its key, of the timestamp as it stands in its header, a full stop, the body
-// and a line feed. A receiver
+// The signature is the lower-case hexadecimal HMAC-SHA256, with the secret of p, of the
+// timestamp as in its header, a full stop, the body and a line feed. The receiver
 //
-//   - computes it over the body as it came, before any decoding;
+//   - computes it over the undecoded body;
 //   - compares it in constant time (hmac.Equal, crypto.timingSafeEqual,
-//     hmac.compare_digest, hash_equals), so that nobody can guess it byte by byte;
-//   - refuses a timestamp more than five minutes from its own clock, so that nobody can
-//     send again what they have overheard;
-//   - remembers what it has done by event_id if doing it twice would do harm: a webhook
-//     whose answer was lost is sent again, with another timestamp.
+//     hmac.compare_digest, hash_equals), so that the response time does not reveal it
+//     byte by byte;
+//   - refuses a timestamp more than five minutes from its own clock, which prevents a
+//     later replay;
+//   - remembers each event_id if it must not handle a message twice: a webhook whose
+//     response was lost is sent again, with a new timestamp.
 //
-// A status of 2xx is success, whatever comes with it. Everything else is an error:
-// other statuses, redirects (which are not followed), time-outs, broken connections
-// and, unless insecure, addresses that are not https or not public. It names the status
-// or the cause, and the host; nothing of the secret, of the rest of the address, or of
-// the answer. When ctx ends first, it is the error of ctx, wrapped.
+// A status of 2xx is success, with any body. Everything else is an error: other
+// statuses, redirects (which are not followed), timeouts, broken connections and, unless
+// insecure, addresses that are not https or not public. The error contains the status or
+// the cause, and the host. It contains no secret, no other part of the address and no
+// part of the response. When ctx ends first, Notify returns the error of ctx, wrapped.
 func (n *Notifier) Notify(ctx context.Context, p *hub.Project, body []byte) error {
 	if p.Options.WebhookURL == "" {
 		return nil
@@ -99,7 +100,7 @@ func (n *Notifier) Notify(ctx context.Context, p *hub.Project, body []byte) erro
 func (n *Notifier) post(ctx context.Context, secret string, address *url.URL, body []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, n.options.Timeout)
 	defer cancel()
-	req, err := newPost(ctx, address, body)
+	req, err := newRequest(ctx, address, body)
 	if err != nil {
 		return err
 	}
@@ -108,12 +109,12 @@ func (n *Notifier) post(ctx context.Context, secret string, address *url.URL, bo
 	req.Header.Set(SignatureHeader, "sha256="+sign(secret, timestamp, body))
 	resp, err := n.client.Do(req)
 	if err != nil {
-		return cause(err)
+		return redact(err)
 	}
 	defer resp.Body.Close()
-	// Read, within a limit, so that the connection can be used again. The status is the
-	// answer: it does not matter how this ends.
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswerBytes))
+	// Read the body, within a limit, so that the connection can be reused. An error does
+	// not matter: the status is known.
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxResponseBytes))
 	if resp.StatusCode/100 != 2 {
 		return errors.New("status " + strconv.Itoa(resp.StatusCode))
 	}
@@ -125,8 +126,9 @@ func sign(secret, timestamp string, body []byte) string {
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write([]byte(timestamp + "."))
 	mac.Write(body)
-	// A token is the signature of something that ends with the project id, and no id
-	// ends with a line: so nobody gets this one by choosing their name.
+	// A token signs a message that ends with the project id, and hub.Project.Validate
+	// refuses an id that ends with a line feed. So no user name makes a token that is the
+	// signature of a webhook.
 	mac.Write([]byte("\n"))
 	return hex.EncodeToString(mac.Sum(nil))
 }

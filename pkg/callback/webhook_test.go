@@ -18,140 +18,141 @@ import (
 
 const webhookSecret = "the-secret-of-p"
 
-// newWebhook is a server that counts what is posted to it, and a project that names it.
-func newWebhook(t *testing.T, h http.HandlerFunc) (p *hub.Project, asked *atomic.Int64) {
+// newWebhook starts a server that counts its requests, and returns a project with the
+// server's address as its webhook_url.
+func newWebhook(t *testing.T, h http.HandlerFunc) (p *hub.Project, requests *atomic.Int64) {
 	t.Helper()
-	asked = new(atomic.Int64)
+	requests = new(atomic.Int64)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked.Add(1)
-		io.Copy(io.Discard, r.Body) // lets the server notice when the client goes away
+		requests.Add(1)
+		io.Copy(io.Discard, r.Body) // the server detects a closed connection only after the body
 		h(w, r)
 	}))
 	t.Cleanup(s.Close)
-	return webhookOf(s.URL + "/hook?key=hidden"), asked
+	return newWebhookProject(s.URL + "/hook?key=hidden"), requests
 }
 
-func webhookOf(address string) *hub.Project {
+func newWebhookProject(address string) *hub.Project {
 	return &hub.Project{ID: "p", Secret: webhookSecret, Options: hub.ProjectOptions{WebhookURL: address}}
 }
 
-// newTestNotifier makes one whose timeout is never meant to pass.
+// newTestNotifier returns a Notifier with a timeout that no test reaches.
 func newTestNotifier() *Notifier {
 	return NewNotifier(NotifierOptions{Insecure: true, Timeout: time.Minute, Now: func() time.Time {
 		return time.Unix(1795338907, 456e6)
 	}})
 }
 
-func TestAWebhookIsPostedOnceAndSigned(t *testing.T) {
+func TestNotifyRequest(t *testing.T) {
 	const body = "{\"data\": \"caf\u00e9 <&>\"}\n"
 	var got map[string]string
-	asked := 0
+	requests := 0
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
-		got = map[string]string{"line": r.Method + " " + r.RequestURI, "body": string(b)}
+		got = map[string]string{"request": r.Method + " " + r.RequestURI, "body": string(b)}
 		for _, name := range []string{"Content-Type", "User-Agent", "Authorization", TimestampHeader, SignatureHeader} {
 			got[name] = r.Header.Get(name)
 		}
-		asked++
+		requests++
 		w.WriteHeader(http.StatusAccepted)
 	}))
 	defer s.Close()
-	if err := newTestNotifier().Notify(t.Context(), webhookOf(s.URL+"/hook?a=b"), []byte(body)); err != nil {
+	if err := newTestNotifier().Notify(t.Context(), newWebhookProject(s.URL+"/hook?a=b"), []byte(body)); err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(map[string]string{
-		"line": "POST /hook?a=b", "body": body,
+	if diff := cmp.Diff(map[string]string{
+		"request": "POST /hook?a=b", "body": body,
 		"Content-Type": "application/json", "User-Agent": "centrifuge", "Authorization": "",
 		TimestampHeader: "1795338907",
 		// printf '1795338907.{"data": "café <&>"}\n\n' | openssl dgst -sha256 -hmac the-secret-of-p
 		SignatureHeader: "sha256=88399b00d0242b924e7d73c34d2e7e8d169549223235b060ef0e31c6565b32df",
-	}, got); d != "" {
-		t.Error(d)
+	}, got); diff != "" {
+		t.Errorf("request, -expected +got:\n%s", diff)
 	}
-	if asked != 1 {
-		t.Errorf("posted %d times", asked)
+	if requests != 1 {
+		t.Errorf("%d requests, expected 1", requests)
 	}
 }
 
-func TestWebhookStatuses(t *testing.T) {
+func TestNotifyStatus(t *testing.T) {
 	for code := 200; code < 600; code++ {
 		if http.StatusText(code) == "" {
 			continue
 		}
-		p, asked := newWebhook(t, func(w http.ResponseWriter, _ *http.Request) {
+		p, requests := newWebhook(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Location", "/elsewhere")
 			w.WriteHeader(code)
 			if code != http.StatusNoContent && code != http.StatusNotModified {
-				io.WriteString(w, "something of the application's own")
+				io.WriteString(w, "a body")
 			}
 		})
 		err := newTestNotifier().Notify(t.Context(), p, []byte(`{}`))
 		if (err == nil) != (code/100 == 2) {
-			t.Errorf("status %d: %v", code, err)
+			t.Errorf("status %d: error %v", code, err)
 		}
 		if err != nil {
 			_, host, _ := strings.Cut(p.Options.WebhookURL, "//")
 			host, _, _ = strings.Cut(host, "/")
 			want := "notify webhook of project p at " + host + ": status "
 			if rest, ok := strings.CutPrefix(err.Error(), want); !ok || len(rest) != 3 || strings.Trim(rest, "0123456789") != "" {
-				t.Errorf("status %d: %v", code, err)
+				t.Errorf("status %d: error %v, expected %s%d", code, err, want, code)
 			}
 		}
-		if n := asked.Load(); n != 1 {
-			t.Errorf("status %d: posted %d times", code, n)
+		if n := requests.Load(); n != 1 {
+			t.Errorf("status %d: %d requests, expected 1", code, n)
 		}
 	}
 }
 
-func TestWebhooksThatCannotBeReached(t *testing.T) {
+func TestNotifyUnreachable(t *testing.T) {
 	closed := httptest.NewServer(http.NotFoundHandler())
 	closed.Close()
-	plain, reached := newWebhook(t, func(http.ResponseWriter, *http.Request) {})
+	plain, requests := newWebhook(t, func(http.ResponseWriter, *http.Request) {})
 	for name, c := range map[string]struct {
 		address  string
 		insecure bool
-		cause    string
+		want     string // in the error
 	}{
-		"nobody listens":                           {closed.URL, true, "connection refused"},
-		"plain http, in secure mode":               {plain.Options.WebhookURL, false, "not an https address"},
-		"this machine, in secure mode":             {strings.Replace(plain.Options.WebhookURL, "http:", "https:", 1), false, errNotPublic.Error()},
-		"the metadata service, in secure mode":     {"https://user:hidden@169.254.169.254/hidden", false, errNotPublic.Error()},
-		"another scheme":                           {"ftp://user:hidden@example.com/", true, "not an https address"},
-		"no host":                                  {"https:///hidden", true, "not an https address"},
-		"no address":                               {"https://user:hidden@%zz", true, "not an https address"},
-		"a server that does not speak TLS":         {strings.Replace(plain.Options.WebhookURL, "http://", "https://user:hidden@", 1), true, "not HTTP"},
-		"a user in the address stays out of error": {strings.Replace(closed.URL, "http://", "http://user:hidden@", 1), true, "connection refused"},
+		"connection refused":       {closed.URL, true, "connection refused"},
+		"plain http, secure":       {plain.Options.WebhookURL, false, "the address is not https"},
+		"loopback address, secure": {strings.Replace(plain.Options.WebhookURL, "http:", "https:", 1), false, errNotPublic.Error()},
+		"metadata service, secure": {"https://user:hidden@169.254.169.254/hidden", false, errNotPublic.Error()},
+		"ftp":                      {"ftp://user:hidden@example.com/", true, "the address is not https"},
+		"no host":                  {"https:///hidden", true, "the address is not https"},
+		"malformed address":        {"https://user:hidden@%zz", true, "the address is not https"},
+		"server without TLS":       {strings.Replace(plain.Options.WebhookURL, "http://", "https://user:hidden@", 1), true, "the response is not HTTP"},
+		"address with a user, connection refused": {strings.Replace(closed.URL, "http://", "http://user:hidden@", 1), true, "connection refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := NewNotifier(NotifierOptions{Insecure: c.insecure, Timeout: time.Minute})
-			err := n.Notify(t.Context(), webhookOf(c.address), []byte(`{}`))
-			if err == nil || !strings.Contains(err.Error(), c.cause) {
-				t.Fatalf("error is %v", err)
+			err := n.Notify(t.Context(), newWebhookProject(c.address), []byte(`{}`))
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Fatalf("error %v, expected %q in it", err, c.want)
 			}
 			for _, secret := range []string{webhookSecret, "hidden", "user"} {
 				if strings.Contains(err.Error(), secret) {
-					t.Errorf("%q is in the error: %v", secret, err)
+					t.Errorf("error %v contains %q", err, secret)
 				}
 			}
 		})
 	}
-	if n := reached.Load(); n != 0 {
-		t.Errorf("reached %d times", n)
+	if n := requests.Load(); n != 0 {
+		t.Errorf("%d requests, expected 0", n)
 	}
 }
 
-func TestAProjectWithoutAWebhookIsNotTold(t *testing.T) {
+func TestNotifyWithoutWebhook(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	cancel() // anything that is tried fails
+	cancel() // any request fails
 	if err := newTestNotifier().Notify(ctx, &hub.Project{ID: "p", Secret: webhookSecret}, []byte(`{}`)); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestWebhooksThatAreTooSlow(t *testing.T) {
+func TestNotifyTimeout(t *testing.T) {
 	for name, h := range map[string]http.HandlerFunc{
-		"no answer": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
-		"half a header": func(w http.ResponseWriter, r *http.Request) {
+		"no response": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		"incomplete status line": func(w http.ResponseWriter, r *http.Request) {
 			conn, _, err := w.(http.Hijacker).Hijack()
 			if err == nil {
 				io.WriteString(conn, "HTTP/1.1 200")
@@ -161,39 +162,39 @@ func TestWebhooksThatAreTooSlow(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, asked := newWebhook(t, h)
+			p, requests := newWebhook(t, h)
 			n := newTestNotifier()
 			n.options.Timeout = 50 * time.Millisecond
 			err := n.Notify(t.Context(), p, []byte(`{}`))
-			if err == nil || !strings.Contains(err.Error(), "no answer in time") {
-				t.Errorf("error is %v", err)
+			if err == nil || !strings.Contains(err.Error(), "no response within the timeout") {
+				t.Errorf("error %v, expected a timeout", err)
 			}
-			if n := asked.Load(); n != 1 {
-				t.Errorf("posted %d times", n)
+			if n := requests.Load(); n != 1 {
+				t.Errorf("%d requests, expected 1", n)
 			}
 		})
 	}
-	t.Run("a caller that goes", func(t *testing.T) {
+	t.Run("context cancelled", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		p, _ := newWebhook(t, func(_ http.ResponseWriter, r *http.Request) {
 			cancel()
 			<-r.Context().Done()
 		})
 		if err := newTestNotifier().Notify(ctx, p, []byte(`{}`)); !errors.Is(err, context.Canceled) {
-			t.Errorf("error is %v", err)
+			t.Errorf("error %v, expected %v", err, context.Canceled)
 		}
 	})
-	t.Run("the default is five seconds", func(t *testing.T) {
+	t.Run("default of 5 s", func(t *testing.T) {
 		if d := NewNotifier(NotifierOptions{}).options.Timeout; d != 5*time.Second {
-			t.Errorf("it is %v", d)
+			t.Errorf("timeout %v, expected 5s", d)
 		}
 	})
 }
 
-func TestAnAnswerWithoutEndIsCut(t *testing.T) {
-	gone := make(chan struct{})
+func TestNotifyEndlessResponse(t *testing.T) {
+	closed := make(chan struct{})
 	p, _ := newWebhook(t, func(w http.ResponseWriter, r *http.Request) {
-		defer close(gone)
+		defer close(closed)
 		for r.Context().Err() == nil {
 			if _, err := io.WriteString(w, strings.Repeat("x", 1<<10)); err != nil {
 				return
@@ -203,5 +204,5 @@ func TestAnAnswerWithoutEndIsCut(t *testing.T) {
 	if err := newTestNotifier().Notify(t.Context(), p, []byte(`{}`)); err != nil {
 		t.Error(err)
 	}
-	<-gone
+	<-closed
 }
