@@ -23,7 +23,8 @@ var seeds = []string{
 	`"<img alt='&lt;script&gt;\"' src=' HTTP://EXAMPLE.COM:80/a b'><!-- <b> -->"`, `"<p/ onclick=x><br/onclick=x></br></p>"`,
 }
 
-// Whatever goes in, what comes out is of the same shape, does no harm, and is clean.
+// FuzzClean checks that the result has the same structure, is harmless, and does not
+// change when it is cleaned again.
 func FuzzClean(f *testing.F) {
 	for _, seed := range seeds {
 		f.Add([]byte(seed), true)
@@ -36,9 +37,9 @@ func FuzzClean(f *testing.F) {
 		}
 		if !json.Valid(data) {
 			if _, err := Clean(data, domains); err == nil {
-				t.Fatalf("%q is taken for JSON", data)
+				t.Fatalf("%q: no error", data)
 			}
-			// Most of what is tried is no JSON: it is tried as a string as well.
+			// Most inputs are not JSON. They are cleaned as a string.
 			data = quote(t, string(data))
 		}
 		once, err := Clean(data, domains)
@@ -46,29 +47,29 @@ func FuzzClean(f *testing.F) {
 			t.Fatal(err)
 		}
 		if !json.Valid(once) {
-			t.Fatalf("%q is no JSON", once)
+			t.Fatalf("result %q is not JSON", once)
 		}
 		twice, err := Clean(once, domains)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(once, twice) {
-			t.Fatalf("cleaned again\n%q\nis\n%q", once, twice)
+			t.Fatalf("cleaned once\n%q\ncleaned twice\n%q", once, twice)
 		}
 		before, after := tokens(t, data), tokens(t, once)
 		if len(before) != len(after) {
-			t.Fatalf("%q has another shape than %q", once, data)
+			t.Fatalf("result %q has another structure than %q", once, data)
 		}
 		for i, b := range before {
-			given, isText := b.value.(string)
-			cleaned, isTextStill := after[i].value.(string)
+			original, isText := b.value.(string)
+			cleaned, isCleanedText := after[i].value.(string)
 			switch {
-			case isText != isTextStill, b.isKey != after[i].isKey,
+			case isText != isCleanedText, b.isKey != after[i].isKey,
 				(!isText || b.isKey) && b.value != after[i].value:
 				t.Fatalf("%v became %v", b, after[i])
 			case isText && !b.isKey:
-				if !strings.ContainsAny(given, "<&") && given != cleaned {
-					t.Fatalf("%q, which is text alone, became %q", given, cleaned)
+				if !strings.ContainsAny(original, "<&") && original != cleaned {
+					t.Fatalf("text %q without markup became %q", original, cleaned)
 				}
 				expectHarmless(t, cleaned, domains)
 			}
@@ -76,7 +77,7 @@ func FuzzClean(f *testing.F) {
 	})
 }
 
-// token is a token of JSON: a delimiter, a number as it is written, a string….
+// token is a token of JSON: a delimiter, a number as written, a string and so on.
 type token struct {
 	value json.Token
 	isKey bool
@@ -87,8 +88,8 @@ func tokens(t *testing.T, data []byte) []token {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
 	var all []token
-	var objects []bool // whether each open delimiter is an object
-	key := false       // whether a key comes next, in an object
+	var objects []bool // for each open delimiter, whether it opens an object
+	key := false       // whether the next token of an object is a key
 	for {
 		v, err := d.Token()
 		if err != nil {
@@ -113,11 +114,11 @@ func tokens(t *testing.T, data []byte) []token {
 	}
 }
 
-// expectHarmless parses a fragment as browsers do and looks at all that is in it.
+// expectHarmless parses a fragment like a browser and checks all its nodes.
 func expectHarmless(t *testing.T, fragment string, domains []string) {
 	t.Helper()
 	if strings.Contains(strings.ToLower(fragment), "<script") {
-		t.Fatalf("a script in %q", fragment)
+		t.Fatalf("%q contains a script", fragment)
 	}
 	for _, context := range []atom.Atom{atom.Div, atom.Td, atom.Body} {
 		nodes, err := html.ParseFragment(strings.NewReader(fragment), &html.Node{Type: html.ElementNode, Data: context.String(), DataAtom: context})
@@ -141,7 +142,7 @@ func expectHarmlessNode(t *testing.T, fragment string, n *html.Node, domains []s
 	known := slices.Contains(elements, n.Data) || len(domains) > 0 && (n.Data == "a" || n.Data == "img") ||
 		n.Data == "colgroup"
 	if n.Type != html.ElementNode || !known || n.Namespace != "" {
-		t.Fatalf("%q has a node of type %d, %q", fragment, n.Type, n.Data)
+		t.Fatalf("%q contains a node of type %d, %q", fragment, n.Type, n.Data)
 	}
 	rel := ""
 	for _, a := range n.Attr {
@@ -149,16 +150,16 @@ func expectHarmlessNode(t *testing.T, fragment string, n *html.Node, domains []s
 		case "href", "src":
 			u, err := url.Parse(a.Val)
 			if err != nil || u.Scheme != "https" && u.Scheme != "http" || !strings.HasSuffix("."+strings.ToLower(u.Hostname()), ".example.com") {
-				t.Fatalf("%q leads to %q", fragment, a.Val)
+				t.Fatalf("%q contains the address %q", fragment, a.Val)
 			}
 		case "rel":
 			rel = a.Val
 		case "alt", "title", "width", "height", "colspan", "rowspan", "start":
 		default:
-			t.Fatalf("%q has an attribute %s", fragment, a.Key)
+			t.Fatalf("%q contains the attribute %s", fragment, a.Key)
 		}
 	}
 	if n.Data == "a" && rel != "nofollow noopener" {
-		t.Fatalf("%q has a link with rel %q", fragment, rel)
+		t.Fatalf("%q contains a link with rel %q", fragment, rel)
 	}
 }

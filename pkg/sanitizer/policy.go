@@ -9,7 +9,7 @@ import (
 	"github.com/microcosm-cc/bluemonday"
 )
 
-// elements are allowed with and without allowed domains, and without attributes.
+// elements are allowed for any list of domains, and without attributes, too.
 var elements = strings.Fields(`
 	p div h1 h2 h3 h4 h5 h6 blockquote pre hr br wbr
 	b strong i em u s strike del ins mark small big sub sup tt
@@ -24,7 +24,7 @@ var (
 	plainHost  = regexp.MustCompile(`^[0-9A-Za-z._-]+$`)
 )
 
-// policy says what is kept in a string. It is safe for concurrent use.
+// policy cleans strings for a list of domains. It is safe for concurrent use.
 type policy struct{ rules *bluemonday.Policy }
 
 func newPolicy(domains []string) *policy {
@@ -41,20 +41,20 @@ func newPolicy(domains []string) *policy {
 	rules.AllowAttrs("width", "height").Matching(upTo9999).OnElements("img")
 	rules.AllowRelativeURLs(false)
 	rules.RequireNoFollowOnLinks(true)
-	allowed := func(u *url.URL) bool { return leadsTo(u, domains) }
+	allowed := func(u *url.URL) bool { return isAllowed(u, domains) }
 	rules.AllowURLSchemeWithCustomPolicy("https", allowed)
 	rules.AllowURLSchemeWithCustomPolicy("http", allowed)
 	return &policy{rules}
 }
 
-// leadsTo tells whether an absolute address has one of the domains, or one below it, as
-// its host, in a way that net/url and browsers cannot read differently.
-func leadsTo(u *url.URL, domains []string) bool {
+// isAllowed reports whether the host of an absolute address is one of the domains or a
+// subdomain. It refuses addresses that net/url and browsers could parse differently.
+func isAllowed(u *url.URL, domains []string) bool {
 	host := strings.ToLower(u.Hostname())
 	if u.User != nil || u.Opaque != "" || !plainHost.MatchString(host) {
 		return false
 	}
-	// What is written is u.String(), and cleaning it again must lead to the same.
+	// The cleaned address is u.String(). Cleaning it again must not change it.
 	if again, err := url.Parse(u.String()); err != nil || again.String() != u.String() {
 		return false
 	}
@@ -66,14 +66,14 @@ func leadsTo(u *url.URL, domains []string) bool {
 	return false
 }
 
-// clean returns a fragment of HTML with what is allowed of it.
+// clean returns a fragment of HTML without what the policy does not allow.
 func (p *policy) clean(fragment string) string {
 	cleaned := p.rules.Sanitize(fragment)
-	// Each "<" in there begins a tag and each ">" ends one.
+	// After Sanitize, each "<" begins a tag and each ">" ends one.
 	var b strings.Builder
 	for {
 		text, rest, found := strings.Cut(cleaned, "<")
-		_, _ = needless.WriteString(&b, text)
+		_, _ = unescape.WriteString(&b, text)
 		if !found {
 			return b.String()
 		}
@@ -86,44 +86,44 @@ func (p *policy) clean(fragment string) string {
 	}
 }
 
-// needless undoes what is escaped for the sake of attributes alone.
-var needless = strings.NewReplacer("&#39;", "'", "&#34;", `"`, "&gt;", ">")
+// unescape reverts the escapes that only attributes need.
+var unescape = strings.NewReplacer("&#39;", "'", "&#34;", `"`, "&gt;", ">")
 
-// maxPolicies is how many policies are kept: they are expensive to make.
+// maxPolicies limits the cached policies, which are expensive to create.
 const maxPolicies = 256
 
-// policies are those of this process.
+// policies is the cache of this process.
 var policies cache
 
-// cache keeps policies by their domains. The zero value is ready, and safe for
+// cache holds policies by their domains. The zero value is ready. It is safe for
 // concurrent use.
 type cache struct {
-	mu   sync.RWMutex
-	kept map[string]*policy
+	mu        sync.RWMutex
+	byDomains map[string]*policy
 }
 
 func (c *cache) get(domains []string) *policy {
 	key := strings.Join(domains, "\x00")
 	c.mu.RLock()
-	p := c.kept[key]
+	p := c.byDomains[key]
 	c.mu.RUnlock()
 	if p != nil {
 		return p
 	}
-	// Outside of the lock: two may make the same, which does no harm. The closure of a
-	// policy that is kept must not see the caller's slice change.
+	// Without the lock, two callers may create the same policy, which does no harm. The
+	// policy keeps domains, and the caller may change its slice later: copy it.
 	p = newPolicy(append([]string(nil), domains...))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.kept == nil {
-		c.kept = make(map[string]*policy)
+	if c.byDomains == nil {
+		c.byDomains = make(map[string]*policy)
 	}
-	if len(c.kept) >= maxPolicies {
-		for other := range c.kept {
-			delete(c.kept, other)
+	if len(c.byDomains) >= maxPolicies {
+		for other := range c.byDomains {
+			delete(c.byDomains, other)
 			break
 		}
 	}
-	c.kept[key] = p
+	c.byDomains[key] = p
 	return p
 }

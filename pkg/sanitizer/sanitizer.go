@@ -1,8 +1,8 @@
-// Package sanitizer takes out of the strings in a JSON value whatever HTML could do
-// harm with, so that a page may put them into its innerHTML.
+// Package sanitizer removes harmful HTML from the strings in a JSON value, so that a
+// page may assign them to innerHTML.
 //
-// Every string value, at any depth, is read as a fragment of HTML and written again
-// with these elements only:
+// Every string value, at any depth, is parsed as a fragment of HTML and written with
+// these elements only:
 //
 //   - blocks: p, div, h1 to h6, blockquote, pre, hr, br, wbr
 //   - emphasis: b, strong, i, em, u, s, strike, del, ins, mark, small, big, sub, sup, tt
@@ -11,36 +11,37 @@
 //   - tables: table, caption, thead, tbody, tfoot, tr, th, td
 //
 // and these attributes only: colspan and rowspan, from 1 to 99, of th and td, and
-// start, from 0 to 999999, of ol. There are no styles, classes, ids, event handlers,
-// data attributes, comments, forms or frames.
+// start, from 0 to 999999, of ol. Styles, classes, ids, event handlers, data attributes,
+// comments, forms and frames are removed.
 //
-// Where domains are allowed there are two elements more:
+// Where domains are allowed, two more elements are:
 //
 //   - a with href, which always gets rel="nofollow noopener"
 //   - img with src, alt, title, and width and height, from 1 to 9999
 //
-// An address in them is absolute, its scheme is https or http, and its host is one of
-// the domains or below one: "example.com" allows "img.example.com", any port, and
-// neither "badexample.com" nor "example.com." with a dot. Addresses that are relative,
-// name a user, or whose host is anything but ASCII letters, digits, "-", "_" and "."
-// are refused, as are those that net/url cannot parse; a host in another script is
-// allowed by its punycode form in both places. A link with a refused address loses its
-// tags and keeps its text, an image keeps its other attributes, or goes if it has none.
+// Their addresses are absolute, with the scheme https or http, and a host that is one of
+// the domains or a subdomain: "example.com" allows "img.example.com" and any port, but
+// neither "badexample.com" nor "example.com." with a dot. Refused are relative addresses,
+// addresses with a user, hosts with other characters than ASCII letters, digits, "-",
+// "_" and ".", and addresses that net/url cannot parse. For a host in another script, the
+// domain and the address use its punycode form. A link with a refused address loses its
+// tags and keeps its text. An image with one keeps its other attributes; without any it
+// is removed.
 //
-// Of every other element the tags go and the text stays, but for script, style, title,
-// iframe, frame, frameset, noscript, nostyle, noembed, noframes and object, which go with
-// what is in them; where such an element does not end, so does everything after it.
+// Of other elements the tags are removed and the text is kept. Exceptions are script,
+// style, title, iframe, frame, frameset, noscript, nostyle, noembed, noframes and object:
+// they are removed with their content. If such an element has no end tag, everything after
+// it is removed.
 //
-// In text only "<" and "&" are escaped: a text that has neither is as it was, to the
-// byte. An entity such as &eacute; becomes its character. What comes out is safe as the
-// content of an element; it is not meant for an attribute, a script or a style sheet.
-// Tags are not balanced: innerHTML does that, a page put together as text does not.
-// Strings that are no HTML are treated as such all the same: an address with an "&"
-// comes out with "&amp;".
+// In text only "<" and "&" are escaped: a text without them is unchanged, to the byte. An
+// entity such as &eacute; becomes its character. The result is safe as the content of an
+// element, not in an attribute, a script or a style sheet. Tags are not balanced: innerHTML
+// balances them, a page built by concatenating strings does not. Strings that are not meant
+// as HTML are cleaned, too: an address with an "&" gets "&amp;".
 //
-// Keys, numbers, literals and white space stay as they are, to the byte. The package
-// knows nothing of messages and does not limit their size; cleaning can make a string
-// about five times as long.
+// Keys, numbers, literals and white space are unchanged, to the byte. The package does not
+// know messages and does not limit their size. A cleaned string can be about five times as
+// long as the original.
 package sanitizer
 
 import (
@@ -52,18 +53,18 @@ import (
 	"centrifuge/pkg/hub"
 )
 
-// Clean returns data with every string value cleaned, as the package comment says, with
-// links and images to allowedDomains: host names in lower case. Cleaning again changes
-// nothing. What is returned may share memory with data, which is not changed. Clean
-// fails with hub.ErrBadRequest where data is not JSON or nests deeper than
-// encoding/json allows. It is safe for concurrent use.
+// Clean returns data with every string value cleaned, as the package comment describes.
+// It allows links and images of allowedDomains, which are host names in lower case.
+// Cleaning the result again changes nothing. Clean does not change data, but the result
+// may share memory with it. It fails with hub.ErrBadRequest if data is not JSON or is
+// nested deeper than encoding/json allows. It is safe for concurrent use.
 func Clean(data json.RawMessage, allowedDomains []string) (json.RawMessage, error) {
 	if !json.Valid(data) {
 		return nil, hub.ErrBadRequest.With("data is not JSON")
 	}
 	c := cleaner{domains: allowedDomains}
 	var out bytes.Buffer
-	written := 0 // how much of data is in out
+	written := 0 // bytes of data that are in out
 	for at := 0; at < len(data); at++ {
 		if data[at] != '"' {
 			continue
@@ -71,7 +72,7 @@ func Clean(data json.RawMessage, allowedDomains []string) (json.RawMessage, erro
 		begin := at
 		at = stringEnd(data, begin)
 		text := data[begin : at+1]
-		if isKey(data[at+1:]) || !mayHoldMarkup(text) {
+		if isKey(data[at+1:]) || !mayContainMarkup(text) {
 			continue
 		}
 		cleaned, err := c.clean(text)
@@ -91,8 +92,8 @@ func Clean(data json.RawMessage, allowedDomains []string) (json.RawMessage, erro
 	return out.Bytes(), nil
 }
 
-// stringEnd returns where the string that begins at data[begin] has its last quote. The
-// data is valid JSON.
+// stringEnd returns the index of the closing quote of the string that begins at
+// data[begin]. The data must be valid JSON.
 func stringEnd(data []byte, begin int) int {
 	at := begin + 1
 	for ; data[at] != '"'; at++ {
@@ -103,38 +104,38 @@ func stringEnd(data []byte, begin int) int {
 	return at
 }
 
-// isKey tells by what follows a string whether it is the key of an object.
+// isKey reports whether a string is the key of an object. The rest is the data after it.
 func isKey(rest []byte) bool {
 	rest = bytes.TrimLeft(rest, " \t\r\n")
 	return len(rest) > 0 && rest[0] == ':'
 }
 
-// mayHoldMarkup tells whether a string as it is written may hold a "<" or an "&".
-func mayHoldMarkup(text []byte) bool {
+// mayContainMarkup reports whether an encoded string may contain a "<" or an "&".
+func mayContainMarkup(text []byte) bool {
 	return bytes.ContainsAny(text, "<&") || bytes.Contains(text, []byte(`\u`))
 }
 
-// cleaner cleans the strings of one value, for which it looks up the policy once, and
-// only if it needs one.
+// cleaner cleans the strings of one value. It looks up the policy once, when the first
+// string needs it.
 type cleaner struct {
 	domains []string
 	policy  *policy
 }
 
-// clean returns a string of JSON cleaned, nil where that changes nothing.
+// clean cleans an encoded string. It returns nil if that changes nothing.
 func (c *cleaner) clean(text []byte) ([]byte, error) {
-	var given string
-	if err := json.Unmarshal(text, &given); err != nil {
+	var original string
+	if err := json.Unmarshal(text, &original); err != nil {
 		return nil, fmt.Errorf("decode string: %w", err)
 	}
-	if !strings.ContainsAny(given, "<&") {
+	if !strings.ContainsAny(original, "<&") {
 		return nil, nil
 	}
 	if c.policy == nil {
 		c.policy = policies.get(c.domains)
 	}
-	cleaned := c.policy.clean(given)
-	if cleaned == given {
+	cleaned := c.policy.clean(original)
+	if cleaned == original {
 		return nil, nil
 	}
 	var b bytes.Buffer
