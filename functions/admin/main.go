@@ -1,13 +1,13 @@
-// Command admin is the Lambda behind the admin pages and their JSON API.
+// Command admin is the Lambda of the admin pages and their JSON API.
 package main
 
 import (
 	"centrifuge/pkg/app"
-	"centrifuge/pkg/app/pages"
-	"centrifuge/pkg/app/sending"
+	"centrifuge/pkg/app/console"
+	"centrifuge/pkg/app/publisher"
 	"centrifuge/pkg/gateway"
 )
 
 func main() {
-	app.Run(func(a *app.App) any { return gateway.Serve(pages.Admin(sending.Equip(a))) })
+	app.Main(publisher.New, func(a *publisher.App) any { return gateway.Serve(console.Handler(a)) })
 }

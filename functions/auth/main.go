@@ -1,4 +1,4 @@
-// Command auth is the Lambda behind the WebSocket route auth.
+// Command auth is the Lambda of the WebSocket route auth.
 package main
 
 import (
@@ -7,5 +7,5 @@ import (
 )
 
 func main() {
-	app.Run(func(a *app.App) any { return gateway.Auth(a.Hub, a.Log) })
+	app.Main(app.New, func(a *app.App) any { return gateway.Auth(a.Hub, a.Log) })
 }

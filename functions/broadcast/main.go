@@ -1,12 +1,12 @@
-// Command broadcast is the Lambda behind the WebSocket route broadcast.
+// Command broadcast is the Lambda of the WebSocket route broadcast.
 package main
 
 import (
 	"centrifuge/pkg/app"
-	"centrifuge/pkg/app/sending"
+	"centrifuge/pkg/app/publisher"
 	"centrifuge/pkg/gateway"
 )
 
 func main() {
-	app.Run(func(a *app.App) any { return gateway.Broadcast(sending.Equip(a).Hub, a.Log) })
+	app.Main(publisher.New, func(a *publisher.App) any { return gateway.Broadcast(a.Hub, a.Log) })
 }

@@ -1,4 +1,4 @@
-// Command connect is the Lambda behind the WebSocket route $connect.
+// Command connect is the Lambda of the WebSocket route $connect.
 package main
 
 import (
@@ -7,5 +7,5 @@ import (
 )
 
 func main() {
-	app.Run(func(a *app.App) any { return gateway.Connect(a.Hub, a.Log) })
+	app.Main(app.New, func(a *app.App) any { return gateway.Connect(a.Hub, a.Log) })
 }

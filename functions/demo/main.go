@@ -8,11 +8,11 @@ import (
 )
 
 func main() {
-	app.Run(func(a *app.App) any {
-		c := a.Config
+	app.Main(app.Load, func(b *app.Base) any {
+		c := b.Config
 		return gateway.Serve(chat.New(chat.Options{
-			Project: c.DemoProject, Secret: a.Secret(c.DemoProject), Count: a.Count,
-			WebSocketURL: c.WebSocketURL, HTTPURL: c.HTTPURL, Log: a.Log,
+			Project: c.DemoProject, Secret: b.Secret(c.DemoProject), Count: b.Count,
+			WebSocketURL: c.WebSocketURL, HTTPURL: c.HTTPURL, Log: b.Log,
 		}))
 	})
 }

@@ -1,4 +1,4 @@
-// Command disconnect is the Lambda behind the WebSocket route $disconnect.
+// Command disconnect is the Lambda of the WebSocket route $disconnect.
 package main
 
 import (
@@ -7,5 +7,5 @@ import (
 )
 
 func main() {
-	app.Run(func(a *app.App) any { return gateway.Disconnect(a.Hub, a.Log) })
+	app.Main(app.New, func(a *app.App) any { return gateway.Disconnect(a.Hub, a.Log) })
 }

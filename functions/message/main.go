@@ -1,4 +1,4 @@
-// Command message is the Lambda behind the WebSocket route $default.
+// Command message is the Lambda of the WebSocket route $default.
 package main
 
 import (
@@ -7,5 +7,5 @@ import (
 )
 
 func main() {
-	app.Run(func(a *app.App) any { return gateway.Message(a.Hub, a.Log) })
+	app.Main(app.New, func(a *app.App) any { return gateway.Message(a.Hub, a.Log) })
 }

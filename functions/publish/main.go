@@ -1,12 +1,12 @@
-// Command publish is the Lambda behind the server API.
+// Command publish is the Lambda of the server API.
 package main
 
 import (
 	"centrifuge/pkg/app"
-	"centrifuge/pkg/app/sending"
+	"centrifuge/pkg/app/publisher"
 	"centrifuge/pkg/gateway"
 )
 
 func main() {
-	app.Run(func(a *app.App) any { return gateway.Serve(sending.Equip(a).ServerAPI()) })
+	app.Main(publisher.New, func(a *publisher.App) any { return gateway.Serve(a.ServerAPI()) })
 }

@@ -1,4 +1,4 @@
-// Command subscribe is the Lambda behind the WebSocket route subscribe.
+// Command subscribe is the Lambda of the WebSocket route subscribe.
 package main
 
 import (
@@ -7,5 +7,5 @@ import (
 )
 
 func main() {
-	app.Run(func(a *app.App) any { return gateway.Subscribe(a.Hub, a.Log) })
+	app.Main(app.New, func(a *app.App) any { return gateway.Subscribe(a.Hub, a.Log) })
 }

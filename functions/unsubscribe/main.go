@@ -1,4 +1,4 @@
-// Command unsubscribe is the Lambda behind the WebSocket route unsubscribe.
+// Command unsubscribe is the Lambda of the WebSocket route unsubscribe.
 package main
 
 import (
@@ -7,5 +7,5 @@ import (
 )
 
 func main() {
-	app.Run(func(a *app.App) any { return gateway.Unsubscribe(a.Hub, a.Log) })
+	app.Main(app.New, func(a *app.App) any { return gateway.Unsubscribe(a.Hub, a.Log) })
 }

@@ -1,4 +1,4 @@
-// Command webhook is the Lambda behind the rule of the event bus: it posts messages to the
+// Command webhook is the Lambda of the event bus's rule: it posts messages to the
 // webhooks of their projects.
 package main
 
@@ -8,5 +8,5 @@ import (
 )
 
 func main() {
-	app.Run(func(a *app.App) any { return gateway.Webhook(a.Store, a.Notifier().Notify, a.Log) })
+	app.Main(app.Load, func(b *app.Base) any { return gateway.Webhook(b.Store, b.Notifier().Notify, b.Log) })
 }

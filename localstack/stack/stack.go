@@ -25,9 +25,8 @@ import (
 	"centrifuge/localstack/eventbridge"
 	"centrifuge/localstack/gateway"
 	"centrifuge/localstack/seed"
-	"centrifuge/pkg/app"
-	"centrifuge/pkg/app/pages"
-	"centrifuge/pkg/app/sending"
+	"centrifuge/pkg/app/console"
+	"centrifuge/pkg/app/publisher"
 	"centrifuge/pkg/auth"
 	"centrifuge/pkg/config"
 	lambdas "centrifuge/pkg/gateway"
@@ -78,7 +77,7 @@ type Stack struct {
 	// DynamoDBEndpoint is the DynamoDB in use.
 	DynamoDBEndpoint string
 	// App is what the functions run on.
-	App *app.App
+	App *publisher.App
 	// Gateway is the API Gateway.
 	Gateway *gateway.Gateway
 	// Functions are the functions by the name of their folder.
@@ -117,7 +116,7 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 			return nil, err
 		}
 	}
-	if s.App, err = app.New(s.environment(o), o.Log); err != nil {
+	if s.App, err = publisher.New(s.environment(o), o.Log); err != nil {
 		return nil, err
 	}
 	if err := s.App.Store.CreateTable(ctx); err != nil {
@@ -128,7 +127,7 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 			return nil, err
 		}
 	}
-	s.Functions = functions(sending.Equip(s.App))
+	s.Functions = functions(s.App)
 	s.serve(listener, o)
 	return s, nil
 }
@@ -180,18 +179,18 @@ func (s *Stack) environment(o Options) func(string) string {
 }
 
 // functions are the handlers that the main packages of functions/ start.
-func functions(a *app.App) map[string]gateway.Function {
+func functions(a *publisher.App) map[string]gateway.Function {
 	hook := lambdas.Webhook(a.Store, a.Notifier().Notify, a.Log)
 	return map[string]gateway.Function{
-		"connect":     gateway.NewFunction(lambdas.Connect(a.Hub, a.Log)),
-		"disconnect":  gateway.NewFunction(lambdas.Disconnect(a.Hub, a.Log)),
-		"auth":        gateway.NewFunction(lambdas.Auth(a.Hub, a.Log)),
-		"subscribe":   gateway.NewFunction(lambdas.Subscribe(a.Hub, a.Log)),
-		"unsubscribe": gateway.NewFunction(lambdas.Unsubscribe(a.Hub, a.Log)),
+		"connect":     gateway.NewFunction(lambdas.Connect(a.Hub.Hub, a.Log)),
+		"disconnect":  gateway.NewFunction(lambdas.Disconnect(a.Hub.Hub, a.Log)),
+		"auth":        gateway.NewFunction(lambdas.Auth(a.Hub.Hub, a.Log)),
+		"subscribe":   gateway.NewFunction(lambdas.Subscribe(a.Hub.Hub, a.Log)),
+		"unsubscribe": gateway.NewFunction(lambdas.Unsubscribe(a.Hub.Hub, a.Log)),
 		"broadcast":   gateway.NewFunction(lambdas.Broadcast(a.Hub, a.Log)),
-		"message":     gateway.NewFunction(lambdas.Message(a.Hub, a.Log)),
+		"message":     gateway.NewFunction(lambdas.Message(a.Hub.Hub, a.Log)),
 		"publish":     gateway.NewFunction(lambdas.Serve(a.ServerAPI())),
-		"admin":       gateway.NewFunction(lambdas.Serve(pages.Admin(a))),
+		"admin":       gateway.NewFunction(lambdas.Serve(console.Handler(a))),
 		"webhook": gateway.NewFunction(func(ctx context.Context, e events.EventBridgeEvent) (any, error) {
 			return nil, hook(ctx, e)
 		}),

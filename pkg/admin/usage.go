@@ -113,7 +113,7 @@ func (s *site) users(w http.ResponseWriter, r *http.Request) {
 		s.render(w, r, http.StatusOK, "users.html", d)
 		return
 	}
-	connections, err := s.Hub.ConnectionsOf(r.Context(), p, d.User)
+	connections, err := s.Hub.UserConnections(r.Context(), p, d.User)
 	switch {
 	case errors.Is(err, hub.ErrBadRequest), errors.Is(err, hub.ErrLimitExceeded):
 		d.Problem = hub.Public(err).Error()
@@ -159,13 +159,10 @@ func granted(p hub.Permissions) []string {
 	if p.Everything {
 		return []string{"all channels"}
 	}
-	var lines []string
-	switch {
-	case p.Feed:
-		lines = append(lines, "the live feed")
-	case len(p.Categories) == 0:
+	if len(p.Categories) == 0 {
 		return []string{"nothing"}
 	}
+	var lines []string
 	for i, name := range slices.Sorted(maps.Keys(p.Categories)) {
 		g := p.Categories[name]
 		switch {

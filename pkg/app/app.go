@@ -1,17 +1,17 @@
-// Package app is the composition root: the one place where the interfaces of the
-// hub meet what implements them. Every function starts from it, and it decides
-// nothing.
+// Package app is the composition root: the one place where the interfaces of the hub
+// meet their implementations. Every function starts from it. It decides nothing.
 //
-// What only some functions need, and would cost the others time at every cold start,
-// lies in packages of its own below.
+// Parts that only some functions need, and that would cost the others time at every
+// cold start, are built by packages below it: publisher for functions that publish,
+// console for the admin pages.
 package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"os"
 	"time"
 
@@ -28,111 +28,103 @@ import (
 	"centrifuge/pkg/hub"
 	"centrifuge/pkg/metrics"
 	"centrifuge/pkg/protocol/classic"
-	"centrifuge/pkg/serverapi"
 	"centrifuge/pkg/store"
 )
 
-// App is an assembled Centrifuge.
-type App struct {
-	Config config.Config
-	Log    *slog.Logger
-	Hub    *hub.Hub
-	Store  *store.Store
-	// Cloud is what clients of AWS services are made with.
-	Cloud aws.Config
-}
-
-// Run assembles the application from the environment of this process and serves
-// invocations with the handler that it returns for it, which has one of the forms
-// that lambda.Start takes. It does not return: a process that cannot start says why
-// and exits with status 1.
-func Run(handler func(*App) any) {
-	a, err := New(os.Getenv, os.Stderr)
+// Main builds a part of the application from the environment of this process and serves
+// invocations with the handler for it, which has one of the forms that lambda.Start
+// takes. It does not return. A process that cannot start logs the reason and exits with
+// status 1.
+func Main[T any](build func(getenv func(string) string, log io.Writer) (T, error), handler func(T) any) {
+	part, err := build(os.Getenv, os.Stderr)
 	if err != nil {
-		slog.Error("this function cannot start", "error", err)
+		slog.Error("start failed", "error", err)
 		os.Exit(1)
 	}
-	lambda.Start(handler(a))
+	lambda.Start(handler(part))
 }
 
-// New assembles the application that getenv, which has the contract of os.Getenv,
-// describes. It logs to w as JSON lines, metrics among them. It calls no service.
-func New(getenv func(string) string, w io.Writer) (*App, error) {
+// Base is the part of the application that needs no hub.
+type Base struct {
+	Config config.Config
+	Log    *slog.Logger
+	Store  *store.Store
+	// Cloud configures clients of AWS services.
+	Cloud aws.Config
+
+	logWriter io.Writer
+}
+
+// Load builds the Base that getenv, which has the contract of os.Getenv, describes. It
+// logs to w as JSON lines. It calls no service.
+func Load(getenv func(string) string, w io.Writer) (*Base, error) {
 	c, err := config.Load(getenv)
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
 	}
-	// The SDK's default chain would end here too, after its own reading of files and
-	// profiles, and would link its clients of STS and SSO for nothing.
+	// The SDK's default chain would find the same credentials after it has read files and
+	// profiles, and would link its clients of STS and SSO.
 	cloud := aws.Config{
 		Region:      c.Region,
 		Credentials: credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, c.SessionToken),
 	}
-	log := slog.New(withRequest{slog.NewJSONHandler(w, &slog.HandlerOptions{Level: c.LogLevel})})
-	st := store.New(dynamodb.NewFromConfig(cloud, func(o *dynamodb.Options) {
+	db := dynamodb.NewFromConfig(cloud, func(o *dynamodb.Options) {
 		if c.DynamoDBEndpoint != "" {
 			o.BaseEndpoint = &c.DynamoDBEndpoint
 		}
-	}), c.Table, store.Options{})
-	d, err := newDelivery(c, cloud, st, log, w)
-	if err != nil {
-		return nil, err
-	}
-	return &App{Config: c, Log: log, Store: st, Cloud: cloud, Hub: hub.New(hub.Options{
-		Projects: st, Connections: st, Subscriptions: st, Claims: st, Usages: st, Presences: st, Counters: st,
-		Delivery:    d,
-		Callback:    callback.New(callback.Options{Insecure: c.InsecureCallbacks, Log: log}),
-		VerifyToken: auth.VerifyToken,
-		Log:         log,
-	})}, nil
+	})
+	return &Base{
+		Config: c, Cloud: cloud, Store: store.New(db, c.Table, store.Options{}), logWriter: w,
+		Log: slog.New(withRequest{slog.NewJSONHandler(w, &slog.HandlerOptions{Level: c.LogLevel})}),
+	}, nil
 }
 
-// newDelivery returns nil where the environment names no management API: such a
-// function sends nothing.
-func newDelivery(c config.Config, cloud aws.Config, st *store.Store, log *slog.Logger, w io.Writer) (hub.Delivery, error) {
-	if c.ManagementURL == "" {
-		return nil, nil
+// HubOptions are the parts of a hub. It fails without the address of the management
+// API, which every hub needs.
+func (b *Base) HubOptions() (hub.Options, error) {
+	d, err := b.dispatcher()
+	return hub.Options{
+		Store: b.Store, Dispatcher: d, VerifyToken: auth.VerifyToken, Log: b.Log,
+		Callback: callback.New(callback.Options{Insecure: b.Config.InsecureCallbacks, Log: b.Log}),
+	}, err
+}
+
+func (b *Base) dispatcher() (hub.Dispatcher, error) {
+	if b.Config.ManagementURL == "" {
+		return nil, errors.New(config.ManagementURL + " is not set")
 	}
 	poster, err := delivery.NewPoster(delivery.PosterOptions{
-		URL: c.ManagementURL, Region: cloud.Region, Credentials: cloud.Credentials, Concurrency: c.Concurrency,
+		URL: b.Config.ManagementURL, Region: b.Cloud.Region, Credentials: b.Cloud.Credentials, Concurrency: b.Config.Concurrency,
 	})
 	if err != nil {
 		return nil, err
 	}
 	d := delivery.New(delivery.Options{
-		Subscribers: st, Poster: poster, Log: log,
-		Encoders: map[hub.Protocol]delivery.Encoder{hub.Classic: classic.Push},
+		Subscribers: b.Store, Poster: poster, Log: b.Log,
+		Encoders: map[hub.Protocol]delivery.Encoder{hub.Classic: classic.Pushes},
 	})
-	if c.MetricsNamespace == "" {
+	if b.Config.MetricsNamespace == "" {
 		return d, nil
 	}
-	return metrics.Watch(d, c.MetricsNamespace, w, time.Now), nil
-}
-
-// ServerAPI returns the handler of what applications call.
-func (a *App) ServerAPI() http.Handler {
-	return serverapi.New(serverapi.Options{
-		Hub: a.Hub, Projects: a.Store, ProjectByAPIKey: a.Store.ProjectByAPIKey, Log: a.Log,
-	})
+	return metrics.Watch(d, b.Config.MetricsNamespace, b.logWriter, time.Now), nil
 }
 
 // Notifier returns what posts messages to the webhooks of their projects.
-func (a *App) Notifier() *callback.Notifier {
-	return callback.NewNotifier(callback.NotifierOptions{Insecure: a.Config.InsecureCallbacks})
+func (b *Base) Notifier() *callback.Notifier {
+	return callback.NewNotifier(callback.NotifierOptions{Insecure: b.Config.InsecureCallbacks})
 }
 
-// Count is what the example application uses in place of a database of its own: it
-// adds to the number of this name and returns the sum. A number that nobody adds to
-// is forgotten after a month.
-func (a *App) Count(ctx context.Context, name string, by int) (int, error) {
-	return a.Store.Tally(ctx, "demo/"+name, by, time.Now().AddDate(0, 1, 0))
+// Count is the example application's database: it adds to the number of this name and
+// returns the sum. A number expires a month after the last addition.
+func (b *Base) Count(ctx context.Context, name string, by int) (int, error) {
+	return b.Store.Tally(ctx, "demo/"+name, by, time.Now().AddDate(0, 1, 0))
 }
 
-// Secret returns what looks up the secret of a project: for the example
-// application, which is an application like any other but for this.
-func (a *App) Secret(project string) func(context.Context) (string, error) {
+// Secret returns a function that reads the secret of a project. The example application
+// needs it; any other application has it in its own configuration.
+func (b *Base) Secret(project string) func(context.Context) (string, error) {
 	return func(ctx context.Context) (string, error) {
-		p, err := a.Store.Project(ctx, project)
+		p, err := b.Store.Project(ctx, project)
 		if err != nil {
 			return "", err
 		}
@@ -140,8 +132,31 @@ func (a *App) Secret(project string) func(context.Context) (string, error) {
 	}
 }
 
-// withRequest adds the id of the Lambda request to every line that is logged
-// during one.
+// App is the application of functions that publish nothing.
+type App struct {
+	*Base
+	Hub *hub.Hub
+}
+
+// New builds an App, as Load does its Base.
+func New(getenv func(string) string, w io.Writer) (*App, error) {
+	b, err := Load(getenv, w)
+	if err != nil {
+		return nil, err
+	}
+	o, err := b.HubOptions()
+	if err != nil {
+		return nil, err
+	}
+	h, err := hub.New(o)
+	if err != nil {
+		return nil, err
+	}
+	return &App{b, h}, nil
+}
+
+// withRequest adds the id of the Lambda request to every line that is logged during
+// one.
 type withRequest struct{ slog.Handler }
 
 func (h withRequest) Handle(ctx context.Context, r slog.Record) error {

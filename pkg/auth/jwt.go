@@ -45,7 +45,7 @@ func verifyJWT(p *hub.Project, user, token string, now time.Time) (hub.Identity,
 	if endsLikeToken(p, token[:strings.LastIndexByte(token, '.')]) {
 		return hub.Identity{}, hub.ErrInvalidToken.With("the claims end with the project id: use a longer project id")
 	}
-	return c.identity(user, now)
+	return c.identity(p, user, now)
 }
 
 // jwtParser verifies format and signature. The claims are verified in this package,
@@ -71,8 +71,8 @@ func (c *claims) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, &c.values)
 }
 
-// identity verifies the claims for user at now, under the contract of VerifyToken.
-func (c *claims) identity(user string, now time.Time) (hub.Identity, error) {
+// identity verifies the claims for user of p at now, under the contract of VerifyToken.
+func (c *claims) identity(p *hub.Project, user string, now time.Time) (hub.Identity, error) {
 	var sub *string
 	if raw, ok := c.values["sub"]; !ok || json.Unmarshal(raw, &sub) != nil || sub == nil {
 		return hub.Identity{}, hub.ErrInvalidToken.With("sub is missing or not a string")
@@ -100,6 +100,11 @@ func (c *claims) identity(user string, now time.Time) (hub.Identity, error) {
 		return hub.Identity{}, hub.ErrTokenExpired
 	}
 
+	if feed, err := c.feed(); err != nil {
+		return hub.Identity{}, err
+	} else if feed {
+		return hub.FeedIdentity(p.ID, expires), nil
+	}
 	permissions, err := c.permissions()
 	if err != nil {
 		return hub.Identity{}, err
@@ -125,17 +130,10 @@ func (c *claims) date(name string) (time.Time, error) {
 	return time.Unix(int64(math.Floor(*seconds)), 0), nil
 }
 
-// permissions decodes the granted permissions. It returns nil for missing claims.
+// permissions decodes the granted permissions. It returns nil for a missing claim.
 func (c *claims) permissions() (*hub.Permissions, error) {
-	feed, err := c.feed()
-	if err != nil {
-		return nil, err
-	}
 	raw, ok := c.values["permissions"]
-	switch {
-	case !ok && feed:
-		return &hub.Permissions{Feed: true, Confirmed: true}, nil
-	case !ok:
+	if !ok {
 		return nil, nil
 	}
 	granted, err := hub.DecodePermissions(raw)
@@ -148,11 +146,11 @@ func (c *claims) permissions() (*hub.Permissions, error) {
 	case err != nil:
 		return nil, fmt.Errorf("decode permissions: %w", err)
 	}
-	granted.Confirmed, granted.Feed = true, feed
+	granted.Confirmed = true
 	return &granted, nil
 }
 
-// feed reports whether the token grants the admin feed of the project.
+// feed reports whether the token opens the admin feed of the project, and nothing else.
 func (c *claims) feed() (bool, error) {
 	raw, ok := c.values["feed"]
 	if !ok {

@@ -53,11 +53,11 @@ func TestJWT(t *testing.T) {
 		},
 		"feed true": {
 			`{"sub":"","exp":1700000060,"feed":true}`,
-			hub.Identity{Expires: expires, Permissions: &hub.Permissions{Feed: true, Confirmed: true}},
+			hub.FeedIdentity(project, expires),
 		},
-		"feed true, with permissions": {
+		"feed true, with permissions, which are ignored": {
 			`{"sub":"","exp":1700000060,"feed":true,"permissions":{"a":[]}}`,
-			hub.Identity{Expires: expires, Permissions: &hub.Permissions{Feed: true, Confirmed: true, Categories: map[string]hub.Grant{"a": {Whole: true}}}},
+			hub.FeedIdentity(project, expires),
 		},
 		"feed false": {
 			`{"sub":"","exp":1700000060,"feed":false}`,

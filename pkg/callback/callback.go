@@ -114,7 +114,7 @@ func wait(ctx context.Context, d time.Duration) error {
 // than Budget.
 //
 // It fails with the error of ctx, wrapped, when ctx ends first.
-func (v *Validator) Validate(ctx context.Context, p *hub.Project, user string, requested hub.Permissions) (c hub.Answer, err error) {
+func (v *Validator) Validate(ctx context.Context, p *hub.Project, user string, requested hub.Permissions) (c hub.Confirmation, err error) {
 	log := v.options.Log.With("project", p.ID)
 	address, err := parseAddress(p.Options.ValidateURL, v.options.Insecure)
 	if err != nil {

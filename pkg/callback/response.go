@@ -25,7 +25,7 @@ func encodeRequest(user string, requested hub.Permissions) ([]byte, error) {
 // decodeResponse decodes the body of a response with status 200. It returns confirmed
 // permissions that are at most the requested ones, and an info of at most
 // hub.MaxInfoBytes, nil if there is none. Its errors contain nothing of the body.
-func decodeResponse(body []byte, requested hub.Permissions) (c hub.Answer, err error) {
+func decodeResponse(body []byte, requested hub.Permissions) (c hub.Confirmation, err error) {
 	requested.Confirmed = true
 	body = bytes.TrimLeft(bytes.TrimPrefix(body, []byte("\ufeff")), " \t\r\n")
 	if len(body) == 0 || body[0] != '{' {

@@ -7,24 +7,25 @@ import (
 	"strings"
 )
 
-// What the management API may say of one connection, beside hub.ErrTooLarge.
+// The answers of the management API about one connection, in addition to
+// hub.ErrTooLarge.
 var (
-	// ErrGone: the connection is over (410). It never comes back.
+	// ErrGone: the connection is over (410).
 	ErrGone = errors.New("connection is gone")
-	// ErrSlow: every attempt was refused with 429, because the client does not take
-	// what was sent to it already, or because the account is at its quota; API
-	// Gateway does not tell which.
+	// ErrSlow: every attempt was answered with 429, because the client does not read
+	// what was sent to it, or because the account is at its quota; API Gateway does not
+	// say which.
 	ErrSlow = errors.New("connection is slow or the account throttled")
 )
 
-// statusError is an answer that is none of the above.
+// statusError is any other answer.
 type statusError struct {
 	status int
 	kind   string // of X-Amzn-Errortype, "" where there was none
 }
 
-// Error names the status and, for a refusal, what usually causes it. It never
-// holds the answer's text, which nobody has vouched for.
+// Error names the status and, for 403, the usual cause. It never holds the text of
+// the answer, which is not trusted.
 func (e statusError) Error() string {
 	s := fmt.Sprintf("management API answered %d %s", e.status, http.StatusText(e.status))
 	if e.kind != "" {
@@ -32,18 +33,18 @@ func (e statusError) Error() string {
 	}
 	if e.status == http.StatusForbidden {
 		s += ": the role needs execute-api:ManageConnections on this API," +
-			" and the management URL its own execute-api host with the stage, in the region that signs"
+			" and the management URL must name its execute-api host and stage, in the region that signs"
 	}
 	return s
 }
 
-// transient wraps a failure that another attempt may not meet.
+// transient wraps a failure after which another attempt may succeed.
 type transient struct{ error }
 
 func (t transient) Unwrap() error { return t.error }
 
-// kindOf makes the X-Amzn-Errortype header fit for a log: the name before any
-// colon, if it is one.
+// kindOf is the name before any colon in the X-Amzn-Errortype header, "" where that is
+// no name that may be logged.
 func kindOf(h http.Header) string {
 	name, _, _ := strings.Cut(h.Get("X-Amzn-Errortype"), ":")
 	if len(name) > 64 || strings.ContainsFunc(name, func(r rune) bool {

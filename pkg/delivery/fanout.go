@@ -9,58 +9,69 @@ import (
 	"centrifuge/pkg/hub"
 )
 
-// fanout is one message on its way to all subscribers.
+// fanout posts the frames of a dispatch to all subscribers.
 type fanout struct {
-	poster    *Poster
-	payloads  map[hub.Protocol]*Payload
-	strangers map[hub.Protocol]int // subscribers by protocol that has no encoder
-	reaping   reaping
-	queue     chan post
-	workers   sync.WaitGroup
-	unread    []error // of audiences that fail nothing
+	poster           *Poster
+	frames           map[hub.Protocol][]*Payload
+	unknownProtocols map[hub.Protocol]int // subscribers by protocol that has no encoder
+	queue            chan post
+	workers          sync.WaitGroup
 
 	mu     sync.Mutex
-	report hub.Report
+	result hub.Result
 	cause  error // of the first failed post
 }
 
-// post is one subscriber's.
+// post is the frames of one subscriber, in order.
 type post struct {
-	at      hub.Place
-	payload *Payload
+	connection string
+	page       page
+	frames     []*Payload
 }
 
-// page is what one shard of a channel yields at once.
+// page is a page of subscribers of one shard of a channel.
 type page struct {
 	channel     hub.Channel
 	shard       int
 	subscribers []hub.Subscriber
 }
 
-// run reads all shards at once and begins a post for every subscriber. It returns
-// when the last has ended, with the error of every shard that could not be read
-// to its end.
-func (f *fanout) run(ctx context.Context, subscribers Subscribers, to []hub.Audience) error {
-	var (
-		readers sync.WaitGroup
-		pages   = make(chan page)
-		mu      sync.Mutex
-		errs    []error
-	)
+// run reads all shards concurrently, begins the posts to every subscriber, and returns
+// when the last has ended.
+func (f *fanout) run(ctx context.Context, subscribers Subscribers, to []hub.Audience) {
+	pages := f.read(ctx, subscribers, to)
+	for p := range pages {
+		for _, s := range p.subscribers {
+			frames, known := f.frames[s.Protocol]
+			if !known {
+				f.unknownProtocols[s.Protocol]++
+				f.fail(fmt.Errorf("no encoder for protocol %q", s.Protocol), 1)
+				continue
+			}
+			if err := f.poster.acquire(ctx); err != nil {
+				f.leaveUnsent(err, len(frames))
+				continue
+			}
+			f.begin(ctx, post{s.Connection, p, frames})
+		}
+	}
+	close(f.queue)
+	f.workers.Wait()
+}
+
+// read returns the pages of all shards as they arrive. The next page of a shard is
+// read while the posts of the one before begin.
+func (f *fanout) read(ctx context.Context, subscribers Subscribers, to []hub.Audience) <-chan page {
+	var readers sync.WaitGroup
+	pages := make(chan page)
 	for _, audience := range to {
 		for shard := range max(audience.Shards, 1) {
-			// The next page of each shard is fetched while the posts of this one begin.
 			readers.Go(func() {
 				for subs, err := range subscribers.Subscribers(ctx, audience.Channel, shard) {
 					if err != nil {
-						mu.Lock()
-						defer mu.Unlock()
-						err = fmt.Errorf("read subscribers of shard %d of %s: %w", shard, audience.Channel, err)
-						if audience.BestEffort {
-							f.unread = append(f.unread, err)
-						} else {
-							errs = append(errs, err)
-						}
+						f.mu.Lock()
+						defer f.mu.Unlock()
+						f.result.Unread = append(f.result.Unread, hub.Unread{Channel: audience.Channel, Shard: shard, Cause: err.Error()})
 						return
 					}
 					pages <- page{audience.Channel, shard, subs}
@@ -72,39 +83,12 @@ func (f *fanout) run(ctx context.Context, subscribers Subscribers, to []hub.Audi
 		readers.Wait()
 		close(pages)
 	}()
-
-	var cut error
-	for p := range pages {
-		for _, s := range p.subscribers {
-			payload, ok := f.payloads[s.Protocol]
-			if !ok {
-				f.strangers[s.Protocol]++
-				f.mu.Lock()
-				f.fail(fmt.Errorf("no encoder for protocol %q", s.Protocol))
-				f.mu.Unlock()
-				continue
-			}
-			if err := f.poster.acquire(ctx); err != nil {
-				cut = err
-				f.mu.Lock()
-				f.fail(err)
-				f.mu.Unlock()
-				continue
-			}
-			f.begin(ctx, post{hub.Place{Channel: p.channel, Shard: p.shard, Connection: s.Connection}, payload})
-		}
-	}
-	close(f.queue)
-	f.workers.Wait()
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	return cut
+	return pages
 }
 
-// begin hands over a post, with the slot that was acquired for it, to a worker that
-// is free or else to a new one. Workers are kept for the length of a fan-out, since
-// a goroutine's stack has to grow first to make a request.
+// begin gives a post, with the slot that was acquired for it, to a worker that is free
+// or else to a new one. Workers are kept for the length of a fan-out, since a
+// goroutine's stack has to grow first to make a request.
 func (f *fanout) begin(ctx context.Context, p post) {
 	select {
 	case f.queue <- p:
@@ -118,30 +102,55 @@ func (f *fanout) begin(ctx context.Context, p post) {
 	}
 }
 
-// send posts and counts.
+// send posts the frames of a subscriber until one fails, and counts.
 func (f *fanout) send(ctx context.Context, p post) {
-	err := f.poster.post(ctx, p.at.Connection, p.payload)
-	if errors.Is(err, ErrGone) {
-		f.reaping.add(ctx, p.at)
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	switch {
-	case err == nil:
-		f.report.Delivered++
-	case errors.Is(err, ErrGone):
-		f.report.Gone++
-	case errors.Is(err, ErrSlow):
-		f.report.Slow++
-	default:
-		f.fail(err)
+	for n, frame := range p.frames {
+		if n > 0 {
+			if err := f.poster.acquire(ctx); err != nil {
+				f.leaveUnsent(err, len(p.frames)-n)
+				return
+			}
+		}
+		if err := f.poster.post(ctx, p.connection, frame); err != nil {
+			f.count(err, p, len(p.frames)-n)
+			return
+		}
+		f.mu.Lock()
+		f.result.Delivered++
+		f.mu.Unlock()
 	}
 }
 
-// fail counts a failed post and keeps the first cause. It needs the lock.
-func (f *fanout) fail(err error) {
-	f.report.Failed++
+// count records why the last frames of a subscriber were not delivered.
+func (f *fanout) count(err error, p post, frames int) {
+	switch {
+	case errors.Is(err, ErrGone):
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.result.Gone = append(f.result.Gone, hub.Gone{Connection: p.connection, Channel: p.page.channel, Shard: p.page.shard})
+	case errors.Is(err, ErrSlow):
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.result.Slow += frames
+	default:
+		f.fail(err, frames)
+	}
+}
+
+// fail counts posts that failed and keeps the first cause.
+func (f *fanout) fail(err error, posts int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.result.Failed += posts
 	if f.cause == nil {
 		f.cause = err
 	}
+}
+
+// leaveUnsent counts posts that were not begun.
+func (f *fanout) leaveUnsent(err error, posts int) {
+	f.fail(err, posts)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.result.Unsent += posts
 }

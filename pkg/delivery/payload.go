@@ -7,9 +7,10 @@ import (
 	"centrifuge/pkg/hub"
 )
 
-// Encoder makes the push of a message in one protocol. It is called once a
-// message, whatever the number of subscribers, and may be called concurrently.
-type Encoder func(hub.Message) ([]byte, error)
+// Encoder makes the pushes of messages of one channel, in their order, in one
+// protocol: one frame or several. It is called once a dispatch, whatever the number of
+// subscribers, and may be called concurrently.
+type Encoder func([]hub.Message) (frames [][]byte, err error)
 
 // Payload is the body of any number of posts, hashed once for all their
 // signatures. It is safe for concurrent use.
@@ -25,5 +26,5 @@ func NewPayload(body []byte) *Payload {
 	return &Payload{body: body, hash: hex.EncodeToString(sum[:])}
 }
 
-// nothing is the body of a request that has none.
-var nothing = NewPayload(nil)
+// empty is the payload of a request without a body.
+var empty = NewPayload(nil)

@@ -22,12 +22,12 @@ const (
 	backOff    = 100 * time.Millisecond
 	maxBackOff = 2 * time.Second
 
-	// maxWaiting is how many posts may wait for another attempt without a slot. So
-	// many mean that the account is throttled, not a client.
+	// maxWaiting is how many posts may wait for another attempt without a slot. More
+	// mean that the account is throttled, and not only some clients.
 	maxWaiting = 4096
 )
 
-// PosterOptions are what a Poster needs.
+// PosterOptions are the parts of a Poster.
 type PosterOptions struct {
 	// URL is the base of the management API, up to and including the stage. Required.
 	URL string
@@ -35,13 +35,13 @@ type PosterOptions struct {
 	Region string
 	// Credentials sign the requests. They are cached until they expire. Required.
 	Credentials aws.CredentialsProvider
-	// Concurrency is how many requests may be under way at once, and how many
-	// connections are kept alive; 0 means 64.
+	// Concurrency bounds the concurrent requests and the connections kept alive; 0
+	// means 64.
 	Concurrency int
 	// Timeout ends one attempt, connecting included; 0 means 3 s.
 	Timeout time.Duration
-	// Attempts is how often a request is made that is refused with 429 or 5xx, or
-	// gets no answer, before it is given up; 0 means 4.
+	// Attempts is how often a request is made that is answered with 429 or 5xx, or
+	// gets no answer; 0 means 4.
 	Attempts int
 	// Wait waits between attempts, until d has passed or ctx ends, whose error it
 	// then returns. nil means a timer.
@@ -52,11 +52,11 @@ type PosterOptions struct {
 
 // Poster makes requests to the management API of API Gateway. It is safe for
 // concurrent use; one serves a whole process, and its bound on concurrency holds
-// for all uses together. Whoever waits for another attempt lets others go ahead,
-// so that one slow client stalls nobody.
+// for all uses together. A request that waits for its next attempt gives its slot to
+// others, so that one slow client delays nobody.
 //
-// A request that got no answer is repeated although it may have been carried out,
-// so that a connection may, rarely, receive a message twice.
+// A request that got no answer is repeated although it may have been carried out: a
+// connection may, rarely, receive a message twice.
 type Poster struct {
 	path        string // escaped, up to the connection id
 	region      string
@@ -68,16 +68,16 @@ type Poster struct {
 	wait        func(context.Context, time.Duration) error
 	now         func() time.Time
 
-	slots   chan struct{} // holds one for each request under way
-	waiting chan struct{} // holds one for each post that waits without a slot
+	slots   chan struct{} // holds one for each request in progress
+	waiting chan struct{} // holds one for each request that waits without a slot
 }
 
-// NewPoster makes a Poster. It fails when an option is missing or makes no sense.
+// NewPoster returns a Poster. It fails when an option is missing or invalid.
 func NewPoster(o PosterOptions) (*Poster, error) {
 	base, err := url.Parse(o.URL)
 	if err != nil || base.Host == "" || base.User != nil || base.RawQuery != "" || base.Fragment != "" ||
 		(base.Scheme != "https" && base.Scheme != "http") {
-		return nil, errors.New("management URL: want https://host/stage")
+		return nil, errors.New("management URL: it must have the form https://host/stage")
 	}
 	base = base.JoinPath()
 	base.Path, base.RawPath = strings.TrimRight(base.Path, "/"), strings.TrimRight(base.RawPath, "/")
@@ -85,7 +85,7 @@ func NewPoster(o PosterOptions) (*Poster, error) {
 	case o.Region == "":
 		return nil, errors.New("poster: region is empty")
 	case o.Credentials == nil:
-		return nil, errors.New("poster: there are no credentials")
+		return nil, errors.New("poster: credentials are missing")
 	case o.Concurrency < 0 || o.Timeout < 0 || o.Attempts < 0:
 		return nil, errors.New("poster: concurrency, timeout or attempts is negative")
 	}
@@ -142,7 +142,7 @@ func (p *Poster) Delete(ctx context.Context, connection string) error {
 
 // delete is Delete for a caller that has acquired a slot. It gives it back.
 func (p *Poster) delete(ctx context.Context, connection string) error {
-	if err := p.try(ctx, http.MethodDelete, connection, nothing); err != nil {
+	if err := p.try(ctx, http.MethodDelete, connection, empty); err != nil {
 		return fmt.Errorf("delete connection %s: %w", connection, err)
 	}
 	return nil
@@ -151,7 +151,7 @@ func (p *Poster) delete(ctx context.Context, connection string) error {
 // Close closes the connections that are kept alive and not in use.
 func (p *Poster) Close() { p.wires.closeIdle() }
 
-// acquire takes a slot, in the order of asking. Once ctx has ended it fails.
+// acquire takes a slot, first come, first served. It fails when ctx has ended.
 func (p *Poster) acquire(ctx context.Context) error {
 	if ctx.Err() == nil {
 		select {
@@ -197,7 +197,7 @@ func (p *Poster) pause(ctx context.Context, n int) error {
 		}
 		return p.acquire(ctx)
 	default:
-		// To go ahead with others would only have them refused as well.
+		// The slot is kept: other requests would only be refused as well.
 		err := p.wait(ctx, d)
 		if err != nil {
 			p.release()

@@ -1,9 +1,8 @@
-// Package eventbus hands messages on to an Amazon EventBridge bus, whose rules decide
-// what becomes of them: Centrifuge's own rule has them posted to webhooks, an owner may
-// add others.
+// Package eventbus puts messages on an Amazon EventBridge bus. Centrifuge's own rule
+// sends them to webhooks; an owner may add other rules.
 //
-// It knows how an event is put on a bus. It does not know who listens, nor which
-// messages are to be handed on, nor what they look like inside.
+// It knows how an event is put on a bus. It does not know the rules, which messages are
+// events, or how a message is encoded.
 package eventbus
 
 import (
@@ -20,7 +19,7 @@ import (
 	"centrifuge/pkg/hub"
 )
 
-// What rules match events by.
+// The values that rules match events by.
 const (
 	// Source is the source of every event.
 	Source = "centrifuge"
@@ -29,29 +28,29 @@ const (
 )
 
 const (
-	// Timeout is how long an event may take to be put, with all attempts.
+	// Timeout bounds the time to put an event, with all attempts.
 	Timeout = 5 * time.Second
-	// attempts is how often an event is put that the bus refuses for the moment.
+	// attempts is how often an event is put while the bus refuses it temporarily.
 	attempts = 4
 	// pause is the wait after the first refusal; it doubles each time.
 	pause = 50 * time.Millisecond
 )
 
-// Client is what is used of an *eventbridge.Client.
+// Client is the part of *eventbridge.Client that a Bus uses.
 type Client interface {
 	PutEvents(context.Context, *eventbridge.PutEventsInput, ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error)
 }
 
-// Options are what a Bus is made of.
+// Options are the parts of a Bus.
 type Options struct {
-	// Client speaks to EventBridge. It repeats requests that failed as a whole.
+	// Client repeats requests that failed as a whole.
 	// Required.
 	Client Client
 	// Bus is the name or ARN of the bus. Required.
 	Bus string
 	// Encode returns the detail of an event, a JSON object. Required.
 	Encode func(hub.Message) ([]byte, error)
-	// Log gets what could not be put; nil discards it.
+	// Log gets failures; nil discards them.
 	Log *slog.Logger
 	// Now is the time of events; nil means time.Now.
 	Now func() time.Time
@@ -60,7 +59,7 @@ type Options struct {
 	Wait func(ctx context.Context, d time.Duration) error
 }
 
-// Bus is a bus that messages are put on. It is safe for concurrent use.
+// Bus puts messages on a bus. It is safe for concurrent use.
 type Bus struct{ options Options }
 
 var _ hub.Hooks = (*Bus)(nil)
@@ -79,17 +78,16 @@ func New(o Options) *Bus {
 	return &Bus{o}
 }
 
-// Emit puts m on the bus, in one request where nothing fails, and returns when that has
-// ended: within Timeout, which begins anew with this call and does not end with ctx. A
-// request that failed is repeated by the client, and an event that was refused in the
-// answer up to three times, unless the refusal is final. What failed at last is logged
-// as an error, once and without the data. An event whose answer was lost is put twice:
-// listeners tell by event_id.
+// Emit puts m on the bus, in one request where nothing fails. It returns within Timeout,
+// and does not end with ctx. The client repeats a request that failed. Emit repeats an
+// event that the answer refuses, up to three times, unless the refusal is final. It logs
+// a final failure as an error, without the data. An event whose answer was lost is put
+// twice: both have the same event_id.
 func (b *Bus) Emit(ctx context.Context, m hub.Message) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Timeout)
 	defer cancel()
 	if err := b.emit(ctx, m); err != nil {
-		b.options.Log.ErrorContext(ctx, "a message is not on the event bus",
+		b.options.Log.ErrorContext(ctx, "put event failed",
 			"project", m.Channel.Project, "channel", m.Channel.String(), "message", m.ID, "error", err)
 	}
 }
@@ -124,7 +122,7 @@ func (b *Bus) emit(ctx context.Context, m hub.Message) error {
 	}
 }
 
-// refusal is why an event is not taken although the request was.
+// refusal is why an event was refused in the answer to a request that succeeded.
 type refusal struct{ code, message string }
 
 func (r *refusal) Error() string { return "event refused: " + r.code + ": " + r.message }
@@ -142,7 +140,7 @@ func refusalIn(output *eventbridge.PutEventsOutput) *refusal {
 	return nil
 }
 
-// final are the codes that AWS documents as those of refusals for good.
+// final are the codes that AWS documents for refusals that repeating cannot change.
 var final = []string{
 	"AccessDeniedException", "InvalidAccountIdException", "InvalidArgument", "MalformedDetail", "RedactionFailure",
 	"NotAuthorizedForSourceException", "NotAuthorizedForDetailTypeException",

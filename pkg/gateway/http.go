@@ -17,8 +17,8 @@ import (
 // lambda.Start.
 type HTTP func(context.Context, events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error)
 
-// Serve has an http.Handler answer the requests of an HTTP API. The request it
-// sees has the path and query that the client sent, and the client's address.
+// Serve answers the requests of an HTTP API with an http.Handler. The request has the
+// path and the query that the client sent, and the client's address.
 func Serve(handler http.Handler) HTTP {
 	return func(ctx context.Context, e events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
 		r, err := request(ctx, e)
@@ -57,7 +57,7 @@ func request(ctx context.Context, e events.APIGatewayV2HTTPRequest) (*http.Reque
 	return r, nil
 }
 
-// response gathers what a handler writes. Lambda returns a response whole, so
+// response collects what a handler writes. Lambda returns a response as a whole, so
 // there is nothing to flush.
 type response struct {
 	header http.Header

@@ -41,13 +41,13 @@ func TestWebhook(t *testing.T) {
 		log      string // what the one line of the log says, "" for none
 	}{
 		"a message is handed on to the byte": {detail: detail, notified: detail},
-		"a webhook that fails":               {detail: detail, fails: errors.New("status 502"), notified: detail, err: "webhook of message m1: status 502", log: "level=ERROR msg=\"webhook not notified\" project=demo message=m1 event=e1 error=\"status 502\""},
-		"a project that is gone":             {detail: `{"event_id":"m1","project_id":"gone"}`, log: "level=INFO msg=\"the project of a message is gone\" project=gone message=m1"},
+		"a webhook that fails":               {detail: detail, fails: errors.New("status 502"), notified: detail, err: "webhook of message m1: status 502", log: "level=ERROR msg=\"webhook failed\" project=demo message=m1 event=e1 error=\"status 502\""},
+		"a project that is gone":             {detail: `{"event_id":"m1","project_id":"gone"}`, log: "level=INFO msg=\"project not found\" project=gone message=m1"},
 		"a project that cannot be read":      {detail: `{"event_id":"m1","project_id":"broken"}`, err: "table is on fire", log: "level=ERROR"},
-		"a detail without a project":         {detail: `{"text":"confidential"}`, err: "event e1: the detail is no message", log: "level=ERROR msg=\"event is no message\" event=e1 source=centrifuge type=message"},
-		"a detail that is no object":         {detail: `["confidential"]`, err: "event e1: the detail is no message", log: "level=ERROR"},
-		"a project whose id is another kind": {detail: `{"project_id":{"confidential":1}}`, err: "event e1: the detail is no message", log: "level=ERROR"},
-		"an event without a detail":          {detail: ``, err: "event e1: the detail is no message", log: "level=ERROR"},
+		"a detail without a project":         {detail: `{"text":"confidential"}`, err: "event e1: the detail is not a message", log: "level=ERROR msg=\"event without message\" event=e1 source=centrifuge type=message"},
+		"a detail that is no object":         {detail: `["confidential"]`, err: "event e1: the detail is not a message", log: "level=ERROR"},
+		"a project whose id is another kind": {detail: `{"project_id":{"confidential":1}}`, err: "event e1: the detail is not a message", log: "level=ERROR"},
+		"an event without a detail":          {detail: ``, err: "event e1: the detail is not a message", log: "level=ERROR"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer

@@ -22,13 +22,12 @@ const (
 	eventDisconnect = "DISCONNECT"
 )
 
-// Connect handles $connect: API Gateway completes the handshake when the status
-// is 200 and refuses it otherwise. "?project=ID" in the URL has the Origin
-// checked at once.
+// Connect handles $connect. API Gateway completes the handshake when the status is 200
+// and refuses it otherwise. With "?project=ID" in the URL the Origin is checked here.
 func Connect(h *hub.Hub, log *slog.Logger) WebSocket {
 	return func(ctx context.Context, e events.APIGatewayWebsocketProxyRequest) (events.APIGatewayProxyResponse, error) {
 		if e.RequestContext.EventType != eventConnect {
-			return unknown(e), nil
+			return refuseFrame(e), nil
 		}
 		err := h.Connect(ctx, hub.Handshake{
 			Connection: e.RequestContext.ConnectionID,
@@ -40,7 +39,7 @@ func Connect(h *hub.Hub, log *slog.Logger) WebSocket {
 	}
 }
 
-// handshakeStatus is how a handshake ends.
+// handshakeStatus is the status that ends a handshake.
 func handshakeStatus(err error) int {
 	switch {
 	case err == nil:
@@ -55,12 +54,12 @@ func handshakeStatus(err error) int {
 	return http.StatusInternalServerError
 }
 
-// Disconnect handles $disconnect, which API Gateway sends on a best effort after
-// a connection is over, and answers nobody.
+// Disconnect handles $disconnect, which API Gateway sends on a best effort after a
+// connection is over. Nobody reads the response.
 func Disconnect(h *hub.Hub, log *slog.Logger) WebSocket {
 	return func(ctx context.Context, e events.APIGatewayWebsocketProxyRequest) (events.APIGatewayProxyResponse, error) {
 		if e.RequestContext.EventType != eventDisconnect {
-			return unknown(e), nil
+			return refuseFrame(e), nil
 		}
 		err := h.Disconnect(ctx, e.RequestContext.ConnectionID)
 		logInternal(ctx, log, e, err)
@@ -70,89 +69,100 @@ func Disconnect(h *hub.Hub, log *slog.Logger) WebSocket {
 
 // Auth handles the route auth.
 func Auth(h *hub.Hub, log *slog.Logger) WebSocket {
-	return route(log, classic.Envelope.Auth, func(ctx context.Context, connection string, a classic.Auth) (classic.Result, error) {
-		return classic.Result{}, h.Authenticate(ctx, hub.Credentials{
-			Connection: connection, Protocol: hub.Classic,
-			Project: a.Project, User: a.User, Token: a.Token, Permissions: a.Permissions,
-		})
-	})
+	return serve(log, commands{classic.MethodAuth: command(classic.Envelope.Auth,
+		func(ctx context.Context, connection string, a classic.Auth) (classic.Result, error) {
+			return classic.Result{}, h.Authenticate(ctx, hub.Credentials{
+				Connection: connection, Protocol: hub.Classic,
+				Project: a.Project, User: a.User, Token: a.Token, Permissions: a.Permissions,
+			})
+		})})
 }
 
 // Subscribe handles the route subscribe.
 func Subscribe(h *hub.Hub, log *slog.Logger) WebSocket {
-	return route(log, classic.Envelope.Subscribe, func(ctx context.Context, connection string, to hub.Selection) (classic.Result, error) {
-		refused, err := h.Subscribe(ctx, connection, to)
-		return classic.Result{Refused: refused}, err
-	})
+	return serve(log, commands{classic.MethodSubscribe: command(classic.Envelope.Subscribe,
+		func(ctx context.Context, connection string, to []hub.Channel) (classic.Result, error) {
+			refused, err := h.Subscribe(ctx, connection, to)
+			return classic.Result{Refused: refused}, err
+		})})
 }
 
 // Unsubscribe handles the route unsubscribe.
 func Unsubscribe(h *hub.Hub, log *slog.Logger) WebSocket {
-	return route(log, classic.Envelope.Unsubscribe, func(ctx context.Context, connection string, from hub.Selection) (classic.Result, error) {
-		return classic.Result{}, h.Unsubscribe(ctx, connection, from)
-	})
+	return serve(log, commands{classic.MethodUnsubscribe: command(classic.Envelope.Unsubscribe,
+		func(ctx context.Context, connection string, from []hub.Channel) (classic.Result, error) {
+			return classic.Result{}, h.Unsubscribe(ctx, connection, from)
+		})})
 }
 
 // Broadcast handles the route broadcast.
-func Broadcast(h *hub.Hub, log *slog.Logger) WebSocket {
-	return route(log, classic.Envelope.Broadcast, func(ctx context.Context, connection string, pub hub.Publication) (classic.Result, error) {
-		return classic.Result{}, h.Broadcast(ctx, connection, pub)
-	})
+func Broadcast(h *hub.Publisher, log *slog.Logger) WebSocket {
+	return serve(log, commands{classic.MethodBroadcast: command(classic.Envelope.Broadcast,
+		func(ctx context.Context, connection string, b classic.Broadcast) (classic.Result, error) {
+			return classic.Result{}, h.Broadcast(ctx, connection, b.Channel, b.Data)
+		})})
 }
 
-// Message handles $default: every frame whose method has no route. That is presence,
-// and otherwise a mistake, which the reply names.
+// Message handles $default: every frame whose method has no route of its own.
 func Message(h *hub.Hub, log *slog.Logger) WebSocket {
-	presence := route(log, classic.Envelope.Presence, func(ctx context.Context, connection string, ch hub.Channel) (classic.Result, error) {
-		clients, err := h.ClientPresence(ctx, connection, ch.Category, ch.Name)
-		return classic.Result{Presence: classic.Presence(clients)}, err
-	})
-	return func(ctx context.Context, r events.APIGatewayWebsocketProxyRequest) (events.APIGatewayProxyResponse, error) {
-		if e, err := classic.Decode([]byte(r.Body)); err == nil && e.Method == classic.MethodPresence {
-			return presence(ctx, r)
+	return serve(log, commands{classic.MethodPresence: command(classic.Envelope.Presence,
+		func(ctx context.Context, connection string, ch hub.Channel) (classic.Result, error) {
+			clients, err := h.ClientPresence(ctx, connection, ch)
+			return classic.Result{Presence: classic.Presence(clients)}, err
+		})})
+}
+
+// commands are the commands that a route carries out, by method.
+type commands map[string]func(ctx context.Context, connection string, e classic.Envelope) (frame []byte, err error)
+
+// command decodes the params of a frame, calls the hub and encodes the reply. It
+// returns the error of the call too.
+func command[P any](
+	decode func(classic.Envelope) (P, error),
+	call func(ctx context.Context, connection string, params P) (classic.Result, error),
+) func(context.Context, string, classic.Envelope) ([]byte, error) {
+	return func(ctx context.Context, connection string, e classic.Envelope) ([]byte, error) {
+		params, err := decode(e)
+		if err != nil {
+			return classic.Refuse(err), nil
 		}
-		return unknown(r), nil
+		result, err := call(ctx, connection, params)
+		frame := classic.Reply(e, result, err)
+		if len(frame) > hub.MaxMessageBytes {
+			frame = classic.Reply(e, classic.Result{}, errLongReply)
+		}
+		return frame, err
 	}
 }
 
-// errLongReply: API Gateway takes no more.
+// errLongReply: API Gateway takes no larger reply.
 var errLongReply = hub.ErrLimitExceeded.With("the answer is over 128 KB")
 
-// route is what all routes of commands have in common: decode gives the params of
-// a frame, and call carries it out.
-func route[P any](
-	log *slog.Logger,
-	decode func(classic.Envelope) (P, error),
-	call func(ctx context.Context, connection string, params P) (classic.Result, error),
-) WebSocket {
+// serve decodes a frame and has the command of its method carried out.
+func serve(log *slog.Logger, c commands) WebSocket {
 	return func(ctx context.Context, r events.APIGatewayWebsocketProxyRequest) (events.APIGatewayProxyResponse, error) {
 		e, err := classic.Decode([]byte(r.Body))
 		if err != nil {
 			return reply(classic.Refuse(err)), nil
 		}
-		params, err := decode(e)
-		if err != nil {
-			return reply(classic.Refuse(err)), nil
+		run, known := c[e.Method]
+		if !known {
+			return reply(classic.Reply(e, classic.Result{}, classic.UnknownMethod(e.Method))), nil
 		}
-		result, err := call(ctx, r.RequestContext.ConnectionID, params)
+		frame, err := run(ctx, r.RequestContext.ConnectionID, e)
 		logInternal(ctx, log, r, err)
-		frame := classic.Reply(e, result, err)
-		if len(frame) > hub.MaxMessageBytes {
-			frame = classic.Reply(e, classic.Result{}, errLongReply)
-		}
 		return reply(frame), nil
 	}
 }
 
-// reply is a route response. Its status must be 200: API Gateway answers any
-// other one on the client's behalf.
+// reply is a route response. Its status is always 200: the frame carries the error.
 func reply(frame []byte) events.APIGatewayProxyResponse {
 	return events.APIGatewayProxyResponse{StatusCode: http.StatusOK, Body: string(frame)}
 }
 
-// unknown answers a frame that no route is for, and one that got to $connect or
-// $disconnect by naming it as its method.
-func unknown(r events.APIGatewayWebsocketProxyRequest) events.APIGatewayProxyResponse {
+// refuseFrame answers a frame that reached $connect or $disconnect by naming it as its
+// method.
+func refuseFrame(r events.APIGatewayWebsocketProxyRequest) events.APIGatewayProxyResponse {
 	e, err := classic.Decode([]byte(r.Body))
 	if err != nil {
 		return reply(classic.Refuse(err))
@@ -160,8 +170,8 @@ func unknown(r events.APIGatewayWebsocketProxyRequest) events.APIGatewayProxyRes
 	return reply(classic.Reply(e, classic.Result{}, classic.UnknownMethod(e.Method)))
 }
 
-// header finds a header whatever the case of its name: HTTP/2 clients send lower
-// case, and API Gateway passes on what it got.
+// header finds a header whatever the case of its name: API Gateway passes on the case
+// that the client sent.
 func header(headers map[string]string, name string) string {
 	for key, value := range headers {
 		if strings.EqualFold(key, name) {
@@ -171,7 +181,7 @@ func header(headers map[string]string, name string) string {
 	return ""
 }
 
-// logInternal logs what no client may see: the cause of a failure that is ours.
+// logInternal logs the cause of an internal failure, which no client may see.
 func logInternal(ctx context.Context, log *slog.Logger, e events.APIGatewayWebsocketProxyRequest, err error) {
 	var known *hub.Error
 	if err == nil || errors.As(err, &known) {

@@ -7,16 +7,19 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
 	"centrifuge/pkg/hub"
 )
 
-// broken is a store that fails in every way it is asked.
+// broken is a store whose requests fail, and a dispatcher and a callback that are never
+// called.
 type broken struct {
-	hub.Connections
-	hub.Projects
+	hub.Store
+	hub.Dispatcher
+	hub.Callback
 }
 
 var errBroken = errors.New("the table is gone")
@@ -30,12 +33,25 @@ func (broken) Connection(context.Context, string) (hub.Connection, error) {
 	return hub.Connection{}, errBroken
 }
 
-// TestWhatGoesWrongInsideStaysInside makes every route fail, and reads what the
-// client gets and what the log does.
-func TestWhatGoesWrongInsideStaysInside(t *testing.T) {
+// newBroken is a hub over a broken store.
+func newBroken(t *testing.T) *hub.Publisher {
+	t.Helper()
+	verify := func(*hub.Project, string, string, time.Time) (hub.Identity, error) { return hub.Identity{}, nil }
+	clean := func(data json.RawMessage, _ []string) (json.RawMessage, error) { return data, nil }
+	h, err := hub.NewPublisher(hub.PublisherOptions{
+		Options: hub.Options{Store: broken{}, Dispatcher: broken{}, Callback: broken{}, VerifyToken: verify}, Clean: clean,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// TestInternalErrors makes every route fail, and checks the client's reply and the log.
+func TestInternalErrors(t *testing.T) {
 	var log strings.Builder
 	logger := slog.New(slog.NewJSONHandler(&log, nil))
-	h := hub.New(hub.Options{Connections: broken{}, Projects: broken{}})
+	h := newBroken(t)
 	frame := func(method, params string) string {
 		return `{"id":"1","method":"` + method + `","params":` + params + `}`
 	}
@@ -50,13 +66,13 @@ func TestWhatGoesWrongInsideStaysInside(t *testing.T) {
 		status    int
 		want      string
 	}{
-		{"$connect", Connect(h, logger), "CONNECT", "", 500, ""},
-		{"$disconnect", Disconnect(h, logger), "DISCONNECT", "", 500, ""},
-		{"auth", Auth(h, logger), "MESSAGE", frame("auth", `{"token":"the-token","user":"u","project_id":"p","permissions":{}}`), 200, reply("auth")},
-		{"subscribe", Subscribe(h, logger), "MESSAGE", frame("subscribe", `{"to":{}}`), 200, reply("subscribe")},
-		{"unsubscribe", Unsubscribe(h, logger), "MESSAGE", frame("unsubscribe", `{"from":{}}`), 200, reply("unsubscribe")},
+		{"$connect", Connect(h.Hub, logger), "CONNECT", "", 500, ""},
+		{"$disconnect", Disconnect(h.Hub, logger), "DISCONNECT", "", 500, ""},
+		{"auth", Auth(h.Hub, logger), "MESSAGE", frame("auth", `{"token":"the-token","user":"u","project_id":"p","permissions":{}}`), 200, reply("auth")},
+		{"subscribe", Subscribe(h.Hub, logger), "MESSAGE", frame("subscribe", `{"to":{}}`), 200, reply("subscribe")},
+		{"unsubscribe", Unsubscribe(h.Hub, logger), "MESSAGE", frame("unsubscribe", `{"from":{}}`), 200, reply("unsubscribe")},
 		{"broadcast", Broadcast(h, logger), "MESSAGE", frame("broadcast", `{"category":"a","channel":"x","data":{}}`), 200, reply("broadcast")},
-		{"$default", Message(h, logger), "MESSAGE", frame("presence", `{"category":"a","channel":"x"}`), 200, reply("presence")},
+		{"$default", Message(h.Hub, logger), "MESSAGE", frame("presence", `{"category":"a","channel":"x"}`), 200, reply("presence")},
 	} {
 		t.Run(tt.route, func(t *testing.T) {
 			log.Reset()
@@ -86,11 +102,11 @@ func TestWhatGoesWrongInsideStaysInside(t *testing.T) {
 	}
 }
 
-// TestFramesDoNotReachConnectionRoutes sends frames that name $connect and
+// TestFramesToConnectionRoutes sends frames that name $connect and
 // $disconnect as their method, as if API Gateway had let them through.
-func TestFramesDoNotReachConnectionRoutes(t *testing.T) {
-	h := hub.New(hub.Options{Connections: broken{}, Projects: broken{}})
-	for route, handler := range map[string]WebSocket{"$connect": Connect(h, slog.New(slog.DiscardHandler)), "$disconnect": Disconnect(h, slog.New(slog.DiscardHandler))} {
+func TestFramesToConnectionRoutes(t *testing.T) {
+	h := newBroken(t)
+	for route, handler := range map[string]WebSocket{"$connect": Connect(h.Hub, slog.New(slog.DiscardHandler)), "$disconnect": Disconnect(h.Hub, slog.New(slog.DiscardHandler))} {
 		t.Run(route, func(t *testing.T) {
 			var e events.APIGatewayWebsocketProxyRequest
 			e.RequestContext.EventType, e.Body = "MESSAGE", `{"method":"`+route+`","params":{}}`

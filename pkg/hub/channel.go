@@ -1,19 +1,19 @@
 package hub
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Channel is where messages go: a name in a category of a project. It exists
 // while someone uses it and needs no creation.
 type Channel struct {
+	// Project is the project's id. It is "" in a client's command, whose connection
+	// has a project.
 	Project  string
 	Category string
 	Name     string
 }
-
-// Feed is the channel in which the administrators of a project get the messages of
-// all its categories with PublishToAdmins. Its category has no name, which no other
-// can have; nobody can send to it, and only Permissions with Feed open it.
-func Feed(project string) Channel { return Channel{Project: project, Name: "feed"} }
 
 // ParseChannel splits "category:name" at the first colon, as the server API
 // writes channels. It fails with ErrBadRequest where there is no colon.
@@ -28,14 +28,23 @@ func ParseChannel(project, s string) (Channel, error) {
 // String is "category:name".
 func (c Channel) String() string { return c.Category + ":" + c.Name }
 
-// Selection names channels by category: what a client subscribes to or leaves.
+// Validate refuses a channel whose names break the limits, with ErrBadRequest or
+// ErrLimitExceeded.
+func (c Channel) Validate() error {
+	if err := checkName("category name", c.Category); err != nil {
+		return err
+	}
+	if err := checkName("channel name", c.Name); err != nil {
+		return err
+	}
+	return checkName("channel", c.String())
+}
+
+// Selection selects channels of a project, by category: an empty Selection selects
+// every channel, and a category with no names selects all its channels.
 type Selection map[string][]string
 
-// size counts the names in a selection.
-func (s Selection) size() int {
-	n := 0
-	for _, names := range s {
-		n += len(names)
-	}
-	return n
+func (s Selection) contains(ch Channel) bool {
+	names, listed := s[ch.Category]
+	return len(s) == 0 || listed && (len(names) == 0 || slices.Contains(names, ch.Name))
 }

@@ -3,11 +3,14 @@ package hub
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
-// Protocol is the wire format of a connection: the name under which delivery
-// finds its encoder.
+// Protocol names the wire format of a connection. A dispatcher has an encoder for
+// each.
 type Protocol string
 
 // The protocols that connections speak.
@@ -16,8 +19,8 @@ const (
 	Classic Protocol = "classic"
 )
 
-// MaxConnectionAge is after how long nothing of a connection counts any more:
-// API Gateway ends it at two hours, and clocks differ.
+// MaxConnectionAge is the age at which a connection and its subscriptions expire.
+// API Gateway closes a connection after two hours; the rest allows for clocks.
 const MaxConnectionAge = 2*time.Hour + 10*time.Minute
 
 // Connection is one client's WebSocket.
@@ -26,7 +29,7 @@ type Connection struct {
 	ID string
 	// Origin is the Origin header of the handshake, "" where there was none.
 	Origin string
-	// Expires is when the connection ends for certain.
+	// Expires is when the connection ends at the latest.
 	Expires time.Time
 
 	// Project is "" until the client has authenticated, like all that follows.
@@ -35,15 +38,15 @@ type Connection struct {
 	User string
 	// Info is a JSON value that the application attached to the user, or nil.
 	Info json.RawMessage
-	// Permissions is what the connection may use.
+	// Permissions are the channels that the connection may use.
 	Permissions Permissions
-	// Protocol is how to talk to it.
+	// Protocol is the wire format of its pushes.
 	Protocol Protocol
 	// TokenExpires is when the token ends, zero for one that does not.
 	TokenExpires time.Time
 
-	// Channels are the channels subscribed to, each with the shard its subscription
-	// is in.
+	// Channels are the channels subscribed to, each with the shard that holds the
+	// subscription.
 	Channels map[Channel]int
 }
 
@@ -56,26 +59,107 @@ func (c Connection) Until() time.Time {
 	return c.Expires
 }
 
-// Connections keeps connections. Every method is one request to the store unless
-// it says otherwise.
+// Connections keeps connections. Every method is one request to the store, unless
+// its comment says otherwise.
 type Connections interface {
 	// OpenConnection records a connection that has not authenticated: its ID,
 	// Origin and Expires.
 	OpenConnection(ctx context.Context, c Connection) error
-	// Authenticate records who c is. It fails with ErrConnectionNotFound when the
-	// connection is over, and changes nothing when it had been authenticated and that is
-	// still good at now. Where another identity is replaced, whose token has expired, it
-	// returns the connection as it was; it is in no channel any more.
-	Authenticate(ctx context.Context, c Connection, now time.Time) (before Connection, err error)
+	// Authenticate records the identity of c. It fails with ErrConnectionNotFound when
+	// the connection is over. It changes nothing, and recorded is false, when the
+	// connection is authenticated and its token is valid at now. Where the new identity
+	// replaces one whose token has expired, before is the connection as it was; it is
+	// in no channel any more.
+	Authenticate(ctx context.Context, c Connection, now time.Time) (before Connection, recorded bool, err error)
 	// Connection returns a connection as the last write left it. It fails with
 	// ErrConnectionNotFound.
 	Connection(ctx context.Context, id string) (Connection, error)
-	// CloseConnection removes a connection and all its subscriptions, and returns it
-	// as it was: one request, and one more for every 25 subscriptions. One that is
-	// gone already is no error, and the zero Connection; so only one of several calls
-	// gets it.
+	// CloseConnection removes a connection and the subscriptions that it names, and
+	// returns it as it was: one request, and one more for every 25 subscriptions. A
+	// connection that does not exist is no error, and the zero Connection: so only one
+	// of several calls returns it. It may fail after the connection was removed, and
+	// returns the connection then too.
 	CloseConnection(ctx context.Context, id string) (Connection, error)
 	// UserConnections returns the connections of a named user, as they were a
 	// moment ago: one request, and one more for every 100 connections.
 	UserConnections(ctx context.Context, project, user string) ([]Connection, error)
+}
+
+// Handshake is the request that opens a connection.
+type Handshake struct {
+	Connection string
+	// Origin is the header of that name, "" where there is none.
+	Origin string
+	// Project is the id in the URL, "" for none: then the Origin is checked at auth.
+	Project string
+}
+
+// errOrigin: the Origin is not in the project's list.
+var errOrigin = ErrPermissionDenied.With("this origin may not connect")
+
+// Connect opens a connection. It fails with ErrProjectNotFound or with
+// ErrPermissionDenied when the URL names a project that does not exist or does
+// not allow the Origin.
+func (h *Hub) Connect(ctx context.Context, hs Handshake) error {
+	if hs.Project != "" {
+		p, err := h.store.Project(ctx, hs.Project)
+		if err != nil {
+			return err
+		}
+		if !p.AllowsOrigin(hs.Origin) {
+			return errOrigin
+		}
+	}
+	if len(hs.Origin) > MaxNameBytes {
+		return ErrLimitExceeded.With("the Origin header is longer than 255 bytes")
+	}
+	return h.store.OpenConnection(ctx, Connection{
+		ID: hs.Connection, Origin: hs.Origin, Expires: h.now().Add(MaxConnectionAge),
+	})
+}
+
+// Disconnect removes a connection that is over, with its subscriptions, and
+// announces its leaves.
+func (h *Hub) Disconnect(ctx context.Context, connection string) error {
+	c, err := h.store.CloseConnection(ctx, connection)
+	h.announce(ctx, leaves(c))
+	return err
+}
+
+// DisconnectUser closes all connections of a user and announces their leaves. It
+// fails with ErrBadRequest for the anonymous user and with ErrLimitExceeded for a
+// name that is too long.
+func (h *Hub) DisconnectUser(ctx context.Context, p *Project, user string) error {
+	connections, err := h.UserConnections(ctx, p, user)
+	if err != nil {
+		return err
+	}
+	// State goes first: when this returns, nothing of the user is left. API Gateway
+	// invokes $disconnect some time later.
+	ids := make([]string, len(connections))
+	closed := make([]Connection, len(connections))
+	errs := make([]error, len(connections))
+	var g errgroup.Group
+	g.SetLimit(maxConcurrentCloses)
+	for i, c := range connections {
+		ids[i] = c.ID
+		g.Go(func() error {
+			closed[i], errs[i] = h.store.CloseConnection(ctx, c.ID)
+			return nil
+		})
+	}
+	_ = g.Wait() // errs has the failures
+	errs = append(errs, h.dispatcher.Disconnect(ctx, ids))
+	h.announce(ctx, leaves(closed...))
+	return errors.Join(errs...)
+}
+
+// UserConnections returns the connections of a named user, as they were a moment
+// ago. It fails with ErrBadRequest for the anonymous user and with ErrLimitExceeded
+// for a name that is too long.
+func (h *Hub) UserConnections(ctx context.Context, p *Project, user string) ([]Connection, error) {
+	if err := checkName("user", user); err != nil {
+		return nil, err
+	}
+	return h.store.UserConnections(ctx, p.ID, user)
 }

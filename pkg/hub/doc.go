@@ -1,11 +1,15 @@
 // Package hub is the domain: projects, categories, channels, connections,
 // subscriptions, messages and permissions, and the rules between them.
 //
-// It knows no AWS, no wire format and no HTTP. What it needs from the outside it
-// asks for through the small interfaces declared beside the Hub; what it tells
-// the outside of a failure is an *Error, and everything else that goes wrong
-// stays between the Hub's caller and its log.
+// It knows no AWS, no HTTP and no frame of a protocol. It declares the interfaces that
+// it needs next to the noun they are about. A Hub accepts commands and messages: it
+// decides who may do what, and within which limits. A Dispatcher takes accepted
+// messages to their subscribers, and returns as data what happened; the Hub then
+// cleans up, announces leaves, emits event hooks and counts.
+//
+// An *Error is the only failure that a client may see. Callers log any other error and
+// answer ErrInternal.
 //
 // A Hub is safe for concurrent use and holds no state of its own: any number of
-// Lambdas may run one at the same time over the same store.
+// Lambdas may run one concurrently over the same table.
 package hub

@@ -15,7 +15,7 @@ import (
 )
 
 // enter opens a connection, authenticates it and subscribes it.
-func (r *rig) enter(t *testing.T, connection, user string, to hub.Selection) {
+func (r *rig) enter(t *testing.T, connection, user string, channels ...string) {
 	t.Helper()
 	if err := r.Connect(t.Context(), hub.Handshake{Connection: connection}); err != nil {
 		t.Fatal(err)
@@ -26,7 +26,7 @@ func (r *rig) enter(t *testing.T, connection, user string, to hub.Selection) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if refused, err := r.Subscribe(t.Context(), connection, to); err != nil || len(refused) > 0 {
+	if refused, err := r.Subscribe(t.Context(), connection, in(channels...)); err != nil || len(refused) > 0 {
 		t.Fatalf("refused %v, error %v", refused, err)
 	}
 }
@@ -40,59 +40,59 @@ func (r *rig) project(t *testing.T) *hub.Project {
 	return p
 }
 
-// send publishes as the application does.
+// send publishes as an application, to channel x of a category.
 func (r *rig) send(t *testing.T, category, data string) error {
 	t.Helper()
-	_, err := r.Publish(t.Context(), r.project(t), hub.Publication{Category: category, Channel: "x", Data: json.RawMessage(data)}, "")
+	_, err := r.Publish(t.Context(), r.project(t), hub.Channel{Project: projectID, Category: category, Name: "x"}, json.RawMessage(data), "")
 	return err
 }
 
-func TestWhoComesAndGoesIsTold(t *testing.T) {
-	room, open := hub.Selection{"room": {"x"}}, hub.Selection{"open": {"x"}}
+func TestJoinsAndLeaves(t *testing.T) {
+	const room, open = "room:x", "open:x"
 	for _, tt := range []struct {
-		name string
-		do   func(t *testing.T, r *rig) error
-		told []string
+		name      string
+		do        func(t *testing.T, r *rig) error
+		announced []string
 	}{
-		{"a subscribe, to everybody with the one who came", func(t *testing.T, r *rig) error {
+		{"a subscribe, to all subscribers and the new one", func(t *testing.T, r *rig) error {
 			r.enter(t, "c3", "w", room)
 			return nil
 		}, []string{"join room:x c3 to c1 c2 c3"}},
-		{"a subscribe to what one is in already tells nothing", func(t *testing.T, r *rig) error {
-			_, err := r.Subscribe(t.Context(), "c2", room)
+		{"a repeated subscribe announces nothing", func(t *testing.T, r *rig) error {
+			_, err := r.Subscribe(t.Context(), "c2", in(room))
 			return err
 		}, nil},
-		{"a category without join_leave tells nothing", func(t *testing.T, r *rig) error {
+		{"a category without join_leave", func(t *testing.T, r *rig) error {
 			r.enter(t, "c3", "w", open)
 			return r.Hub.Disconnect(t.Context(), "c3")
 		}, nil},
 		{"an unsubscribe", func(t *testing.T, r *rig) error {
-			return r.Unsubscribe(t.Context(), "c2", room)
+			return r.Unsubscribe(t.Context(), "c2", in(room))
 		}, []string{"leave room:x c2 to c1"}},
-		{"an unsubscribe from what one is not in tells nothing", func(t *testing.T, r *rig) error {
-			return r.Unsubscribe(t.Context(), "c2", hub.Selection{"room": {"y"}})
+		{"an unsubscribe from another channel announces nothing", func(t *testing.T, r *rig) error {
+			return r.Unsubscribe(t.Context(), "c2", in("room:y"))
 		}, nil},
-		{"a disconnect, once", func(t *testing.T, r *rig) error {
+		{"a repeated disconnect, once", func(t *testing.T, r *rig) error {
 			return errors.Join(r.Hub.Disconnect(t.Context(), "c2"), r.Hub.Disconnect(t.Context(), "c2"))
 		}, []string{"leave room:x c2 to c1"}},
-		{"an application that takes a user out", func(t *testing.T, r *rig) error {
+		{"an application unsubscribes a user", func(t *testing.T, r *rig) error {
 			return r.UnsubscribeUser(t.Context(), r.project(t), "v", nil)
 		}, []string{"leave room:x c2 to c1"}},
-		{"an application that disconnects a user", func(t *testing.T, r *rig) error {
+		{"an application disconnects a user", func(t *testing.T, r *rig) error {
 			return r.DisconnectUser(t.Context(), r.project(t), "v")
 		}, []string{"leave room:x c2 to c1"}},
-		{"a connection that died in silence, once a message finds it", func(t *testing.T, r *rig) error {
-			r.over = []string{"c2"}
+		{"a connection that a message finds gone", func(t *testing.T, r *rig) error {
+			r.gone = []string{"c2"}
 			return errors.Join(r.send(t, "room", `1`), r.send(t, "room", `2`))
 		}, []string{"leave room:x c2 to c1"}},
-		{"one found by a message in another channel", func(t *testing.T, r *rig) error {
-			if _, err := r.Subscribe(t.Context(), "c2", open); err != nil {
+		{"a connection that a message in another channel finds gone", func(t *testing.T, r *rig) error {
+			if _, err := r.Subscribe(t.Context(), "c2", in(open)); err != nil {
 				return err
 			}
-			r.over = []string{"c2"}
+			r.gone = []string{"c2"}
 			return r.publish(t, "")
 		}, []string{"leave room:x c2 to c1"}},
-		{"one who is somebody else now, after a token has expired", func(t *testing.T, r *rig) error {
+		{"a connection with a new identity, after its token has expired", func(t *testing.T, r *rig) error {
 			short := hub.Identity{User: "w", Expires: r.now.Add(time.Minute)}
 			if err := r.Connect(t.Context(), hub.Handshake{Connection: "c3"}); err != nil {
 				return err
@@ -105,21 +105,21 @@ func TestWhoComesAndGoesIsTold(t *testing.T) {
 			if err := auth(short); err != nil {
 				return err
 			}
-			if _, err := r.Subscribe(t.Context(), "c3", room); err != nil {
+			if _, err := r.Subscribe(t.Context(), "c3", in(room)); err != nil {
 				return err
 			}
 			r.now = r.now.Add(time.Minute)
 			return auth(hub.Identity{User: "x"})
 		}, []string{"join room:x c3 to c1 c2 c3", "leave room:x c3 to c1 c2"}},
-		{"one found by telling of another", func(t *testing.T, r *rig) error {
-			r.over = []string{"c2"}
+		{"a connection that an announcement finds gone", func(t *testing.T, r *rig) error {
+			r.gone = []string{"c2"}
 			r.enter(t, "c3", "w", room)
 			return nil
 		}, []string{"join room:x c3 to c1 c3", "leave room:x c2 to c1 c3"}},
-		{"all of many that died together, to whoever is left alone", func(t *testing.T, r *rig) error {
+		{"several connections that are gone, to those that remain", func(t *testing.T, r *rig) error {
 			r.enter(t, "c3", "w", room)
-			r.told = nil
-			r.over = []string{"c2", "c3"}
+			r.announced = nil
+			r.gone = []string{"c2", "c3"}
 			return r.send(t, "room", `1`)
 		}, []string{"leave room:x c2 to c1", "leave room:x c3 to c1"}},
 	} {
@@ -127,123 +127,111 @@ func TestWhoComesAndGoesIsTold(t *testing.T) {
 			r := newRig(t, hub.ProjectOptions{})
 			r.enter(t, "c1", "u", room)
 			r.enter(t, "c2", "v", room)
-			r.told = nil
+			r.announced = nil
 			if err := tt.do(t, r); err != nil {
 				t.Fatal(err)
 			}
-			slices.Sort(r.told) // they are told side by side
-			if diff := cmp.Diff(tt.told, r.told); diff != "" {
-				t.Errorf("-want +told\n%s", diff)
+			slices.Sort(r.announced) // they are sent concurrently
+			if diff := cmp.Diff(tt.announced, r.announced); diff != "" {
+				t.Errorf("-want +announced\n%s", diff)
 			}
 		})
 	}
 }
 
-func TestTheFeed(t *testing.T) {
+func TestFeed(t *testing.T) {
 	r := newRig(t, hub.ProjectOptions{Origins: []string{"https://good.example"}})
-	feed := hub.Selection{"": {"feed"}}
-	watch := func(r *rig, connection string, granted *hub.Permissions) (hub.Selection, error) {
-		t.Helper()
-		// The pages of administrators are on an origin that the project does not list.
-		if err := r.Connect(t.Context(), hub.Handshake{Connection: connection, Origin: "https://admin.example"}); err != nil {
-			t.Fatal(err)
-		}
-		if err := r.Authenticate(t.Context(), hub.Credentials{
-			Connection: connection, Protocol: hub.Classic, Project: projectID,
-			Token: token(t, hub.Identity{Permissions: granted}), Permissions: all,
-		}); err != nil {
-			return nil, err
-		}
-		return r.Subscribe(t.Context(), connection, feed)
+	feed := hub.Feed(projectID)
+	// The pages of administrators are on an origin that the project does not list.
+	if err := r.Connect(t.Context(), hub.Handshake{Connection: "admin", Origin: "https://admin.example"}); err != nil {
+		t.Fatal(err)
 	}
-	granted := confirmed(hub.Permissions{Feed: true})
-	if refused, err := watch(r, "admin", &granted); err != nil || len(refused) > 0 {
-		t.Fatalf("refused %v, error %v", refused, err)
+	watch := func(connection string, id hub.Identity) error {
+		return r.Authenticate(t.Context(), hub.Credentials{
+			Connection: connection, Protocol: hub.Classic, Project: projectID, User: id.User, Token: token(t, id), Permissions: all,
+		})
 	}
+	if err := watch("admin", hub.FeedIdentity(projectID, r.now.Add(time.Hour))); err != nil {
+		t.Fatal(err)
+	}
+	r.enter(t, "c1", "u", "watched:x", "open:x")
 
-	t.Run("gets the messages of watched categories, whoever sent them", func(t *testing.T) {
-		r.enter(t, "c1", "u", hub.Selection{"watched": {"x"}, "open": {"x"}})
+	t.Run("gets messages of watched categories from applications", func(t *testing.T) {
 		if err := r.send(t, "watched", `1`); err != nil || !slices.Equal(r.received, []string{"c1", "admin"}) {
 			t.Errorf("%v received, error %v", r.received, err)
 		}
-		err := r.Broadcast(t.Context(), "c1", hub.Publication{Category: "watched", Channel: "y", Data: json.RawMessage(`{}`)})
+	})
+	t.Run("gets messages of watched categories from clients", func(t *testing.T) {
+		err := r.Broadcast(t.Context(), "c1", in("watched:y")[0], json.RawMessage(`{}`))
 		if err != nil || !slices.Equal(r.received, []string{"admin"}) {
 			t.Errorf("%v received, error %v", r.received, err)
 		}
 	})
-	t.Run("gets no others", func(t *testing.T) {
+	t.Run("gets no messages of other categories", func(t *testing.T) {
 		if err := r.send(t, "open", `1`); err != nil || !slices.Equal(r.received, []string{"c1"}) {
 			t.Errorf("%v received, error %v", r.received, err)
 		}
 	})
-	t.Run("is not counted as a channel", func(t *testing.T) {
+	t.Run("unread subscribers of the feed fail no publish", func(t *testing.T) {
+		r.unread = []hub.Unread{{Channel: feed, Cause: "throttled"}}
+		defer func() { r.unread = nil }()
+		if err := r.send(t, "watched", `1`); err != nil {
+			t.Errorf("error %v", err)
+		}
+	})
+	t.Run("is not among the channels in use", func(t *testing.T) {
 		usage, err := r.Usage(t.Context(), r.project(t), "")
-		if _, listed := usage.Subscribers[hub.Feed(projectID)]; err != nil || listed {
-			t.Errorf("%v, error %v", usage.Subscribers, err)
+		if diff := cmp.Diff(map[hub.Channel]int{
+			{Project: projectID, Category: "watched", Name: "x"}: 1, {Project: projectID, Category: "open", Name: "x"}: 1,
+		}, usage.Subscribers); err != nil || diff != "" {
+			t.Errorf("error %v, -want +got\n%s", err, diff)
 		}
 	})
 	t.Run("takes no messages", func(t *testing.T) {
-		_, err := r.Publish(t.Context(), r.project(t), hub.Publication{Channel: "feed", Data: json.RawMessage(`1`)}, "")
-		if !errors.Is(err, hub.ErrCategoryNotFound) {
-			t.Errorf("published: error %v", err)
+		if _, err := r.Publish(t.Context(), r.project(t), feed, json.RawMessage(`1`), ""); !errors.Is(err, hub.ErrCategoryNotFound) {
+			t.Errorf("publish: error %v", err)
 		}
-		err = r.Broadcast(t.Context(), "admin", hub.Publication{Channel: "feed", Data: json.RawMessage(`{}`)})
-		if !errors.Is(err, hub.ErrCategoryDenied) {
-			t.Errorf("broadcast: error %v", err)
-		}
-	})
-	everything := confirmed(hub.Permissions{Everything: true})
-	named := confirmed(hub.Permissions{Categories: map[string]hub.Grant{"": {Whole: true}}})
-	for name, granted := range map[string]*hub.Permissions{
-		"is not part of everything": &everything, "is not granted by its name": &named,
-	} {
-		t.Run(name, func(t *testing.T) {
-			if refused, err := watch(newRig(t, hub.ProjectOptions{}), "c", granted); err != nil || !slices.Equal(refused[""], feed[""]) {
-				t.Errorf("refused %v, error %v", refused, err)
+		for _, connection := range []string{"admin", "c1"} {
+			if err := r.Broadcast(t.Context(), connection, feed, json.RawMessage(`{}`)); !errors.Is(err, hub.ErrCategoryDenied) {
+				t.Errorf("broadcast of %s: error %v", connection, err)
 			}
-		})
-	}
-	t.Run("cannot be wished for, whatever the application answers", func(t *testing.T) {
-		r := newRig(t, hub.ProjectOptions{ValidateURL: "https://example.com/validate"})
-		r.answer = hub.Answer{Permissions: granted.Narrow(granted)}
-		if err := r.Connect(t.Context(), hub.Handshake{Connection: "c"}); err != nil {
-			t.Fatal(err)
-		}
-		if err := r.Authenticate(t.Context(), hub.Credentials{
-			Connection: "c", Protocol: hub.Classic, Project: projectID, User: "u", Token: token(t, hub.Identity{User: "u"}), Permissions: granted,
-		}); err != nil {
-			t.Fatal(err)
-		}
-		if refused, err := r.Subscribe(t.Context(), "c", feed); err != nil || !slices.Equal(refused[""], feed[""]) {
-			t.Errorf("refused %v, error %v", refused, err)
 		}
 	})
-	t.Run("has one channel", func(t *testing.T) {
-		if _, err := r.Subscribe(t.Context(), "admin", hub.Selection{"": {"other"}}); !errors.Is(err, hub.ErrBadRequest) {
+	t.Run("cannot be subscribed to", func(t *testing.T) {
+		for _, connection := range []string{"admin", "c1"} {
+			refused, err := r.Subscribe(t.Context(), connection, []hub.Channel{feed})
+			if err != nil || !slices.Equal(names(refused), []string{feed.String()}) {
+				t.Errorf("%s: refused %v, error %v", connection, refused, err)
+			}
+		}
+	})
+	t.Run("cannot be a category", func(t *testing.T) {
+		if err := (hub.Category{Name: feed.Category}).Validate(); !errors.Is(err, hub.ErrBadRequest) {
 			t.Errorf("error %v", err)
 		}
 	})
-	t.Run("does not open a project to another origin that is granted more", func(t *testing.T) {
-		r := newRig(t, hub.ProjectOptions{Origins: []string{"https://good.example"}})
-		more := confirmed(hub.Permissions{Feed: true, Categories: map[string]hub.Grant{"open": {Whole: true}}})
-		if err := r.Connect(t.Context(), hub.Handshake{Connection: "c", Origin: "https://admin.example"}); err != nil {
+	t.Run("does not join an authenticated connection", func(t *testing.T) {
+		if err := watch("c1", hub.FeedIdentity(projectID, r.now.Add(time.Hour))); err != nil {
 			t.Fatal(err)
 		}
-		err := r.Authenticate(t.Context(), hub.Credentials{
-			Connection: "c", Protocol: hub.Classic, Project: projectID, Token: token(t, hub.Identity{Permissions: &more}),
-		})
-		if !errors.Is(err, hub.ErrPermissionDenied) {
-			t.Errorf("error %v", err)
+		if err := r.send(t, "watched", `1`); err != nil || !slices.Equal(r.received, []string{"c1", "admin"}) {
+			t.Errorf("%v received, error %v", r.received, err)
+		}
+	})
+	t.Run("ends with its token", func(t *testing.T) {
+		r.now = r.now.Add(time.Hour)
+		if err := r.send(t, "watched", `1`); err != nil || !slices.Equal(r.received, []string{"c1"}) {
+			t.Errorf("%v received, error %v", r.received, err)
 		}
 	})
 }
 
 func TestClientPresence(t *testing.T) {
 	r := newRig(t, hub.ProjectOptions{})
-	r.enter(t, "c1", "u", hub.Selection{"room": {"x"}})
-	r.enter(t, "c2", "v", hub.Selection{"room": {"x"}, "open": {"x"}})
+	r.enter(t, "c1", "u", "room:x")
+	r.enter(t, "c2", "v", "room:x", "open:x")
 	t.Run("names everybody in a channel", func(t *testing.T) {
-		clients, err := r.ClientPresence(t.Context(), "c1", "room", "x")
+		clients, err := r.ClientPresence(t.Context(), "c1", in("room:x")[0])
 		slices.SortFunc(clients, func(a, b hub.Client) int { return strings.Compare(a.Connection, b.Connection) })
 		want := []hub.Client{{Connection: "c1", User: "u", Info: json.RawMessage(`{"n":1}`)}, {Connection: "c2", User: "v", Info: json.RawMessage(`{"n":1}`)}}
 		if diff := cmp.Diff(want, clients); err != nil || diff != "" {
@@ -261,12 +249,12 @@ func TestClientPresence(t *testing.T) {
 		{"not before auth", "c3", "room", "x", hub.ErrUnauthorized},
 		{"not of a category without presence", "c1", "open", "x", hub.ErrNotAvailable},
 		{"not of a category that does not exist", "c1", "none", "x", hub.ErrCategoryDenied},
-		{"not of the feed", "c1", "", "feed", hub.ErrCategoryDenied},
+		{"not of the feed", "c1", hub.Feed(projectID).Category, hub.Feed(projectID).Name, hub.ErrCategoryDenied},
 		{"not of a private category without a grant", "c1", "closed", "x", hub.ErrCategoryDenied},
 		{"not of a channel without a name", "c1", "room", "", hub.ErrBadRequest},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if _, err := r.ClientPresence(t.Context(), tt.connection, tt.category, tt.channel); !errors.Is(err, tt.want) {
+			if _, err := r.ClientPresence(t.Context(), tt.connection, hub.Channel{Category: tt.category, Name: tt.channel}); !errors.Is(err, tt.want) {
 				t.Errorf("error %v, want %v", err, tt.want)
 			}
 		})
@@ -277,13 +265,13 @@ func TestClientPresence(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := r.ClientPresence(t.Context(), "c3", "room", "x"); !errors.Is(err, hub.ErrChannelDenied) {
+		if _, err := r.ClientPresence(t.Context(), "c3", in("room:x")[0]); !errors.Is(err, hub.ErrChannelDenied) {
 			t.Errorf("error %v", err)
 		}
 	})
 }
 
-func TestWhoIsThereFitsIntoAnAnswer(t *testing.T) {
+func TestPresenceReplySizeLimit(t *testing.T) {
 	r := newRig(t, hub.ProjectOptions{})
 	info := json.RawMessage(`"` + strings.Repeat("x", hub.MaxInfoBytes-2) + `"`)
 	for n := range 40 { // 160 KB
@@ -291,15 +279,15 @@ func TestWhoIsThereFitsIntoAnAnswer(t *testing.T) {
 		if err := r.store.OpenConnection(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := r.store.Authenticate(t.Context(), c, r.now); err != nil {
+		if _, _, err := r.store.Authenticate(t.Context(), c, r.now); err != nil {
 			t.Fatal(err)
 		}
 		if err := r.store.Subscribe(t.Context(), c, map[hub.Channel]int{{Project: projectID, Category: "room", Name: "big"}: 1}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	r.enter(t, "asks", "v", hub.Selection{"room": {"x"}})
-	if _, err := r.ClientPresence(t.Context(), "asks", "room", "big"); !errors.Is(err, hub.ErrLimitExceeded) {
+	r.enter(t, "asks", "v", "room:x")
+	if _, err := r.ClientPresence(t.Context(), "asks", in("room:big")[0]); !errors.Is(err, hub.ErrLimitExceeded) {
 		t.Errorf("a client: error %v", err)
 	}
 	clients, err := r.Presence(t.Context(), r.project(t), hub.Channel{Project: projectID, Category: "room", Name: "big"})
@@ -308,19 +296,19 @@ func TestWhoIsThereFitsIntoAnAnswer(t *testing.T) {
 	}
 }
 
-func TestMessagesAreCounted(t *testing.T) {
+func TestMessageCounts(t *testing.T) {
 	r := newRig(t, hub.ProjectOptions{})
-	r.enter(t, "c1", "u", hub.Selection{"open": {"x"}})
-	r.enter(t, "c2", "v", hub.Selection{"open": {"x"}, "room": {"x"}})
+	r.enter(t, "c1", "u", "open:x")
+	r.enter(t, "c2", "v", "open:x", "room:x")
 	began := r.now
 	for _, step := range []func() error{
 		func() error { return r.publish(t, "") },
 		func() error { return r.send(t, "room", `1`) },
 		func() error { r.now = r.now.Add(time.Minute); return r.publish(t, "") },
 		func() error {
-			return r.Broadcast(t.Context(), "c1", hub.Publication{Category: "open", Channel: "x", Data: json.RawMessage(`{}`)})
+			return r.Broadcast(t.Context(), "c1", in("open:x")[0], json.RawMessage(`{}`))
 		},
-		func() error { // what was refused is no message
+		func() error { // a refused message does not count
 			if err := r.send(t, "none", `1`); !errors.Is(err, hub.ErrCategoryNotFound) {
 				return err
 			}
@@ -341,7 +329,7 @@ func TestMessagesAreCounted(t *testing.T) {
 	}
 }
 
-func TestHooksGetWhatWasDelivered(t *testing.T) {
+func TestHooks(t *testing.T) {
 	r := newRig(t, hub.ProjectOptions{})
 	broken := errors.New("the table is gone")
 	if err := r.send(t, "hooked", `{"a": 1}`); err != nil {
@@ -354,24 +342,80 @@ func TestHooksGetWhatWasDelivered(t *testing.T) {
 	if err := r.send(t, "hooked", `3`); !errors.Is(err, broken) {
 		t.Fatal(err)
 	}
+	r.failure, r.unread = nil, []hub.Unread{{Channel: hub.Channel{Project: projectID, Category: "hooked", Name: "x"}, Cause: "throttled"}}
+	if err := r.send(t, "hooked", `4`); err == nil || !strings.Contains(err.Error(), "throttled") {
+		t.Fatal(err)
+	}
 	if len(r.emitted) != 1 || r.emitted[0].Channel.String() != "hooked:x" || string(r.emitted[0].Data) != `{"a":1}` {
 		t.Errorf("emitted %+v", r.emitted)
 	}
 }
 
-func TestDataIsCleaned(t *testing.T) {
+func TestCleanHTML(t *testing.T) {
 	r := newRig(t, hub.ProjectOptions{})
 	if err := r.send(t, "cleaned", `"<b>"`); err != nil || r.data != `"clean for example.com: 5"` {
 		t.Errorf("sent %s, error %v", r.data, err)
 	}
-	// 27 bytes are within the limit of 30, and would be without cleaning.
-	if err := r.send(t, "cleaned", `"`+strings.Repeat("x", 29)+`"`); !errors.Is(err, hub.ErrTooLarge) {
-		t.Errorf("error %v", err)
+	// The limit of 30 bytes holds before cleaning and after it.
+	for name, data := range map[string]string{"before": `"` + strings.Repeat("x", 29) + `"`, "after": `"` + strings.Repeat("&", 10) + `"`} {
+		if err := r.send(t, "cleaned", data); !errors.Is(err, hub.ErrTooLarge) {
+			t.Errorf("too long %s cleaning: error %v", name, err)
+		}
 	}
-	r.Clean = func(json.RawMessage, []string) (json.RawMessage, error) {
-		return json.RawMessage(`"` + strings.Repeat("&amp;", 10) + `"`), nil
+}
+
+// TestPublishResult counts the posts of a publish, and of its repetition.
+func TestPublishResult(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	r.enter(t, "c1", "u", "open:x")
+	r.enter(t, "c2", "v", "open:x")
+	r.gone = []string{"c2"}
+	for _, name := range []string{"first", "repeated"} {
+		result, err := r.Publish(t.Context(), r.project(t), hub.Channel{Project: projectID, Category: "open", Name: "x"}, json.RawMessage(`1`), "key")
+		if err != nil || result.Delivered != 1 {
+			t.Errorf("%s: result %+v, error %v", name, result, err)
+		}
 	}
-	if err := r.send(t, "cleaned", `"&&&&&&&&&&"`); !errors.Is(err, hub.ErrTooLarge) {
-		t.Errorf("what cleaning makes too long is sent: error %v", err)
+	if r.sent != 1 {
+		t.Errorf("sent %d times", r.sent)
+	}
+}
+
+// TestCleanup has a post find connections gone, and counts the requests that remove
+// them.
+func TestCleanup(t *testing.T) {
+	ch := hub.Channel{Project: projectID, Category: "open", Name: "x"}
+	for _, tt := range []struct {
+		name    string
+		prepare func(t *testing.T, r *rig)
+		sent    string
+	}{
+		{"a connection that names its subscription", func(t *testing.T, r *rig) { r.enter(t, "c1", "u", "open:x", "open:y") },
+			"1 BatchWriteItem, 1 DeleteItem"},
+		{"a subscription that its connection does not name", func(t *testing.T, r *rig) {
+			r.enter(t, "c1", "u", "open:x")
+			if err := r.Hub.Disconnect(t.Context(), "c1"); err != nil {
+				t.Fatal(err)
+			}
+			ghost := hub.Connection{ID: "c1", Project: projectID, Protocol: hub.Classic, Expires: r.now.Add(time.Hour)}
+			if err := r.store.Subscribe(t.Context(), ghost, map[hub.Channel]int{ch: 1}); !errors.Is(err, hub.ErrConnectionNotFound) {
+				t.Fatal(err)
+			}
+		}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, hub.ProjectOptions{})
+			tt.prepare(t, r)
+			r.gone = []string{"c1"}
+			if err := r.send(t, "open", `1`); err != nil {
+				t.Fatal(err)
+			}
+			for page, err := range r.store.Subscribers(t.Context(), ch, 0) {
+				t.Errorf("%v remain, error %v", page, err)
+			}
+			if _, err := r.store.Connection(t.Context(), "c1"); !errors.Is(err, hub.ErrConnectionNotFound) {
+				t.Errorf("the connection remains: error %v", err)
+			}
+		})
 	}
 }

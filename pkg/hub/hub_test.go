@@ -1,10 +1,12 @@
 package hub_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -21,27 +23,31 @@ import (
 	"centrifuge/pkg/store"
 )
 
-// rig is a hub over a real table, with a clock that the test moves, an application
-// that answers what the test says, and a delivery that notes who would receive.
+// rig is a hub over a real table, with a clock, an application and a dispatcher that
+// the test controls.
 type rig struct {
-	*hub.Hub
-	store   *store.Store
-	now     time.Time
-	answer  hub.Answer
-	refusal error
-	asked   int
-	// failure is what delivering fails with, received who got the last message.
+	*hub.Publisher
+	store *store.Store
+	now   time.Time
+	// confirmation and refusal are the answer of validate_url, asked counts its calls.
+	confirmation hub.Confirmation
+	refusal      error
+	asked        int
+	// failure is the error of a dispatch. received are the connections that got the last
+	// message, in a result with unread.
 	failure  error
+	unread   []hub.Unread
 	received []string
 	data     string
 	sent     int
-	// over are connections that a post finds to be over, told every join and leave as
-	// "join room:x c2 to c1".
-	over []string
-	mu   sync.Mutex // of told
-	told []string
-	// emitted are the messages that event hooks got.
+	// gone are the connections that a post finds gone. announced are the joins and
+	// leaves: "join room:x c2 to c1".
+	gone      []string
+	mu        sync.Mutex // of announced
+	announced []string
+	// emitted are the messages that the event hooks got.
 	emitted []hub.Message
+	log     bytes.Buffer
 }
 
 const (
@@ -82,14 +88,17 @@ func newRig(t *testing.T, o hub.ProjectOptions) *rig {
 			t.Fatal(err)
 		}
 	}
-	r.Hub = hub.New(hub.Options{
-		Projects: r.store, Connections: r.store, Subscriptions: r.store, Claims: r.store, Usages: r.store, Presences: r.store,
-		Counters: r.store, Delivery: r, Callback: r, VerifyToken: verify, Hooks: r, Clean: clean, Now: clock,
-	})
+	var err error
+	r.Publisher, err = hub.NewPublisher(hub.PublisherOptions{Options: hub.Options{
+		Store: r.store, Dispatcher: dispatcher{r}, Callback: r, VerifyToken: verify, Now: clock, Log: slog.New(slog.NewTextHandler(&r.log, nil)),
+	}, Hooks: r, Clean: clean})
+	if err != nil {
+		t.Fatal(err)
+	}
 	return r
 }
 
-// verify takes a token that is the JSON of an identity.
+// verify accepts a token that is the JSON of an identity.
 func verify(_ *hub.Project, user, token string, now time.Time) (hub.Identity, error) {
 	var id hub.Identity
 	if json.Unmarshal([]byte(token), &id) != nil || id.User != user {
@@ -110,29 +119,30 @@ func token(t *testing.T, id hub.Identity) string {
 	return string(b)
 }
 
-func (r *rig) Validate(context.Context, *hub.Project, string, hub.Permissions) (hub.Answer, error) {
+func (r *rig) Validate(context.Context, *hub.Project, string, hub.Permissions) (hub.Confirmation, error) {
 	r.asked++
-	return r.answer, r.refusal
+	return r.confirmation, r.refusal
 }
 
-func (r *rig) Deliver(ctx context.Context, m hub.Message, to []hub.Audience, gone func(context.Context, hub.Place) error) (hub.Report, error) {
+// dispatcher reads real subscribers and records what it would post.
+type dispatcher struct{ *rig }
+
+func (d dispatcher) Dispatch(ctx context.Context, to []hub.Audience, messages []hub.Message) (hub.Result, error) {
+	r := d.rig
 	if r.failure != nil {
-		return hub.Report{}, r.failure
+		return hub.Result{}, r.failure
 	}
 	var received []string
-	report := hub.Report{}
+	result := hub.Result{Unread: r.unread}
 	for _, audience := range to {
 		for shard := range audience.Shards {
 			for page, err := range r.store.Subscribers(ctx, audience.Channel, shard) {
 				if err != nil {
-					return hub.Report{}, err
+					return hub.Result{}, err
 				}
 				for _, s := range page {
-					if slices.Contains(r.over, s.Connection) {
-						report.Gone++
-						if err := gone(ctx, hub.Place{Channel: audience.Channel, Shard: shard, Connection: s.Connection}); err != nil {
-							return hub.Report{}, err
-						}
+					if slices.Contains(r.gone, s.Connection) {
+						result.Gone = append(result.Gone, hub.Gone{Connection: s.Connection, Channel: audience.Channel, Shard: shard})
 						continue
 					}
 					received = append(received, s.Connection)
@@ -140,26 +150,49 @@ func (r *rig) Deliver(ctx context.Context, m hub.Message, to []hub.Audience, gon
 			}
 		}
 	}
-	report.Delivered = len(received)
+	result.Delivered = len(received)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if m.Event != "" {
-		r.told = append(r.told, fmt.Sprintf("%s %s %s to %s", m.Event, m.Channel, m.Client.Connection, strings.Join(received, " ")))
-		return report, nil
+	for _, m := range messages {
+		if m.Event != "" {
+			r.announced = append(r.announced, fmt.Sprintf("%s %s %s to %s", m.Event, m.Channel, m.Client.Connection, strings.Join(received, " ")))
+			continue
+		}
+		r.sent++
+		r.received, r.data = received, string(m.Data)
 	}
-	r.sent++
-	r.received, r.data = received, string(m.Data)
-	return report, nil
+	return result, nil
 }
+
+func (dispatcher) Disconnect(context.Context, []string) error { return nil }
 
 func (r *rig) Emit(_ context.Context, m hub.Message) { r.emitted = append(r.emitted, m) }
 
-// clean stands for the sanitizer, which has tests of its own.
+// clean replaces the sanitizer, which has tests of its own. It makes data that begins
+// with "&" longer.
 func clean(data json.RawMessage, domains []string) (json.RawMessage, error) {
+	if strings.HasPrefix(string(data), `"&`) {
+		return json.RawMessage(strings.ReplaceAll(string(data), "&", "&amp;")), nil
+	}
 	return json.RawMessage(fmt.Sprintf(`"clean for %s: %d"`, strings.Join(domains, " "), len(data))), nil
 }
 
-func (r *rig) Disconnect(context.Context, []string) error { return nil }
+// in are channels: "room:x".
+func in(names ...string) (channels []hub.Channel) {
+	for _, name := range names {
+		category, channel, _ := strings.Cut(name, ":")
+		channels = append(channels, hub.Channel{Category: category, Name: channel})
+	}
+	return channels
+}
+
+// names are the names of refused channels.
+func names(refused []hub.Refusal) (names []string) {
+	for _, r := range refused {
+		names = append(names, r.Channel.String())
+	}
+	return names
+}
 
 func (r *rig) open(t *testing.T, hs hub.Handshake) {
 	t.Helper()
@@ -169,10 +202,10 @@ func (r *rig) open(t *testing.T, hs hub.Handshake) {
 	}
 }
 
-func (r *rig) auth(t *testing.T, id hub.Identity, wish hub.Permissions) error {
+func (r *rig) auth(t *testing.T, id hub.Identity, requested hub.Permissions) error {
 	t.Helper()
 	return r.Authenticate(t.Context(), hub.Credentials{
-		Connection: conn, Protocol: hub.Classic, Project: projectID, User: id.User, Token: token(t, id), Permissions: wish,
+		Connection: conn, Protocol: hub.Classic, Project: projectID, User: id.User, Token: token(t, id), Permissions: requested,
 	})
 }
 
@@ -182,7 +215,7 @@ func (r *rig) publish(t *testing.T, key string) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = r.Publish(t.Context(), p, hub.Publication{Category: "open", Channel: "x", Data: json.RawMessage(`1`)}, key)
+	_, err = r.Publish(t.Context(), p, hub.Channel{Project: projectID, Category: "open", Name: "x"}, json.RawMessage(`1`), key)
 	return err
 }
 
@@ -196,46 +229,46 @@ func confirmed(p hub.Permissions) hub.Permissions {
 	return p
 }
 
-func TestWhoGrants(t *testing.T) {
+func TestGrants(t *testing.T) {
 	const asks = "https://example.com/validate"
 	granted := confirmed(closed)
 	for _, tt := range []struct {
 		name     string
 		url      string
 		identity hub.Identity
-		wish     hub.Permissions
+		request  hub.Permissions
 		refusal  error
 		asked    int
-		refused  hub.Selection // of {"open":["x"],"closed":["y"]}
+		refused  []string // of open:x and closed:y
 		fails    error
 	}{
-		{name: "nobody: a wish opens what is not private", identity: hub.Identity{User: "u"}, wish: all, refused: hub.Selection{"closed": {"y"}}},
-		{name: "nobody: a wish cannot confirm itself", identity: hub.Identity{User: "u"}, wish: confirmed(all), refused: hub.Selection{"closed": {"y"}}},
-		{name: "the token: its permissions bind", identity: hub.Identity{User: "u", Permissions: &granted}, wish: all, refused: hub.Selection{"open": {"x"}}},
-		{name: "the token: the application is not asked again", url: asks, identity: hub.Identity{User: "u", Permissions: &granted}, wish: all, refused: hub.Selection{"open": {"x"}}},
-		{name: "the application: its answer counts", url: asks, identity: hub.Identity{User: "u"}, wish: all, asked: 1, refused: hub.Selection{"open": {"x"}}},
-		{name: "the application: its no is final", url: asks, identity: hub.Identity{User: "u"}, wish: all, asked: 1, refusal: hub.ErrPermissionDenied, fails: hub.ErrPermissionDenied},
-		{name: "the application is not asked about the anonymous", url: asks, wish: all, refused: hub.Selection{"closed": {"y"}}},
+		{name: "no callback: a request is granted outside private categories", identity: hub.Identity{User: "u"}, request: all, refused: []string{"closed:y"}},
+		{name: "no callback: a request cannot confirm itself", identity: hub.Identity{User: "u"}, request: confirmed(all), refused: []string{"closed:y"}},
+		{name: "a token with permissions: they replace the request", identity: hub.Identity{User: "u", Permissions: &granted}, request: all, refused: []string{"open:x"}},
+		{name: "a token with permissions: the application is not asked", url: asks, identity: hub.Identity{User: "u", Permissions: &granted}, request: all, refused: []string{"open:x"}},
+		{name: "the application: its answer narrows the request", url: asks, identity: hub.Identity{User: "u"}, request: all, asked: 1, refused: []string{"open:x"}},
+		{name: "the application: its refusal is final", url: asks, identity: hub.Identity{User: "u"}, request: all, asked: 1, refusal: hub.ErrPermissionDenied, fails: hub.ErrPermissionDenied},
+		{name: "an anonymous user: the application is not asked", url: asks, request: all, refused: []string{"closed:y"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRig(t, hub.ProjectOptions{ValidateURL: tt.url})
-			r.answer, r.refusal = hub.Answer{Permissions: granted}, tt.refusal
+			r.confirmation, r.refusal = hub.Confirmation{Permissions: granted}, tt.refusal
 			r.open(t, hub.Handshake{})
-			if err := r.auth(t, tt.identity, tt.wish); !errors.Is(err, tt.fails) || r.asked != tt.asked {
+			if err := r.auth(t, tt.identity, tt.request); !errors.Is(err, tt.fails) || r.asked != tt.asked {
 				t.Fatalf("error %v, the application was asked %d times", err, r.asked)
 			}
 			if tt.fails != nil {
 				return
 			}
-			refused, err := r.Subscribe(t.Context(), conn, hub.Selection{"open": {"x"}, "closed": {"y"}})
-			if diff := cmp.Diff(tt.refused, refused); err != nil || diff != "" {
+			refused, err := r.Subscribe(t.Context(), conn, in("open:x", "closed:y"))
+			if diff := cmp.Diff(tt.refused, names(refused)); err != nil || diff != "" {
 				t.Errorf("error %v, -expected +refused:\n%s", err, diff)
 			}
 		})
 	}
 }
 
-func TestAConnectionEndsWithItsToken(t *testing.T) {
+func TestTokenExpiry(t *testing.T) {
 	r := newRig(t, hub.ProjectOptions{})
 	r.open(t, hub.Handshake{})
 	short := hub.Identity{User: "u", Expires: r.now.Add(time.Minute)}
@@ -243,7 +276,7 @@ func TestAConnectionEndsWithItsToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	subscribe := func() error {
-		_, err := r.Subscribe(t.Context(), conn, hub.Selection{"open": {"x"}})
+		_, err := r.Subscribe(t.Context(), conn, in("open:x"))
 		return err
 	}
 	if err := subscribe(); err != nil {
@@ -259,8 +292,8 @@ func TestAConnectionEndsWithItsToken(t *testing.T) {
 	}
 	for name, err := range map[string]error{
 		"subscribe":   subscribe(),
-		"unsubscribe": r.Unsubscribe(t.Context(), conn, hub.Selection{"open": {"x"}}),
-		"broadcast":   r.Broadcast(t.Context(), conn, hub.Publication{Category: "open", Channel: "x", Data: json.RawMessage(`{}`)}),
+		"unsubscribe": r.Unsubscribe(t.Context(), conn, in("open:x")),
+		"broadcast":   r.Broadcast(t.Context(), conn, in("open:x")[0], json.RawMessage(`{}`)),
 		"auth":        r.auth(t, short, all),
 	} {
 		if !errors.Is(err, hub.ErrTokenExpired) {
@@ -288,7 +321,7 @@ func TestOrigins(t *testing.T) {
 		{"a listed origin", hub.Handshake{Origin: "https://good.example"}, nil, nil},
 		{"a listed origin and a project in the URL", hub.Handshake{Origin: "https://good.example", Project: projectID}, nil, nil},
 		{"another origin is refused at auth", hub.Handshake{Origin: "https://evil.example"}, nil, hub.ErrPermissionDenied},
-		{"another origin is refused at once where the URL names the project", hub.Handshake{Origin: "https://evil.example", Project: projectID}, hub.ErrPermissionDenied, nil},
+		{"another origin is refused at $connect where the URL names the project", hub.Handshake{Origin: "https://evil.example", Project: projectID}, hub.ErrPermissionDenied, nil},
 		{"no origin is no browser", hub.Handshake{}, nil, nil},
 		{"a URL that names another project does not help", hub.Handshake{Origin: "https://evil.example", Project: "other"}, nil, hub.ErrPermissionDenied},
 	} {
@@ -311,7 +344,7 @@ func TestOrigins(t *testing.T) {
 	}
 }
 
-func TestIdempotency(t *testing.T) {
+func TestIdempotencyKey(t *testing.T) {
 	r := newRig(t, hub.ProjectOptions{})
 	broken := errors.New("the table is gone")
 	ch := hub.Channel{Project: projectID, Category: "open", Name: "x"}
@@ -327,15 +360,15 @@ func TestIdempotency(t *testing.T) {
 		{name: "the second is not", key: "k"},
 		{name: "another key is", key: "l", sent: 1},
 		{name: "no key is", sent: 1},
-		{name: "a failure is told", key: "m", failure: broken, fails: broken},
+		{name: "a failure is returned", key: "m", failure: broken, fails: broken},
 		{name: "and may be repeated", key: "m", sent: 1},
-		{name: "one under way is a conflict", key: "n", fails: hub.ErrConflict, before: func() {
+		{name: "a publish in progress is a conflict", key: "n", fails: hub.ErrConflict, before: func() {
 			if _, err := r.store.Claim(t.Context(), ch, "n", r.now); err != nil {
 				t.Fatal(err)
 			}
 		}},
-		{name: "until its publisher is taken for dead", key: "n", sent: 1, before: func() { r.now = r.now.Add(hub.IdempotencyLease + time.Second) }},
-		{name: "and a key is forgotten in the end", key: "k", sent: 1, before: func() { r.now = r.now.Add(hub.IdempotencyWindow) }},
+		{name: "until its lease ends", key: "n", sent: 1, before: func() { r.now = r.now.Add(hub.IdempotencyLease + time.Second) }},
+		{name: "and a key expires", key: "k", sent: 1, before: func() { r.now = r.now.Add(hub.IdempotencyWindow) }},
 	} {
 		if tt.before != nil {
 			tt.before()

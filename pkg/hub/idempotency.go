@@ -9,18 +9,20 @@ import (
 // same channel is answered without publishing again.
 const IdempotencyWindow = 5 * time.Minute
 
-// IdempotencyLease is how long a publish under way holds its key: past it the
-// publisher is taken for dead, and the key is free again.
+// IdempotencyLease is how long a publish in progress holds its key. After it the
+// publisher counts as dead, and the key is free again.
 const IdempotencyLease = 30 * time.Second
 
-// Claims remembers which publishes were carried out. Each method is one request.
+// Claims remembers the publishes that were carried out, by idempotency key. Each
+// method is one request.
 type Claims interface {
-	// Claim takes the key of a channel for IdempotencyLease from now. It returns
-	// true when a publish under that key was settled and is remembered, and fails
-	// with ErrConflict while another holds it.
-	Claim(ctx context.Context, ch Channel, key string, now time.Time) (settled bool, err error)
-	// Settle remembers, for IdempotencyWindow from now, that the publish was done.
-	Settle(ctx context.Context, ch Channel, key string, now time.Time) error
+	// Claim takes the key of a channel for IdempotencyLease from now. Where a publish
+	// under that key was settled it returns the result of that, and takes nothing. It
+	// fails with ErrConflict while another publish holds the key.
+	Claim(ctx context.Context, ch Channel, key string, now time.Time) (settled *Result, err error)
+	// Settle records, for IdempotencyWindow from now, that the publish was done, and how
+	// many posts it delivered.
+	Settle(ctx context.Context, ch Channel, key string, result Result, now time.Time) error
 	// Release frees a key whose publish failed.
 	Release(ctx context.Context, ch Channel, key string) error
 }

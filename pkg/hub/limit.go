@@ -41,18 +41,3 @@ func checkName(what, name string) error {
 	}
 	return nil
 }
-
-// Validate refuses a channel whose names break the limits, with ErrBadRequest or
-// ErrLimitExceeded.
-func (c Channel) Validate() error {
-	if c == Feed(c.Project) {
-		return nil
-	}
-	if err := checkName("category name", c.Category); err != nil {
-		return err
-	}
-	if err := checkName("channel name", c.Name); err != nil {
-		return err
-	}
-	return checkName("channel", c.String())
-}

@@ -10,12 +10,9 @@ type Permissions struct {
 	Everything bool `json:"e,omitempty"`
 	// Categories grants by category name; ignored with Everything.
 	Categories map[string]Grant `json:"c,omitempty"`
-	// Confirmed tells that the application granted this, rather than the client
-	// having asked for it. Private categories need it.
+	// Confirmed means that the application granted this, and not only that the client
+	// requested it. Private categories need it.
 	Confirmed bool `json:"k,omitempty"`
-	// Feed grants the Feed, which nothing else does. Only a token made for it can; a
-	// wish, or the answer to one, never.
-	Feed bool `json:"f,omitempty"`
 }
 
 // Grant is what is granted in one category. The zero value grants nothing.
@@ -31,12 +28,8 @@ func (g Grant) Allows(name string) bool {
 	return g.Whole || slices.Contains(g.Channels, name)
 }
 
-// Category returns the grant in a category, and whether there is one. The one without
-// a name is that of the Feed.
-func (p Permissions) Category(c Category) (Grant, bool) {
-	if c.Name == "" {
-		return Grant{Whole: true}, p.Feed
-	}
+// category returns the grant in a category, and whether there is one.
+func (p Permissions) category(c Category) (Grant, bool) {
 	if c.Private && !p.Confirmed {
 		return Grant{}, false
 	}
@@ -47,8 +40,37 @@ func (p Permissions) Category(c Category) (Grant, bool) {
 	return g, ok
 }
 
-// Narrow returns what both p and q grant. It is confirmed when q is: q is the
-// application's answer, p the client's wish.
+// Action is what a client does in a channel.
+type Action int
+
+// The actions.
+const (
+	Subscribe Action = iota
+	Publish
+	ReadPresence
+)
+
+// authorize tells whether a connection may perform an action in a channel of p, its
+// project. It fails, in this order, with ErrCategoryDenied where the category does not
+// exist or is not granted, ErrOneWay for Publish in a category that is not
+// bidirectional, and ErrChannelDenied where the channel is not granted. It is the one
+// place that decides this.
+func authorize(p *Project, c Connection, a Action, ch Channel) error {
+	category, exists := p.Categories[ch.Category]
+	grant, granted := c.Permissions.category(category)
+	switch {
+	case !exists || !granted:
+		return ErrCategoryDenied
+	case a == Publish && !category.Bidirectional:
+		return ErrOneWay
+	case !grant.Allows(ch.Name):
+		return ErrChannelDenied
+	}
+	return nil
+}
+
+// Narrow returns what both p and q grant. It is confirmed when q is: p is what the
+// client requested, q what the application confirmed.
 func (p Permissions) Narrow(q Permissions) Permissions {
 	n := Permissions{Confirmed: q.Confirmed}
 	switch {
@@ -77,11 +99,6 @@ func (g Grant) narrow(h Grant) Grant {
 	return Grant{Channels: slices.DeleteFunc(slices.Clone(g.Channels), func(name string) bool {
 		return !h.Allows(name)
 	})}
-}
-
-// feedOnly tells whether the Feed is granted and nothing else.
-func (p *Permissions) feedOnly() bool {
-	return p != nil && p.Feed && !p.Everything && len(p.Categories) == 0
 }
 
 // size counts the names that the permissions hold.

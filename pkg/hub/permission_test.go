@@ -32,7 +32,7 @@ func of(grants ...string) Permissions {
 	return p
 }
 
-func TestPermissions(t *testing.T) {
+func TestPermissionsInCategory(t *testing.T) {
 	for _, tt := range []struct {
 		name        string
 		permissions Permissions
@@ -48,13 +48,13 @@ func TestPermissions(t *testing.T) {
 		{name: "a category without channels", permissions: of("a:"), listed: true},
 		{name: "another category", permissions: of("b")},
 		{name: "everything unconfirmed stops at a private category", permissions: everything, private: true},
-		{name: "a wish for a private category is not enough", permissions: of("a"), private: true},
+		{name: "a request for a private category is not enough", permissions: of("a"), private: true},
 		{name: "a confirmed grant opens a private category", permissions: of("a:x"), private: true, confirmed: true, listed: true, x: true},
 		{name: "everything confirmed opens a private category", permissions: everything, private: true, confirmed: true, listed: true, x: true, y: true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.permissions.Confirmed = tt.confirmed
-			grant, listed := tt.permissions.Category(Category{Name: "a", CategoryOptions: CategoryOptions{Private: tt.private}})
+			grant, listed := tt.permissions.category(Category{Name: "a", CategoryOptions: CategoryOptions{Private: tt.private}})
 			if listed != tt.listed || grant.Allows("x") != tt.x || grant.Allows("y") != tt.y {
 				t.Errorf("listed %v, x %v, y %v", listed, grant.Allows("x"), grant.Allows("y"))
 			}
@@ -62,10 +62,10 @@ func TestPermissions(t *testing.T) {
 	}
 }
 
-func TestNarrow(t *testing.T) {
+func TestPermissionsNarrow(t *testing.T) {
 	for _, tt := range []struct {
-		name               string
-		wish, answer, want Permissions
+		name                       string
+		requested, confirmed, want Permissions
 	}{
 		{"everything narrowed to everything", everything, everything, everything},
 		{"everything narrowed to a category", everything, of("a"), of("a")},
@@ -75,12 +75,12 @@ func TestNarrow(t *testing.T) {
 		{"channels narrowed to channels", of("a:x,y"), of("a:y,z"), of("a:y")},
 		{"different channels leave none", of("a:x"), of("a:y"), of("a:")},
 		{"different categories leave nothing, not everything", of("a"), of("b"), of()},
-		{"an answer of nothing leaves nothing", everything, nothing, nothing},
-		{"a wish for nothing stays nothing", nothing, everything, nothing},
+		{"a confirmation of nothing leaves nothing", everything, nothing, nothing},
+		{"a request for nothing stays nothing", nothing, everything, nothing},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			tt.answer.Confirmed, tt.want.Confirmed = true, true
-			if diff := cmp.Diff(tt.want, tt.wish.Narrow(tt.answer), cmp.Comparer(func(a, b []string) bool {
+			tt.confirmed.Confirmed, tt.want.Confirmed = true, true
+			if diff := cmp.Diff(tt.want, tt.requested.Narrow(tt.confirmed), cmp.Comparer(func(a, b []string) bool {
 				return strings.Join(a, ",") == strings.Join(b, ",")
 			})); diff != "" {
 				t.Errorf("-expected +narrowed:\n%s", diff)
@@ -89,7 +89,41 @@ func TestNarrow(t *testing.T) {
 	}
 }
 
-func TestLimitsOnPermissions(t *testing.T) {
+func TestAuthorize(t *testing.T) {
+	p := &Project{Categories: map[string]Category{
+		"open":    {Name: "open", CategoryOptions: CategoryOptions{Bidirectional: true}},
+		"oneway":  {Name: "oneway"},
+		"private": {Name: "private", CategoryOptions: CategoryOptions{Private: true, Bidirectional: true}},
+	}}
+	for _, tt := range []struct {
+		name        string
+		permissions Permissions
+		category    string
+		// The errors of the actions; channel is "x".
+		subscribe, publish, presence error
+	}{
+		{"everything, in an open category", everything, "open", nil, nil, nil},
+		{"everything, in a one-way category", everything, "oneway", nil, ErrOneWay, nil},
+		{"everything, in a private category", everything, "private", ErrCategoryDenied, ErrCategoryDenied, ErrCategoryDenied},
+		{"everything, in a category that does not exist", everything, "none", ErrCategoryDenied, ErrCategoryDenied, ErrCategoryDenied},
+		{"everything, in the feed", everything, Feed("p").Category, ErrCategoryDenied, ErrCategoryDenied, ErrCategoryDenied},
+		{"another channel", of("open:y"), "open", ErrChannelDenied, ErrChannelDenied, ErrChannelDenied},
+		{"another channel of a one-way category", of("oneway:y"), "oneway", ErrChannelDenied, ErrOneWay, ErrChannelDenied},
+		{"the feed by its name", of(Feed("p").Category), Feed("p").Category, ErrCategoryDenied, ErrCategoryDenied, ErrCategoryDenied},
+		{"nothing", nothing, "open", ErrCategoryDenied, ErrCategoryDenied, ErrCategoryDenied},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for action, want := range map[Action]error{Subscribe: tt.subscribe, Publish: tt.publish, ReadPresence: tt.presence} {
+				got := authorize(p, Connection{Permissions: tt.permissions}, action, Channel{Project: "p", Category: tt.category, Name: "x"})
+				if !errors.Is(got, want) || want == nil && got != nil {
+					t.Errorf("action %d: error %v, want %v", action, got, want)
+				}
+			}
+		})
+	}
+}
+
+func TestPermissionsLimits(t *testing.T) {
 	names := make([]string, MaxPermissions)
 	for i := range names {
 		names[i] = strconv.Itoa(i)

@@ -10,12 +10,14 @@ import (
 // DecodePermissions reads permissions: {} is everything, {"cat": []} the whole category,
 // {"cat": ["a", "b"]} these channels of it. A value that is not a list grants
 // nothing in its category, and an entry that is not a string matches no channel.
-// The key "", the name of no category, is passed over. The result is not
-// confirmed.
+// The key "", which no category has as its name, is ignored. The result is not
+// confirmed: the codec does not know who wrote the object.
 //
-// Nothing odd ever widens a grant: anything but one JSON object, null included,
-// and an object that names a category twice fail with ErrBadRequest. More
-// than Permissions.Validate allows fails with ErrLimitExceeded.
+// This is the one JSON form of permissions, in classic auth frames, in the claims of
+// a JWT, and in both directions of validate_url. Invalid input never widens a grant:
+// anything but one JSON object, null included, and an object that names a category
+// twice fail with ErrBadRequest. More than Permissions.Validate allows fails with
+// ErrLimitExceeded.
 func DecodePermissions(raw json.RawMessage) (Permissions, error) {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
@@ -33,7 +35,7 @@ func DecodePermissions(raw json.RawMessage) (Permissions, error) {
 		if err != nil {
 			return Permissions{}, errMalformed
 		}
-		name := key.(string) // the decoder gives nothing else where a key stands
+		name := key.(string) // the decoder returns nothing else in the place of a key
 		var value json.RawMessage
 		if err := dec.Decode(&value); err != nil {
 			return Permissions{}, errMalformed
@@ -54,13 +56,13 @@ func DecodePermissions(raw json.RawMessage) (Permissions, error) {
 	return p, nil
 }
 
-// ErrCategoryTwice is the refusal of an object that names a category twice: parsers differ
-// on which of the two counts. It is an entry of its own only to ==.
+// ErrCategoryTwice refuses an object that names a category twice: JSON parsers differ
+// on which of the two counts. Only == tells it from ErrBadRequest.
 var ErrCategoryTwice = ErrBadRequest.With("permissions name a category twice")
 
 var errMalformed = ErrBadRequest.With("permissions are not valid JSON")
 
-// end reads the closing brace and demands that nothing follows it.
+// end reads the closing brace. It fails where anything follows.
 func end(dec *json.Decoder) error {
 	if _, err := dec.Token(); err != nil {
 		return errMalformed

@@ -7,16 +7,16 @@ import (
 	"iter"
 )
 
-// The limits on who Presence names. PresenceStats counts any number.
+// The limits of Presence. PresenceStats counts any number.
 const (
-	// MaxPresence is how many clients it names.
+	// MaxPresence is how many clients Presence lists at most.
 	MaxPresence = 10_000
 	// MaxPresenceBytes is about how many bytes its answer has at most: less than the 6
-	// MB that a Lambda may answer, escaped as they are on their way.
+	// MB that a Lambda may return, with JSON's escapes.
 	MaxPresenceBytes = 4 << 20
 )
 
-// Client is who is in a channel with one connection.
+// Client is a connection that is in a channel.
 type Client struct {
 	// Connection is API Gateway's connection id.
 	Connection string
@@ -25,30 +25,46 @@ type Client struct {
 	Info json.RawMessage
 }
 
-// PresenceStats counts who is in a channel.
+// PresenceStats counts the clients in a channel.
 type PresenceStats struct {
 	// Clients counts connections, Users distinct named users.
 	Clients, Users int
 }
 
-// Presences reads who is in a channel. It costs nothing to keep: subscriptions
-// carry what it tells.
+// Presences reads the clients in a channel. It costs no write: subscriptions carry
+// the user and the info.
 type Presences interface {
 	// Presence yields the clients in one shard of a channel, page by page, and none
 	// whose subscription has expired. After an error it yields nothing more.
 	Presence(ctx context.Context, ch Channel, shard int) iter.Seq2[[]Client, error]
 }
 
-// Presence returns who is in a channel, in no order. It fails with
-// ErrCategoryNotFound, ErrNotAvailable where the category does not have it,
+// Presence returns the clients in a channel, in no order. It fails with
+// ErrCategoryNotFound, ErrNotAvailable where the category has no presence,
 // ErrBadRequest, and ErrLimitExceeded for more than MaxPresence clients or
 // MaxPresenceBytes.
 func (h *Hub) Presence(ctx context.Context, p *Project, ch Channel) ([]Client, error) {
 	return h.presence(ctx, p, ch, MaxPresenceBytes)
 }
 
+// ClientPresence returns to a client who is in a channel of its project, which it need
+// not be subscribed to. It fails, in this order, with ErrUnauthorized,
+// ErrTokenExpired, ErrCategoryDenied, ErrChannelDenied, and as Presence does, but with
+// ErrLimitExceeded from MaxMessageBytes on.
+func (h *Hub) ClientPresence(ctx context.Context, connection string, ch Channel) ([]Client, error) {
+	c, p, err := h.authenticated(ctx, connection)
+	if err != nil {
+		return nil, err
+	}
+	ch.Project = p.ID
+	if err := authorize(p, c, ReadPresence, ch); err != nil {
+		return nil, err
+	}
+	return h.presence(ctx, p, ch, MaxMessageBytes)
+}
+
 func (h *Hub) presence(ctx context.Context, p *Project, ch Channel, maxBytes int) ([]Client, error) {
-	// keys is about what a client's keys, quotes and braces take on the wire.
+	// keys is about the size of a client's keys, quotes and braces on the wire.
 	const keys = 50
 	var clients []Client
 	bytes := 0
@@ -68,8 +84,8 @@ func (h *Hub) presence(ctx context.Context, p *Project, ch Channel, maxBytes int
 	return clients, nil
 }
 
-// PresenceStats counts who is in a channel. It fails as Presence does, but for the
-// limit.
+// PresenceStats counts the clients in a channel. It fails as Presence does, but has
+// no limit.
 func (h *Hub) PresenceStats(ctx context.Context, p *Project, ch Channel) (PresenceStats, error) {
 	var stats PresenceStats
 	users := make(map[string]bool)
@@ -86,7 +102,7 @@ func (h *Hub) PresenceStats(ctx context.Context, p *Project, ch Channel) (Presen
 	return stats, err
 }
 
-// present calls page with all who are in a channel whose category tells.
+// present calls page with all clients in a channel whose category has presence.
 func (h *Hub) present(ctx context.Context, p *Project, ch Channel, page func([]Client) error) error {
 	if err := ch.Validate(); err != nil {
 		return err
@@ -99,7 +115,7 @@ func (h *Hub) present(ctx context.Context, p *Project, ch Channel, page func([]C
 		return ErrNotAvailable.With("category " + ch.Category + " has no presence")
 	}
 	for shard := range category.ShardCount() {
-		for clients, err := range h.Presences.Presence(ctx, ch, shard) {
+		for clients, err := range h.store.Presence(ctx, ch, shard) {
 			if err != nil {
 				return err
 			}

@@ -135,13 +135,3 @@ func (p *Project) Validate() error {
 func (p *Project) AllowsOrigin(origin string) bool {
 	return origin == "" || len(p.Options.Origins) == 0 || slices.Contains(p.Options.Origins, origin)
 }
-
-// category returns a category of the project, which for the empty name is that of
-// its Feed.
-func (p *Project) category(name string) (Category, bool) {
-	if name == Feed(p.ID).Category {
-		return Category{}, true
-	}
-	c, ok := p.Categories[name]
-	return c, ok
-}

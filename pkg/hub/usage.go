@@ -1,8 +1,12 @@
 package hub
 
-import "context"
+import (
+	"context"
+	"path"
+	"strings"
+)
 
-// Usage is who is connected to a project at one moment.
+// Usage counts what a project uses at one moment.
 type Usage struct {
 	// Clients are authenticated connections, Users their distinct named users.
 	Clients, Users int
@@ -10,9 +14,47 @@ type Usage struct {
 	Subscribers map[Channel]int
 }
 
-// Usages measures. It is for operators: it reads the whole table.
+// Usages counts. It is for operators: it reads the whole table.
 type Usages interface {
 	// Usage counts what has not expired. It fails when ctx ends before everything
-	// was read, rather than return a part.
+	// was read, and never returns a part.
 	Usage(ctx context.Context, project string) (Usage, error)
+}
+
+// Usage counts the connections of a project, and the subscriptions of the channels
+// whose "category:name" matches pattern: shell wildcards as in path.Match, but "*"
+// crosses slashes too; "" matches all. It reads the whole table. It fails with
+// ErrBadRequest for a malformed pattern.
+func (h *Hub) Usage(ctx context.Context, p *Project, pattern string) (Usage, error) {
+	matches, err := glob(pattern)
+	if err != nil {
+		return Usage{}, err
+	}
+	usage, err := h.store.Usage(ctx, p.ID)
+	if err != nil {
+		return Usage{}, err
+	}
+	usage = withoutFeed(usage, p.ID)
+	for ch := range usage.Subscribers {
+		if !matches(ch.String()) {
+			delete(usage.Subscribers, ch)
+		}
+	}
+	return usage, nil
+}
+
+// glob compiles a pattern.
+func glob(pattern string) (func(string) bool, error) {
+	if pattern == "" {
+		return func(string) bool { return true }, nil
+	}
+	// path.Match stops "*" at a slash; channel names have no hierarchy.
+	flat := func(s string) string { return strings.ReplaceAll(s, "/", "\x00") }
+	if _, err := path.Match(flat(pattern), ""); err != nil || len(pattern) > MaxNameBytes {
+		return nil, ErrBadRequest.With("pattern is not a shell pattern of at most 255 bytes")
+	}
+	return func(s string) bool {
+		ok, _ := path.Match(flat(pattern), flat(s))
+		return ok
+	}, nil
 }

@@ -1,9 +1,9 @@
-// Package metrics tells CloudWatch what became of every message, in the embedded
-// metric format: one line of the function's log a message, from which CloudWatch
-// Logs makes metrics without a call, a client or a permission.
+// Package metrics writes the results of dispatches as CloudWatch metrics, in the
+// embedded metric format: one line of the function's log a dispatch, from which
+// CloudWatch Logs makes metrics without a call, a client or a permission.
 //
-// It watches deliveries from outside and knows neither how they are made nor who
-// reads the log. Connections and frames are counted by API Gateway itself.
+// It knows neither how messages are dispatched nor who reads the log. API Gateway
+// itself counts connections and frames.
 package metrics
 
 import (
@@ -17,28 +17,28 @@ import (
 	"centrifuge/pkg/hub"
 )
 
-// The metrics, by their names in CloudWatch. They have no dimensions: a stack is
-// told from another by its namespace.
+// The names of the metrics in CloudWatch. They have no dimensions: each stack has its
+// own namespace.
 const (
-	// Messages counts what was published or broadcast, and what tells who joined or
-	// left.
+	// Messages counts messages that were published or broadcast, and joins and leaves.
 	Messages = "Messages"
-	// Deliveries, Gone, Slow and Failed count posts as hub.Report does.
+	// Deliveries, Gone, Slow and Failed are the counts of hub.Result.
 	Deliveries = "Deliveries"
 	Gone       = "Gone"
 	Slow       = "Slow"
 	Failed     = "Failed"
-	// Errors counts messages whose subscribers could not all be read. What a sender
-	// got wrong, such as a message too large, is none.
+	// Errors counts dispatches that did not begin a post to every subscriber of the
+	// channel. A mistake of the sender, such as a message that is too large, does not
+	// count.
 	Errors = "Errors"
-	// PublishLatency is the time in milliseconds from the beginning of a delivery to
+	// PublishLatency is the time in milliseconds from the beginning of a dispatch to
 	// the end of its last post.
 	PublishLatency = "PublishLatency"
 )
 
-// Delivery is a hub.Delivery that is watched. It is safe for concurrent use.
-type Delivery struct {
-	hub.Delivery
+// Dispatcher is a hub.Dispatcher that writes metrics. It is safe for concurrent use.
+type Dispatcher struct {
+	hub.Dispatcher
 	namespace string
 	now       func() time.Time
 
@@ -46,27 +46,30 @@ type Delivery struct {
 	out io.Writer
 }
 
-// Watch returns a delivery that does what d does and writes a line to w for every
-// message, for metrics in this namespace. now is the clock.
-func Watch(d hub.Delivery, namespace string, w io.Writer, now func() time.Time) *Delivery {
-	return &Delivery{Delivery: d, namespace: namespace, out: w, now: now}
+// Watch returns a dispatcher that does what d does and writes a line to w for every
+// dispatch, for metrics in this namespace. now is the clock.
+func Watch(d hub.Dispatcher, namespace string, w io.Writer, now func() time.Time) *Dispatcher {
+	return &Dispatcher{Dispatcher: d, namespace: namespace, out: w, now: now}
 }
 
-// Deliver has the contract of hub.Delivery. That a line could not be written is
-// nobody's concern.
-func (d *Delivery) Deliver(ctx context.Context, m hub.Message, to []hub.Audience, gone func(context.Context, hub.Place) error) (hub.Report, error) {
+// Dispatch has the contract of hub.Dispatcher. It ignores a failure to write the line.
+func (d *Dispatcher) Dispatch(ctx context.Context, to []hub.Audience, messages []hub.Message) (hub.Result, error) {
 	began := d.now()
-	report, err := d.Delivery.Deliver(ctx, m, to, gone)
+	result, err := d.Dispatcher.Dispatch(ctx, to, messages)
 	ended := d.now()
-	failure := 0
-	if known := new(hub.Error); err != nil && !errors.As(err, &known) {
-		failure = 1
+	failed := err
+	if len(messages) > 0 && err == nil {
+		failed = result.Err(messages[0].Channel)
+	}
+	failures := 0
+	if known := new(hub.Error); failed != nil && !errors.As(failed, &known) {
+		failures = 1
 	}
 	d.write(ended, map[string]any{
-		Messages: 1, Deliveries: report.Delivered, Gone: report.Gone, Slow: report.Slow, Failed: report.Failed,
-		Errors: failure, PublishLatency: float64(ended.Sub(began).Microseconds()) / 1000,
+		Messages: len(messages), Deliveries: result.Delivered, Gone: len(result.Gone), Slow: result.Slow, Failed: result.Failed,
+		Errors: failures, PublishLatency: float64(ended.Sub(began).Microseconds()) / 1000,
 	})
-	return report, err
+	return result, err
 }
 
 // metric is a metric as the embedded metric format declares it.
@@ -75,7 +78,7 @@ type metric struct {
 	Unit string `json:"Unit"`
 }
 
-// declared are the metrics of a line.
+// declared are the metrics of every line.
 var declared = []metric{
 	{Messages, "Count"}, {Deliveries, "Count"}, {Gone, "Count"}, {Slow, "Count"}, {Failed, "Count"}, {Errors, "Count"},
 	{PublishLatency, "Milliseconds"},
@@ -83,7 +86,7 @@ var declared = []metric{
 
 // write adds the declaration to values and writes them as one line, as described
 // in "Specification: Embedded metric format" of the CloudWatch documentation.
-func (d *Delivery) write(at time.Time, values map[string]any) {
+func (d *Dispatcher) write(at time.Time, values map[string]any) {
 	type directive struct {
 		Namespace  string     `json:"Namespace"`
 		Dimensions [][]string `json:"Dimensions"`

@@ -12,18 +12,19 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"centrifuge/pkg/auth"
 	"centrifuge/pkg/hub"
 )
 
 // MaxBroadcastChannels is how many channels one broadcast may name.
 const MaxBroadcastChannels = 1000
 
-// broadcastsAtOnce bounds the messages of one broadcast under way; their posts
-// are bounded by delivery.
-const broadcastsAtOnce = 16
+// maxConcurrentPublishes bounds the concurrent messages of one broadcast; delivery
+// bounds their posts.
+const maxConcurrentPublishes = 16
 
-// method carries out one method of /api for a project: decode, call, return what
-// becomes "result".
+// method carries out one method of /api for a project and returns the value of the key
+// "result".
 type method func(a *api, ctx context.Context, p *hub.Project, body []byte) (any, error)
 
 var methods = map[string]method{
@@ -55,7 +56,7 @@ func fail(e *hub.Error) answer { return answer{Error: &failure{e.Code, e.Error()
 // method, 400 and 413 for a body that cannot be read, otherwise 200 with a result
 // or an error.
 func (a *api) call(w http.ResponseWriter, r *http.Request) {
-	p, err := a.ProjectByAPIKey(r.Context(), apiKey(r.Header))
+	p, err := auth.ProjectByAPIKey(r.Context(), a.APIKeys, apiKey(r.Header))
 	if err != nil {
 		e := a.public(r.Context(), err)
 		write(w, authStatus(e), fail(e))
@@ -86,10 +87,10 @@ func (a *api) answer(ctx context.Context, p *hub.Project, method string, body []
 	return http.StatusOK, answer{Result: result}
 }
 
-// Call carries out a method for a project, for a caller who has shown by other means
-// than an API key that it may: status and answer are what POST /api/{method} with
-// this body would get.
-func Call(ctx context.Context, h *hub.Hub, log *slog.Logger, p *hub.Project, method string, body []byte) (status int, reply []byte) {
+// Call carries out a method for a project without an API key. The caller has
+// authorized the request. Status and reply are those of POST /api/{method} with this
+// body.
+func Call(ctx context.Context, h *hub.Publisher, log *slog.Logger, p *hub.Project, method string, body []byte) (status int, reply []byte) {
 	a := &api{Options{Hub: h, Log: log}}
 	status, answer := a.answer(ctx, p, method, body)
 	var b bytes.Buffer
@@ -97,7 +98,7 @@ func Call(ctx context.Context, h *hub.Hub, log *slog.Logger, p *hub.Project, met
 	return status, b.Bytes()
 }
 
-// apiKey finds the key where Centrifugo's clients put it.
+// apiKey finds the key in the headers that Centrifugo's clients use.
 func apiKey(h http.Header) string {
 	if key := h.Get("X-API-Key"); key != "" {
 		return key
@@ -123,8 +124,8 @@ func bodyStatus(err error) int {
 	return http.StatusBadRequest
 }
 
-// decode reads the params of a method. Unknown keys are passed over, as they are
-// by Centrifugo, whose clients send options that mean nothing here.
+// decode reads the params of a method. It ignores unknown keys, as Centrifugo does:
+// clients of Centrifugo send options that do not exist here.
 func decode(body []byte, params any) error {
 	if err := json.Unmarshal(body, params); err != nil {
 		return hub.ErrBadRequest.With("the body does not have the form of this method's parameters")
@@ -143,23 +144,33 @@ func (a *api) publish(ctx context.Context, p *hub.Project, body []byte) (any, er
 	if err := decode(body, &q); err != nil {
 		return nil, err
 	}
-	return empty{}, a.publishTo(ctx, p, q.Channel, q.Data, q.IdempotencyKey)
+	return a.publishTo(ctx, p, q.Channel, q.Data, q.IdempotencyKey)
 }
 
-func (a *api) publishTo(ctx context.Context, p *hub.Project, channel string, data json.RawMessage, key string) error {
+// published is the result of a publish.
+type published struct {
+	// Delivered counts the connections that the message was posted to. Centrifugo's
+	// clients ignore it.
+	Delivered int `json:"delivered"`
+}
+
+func (a *api) publishTo(ctx context.Context, p *hub.Project, channel string, data json.RawMessage, key string) (any, error) {
 	ch, err := hub.ParseChannel(p.ID, channel)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if len(data) == 0 {
-		return hub.ErrBadRequest.With("data is required")
+		return nil, hub.ErrBadRequest.With("data is required")
 	}
-	_, err = a.Hub.Publish(ctx, p, hub.Publication{Category: ch.Category, Channel: ch.Name, Data: data}, key)
-	return err
+	result, err := a.Hub.Publish(ctx, p, ch, data, key)
+	if err != nil {
+		return nil, err
+	}
+	return published{result.Delivered}, nil
 }
 
-// broadcast publishes to many channels. Each has an answer of its own, in their
-// order: one that fails stops none of the others.
+// broadcast publishes to many channels. It has a response for each, in their order: one
+// that fails stops none of the others.
 func (a *api) broadcast(ctx context.Context, p *hub.Project, body []byte) (any, error) {
 	var q struct {
 		Channels       []string        `json:"channels"`
@@ -180,13 +191,14 @@ func (a *api) broadcast(ctx context.Context, p *hub.Project, body []byte) (any, 
 	}
 	result.Responses = make([]answer, len(q.Channels))
 	var g errgroup.Group
-	g.SetLimit(broadcastsAtOnce)
+	g.SetLimit(maxConcurrentPublishes)
 	for i, channel := range q.Channels {
 		g.Go(func() error {
-			if err := a.publishTo(ctx, p, channel, q.Data, q.IdempotencyKey); err != nil {
+			published, err := a.publishTo(ctx, p, channel, q.Data, q.IdempotencyKey)
+			if err != nil {
 				result.Responses[i] = fail(a.public(ctx, err))
 			} else {
-				result.Responses[i].Result = empty{}
+				result.Responses[i].Result = published
 			}
 			return nil
 		})
@@ -246,8 +258,7 @@ func (a *api) channels(ctx context.Context, p *hub.Project, body []byte) (any, e
 	return result, nil
 }
 
-// info describes the installation as one node, which is what it looks like from
-// outside.
+// info describes the installation as one node of Centrifugo.
 func (a *api) info(ctx context.Context, p *hub.Project, body []byte) (any, error) {
 	if err := decode(body, &empty{}); err != nil {
 		return nil, err

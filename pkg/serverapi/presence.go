@@ -2,13 +2,13 @@ package serverapi
 
 import (
 	"context"
+	"encoding/json"
 
 	"centrifuge/pkg/hub"
-	"centrifuge/pkg/protocol/classic"
 )
 
-// inChannel decodes the params of a method that is about one channel.
-func inChannel(p *hub.Project, body []byte) (hub.Channel, error) {
+// channelOf decodes the params of a method for one channel.
+func channelOf(p *hub.Project, body []byte) (hub.Channel, error) {
 	var q struct {
 		Channel string `json:"channel"`
 	}
@@ -18,9 +18,16 @@ func inChannel(p *hub.Project, body []byte) (hub.Channel, error) {
 	return hub.ParseChannel(p.ID, q.Channel)
 }
 
-// presence lists who is in a channel, by connection.
+// client is a client in a channel, as Centrifugo's server API renders it.
+type client struct {
+	Client string          `json:"client"`
+	User   string          `json:"user"`
+	Info   json.RawMessage `json:"conn_info,omitempty"`
+}
+
+// presence lists the clients in a channel, by connection.
 func (a *api) presence(ctx context.Context, p *hub.Project, body []byte) (any, error) {
-	ch, err := inChannel(p, body)
+	ch, err := channelOf(p, body)
 	if err != nil {
 		return nil, err
 	}
@@ -28,12 +35,16 @@ func (a *api) presence(ctx context.Context, p *hub.Project, body []byte) (any, e
 	if err != nil {
 		return nil, err
 	}
-	return classic.Result{Presence: classic.Presence(clients)}.Value(), nil
+	present := make(map[string]client, len(clients))
+	for _, c := range clients {
+		present[c.Connection] = client{c.Connection, c.User, c.Info}
+	}
+	return map[string]any{"presence": present}, nil
 }
 
-// presenceStats counts who is in a channel.
+// presenceStats counts the clients in a channel.
 func (a *api) presenceStats(ctx context.Context, p *hub.Project, body []byte) (any, error) {
-	ch, err := inChannel(p, body)
+	ch, err := channelOf(p, body)
 	if err != nil {
 		return nil, err
 	}

@@ -12,13 +12,13 @@ import (
 	"centrifuge/pkg/protocol/classic"
 )
 
-// The answers of /rpc that come with a status of their own.
+// The errors of /rpc that have a status of their own.
 const (
 	emptyRequest  = "empty request"
 	malformedData = "malformed data"
 )
 
-// rpcReply is the answer of the API of 2013.
+// rpcReply is a reply of the API of 2013.
 type rpcReply struct {
 	ID     *string `json:"id"`
 	Error  *string `json:"error"`
@@ -29,9 +29,8 @@ func rpcFail(id *string, message string) rpcReply { return rpcReply{ID: id, Erro
 
 // rpc answers POST /rpc/{project}. In this order: 413 body too large, 400 empty
 // body, 404 unknown project, 401 header absent, malformed or wrong, 400 body not
-// base64 of JSON, otherwise 200, also where the command fails. The header is
-// looked at before the project, so that only a signed request learns whether a
-// project exists.
+// base64 of JSON, otherwise 200, also where the command fails. A request without a
+// well-formed header does not learn whether the project exists.
 func (a *api) rpc(w http.ResponseWriter, r *http.Request) {
 	signed, err := body(r)
 	if err != nil {
@@ -65,7 +64,7 @@ func (a *api) rpc(w http.ResponseWriter, r *http.Request) {
 	write(w, http.StatusOK, rpcReply{ID: e.ID, Result: result.Value()})
 }
 
-// signer returns the project whose secret signed the body.
+// signer returns the project that the path names, whose secret signed the body.
 func (a *api) signer(r *http.Request, signed []byte) (*hub.Project, error) {
 	signature, err := auth.ParseSignature(r.Header.Get("X-Centrifuge-Auth"))
 	if err != nil {
@@ -81,22 +80,19 @@ func (a *api) signer(r *http.Request, signed []byte) (*hub.Project, error) {
 func (a *api) run(ctx context.Context, p *hub.Project, e classic.Envelope) (classic.Result, error) {
 	switch e.Method {
 	case classic.MethodBroadcast:
-		pub, err := e.Broadcast()
+		b, err := e.Broadcast()
 		if err != nil {
 			return classic.Result{}, err
 		}
-		_, err = a.Hub.Publish(ctx, p, pub, "")
+		b.Channel.Project = p.ID
+		_, err = a.Hub.Publish(ctx, p, b.Channel, b.Data, "")
 		return classic.Result{}, err
 	case classic.MethodUnsubscribe:
-		from, err := e.Unsubscribe()
+		u, err := e.UnsubscribeUser()
 		if err != nil {
 			return classic.Result{}, err
 		}
-		user, err := e.User()
-		if err != nil {
-			return classic.Result{}, err
-		}
-		return classic.Result{}, a.Hub.UnsubscribeUser(ctx, p, user, from)
+		return classic.Result{}, a.Hub.UnsubscribeUser(ctx, p, u.User, u.From)
 	case classic.MethodPresence:
 		ch, err := e.Presence()
 		if err != nil {
@@ -119,7 +115,7 @@ func rpcStatus(e *hub.Error) int {
 	return http.StatusInternalServerError
 }
 
-// falsy tells whether a body is no JSON, or JSON that says nothing.
+// falsy tells whether a body is not JSON, or a JSON value that Python takes for false.
 func falsy(frame []byte) bool {
 	if !json.Valid(frame) {
 		return true

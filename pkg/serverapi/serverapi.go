@@ -3,7 +3,7 @@
 // shaped like Centrifugo's at /api/<method>, whose requests carry an API key.
 //
 // It is a plain http.Handler: it knows HTTP and JSON, and neither Lambda nor the
-// store. What a method does is the hub's business.
+// store. The hub decides what a method may do.
 package serverapi
 
 import (
@@ -14,25 +14,24 @@ import (
 	"log/slog"
 	"net/http"
 
+	"centrifuge/pkg/auth"
 	"centrifuge/pkg/hub"
 )
 
 // MaxBodyBytes limits the body of a request; a larger one gets status 413.
 const MaxBodyBytes = 1 << 20
 
-// Options are what the API is made of. All are required.
+// Options are the parts of the API. All are required.
 type Options struct {
-	Hub      *hub.Hub
+	Hub      *hub.Publisher
 	Projects hub.Projects
-	// ProjectByAPIKey returns the project that a key opens. It fails with
-	// hub.ErrUnauthorized.
-	ProjectByAPIKey func(ctx context.Context, key string) (*hub.Project, error)
-	Log             *slog.Logger
+	APIKeys  auth.APIKeys
+	Log      *slog.Logger
 }
 
 type api struct{ Options }
 
-// Version is what /api/info calls this installation.
+// Version is the version in the result of /api/info.
 const Version = "0.1.0"
 
 // New returns the handler of POST /rpc/{project}, POST /api/{method}, GET
@@ -52,7 +51,7 @@ func New(o Options) http.Handler {
 // errTooLarge: the body is over MaxBodyBytes.
 var errTooLarge = hub.ErrLimitExceeded.With("the body is larger than 1 MiB")
 
-// body reads a request's body whole.
+// body reads the whole body of a request.
 func body(r *http.Request) ([]byte, error) {
 	b, err := io.ReadAll(io.LimitReader(r.Body, MaxBodyBytes+1))
 	if err != nil {
@@ -64,7 +63,8 @@ func body(r *http.Request) ([]byte, error) {
 	return b, nil
 }
 
-// public returns what the caller may see of err, and logs, once, what it may not.
+// public returns what the caller may see of err. It logs an internal error, which the
+// caller may not see.
 func (a *api) public(ctx context.Context, err error) *hub.Error {
 	var known *hub.Error
 	if !errors.As(err, &known) {
@@ -73,7 +73,7 @@ func (a *api) public(ctx context.Context, err error) *hub.Error {
 	return hub.Public(err)
 }
 
-// write answers with JSON. It is the only writer of responses.
+// write writes a response in JSON.
 func write(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
@@ -81,10 +81,10 @@ func write(w http.ResponseWriter, status int, v any) {
 	encode(w, v)
 }
 
-// encode writes JSON as all answers have it.
+// encode writes JSON without HTML's escapes.
 func encode(w io.Writer, v any) {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
-	// A caller that has gone is told nothing.
+	// A failure means that the caller has left.
 	_ = e.Encode(v)
 }

@@ -69,7 +69,7 @@ func (s *Store) PutCategory(ctx context.Context, project string, c hub.Category)
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
 	s.projects.drop(project)
-	if old, ok := refused(err); ok {
+	if old, ok := conditionFailed(err); ok {
 		if present, err := decodeCategory(old); len(old) == 0 || err != nil || present.Revision != c.Revision {
 			return hub.ErrConflict.With("the category was changed meanwhile: look at it again")
 		}

@@ -109,21 +109,20 @@ func (s *Store) OpenConnection(ctx context.Context, c hub.Connection) error {
 	if err != nil {
 		return fmt.Errorf("open connection %s: %w", c.ID, err)
 	}
-	i[schema.PartitionKey], i[schema.SortKey] = text(connectionKey(c.ID)), text(only)
+	i[schema.PartitionKey], i[schema.SortKey] = text(connectionKey(c.ID)), text(singletonSort)
 	if _, err := s.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String(s.table), Item: i}); err != nil {
 		return fmt.Errorf("open connection %s: %w", c.ID, err)
 	}
 	return nil
 }
 
-// Authenticate is one request. Once a token has expired another may take its
-// place: it replaces the whole identity, and the connection is in no channel
-// then, since its subscriptions expired with the token. Beyond the contract it
-// fails with ErrLimitExceeded when the permissions are over 256 KB.
-func (s *Store) Authenticate(ctx context.Context, c hub.Connection, now time.Time) (hub.Connection, error) {
+// Authenticate is one request. A new identity replaces one whose token has expired as
+// a whole; the connection is in no channel then, since its subscriptions expired with
+// the token. Beyond the contract it fails with ErrLimitExceeded when the permissions are over 256 KB.
+func (s *Store) Authenticate(ctx context.Context, c hub.Connection, now time.Time) (before hub.Connection, recorded bool, err error) {
 	permissions, err := encodePermissions(c.Permissions)
 	if err != nil {
-		return hub.Connection{}, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
+		return hub.Connection{}, false, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
 	}
 	set := func(u expression.UpdateBuilder, name string, present bool, value any) expression.UpdateBuilder {
 		if !present {
@@ -142,32 +141,32 @@ func (s *Store) Authenticate(ctx context.Context, c hub.Connection, now time.Tim
 		Or(expression.Name(attrTokenExpires).LessThanEqual(expression.Value(now.Unix())))
 	e, err := expression.NewBuilder().WithUpdate(update).WithCondition(exists().And(live(now), free)).Build()
 	if err != nil {
-		return hub.Connection{}, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
+		return hub.Connection{}, false, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
 	}
 	out, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: aws.String(s.table), Key: key(connectionKey(c.ID), only),
+		TableName: aws.String(s.table), Key: key(connectionKey(c.ID), singletonSort),
 		UpdateExpression: e.Update(), ConditionExpression: e.Condition(),
 		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
 		ReturnValues:                        types.ReturnValueAllOld,
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
-	if old, ok := refused(err); ok {
+	if old, ok := conditionFailed(err); ok {
 		if _, err := decodeConnection(old, now); err != nil {
-			return hub.Connection{}, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
+			return hub.Connection{}, false, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
 		}
-		return hub.Connection{}, nil
+		return hub.Connection{}, false, nil
 	}
 	if err != nil {
-		return hub.Connection{}, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
+		return hub.Connection{}, false, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
 	}
-	before, err := readConnection(out.Attributes)
+	before, err = readConnection(out.Attributes)
 	if err != nil {
-		return hub.Connection{}, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
+		return hub.Connection{}, false, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
 	}
 	if before.Project == "" {
-		return hub.Connection{}, nil
+		return hub.Connection{}, true, nil
 	}
-	return before, nil
+	return before, true, nil
 }
 
 func encodePermissions(p hub.Permissions) (string, error) {
@@ -187,7 +186,7 @@ func encodePermissions(p hub.Permissions) (string, error) {
 // Connection is one request.
 func (s *Store) Connection(ctx context.Context, id string) (hub.Connection, error) {
 	out, err := s.db.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName: aws.String(s.table), Key: key(connectionKey(id), only), ConsistentRead: aws.Bool(true),
+		TableName: aws.String(s.table), Key: key(connectionKey(id), singletonSort), ConsistentRead: aws.Bool(true),
 	})
 	if err != nil {
 		return hub.Connection{}, fmt.Errorf("read connection %s: %w", id, err)
@@ -201,11 +200,11 @@ func (s *Store) Connection(ctx context.Context, id string) (hub.Connection, erro
 
 // CloseConnection is one request, and one for every 25 subscriptions.
 func (s *Store) CloseConnection(ctx context.Context, id string) (hub.Connection, error) {
-	// What is deleted names the subscriptions: none can be added afterwards, and
-	// one being added at this moment is a ghost, which its expiry hides and
-	// DropSubscriber removes.
+	// The deleted item names the subscriptions: none can be added afterwards. One that is
+	// being added at this moment is a ghost: its expiry hides it, and RemoveSubscriber
+	// removes it.
 	out, err := s.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{
-		TableName: aws.String(s.table), Key: key(connectionKey(id), only), ReturnValues: types.ReturnValueAllOld,
+		TableName: aws.String(s.table), Key: key(connectionKey(id), singletonSort), ReturnValues: types.ReturnValueAllOld,
 	})
 	if err != nil {
 		return hub.Connection{}, fmt.Errorf("close connection %s: %w", id, err)

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"sync"
 	"time"
 
@@ -68,7 +67,7 @@ func (s *Store) Count(ctx context.Context, project string, at time.Time, message
 	minute := at.Truncate(time.Minute)
 	update := expression.Add(expression.Name(attrMessages), expression.Value(p.messages)).
 		Add(expression.Name(attrDeliveries), expression.Value(p.deliveries))
-	if _, err := s.addTo(ctx, key(countsKey(project), minuteSort(minute)), update, minute.Add(hub.CountedFor)); err != nil {
+	if _, err := s.addTo(ctx, key(countsKey(project), minuteSort(minute)), update, minute.Add(hub.CountRetention)); err != nil {
 		s.counts.add(project, p.messages, p.deliveries, time.Time{})
 		return fmt.Errorf("count messages of project %q: %w", project, err)
 	}
@@ -137,15 +136,11 @@ func decodeCounts(i item) (hub.Counts, error) {
 // sum; by 0 it only reads. The counter may be forgotten any time after until, and is no
 // part of the domain: it counts attempts to sign in, and applause. One request.
 func (s *Store) Tally(ctx context.Context, name string, by int, until time.Time) (int, error) {
-	i, err := s.tally(ctx, key(tallyKey(name), only), by, until)
+	i, err := s.tally(ctx, key(tallyKey(name), singletonSort), by, until)
 	if err != nil {
 		return 0, fmt.Errorf("count %q: %w", name, err)
 	}
-	n, ok := i[attrSum].(*types.AttributeValueMemberN)
-	if !ok {
-		return 0, nil // nobody has added to it
-	}
-	return strconv.Atoi(n.Value)
+	return numberOf(i, attrSum), nil
 }
 
 func (s *Store) tally(ctx context.Context, key item, by int, until time.Time) (item, error) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -16,23 +15,24 @@ import (
 	"centrifuge/pkg/store/schema"
 )
 
-// The attributes of a claim, beside its expiry.
+// The attributes of a claim, in addition to its expiry.
 const (
-	attrHolder  = "holder"  // of a publish under way: which call of Claim
-	attrSettled = "settled" // true once the publish was done
+	attrHolder    = "holder"    // of a publish in progress: which call of Claim
+	attrSettled   = "settled"   // true once the publish was done
+	attrDelivered = "delivered" // then: the number of posts delivered
 )
 
 func claimItem(ch hub.Channel, k string, until time.Time) item {
-	i := key(claimKey(ch, k), only)
-	i[schema.ExpiryAttribute] = &types.AttributeValueMemberN{Value: strconv.FormatInt(until.Unix(), 10)}
+	i := key(claimKey(ch, k), singletonSort)
+	i[schema.ExpiryAttribute] = number(int(until.Unix()))
 	return i
 }
 
 // Claim is one request.
-func (s *Store) Claim(ctx context.Context, ch hub.Channel, k string, now time.Time) (bool, error) {
+func (s *Store) Claim(ctx context.Context, ch hub.Channel, k string, now time.Time) (*hub.Result, error) {
 	e, err := expression.NewBuilder().WithCondition(absent().Or(expired(now))).Build()
 	if err != nil {
-		return false, fmt.Errorf("claim idempotency key: %w", err)
+		return nil, fmt.Errorf("claim idempotency key: %w", err)
 	}
 	i, holder := claimItem(ch, k, now.Add(hub.IdempotencyLease)), rand.Text()
 	i[attrHolder] = text(holder)
@@ -41,44 +41,45 @@ func (s *Store) Claim(ctx context.Context, ch hub.Channel, k string, now time.Ti
 		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
-	if old, ok := refused(err); ok {
+	if old, ok := conditionFailed(err); ok {
 		if _, settled := old[attrSettled]; settled {
-			return true, nil
+			return &hub.Result{Delivered: numberOf(old, attrDelivered)}, nil
 		}
 		if textOf(old, attrHolder) == holder {
-			// The SDK asked twice, since the first answer was lost on its way.
-			return false, nil
+			// The SDK repeated the request, since the first answer was lost.
+			return nil, nil
 		}
-		return false, hub.ErrConflict
+		return nil, hub.ErrConflict
 	}
 	if err != nil {
-		return false, fmt.Errorf("claim idempotency key: %w", err)
+		return nil, fmt.Errorf("claim idempotency key: %w", err)
 	}
-	return false, nil
+	return nil, nil
 }
 
 // Settle is one request.
-func (s *Store) Settle(ctx context.Context, ch hub.Channel, k string, now time.Time) error {
+func (s *Store) Settle(ctx context.Context, ch hub.Channel, k string, result hub.Result, now time.Time) error {
 	i := claimItem(ch, k, now.Add(hub.IdempotencyWindow))
 	i[attrSettled] = &types.AttributeValueMemberBOOL{Value: true}
+	i[attrDelivered] = number(result.Delivered)
 	if _, err := s.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String(s.table), Item: i}); err != nil {
 		return fmt.Errorf("settle idempotency key: %w", err)
 	}
 	return nil
 }
 
-// Release is one request. A publish that was settled meanwhile, by another after
-// the lease had run out, stays settled.
+// Release is one request. A publish that another publisher settled, after the lease
+// had run out, stays settled.
 func (s *Store) Release(ctx context.Context, ch hub.Channel, k string) error {
 	e, err := expression.NewBuilder().WithCondition(expression.AttributeNotExists(expression.Name(attrSettled))).Build()
 	if err != nil {
 		return fmt.Errorf("release idempotency key: %w", err)
 	}
 	_, err = s.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{
-		TableName: aws.String(s.table), Key: key(claimKey(ch, k), only),
+		TableName: aws.String(s.table), Key: key(claimKey(ch, k), singletonSort),
 		ConditionExpression: e.Condition(), ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
 	})
-	if _, ok := refused(err); ok {
+	if _, ok := conditionFailed(err); ok {
 		return nil
 	}
 	if err != nil {

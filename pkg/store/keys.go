@@ -10,8 +10,8 @@ import (
 	"centrifuge/pkg/hub"
 )
 
-// The first part of a partition key says what the item is. No other file makes
-// or takes apart a key.
+// The first part of a partition key says what the item is. No other file of this
+// package makes or parses a key, which TestKeysAreMadeInOneFile holds.
 const (
 	projectPrefix      = "P"
 	categoryPrefix     = "C" // of a sort key
@@ -26,8 +26,8 @@ const (
 	// ids.
 	listKey = "L"
 
-	// only is the sort key of an item that is alone under its partition key.
-	only = "-"
+	// singletonSort is the sort key of an item that is alone under its partition key.
+	singletonSort = "-"
 
 	separator = "#"
 	// maxPartitionKey is DynamoDB's limit in bytes. Valid names at most double
@@ -35,8 +35,8 @@ const (
 	maxPartitionKey = 2048
 )
 
-// escape makes a part of a key of any string: the result has no separator, is
-// valid UTF-8, and no two strings share one. A separator and the escape character
+// escape makes a part of a key from any string: the result has no separator, is
+// valid UTF-8, and differs for different strings. A separator and the escape character
 // itself take two bytes each; a byte that is not UTF-8, which no valid name has,
 // takes four.
 func escape(s string) string {
@@ -61,7 +61,7 @@ func escape(s string) string {
 	return b.String()
 }
 
-// unescape undoes escape. It fails on what escape does not make.
+// unescape is the reverse of escape. It fails on anything that escape does not make.
 func unescape(s string) (string, error) {
 	if !strings.Contains(s, "%") {
 		return s, nil
@@ -99,7 +99,7 @@ func join(parts ...string) string {
 	return strings.Join(escaped, separator)
 }
 
-// split undoes a join of n parts.
+// split is the reverse of a join of n parts.
 func split(s string, n int) ([]string, error) {
 	parts := strings.Split(s, separator)
 	if len(parts) != n {
@@ -117,6 +117,12 @@ func split(s string, n int) ([]string, error) {
 func projectKey(project string) string    { return join(projectPrefix, project) }
 func categorySort(category string) string { return join(categoryPrefix, category) }
 func connectionKey(id string) string      { return join(connectionPrefix, id) }
+
+// connectionKeys is the prefix of the partition keys of all connections, and of no
+// others.
+const connectionKeys = connectionPrefix + separator
+
+func isConnectionKey(key string) bool { return strings.HasPrefix(key, connectionKeys) }
 
 // apiKeyKey takes the hexadecimal hash of a key: the key itself is never stored.
 func apiKeyKey(hash string) string { return join(apiKeyPrefix, hash) }
@@ -138,17 +144,17 @@ func subscriptionKey(ch hub.Channel, shard int) string {
 	return join(subscriptionPrefix, ch.Project, ch.Category, ch.Name, strconv.Itoa(shard))
 }
 
-// subscriptionsOf is what the partition keys of all subscriptions of a project
-// begin with, and no others.
-func subscriptionsOf(project string) string {
+// subscriptionKeys is the prefix of the partition keys of all subscriptions of a
+// project, and of no others.
+func subscriptionKeys(project string) string {
 	return join(subscriptionPrefix, project) + separator
 }
 
-// userKey is where the index finds a named user's connections.
+// userKey is the key of a named user's connections in the index.
 func userKey(project, user string) string { return join(project, user) }
 
-// member is how a connection's set of channels records one: its project is the
-// connection's.
+// member is a channel and its shard in a connection's set of channels. The project is
+// the connection's.
 func member(ch hub.Channel, shard int) string {
 	return join(ch.Category, ch.Name, strconv.Itoa(shard))
 }

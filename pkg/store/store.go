@@ -2,19 +2,22 @@
 // connections, subscriptions, idempotency claims and counters. It implements the interfaces
 // through which pkg/hub asks for state.
 //
-// It knows no rule of the business and validates nothing: the hub has done so. No
-// other package knows DynamoDB, its errors, or how a key is made. What a method
-// costs in requests is part of its contract and held by a test.
+// It validates no input: the hub has done so. It holds only those rules that need a
+// condition on a write: a connection's limit of channels, the shards of a category that
+// cannot be lowered, an API key that belongs to one project. DynamoDB's errors and keys
+// do not leave it. What a method costs in requests is part of its contract, and tests
+// hold it.
 //
-// Time to live removes items days late, so every read leaves out what has
-// expired. Expiry is kept in whole seconds, rounded down: an item may vanish up
-// to a second early and is never seen late.
+// DynamoDB's time to live removes items days late, so every read filters on expiry.
+// Expiry is kept in whole seconds, rounded down: an item may expire up to a second
+// early, and never late.
 package store
 
 import (
 	"context"
 	"errors"
 	"iter"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
@@ -25,7 +28,7 @@ import (
 	"centrifuge/pkg/store/schema"
 )
 
-// API is what the store uses of DynamoDB; *dynamodb.Client has it.
+// API is the part of *dynamodb.Client that the store uses.
 type API interface {
 	GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error)
 	PutItem(context.Context, *dynamodb.PutItemInput, ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error)
@@ -39,15 +42,15 @@ type API interface {
 	DescribeTable(context.Context, *dynamodb.DescribeTableInput, ...func(*dynamodb.Options)) (*dynamodb.DescribeTableOutput, error)
 }
 
-// DefaultCacheFor is how long a project that was read is taken for current.
+// DefaultCacheFor is how long a project that was read counts as current.
 const DefaultCacheFor = 5 * time.Second
 
 // Options adjust a Store. The zero value is the default.
 type Options struct {
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
-	// CountEvery is how long Count gathers at most before it writes; 0 means
-	// DefaultCountEvery, and a negative value that it never gathers.
+	// CountEvery is how long Count collects at most before it writes; 0 means
+	// DefaultCountEvery, and a negative value that it never collects.
 	CountEvery time.Duration
 	// CacheFor is how long a project that was read is used again without a request;
 	// 0 means DefaultCacheFor, and a negative value never.
@@ -67,14 +70,8 @@ type Store struct {
 }
 
 var (
-	_ hub.Projects      = (*Store)(nil)
-	_ hub.Connections   = (*Store)(nil)
-	_ hub.Subscriptions = (*Store)(nil)
-	_ hub.Claims        = (*Store)(nil)
-	_ hub.Usages        = (*Store)(nil)
-	_ hub.Presences     = (*Store)(nil)
-	_ hub.Counters      = (*Store)(nil)
-	_ hub.Structure     = (*Store)(nil)
+	_ hub.Store     = (*Store)(nil)
+	_ hub.Structure = (*Store)(nil)
 )
 
 // New returns a Store over a table that exists, as package schema describes it.
@@ -109,6 +106,19 @@ func textOf(i item, name string) string {
 	return ""
 }
 
+func number(n int) types.AttributeValue {
+	return &types.AttributeValueMemberN{Value: strconv.Itoa(n)}
+}
+
+// numberOf is a whole number in an item, 0 where there is none.
+func numberOf(i item, name string) int {
+	if n, ok := i[name].(*types.AttributeValueMemberN); ok {
+		value, _ := strconv.Atoi(n.Value)
+		return value
+	}
+	return 0
+}
+
 func key(partition, sort string) item {
 	return item{schema.PartitionKey: text(partition), schema.SortKey: text(sort)}
 }
@@ -131,9 +141,9 @@ func absent() expression.ConditionBuilder {
 	return expression.AttributeNotExists(expression.Name(schema.PartitionKey))
 }
 
-// refused tells whether a write failed by its condition, and returns the item
-// that stands in its way where the request asked for it.
-func refused(err error) (old item, ok bool) {
+// conditionFailed tells whether a write failed by its condition, and returns the item
+// that exists where the request asked for it.
+func conditionFailed(err error) (old item, ok bool) {
 	var e *types.ConditionalCheckFailedException
 	if errors.As(err, &e) {
 		return e.Item, true

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"iter"
-	"strconv"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
@@ -24,8 +23,8 @@ const (
 	attrSubscriberInfo     = "i"
 )
 
-// joinAttempts is how often Subscribe looks again at a connection whose channels
-// others are changing.
+// joinAttempts is how often Subscribe tries to change a connection whose channels
+// other commands are changing.
 const joinAttempts = 8
 
 // Subscribe is one request, and one for every 25 channels. One more is made for
@@ -43,7 +42,7 @@ func (s *Store) Subscribe(ctx context.Context, c hub.Connection, channels map[hu
 		i := key(subscriptionKey(ch, shard), c.ID)
 		i[attrSubscriberProtocol] = text(string(c.Protocol))
 		// The token's end, too, ends what the connection receives.
-		i[schema.ExpiryAttribute] = &types.AttributeValueMemberN{Value: strconv.FormatInt(c.Until().Unix(), 10)}
+		i[schema.ExpiryAttribute] = number(int(c.Until().Unix()))
 		if c.User != "" {
 			i[attrSubscriberUser] = text(c.User)
 		}
@@ -75,7 +74,7 @@ func (s *Store) joinChannels(ctx context.Context, c hub.Connection, channels map
 		if err == nil {
 			return s.adopt(ctx, c, places, out.Attributes)
 		}
-		old, ok := refused(err)
+		old, ok := conditionFailed(err)
 		if !ok {
 			return nil, err
 		}
@@ -123,7 +122,7 @@ func (s *Store) adopt(ctx context.Context, c hub.Connection, places map[hub.Chan
 // over, or has another identity, is in none of them.
 func (s *Store) leaveChannels(ctx context.Context, c hub.Connection, places map[hub.Channel]int) error {
 	_, err := s.updateChannels(ctx, c, expression.Delete(expression.Name(attrChannels), members(places)))
-	if _, ok := refused(err); ok {
+	if _, ok := conditionFailed(err); ok {
 		return nil
 	}
 	return err
@@ -139,7 +138,7 @@ func (s *Store) updateChannels(ctx context.Context, c hub.Connection, u expressi
 		return nil, err
 	}
 	return s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: aws.String(s.table), Key: key(connectionKey(c.ID), only),
+		TableName: aws.String(s.table), Key: key(connectionKey(c.ID), singletonSort),
 		UpdateExpression: e.Update(), ConditionExpression: e.Condition(),
 		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
 		ReturnValues:                        types.ReturnValueUpdatedOld,
@@ -205,14 +204,14 @@ func (s *Store) Unsubscribe(ctx context.Context, c hub.Connection, channels []hu
 	return nil
 }
 
-// DropSubscriber is one request. It matters for ghosts: subscriptions that their
+// RemoveSubscriber is one request. It is for ghosts: subscriptions that their
 // connection does not name.
-func (s *Store) DropSubscriber(ctx context.Context, at hub.Place) error {
+func (s *Store) RemoveSubscriber(ctx context.Context, ch hub.Channel, shard int, connection string) error {
 	_, err := s.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{
-		TableName: aws.String(s.table), Key: key(subscriptionKey(at.Channel, at.Shard), at.Connection),
+		TableName: aws.String(s.table), Key: key(subscriptionKey(ch, shard), connection),
 	})
 	if err != nil {
-		return fmt.Errorf("drop subscriber %s: %w", at.Connection, err)
+		return fmt.Errorf("remove subscriber %s of %s: %w", connection, ch, err)
 	}
 	return nil
 }
@@ -225,8 +224,8 @@ func (s *Store) Subscribers(ctx context.Context, ch hub.Channel, shard int) iter
 	}, schema.SortKey, attrSubscriberProtocol)
 }
 
-// subscriptions yields the subscriptions in a shard, page by page, of each what
-// read makes of the attributes named.
+// subscriptions yields the subscriptions of a shard, page by page, each as read makes
+// it from the named attributes.
 func subscriptions[T any](ctx context.Context, s *Store, ch hub.Channel, shard int, read func(item) T, first string, more ...string) iter.Seq2[[]T, error] {
 	return func(yield func([]T, error) bool) {
 		attributes := expression.NamesList(expression.Name(first))
@@ -242,8 +241,8 @@ func subscriptions[T any](ctx context.Context, s *Store, ch hub.Channel, shard i
 		}
 		for page, err := range s.pages(ctx, &dynamodb.QueryInput{
 			TableName: aws.String(s.table),
-			// Whose subscribe was acknowledged must get the next message. It doubles the
-			// read, which is half a percent of what the posts cost.
+			// A client whose subscribe was acknowledged must get the next message. It doubles
+			// the cost of the read, which is half a percent of the cost of the posts.
 			ConsistentRead:         aws.Bool(true),
 			KeyConditionExpression: e.KeyCondition(), FilterExpression: e.Filter(), ProjectionExpression: e.Projection(),
 			ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),

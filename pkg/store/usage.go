@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"strings"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -15,7 +14,7 @@ import (
 	"centrifuge/pkg/store/schema"
 )
 
-// scanSegments is into how many parts the table is cut, to be read at once.
+// scanSegments is the number of parts of the table that are read concurrently.
 const scanSegments = 4
 
 // Usage scans the whole table: one request a segment, and one more for each
@@ -23,10 +22,10 @@ const scanSegments = 4
 func (s *Store) Usage(ctx context.Context, project string) (hub.Usage, error) {
 	now := s.now()
 	tokenExpires := expression.Name(attrTokenExpires)
-	connection := expression.Name(schema.PartitionKey).BeginsWith(connectionKey("")).And(
+	connection := expression.Name(schema.PartitionKey).BeginsWith(connectionKeys).And(
 		expression.Name(attrProject).Equal(expression.Value(project)),
 		expression.AttributeNotExists(tokenExpires).Or(tokenExpires.GreaterThan(expression.Value(now.Unix()))))
-	subscription := expression.Name(schema.PartitionKey).BeginsWith(subscriptionsOf(project))
+	subscription := expression.Name(schema.PartitionKey).BeginsWith(subscriptionKeys(project))
 	e, err := expression.NewBuilder().WithFilter(live(now).And(connection.Or(subscription))).
 		WithProjection(expression.NamesList(expression.Name(schema.PartitionKey), expression.Name(schema.UserKey))).Build()
 	if err != nil {
@@ -63,7 +62,7 @@ func (s *Store) Usage(ctx context.Context, project string) (hub.Usage, error) {
 	return c.usage, nil
 }
 
-// census adds up what the segments find.
+// census adds up the counts of all segments.
 type census struct {
 	mu    sync.Mutex
 	usage hub.Usage
@@ -75,7 +74,7 @@ func (c *census) count(items []item) error {
 	defer c.mu.Unlock()
 	for _, i := range items {
 		partition := textOf(i, schema.PartitionKey)
-		if strings.HasPrefix(partition, connectionKey("")) {
+		if isConnectionKey(partition) {
 			c.usage.Clients++
 			if user := textOf(i, schema.UserKey); user != "" {
 				c.users[user] = struct{}{}

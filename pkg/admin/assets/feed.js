@@ -18,7 +18,7 @@ function start() {
   let retried = false;
   let countdown = 0;
 
-  const centrifuge = new Centrifuge({ credentials, to: { '': ['feed'] }, onMessage: receive, onState: show });
+  const centrifuge = new Centrifuge({ credentials, to: {}, onMessage: receive, onState: show });
 
   // Messages.
 

@@ -122,7 +122,7 @@ func plain(url string) func(context.Context) error {
 	}
 }
 
-// ours is the whole of Deliver: subscribers read, encoded, posted and counted.
+// ours is the whole of Dispatch: subscribers read, encoded, posted and counted.
 func ours(url string) (func(context.Context, int) error, error) {
 	poster, err := delivery.NewPoster(delivery.PosterOptions{
 		URL: url, Region: region, Credentials: provider, Concurrency: concurrency,
@@ -132,24 +132,24 @@ func ours(url string) (func(context.Context, int) error, error) {
 	}
 	return func(ctx context.Context, n int) error {
 		d := delivery.New(delivery.Options{
-			Subscribers: crowd(n),
+			Subscribers: channel(n),
 			Poster:      poster,
 			Encoders: map[hub.Protocol]delivery.Encoder{
-				hub.Classic: func(m hub.Message) ([]byte, error) { return m.Data, nil },
+				hub.Classic: func(m []hub.Message) ([][]byte, error) { return [][]byte{m[0].Data}, nil },
 			},
 		})
-		report, err := d.Deliver(ctx, hub.Message{Data: message}, []hub.Audience{{Shards: 1}}, func(context.Context, hub.Place) error { return nil })
-		if err == nil && report.Delivered != n {
-			err = fmt.Errorf("delivered %d of %d", report.Delivered, n)
+		result, err := d.Dispatch(ctx, []hub.Audience{{Shards: 1}}, []hub.Message{{Data: message}})
+		if err == nil && result.Delivered != n {
+			err = fmt.Errorf("delivered %d of %d", result.Delivered, n)
 		}
 		return err
 	}, nil
 }
 
-// crowd is a channel with this many subscribers, read in pages.
-type crowd int
+// channel has this many subscribers, read in pages.
+type channel int
 
-func (c crowd) Subscribers(context.Context, hub.Channel, int) iter.Seq2[[]hub.Subscriber, error] {
+func (c channel) Subscribers(context.Context, hub.Channel, int) iter.Seq2[[]hub.Subscriber, error] {
 	return func(yield func([]hub.Subscriber, error) bool) {
 		for n := int(c); n > 0; n -= 1000 {
 			page := make([]hub.Subscriber, min(n, 1000))

@@ -2,22 +2,24 @@ package classic
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 	"unicode/utf8"
 
 	"centrifuge/pkg/hub"
 )
 
-// The methods of the protocol, which are also the names of their routes.
+// The methods of the protocol. All but presence have a route of the same name.
 const (
 	MethodAuth        = "auth"
 	MethodSubscribe   = "subscribe"
 	MethodUnsubscribe = "unsubscribe"
 	MethodBroadcast   = "broadcast"
-	// MethodPresence is not of 2013; it has no route of its own.
+	// MethodPresence is not of 2013. It comes through $default.
 	MethodPresence = "presence"
 )
 
-// Envelope is what every command has.
+// Envelope is a command whose params have not been decoded.
 type Envelope struct {
 	// ID is echoed in the reply; nil where the client gave none.
 	ID     *string
@@ -31,14 +33,27 @@ type Auth struct {
 	Permissions          hub.Permissions
 }
 
-// object is a JSON object whose keys are told apart by case, which struct fields
-// of encoding/json are not.
+// Broadcast holds the params of broadcast.
+type Broadcast struct {
+	Channel hub.Channel
+	Data    json.RawMessage
+}
+
+// UserUnsubscribe holds the params of an application's unsubscribe.
+type UserUnsubscribe struct {
+	// User is "" where the params name none.
+	User string
+	From hub.Selection
+}
+
+// object is a JSON object whose keys differ by case. The keys of struct fields in
+// encoding/json do not.
 type object map[string]json.RawMessage
 
-// malformed is the refusal of what is no JSON at all.
+// malformed refuses a frame that is not JSON.
 var malformed = &hub.Error{Code: hub.ErrBadRequest.Code, Message: "malformed JSON data"}
 
-// invalid is the refusal of JSON that the schemas do not allow.
+// invalid refuses JSON that the schemas do not allow.
 func invalid(what string) error {
 	return &hub.Error{Code: hub.ErrBadRequest.Code, Message: what}
 }
@@ -89,49 +104,47 @@ func (e Envelope) Auth() (a Auth, err error) {
 	return a, err
 }
 
-// Subscribe reads the params of subscribe: schema/subscribe.json.
-func (e Envelope) Subscribe() (hub.Selection, error) { return e.params.selection("to") }
+// Subscribe reads the params of subscribe: schema/subscribe.json. The channels are in
+// the order of their categories' names, and have no project.
+func (e Envelope) Subscribe() ([]hub.Channel, error) { return e.params.channels("to") }
 
-// Unsubscribe reads the params of unsubscribe: schema/unsubscribe.json.
-func (e Envelope) Unsubscribe() (hub.Selection, error) { return e.params.selection("from") }
+// Unsubscribe reads the params of unsubscribe: schema/unsubscribe.json. The channels
+// have no project.
+func (e Envelope) Unsubscribe() ([]hub.Channel, error) { return e.params.channels("from") }
 
-// Broadcast reads the params of broadcast: schema/broadcast.json.
-func (e Envelope) Broadcast() (p hub.Publication, err error) {
-	if p.Category, err = e.params.text("category"); err != nil {
-		return hub.Publication{}, err
+// UnsubscribeUser reads the params of an application's unsubscribe:
+// schema/rpc-unsubscribe.json.
+func (e Envelope) UnsubscribeUser() (u UserUnsubscribe, err error) {
+	if u.From, err = e.params.selection("from"); err != nil {
+		return UserUnsubscribe{}, err
 	}
-	if p.Channel, err = e.params.text("channel"); err != nil {
-		return hub.Publication{}, err
+	if _, given := e.params["user"]; given {
+		u.User, err = e.params.text("user")
+	}
+	return u, err
+}
+
+// Broadcast reads the params of broadcast: schema/broadcast.json. The channel has no
+// project.
+func (e Envelope) Broadcast() (b Broadcast, err error) {
+	if b.Channel, err = e.params.channel(); err != nil {
+		return Broadcast{}, err
 	}
 	if _, err = e.params.object("data"); err != nil {
-		return hub.Publication{}, err
+		return Broadcast{}, err
 	}
 	if keys, given := e.params["unique_keys"]; given && kind(keys) != '[' {
-		return hub.Publication{}, invalid("unique_keys is not an array")
+		return Broadcast{}, invalid("unique_keys is not an array")
 	}
-	p.Data = e.params["data"]
-	return p, nil
+	b.Data = e.params["data"]
+	return b, nil
 }
 
-// Presence reads the params of presence: schema/presence.json.
-func (e Envelope) Presence() (ch hub.Channel, err error) {
-	if ch.Category, err = e.params.text("category"); err != nil {
-		return hub.Channel{}, err
-	}
-	ch.Name, err = e.params.text("channel")
-	return ch, err
-}
+// Presence reads the params of presence: schema/presence.json. The channel has no
+// project.
+func (e Envelope) Presence() (hub.Channel, error) { return e.params.channel() }
 
-// User reads the user whom an application's unsubscribe concerns, "" where it
-// names none: schema/rpc-unsubscribe.json.
-func (e Envelope) User() (string, error) {
-	if _, given := e.params["user"]; !given {
-		return "", nil
-	}
-	return e.params.text("user")
-}
-
-// kind is the first byte of a valid JSON value, which tells its type.
+// kind is the first byte of a valid JSON value, from which its type follows.
 func kind(value json.RawMessage) byte {
 	for _, b := range value {
 		switch b {
@@ -172,6 +185,26 @@ func (o object) text(key string) (string, error) {
 		return "", invalid(key + " is not a string")
 	}
 	return s, nil
+}
+
+// channel reads the keys category and channel.
+func (o object) channel() (ch hub.Channel, err error) {
+	if ch.Category, err = o.text("category"); err != nil {
+		return hub.Channel{}, err
+	}
+	ch.Name, err = o.text("channel")
+	return ch, err
+}
+
+// channels reads a selection as the list of the channels that it names.
+func (o object) channels(key string) (channels []hub.Channel, err error) {
+	selection, err := o.selection(key)
+	for _, category := range slices.Sorted(maps.Keys(selection)) {
+		for _, name := range selection[category] {
+			channels = append(channels, hub.Channel{Category: category, Name: name})
+		}
+	}
+	return channels, err
 }
 
 func (o object) selection(key string) (hub.Selection, error) {

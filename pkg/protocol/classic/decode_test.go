@@ -66,7 +66,7 @@ func TestParams(t *testing.T) {
 	subscribe := func(e Envelope) (any, error) { return e.Subscribe() }
 	unsubscribe := func(e Envelope) (any, error) { return e.Unsubscribe() }
 	broadcast := func(e Envelope) (any, error) { return e.Broadcast() }
-	user := func(e Envelope) (any, error) { return e.User() }
+	unsubscribeUser := func(e Envelope) (any, error) { return e.UnsubscribeUser() }
 	for _, tt := range []struct {
 		name   string
 		read   func(Envelope) (any, error)
@@ -82,23 +82,23 @@ func TestParams(t *testing.T) {
 		{name: "auth with a user that is a number", read: auth, params: `{"token":"t","user":1,"project_id":"p","permissions":{}}`, fails: "user is not a string"},
 		{name: "auth without a project", read: auth, params: `{"token":"t","user":"u","permissions":{}}`, fails: "project_id is required"},
 		{name: "auth with a list of permissions", read: auth, params: `{"token":"t","user":"u","project_id":"p","permissions":[]}`, fails: "permissions is not an object"},
-		{name: "subscribe to two categories", read: subscribe, params: `{"to":{"a":["x","y"],"b":[]}}`, want: hub.Selection{"a": {"x", "y"}, "b": {}}},
-		{name: "subscribe to nothing", read: subscribe, params: `{"to":{}}`, want: hub.Selection{}},
+		{name: "subscribe to two categories", read: subscribe, params: `{"to":{"b":[],"a":["x","y"]}}`, want: []hub.Channel{{Category: "a", Name: "x"}, {Category: "a", Name: "y"}}},
+		{name: "subscribe to nothing", read: subscribe, params: `{"to":{}}`, want: []hub.Channel(nil)},
 		{name: "subscribe without to", read: subscribe, params: `{"from":{}}`, fails: "to is required"},
 		{name: "subscribe to null", read: subscribe, params: `{"to":{"a":null}}`, fails: "a category in to is not an array of channels"},
 		{name: "subscribe to a channel that is null", read: subscribe, params: `{"to":{"a":[null]}}`, fails: "a channel in to is not a string"},
-		{name: "unsubscribe from one", read: unsubscribe, params: `{"from":{"a":["x"]}}`, want: hub.Selection{"a": {"x"}}},
+		{name: "unsubscribe from one", read: unsubscribe, params: `{"from":{"a":["x"]}}`, want: []hub.Channel{{Category: "a", Name: "x"}}},
 		{name: "unsubscribe without from", read: unsubscribe, params: `{"to":{}}`, fails: "from is required"},
 		{name: "broadcast keeps data as it came", read: broadcast, params: `{"category":"a","channel":"x","data":{"n": 1.50}}`,
-			want: hub.Publication{Category: "a", Channel: "x", Data: json.RawMessage(`{"n": 1.50}`)}},
+			want: Broadcast{Channel: hub.Channel{Category: "a", Name: "x"}, Data: json.RawMessage(`{"n": 1.50}`)}},
 		{name: "broadcast ignores unique_keys", read: broadcast, params: `{"category":"a","channel":"x","data":{},"unique_keys":["n"]}`,
-			want: hub.Publication{Category: "a", Channel: "x", Data: json.RawMessage(`{}`)}},
+			want: Broadcast{Channel: hub.Channel{Category: "a", Name: "x"}, Data: json.RawMessage(`{}`)}},
 		{name: "broadcast of text", read: broadcast, params: `{"category":"a","channel":"x","data":"hi"}`, fails: "data is not an object"},
 		{name: "broadcast without a channel", read: broadcast, params: `{"category":"a","data":{}}`, fails: "channel is required"},
 		{name: "broadcast with unique_keys that are no list", read: broadcast, params: `{"category":"a","channel":"x","data":{},"unique_keys":null}`, fails: "unique_keys is not an array"},
-		{name: "a user", read: user, params: `{"user":"u"}`, want: "u"},
-		{name: "no user", read: user, params: `{}`, want: ""},
-		{name: "a user that is null", read: user, params: `{"user":null}`, fails: "user is not a string"},
+		{name: "a user from a whole category", read: unsubscribeUser, params: `{"user":"u","from":{"a":[]}}`, want: UserUnsubscribe{User: "u", From: hub.Selection{"a": {}}}},
+		{name: "no user from everything", read: unsubscribeUser, params: `{"from":{}}`, want: UserUnsubscribe{From: hub.Selection{}}},
+		{name: "a user that is null", read: unsubscribeUser, params: `{"user":null,"from":{}}`, fails: "user is not a string"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			e, err := Decode([]byte(`{"method":"m","params":` + tt.params + `}`))

@@ -120,14 +120,19 @@ func TestReferenceAnswers(t *testing.T) {
 func encodedReply(t *testing.T, frame []byte) []byte {
 	t.Helper()
 	var r struct {
-		ID      *string         `json:"id"`
-		Method  string          `json:"method"`
-		Result  json.RawMessage `json:"result"`
-		Error   *string         `json:"error"`
-		Refused hub.Selection   `json:"refused"`
+		ID      *string             `json:"id"`
+		Method  string              `json:"method"`
+		Result  json.RawMessage     `json:"result"`
+		Error   *string             `json:"error"`
+		Refused map[string][]string `json:"refused"`
 	}
 	unmarshal(t, frame, &r)
-	result := Result{Refused: r.Refused}
+	var result Result
+	for category, names := range r.Refused {
+		for _, name := range names {
+			result.Refused = append(result.Refused, hub.Refusal{Channel: hub.Channel{Category: category, Name: name}})
+		}
+	}
 	if len(r.Result) > 0 && r.Result[0] == '{' {
 		var presence struct {
 			Presence map[string]Client `json:"presence"`

@@ -4,19 +4,20 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"slices"
 
 	"centrifuge/pkg/hub"
 )
 
-// Result is what a command brought beside success, the zero value nothing.
+// Result is the result of a command. The zero value is plain success.
 type Result struct {
-	// Refused are the channels that a subscribe did not get.
-	Refused hub.Selection
-	// Presence is the answer to presence; nil with any other command.
+	// Refused are the channels that a subscribe was refused.
+	Refused []hub.Refusal
+	// Presence is the result of presence; nil with any other command.
 	Presence map[string]Client
 }
 
-// Client is who is in a channel, or joined or left it, on the wire.
+// Client is a client that is in a channel, or joined or left it, on the wire.
 type Client struct {
 	Client string          `json:"client"`
 	User   string          `json:"user"`
@@ -25,7 +26,7 @@ type Client struct {
 
 func clientOf(c hub.Client) Client { return Client{c.Connection, c.User, c.Info} }
 
-// Presence is who is in a channel, by connection.
+// Presence is the clients in a channel, by connection.
 func Presence(clients []hub.Client) map[string]Client {
 	byConnection := make(map[string]Client, len(clients))
 	for _, c := range clients {
@@ -34,7 +35,7 @@ func Presence(clients []hub.Client) map[string]Client {
 	return byConnection
 }
 
-// Value is what a reply calls its result: true where there is nothing to tell.
+// Value is the value of the key "result" in a reply: true for plain success.
 func (r Result) Value() any {
 	if r.Presence == nil {
 		return true
@@ -42,18 +43,18 @@ func (r Result) Value() any {
 	return map[string]any{"presence": r.Presence}
 }
 
-// Reply encodes the answer to a command: schema/reply.json. A nil err is success;
-// an error that is no *hub.Error is told as hub.ErrInternal. As in 2013, a reply
-// to a client that has not authenticated names neither id nor method.
+// Reply encodes the reply to a command: schema/reply.json. A nil err is success;
+// an error that is no *hub.Error becomes hub.ErrInternal. As in 2013, a reply to a
+// client that has not authenticated names neither id nor method.
 func Reply(e Envelope, r Result, err error) []byte {
 	reply := struct {
-		Ack     bool          `json:"ack"`
-		ID      *string       `json:"id"`
-		Method  *string       `json:"method"`
-		Result  any           `json:"result"`
-		Error   *string       `json:"error"`
-		Refused hub.Selection `json:"refused,omitempty"`
-	}{Ack: true, ID: e.ID, Method: &e.Method, Refused: r.Refused}
+		Ack     bool                `json:"ack"`
+		ID      *string             `json:"id"`
+		Method  *string             `json:"method"`
+		Result  any                 `json:"result"`
+		Error   *string             `json:"error"`
+		Refused map[string][]string `json:"refused,omitempty"`
+	}{Ack: true, ID: e.ID, Method: &e.Method, Refused: namesByCategory(r.Refused)}
 	if e.Method == "" || errors.Is(err, hub.ErrUnauthorized) {
 		reply.ID, reply.Method = nil, nil
 	}
@@ -66,12 +67,35 @@ func Reply(e Envelope, r Result, err error) []byte {
 	return encode(reply)
 }
 
-// Refuse encodes the answer to a frame that could not be read.
+// namesByCategory are the names of refused channels, each once, by category.
+func namesByCategory(refused []hub.Refusal) map[string][]string {
+	names := make(map[string][]string)
+	for _, r := range refused {
+		if c := r.Channel.Category; !slices.Contains(names[c], r.Channel.Name) {
+			names[c] = append(names[c], r.Channel.Name)
+		}
+	}
+	return names
+}
+
+// Refuse encodes the reply to a frame that cannot be decoded.
 func Refuse(err error) []byte { return Reply(Envelope{}, Result{}, err) }
 
-// UnknownMethod is the refusal of a method that the protocol lacks.
+// UnknownMethod is the error of a method that the protocol does not have.
 func UnknownMethod(method string) error {
 	return &hub.Error{Code: hub.ErrMethodNotFound.Code, Message: "unknown method " + method}
+}
+
+// Pushes encodes messages, each as a frame: schema/push.json.
+func Pushes(messages []hub.Message) (frames [][]byte, err error) {
+	for _, m := range messages {
+		frame, err := Push(m)
+		if err != nil {
+			return nil, err
+		}
+		frames = append(frames, frame)
+	}
+	return frames, nil
 }
 
 // Push encodes a message: schema/push.json.
@@ -97,8 +121,8 @@ func Push(m hub.Message) ([]byte, error) {
 	return encode(push), nil
 }
 
-// encode is json.Marshal without escaping <, > and &, each of which would cost
-// five bytes more on the wire for nothing: no frame is put into a page as it is.
+// encode is json.Marshal without escaping <, > and &. Each escape would cost five
+// bytes more on the wire, and no frame is put into a page as it is.
 func encode(v any) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

@@ -19,7 +19,7 @@ func TestReply(t *testing.T) {
 	}{
 		{name: "success", to: named, want: `{"ack":true,"id":"7","method":"subscribe","result":true,"error":null}`},
 		{name: "success without an id", to: Envelope{Method: "auth"}, want: `{"ack":true,"id":null,"method":"auth","result":true,"error":null}`},
-		{name: "refused channels are named", to: named, result: Result{Refused: hub.Selection{"a": {"x"}}}, want: `{"ack":true,"id":"7","method":"subscribe","result":true,"error":null,"refused":{"a":["x"]}}`},
+		{name: "refused channels are named", to: named, result: Result{Refused: []hub.Refusal{{Channel: hub.Channel{Category: "a", Name: "x"}, Reason: hub.ErrChannelDenied}, {Channel: hub.Channel{Category: "a", Name: "x"}, Reason: hub.ErrChannelDenied}}}, want: `{"ack":true,"id":"7","method":"subscribe","result":true,"error":null,"refused":{"a":["x"]}}`},
 		{name: "who is in a channel", to: named, result: Result{Presence: Presence([]hub.Client{{Connection: "c1", User: "u", Info: json.RawMessage(`{"a":1}`)}, {Connection: "c2"}})},
 			want: `{"ack":true,"id":"7","method":"subscribe","result":{"presence":{"c1":{"client":"c1","user":"u","conn_info":{"a":1}},"c2":{"client":"c2","user":""}}},"error":null}`},
 		{name: "nobody is in a channel", to: named, result: Result{Presence: Presence(nil)}, want: `{"ack":true,"id":"7","method":"subscribe","result":{"presence":{}},"error":null}`},

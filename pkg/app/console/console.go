@@ -1,8 +1,9 @@
-// Package pages completes an application for the function of the admin pages.
+// Package console builds the admin pages and their JSON API over an application that
+// publishes.
 //
 // It is apart from package app because templates and the client of Secrets Manager
 // cost time and size in every function that links them.
-package pages
+package console
 
 import (
 	"context"
@@ -14,16 +15,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"centrifuge/pkg/admin"
-	"centrifuge/pkg/app"
+	"centrifuge/pkg/app/publisher"
 	"centrifuge/pkg/hub"
 	"centrifuge/pkg/serverapi"
 )
 
-// Admin returns the handler of the admin pages and their JSON API, over an application
-// that is equipped to send.
-func Admin(a *app.App) http.Handler {
+// Handler returns the handler of the admin pages and their JSON API.
+func Handler(a *publisher.App) http.Handler {
 	return admin.New(admin.Options{
-		Hub: a.Hub, Structure: a.Store, Attempts: a.Store.Tally, Password: password(a),
+		Hub: a.Hub.Hub, Structure: a.Store, Attempts: a.Store.Tally, Password: password(a),
 		Call: func(ctx context.Context, p *hub.Project, method string, body []byte) (int, []byte) {
 			return serverapi.Call(ctx, a.Hub, a.Log, p, method, body)
 		},
@@ -31,12 +31,12 @@ func Admin(a *app.App) http.Handler {
 	})
 }
 
-// errNoPassword: nobody may sign in to a function that was told of no password.
+// errNoPassword: without a password nobody may sign in.
 var errNoPassword = errors.New("the environment names neither a secret nor a password for the admin pages")
 
-// password returns what reads the password of the admin pages: from Secrets
+// password returns a function that reads the password of the admin pages: from Secrets
 // Manager at every call or, on one machine, from the environment.
-func password(a *app.App) func(context.Context) (string, error) {
+func password(a *publisher.App) func(context.Context) (string, error) {
 	if a.Config.AdminSecret == "" {
 		return func(context.Context) (string, error) {
 			if a.Config.AdminPassword == "" {

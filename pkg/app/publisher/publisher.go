@@ -1,0 +1,63 @@
+// Package publisher builds the application of functions that publish messages: with the
+// event bus and with the cleaning of HTML.
+//
+// It is apart from package app because both cost milliseconds at the start of every
+// process that links them.
+package publisher
+
+import (
+	"io"
+	"net/http"
+
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+
+	"centrifuge/pkg/app"
+	"centrifuge/pkg/eventbus"
+	"centrifuge/pkg/hub"
+	"centrifuge/pkg/protocol/classic"
+	"centrifuge/pkg/sanitizer"
+	"centrifuge/pkg/serverapi"
+)
+
+// App is the application of functions that publish.
+type App struct {
+	*app.Base
+	Hub *hub.Publisher
+}
+
+// New builds an App, as app.Load does its Base. Without the name of a bus in the
+// configuration there are no event hooks.
+func New(getenv func(string) string, w io.Writer) (*App, error) {
+	b, err := app.Load(getenv, w)
+	if err != nil {
+		return nil, err
+	}
+	o, err := b.HubOptions()
+	if err != nil {
+		return nil, err
+	}
+	h, err := hub.NewPublisher(hub.PublisherOptions{Options: o, Clean: sanitizer.Clean, Hooks: hooks(b)})
+	if err != nil {
+		return nil, err
+	}
+	return &App{b, h}, nil
+}
+
+func hooks(b *app.Base) hub.Hooks {
+	if b.Config.EventBus == "" {
+		return nil
+	}
+	return eventbus.New(eventbus.Options{
+		Client: eventbridge.NewFromConfig(b.Cloud, func(o *eventbridge.Options) {
+			if b.Config.EventBridgeEndpoint != "" {
+				o.BaseEndpoint = &b.Config.EventBridgeEndpoint
+			}
+		}),
+		Bus: b.Config.EventBus, Encode: classic.Push, Log: b.Log,
+	})
+}
+
+// ServerAPI returns the handler of the server API.
+func (a *App) ServerAPI() http.Handler {
+	return serverapi.New(serverapi.Options{Hub: a.Hub, Projects: a.Store, APIKeys: a.Store, Log: a.Log})
+}

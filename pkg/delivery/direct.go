@@ -1,0 +1,148 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"sync"
+
+	"centrifuge/pkg/hub"
+)
+
+// Subscribers reads the subscribers of channels.
+type Subscribers interface {
+	// Subscribers has the contract of hub.Subscriptions.
+	Subscribers(ctx context.Context, ch hub.Channel, shard int) iter.Seq2[[]hub.Subscriber, error]
+}
+
+// Options are the parts of a Direct. All are required but Log.
+type Options struct {
+	Subscribers Subscribers
+	// Poster carries the bound on concurrency, for all dispatches together.
+	Poster *Poster
+	// Encoders make the pushes of each protocol.
+	Encoders map[hub.Protocol]Encoder
+	// Log gets one line a dispatch: at debug, or as a warning where posts failed. nil
+	// discards it.
+	Log *slog.Logger
+}
+
+// Direct dispatches in the invocation that publishes. It is safe for concurrent use;
+// concurrent dispatches take the Poster's slots in turns, so that a large channel does
+// not delay a small one. Concurrent dispatches to one channel may overtake each other.
+type Direct struct {
+	subscribers Subscribers
+	poster      *Poster
+	encoders    map[hub.Protocol]Encoder
+	log         *slog.Logger
+}
+
+var _ hub.Dispatcher = (*Direct)(nil)
+
+// New returns a Direct.
+func New(o Options) *Direct {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Direct{o.Subscribers, o.Poster, o.Encoders, o.Log}
+}
+
+// Dispatch has the contract of hub.Dispatcher. A subscriber gets the messages in their
+// order; after the first that cannot be posted it gets none of the others. The size of
+// a push is judged in every protocol, also in those that no subscriber uses.
+func (d *Direct) Dispatch(ctx context.Context, to []hub.Audience, messages []hub.Message) (hub.Result, error) {
+	if len(messages) == 0 {
+		return hub.Result{}, nil
+	}
+	frames, err := d.encode(messages)
+	if err != nil {
+		return hub.Result{}, fmt.Errorf("dispatch to %s: %w", messages[0].Channel, err)
+	}
+	f := &fanout{
+		poster:           d.poster,
+		frames:           frames,
+		unknownProtocols: make(map[hub.Protocol]int),
+		queue:            make(chan post),
+	}
+	f.run(ctx, d.subscribers, to)
+	d.logResult(ctx, messages, f)
+	return f.result, nil
+}
+
+// encode makes the frames of every protocol. To encode only for protocols that have
+// subscribers would save microseconds, and make the refusal of a message depend on its
+// subscribers.
+func (d *Direct) encode(messages []hub.Message) (map[hub.Protocol][]*Payload, error) {
+	frames := make(map[hub.Protocol][]*Payload, len(d.encoders))
+	for protocol, encode := range d.encoders {
+		bodies, err := encode(messages)
+		if err != nil {
+			return nil, fmt.Errorf("encode %s: %w", protocol, err)
+		}
+		for _, body := range bodies {
+			if len(body) > hub.MaxMessageBytes {
+				return nil, hub.ErrTooLarge
+			}
+			frames[protocol] = append(frames[protocol], NewPayload(body))
+		}
+	}
+	return frames, nil
+}
+
+func (d *Direct) logResult(ctx context.Context, messages []hub.Message, f *fanout) {
+	level := slog.LevelDebug
+	r := f.result
+	attrs := []slog.Attr{
+		slog.String("project", messages[0].Channel.Project),
+		slog.String("channel", messages[0].Channel.String()),
+		slog.String("message", messages[0].ID),
+		slog.Int("messages", len(messages)),
+		slog.Int("delivered", r.Delivered),
+		slog.Int("gone", len(r.Gone)),
+		slog.Int("slow", r.Slow),
+		slog.Int("failed", r.Failed),
+	}
+	if r.Slow > 0 || r.Failed > 0 {
+		level = slog.LevelWarn
+	}
+	if f.cause != nil {
+		attrs = append(attrs, slog.Any("error", f.cause))
+	}
+	if len(f.unknownProtocols) > 0 {
+		attrs = append(attrs, slog.Any("unknown_protocols", f.unknownProtocols))
+	}
+	if len(r.Unread) > 0 {
+		level = slog.LevelWarn
+		attrs = append(attrs, slog.Any("unread", r.Unread))
+	}
+	d.log.LogAttrs(ctx, level, "message dispatched", attrs...)
+}
+
+// Disconnect closes connections, as many concurrently as the Poster allows. One that
+// is gone already is no error; other failures are joined, and stop nothing.
+func (d *Direct) Disconnect(ctx context.Context, connections []string) error {
+	var (
+		deletes sync.WaitGroup
+		mu      sync.Mutex
+		errs    []error
+	)
+	for i, connection := range connections {
+		if err := d.poster.acquire(ctx); err != nil {
+			mu.Lock()
+			errs = append(errs, fmt.Errorf("delete %d of %d connections: %w", len(connections)-i, len(connections), err))
+			mu.Unlock()
+			break
+		}
+		deletes.Go(func() {
+			if err := d.poster.delete(ctx, connection); err != nil && !errors.Is(err, ErrGone) {
+				mu.Lock()
+				errs = append(errs, err)
+				mu.Unlock()
+			}
+		})
+	}
+	deletes.Wait()
+	return errors.Join(errs...)
+}

@@ -1,0 +1,461 @@
+package delivery
+
+import (
+	"bytes"
+	stdcmp "cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"centrifuge/pkg/hub"
+)
+
+var (
+	room     = hub.Channel{Project: "demo", Category: "chat", Name: "room"}
+	hello    = hub.Message{ID: "0123456789abcdef01234567", Channel: room, Data: []byte(`"hello"`)}
+	encoders = map[hub.Protocol]Encoder{hub.Classic: data}
+	errRead  = errors.New("throttled")
+)
+
+// data encodes every message as its data.
+func data(messages []hub.Message) (frames [][]byte, err error) {
+	for _, m := range messages {
+		frames = append(frames, m.Data)
+	}
+	return frames, nil
+}
+
+// shards are the subscribers of room, by shard and page. Subscribers yields what the
+// function of a page returns; the function may wait first.
+type shards [][]func() ([]hub.Subscriber, error)
+
+func (s shards) Subscribers(_ context.Context, ch hub.Channel, shard int) iter.Seq2[[]hub.Subscriber, error] {
+	return func(yield func([]hub.Subscriber, error) bool) {
+		if ch != room {
+			yield(nil, fmt.Errorf("asked for %s", ch))
+			return
+		}
+		for _, page := range s[shard] {
+			subs, err := page()
+			if !yield(subs, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// subscribers is a page of subscribers.
+func subscribers(ids ...string) func() ([]hub.Subscriber, error) {
+	return func() ([]hub.Subscriber, error) {
+		subs := make([]hub.Subscriber, 0, len(ids))
+		for _, id := range ids {
+			subs = append(subs, hub.Subscriber{Connection: id, Protocol: hub.Classic})
+		}
+		return subs, nil
+	}
+}
+
+// ids makes the ids of n connections.
+func ids(prefix string, n int) []string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = fmt.Sprintf("%s%04d=", prefix, i)
+	}
+	return all
+}
+
+// audience is the subscribers of room, which has this many shards.
+func audience(shards int) []hub.Audience {
+	return []hub.Audience{{Channel: room, Shards: shards}}
+}
+
+// posts counts what a management API accepted, by connection and body.
+type posts struct {
+	mu   sync.Mutex
+	seen map[string]int
+}
+
+func (p *posts) add(r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.seen == nil {
+		p.seen = make(map[string]int)
+	}
+	p.seen[r.Method+" "+connectionOf(r)+" "+string(body)]++
+}
+
+func TestDispatchResult(t *testing.T) {
+	var (
+		accepted posts
+		log      bytes.Buffer
+	)
+	m := newManagement(t, func(w http.ResponseWriter, r *http.Request) {
+		switch connectionOf(r)[0] {
+		case 'g':
+			w.WriteHeader(http.StatusGone)
+		case 's':
+			w.WriteHeader(http.StatusTooManyRequests)
+		case 'f':
+			w.WriteHeader(http.StatusInternalServerError)
+		default:
+			accepted.add(r)
+		}
+	})
+	d := New(Options{
+		Subscribers: shards{
+			{subscribers(ids("a", 30)...), subscribers("g1", "s1", "f1"), subscribers()},
+			{},
+			{subscribers("g2", "s2", "a"), subscribers("g1"), func() ([]hub.Subscriber, error) {
+				return []hub.Subscriber{{Connection: "x1", Protocol: "unknown"}, {Connection: "x2", Protocol: "unknown"}, {Connection: "b", Protocol: "loud"}}, nil
+			}},
+		},
+		Poster: m.newPoster(t, PosterOptions{Concurrency: 4, Attempts: 2}),
+		Encoders: map[hub.Protocol]Encoder{
+			hub.Classic: data,
+			"loud": func(messages []hub.Message) ([][]byte, error) {
+				return [][]byte{bytes.ToUpper(messages[0].Data)}, nil
+			},
+		},
+		Log: slog.New(slog.NewTextHandler(&log, nil)),
+	})
+
+	result, err := d.Dispatch(t.Context(), audience(3), []hub.Message{hello})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.SortFunc(result.Gone, byShard)
+	if diff := cmp.Diff(hub.Result{Delivered: 32, Slow: 2, Failed: 3, Gone: []hub.Gone{
+		{Connection: "g1", Channel: room, Shard: 0}, {Connection: "g1", Channel: room, Shard: 2}, {Connection: "g2", Channel: room, Shard: 2},
+	}}, result); diff != "" {
+		t.Errorf("result (-want +got):\n%s", diff)
+	}
+	want := map[string]int{`POST a "hello"`: 1, `POST b "HELLO"`: 1}
+	for _, id := range ids("a", 30) {
+		want["POST "+id+` "hello"`] = 1
+	}
+	if diff := cmp.Diff(want, accepted.seen); diff != "" {
+		t.Errorf("posts (-want +got):\n%s", diff)
+	}
+	if lines := strings.Count(log.String(), "\n"); lines != 1 {
+		t.Errorf("%d lines were logged, want 1:\n%s", lines, &log)
+	}
+	for _, part := range []string{"level=WARN", "delivered=32 gone=3 slow=2 failed=3", "unknown:2", "channel=chat:room"} {
+		if !strings.Contains(log.String(), part) {
+			t.Errorf("the log lacks %q: %s", part, &log)
+		}
+	}
+}
+
+// byShard sorts subscriptions that are gone.
+func byShard(a, b hub.Gone) int {
+	return stdcmp.Or(a.Shard-b.Shard, strings.Compare(a.Connection, b.Connection))
+}
+
+func TestDispatchWithoutSubscribers(t *testing.T) {
+	var log bytes.Buffer
+	m := newManagement(t, func(http.ResponseWriter, *http.Request) { t.Error("a request was made") })
+	d := New(Options{Subscribers: shards{{}}, Poster: m.newPoster(t, PosterOptions{}), Encoders: encoders, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	result, err := d.Dispatch(t.Context(), audience(0), []hub.Message{hello})
+	if diff := cmp.Diff(hub.Result{}, result); err != nil || diff != "" {
+		t.Errorf("error %v, result (-want +got):\n%s", err, diff)
+	}
+	if log.Len() > 0 {
+		t.Errorf("logged above debug: %s", &log)
+	}
+}
+
+func TestEncoding(t *testing.T) {
+	m := newManagement(t, func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
+	var calls atomic.Int64
+	dispatch := func(t *testing.T, s Subscribers, encode Encoder) (hub.Result, error) {
+		calls.Store(0)
+		d := New(Options{Subscribers: s, Poster: m.newPoster(t, PosterOptions{}), Encoders: map[hub.Protocol]Encoder{
+			hub.Classic: func(messages []hub.Message) ([][]byte, error) { calls.Add(1); return encode(messages) },
+		}})
+		return d.Dispatch(t.Context(), audience(1), []hub.Message{hello})
+	}
+	unread := shards{{func() ([]hub.Subscriber, error) {
+		t.Error("subscribers were read")
+		return nil, nil
+	}}}
+	frame := func(size int) Encoder {
+		return func([]hub.Message) ([][]byte, error) { return [][]byte{make([]byte, size)}, nil }
+	}
+	t.Run("once for all subscribers", func(t *testing.T) {
+		result, err := dispatch(t, shards{{subscribers(ids("a", 50)...), subscribers(ids("b", 50)...)}}, data)
+		if err != nil || result.Delivered != 100 {
+			t.Errorf("got %v, %v", result, err)
+		}
+		if calls.Load() != 1 {
+			t.Errorf("encoded %d times", calls.Load())
+		}
+	})
+	t.Run("a push of the largest size", func(t *testing.T) {
+		result, err := dispatch(t, shards{{subscribers("a")}}, frame(hub.MaxMessageBytes))
+		if err != nil || result.Delivered != 1 {
+			t.Errorf("got %v, %v", result, err)
+		}
+	})
+	t.Run("a larger push is refused before anything is read", func(t *testing.T) {
+		if _, err := dispatch(t, unread, frame(hub.MaxMessageBytes+1)); !errors.Is(err, hub.ErrTooLarge) {
+			t.Errorf("got %v, want ErrTooLarge", err)
+		}
+	})
+	t.Run("an encoder's failure before anything is read", func(t *testing.T) {
+		broken := errors.New("broken")
+		if _, err := dispatch(t, unread, func([]hub.Message) ([][]byte, error) { return nil, broken }); !errors.Is(err, broken) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// TestDispatchOrder sends three messages to connections of which one is gone after the
+// first message and one fails at the second.
+func TestDispatchOrder(t *testing.T) {
+	var mu sync.Mutex
+	received := make(map[string][]string)
+	m := newManagement(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		id := connectionOf(r)
+		switch id + " " + string(body) {
+		case "g 2":
+			w.WriteHeader(http.StatusGone)
+			return
+		case "f 2":
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		received[id] = append(received[id], string(body))
+	})
+	d := New(Options{Subscribers: shards{{subscribers("a", "g", "f", "b")}}, Poster: m.newPoster(t, PosterOptions{}), Encoders: encoders})
+	var messages []hub.Message
+	for _, data := range []string{"1", "2", "3"} {
+		messages = append(messages, hub.Message{Channel: room, Data: []byte(data)})
+	}
+	result, err := d.Dispatch(t.Context(), audience(1), messages)
+	want := hub.Result{Delivered: 8, Failed: 2, Gone: []hub.Gone{{Connection: "g", Channel: room}}}
+	if diff := cmp.Diff(want, result); err != nil || diff != "" {
+		t.Errorf("error %v, result (-want +got):\n%s", err, diff)
+	}
+	if diff := cmp.Diff(map[string][]string{"a": {"1", "2", "3"}, "b": {"1", "2", "3"}, "g": {"1"}, "f": {"1"}}, received); diff != "" {
+		t.Errorf("received (-want +got):\n%s", diff)
+	}
+}
+
+func TestPostsBeginWhilePagesArrive(t *testing.T) {
+	var first sync.WaitGroup
+	first.Add(10)
+	m := newManagement(t, func(_ http.ResponseWriter, r *http.Request) {
+		if connectionOf(r)[0] == 'a' {
+			first.Done()
+		}
+	})
+	d := New(Options{
+		Subscribers: shards{{subscribers(ids("a", 10)...), func() ([]hub.Subscriber, error) {
+			first.Wait() // would hang if the first page waited for the second
+			return subscribers("b")()
+		}}},
+		Poster: m.newPoster(t, PosterOptions{}), Encoders: encoders,
+	})
+	result, err := d.Dispatch(t.Context(), audience(1), []hub.Message{hello})
+	if err != nil || result.Delivered != 11 {
+		t.Errorf("got %v, %v", result, err)
+	}
+}
+
+// TestPosterConcurrency has the server answer only when as many requests are in
+// progress as are allowed: fewer would hang, more are counted.
+func TestPosterConcurrency(t *testing.T) {
+	const bound, deliveries, each = 8, 5, 40
+	var (
+		mu        sync.Mutex
+		here, top int
+		full      = make(chan struct{})
+	)
+	m := newManagement(t, func(http.ResponseWriter, *http.Request) {
+		mu.Lock()
+		here++
+		top = max(top, here)
+		gate := full
+		if here == bound {
+			here, full = 0, make(chan struct{})
+			close(gate)
+		}
+		mu.Unlock()
+		<-gate
+	})
+	poster := m.newPoster(t, PosterOptions{Concurrency: bound})
+	var held atomic.Int64
+	var wg sync.WaitGroup
+	for n := range deliveries {
+		wg.Go(func() {
+			d := New(Options{
+				Subscribers: shards{{subscribers(ids(fmt.Sprint("a", n), each/2)...)}, {subscribers(ids(fmt.Sprint("b", n), each/2)...)}},
+				Poster:      poster, Encoders: encoders,
+			})
+			result, err := d.Dispatch(t.Context(), audience(2), []hub.Message{hello})
+			if err != nil || result.Delivered != each {
+				t.Errorf("got %v, %v", result, err)
+			}
+			held.Add(int64(result.Delivered))
+		})
+	}
+	wg.Wait()
+	if top != bound || here != 0 || held.Load() != deliveries*each {
+		t.Errorf("at most %d concurrent requests, %d left over, %d delivered; want %d, 0, %d", top, here, held.Load(), bound, deliveries*each)
+	}
+	if n := m.dials.Load(); n > bound {
+		t.Errorf("%d connections for %d slots", n, bound)
+	}
+}
+
+func TestSlowClientDelaysNobody(t *testing.T) {
+	var others sync.WaitGroup
+	others.Add(1000)
+	m := newManagement(t, func(w http.ResponseWriter, r *http.Request) {
+		if connectionOf(r) == "slow" {
+			w.WriteHeader(http.StatusTooManyRequests)
+			return
+		}
+		others.Done()
+	})
+	d := New(Options{
+		Subscribers: shards{{subscribers("slow"), subscribers(ids("a", 1000)...)}},
+		Poster: m.newPoster(t, PosterOptions{Concurrency: 1, Wait: func(context.Context, time.Duration) error {
+			others.Wait() // would hang if the others waited for the slow one
+			return nil
+		}}),
+		Encoders: encoders,
+	})
+	result, err := d.Dispatch(t.Context(), audience(1), []hub.Message{hello})
+	if diff := cmp.Diff(hub.Result{Delivered: 1000, Slow: 1}, result); err != nil || diff != "" {
+		t.Errorf("error %v, result (-want +got):\n%s", err, diff)
+	}
+}
+
+func TestUnreadSubscribers(t *testing.T) {
+	var accepted posts
+	var log bytes.Buffer
+	m := newManagement(t, func(_ http.ResponseWriter, r *http.Request) { accepted.add(r) })
+	d := New(Options{
+		Subscribers: shards{
+			{subscribers("a"), func() ([]hub.Subscriber, error) { return nil, errRead }, subscribers("never")},
+			{subscribers("b"), subscribers("c")},
+		},
+		Poster: m.newPoster(t, PosterOptions{}), Encoders: encoders, Log: slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	result, err := d.Dispatch(t.Context(), audience(2), []hub.Message{hello})
+	want := hub.Result{Delivered: 3, Unread: []hub.Unread{{Channel: room, Shard: 0, Cause: errRead.Error()}}}
+	if diff := cmp.Diff(want, result); err != nil || diff != "" {
+		t.Errorf("error %v, result (-want +got):\n%s", err, diff)
+	}
+	got := slices.Sorted(maps.Keys(accepted.seen))
+	if diff := cmp.Diff([]string{`POST a "hello"`, `POST b "hello"`, `POST c "hello"`}, got); diff != "" {
+		t.Errorf("posts (-want +got):\n%s", diff)
+	}
+	if !strings.Contains(log.String(), errRead.Error()) || !strings.Contains(log.String(), "level=WARN") {
+		t.Errorf("logged %s", &log)
+	}
+}
+
+func TestCancelledDispatch(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	m := newManagement(t, func(_ http.ResponseWriter, r *http.Request) {
+		if connectionOf(r) == "last" {
+			_, _ = io.Copy(io.Discard, r.Body)
+			cancel()
+			<-r.Context().Done()
+		}
+	})
+	d := New(Options{
+		Subscribers: shards{{subscribers("first", "last", "never1", "never2"), subscribers("never3")}},
+		Poster:      m.newPoster(t, PosterOptions{Concurrency: 1}), Encoders: encoders,
+	})
+	result, err := d.Dispatch(ctx, audience(1), []hub.Message{hello})
+	if diff := cmp.Diff(hub.Result{Delivered: 1, Failed: 4, Unsent: 3}, result); err != nil || diff != "" {
+		t.Errorf("error %v, result (-want +got):\n%s", err, diff)
+	}
+}
+
+func TestDisconnect(t *testing.T) {
+	var accepted posts
+	m := newManagement(t, func(w http.ResponseWriter, r *http.Request) {
+		accepted.add(r)
+		switch connectionOf(r) {
+		case "gone":
+			w.WriteHeader(http.StatusGone)
+		case "refused":
+			w.WriteHeader(http.StatusForbidden)
+		case "slow":
+			w.WriteHeader(http.StatusTooManyRequests)
+		default:
+			w.WriteHeader(http.StatusNoContent)
+		}
+	})
+	d := New(Options{Poster: m.newPoster(t, PosterOptions{Concurrency: 2, Attempts: 2})})
+	t.Run("connections that are gone count as closed", func(t *testing.T) {
+		if err := d.Disconnect(t.Context(), []string{"a", "gone", "b"}); err != nil {
+			t.Error(err)
+		}
+		if diff := cmp.Diff(map[string]int{"DELETE a ": 1, "DELETE gone ": 1, "DELETE b ": 1}, accepted.seen); diff != "" {
+			t.Errorf("requests (-want +got):\n%s", diff)
+		}
+	})
+	t.Run("failures are joined and stop nothing", func(t *testing.T) {
+		accepted.seen = nil
+		err := d.Disconnect(t.Context(), []string{"refused", "slow", "c"})
+		if !errors.Is(err, ErrSlow) || !strings.Contains(err.Error(), "delete connection refused: ") {
+			t.Errorf("got %v", err)
+		}
+		if diff := cmp.Diff(map[string]int{"DELETE refused ": 1, "DELETE slow ": 2, "DELETE c ": 1}, accepted.seen); diff != "" {
+			t.Errorf("requests (-want +got):\n%s", diff)
+		}
+	})
+	t.Run("a context that has ended", func(t *testing.T) {
+		accepted.seen = nil
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := d.Disconnect(ctx, []string{"a", "b"}); !errors.Is(err, context.Canceled) || accepted.seen != nil {
+			t.Errorf("got %v and %v", err, accepted.seen)
+		}
+	})
+}
+
+func TestDispatchToSeveralAudiences(t *testing.T) {
+	var accepted posts
+	m := newManagement(t, func(_ http.ResponseWriter, r *http.Request) { accepted.add(r) })
+	feed := hub.Feed("demo")
+	d := New(Options{Subscribers: byChannel{hello.Channel: "a", feed: "admin"}, Poster: m.newPoster(t, PosterOptions{}), Encoders: encoders})
+	result, err := d.Dispatch(t.Context(), append(audience(1), hub.Audience{Channel: feed, Shards: 1}), []hub.Message{hello})
+	if diff := cmp.Diff(hub.Result{Delivered: 2}, result); err != nil || diff != "" {
+		t.Errorf("error %v, result (-want +got):\n%s", err, diff)
+	}
+	if diff := cmp.Diff(map[string]int{`POST a "hello"`: 1, `POST admin "hello"`: 1}, accepted.seen); diff != "" {
+		t.Errorf("posts (-want +got):\n%s", diff)
+	}
+}
+
+// byChannel has one subscriber in each channel.
+type byChannel map[hub.Channel]string
+
+func (c byChannel) Subscribers(_ context.Context, ch hub.Channel, _ int) iter.Seq2[[]hub.Subscriber, error] {
+	return func(yield func([]hub.Subscriber, error) bool) {
+		yield([]hub.Subscriber{{Connection: c[ch], Protocol: hub.Classic}}, nil)
+	}
+}

@@ -1,0 +1,165 @@
+package hub
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// Clean removes from the strings in a JSON value the HTML that can do harm. Links and
+// images may lead to these domains. It fails with ErrBadRequest.
+type Clean func(data json.RawMessage, domains []string) (json.RawMessage, error)
+
+// Hooks emits published messages as events.
+type Hooks interface {
+	// Emit emits a message that was dispatched, within seconds. It logs its failures.
+	Emit(ctx context.Context, m Message)
+}
+
+// Publisher is a Hub that also publishes messages.
+type Publisher struct {
+	*Hub
+	clean Clean
+	hooks Hooks
+}
+
+// PublisherOptions are the parts of a Publisher. All are required, but those of which
+// Options says otherwise, and Hooks.
+type PublisherOptions struct {
+	Options
+	Clean Clean
+	// Hooks gets the messages of categories with Hooks; nil where there is no event bus.
+	Hooks Hooks
+}
+
+// NewPublisher returns a Publisher. It fails, naming the part, when a required part is
+// missing.
+func NewPublisher(o PublisherOptions) (*Publisher, error) {
+	h, err := New(o.Options)
+	if err != nil {
+		return nil, err
+	}
+	if o.Clean == nil {
+		return nil, errors.New("hub: Clean is missing")
+	}
+	return &Publisher{Hub: h, clean: o.Clean, hooks: o.Hooks}, nil
+}
+
+// Publish sends an application's message to a channel of its project. With an
+// idempotency key, at most MaxNameBytes long, the same key in the same channel sends
+// nothing again for IdempotencyWindow, and returns the first result, of which only
+// Delivered is kept. It fails with ErrCategoryNotFound, ErrBadRequest,
+// ErrLimitExceeded, ErrTooLarge, or ErrConflict while another publish under the same
+// key is in progress.
+func (h *Publisher) Publish(ctx context.Context, p *Project, ch Channel, data json.RawMessage, idempotencyKey string) (Result, error) {
+	category, ok := p.Categories[ch.Category]
+	if !ok {
+		return Result{}, ErrCategoryNotFound
+	}
+	if idempotencyKey != "" {
+		if err := checkName("idempotency_key", idempotencyKey); err != nil {
+			return Result{}, err
+		}
+	}
+	return h.send(ctx, p, category, ch, data, idempotencyKey)
+}
+
+// Broadcast sends a client's message to a channel of its project, which it need not be
+// subscribed to. It fails, in this order, with ErrUnauthorized, ErrTokenExpired,
+// ErrCategoryDenied, ErrOneWay, ErrChannelDenied, and as Publish does.
+func (h *Publisher) Broadcast(ctx context.Context, connection string, ch Channel, data json.RawMessage) error {
+	c, p, err := h.authenticated(ctx, connection)
+	if err != nil {
+		return err
+	}
+	ch.Project = p.ID
+	if err := authorize(p, c, Publish, ch); err != nil {
+		return err
+	}
+	_, err = h.send(ctx, p, p.Categories[ch.Category], ch, data, "")
+	return err
+}
+
+// send accepts a message and dispatches it, under an idempotency key where that is not
+// "". It fails when a post to every subscriber of the channel was not begun.
+func (h *Publisher) send(ctx context.Context, p *Project, category Category, ch Channel, data json.RawMessage, idempotencyKey string) (Result, error) {
+	m, err := h.accept(p, category, ch, data)
+	if err != nil {
+		return Result{}, err
+	}
+	if idempotencyKey != "" {
+		earlier, err := h.store.Claim(ctx, ch, idempotencyKey, h.now())
+		if err != nil {
+			return Result{}, err
+		}
+		if earlier != nil {
+			return *earlier, nil
+		}
+	}
+	result, err := h.dispatcher.Dispatch(ctx, audiences(category, ch), []Message{m})
+	if err == nil {
+		// Deferred, so that the claim is settled before anything that may take long.
+		defer h.conclude(ctx, category, m, result)
+		err = result.Err(ch)
+	}
+	if idempotencyKey == "" {
+		return result, err
+	}
+	// The claim is settled or released even when the caller has left.
+	after := context.WithoutCancel(ctx)
+	if err != nil {
+		return result, errors.Join(err, h.store.Release(after, ch, idempotencyKey))
+	}
+	return result, h.store.Settle(after, ch, idempotencyKey, result, h.now())
+}
+
+// accept makes the message of a publish, within the limits of its category.
+func (h *Publisher) accept(p *Project, category Category, ch Channel, data json.RawMessage) (Message, error) {
+	if err := ch.Validate(); err != nil {
+		return Message{}, err
+	}
+	data, err := h.prepare(category, data)
+	if err != nil {
+		return Message{}, err
+	}
+	return Message{ID: NewID(h.now()), Channel: ch, ProjectName: p.Name, CategoryID: category.ID, Data: data}, nil
+}
+
+// prepare compacts data and cleans it where the category says so.
+func (h *Publisher) prepare(category Category, data json.RawMessage) (json.RawMessage, error) {
+	checkSize := func(data []byte) error {
+		if limit := category.MessageBytes(); len(data) > limit {
+			return ErrTooLarge.With(fmt.Sprintf("data is %d bytes, at most %d are allowed in category %s", len(data), limit, category.Name))
+		}
+		return nil
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, data); err != nil || compact.Len() == 0 {
+		return nil, ErrBadRequest.With("data is not JSON")
+	}
+	if err := checkSize(compact.Bytes()); err != nil || !category.CleanHTML {
+		return compact.Bytes(), err
+	}
+	// Cleaning may make data longer, by escaping.
+	cleaned, err := h.clean(compact.Bytes(), category.AllowedDomains)
+	if err != nil {
+		return nil, err
+	}
+	return cleaned, checkSize(cleaned)
+}
+
+// conclude does what follows a dispatch: it emits the event hook, counts, cleans up
+// connections that are gone and announces their leaves. It finishes even when the
+// caller has left.
+func (h *Publisher) conclude(ctx context.Context, category Category, m Message, result Result) {
+	ctx = context.WithoutCancel(ctx)
+	if category.Hooks && h.hooks != nil && result.Err(m.Channel) == nil {
+		h.hooks.Emit(ctx, m)
+	}
+	if err := h.store.Count(ctx, m.Channel.Project, h.now(), 1, result.Delivered); err != nil {
+		h.log.WarnContext(ctx, "count message failed", "project", m.Channel.Project, "error", err)
+	}
+	h.announce(ctx, leaves(h.cleanUp(ctx, result.Gone)...))
+}
