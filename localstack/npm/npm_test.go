@@ -10,56 +10,64 @@ import (
 	"testing"
 )
 
-// program stands for any package; it is the one that localstack/ pins.
-var program = Package{Folder: "localstack", Name: "@dynoxide/linux-x64", File: "dyn*", WayOut: "the way out"}
+// program is the package of the tests; driver is a development dependency.
+var (
+	program = Package{Name: "@dynoxide/linux-x64", File: "dyn*", Alternative: "use the alternative"}
+	driver  = Package{Name: "playwright-core", File: "index.mjs"}
+)
 
-// emptyModule is a module with our pinned packages and nothing installed, as the
-// working directory's parent.
+// emptyModule is a module with the pinned packages and nothing installed. The
+// working directory is below it.
 func emptyModule(t *testing.T) (root string) {
 	t.Helper()
-	folder, err := program.find()
+	dir, err := find()
 	if err != nil {
 		t.Fatal(err)
 	}
 	root = t.TempDir()
-	sub := filepath.Join(root, "pkg", "store")
-	for _, dir := range []string{filepath.Join(root, "localstack"), sub} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	files := map[string][]byte{"go.mod": []byte("module x\n")}
+	write(t, filepath.Join(root, "go.mod"), "module x\n")
 	for _, name := range []string{"package.json", "package-lock.json", ".npmrc"} {
-		b, err := os.ReadFile(filepath.Join(folder, name))
+		b, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		files["localstack/"+name] = b
+		write(t, filepath.Join(root, folder, name), string(b))
 	}
-	for name, b := range files {
-		if err := os.WriteFile(filepath.Join(root, name), b, 0o644); err != nil {
-			t.Fatal(err)
-		}
+	sub := filepath.Join(root, "pkg", "store")
+	if err := os.MkdirAll(sub, 0o755); err != nil {
+		t.Fatal(err)
 	}
 	t.Chdir(sub)
 	return root
 }
 
-// fakeNPM stands in for npm, so that the test needs no registry; the real one has
-// brought the binary that the other tests run.
+func write(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// fakeNPM replaces npm on PATH by a script, so that the test needs no registry.
 func fakeNPM(t *testing.T, script string) {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "npm"), []byte("#!/bin/sh\necho npm called: \"$@\"\n"+script+"\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	write(t, filepath.Join(dir, "npm"), "#!/bin/sh\necho npm called: \"$@\"\n"+script+"\n")
 	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
 }
 
+// installs is a script that installs a package as npm does.
+func installs(p Package, file string) string {
+	return `mkdir -p ` + p.module() + ` && echo x >` + p.module() + `/` + file + ` && cp package-lock.json node_modules/.package-lock.json`
+}
+
 func TestInstall(t *testing.T) {
-	t.Run("many first uses at once install once, whole", func(t *testing.T) {
+	t.Run("concurrent calls install once", func(t *testing.T) {
 		root := emptyModule(t)
-		fakeNPM(t, `mkdir -p `+program.module()+` && echo x >`+program.module()+`/dynoxide && cp package-lock.json node_modules/.package-lock.json`)
+		fakeNPM(t, installs(program, "dynoxide"))
 		var progress lockedBuffer
 		var wg sync.WaitGroup
 		for range 8 {
@@ -78,13 +86,37 @@ func TestInstall(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if n := strings.Count(progress.String(), "npm called: ci --ignore-scripts"); n != 1 {
+		if n := strings.Count(progress.String(), "npm called: install"); n != 1 {
 			t.Errorf("%d installations: %s", n, progress.String())
 		}
 	})
 
-	t.Run("an npm that fails, or brings nothing, is an error", func(t *testing.T) {
-		for script, want := range map[string]string{"exit 7": "exit status 7", "exit 0": "the way out"} {
+	t.Run("development dependencies are omitted until one is needed", func(t *testing.T) {
+		for _, tt := range []struct {
+			name    string
+			p       Package
+			file    string
+			present bool
+			want    string
+		}{
+			{"a program, nothing installed", program, "dynoxide", false, "npm called: install --no-save --ignore-scripts --omit=dev\n"},
+			{"a program, others installed", program, "dynoxide", true, "npm called: install --no-save --ignore-scripts\n"},
+			{"a development dependency", driver, "index.mjs", false, "npm called: install --no-save --ignore-scripts\n"},
+		} {
+			root := emptyModule(t)
+			if tt.present {
+				write(t, filepath.Join(root, folder, "node_modules", ".package-lock.json"), "{}")
+			}
+			fakeNPM(t, installs(tt.p, tt.file))
+			var progress bytes.Buffer
+			if _, err := tt.p.Install(t.Context(), &progress); err != nil || !strings.HasSuffix(progress.String(), tt.want) {
+				t.Errorf("%s: %s, %v", tt.name, progress.String(), err)
+			}
+		}
+	})
+
+	t.Run("failing npm", func(t *testing.T) {
+		for script, want := range map[string]string{"exit 7": "exit status 7", "exit 0": "use the alternative"} {
 			emptyModule(t)
 			fakeNPM(t, script)
 			if _, err := program.Install(t.Context(), io.Discard); err == nil || !strings.Contains(err.Error(), want) {
@@ -93,64 +125,44 @@ func TestInstall(t *testing.T) {
 		}
 	})
 
-	t.Run("another version than the pinned one counts as missing", func(t *testing.T) {
+	t.Run("another version than the pinned one is not installed", func(t *testing.T) {
 		root := emptyModule(t)
-		bin := filepath.Join(root, "localstack", program.module())
-		if err := os.MkdirAll(bin, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		hidden := `{"packages":{"` + program.module() + `":{"version":"0.0.1"}}}`
-		for path, content := range map[string]string{
-			filepath.Join(bin, "dynoxide"):                                       "",
-			filepath.Join(root, "localstack", "node_modules/.package-lock.json"): hidden,
-		} {
-			if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if file, err := program.installed(filepath.Join(root, "localstack")); file != "" || err != nil {
+		modules := filepath.Join(root, folder, "node_modules")
+		write(t, filepath.Join(modules, program.Name, "dynoxide"), "")
+		write(t, filepath.Join(modules, ".package-lock.json"), `{"packages":{"`+program.module()+`":{"version":"0.0.1"}}}`)
+		if file, err := program.installed(filepath.Join(root, folder)); file != "" || err != nil {
 			t.Errorf("installed %q, %v", file, err)
 		}
 	})
 
-	t.Run("without npm the error names the ways out", func(t *testing.T) {
+	t.Run("missing npm", func(t *testing.T) {
 		emptyModule(t)
 		t.Setenv("PATH", "")
-		_, err := program.Install(t.Context(), io.Discard)
-		for _, want := range []string{"npm", "Node.js 20", "the way out"} {
-			if err == nil || !strings.Contains(err.Error(), want) {
-				t.Errorf("error %v lacks %q", err, want)
-			}
+		const want = "npm is not installed: install Node.js 20 or later, or use the alternative"
+		if _, err := program.Install(t.Context(), io.Discard); err == nil || err.Error() != want {
+			t.Errorf("error %v", err)
 		}
 	})
 
-	t.Run("outside the repository the error says so", func(t *testing.T) {
+	t.Run("working directory outside the repository", func(t *testing.T) {
 		t.Chdir(t.TempDir())
-		if _, err := program.Install(t.Context(), io.Discard); err == nil || !strings.Contains(err.Error(), "repository") {
+		if _, err := program.Install(t.Context(), io.Discard); err == nil || !strings.Contains(err.Error(), "run the command inside the repository") {
 			t.Errorf("error %v", err)
 		}
 	})
 }
 
-func TestLockFiles(t *testing.T) {
-	locks, err := filepath.Glob("../package-lock.json")
-	nested, nestedErr := filepath.Glob("../*/package-lock.json")
-	if err != nil || nestedErr != nil || len(locks) == 0 || len(nested) == 0 {
-		t.Fatalf("%v, %v, %v, %v", locks, err, nested, nestedErr)
+// TestLockFile checks that package-lock.json pins by hash and names no registry.
+func TestLockFile(t *testing.T) {
+	b, err := os.ReadFile("../package-lock.json")
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, path := range append(locks, nested...) {
-		t.Run(path+" pins by hash and names no registry", func(t *testing.T) {
-			b, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if bytes.Contains(b, []byte(`"resolved"`)) {
-				t.Error("it names a host to download from")
-			}
-			if packages, hashes := bytes.Count(b, []byte(`"node_modules/`)), bytes.Count(b, []byte(`"sha512-`)); packages == 0 || packages != hashes {
-				t.Errorf("%d packages, %d hashes", packages, hashes)
-			}
-		})
+	if bytes.Contains(b, []byte(`"resolved"`)) {
+		t.Error("it names a registry host")
+	}
+	if packages, hashes := bytes.Count(b, []byte(`"node_modules/`)), bytes.Count(b, []byte(`"sha512-`)); packages == 0 || packages != hashes {
+		t.Errorf("%d packages, %d hashes", packages, hashes)
 	}
 }
 

@@ -2,9 +2,8 @@ package process
 
 import "syscall"
 
-// attributes make a child that the kernel kills when the thread that started it
-// ends, and that a Ctrl-C in the terminal does not reach: it is for us to end it
-// in order.
+// attributes make the kernel kill the child when the thread that started it ends, and
+// keep a Ctrl-C in the terminal from the child: this process stops it.
 func attributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 }

@@ -4,6 +4,5 @@ package process
 
 import "syscall"
 
-// attributes are the system's own: not every system can end a child with its
-// parent.
+// attributes are the defaults. Not every system can end a child with its parent.
 func attributes() *syscall.SysProcAttr { return nil }

@@ -8,18 +8,17 @@ import (
 	"strings"
 )
 
-// ErrPortTaken means that another process was quicker to listen on the port.
+// ErrPortTaken means that another process listens on the port.
 var ErrPortTaken = errors.New("port is in use")
 
-// attempts is how often another port is tried when one was taken between being
-// found free and being listened on.
-const attempts = 10
+// maxPortAttempts is how many ports OnFreePort tries.
+const maxPortAttempts = 10
 
-// OnFreePort calls start with a port of 127.0.0.1 that nobody listens on, and again
-// with another while start fails with ErrPortTaken, a few times. It is for programs
-// that cannot choose a port themselves, or do not tell which one it was.
+// OnFreePort calls start with a free port of 127.0.0.1. When start fails with
+// ErrPortTaken it tries another port, a few times. It is for programs that cannot
+// choose a port themselves, or do not print the one that they chose.
 func OnFreePort[T any](ctx context.Context, start func(port int) (T, error)) (v T, err error) {
-	for range attempts {
+	for range maxPortAttempts {
 		var port int
 		if port, err = freePort(ctx); err != nil {
 			return v, err
@@ -39,8 +38,8 @@ func freePort(ctx context.Context) (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }
 
-// PortError returns ErrPortTaken where the process, which must be Done, ended for
-// that, otherwise Err.
+// PortError is ErrPortTaken when the process exited because its port was taken,
+// otherwise Err. It waits for Done.
 func (p *Process) PortError() error {
 	if err := p.Err(); !strings.Contains(p.Output(), "in use") {
 		return err
@@ -48,8 +47,8 @@ func (p *Process) PortError() error {
 	return ErrPortTaken
 }
 
-// Ask returns the status with which an HTTP server answers a GET of the URL.
-func Ask(ctx context.Context, url string) (status int, err error) {
+// Get requests a URL and returns the status of the answer.
+func Get(ctx context.Context, url string) (status int, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return 0, err

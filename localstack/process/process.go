@@ -1,7 +1,7 @@
-// Package process supervises another program for as long as it is needed: a
-// process that ends with us, whatever happens to us.
+// Package process runs other programs as child processes that end with this process,
+// even when it is killed (on Linux).
 //
-// It knows nothing of what the program does.
+// It knows nothing about the programs.
 package process
 
 import (
@@ -18,19 +18,18 @@ import (
 	"time"
 )
 
-// stopGrace is how long a process has to end in order, such as to close its
-// database.
+// stopGrace is how long a process has to exit after SIGTERM.
 const stopGrace = 5 * time.Second
 
-// tailBytes is how much of what a process printed is kept for error messages.
+// tailBytes is how much of the output is kept for error messages.
 const tailBytes = 2048
 
-// Options say how a Process is watched. The zero value discards what it prints.
+// Options configure a Process. The zero value discards its output.
 type Options struct {
-	// Log receives what the process prints. nil discards it.
+	// Log receives the output of the process. nil discards it.
 	Log io.Writer
-	// Ready is what the process prints once it is ready. "" means that it does not
-	// say so.
+	// Ready is what the process prints when it is ready. "" means that it prints
+	// nothing: it counts as ready when it starts.
 	Ready string
 }
 
@@ -39,24 +38,28 @@ type Process struct {
 	cmd   *exec.Cmd
 	ready chan struct{}
 	done  chan struct{}
-	err   error // of Wait; to be read after done
-	stop  sync.Once
-	fate  error
+	err   error // of Wait; valid after done
+	stop  func() error
 
 	output output
 }
 
-// Start starts cmd, whose Stdout, Stderr and SysProcAttr it sets. The process runs
-// until Stop, or until this process ends in whatever way (on Linux; elsewhere until
-// Stop). A Ctrl-C in the terminal does not reach it.
+// Start starts cmd. It sets Stdout, Stderr and SysProcAttr. The process runs until
+// Stop, or until this process ends (on Linux; on other systems until Stop). On Linux,
+// a Ctrl-C in the terminal does not reach it.
 func Start(cmd *exec.Cmd, o Options) (*Process, error) {
 	if o.Log == nil {
 		o.Log = io.Discard
 	}
 	p := &Process{cmd: cmd, ready: make(chan struct{}), done: make(chan struct{})}
 	p.output = output{log: o.Log, ready: []byte(o.Ready), isReady: p.ready}
+	if o.Ready == "" {
+		p.output.seen = true
+		close(p.ready)
+	}
+	p.stop = sync.OnceValue(p.stopOnce)
 	cmd.Stdout, cmd.Stderr = &p.output, &p.output
-	// What it has started itself may outlive it, and hold on to its output.
+	// Its own children may outlive it and keep its output open.
 	cmd.WaitDelay = stopGrace
 	started := make(chan error)
 	go func() {
@@ -74,65 +77,64 @@ func Start(cmd *exec.Cmd, o Options) (*Process, error) {
 	return p, nil
 }
 
-// Run runs cmd, whose SysProcAttr it sets, to its end: a process that ends with us
-// as those of Start do.
+// Run runs cmd to its end. It sets SysProcAttr; the process ends with this process, as
+// in Start.
 func Run(cmd *exec.Cmd) error {
 	defer keep(cmd)()
 	return cmd.Run()
 }
 
-// keep makes the process of cmd end with us. On Linux a child is killed when the
-// thread that started it ends, not the process: the caller stays on its thread for
-// as long as the child lives, then calls release.
+// keep makes the process of cmd end with this process. Linux kills a child when the
+// thread that started it ends: the caller stays on its thread until the child has
+// exited, then calls release.
 func keep(cmd *exec.Cmd) (release func()) {
 	cmd.SysProcAttr = attributes()
 	runtime.LockOSThread()
 	return runtime.UnlockOSThread
 }
 
-// Ready is closed when the process has printed what Options.Ready says.
+// Ready is closed when the process has printed Options.Ready.
 func (p *Process) Ready() <-chan struct{} { return p.ready }
 
-// Done is closed when the process has ended.
+// Done is closed when the process has exited.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Output is the end of what the process has printed.
+// Output is the end of the output of the process.
 func (p *Process) Output() string { return p.output.end() }
 
-// Err tells how a process that is Done ended: with what it printed, if anything.
-// It is never nil.
+// Err is the error of a process that exited before Stop. It has the end of the output
+// and the exit status and is never nil. It waits for Done.
 func (p *Process) Err() error {
 	<-p.done
-	name, out := filepath.Base(p.cmd.Path), p.Output()
+	out := p.Output()
 	if out == "" {
-		out = "without a word"
+		out = "no output"
 	}
-	return errors.Join(fmt.Errorf("%s had ended on its own: %s", name, out), p.err)
+	return errors.Join(fmt.Errorf("%s exited unexpectedly: %s", filepath.Base(p.cmd.Path), out), p.err)
 }
 
-// Stop ends the process, kindly first, and returns when it is gone. It fails with
-// Err when the process had ended on its own before. Further calls return what the
-// first did.
-func (p *Process) Stop() error {
-	p.stop.Do(func() {
-		select {
-		case <-p.done:
-			p.fate = p.Err()
-			return
-		default:
-		}
-		// SIGTERM is not to be had on every system; there, the kill must do.
-		if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			_ = p.cmd.Process.Kill()
-		}
-		grace := time.AfterFunc(stopGrace, func() { _ = p.cmd.Process.Kill() })
-		defer grace.Stop()
-		<-p.done
-	})
-	return p.fate
+// Stop sends SIGTERM, kills the process after a grace period, and returns when it has
+// exited. It fails with Err when the process had exited before. Further calls return
+// the result of the first.
+func (p *Process) Stop() error { return p.stop() }
+
+func (p *Process) stopOnce() error {
+	select {
+	case <-p.done:
+		return p.Err()
+	default:
+	}
+	// Not every system has SIGTERM.
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		_ = p.cmd.Process.Kill()
+	}
+	grace := time.AfterFunc(stopGrace, func() { _ = p.cmd.Process.Kill() })
+	defer grace.Stop()
+	<-p.done
+	return nil
 }
 
-// output takes what a process prints.
+// output receives the output of a process.
 type output struct {
 	ready   []byte
 	isReady chan struct{}
@@ -154,7 +156,7 @@ func (o *output) Write(b []byte) (int, error) {
 	if n := len(o.tail) - tailBytes; n > 0 {
 		o.tail = append(o.tail[:0], o.tail[n:]...)
 	}
-	// A log that cannot be written must not end the process.
+	// An error of the log must not end the process.
 	_, _ = o.log.Write(b)
 	return len(b), nil
 }

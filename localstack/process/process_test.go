@@ -20,29 +20,29 @@ func started(t *testing.T, script string, o Options) *Process {
 }
 
 func TestProcess(t *testing.T) {
-	t.Run("one that says it is ready is, and ends when it is stopped", func(t *testing.T) {
+	t.Run("ready and stop", func(t *testing.T) {
 		var log bytes.Buffer
-		p := started(t, "sleep 600 & trap 'kill $!; echo good-bye; exit 0' TERM; echo I am ready; wait", Options{Log: &log, Ready: "am ready"})
+		p := started(t, "sleep 600 & trap 'kill $!; echo stopped; exit 0' TERM; echo I am ready; wait", Options{Log: &log, Ready: "am ready"})
 		<-p.Ready()
 		for range 2 {
 			if err := p.Stop(); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if log.String() != "I am ready\ngood-bye\n" {
+		if log.String() != "I am ready\nstopped\n" {
 			t.Errorf("log %q", log.String())
 		}
 	})
 
-	t.Run("one that ended on its own is reported, with its last words", func(t *testing.T) {
+	t.Run("unexpected exit", func(t *testing.T) {
 		for script, want := range map[string]string{
-			"echo the last words; exit 7": "the last words\nexit status 7",
-			"kill -9 $$":                  "without a word\nsignal: killed",
-			"exit 0":                      "sh had ended on its own: without a word",
+			"echo last line; exit 7": "sh exited unexpectedly: last line\nexit status 7",
+			"kill -9 $$":             "sh exited unexpectedly: no output\nsignal: killed",
+			"exit 0":                 "sh exited unexpectedly: no output",
 		} {
 			p := started(t, script, Options{Ready: "never"})
 			<-p.Done()
-			if err := p.Stop(); err == nil || !strings.Contains(err.Error(), want) {
+			if err := p.Stop(); err == nil || err.Error() != want {
 				t.Errorf("%s: error %v", script, err)
 			}
 			select {
@@ -53,7 +53,7 @@ func TestProcess(t *testing.T) {
 		}
 	})
 
-	t.Run("a lot of output is kept from its end", func(t *testing.T) {
+	t.Run("output limit", func(t *testing.T) {
 		p := started(t, "seq 1 2000", Options{})
 		<-p.Done()
 		if out := p.Output(); len(out) > tailBytes || !strings.HasSuffix(out, "\n2000") {
@@ -61,7 +61,7 @@ func TestProcess(t *testing.T) {
 		}
 	})
 
-	t.Run("a program that does not exist is an error", func(t *testing.T) {
+	t.Run("unknown program", func(t *testing.T) {
 		if p, err := Start(exec.Command("/no/such/program"), Options{}); p != nil || err == nil {
 			t.Errorf("%v, %v", p, err)
 		}
@@ -69,7 +69,7 @@ func TestProcess(t *testing.T) {
 }
 
 func TestOnFreePort(t *testing.T) {
-	t.Run("a port that was taken in between is not the end", func(t *testing.T) {
+	t.Run("two taken ports", func(t *testing.T) {
 		tried := make(map[int]bool)
 		got, err := OnFreePort(t.Context(), func(port int) (int, error) {
 			tried[port] = true
@@ -85,15 +85,15 @@ func TestOnFreePort(t *testing.T) {
 		}
 	})
 
-	t.Run("after some attempts it is", func(t *testing.T) {
+	t.Run("every port taken", func(t *testing.T) {
 		n := 0
 		_, err := OnFreePort(t.Context(), func(int) (int, error) { n++; return 0, ErrPortTaken })
-		if n != attempts || !errors.Is(err, ErrPortTaken) {
+		if n != maxPortAttempts || !errors.Is(err, ErrPortTaken) {
 			t.Errorf("%d attempts, %v", n, err)
 		}
 	})
 
-	t.Run("any other failure is at once", func(t *testing.T) {
+	t.Run("other error", func(t *testing.T) {
 		n := 0
 		_, err := OnFreePort(t.Context(), func(int) (int, error) { n++; return 0, context.Canceled })
 		if n != 1 || !errors.Is(err, context.Canceled) {

@@ -20,7 +20,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/go-cmp/cmp"
 
-	"centrifuge/localstack/dynoxide/dynoxidetest"
+	"centrifuge/localstack/dynamodb"
 	"centrifuge/localstack/stack"
 	"centrifuge/pkg/hub"
 )
@@ -42,7 +42,12 @@ func (r *recorder) reset() map[string]bool {
 // record starts a proxy before a DynamoDB and returns its address.
 func (r *recorder) record(t *testing.T) string {
 	t.Helper()
-	target, err := url.Parse(dynoxidetest.Endpoint(t))
+	database, err := dynamodb.Start(t.Context(), dynamodb.Options{Progress: os.Stderr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { database.Stop() })
+	target, err := url.Parse(database.Endpoint())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"centrifuge/functions/demo/chat"
-	"centrifuge/localstack/dynoxide"
+	"centrifuge/localstack/dynamodb"
 	"centrifuge/localstack/eventbridge"
 	"centrifuge/localstack/gateway"
 	"centrifuge/localstack/seed"
@@ -85,7 +85,7 @@ type Stack struct {
 
 	server   *http.Server
 	events   *eventbridge.Bus
-	database *dynoxide.Server
+	database *dynamodb.Server
 	served   chan error
 }
 
@@ -140,7 +140,7 @@ func (s *Stack) startDatabase(ctx context.Context, o Options) error {
 		}
 		path = filepath.Join(o.DataDir, "dynamodb.sqlite")
 	}
-	database, err := dynoxide.Start(ctx, dynoxide.Options{Path: path, Progress: o.Progress})
+	database, err := dynamodb.Start(ctx, dynamodb.Options{Path: path, Progress: o.Progress})
 	if err != nil {
 		return err
 	}

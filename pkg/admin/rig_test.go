@@ -15,17 +15,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/google/go-cmp/cmp"
 
-	"centrifuge/localstack/dynoxide/dynoxidetest"
 	"centrifuge/pkg/admin"
 	"centrifuge/pkg/auth"
 	"centrifuge/pkg/hub"
 	"centrifuge/pkg/serverapi"
 	"centrifuge/pkg/store"
+	"centrifuge/pkg/store/storetest"
 )
 
 const (
@@ -84,20 +81,7 @@ func (s *safeBuffer) String() string {
 func newRig(t *testing.T, change ...func(*admin.Options)) *rig {
 	t.Helper()
 	r := &rig{t, &parts{now: time.Unix(1_800_000_000, 0), password: password, log: &safeBuffer{}}}
-	client := dynamodb.New(dynamodb.Options{
-		Region: "us-east-1", BaseEndpoint: aws.String(dynoxidetest.Endpoint(t)),
-		Credentials: credentials.NewStaticCredentialsProvider("x", "x", ""),
-	})
-	table := "admin-" + hub.NewID(time.Now())
-	r.store = store.New(client, table, store.Options{Now: r.clock, CacheFor: -1, CountEvery: -1})
-	if err := r.store.CreateTable(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if _, err := client.DeleteTable(context.Background(), &dynamodb.DeleteTableInput{TableName: &table}); err != nil {
-			t.Error(err)
-		}
-	})
+	r.store = storetest.New(t, store.Options{Now: r.clock, CacheFor: -1, CountEvery: -1}).Store
 	r.put(&hub.Project{
 		ID: projectID, Name: "Shop & Co", Secret: auth.NewSecret(), APIKeyHashes: []string{auth.HashAPIKey("a key")},
 		Options: hub.ProjectOptions{ValidateURL: "https://shop.example/validate", AuthAttempts: 3, Origins: []string{"https://shop.example", "https://www.shop.example"}},

@@ -60,6 +60,7 @@ func TestImportDirection(t *testing.T) {
 		p + "gateway":              {p + "hub", p + "protocol"},
 		p + "store":                {p + "hub", p + "store/schema"},
 		p + "store/schema":         {},
+		p + "store/storetest":      {p + "store", p + "config", m + "/localstack/dynamodb"},
 		p + "metrics":              {p + "hub"},
 		p + "delivery":             {p + "hub", p + "protocol", p + "delivery"},
 		p + "auth":                 {p + "hub"},
@@ -82,7 +83,7 @@ func TestImportDirection(t *testing.T) {
 		m + "/localstack/gateway":  {},
 		m + "/localstack/process":  {},
 		m + "/localstack/npm":      {m + "/localstack/process"},
-		m + "/localstack/dynoxide": {m + "/localstack/dynoxide", m + "/localstack/process", m + "/localstack/npm", p + "config"},
+		m + "/localstack/dynamodb": {m + "/localstack/dynamodb", m + "/localstack/process", m + "/localstack/npm", p + "config"},
 	}
 	// only lists who may import what is not ours.
 	only := map[string][]string{

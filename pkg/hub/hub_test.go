@@ -13,14 +13,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/google/go-cmp/cmp"
 
-	"centrifuge/localstack/dynoxide/dynoxidetest"
 	"centrifuge/pkg/hub"
 	"centrifuge/pkg/store"
+	"centrifuge/pkg/store/storetest"
 )
 
 // rig is a hub over a real table, with a clock, an application and a dispatcher that
@@ -59,20 +56,7 @@ func newRig(t *testing.T, o hub.ProjectOptions) *rig {
 	t.Helper()
 	r := &rig{now: time.Unix(1_800_000_000, 0)}
 	clock := func() time.Time { return r.now }
-	client := dynamodb.New(dynamodb.Options{
-		Region: "us-east-1", BaseEndpoint: aws.String(dynoxidetest.Endpoint(t)),
-		Credentials: credentials.NewStaticCredentialsProvider("x", "x", ""),
-	})
-	table := "hub-" + hub.NewID(time.Now())
-	r.store = store.New(client, table, store.Options{Now: clock, CountEvery: -1})
-	if err := r.store.CreateTable(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if _, err := client.DeleteTable(context.Background(), &dynamodb.DeleteTableInput{TableName: &table}); err != nil {
-			t.Error(err)
-		}
-	})
+	r.store = storetest.New(t, store.Options{Now: clock, CountEvery: -1}).Store
 	if err := r.store.PutProject(t.Context(), &hub.Project{ID: projectID, Name: "P", Secret: "s", Options: o}); err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"errors"
@@ -11,10 +11,10 @@ import (
 	"centrifuge/pkg/hub"
 )
 
-// TestBillOfCalls holds what each operation costs in requests: what an operator
-// pays for, and what a client waits for.
+// TestBillOfCalls holds the requests that each operation sends: an operator pays for
+// them and a client waits for them.
 func TestBillOfCalls(t *testing.T) {
-	s := newStage(t)
+	s := newRig(t)
 	s.putProject(t, &hub.Project{
 		ID: "p", Name: "n", Secret: "s", APIKeyHashes: []string{hashOf("k1"), hashOf("k2")},
 		Categories: map[string]hub.Category{"a": {Name: "a"}, "b": {Name: "b"}},
@@ -32,7 +32,7 @@ func TestBillOfCalls(t *testing.T) {
 		s.enter(t, fmt.Sprint("tab", i), "tabs")
 	}
 	names := func(c hub.Connection) []hub.Channel { return slices.Collect(maps.Keys(c.Channels)) }
-	ch, ctx, now := channel("x0"), t.Context(), s.clock.Now()
+	ch, ctx, now := channel("x0"), t.Context(), s.Clock.Now()
 
 	for _, c := range []struct {
 		name string
@@ -52,7 +52,7 @@ func TestBillOfCalls(t *testing.T) {
 			_, err := s.Authenticate(ctx, hub.Connection{ID: "opened", Project: "p"}, now)
 			return err
 		}, "1 UpdateItem"},
-		{"auth of a connection that is over is one write", func() error {
+		{"auth of a closed connection is one write", func() error {
 			if _, err := s.Authenticate(ctx, hub.Connection{ID: "gone", Project: "p"}, now); err == nil {
 				return errors.New("no error")
 			}
@@ -68,13 +68,13 @@ func TestBillOfCalls(t *testing.T) {
 		{"subscribing to 26 channels is three writes", func() error {
 			return s.Subscribe(ctx, fresh, channelsNamed(26, "x"))
 		}, "2 BatchWriteItem, 1 UpdateItem"},
-		{"subscribing to too many channels at once is nothing", func() error {
+		{"subscribing to more channels than the limit is no request", func() error {
 			if err := s.Subscribe(ctx, fresh, channelsNamed(hub.MaxChannels+1, "x")); err == nil {
 				return errors.New("no error")
 			}
 			return nil
 		}, ""},
-		{"subscribing past the limit is one write", func() error {
+		{"subscribing beyond the limit is one write", func() error {
 			if err := s.Subscribe(ctx, many, channelsNamed(hub.MaxChannels, "y")); err == nil {
 				return errors.New("no error")
 			}
@@ -90,14 +90,14 @@ func TestBillOfCalls(t *testing.T) {
 		}, "1 Query"},
 		{"dropping a subscriber is one write", func() error { return s.DropSubscriber(ctx, hub.Place{Channel: ch, Connection: "few"}) }, "1 DeleteItem"},
 		{"unsubscribing is two writes", func() error { return s.Unsubscribe(ctx, few, names(few)) }, "1 BatchWriteItem, 1 UpdateItem"},
-		{"unsubscribing from channels it is not in is nothing", func() error {
+		{"unsubscribing from other channels is no request", func() error {
 			return s.Unsubscribe(ctx, few, []hub.Channel{channel("z")})
 		}, ""},
 		{"unsubscribing from 26 channels is three writes", func() error {
 			return s.Unsubscribe(ctx, many, names(many)[:26])
 		}, "2 BatchWriteItem, 1 UpdateItem"},
-		{"closing a connection in no channel is one write", func() error { _, err := s.CloseConnection(ctx, "few"); return err }, "1 DeleteItem"},
-		{"closing a connection that is gone is one write", func() error { _, err := s.CloseConnection(ctx, "few"); return err }, "1 DeleteItem"},
+		{"closing a connection without channels is one write", func() error { _, err := s.CloseConnection(ctx, "few"); return err }, "1 DeleteItem"},
+		{"closing a closed connection is one write", func() error { _, err := s.CloseConnection(ctx, "few"); return err }, "1 DeleteItem"},
 		{"closing a connection in 26 channels is three writes", func() error { _, err := s.CloseConnection(ctx, "fresh"); return err }, "2 BatchWriteItem, 1 DeleteItem"},
 		{"a user without connections is one query", func() error { _, err := s.UserConnections(ctx, "p", "nobody"); return err }, "1 Query"},
 		{"a user with 101 connections is one query and two reads", func() error {
@@ -116,19 +116,19 @@ func TestBillOfCalls(t *testing.T) {
 			}
 			return s.Release(ctx, ch, "k")
 		}, "1 DeleteItem, 2 PutItem"},
-		{"measuring a small table is one scan a segment", func() error { _, err := s.Usage(ctx, "p"); return err }, "4 Scan"},
-		{"writing a project is two writes and one an API key", func() error {
+		{"measuring a small table is one scan for each segment", func() error { _, err := s.Usage(ctx, "p"); return err }, "4 Scan"},
+		{"writing a project is two writes and one for each API key", func() error {
 			return s.PutProject(ctx, &hub.Project{ID: "p", Name: "n", Secret: "s", Revision: 1, APIKeyHashes: []string{hashOf("k1"), hashOf("k2")}})
 		}, "4 PutItem"},
-		{"taking an API key away is one write more", func() error {
+		{"revoking an API key is one write more", func() error {
 			return s.PutProject(ctx, &hub.Project{ID: "p", Name: "n", Secret: "s", Revision: 2, APIKeyHashes: []string{hashOf("k1")}})
 		}, "1 BatchWriteItem, 3 PutItem"},
 		{"writing a category is one write", func() error { return s.PutCategory(ctx, "p", hub.Category{Name: "c"}) }, "1 PutItem"},
 		{"deleting a category is one write", func() error { return s.DeleteCategory(ctx, "p", "c") }, "1 DeleteItem"},
-		{"reading a project for an administrator is one query", func() error { _, err := s.ReadProject(ctx, "p"); return err }, "1 Query"},
+		{"reading a project without the cache is one query", func() error { _, err := s.ReadProject(ctx, "p"); return err }, "1 Query"},
 		{"listing projects is one query and one for each", func() error { _, err := s.ListProjects(ctx); return err }, "2 Query"},
 		{"counting a message is one write", func() error { return s.Count(ctx, "p", now, 1, 10) }, "1 UpdateItem"},
-		{"counting another within a second is nothing", func() error { return s.Count(ctx, "p", now.Add(time.Second-1), 1, 10) }, ""},
+		{"counting another within a second is no request", func() error { return s.Count(ctx, "p", now.Add(time.Second-1), 1, 10) }, ""},
 		{"counting one after a second is one write", func() error { return s.Count(ctx, "p", now.Add(time.Second), 1, 10) }, "1 UpdateItem"},
 		{"reading counts is one query", func() error { _, err := s.Counted(ctx, "p", now.Add(-24*time.Hour)); return err }, "1 Query"},
 		{"a tally is one write", func() error { _, err := s.Tally(ctx, "t", 1, now.Add(time.Hour)); return err }, "1 UpdateItem"},
@@ -136,11 +136,11 @@ func TestBillOfCalls(t *testing.T) {
 		{"deleting a project is a query and three writes", func() error { return s.DeleteProject(ctx, "p") }, "3 BatchWriteItem, 1 Query"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s.wire.calls()
+			s.Requests.Sent()
 			if err := c.do(); err != nil {
 				t.Fatal(err)
 			}
-			same(t, "calls", s.wire.calls(), c.want)
+			same(t, "requests", s.Requests.Sent(), c.want)
 		})
 	}
 }

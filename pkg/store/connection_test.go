@@ -1,8 +1,10 @@
-package store
+package store_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -12,10 +14,10 @@ import (
 	"centrifuge/pkg/hub"
 )
 
-func TestConnection(t *testing.T) {
-	s := newStage(t)
-	now := s.clock.Now().Truncate(time.Second)
-	who := hub.Connection{
+func TestAuthenticate(t *testing.T) {
+	s := newRig(t)
+	now := s.Clock.Now().Truncate(time.Second)
+	identity := hub.Connection{
 		ID: "c", Project: "p#", User: "u#%\x00é", Info: json.RawMessage(`{"name":"<ü>"}`), Protocol: hub.Classic,
 		Permissions: hub.Permissions{
 			Confirmed:  true,
@@ -24,19 +26,19 @@ func TestConnection(t *testing.T) {
 		TokenExpires: now.Add(time.Hour),
 	}
 
-	t.Run("a connection comes back as it was opened, then as it authenticated", func(t *testing.T) {
+	t.Run("open and authenticate", func(t *testing.T) {
 		want := hub.Connection{ID: "c", Origin: "https://o", Expires: now.Add(hub.MaxConnectionAge)}
 		if err := s.OpenConnection(t.Context(), want); err != nil {
 			t.Fatal(err)
 		}
 		same(t, "opened", s.connection(t, "c"), want)
-		s.authenticate(t, who)
-		full := who
+		s.authenticate(t, identity)
+		full := identity
 		full.Origin, full.Expires = want.Origin, want.Expires
 		same(t, "authenticated", s.connection(t, "c"), full)
 	})
 
-	t.Run("a second authentication changes nothing while the first is good", func(t *testing.T) {
+	t.Run("second identity while the first is valid", func(t *testing.T) {
 		before := s.connection(t, "c")
 		replaced, err := s.Authenticate(t.Context(), hub.Connection{ID: "c", Project: "p", User: "other"}, now.Add(time.Hour-1))
 		if err != nil {
@@ -46,10 +48,10 @@ func TestConnection(t *testing.T) {
 		same(t, "connection", s.connection(t, "c"), before)
 	})
 
-	t.Run("after its token has expired another identity replaces the whole of it", func(t *testing.T) {
+	t.Run("second identity after the first expired", func(t *testing.T) {
 		s.subscribe(t, "c", map[hub.Channel]int{{Project: "p#", Category: "chat", Name: "x"}: 1})
 		before := s.connection(t, "c")
-		replaced, err := s.Authenticate(t.Context(), hub.Connection{ID: "c", Project: "q", Protocol: "other"}, who.TokenExpires)
+		replaced, err := s.Authenticate(t.Context(), hub.Connection{ID: "c", Project: "q", Protocol: "other"}, identity.TokenExpires)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -57,31 +59,31 @@ func TestConnection(t *testing.T) {
 		same(t, "connection", s.connection(t, "c"), hub.Connection{
 			ID: "c", Origin: "https://o", Expires: now.Add(hub.MaxConnectionAge), Project: "q", Protocol: "other",
 		})
-		if got, err := s.UserConnections(t.Context(), who.Project, who.User); len(got) > 0 || err != nil {
-			t.Errorf("the former user still has it: %v, %v", got, err)
+		if got, err := s.UserConnections(t.Context(), identity.Project, identity.User); len(got) > 0 || err != nil {
+			t.Errorf("connections of the former user: %v, %v", got, err)
 		}
-		// Without an expiry it is good for as long as the connection.
-		if _, err := s.Authenticate(t.Context(), who, now.Add(2*time.Hour)); err != nil {
+		// An identity without an expiry is valid until the connection ends.
+		if _, err := s.Authenticate(t.Context(), identity, now.Add(2*time.Hour)); err != nil {
 			t.Error(err)
 		}
 		same(t, "project", s.connection(t, "c").Project, "q")
 	})
 
-	t.Run("a connection that was never opened, is closed or has expired is not found", func(t *testing.T) {
-		s := newStage(t)
+	t.Run("unknown, closed and expired connections", func(t *testing.T) {
+		s := newRig(t)
 		s.open(t, "closed")
 		s.enter(t, "old", "u")
 		if _, err := s.CloseConnection(t.Context(), "closed"); err != nil {
 			t.Fatal(err)
 		}
-		s.clock.advance(hub.MaxConnectionAge)
+		s.Clock.Advance(hub.MaxConnectionAge)
 		s.enter(t, "new", "u")
 		for _, id := range []string{"never", "closed", "old"} {
 			_, err := s.Connection(t.Context(), id)
 			fails(t, err, hub.ErrConnectionNotFound)
-			_, err = s.Authenticate(t.Context(), hub.Connection{ID: id, Project: "p"}, s.clock.Now())
+			_, err = s.Authenticate(t.Context(), hub.Connection{ID: id, Project: "p"}, s.Clock.Now())
 			fails(t, err, hub.ErrConnectionNotFound)
-			err = s.Subscribe(t.Context(), hub.Connection{ID: id, Project: "p", Expires: s.clock.Now().Add(time.Hour)}, channelsNamed(1, "x"))
+			err = s.Subscribe(t.Context(), hub.Connection{ID: id, Project: "p", Expires: s.Clock.Now().Add(time.Hour)}, channelsNamed(1, "x"))
 			fails(t, err, hub.ErrConnectionNotFound)
 			if got := s.subscribers(t, channel("x0"), 0); len(got) > 0 {
 				t.Errorf("%s left subscriptions: %v", id, got)
@@ -93,28 +95,28 @@ func TestConnection(t *testing.T) {
 		s.connection(t, "new")
 	})
 
-	t.Run("nothing is seen once its second has come, and all until the second before", func(t *testing.T) {
-		s := newStage(t)
-		start := s.clock.Now().Truncate(time.Second)
-		s.clock.advance(start.Sub(s.clock.Now()))
+	t.Run("expiry in whole seconds", func(t *testing.T) {
+		s := newRig(t)
+		start := s.Clock.Now().Truncate(time.Second)
+		s.Clock.Advance(start.Sub(s.Clock.Now()))
 		if err := s.OpenConnection(t.Context(), hub.Connection{ID: "c", Expires: start.Add(time.Hour + 900*time.Millisecond)}); err != nil {
 			t.Fatal(err)
 		}
-		s.clock.advance(time.Hour - 1)
+		s.Clock.Advance(time.Hour - 1)
 		s.connection(t, "c")
-		s.clock.advance(1)
+		s.Clock.Advance(1)
 		_, err := s.Connection(t.Context(), "c")
 		fails(t, err, hub.ErrConnectionNotFound)
 	})
 
-	t.Run("the largest permissions are kept, larger ones refused", func(t *testing.T) {
-		s := newStage(t)
+	t.Run("size limit of an item", func(t *testing.T) {
+		s := newRig(t)
 		s.open(t, "c")
 		p := hub.Permissions{Categories: map[string]hub.Grant{}}
 		for i := range hub.MaxPermissions {
 			p.Categories[fmt.Sprintf("%0255d", i)] = hub.Grant{}
 		}
-		_, err := s.Authenticate(t.Context(), hub.Connection{ID: "c", Project: "p", Permissions: p}, s.clock.Now())
+		_, err := s.Authenticate(t.Context(), hub.Connection{ID: "c", Project: "p", Permissions: p}, s.Clock.Now())
 		fails(t, err, hub.ErrLimitExceeded)
 		for i := range 100 {
 			delete(p.Categories, fmt.Sprintf("%0255d", i))
@@ -133,7 +135,7 @@ func TestConnection(t *testing.T) {
 }
 
 func TestCloseConnection(t *testing.T) {
-	s := newStage(t)
+	s := newRig(t)
 	s.enter(t, "c", "u")
 	s.enter(t, "other", "u")
 	channels := channelsNamed(60, "x")
@@ -144,7 +146,7 @@ func TestCloseConnection(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, "the connection as it was", closed, want)
+	same(t, "connection", closed, want)
 	for ch := range channels {
 		same(t, "subscribers", s.subscribers(t, ch, 0), []string{"other"})
 	}
@@ -152,19 +154,19 @@ func TestCloseConnection(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, "the connection, the second time", again, hub.Connection{})
+	same(t, "connection, second close", again, hub.Connection{})
 }
 
 func TestCloseExpiredConnection(t *testing.T) {
-	s := newStage(t)
+	s := newRig(t)
 	s.enter(t, "c", "u")
 	want := s.connection(t, "c")
-	s.clock.advance(hub.MaxConnectionAge)
+	s.Clock.Advance(hub.MaxConnectionAge)
 	closed, err := s.CloseConnection(t.Context(), "c")
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, "the connection as it was", closed, want)
+	same(t, "connection", closed, want)
 }
 
 func TestUserConnections(t *testing.T) {
@@ -176,8 +178,8 @@ func TestUserConnections(t *testing.T) {
 		return ids
 	}
 
-	t.Run("it finds those of the named user in the project, as they are", func(t *testing.T) {
-		s := newStage(t)
+	t.Run("user of the project", func(t *testing.T) {
+		s := newRig(t)
 		s.enter(t, "a", "u")
 		want := s.enter(t, "b", "u")
 		s.enter(t, "other user", "v")
@@ -199,18 +201,18 @@ func TestUserConnections(t *testing.T) {
 		}
 	})
 
-	t.Run("nobody is the anonymous user", func(t *testing.T) {
-		s := newStage(t)
+	t.Run("anonymous user", func(t *testing.T) {
+		s := newRig(t)
 		s.enter(t, "a", "")
-		s.wire.calls()
+		s.Requests.Sent()
 		if got, err := s.UserConnections(t.Context(), "p", ""); len(got) > 0 || err != nil {
 			t.Errorf("%v, %v", got, err)
 		}
-		same(t, "calls", s.wire.calls(), "")
+		same(t, "requests", s.Requests.Sent(), "")
 	})
 
-	t.Run("projects and users that run together are told apart", func(t *testing.T) {
-		s := newStage(t)
+	t.Run("separator in project and user", func(t *testing.T) {
+		s := newRig(t)
 		s.open(t, "c")
 		s.authenticate(t, hub.Connection{ID: "c", Project: "a#b", User: "c"})
 		if got, err := s.UserConnections(t.Context(), "a", "b#c"); len(got) > 0 || err != nil {
@@ -218,27 +220,48 @@ func TestUserConnections(t *testing.T) {
 		}
 	})
 
-	t.Run("one that the index still lists under its former user is left out", func(t *testing.T) {
-		s := newStage(t)
-		s.enter(t, "c", "now another's")
-		s.wire.tamper = func(op string, r *http.Request) (*http.Response, error) {
-			if op != "Query" {
+	t.Run("index entry of a former user", func(t *testing.T) {
+		s := newRig(t)
+		s.open(t, "c")
+		s.authenticate(t, hub.Connection{ID: "c", Project: "p", User: "former", TokenExpires: s.Clock.Now().Add(time.Minute)})
+		var index []byte // as it was then
+		s.Requests.Intercept = func(operation string, r *http.Request) (*http.Response, error) {
+			if operation != "Query" {
 				return nil, nil
 			}
-			stale := map[string]any{"PK": map[string]any{"S": connectionKey("c")}, "SK": map[string]any{"S": only}}
-			out, n := body(t, map[string]any{"Items": []any{stale}, "Count": 1, "ScannedCount": 1})
-			return &http.Response{StatusCode: http.StatusOK, Body: out, ContentLength: n, Header: http.Header{}, Request: r}, nil
+			resp, err := http.DefaultTransport.RoundTrip(r)
+			if err != nil {
+				return nil, err
+			}
+			defer resp.Body.Close()
+			if index, err = io.ReadAll(resp.Body); err != nil {
+				return nil, err
+			}
+			resp.Body = io.NopCloser(bytes.NewReader(index))
+			return resp, nil
 		}
-		if got, err := s.UserConnections(t.Context(), "p", "u"); len(got) > 0 || err != nil {
+		if got, err := s.UserConnections(t.Context(), "p", "former"); len(got) != 1 || err != nil {
+			t.Fatalf("%v, %v", got, err)
+		}
+		s.Clock.Advance(time.Minute)
+		s.authenticate(t, hub.Connection{ID: "c", Project: "p", User: "other"})
+		s.Requests.Intercept = func(operation string, r *http.Request) (*http.Response, error) {
+			if operation != "Query" {
+				return nil, nil
+			}
+			return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(bytes.NewReader(index)), Header: http.Header{}, Request: r}, nil
+		}
+		s.Requests.Sent()
+		if got, err := s.UserConnections(t.Context(), "p", "former"); len(got) > 0 || err != nil {
 			t.Errorf("%v, %v", got, err)
 		}
-		same(t, "calls", strings.Contains(s.wire.calls(), "1 BatchGetItem"), true)
+		same(t, "requests", s.Requests.Sent(), "1 BatchGetItem, 1 Query")
 	})
 
-	t.Run("expired ones are left out", func(t *testing.T) {
-		s := newStage(t)
+	t.Run("expired connections", func(t *testing.T) {
+		s := newRig(t)
 		s.enter(t, "old", "u")
-		s.clock.advance(hub.MaxConnectionAge)
+		s.Clock.Advance(hub.MaxConnectionAge)
 		s.enter(t, "new", "u")
 		got, err := s.UserConnections(t.Context(), "p", "u")
 		if err != nil {

@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"context"
@@ -8,9 +8,10 @@ import (
 	"time"
 
 	"centrifuge/pkg/hub"
+	"centrifuge/pkg/store"
 )
 
-func in(minute time.Time, messages, deliveries int) hub.Counts {
+func counts(minute time.Time, messages, deliveries int) hub.Counts {
 	return hub.Counts{Minute: minute, Messages: messages, Deliveries: deliveries}
 }
 
@@ -22,20 +23,20 @@ func TestCount(t *testing.T) {
 		messages, deliveries int
 	}
 	for _, tt := range []struct {
-		name   string
-		counts []count
-		want   []hub.Counts
+		name  string
+		given []count
+		want  []hub.Counts
 	}{
-		{"one is written at once", []count{{at(0), 1, 10}}, []hub.Counts{in(minute, 1, 10)}},
-		{"what comes within a second is held back", []count{{at(0), 1, 10}, {at(0.9), 1, 5}}, []hub.Counts{in(minute, 1, 10)}},
-		{"and written with the next", []count{{at(0), 1, 10}, {at(0.5), 1, 5}, {at(0.9), 1, 5}, {at(1), 1, 1}}, []hub.Counts{in(minute, 4, 21)}},
-		{"to whose minute it is added", []count{{at(59.5), 1, 1}, {at(59.9), 1, 1}, {at(61), 1, 1}}, []hub.Counts{in(minute, 1, 1), in(minute.Add(time.Minute), 2, 2)}},
-		{"a minute in which nothing was sent is left out", []count{{at(0), 1, 1}, {at(120), 1, 1}}, []hub.Counts{in(minute, 1, 1), in(minute.Add(2*time.Minute), 1, 1)}},
+		{"first message", []count{{at(0), 1, 10}}, []hub.Counts{counts(minute, 1, 10)}},
+		{"second message within a second", []count{{at(0), 1, 10}, {at(0.9), 1, 5}}, []hub.Counts{counts(minute, 1, 10)}},
+		{"third message after a second", []count{{at(0), 1, 10}, {at(0.5), 1, 5}, {at(0.9), 1, 5}, {at(1), 1, 1}}, []hub.Counts{counts(minute, 4, 21)}},
+		{"next minute", []count{{at(59.5), 1, 1}, {at(59.9), 1, 1}, {at(61), 1, 1}}, []hub.Counts{counts(minute, 1, 1), counts(minute.Add(time.Minute), 2, 2)}},
+		{"minute without messages", []count{{at(0), 1, 1}, {at(120), 1, 1}}, []hub.Counts{counts(minute, 1, 1), counts(minute.Add(2*time.Minute), 1, 1)}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := newStage(t)
-			s.clock.now = minute
-			for _, c := range tt.counts {
+			s := newRig(t)
+			s.Clock.Advance(minute.Sub(s.Clock.Now()))
+			for _, c := range tt.given {
 				if err := s.Count(t.Context(), "p", c.at, c.messages, c.deliveries); err != nil {
 					t.Fatal(err)
 				}
@@ -49,39 +50,39 @@ func TestCount(t *testing.T) {
 	}
 }
 
-func TestCountedIsOfOneProjectAndItsTime(t *testing.T) {
-	s := newStage(t)
-	now := s.clock.Now().UTC().Truncate(time.Minute)
+func TestCountedFilter(t *testing.T) {
+	s := newRig(t)
+	now := s.Clock.Now().UTC().Truncate(time.Minute)
 	for _, project := range []string{"p", "p#", "q"} {
+		counting := s.Another(store.Options{})
 		for hours := range 30 {
-			if err := s.Count(t.Context(), project, now.Add(time.Duration(hours-29)*time.Hour), 1, hours); err != nil {
+			if err := counting.Count(t.Context(), project, now.Add(time.Duration(hours-29)*time.Hour), 1, hours); err != nil {
 				t.Fatal(err)
 			}
-			s.counts.pending = make(map[string]pending) // the clock goes backwards for the next project
 		}
 	}
 	got, err := s.Counted(t.Context(), "p", now.Add(-2*time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, "the last two hours", got, []hub.Counts{in(now.Add(-2*time.Hour), 1, 27), in(now.Add(-time.Hour), 1, 28), in(now, 1, 29)})
+	same(t, "last two hours", got, []hub.Counts{counts(now.Add(-2*time.Hour), 1, 27), counts(now.Add(-time.Hour), 1, 28), counts(now, 1, 29)})
 	got, err = s.Counted(t.Context(), "p", now.Add(-100*time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, "how many hours are kept", len(got), 26)
+	same(t, "hours kept", len(got), 26)
 }
 
-func TestWhatCouldNotBeCountedIsCountedLater(t *testing.T) {
-	s := newStage(t)
-	now := s.clock.Now()
-	// The SDK's own attempts wait seconds; this context ends them.
+func TestCountAfterError(t *testing.T) {
+	s := newRig(t)
+	now := s.Clock.Now()
+	// The end of the context ends the SDK's retries, which wait for seconds.
 	ctx, cancel := context.WithCancel(t.Context())
-	s.wire.tamper = func(string, *http.Request) (*http.Response, error) { cancel(); return nil, ctx.Err() }
+	s.Requests.Intercept = func(string, *http.Request) (*http.Response, error) { cancel(); return nil, ctx.Err() }
 	if err := s.Count(ctx, "p", now, 1, 10); err == nil {
 		t.Fatal("no error")
 	}
-	s.wire.tamper = nil
+	s.Requests.Intercept = nil
 	if err := s.Count(t.Context(), "p", now.Add(time.Second), 1, 1); err != nil {
 		t.Fatal(err)
 	}
@@ -92,13 +93,13 @@ func TestWhatCouldNotBeCountedIsCountedLater(t *testing.T) {
 	same(t, "messages and deliveries", []int{got[len(got)-1].Messages, got[len(got)-1].Deliveries}, []int{2, 11})
 }
 
-func TestStoresCountTogether(t *testing.T) {
-	s := newStage(t)
-	now := s.clock.Now()
+func TestCountConcurrently(t *testing.T) {
+	s := newRig(t)
+	now := s.Clock.Now()
 	var g sync.WaitGroup
 	for range 10 {
 		g.Go(func() {
-			if err := s.another(Options{}).Count(t.Context(), "p", now, 1, 3); err != nil {
+			if err := s.Another(store.Options{}).Count(t.Context(), "p", now, 1, 3); err != nil {
 				t.Error(err)
 			}
 		})
@@ -108,12 +109,12 @@ func TestStoresCountTogether(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, "counts", got, []hub.Counts{in(now.UTC().Truncate(time.Minute), 10, 30)})
+	same(t, "counts", got, []hub.Counts{counts(now.UTC().Truncate(time.Minute), 10, 30)})
 }
 
 func TestTally(t *testing.T) {
-	s := newStage(t)
-	until := s.clock.Now().Add(time.Hour)
+	s := newRig(t)
+	until := s.Clock.Now().Add(time.Hour)
 	for _, step := range []struct {
 		name     string
 		by, want int

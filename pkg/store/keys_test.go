@@ -12,21 +12,21 @@ import (
 	"centrifuge/pkg/hub"
 )
 
-// nasty makes names of what separators and escapes are made of.
-func nasty() *rapid.Generator[string] {
+// separators generates names from parts of separators and escapes.
+func separators() *rapid.Generator[string] {
 	part := rapid.SampledFrom([]string{"#", "%", "h", "p", "x", "2", "3", `\`, "\x00", "-", ":", "é", "\u2028", "\ufffd", "\xff", "\xc3", "%h", "%p", "%x23", "0", "S#", "𝄞"})
 	return rapid.Map(rapid.SliceOfN(part, 0, 6), func(parts []string) string { return strings.Join(parts, "") })
 }
 
-func TestKeysAreInjective(t *testing.T) {
+func TestKeyInjectivity(t *testing.T) {
 	place := rapid.Custom(func(t *rapid.T) [4]string {
-		name := rapid.OneOf(nasty(), rapid.String())
+		name := rapid.OneOf(separators(), rapid.String())
 		return [4]string{name.Draw(t, "a"), name.Draw(t, "b"), name.Draw(t, "c"), name.Draw(t, "d")}
 	})
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := place.Draw(t, "one"), place.Draw(t, "other")
 		if rapid.Bool().Draw(t, "shifted") {
-			// The likeliest collision: the same text, cut elsewhere.
+			// The most likely collision: the same text, split at another place.
 			all := strings.Join(a[:], "#")
 			cut := rapid.IntRange(0, len(all)).Draw(t, "cut")
 			b = [4]string{all[:cut], all[cut:], "", ""}
@@ -59,9 +59,9 @@ func TestKeysAreInjective(t *testing.T) {
 	})
 }
 
-func TestKeysParse(t *testing.T) {
+func TestKeyParsers(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		name := rapid.OneOf(nasty(), rapid.String())
+		name := rapid.OneOf(separators(), rapid.String())
 		ch := hub.Channel{Project: name.Draw(t, "project"), Category: name.Draw(t, "category"), Name: name.Draw(t, "name")}
 		shard := rapid.IntRange(0, 63).Draw(t, "shard")
 		if got, n, err := parseSubscriptionKey(subscriptionKey(ch, shard)); got != ch || n != shard || err != nil {
@@ -82,7 +82,7 @@ func TestKeysParse(t *testing.T) {
 	})
 }
 
-func TestChannelsThatLookAlike(t *testing.T) {
+func TestKeyCollisions(t *testing.T) {
 	seen := make(map[string]string)
 	for _, c := range [][3]string{
 		{"a", "b", "c"}, {"a#b", "c", ""}, {"a", "b#c", ""}, {"a", "b", "c#0"}, {"a#b#c", "", ""}, {"", "a", "b#c"}, {"", "", "a#b#c"},
@@ -105,11 +105,11 @@ func TestChannelsThatLookAlike(t *testing.T) {
 	}
 }
 
-func TestLongestNamesFit(t *testing.T) {
+func TestKeyLengthLimit(t *testing.T) {
 	const sortLimit = 1024
 	for _, worst := range []string{"#", "%"} {
 		name := strings.Repeat(worst, hub.MaxNameBytes)
-		// "category:name" together are a name, too.
+		// "category:name" is itself a name, with its limit.
 		ch := hub.Channel{Project: name, Category: name[:100], Name: name[:hub.MaxNameBytes-101]}
 		if err := ch.Validate(); err != nil {
 			t.Fatal(err)

@@ -1,14 +1,15 @@
-package store
+package store_test
 
 import (
 	"errors"
 	"testing"
 
 	"centrifuge/pkg/hub"
+	"centrifuge/pkg/store"
 )
 
 func TestListProjects(t *testing.T) {
-	s := newStage(t)
+	s := newRig(t)
 	names := func() (names []string) {
 		t.Helper()
 		projects, err := s.ListProjects(t.Context())
@@ -24,13 +25,13 @@ func TestListProjects(t *testing.T) {
 		t.Helper()
 		s.putProject(t, &hub.Project{ID: id, Name: name, Secret: "s"})
 	}
-	same(t, "an empty table", names(), []string(nil))
+	same(t, "empty table", names(), []string(nil))
 	put("2", "b")
 	put("1", "c")
 	put("a#b", "a")
-	same(t, "sorted by name", names(), []string{"a", "b", "c"})
+	same(t, "order", names(), []string{"a", "b", "c"})
 	put("1", "aa")
-	same(t, "one that was renamed", names(), []string{"a", "aa", "b"})
+	same(t, "after a rename", names(), []string{"a", "aa", "b"})
 	if err := s.PutCategory(t.Context(), "1", hub.Category{Name: "x"}); err != nil {
 		t.Fatal(err)
 	}
@@ -45,16 +46,14 @@ func TestListProjects(t *testing.T) {
 		}
 	}
 	same(t, "after deleting", names(), []string{"aa"})
-	// Creating was cut off after the first step.
-	if err := s.list(t.Context(), "half"); err != nil {
-		t.Fatal(err)
-	}
-	same(t, "one that does not exist", names(), []string{"aa"})
+	// A write that fails at its condition has added the entry of the list.
+	fails(t, s.PutProject(t.Context(), &hub.Project{ID: "half", Name: "half", Secret: "s", Revision: 1}), hub.ErrConflict)
+	same(t, "entry without a project", names(), []string{"aa"})
 }
 
-func TestReadProjectIsNotCached(t *testing.T) {
-	s := newStage(t)
-	cached := s.another(Options{})
+func TestReadProjectCache(t *testing.T) {
+	s := newRig(t)
+	cached := s.Another(store.Options{})
 	if err := s.PutProject(t.Context(), &hub.Project{ID: "p", Name: "before", Secret: "s"}); err != nil {
 		t.Fatal(err)
 	}
@@ -74,8 +73,8 @@ func TestReadProjectIsNotCached(t *testing.T) {
 	}
 }
 
-func TestChangesDoNotUndoEachOther(t *testing.T) {
-	s := newStage(t)
+func TestPutProjectRevision(t *testing.T) {
+	s := newRig(t)
 	if err := s.PutProject(t.Context(), &hub.Project{ID: "p", Name: "n", Secret: "s", APIKeyHashes: []string{"leaked"}}); err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +86,7 @@ func TestChangesDoNotUndoEachOther(t *testing.T) {
 		}
 		return p
 	}
-	// One takes a key away while another renames the project.
+	// One caller revokes a key while another renames the project.
 	one, another := read(), read()
 	one.APIKeyHashes = nil
 	if err := s.PutProject(t.Context(), one); err != nil {
@@ -99,7 +98,7 @@ func TestChangesDoNotUndoEachOther(t *testing.T) {
 	}
 	got := read()
 	same(t, "name", got.Name, "n")
-	same(t, "how many keys", len(got.APIKeyHashes), 0)
+	same(t, "keys", len(got.APIKeyHashes), 0)
 	got.Name = "renamed"
 	if err := s.PutProject(t.Context(), got); err != nil {
 		t.Fatal(err)
@@ -108,6 +107,6 @@ func TestChangesDoNotUndoEachOther(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := s.PutProject(t.Context(), got); !errors.Is(err, hub.ErrConflict) {
-		t.Errorf("one that was deleted comes back: error %v", err)
+		t.Errorf("write after deletion: error %v", err)
 	}
 }

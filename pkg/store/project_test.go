@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"centrifuge/pkg/hub"
+	"centrifuge/pkg/store"
 )
 
 func hashOf(apiKey string) string {
@@ -20,8 +21,8 @@ func hashOf(apiKey string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// putProject writes a project and its categories, whatever is there.
-func (s *stage) putProject(tb testing.TB, p *hub.Project) {
+// putProject writes a project and its categories and replaces existing ones.
+func (s *rig) putProject(tb testing.TB, p *hub.Project) {
 	tb.Helper()
 	w := *p
 	present, err := s.ReadProject(tb.Context(), p.ID)
@@ -60,8 +61,8 @@ func TestProject(t *testing.T) {
 	}
 	bare := &hub.Project{ID: "p", Name: "n", Secret: "s", Categories: map[string]hub.Category{}}
 
-	t.Run("a project comes back whole, with its categories", func(t *testing.T) {
-		s := newStage(t)
+	t.Run("write and read", func(t *testing.T) {
+		s := newRig(t)
 		for _, p := range []*hub.Project{full, bare} {
 			s.putProject(t, p)
 		}
@@ -74,8 +75,8 @@ func TestProject(t *testing.T) {
 		}
 	})
 
-	t.Run("a project that does not exist is not found, however long its name", func(t *testing.T) {
-		s := newStage(t)
+	t.Run("unknown project", func(t *testing.T) {
+		s := newRig(t)
 		if err := s.PutCategory(t.Context(), "orphan", hub.Category{Name: "c"}); err != nil {
 			t.Fatal(err)
 		}
@@ -85,8 +86,8 @@ func TestProject(t *testing.T) {
 		}
 	})
 
-	t.Run("writing a project again leaves its categories and replaces the rest", func(t *testing.T) {
-		s := newStage(t)
+	t.Run("second write keeps categories", func(t *testing.T) {
+		s := newRig(t)
 		s.putProject(t, full)
 		s.putProject(t, &hub.Project{ID: full.ID, Name: "new", Secret: "s2"})
 		got, err := s.Project(t.Context(), full.ID)
@@ -96,8 +97,8 @@ func TestProject(t *testing.T) {
 		same(t, "project", got, written(&hub.Project{ID: full.ID, Name: "new", Secret: "s2", Categories: full.Categories}, 2))
 	})
 
-	t.Run("deleting a project deletes all of it, and again is no error", func(t *testing.T) {
-		s := newStage(t)
+	t.Run("delete", func(t *testing.T) {
+		s := newRig(t)
 		s.putProject(t, full)
 		s.putProject(t, bare)
 		for range 2 {
@@ -119,31 +120,31 @@ func TestProject(t *testing.T) {
 		}
 	})
 
-	t.Run("more than a megabyte of categories is read to its end", func(t *testing.T) {
-		s := newStage(t)
+	t.Run("more than one page of categories", func(t *testing.T) {
+		s := newRig(t)
 		s.putProject(t, bare)
-		// Ids are not limited by the store, so that a few make a megabyte.
+		// The store does not limit ids, so a few categories make a megabyte.
 		for i := range 9 {
 			if err := s.PutCategory(t.Context(), "p", hub.Category{ID: strings.Repeat("i", 200_000), Name: strconv.Itoa(i)}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		s.wire.calls()
+		s.Requests.Sent()
 		got, err := s.Project(t.Context(), "p")
 		if err != nil || len(got.Categories) != 9 {
 			t.Errorf("%d categories, %v", len(got.Categories), err)
 		}
-		if calls := s.wire.calls(); calls == "1 Query" {
-			t.Error("it was one page: the test shows nothing")
+		if requests := s.Requests.Sent(); requests == "1 Query" {
+			t.Error("one page: the test needs more data")
 		}
 	})
 }
 
 func TestProjectCache(t *testing.T) {
 	ctx := context.Background()
-	s := newStage(t)
+	s := newRig(t)
 	s.putProject(t, &hub.Project{ID: "p", Name: "old", Secret: "s", APIKeyHashes: []string{hashOf("k")}})
-	name := func(st *Store, id string) string {
+	name := func(st *store.Store, id string) string {
 		p, err := st.Project(ctx, id)
 		if err != nil {
 			return err.Error()
@@ -151,32 +152,32 @@ func TestProjectCache(t *testing.T) {
 		return p.Name
 	}
 
-	t.Run("within CacheFor a project is read once", func(t *testing.T) {
-		st := s.another(Options{CacheFor: time.Minute})
-		s.wire.calls()
+	t.Run("CacheFor", func(t *testing.T) {
+		st := s.Another(store.Options{CacheFor: time.Minute})
+		s.Requests.Sent()
 		for range 3 {
 			name(st, "p")
 		}
-		same(t, "calls", s.wire.calls(), "1 Query")
-		s.clock.advance(time.Minute)
+		same(t, "requests", s.Requests.Sent(), "1 Query")
+		s.Clock.Advance(time.Minute)
 		name(st, "p")
-		same(t, "calls", s.wire.calls(), "1 Query")
+		same(t, "requests", s.Requests.Sent(), "1 Query")
 	})
 
-	t.Run("CacheFor is 5 seconds by default", func(t *testing.T) {
-		st := s.another(Options{})
+	t.Run("default CacheFor", func(t *testing.T) {
+		st := s.Another(store.Options{})
 		name(st, "p")
-		s.clock.advance(5*time.Second - 1)
-		s.wire.calls()
+		s.Clock.Advance(5*time.Second - 1)
+		s.Requests.Sent()
 		name(st, "p")
-		same(t, "calls", s.wire.calls(), "")
-		s.clock.advance(1)
+		same(t, "requests", s.Requests.Sent(), "")
+		s.Clock.Advance(1)
 		name(st, "p")
-		same(t, "calls", s.wire.calls(), "1 Query")
+		same(t, "requests", s.Requests.Sent(), "1 Query")
 	})
 
-	t.Run("what a store writes, it sees at once", func(t *testing.T) {
-		st := s.another(Options{})
+	t.Run("own writes", func(t *testing.T) {
+		st := s.Another(store.Options{})
 		name(st, "p")
 		if err := st.PutProject(ctx, &hub.Project{ID: "p", Name: "new", Secret: "s", APIKeyHashes: []string{hashOf("k")}, Revision: 1}); err != nil {
 			t.Fatal(err)
@@ -196,33 +197,20 @@ func TestProjectCache(t *testing.T) {
 		}
 	})
 
-	t.Run("that a project is absent is not remembered", func(t *testing.T) {
-		st := s.another(Options{})
+	t.Run("unknown project", func(t *testing.T) {
+		st := s.Another(store.Options{})
 		same(t, "name", name(st, "later"), hub.ErrProjectNotFound.Error())
 		s.putProject(t, &hub.Project{ID: "later", Name: "now", Secret: "s"})
 		same(t, "name", name(st, "later"), "now")
 	})
-
-	t.Run("its entries are bounded", func(t *testing.T) {
-		c := newCache[int](s.clock.Now, time.Minute)
-		for i := range 3 * maxCached {
-			c.put(strconv.Itoa(i), i)
-			if len(c.entries) > maxCached {
-				t.Fatalf("%d entries", len(c.entries))
-			}
-		}
-		if _, ok := c.get(strconv.Itoa(3*maxCached - 1)); !ok {
-			t.Error("the newest was dropped")
-		}
-	})
 }
 
 func TestAPIKey(t *testing.T) {
-	s := newStage(t)
+	s := newRig(t)
 	p := &hub.Project{ID: "p", Name: "n", Secret: "s", APIKeyHashes: []string{hashOf("one"), hashOf("two")}}
 	s.putProject(t, p)
 
-	t.Run("each key of a project opens it, and no other key", func(t *testing.T) {
+	t.Run("keys of a project and unknown keys", func(t *testing.T) {
 		for _, k := range []string{"one", "two"} {
 			if got, err := s.ProjectByAPIKey(t.Context(), k); err != nil || got.ID != "p" {
 				t.Errorf("key %q: %+v, %v", k, got, err)
@@ -234,26 +222,22 @@ func TestAPIKey(t *testing.T) {
 		}
 	})
 
-	t.Run("a key of another project is refused", func(t *testing.T) {
+	t.Run("key of another project", func(t *testing.T) {
 		err := s.PutProject(t.Context(), &hub.Project{ID: "q", Name: "n", Secret: "s", APIKeyHashes: []string{hashOf("one")}})
 		fails(t, err, hub.ErrBadRequest)
 	})
 
-	t.Run("the project has the last word on a key", func(t *testing.T) {
-		// As when PutProject is cut off after the key's item, or before its removal.
-		if err := s.putAPIKey(t.Context(), "p", hashOf("unlisted")); err != nil {
-			t.Fatal(err)
-		}
-		if err := s.putAPIKey(t.Context(), "absent", hashOf("orphan")); err != nil {
-			t.Fatal(err)
-		}
+	t.Run("key item that the project does not list", func(t *testing.T) {
+		// A write that fails at its condition has written the items of the keys.
+		fails(t, s.PutProject(t.Context(), &hub.Project{ID: "p", Name: "n", Secret: "s", APIKeyHashes: []string{hashOf("unlisted")}, Revision: 9}), hub.ErrConflict)
+		fails(t, s.PutProject(t.Context(), &hub.Project{ID: "absent", Name: "n", Secret: "s", APIKeyHashes: []string{hashOf("orphan")}, Revision: 9}), hub.ErrConflict)
 		for _, k := range []string{"unlisted", "orphan"} {
 			_, err := s.ProjectByAPIKey(t.Context(), k)
 			fails(t, err, hub.ErrUnauthorized)
 		}
 	})
 
-	t.Run("a key taken away opens nothing and is free for another project", func(t *testing.T) {
+	t.Run("revoked key", func(t *testing.T) {
 		p.APIKeyHashes = []string{hashOf("two"), hashOf("three")}
 		s.putProject(t, p)
 		_, err := s.ProjectByAPIKey(t.Context(), "one")
@@ -266,8 +250,8 @@ func TestAPIKey(t *testing.T) {
 		}
 	})
 
-	t.Run("the key itself never leaves", func(t *testing.T) {
-		s.wire.tamper = func(_ string, r *http.Request) (*http.Response, error) {
+	t.Run("key in clear text", func(t *testing.T) {
+		s.Requests.Intercept = func(_ string, r *http.Request) (*http.Response, error) {
 			b := takeBody(t, r.Body)
 			if strings.Contains(fmt.Sprint(b), "clear-text-key") {
 				t.Error("the key was sent")
@@ -280,8 +264,8 @@ func TestAPIKey(t *testing.T) {
 	})
 }
 
-func TestPutCategory(t *testing.T) {
-	s := newStage(t)
+func TestPutCategoryShardsAndRevision(t *testing.T) {
+	s := newRig(t)
 	s.putProject(t, &hub.Project{ID: "p", Name: "n", Secret: "s"})
 	revision := 0
 	for _, step := range []struct {
@@ -303,7 +287,7 @@ func TestPutCategory(t *testing.T) {
 		t.Errorf("project %+v, %v", p, err)
 	}
 	if err := s.PutCategory(t.Context(), "q", hub.Category{Name: "c"}); err != nil {
-		t.Errorf("the same name in another project: %v", err)
+		t.Errorf("same name in another project: %v", err)
 	}
 	for range 2 {
 		if err := s.DeleteCategory(t.Context(), "p", "c"); err != nil {
@@ -312,16 +296,16 @@ func TestPutCategory(t *testing.T) {
 	}
 }
 
-func TestCreateTable(t *testing.T) {
-	s := newStage(t)
+func TestCreateExistingTable(t *testing.T) {
+	s := newRig(t)
 	s.open(t, "c")
 	if err := s.CreateTable(t.Context()); err != nil {
-		t.Errorf("a table that exists: %v", err)
+		t.Errorf("existing table: %v", err)
 	}
 	s.connection(t, "c")
 }
 
-// written is p as it is read after it has been written this often.
+// written is p as it is read after a number of writes.
 func written(p *hub.Project, times int) *hub.Project {
 	read := *p
 	read.Revision, read.Categories = times, make(map[string]hub.Category)

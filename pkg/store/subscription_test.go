@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"context"
@@ -7,19 +7,21 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"centrifuge/pkg/hub"
+	"centrifuge/pkg/store/schema"
 )
 
 func TestSubscribe(t *testing.T) {
-	t.Run("a subscriber is seen in its channel with its protocol, and nowhere else", func(t *testing.T) {
-		s := newStage(t)
+	t.Run("one channel", func(t *testing.T) {
+		s := newRig(t)
 		s.enter(t, "c", "u")
 		s.subscribe(t, "c", channelsNamed(1, "x"))
 		for page, err := range s.Subscribers(t.Context(), channel("x0"), 0) {
@@ -36,8 +38,8 @@ func TestSubscribe(t *testing.T) {
 		}
 	})
 
-	t.Run("all the channels a connection may have, at once, and not one more", func(t *testing.T) {
-		s := newStage(t)
+	t.Run("channel limit", func(t *testing.T) {
+		s := newRig(t)
 		s.enter(t, "c", "u")
 		all := channelsNamed(hub.MaxChannels, "x")
 		s.subscribe(t, "c", all)
@@ -47,19 +49,19 @@ func TestSubscribe(t *testing.T) {
 		err := s.Subscribe(t.Context(), s.connection(t, "c"), channelsNamed(1, "y"))
 		fails(t, err, hub.ErrLimitExceeded)
 		if got := s.subscribers(t, channel("y0"), 0); len(got) > 0 {
-			t.Errorf("refused and yet in: %v", got)
+			t.Errorf("subscribed despite the refusal: %v", got)
 		}
 		s.subscribe(t, "c", all)
 		s.enter(t, "d", "u")
 		err = s.Subscribe(t.Context(), s.connection(t, "d"), channelsNamed(hub.MaxChannels+1, "x"))
 		fails(t, err, hub.ErrLimitExceeded)
 		if got := s.connection(t, "d").Channels; len(got) > 0 {
-			t.Errorf("refused and yet in %d", len(got))
+			t.Errorf("%d channels despite the refusal", len(got))
 		}
 	})
 
-	t.Run("one who does not know that it is in a channel already is not refused for it", func(t *testing.T) {
-		s := newStage(t)
+	t.Run("channel limit counts a channel once", func(t *testing.T) {
+		s := newRig(t)
 		before := s.enter(t, "c", "u")
 		s.subscribe(t, "c", channelsNamed(100, "x"))
 		if err := s.Subscribe(t.Context(), before, channelsNamed(hub.MaxChannels, "x")); err != nil {
@@ -69,8 +71,8 @@ func TestSubscribe(t *testing.T) {
 		fails(t, s.Subscribe(t.Context(), before, channelsNamed(hub.MaxChannels, "y")), hub.ErrLimitExceeded)
 	})
 
-	t.Run("shards spread connections, and one stays where it is when they are raised", func(t *testing.T) {
-		s := newStage(t)
+	t.Run("more shards", func(t *testing.T) {
+		s := newRig(t)
 		ch := channel("big")
 		ids := make([]string, 24)
 		used := make(map[int]bool)
@@ -93,77 +95,95 @@ func TestSubscribe(t *testing.T) {
 		same(t, "subscribers of all shards", all, ids)
 	})
 
-	t.Run("where shards were raised in between, the recorded shard is kept", func(t *testing.T) {
-		s := newStage(t)
+	t.Run("recorded shard wins over the computed one", func(t *testing.T) {
+		s := newRig(t)
 		ch, other := channel("big"), channel("other")
-		const id = "connection-1" // of shard 0 in 1, not of shard 0 in 64
+		const id, shard = "connection-1", 43 // of 64
 		before := s.enter(t, id, "")
 		s.subscribe(t, id, map[hub.Channel]int{ch: 1})
 		if err := s.Subscribe(t.Context(), before, map[hub.Channel]int{ch: 64, other: 64}); err != nil {
 			t.Fatal(err)
 		}
-		if shardOf(id, 64) == 0 {
-			t.Fatal("the test shows nothing")
-		}
 		same(t, "subscribers", s.subscribers(t, ch, 0), []string{id})
-		if got := s.subscribers(t, ch, shardOf(id, 64)); len(got) > 0 {
-			t.Errorf("it is in two shards: %v", got)
+		if got := s.subscribers(t, ch, shard); len(got) > 0 {
+			t.Errorf("two shards: %v", got)
 		}
-		same(t, "channels", s.connection(t, id).Channels, map[hub.Channel]int{ch: 0, other: shardOf(id, 64)})
+		same(t, "channels", s.connection(t, id).Channels, map[hub.Channel]int{ch: 0, other: shard})
 	})
 
-	t.Run("the hash of a connection never changes", func(t *testing.T) {
-		same(t, "shards", []int{shardOf("", 64), shardOf("a", 64), shardOf("Zf3kLcXoIAMCJHQ=", 64), shardOf("Zf3kLcXoIAMCJHQ=", 0)}, []int{34, 22, 22, 0})
-	})
-
-	t.Run("subscribing again renews, with the identity of now", func(t *testing.T) {
-		s := newStage(t)
+	t.Run("second subscribe after a new identity", func(t *testing.T) {
+		s := newRig(t)
 		s.open(t, "c")
-		s.authenticate(t, hub.Connection{ID: "c", Project: "p", TokenExpires: s.clock.Now().Add(time.Minute)})
+		s.authenticate(t, hub.Connection{ID: "c", Project: "p", TokenExpires: s.Clock.Now().Add(time.Minute)})
 		s.subscribe(t, "c", channelsNamed(1, "x"))
-		s.clock.advance(time.Minute)
+		s.Clock.Advance(time.Minute)
 		if got := s.subscribers(t, channel("x0"), 0); len(got) > 0 {
-			t.Errorf("subscribers past their token: %v", got)
+			t.Errorf("subscribers with an expired token: %v", got)
 		}
 		s.authenticate(t, hub.Connection{ID: "c", Project: "p", Protocol: hub.Classic})
 		if got := s.connection(t, "c").Channels; len(got) > 0 {
-			t.Errorf("a new identity is in the channels of the former: %v", got)
+			t.Errorf("channels of the former identity: %v", got)
 		}
 		s.subscribe(t, "c", channelsNamed(1, "x"))
 		same(t, "subscribers", s.subscribers(t, channel("x0"), 0), []string{"c"})
 	})
 
-	t.Run("one that has gone to another project meanwhile is refused", func(t *testing.T) {
-		s := newStage(t)
+	t.Run("connection that moved to another project", func(t *testing.T) {
+		s := newRig(t)
 		s.open(t, "c")
-		s.authenticate(t, hub.Connection{ID: "c", Project: "p", TokenExpires: s.clock.Now().Add(time.Minute)})
+		s.authenticate(t, hub.Connection{ID: "c", Project: "p", TokenExpires: s.Clock.Now().Add(time.Minute)})
 		before := s.connection(t, "c")
-		s.clock.advance(time.Minute)
+		s.Clock.Advance(time.Minute)
 		s.authenticate(t, hub.Connection{ID: "c", Project: "q"})
 		fails(t, s.Subscribe(t.Context(), before, channelsNamed(1, "x")), hub.ErrUnauthorized)
 	})
 
-	t.Run("user and info are kept with the subscription", func(t *testing.T) {
-		s := newStage(t)
+	t.Run("user and info of a subscriber", func(t *testing.T) {
+		s := newRig(t)
 		s.open(t, "c")
 		s.authenticate(t, hub.Connection{ID: "c", Project: "p", User: "u", Info: json.RawMessage(`{"a":1}`)})
 		s.subscribe(t, "c", channelsNamed(1, "x"))
-		items, err := s.read(t.Context(), []item{key(subscriptionKey(channel("x0"), 0), "c")})
-		if err != nil || len(items) != 1 {
-			t.Fatal(items, err)
+		for page, err := range s.Presence(t.Context(), channel("x0"), 0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			same(t, "presence", page, []hub.Client{{Connection: "c", User: "u", Info: json.RawMessage(`{"a":1}`)}})
 		}
-		same(t, "user", textOf(items[0], "u"), "u")
-		same(t, "info", textOf(items[0], "i"), `{"a":1}`)
 	})
 }
 
+// copySubscription adds n subscribers to the channel of a connection that is in one
+// channel: copies of its subscription.
+func (s *rig) copySubscription(tb testing.TB, connection string, n int) {
+	tb.Helper()
+	isConnection := map[string]types.AttributeValue{":c": &types.AttributeValueMemberS{Value: connection}}
+	found, err := s.Client.Scan(tb.Context(), &dynamodb.ScanInput{
+		TableName: &s.Table, FilterExpression: aws.String(schema.SortKey + " = :c"), ExpressionAttributeValues: isConnection,
+	})
+	if err != nil || len(found.Items) != 1 {
+		tb.Fatalf("%d subscriptions of %s, %v", len(found.Items), connection, err)
+	}
+	var requests []types.WriteRequest
+	for i := range n {
+		item := maps.Clone(found.Items[0])
+		item[schema.SortKey] = &types.AttributeValueMemberS{Value: fmt.Sprintf("%s%04d", connection, i)}
+		requests = append(requests, types.WriteRequest{PutRequest: &types.PutRequest{Item: item}})
+	}
+	for batch := range slices.Chunk(requests, 25) {
+		out, err := s.Client.BatchWriteItem(tb.Context(), &dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{s.Table: batch}})
+		if err != nil || len(out.UnprocessedItems) > 0 {
+			tb.Fatalf("%d unprocessed, %v", len(out.UnprocessedItems), err)
+		}
+	}
+}
+
 func TestUnsubscribe(t *testing.T) {
-	s := newStage(t)
+	s := newRig(t)
 	s.enter(t, "c", "u")
 	s.subscribe(t, "c", channelsNamed(40, "x"))
 	c := s.connection(t, "c")
 
-	t.Run("it leaves those channels, and passes over others", func(t *testing.T) {
+	t.Run("some channels", func(t *testing.T) {
 		leave := []hub.Channel{channel("x0"), channel("never"), channel("x0"), {Project: "q", Category: "chat", Name: "x1"}}
 		if err := s.Unsubscribe(t.Context(), c, leave); err != nil {
 			t.Fatal(err)
@@ -175,7 +195,7 @@ func TestUnsubscribe(t *testing.T) {
 		same(t, "channels", len(s.connection(t, "c").Channels), 39)
 	})
 
-	t.Run("all of them, and then there is room again", func(t *testing.T) {
+	t.Run("all channels", func(t *testing.T) {
 		c := s.connection(t, "c")
 		if err := s.Unsubscribe(t.Context(), c, slices.Collect(maps.Keys(c.Channels))); err != nil {
 			t.Fatal(err)
@@ -186,7 +206,7 @@ func TestUnsubscribe(t *testing.T) {
 		s.subscribe(t, "c", channelsNamed(hub.MaxChannels, "y"))
 	})
 
-	t.Run("a connection that is over is out of everything, and does not come back", func(t *testing.T) {
+	t.Run("closed connection", func(t *testing.T) {
 		c := s.connection(t, "c")
 		if _, err := s.CloseConnection(t.Context(), "c"); err != nil {
 			t.Fatal(err)
@@ -200,23 +220,17 @@ func TestUnsubscribe(t *testing.T) {
 }
 
 func TestSubscribers(t *testing.T) {
-	t.Run("more than a megabyte comes page by page, each once, and the rest is not read", func(t *testing.T) {
-		s := newStage(t)
+	t.Run("more than one page", func(t *testing.T) {
+		s := newRig(t)
 		const n = 1200
-		var requests []types.WriteRequest
-		for i := range n {
-			x := key(subscriptionKey(channel("big"), 0), fmt.Sprintf("c%04d", i))
-			x[attrSubscriberProtocol], x["exp"] = text("classic"), &types.AttributeValueMemberN{Value: strconv.FormatInt(s.clock.Now().Add(time.Hour).Unix(), 10)}
-			x[attrSubscriberInfo] = text(strings.Repeat("i", 2000))
-			requests = append(requests, put(x))
-		}
-		if err := s.write(t.Context(), requests); err != nil {
-			t.Fatal(err)
-		}
-		s.wire.calls()
+		s.open(t, "c")
+		s.authenticate(t, hub.Connection{ID: "c", Project: "p", Info: json.RawMessage(`"` + strings.Repeat("i", 2000) + `"`)})
+		s.subscribe(t, "c", channelsNamed(1, "big"))
+		s.copySubscription(t, "c", n-1)
+		s.Requests.Sent()
 		seen := make(map[string]int)
 		pages := 0
-		for page, err := range s.Subscribers(t.Context(), channel("big"), 0) {
+		for page, err := range s.Subscribers(t.Context(), channel("big0"), 0) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -233,32 +247,29 @@ func TestSubscribers(t *testing.T) {
 				t.Errorf("%s came %d times", id, times)
 			}
 		}
-		same(t, "calls", s.wire.calls(), fmt.Sprintf("%d Query", pages))
-		for range s.Subscribers(t.Context(), channel("big"), 0) {
+		same(t, "requests", s.Requests.Sent(), fmt.Sprintf("%d Query", pages))
+		for range s.Subscribers(t.Context(), channel("big0"), 0) {
 			break
 		}
-		same(t, "calls", s.wire.calls(), "1 Query")
+		same(t, "requests", s.Requests.Sent(), "1 Query")
 	})
 
-	t.Run("expired ones are not seen, even where whole pages are", func(t *testing.T) {
-		s := newStage(t)
-		var requests []types.WriteRequest
-		for i := range 800 {
-			x := key(subscriptionKey(channel("old"), 0), fmt.Sprintf("c%04d", i))
-			x["exp"] = &types.AttributeValueMemberN{Value: strconv.FormatInt(s.clock.Now().Unix(), 10)}
-			x[attrSubscriberInfo] = text(strings.Repeat("i", 2000))
-			requests = append(requests, put(x))
-		}
-		if err := s.write(t.Context(), requests); err != nil {
-			t.Fatal(err)
-		}
+	t.Run("pages of expired subscriptions", func(t *testing.T) {
+		s := newRig(t)
+		s.open(t, "a")
+		s.authenticate(t, hub.Connection{
+			ID: "a", Project: "p", TokenExpires: s.Clock.Now().Add(time.Minute), Info: json.RawMessage(`"` + strings.Repeat("i", 2000) + `"`),
+		})
+		s.subscribe(t, "a", channelsNamed(1, "old"))
+		s.copySubscription(t, "a", 799)
+		s.Clock.Advance(time.Minute)
 		s.enter(t, "live", "")
-		s.subscribe(t, "live", map[hub.Channel]int{channel("old"): 1})
-		same(t, "subscribers", s.subscribers(t, channel("old"), 0), []string{"live"})
+		s.subscribe(t, "live", channelsNamed(1, "old"))
+		same(t, "subscribers", s.subscribers(t, channel("old0"), 0), []string{"live"})
 	})
 
-	t.Run("after an error it yields nothing more", func(t *testing.T) {
-		s := newStage(t)
+	t.Run("error", func(t *testing.T) {
+		s := newRig(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		errs := 0
@@ -271,9 +282,9 @@ func TestSubscribers(t *testing.T) {
 		same(t, "errors", errs, 1)
 	})
 
-	t.Run("an acknowledged subscribe counts for the next message: the reads ask for that", func(t *testing.T) {
-		s := newStage(t)
-		s.wire.tamper = func(op string, r *http.Request) (*http.Response, error) {
+	t.Run("consistent reads", func(t *testing.T) {
+		s := newRig(t)
+		s.Requests.Intercept = func(op string, r *http.Request) (*http.Response, error) {
 			in := takeBody(t, r.Body)
 			if in["ConsistentRead"] != true {
 				t.Errorf("%s is eventually consistent", op)
@@ -284,11 +295,11 @@ func TestSubscribers(t *testing.T) {
 		s.subscribers(t, channel("x"), 0)
 		_, err := s.Connection(t.Context(), "absent")
 		fails(t, err, hub.ErrConnectionNotFound)
-		s.wire.tamper = nil
+		s.Requests.Intercept = nil
 	})
 
-	t.Run("a ghost is dropped, and again is no error", func(t *testing.T) {
-		s := newStage(t)
+	t.Run("drop a subscriber", func(t *testing.T) {
+		s := newRig(t)
 		s.enter(t, "c", "")
 		s.enter(t, "d", "")
 		s.subscribe(t, "c", channelsNamed(1, "x"))
@@ -303,10 +314,10 @@ func TestSubscribers(t *testing.T) {
 }
 
 func TestBatches(t *testing.T) {
-	// refuse leaves all but the first few items of a batch undone, as a throttled
-	// table does, in the first answers.
-	refuse := func(t *testing.T, s *stage, operation, undone string, few, times int) {
-		s.wire.tamper = func(op string, r *http.Request) (*http.Response, error) {
+	// refuse leaves all but the first few items of a batch unprocessed in the first
+	// responses, as a throttled table does.
+	refuse := func(t *testing.T, s *rig, operation, undone string, few, times int) {
+		s.Requests.Intercept = func(op string, r *http.Request) (*http.Response, error) {
 			if op != operation || times == 0 {
 				return nil, nil
 			}
@@ -314,13 +325,13 @@ func TestBatches(t *testing.T) {
 			in := takeBody(t, r.Body)
 			tables := in["RequestItems"].(map[string]any)
 			var rest any
-			if table, ok := tables[s.table].(map[string]any); ok { // BatchGetItem
+			if table, ok := tables[s.Table].(map[string]any); ok { // BatchGetItem
 				keys := table["Keys"].([]any)
 				table["Keys"] = keys[:few]
 				rest = map[string]any{"Keys": keys[few:], "ConsistentRead": true}
 			} else {
-				writes := tables[s.table].([]any)
-				tables[s.table], rest = writes[:few], writes[few:]
+				writes := tables[s.Table].([]any)
+				tables[s.Table], rest = writes[:few], writes[few:]
 			}
 			r.Body, r.ContentLength = body(t, in)
 			resp, err := http.DefaultTransport.RoundTrip(r)
@@ -328,7 +339,7 @@ func TestBatches(t *testing.T) {
 				return nil, err
 			}
 			out := takeBody(t, resp.Body)
-			out[undone] = map[string]any{s.table: rest}
+			out[undone] = map[string]any{s.Table: rest}
 			resp.Body, resp.ContentLength = body(t, out)
 			resp.Header.Del("Content-Length")
 			resp.Header.Del("X-Amz-Crc32")
@@ -336,21 +347,21 @@ func TestBatches(t *testing.T) {
 		}
 	}
 
-	t.Run("what a batch leaves unwritten is written by the next", func(t *testing.T) {
-		s := newStage(t)
+	t.Run("unprocessed writes", func(t *testing.T) {
+		s := newRig(t)
 		s.enter(t, "c", "u")
 		refuse(t, s, "BatchWriteItem", "UnprocessedItems", 3, 4)
 		channels := channelsNamed(25, "x")
-		s.wire.calls()
+		s.Requests.Sent()
 		s.subscribe(t, "c", channels)
-		same(t, "calls", s.wire.calls(), "5 BatchWriteItem, 1 GetItem, 1 UpdateItem")
+		same(t, "requests", s.Requests.Sent(), "5 BatchWriteItem, 1 GetItem, 1 UpdateItem")
 		for ch := range channels {
 			same(t, "subscribers", s.subscribers(t, ch, 0), []string{"c"})
 		}
 	})
 
-	t.Run("what a batch leaves unread is read by the next", func(t *testing.T) {
-		s := newStage(t)
+	t.Run("unprocessed reads", func(t *testing.T) {
+		s := newRig(t)
 		for i := range 10 {
 			s.enter(t, fmt.Sprint(i), "u")
 		}
@@ -361,16 +372,16 @@ func TestBatches(t *testing.T) {
 		}
 	})
 
-	t.Run("a table that does nothing is asked until the context ends", func(t *testing.T) {
-		s := newStage(t)
+	t.Run("nothing processed until the context ends", func(t *testing.T) {
+		s := newRig(t)
 		c := s.enter(t, "c", "u")
 		ctx, cancel := context.WithCancel(t.Context())
-		asked := 0
-		s.wire.tamper = func(op string, r *http.Request) (*http.Response, error) {
+		attempts := 0
+		s.Requests.Intercept = func(op string, r *http.Request) (*http.Response, error) {
 			if op != "BatchWriteItem" {
 				return nil, nil
 			}
-			if asked++; asked == 4 {
+			if attempts++; attempts == 4 {
 				cancel()
 			}
 			in := takeBody(t, r.Body)
@@ -378,14 +389,14 @@ func TestBatches(t *testing.T) {
 			return &http.Response{StatusCode: http.StatusOK, Body: out, ContentLength: n, Header: http.Header{}, Request: r}, nil
 		}
 		fails(t, s.Subscribe(ctx, c, channelsNamed(1, "x")), context.Canceled)
-		if asked != 4 {
-			t.Errorf("asked %d times", asked)
+		if attempts != 4 {
+			t.Errorf("%d attempts", attempts)
 		}
 	})
 }
 
-func TestPresenceIsWhatSubscriptionsSay(t *testing.T) {
-	s := newStage(t)
+func TestPresence(t *testing.T) {
+	s := newRig(t)
 	ch := channel("room")
 	for id, user := range map[string]string{"c1": "ada", "c2": ""} {
 		s.enter(t, id, user)
@@ -404,6 +415,6 @@ func TestPresenceIsWhatSubscriptionsSay(t *testing.T) {
 		return users
 	}
 	same(t, "presence", read(), map[string]string{"c1": "ada", "c2": ""})
-	s.clock.advance(hub.MaxConnectionAge)
-	same(t, "presence after the connections' end", read(), map[string]string{})
+	s.Clock.Advance(hub.MaxConnectionAge)
+	same(t, "presence of expired connections", read(), map[string]string{})
 }

@@ -1,4 +1,4 @@
-package store
+package store_test
 
 import (
 	"context"
@@ -10,9 +10,9 @@ import (
 )
 
 func TestUsage(t *testing.T) {
-	s := newStage(t)
+	s := newRig(t)
 	s.putProject(t, &hub.Project{ID: "p", Name: "n", Secret: "s", Categories: map[string]hub.Category{"chat": {Name: "chat"}}})
-	if _, err := s.Claim(t.Context(), channel("x"), "k", s.clock.Now()); err != nil {
+	if _, err := s.Claim(t.Context(), channel("x"), "k", s.Clock.Now()); err != nil {
 		t.Fatal(err)
 	}
 	odd, big := hub.Channel{Project: "p", Category: "a#", Name: "%\x00é"}, channel("big")
@@ -30,7 +30,7 @@ func TestUsage(t *testing.T) {
 		s.subscribe(t, project, map[hub.Channel]int{{Project: project, Category: "chat", Name: "x"}: 1})
 	}
 	s.open(t, "token")
-	s.authenticate(t, hub.Connection{ID: "token", Project: "p", User: "guest", TokenExpires: s.clock.Now().Add(time.Minute)})
+	s.authenticate(t, hub.Connection{ID: "token", Project: "p", User: "guest", TokenExpires: s.Clock.Now().Add(time.Minute)})
 	s.subscribe(t, "token", map[hub.Channel]int{big: 8})
 
 	usage := func(want hub.Usage) {
@@ -42,15 +42,15 @@ func TestUsage(t *testing.T) {
 		same(t, "usage", got, want)
 	}
 	usage(hub.Usage{Clients: 32, Users: 8, Subscribers: map[hub.Channel]int{big: 31, odd: 1}})
-	s.clock.advance(time.Minute)
+	s.Clock.Advance(time.Minute)
 	usage(hub.Usage{Clients: 31, Users: 7, Subscribers: map[hub.Channel]int{big: 30, odd: 1}})
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := s.Usage(ctx, "p"); err == nil {
-		t.Error("a part is returned where the context has ended")
+		t.Error("no error after the context ended")
 	}
 
-	s.clock.advance(hub.MaxConnectionAge)
+	s.Clock.Advance(hub.MaxConnectionAge)
 	usage(hub.Usage{Subscribers: map[hub.Channel]int{}})
 }

@@ -1,3 +1,5 @@
+//go:build darwin || linux
+
 package npm
 
 import (
@@ -8,8 +10,8 @@ import (
 	"time"
 )
 
-// lockFile takes an exclusive lock on a file that exists, waiting for other
-// processes until ctx ends. The kernel frees it when we die.
+// lockFile takes an exclusive lock on a file that exists. It waits for other
+// processes until ctx ends. The kernel releases the lock when this process ends.
 func lockFile(ctx context.Context, path string) (unlock func(), err error) {
 	f, err := os.Open(path)
 	if err != nil {
