@@ -90,7 +90,7 @@ func TestEventsAreAnswered(t *testing.T) {
 		"message/presence":         {before: in, status: 200, body: `{"ack":true,"id":"5","method":"presence","result":{"presence":{}},"error":null}`},
 		"message/not-json":         {status: 200, body: `{"ack":true,"id":null,"method":null,"result":null,"error":"malformed JSON data"}`},
 		"message/unknown-method":   {status: 200, body: `{"ack":true,"id":"5","method":"publish","result":null,"error":"unknown method publish"}`},
-		"message/another-protocol": {status: 200, body: `{"ack":true,"id":null,"method":null,"result":null,"error":"method is required"}`},
+		"message/unknown-protocol": {status: 200, body: `{"ack":true,"id":null,"method":null,"result":null,"error":"method is required"}`},
 		"publish/api-publish":      {before: subscribed, status: 200, body: `{"result":{}}`},
 		"publish/api-wrong-key":    {status: 401, body: `{"error":{"code":101,"message":"unauthorized"}}`},
 		"publish/rpc-broadcast":    {before: subscribed, status: 200, body: `{"id":"6","error":null,"result":true}`},

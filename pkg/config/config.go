@@ -1,9 +1,8 @@
 // Package config reads the settings of a Lambda from its environment.
 //
-// It owns the names of the environment variables, which the CDK stack and the
-// local stack use to set them, so that reader and writer cannot drift apart. It
-// knows nothing of what the settings are used for and never reads the process
-// environment itself.
+// It defines the names of the environment variables. The CDK stack and the local stack
+// set the variables by these constants. The package does not use the settings, and it
+// does not read the environment of the process itself.
 package config
 
 import (
@@ -19,33 +18,32 @@ const (
 	Table = "CENTRIFUGE_TABLE"
 	// ManagementURL is the base of the API Gateway management API, up to and
 	// including the stage: https://{api}.execute-api.{region}.amazonaws.com/{stage}.
-	// It is never a custom domain name, which does not serve @connections.
-	// Functions that send nothing to connections do without.
+	// The stack sets the execute-api address because it works with and without a custom
+	// domain name. Functions that send nothing to connections do not need it.
 	ManagementURL = "CENTRIFUGE_MANAGEMENT_URL"
-	// Concurrency is the number of posts to connections under way at once, from 1
-	// to 1024. Default 64.
+	// Concurrency is the maximum number of concurrent posts to connections in one
+	// process, from 1 to 1024. Default 64.
 	Concurrency = "CENTRIFUGE_CONCURRENCY"
-	// InsecureCallbacks, when "true", lets validate_url be plain http and point at
-	// private addresses. UNSAFE: only for the stack on one machine.
+	// InsecureCallbacks, when true, allows plain http and private addresses in
+	// validate_url and webhook_url. UNSAFE: for the local stack only.
 	InsecureCallbacks = "CENTRIFUGE_INSECURE_CALLBACKS"
-	// MetricsNamespace is the CloudWatch namespace of the metrics of deliveries, such
-	// as "Centrifuge/dev". Empty means that none are written.
+	// MetricsNamespace is the CloudWatch namespace of the delivery metrics, such as
+	// "Centrifuge/dev". Empty disables these metrics.
 	MetricsNamespace = "CENTRIFUGE_METRICS_NAMESPACE"
 	// LogLevel is debug, info, warn or error. Default info.
 	LogLevel = "CENTRIFUGE_LOG_LEVEL"
-	// DynamoDBEndpoint points the store at another DynamoDB: dynoxide, DynamoDB
-	// Local, LocalStack. Empty means AWS.
+	// DynamoDBEndpoint is the address of another DynamoDB, such as dynoxide, DynamoDB
+	// Local or LocalStack. Empty means AWS.
 	DynamoDBEndpoint = "DYNAMODB_ENDPOINT"
 
-	// Region and the three below are set by Lambda itself: the region, and the
-	// credentials of the function's role, which outlive its execution environment.
+	// Region, AccessKeyID, SecretAccessKey and SessionToken are set by Lambda: the
+	// region, which is required, and the credentials of the function's role.
 	Region          = "AWS_REGION"
 	AccessKeyID     = "AWS_ACCESS_KEY_ID"
 	SecretAccessKey = "AWS_SECRET_ACCESS_KEY"
 	SessionToken    = "AWS_SESSION_TOKEN"
 
-	// DemoProject is the id of the project that the example application uses.
-	// Default "demo".
+	// DemoProject is the project id of the example application. Default "demo".
 	DemoProject = "CENTRIFUGE_DEMO_PROJECT"
 	// WebSocketURL is the wss:// address that the example application and the admin
 	// pages connect to.
@@ -57,21 +55,20 @@ const (
 	// AdminSecret is the name or ARN of the secret, in Secrets Manager, whose plain
 	// text is the password of the admin pages.
 	AdminSecret = "CENTRIFUGE_ADMIN_SECRET"
-	// AdminPassword is that password itself. UNSAFE: whoever may read a function's
-	// configuration reads it; only for the stack on one machine.
+	// AdminPassword is the password of the admin pages. UNSAFE: it is readable in the
+	// configuration of the function; for the local stack only.
 	AdminPassword = "CENTRIFUGE_ADMIN_PASSWORD"
 
-	// EventBus is the name of the EventBridge bus that messages of categories with
-	// hooks go to. Empty means that none do.
+	// EventBus is the name of the EventBridge bus that receives the messages of
+	// categories with hooks. Empty disables hooks.
 	EventBus = "CENTRIFUGE_EVENT_BUS"
-	// EventBridgeEndpoint points event hooks at another EventBridge. Empty means AWS.
+	// EventBridgeEndpoint is the address of another EventBridge. Empty means AWS.
 	EventBridgeEndpoint = "EVENTBRIDGE_ENDPOINT"
-	// SecretsManagerEndpoint points the admin pages at another Secrets Manager. Empty
-	// means AWS.
+	// SecretsManagerEndpoint is the address of another Secrets Manager. Empty means AWS.
 	SecretsManagerEndpoint = "SECRETSMANAGER_ENDPOINT"
 )
 
-// Config is what a Lambda was told by its environment.
+// Config holds the settings of a Lambda.
 type Config struct {
 	Table             string
 	ManagementURL     string
@@ -94,9 +91,8 @@ type Config struct {
 	EventBridgeEndpoint, SecretsManagerEndpoint string
 }
 
-// Load reads the configuration through getenv, which has the contract of
-// os.Getenv. It fails, naming the variable, when a required one is absent or one
-// cannot be understood.
+// Load reads the settings with getenv, which has the contract of os.Getenv. It fails for
+// a missing required variable and for an invalid value. The error names the variable.
 func Load(getenv func(string) string) (Config, error) {
 	c := Config{
 		Table:            getenv(Table),
@@ -119,7 +115,7 @@ func Load(getenv func(string) string) (Config, error) {
 	}
 	for name, value := range map[string]string{Table: c.Table, Region: c.Region} {
 		if value == "" {
-			return Config{}, fmt.Errorf("%s is not set", name)
+			return Config{}, fmt.Errorf("%s is not set: it is required", name)
 		}
 	}
 	if c.DemoProject == "" {
@@ -131,7 +127,7 @@ func Load(getenv func(string) string) (Config, error) {
 		EventBridgeEndpoint: c.EventBridgeEndpoint, SecretsManagerEndpoint: c.SecretsManagerEndpoint,
 	} {
 		if u, err := url.Parse(value); value != "" && (err != nil || u.Scheme == "" || u.Host == "") {
-			return Config{}, fmt.Errorf("%s is not a URL: %q", name, value)
+			return Config{}, fmt.Errorf("%s is not an absolute URL: %q", name, value)
 		}
 	}
 	if s := getenv(Concurrency); s != "" {
@@ -144,7 +140,7 @@ func Load(getenv func(string) string) (Config, error) {
 	if s := getenv(InsecureCallbacks); s != "" {
 		b, err := strconv.ParseBool(s)
 		if err != nil {
-			return Config{}, fmt.Errorf("%s is neither true nor false: %q", InsecureCallbacks, s)
+			return Config{}, fmt.Errorf("%s is not true or false: %q", InsecureCallbacks, s)
 		}
 		c.InsecureCallbacks = b
 	}

@@ -3,7 +3,6 @@ package config_test
 import (
 	"log/slog"
 	"maps"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -12,15 +11,15 @@ import (
 )
 
 func TestLoad(t *testing.T) {
-	least := map[string]string{config.Table: "t", config.Region: "eu-central-1"}
+	required := map[string]string{config.Table: "t", config.Region: "eu-central-1"}
 	for _, tt := range []struct {
 		name  string
 		set   map[string]string
 		want  config.Config
-		fails string
+		fails string // the error
 	}{
-		{name: "the least", want: config.Config{Table: "t", Region: "eu-central-1", Concurrency: 64, DemoProject: "demo"}},
-		{name: "everything", set: map[string]string{
+		{name: "required only", want: config.Config{Table: "t", Region: "eu-central-1", Concurrency: 64, DemoProject: "demo"}},
+		{name: "all", set: map[string]string{
 			config.ManagementURL: "https://a.example/dev", config.Concurrency: "8", config.InsecureCallbacks: "true", config.LogLevel: "debug",
 			config.DynamoDBEndpoint: "http://127.0.0.1:8000", config.DemoProject: "shop", config.WebSocketURL: "wss://a.example/dev",
 			config.HTTPURL: "https://b.example", config.MetricsNamespace: "Centrifuge/dev", config.AccessKeyID: "id", config.SecretAccessKey: "secret", config.SessionToken: "session",
@@ -29,27 +28,30 @@ func TestLoad(t *testing.T) {
 			DynamoDBEndpoint: "http://127.0.0.1:8000", DemoProject: "shop", WebSocketURL: "wss://a.example/dev",
 			HTTPURL: "https://b.example", MetricsNamespace: "Centrifuge/dev", AccessKeyID: "id", SecretAccessKey: "secret", SessionToken: "session",
 		}},
-		{name: "no table", set: map[string]string{config.Table: ""}, fails: config.Table},
-		{name: "no region", set: map[string]string{config.Region: ""}, fails: config.Region},
-		{name: "a management URL that is none", set: map[string]string{config.ManagementURL: "a.example/dev"}, fails: config.ManagementURL},
-		{name: "no concurrency at all", set: map[string]string{config.Concurrency: "0"}, fails: config.Concurrency},
-		{name: "too much concurrency", set: map[string]string{config.Concurrency: "1025"}, fails: config.Concurrency},
-		{name: "a concurrency that is no number", set: map[string]string{config.Concurrency: "many"}, fails: config.Concurrency},
-		{name: "callbacks neither safe nor unsafe", set: map[string]string{config.InsecureCallbacks: "perhaps"}, fails: config.InsecureCallbacks},
-		{name: "a log level that is none", set: map[string]string{config.LogLevel: "loud"}, fails: config.LogLevel},
+		{name: "no table", set: map[string]string{config.Table: ""}, fails: "CENTRIFUGE_TABLE is not set: it is required"},
+		{name: "no region", set: map[string]string{config.Region: ""}, fails: "AWS_REGION is not set: it is required"},
+		{name: "management URL without a scheme", set: map[string]string{config.ManagementURL: "a.example/dev"}, fails: `CENTRIFUGE_MANAGEMENT_URL is not an absolute URL: "a.example/dev"`},
+		{name: "concurrency 0", set: map[string]string{config.Concurrency: "0"}, fails: `CENTRIFUGE_CONCURRENCY is not a number from 1 to 1024: "0"`},
+		{name: "concurrency over the limit", set: map[string]string{config.Concurrency: "1025"}, fails: `CENTRIFUGE_CONCURRENCY is not a number from 1 to 1024: "1025"`},
+		{name: "concurrency that is not a number", set: map[string]string{config.Concurrency: "many"}, fails: `CENTRIFUGE_CONCURRENCY is not a number from 1 to 1024: "many"`},
+		{name: "insecure callbacks not a boolean", set: map[string]string{config.InsecureCallbacks: "perhaps"}, fails: `CENTRIFUGE_INSECURE_CALLBACKS is not true or false: "perhaps"`},
+		{name: "unknown log level", set: map[string]string{config.LogLevel: "loud"}, fails: `CENTRIFUGE_LOG_LEVEL is not debug, info, warn or error: "loud"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			env := maps.Clone(least)
+			env := maps.Clone(required)
 			maps.Copy(env, tt.set)
 			got, err := config.Load(func(name string) string { return env[name] })
 			if tt.fails != "" {
-				if err == nil || !strings.Contains(err.Error(), tt.fails) {
-					t.Errorf("error %v, expected one that names %s", err, tt.fails)
+				if err == nil || err.Error() != tt.fails {
+					t.Errorf("error %v, expected %s", err, tt.fails)
 				}
 				return
 			}
-			if diff := cmp.Diff(tt.want, got); err != nil || diff != "" {
-				t.Errorf("error %v, -expected +loaded:\n%s", err, diff)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("-expected +loaded:\n%s", diff)
 			}
 		})
 	}

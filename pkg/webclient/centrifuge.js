@@ -8,25 +8,25 @@
 //     });
 //     centrifuge.start();
 //
-// Commands are {id, method, params}; each gets one reply, {ack: true, id, result,
-// error}. Whatever has no `ack` is a push: a message in a channel, or, with an
-// `event`, somebody who joined or left it.
+// Commands are {id, method, params}. Each gets one reply, {ack: true, id, result, error}.
+// A frame without `ack` is a push: a message in a channel, or, with `event`, a join or a
+// leave.
 
 const REPLY_TIMEOUT = 10_000;
 const KEEP_ALIVE = 8 * 60_000; // API Gateway closes a connection that is idle for ten minutes
 const BACK_OFF = 500;
 const MAX_BACK_OFF = 30_000;
-const STABLE = 10_000; // a connection that held this long starts the back-off anew
+const STABLE = 10_000; // a connection of this duration resets the back-off
 
-// Answers to `auth` that another attempt would not change.
+// Errors of `auth` that another attempt does not change.
 const FINAL = ["invalid token", "permission denied", "project not found"];
 
 /**
- * A connection in a channel: its id, whose it is, and what the application tells of the user.
+ * A connection in a channel: its id, its user, and the info that the application attached to the user.
  * @typedef {{client: string, user: string, conn_info?: any}} Client
  */
 
-/** An error after which connecting again is of no use. */
+/** An error after which the client does not connect again. */
 export class Refused extends Error {}
 
 export class Centrifuge {
@@ -34,7 +34,7 @@ export class Centrifuge {
   #socket = null;
   #pending = new Map();
   #lastId = 0;
-  #run = 0; // one attempt and the connection it leads to; what belongs to an earlier one is ignored
+  #run = 0; // one attempt and its connection; events of earlier runs are ignored
   #attempts = 0;
   #onlineSince = 0;
   #timer = 0;
@@ -43,36 +43,36 @@ export class Centrifuge {
   /**
    * @param {object} options
    * @param {() => Promise<{url: string, project: string, user: string, token: string}>} options.credentials
-   *   asked before every attempt, so that each has a fresh token; throw Refused to give up
-   * @param {Record<string, string[]> | ((user: string) => Record<string, string[]>)} options.to the channels to be in,
-   *   category to names; a function is asked at every attempt, and told whom the credentials are for
+   *   called before every attempt, which needs a fresh token; throw Refused to stop
+   * @param {Record<string, string[]> | ((user: string) => Record<string, string[]>)} options.to the channels to
+   *   subscribe to, category to names; a function is called at every attempt, with the user of the credentials
    * @param {(push: {category: string, channel: string, event_id: string, data: any}) => void} options.onMessage
-   *   gets every message
+   *   receives every message
    * @param {(push: {category: string, channel: string, event: "join" | "leave", client: Client}) => void} [options.onPresence]
-   *   hears who joins and leaves, in categories with `join_leave`; of this client, too. News may overtake each other, but
-   *   a client that left does not come back: whoever connects again is another client of the same user
+   *   receives joins and leaves in categories with `join_leave`, also those of this client. A leave can arrive before its
+   *   join, but a client joins once: a new connection of the same user is another client
    * @param {(state: "connecting" | "online" | "waiting" | "offline", detail: {seconds?: number, error?: Error}) => void} options.onState
    */
   constructor(options) {
     this.#options = options;
-    // Rather than sit out the wait, try as soon as the network is back.
+    // When the network is back, connect without waiting for the back-off.
     addEventListener("online", () => this.#timer && this.start());
   }
 
-  /** Connects, and connects again whenever the connection is lost, until stop. */
+  /** Connects, and connects again after each loss of the connection, until stop. */
   start() {
     this.#end();
     this.#connect(this.#run);
   }
 
-  /** Closes the connection for good. */
+  /** Closes the connection and does not connect again. */
   stop(error) {
     this.#end();
     this.#attempts = 0;
     this.#options.onState("offline", { error });
   }
 
-  /** Sends a command. Resolves to its reply; rejects with what the reply says went wrong. */
+  /** Sends a command. Resolves to its reply; rejects with the error in the reply. */
   send(method, params) {
     if (this.#socket?.readyState !== WebSocket.OPEN) {
       return Promise.reject(new Error("not connected"));
@@ -80,14 +80,14 @@ export class Centrifuge {
     this.#stayOpen();
     const id = String(++this.#lastId);
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => this.#settle(id, new Error("no answer in time")), REPLY_TIMEOUT);
+      const timer = setTimeout(() => this.#settle(id, new Error("no reply within 10 s")), REPLY_TIMEOUT);
       this.#pending.set(id, { resolve, reject, timer });
       this.#socket.send(JSON.stringify({ id, method, params }));
     });
   }
 
   /**
-   * Asks who is in a channel of a category with `presence`. Ask when online: whoever comes later is told by onPresence.
+   * Returns the clients in a channel of a category with `presence`. Call it when online: onPresence receives later joins.
    * @returns {Promise<Record<string, Client>>} by the id of the client
    */
   async presence(category, channel) {
@@ -112,7 +112,7 @@ export class Centrifuge {
     }
   }
 
-  // Says something when nothing has been said for long: each frame costs, and so does its reply.
+  // Sends a command only after a long time without one: each frame and each reply costs money.
   #stayOpen() {
     const run = this.#run;
     clearTimeout(this.#keepAlive);
@@ -124,7 +124,7 @@ export class Centrifuge {
   #open(url, run) {
     return new Promise((resolve, reject) => {
       const socket = (this.#socket = new WebSocket(url));
-      const timer = setTimeout(() => reject(new Error("no connection in time")), REPLY_TIMEOUT);
+      const timer = setTimeout(() => reject(new Error("no connection within 10 s")), REPLY_TIMEOUT);
       socket.onopen = () => {
         clearTimeout(timer);
         resolve();
@@ -150,7 +150,7 @@ export class Centrifuge {
     const frame = JSON.parse(text);
     if (frame.ack) {
       const error = frame.error && new Error(frame.error);
-      // A command that could not even be read has a reply without an id: it may be any of them.
+      // The reply to a malformed command has no id: it can be the reply to any pending command.
       const ids = frame.id === null ? [...this.#pending.keys()] : [frame.id];
       ids.forEach((id) => this.#settle(id, error, frame));
     } else if (frame.event) {
@@ -158,7 +158,7 @@ export class Centrifuge {
     } else if (frame.event_id) {
       this.#options.onMessage(frame);
     } else if (frame.message) {
-      // Not Centrifuge but API Gateway itself, when a function failed: it names no command either.
+      // API Gateway sends this frame after a function failed. It has no id either.
       [...this.#pending.keys()].forEach((id) => this.#settle(id, new Error(frame.message)));
     }
   }
@@ -172,7 +172,7 @@ export class Centrifuge {
     else command.resolve(reply);
   }
 
-  // Ends the run: by hand rather than by waiting for `close`, which a dead network delays for minutes.
+  // Ends the run without waiting for `close`, which a lost network can delay for minutes.
   #end() {
     this.#run++;
     clearTimeout(this.#timer);
@@ -193,7 +193,7 @@ export class Centrifuge {
     this.#end();
     if (this.#onlineSince && Date.now() - this.#onlineSince > STABLE) this.#attempts = 0;
     this.#onlineSince = 0;
-    // Full jitter: when a server restarts, its clients must not come back all at once.
+    // Full jitter: after an outage, the clients must not all connect at the same time.
     const wait = Math.random() * Math.min(MAX_BACK_OFF, BACK_OFF * 2 ** this.#attempts++);
     this.#timer = setTimeout(() => this.start(), wait);
     this.#options.onState("waiting", { seconds: Math.ceil(wait / 1000), error });
