@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/coder/websocket"
+	"github.com/google/go-cmp/cmp"
 
 	"centrifuge/localstack/gateway"
 	"centrifuge/localstack/stack"
@@ -64,22 +65,21 @@ func receive(t *testing.T, conn *websocket.Conn) string {
 	return string(frame)
 }
 
-// publish publishes to a channel of the category chat and returns what became of
-// the message.
-func publish(t *testing.T, s *stack.Stack, channel string) hub.Report {
+// publish publishes to a channel of the category chat and returns the result.
+func publish(t *testing.T, s *stack.Stack, channel string) hub.Result {
 	t.Helper()
 	p, err := s.App.Store.Project(t.Context(), "demo")
 	if err != nil {
 		t.Fatal(err)
 	}
-	report, err := s.App.Hub.Publish(t.Context(), p, hub.Publication{Category: "chat", Channel: channel, Data: json.RawMessage(`{}`)}, "")
+	report, err := s.App.Hub.Publish(t.Context(), p, hub.Channel{Project: p.ID, Category: "chat", Name: channel}, json.RawMessage(`{}`), "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	return report
 }
 
-func TestAConnectionThatVanishesIsRemovedByTheFirstPost(t *testing.T) {
+func TestGoneConnectionIsRemoved(t *testing.T) {
 	lost := make(chan struct{}, 1)
 	s := start(t, stack.Options{Gateway: gateway.Options{LoseDisconnect: func(string) bool {
 		select {
@@ -92,13 +92,13 @@ func TestAConnectionThatVanishesIsRemovedByTheFirstPost(t *testing.T) {
 	_ = leaves.CloseNow()
 	<-lost
 
-	if got, want := publish(t, s, "a"), (hub.Report{Delivered: 1, Gone: 1}); got != want {
-		t.Errorf("the first message: %+v, expected %+v", got, want)
+	if got := publish(t, s, "a"); got.Delivered != 1 || len(got.Gone) != 1 {
+		t.Errorf("the first message: %+v, expected one delivered, one gone", got)
 	}
 	receive(t, stays)
-	for channel, want := range map[string]hub.Report{"a": {Delivered: 1}, "b": {}, "c": {}} {
-		if got := publish(t, s, channel); got != want {
-			t.Errorf("then, in %s: %+v, expected %+v", channel, got, want)
+	for channel, want := range map[string]int{"a": 1, "b": 0, "c": 0} {
+		if got := publish(t, s, channel); got.Delivered != want || len(got.Gone) != 0 {
+			t.Errorf("then, in %s: %+v, expected %d delivered, none gone", channel, got, want)
 		}
 	}
 	usage, err := s.App.Store.Usage(t.Context(), "demo")
@@ -107,7 +107,7 @@ func TestAConnectionThatVanishesIsRemovedByTheFirstPost(t *testing.T) {
 	}
 }
 
-func TestAConnectionThatVanishesIsSaidToHaveLeft(t *testing.T) {
+func TestGoneConnectionLeaves(t *testing.T) {
 	lost := make(chan struct{}, 1)
 	s := stacktest.Start(t, stack.Options{
 		Seed: stacktest.Seed(t, `{"name": "chat", "bidirectional": true}`, `{"name": "chat", "bidirectional": true, "join_leave": true}`),
@@ -129,8 +129,8 @@ func TestAConnectionThatVanishesIsSaidToHaveLeft(t *testing.T) {
 	hears("join", "bob")
 	_ = leaves.CloseNow()
 	<-lost
-	if got, want := publish(t, s, "a"), (hub.Report{Delivered: 1, Gone: 1}); got != want {
-		t.Errorf("%+v, expected %+v", got, want)
+	if got := publish(t, s, "a"); got.Delivered != 1 || len(got.Gone) != 1 {
+		t.Errorf("%+v, expected one delivered, one gone", got)
 	}
 	if frame := receive(t, stays); !strings.Contains(frame, `"data":{}`) {
 		t.Errorf("ada got %s before the message", frame)
@@ -138,7 +138,7 @@ func TestAConnectionThatVanishesIsSaidToHaveLeft(t *testing.T) {
 	hears("leave", "bob")
 }
 
-func TestMessagesAreCleanedWhereTheCategorySaysSo(t *testing.T) {
+func TestCleanHTML(t *testing.T) {
 	s := stacktest.Start(t, stack.Options{Seed: stacktest.Seed(t,
 		`{"name": "chat", "bidirectional": true}`, `{"name": "chat", "clean_html": true, "allowed_domains": ["example.com"]}`)})
 	conn := join(t, s, "ada", "a")
@@ -147,7 +147,7 @@ func TestMessagesAreCleanedWhereTheCategorySaysSo(t *testing.T) {
 		t.Fatal(err)
 	}
 	data := json.RawMessage(`{"text":"<p onclick=\"x()\">hi <script>x()</script><a href=\"https://a.example.com/\">yes</a> <a href=\"https://evil.example/\">no</a></p>","n":1.50}`)
-	if _, err := s.App.Hub.Publish(t.Context(), p, hub.Publication{Category: "chat", Channel: "a", Data: data}, ""); err != nil {
+	if _, err := s.App.Hub.Publish(t.Context(), p, hub.Channel{Project: "demo", Category: "chat", Name: "a"}, data, ""); err != nil {
 		t.Fatal(err)
 	}
 	want := `"data":{"text":"<p>hi <a href=\"https://a.example.com/\" rel=\"nofollow noopener\">yes</a> no</p>","n":1.50}`
@@ -156,7 +156,7 @@ func TestMessagesAreCleanedWhereTheCategorySaysSo(t *testing.T) {
 	}
 }
 
-func TestPostsThatFailAreRepeated(t *testing.T) {
+func TestPostRetries(t *testing.T) {
 	for _, status := range []int{http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable} {
 		t.Run(http.StatusText(status), func(t *testing.T) {
 			var posts atomic.Int32
@@ -167,8 +167,8 @@ func TestPostsThatFailAreRepeated(t *testing.T) {
 				return gateway.Fault{}
 			}}})
 			conn := join(t, s, "ada", "a")
-			if got, want := publish(t, s, "a"), (hub.Report{Delivered: 1}); got != want {
-				t.Errorf("%+v, expected %+v", got, want)
+			if diff := cmp.Diff(hub.Result{Delivered: 1}, publish(t, s, "a")); diff != "" {
+				t.Errorf("-expected +got:\n%s", diff)
 			}
 			if frame := receive(t, conn); !strings.Contains(frame, `"channel":"a"`) || posts.Load() != 2 {
 				t.Errorf("received %s after %d posts", frame, posts.Load())
@@ -177,7 +177,7 @@ func TestPostsThatFailAreRepeated(t *testing.T) {
 	}
 }
 
-func TestASlowClientIsCountedAndStallsNobody(t *testing.T) {
+func TestSlowClient(t *testing.T) {
 	slow := make(chan string, 1)
 	var victim atomic.Value
 	s := start(t, stack.Options{Gateway: gateway.Options{Faults: func(p gateway.Post) gateway.Fault {
@@ -192,10 +192,10 @@ func TestASlowClientIsCountedAndStallsNobody(t *testing.T) {
 	for i := range 5 {
 		join(t, s, fmt.Sprint(i), "a")
 	}
-	if got, want := publish(t, s, "a"), (hub.Report{Delivered: 4, Slow: 1}); got != want {
-		t.Errorf("%+v, expected %+v", got, want)
+	if diff := cmp.Diff(hub.Result{Delivered: 4, Slow: 1}, publish(t, s, "a")); diff != "" {
+		t.Errorf("-expected +got:\n%s", diff)
 	}
-	// It may have been too slow for one message; it is still there for the next.
+	// It may be slow for one message only: it remains subscribed.
 	if c, err := s.App.Store.Connection(context.Background(), <-slow); err != nil || len(c.Channels) != 1 {
 		t.Errorf("the slow connection is %+v, error %v", c, err)
 	}
@@ -213,7 +213,7 @@ func (l *lines) Write(b []byte) (int, error) {
 	return l.b.Write(b)
 }
 
-func TestEveryMessageIsCountedInTheLog(t *testing.T) {
+func TestMetricsInLog(t *testing.T) {
 	var log lines
 	s := start(t, stack.Options{MetricsNamespace: "Centrifuge/test", Log: &log})
 	join(t, s, "ada", "a")

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/coder/websocket"
+	"github.com/google/go-cmp/cmp"
 
 	"centrifuge/localstack/e2e"
 	"centrifuge/localstack/stack"
@@ -99,9 +100,9 @@ func TestEveryShardIsReached(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	report, err := s.App.Hub.Publish(t.Context(), p, hub.Publication{Category: "wide", Channel: "x", Data: []byte(`1`)}, "")
-	if want := (hub.Report{Delivered: 40}); err != nil || report != want {
-		t.Errorf("%+v, error %v, expected %+v", report, err, want)
+	result, err := s.App.Hub.Publish(t.Context(), p, hub.Channel{Project: "demo", Category: "wide", Name: "x"}, []byte(`1`), "")
+	if diff := cmp.Diff(hub.Result{Delivered: 40}, result); err != nil || diff != "" {
+		t.Errorf("error %v, -expected +got:\n%s", err, diff)
 	}
 	for _, conn := range conns {
 		receive(t, conn)

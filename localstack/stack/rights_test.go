@@ -204,7 +204,7 @@ func crowd(t *testing.T, s *stack.Stack, expired bool) {
 		if err := s.App.Store.OpenConnection(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.App.Store.Authenticate(t.Context(), c, time.Now()); err != nil {
+		if _, _, err := s.App.Store.Authenticate(t.Context(), c, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.App.Store.Subscribe(t.Context(), c, map[hub.Channel]int{ch: 1}); err != nil {

@@ -102,8 +102,8 @@ func TestBars(t *testing.T) {
 func TestSpans(t *testing.T) {
 	for _, s := range spans {
 		t.Run("the counts of the last "+s.Name+" are kept for as long", func(t *testing.T) {
-			if length := time.Duration(s.Bars) * s.Width; length > hub.CountedFor || spanOf(s.Name).Title != s.Title {
-				t.Errorf("%v, counts are kept for %v", length, hub.CountedFor)
+			if length := time.Duration(s.Bars) * s.Width; length > hub.CountRetention || spanOf(s.Name).Title != s.Title {
+				t.Errorf("%v, counts are kept for %v", length, hub.CountRetention)
 			}
 		})
 	}

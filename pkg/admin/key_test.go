@@ -62,7 +62,7 @@ func TestAPIKeys(t *testing.T) {
 		r := r.in(t)
 		r.shows(got, http.StatusOK, "The API key "+hash[:8]+" is created.")
 		for _, k := range []string{key, "a key"} {
-			if p, err := r.store.ProjectByAPIKey(t.Context(), k); err != nil || p.ID != projectID {
+			if p, err := auth.ProjectByAPIKey(t.Context(), r.store, k); err != nil || p.ID != projectID {
 				t.Errorf("%v %v", p, err)
 			}
 		}
@@ -75,14 +75,14 @@ func TestAPIKeys(t *testing.T) {
 	t.Run("one is revoked only with confirmation", func(t *testing.T) {
 		r := r.in(t)
 		r.shows(r.post(base+"/keys/revoke", "hash", hash), http.StatusBadRequest, "Nothing was changed")
-		if _, err := r.store.ProjectByAPIKey(t.Context(), key); err != nil {
+		if _, err := auth.ProjectByAPIKey(t.Context(), r.store, key); err != nil {
 			t.Error(err)
 		}
 		r.redirects(r.post(base+"/keys/revoke", "hash", hash, "confirm", "yes"), base+"/keys?done=key-revoked")
-		if _, err := r.store.ProjectByAPIKey(t.Context(), key); err == nil {
+		if _, err := auth.ProjectByAPIKey(t.Context(), r.store, key); err == nil {
 			t.Error("it still works")
 		}
-		if _, err := r.store.ProjectByAPIKey(t.Context(), "a key"); err != nil {
+		if _, err := auth.ProjectByAPIKey(t.Context(), r.store, "a key"); err != nil {
 			t.Errorf("the other one: %v", err)
 		}
 	})

@@ -26,19 +26,19 @@ func (r *rig) join(id, user string, granted hub.Permissions, channels ...string)
 	if err := r.store.OpenConnection(ctx, c); err != nil {
 		r.t.Fatal(err)
 	}
-	if _, err := r.store.Authenticate(ctx, c, r.clock()); err != nil {
+	if _, _, err := r.store.Authenticate(ctx, c, r.clock()); err != nil {
 		r.t.Fatal(err)
 	}
 	if len(channels) == 0 {
 		return
 	}
-	to := make(hub.Selection)
+	var to []hub.Channel
 	for _, name := range channels {
 		ch, err := hub.ParseChannel(projectID, name)
 		if err != nil {
 			r.t.Fatal(err)
 		}
-		to[ch.Category] = append(to[ch.Category], ch.Name)
+		to = append(to, ch)
 	}
 	refused, err := r.hub.Subscribe(ctx, id, to)
 	if err != nil || len(refused) > 0 {
@@ -96,10 +96,7 @@ func TestFeedToken(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := hub.Identity{
-			Expires:     r.clock().Add(2*time.Hour + 20*time.Minute),
-			Permissions: &hub.Permissions{Confirmed: true, Feed: true},
-		}
+		want := hub.FeedIdentity(projectID, r.clock().Add(2*time.Hour+20*time.Minute))
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("-expected +got:\n%s", diff)
 		}

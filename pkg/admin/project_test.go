@@ -72,7 +72,7 @@ func TestCreatingAProject(t *testing.T) {
 	key, secret := testID(t, got.body, "api-key"), testID(t, got.body, "secret")
 	r.secrets = append(r.secrets, key, secret)
 
-	p, err := r.store.ProjectByAPIKey(t.Context(), key)
+	p, err := auth.ProjectByAPIKey(t.Context(), r.store, key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +245,7 @@ func TestDeletingAProject(t *testing.T) {
 		r := r.in(t)
 		r.redirects(r.post(base+"/settings/delete", "name", "Shop & Co"), "/admin?done=project-deleted")
 		r.is(r.get(base), http.StatusNotFound)
-		if _, err := r.store.ProjectByAPIKey(t.Context(), "a key"); err == nil {
+		if _, err := auth.ProjectByAPIKey(t.Context(), r.store, "a key"); err == nil {
 			t.Error("its API key is still good")
 		}
 	})

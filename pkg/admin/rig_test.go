@@ -19,7 +19,9 @@ import (
 
 	"centrifuge/pkg/admin"
 	"centrifuge/pkg/auth"
+	"centrifuge/pkg/callback"
 	"centrifuge/pkg/hub"
+	"centrifuge/pkg/sanitizer"
 	"centrifuge/pkg/serverapi"
 	"centrifuge/pkg/store"
 	"centrifuge/pkg/store/storetest"
@@ -43,7 +45,7 @@ func (r *rig) in(t *testing.T) *rig { return &rig{t, r.parts} }
 
 type parts struct {
 	store   *store.Store
-	hub     *hub.Hub
+	hub     *hub.Publisher
 	handler http.Handler
 	server  *httptest.Server
 	browser *http.Client
@@ -91,16 +93,18 @@ func newRig(t *testing.T, change ...func(*admin.Options)) *rig {
 			`a/b "?`: {ID: "3", Name: `a/b "?`},
 		},
 	})
-	r.hub = hub.New(hub.Options{
-		Projects: r.store, Connections: r.store, Subscriptions: r.store, Claims: r.store, Usages: r.store, Presences: r.store,
-		Counters: r.store, Delivery: r, VerifyToken: auth.VerifyToken, Now: r.clock,
-	})
+	var err error
+	if r.hub, err = hub.NewPublisher(hub.PublisherOptions{Options: hub.Options{
+		Store: r.store, Dispatcher: r, Callback: callback.New(callback.Options{}), VerifyToken: auth.VerifyToken, Now: r.clock,
+	}, Clean: sanitizer.Clean}); err != nil {
+		t.Fatal(err)
+	}
 	log := slog.New(slog.NewJSONHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	mux := http.NewServeMux()
 	r.server = httptest.NewServer(mux)
 	t.Cleanup(r.server.Close)
 	o := admin.Options{
-		Hub: r.hub, Structure: r.store, Attempts: r.store.Tally,
+		Hub: r.hub.Hub, Structure: r.store, Attempts: r.store.Tally,
 		Password: func(context.Context) (string, error) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -135,15 +139,15 @@ func (r *rig) advance(d time.Duration) {
 	r.now = r.now.Add(d)
 }
 
-// Deliver is the hub's delivery: it notes what would be sent.
-func (r *rig) Deliver(_ context.Context, m hub.Message, _ []hub.Audience, _ func(context.Context, hub.Place) error) (hub.Report, error) {
+// Dispatch records messages instead of sending them.
+func (r *rig) Dispatch(_ context.Context, _ []hub.Audience, messages []hub.Message) (hub.Result, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.delivered = append(r.delivered, m)
-	return hub.Report{}, nil
+	r.delivered = append(r.delivered, messages...)
+	return hub.Result{}, nil
 }
 
-// Disconnect is the hub's way to end connections, of which there are none.
+// Disconnect has no connections to close.
 func (r *rig) Disconnect(context.Context, []string) error { return nil }
 
 // newBrowser keeps cookies and shows redirects instead of following them.

@@ -25,7 +25,6 @@ func TestGranted(t *testing.T) {
 	}{
 		{"everything is all channels", hub.Permissions{Everything: true, Confirmed: true}, []string{"all channels"}},
 		{"nothing is said to be nothing", hub.Permissions{}, []string{"nothing"}},
-		{"an administrator's page has the feed", hub.Permissions{Feed: true, Confirmed: true}, []string{"the live feed"}},
 		{
 			"categories come in order, each with what is granted in it",
 			hub.Permissions{Categories: map[string]hub.Grant{"b": {}, "a": {Whole: true}, "c": {Channels: []string{"y", "x"}}}},
@@ -33,7 +32,7 @@ func TestGranted(t *testing.T) {
 		},
 		{
 			"of many categories the rest is counted",
-			hub.Permissions{Feed: true, Categories: many}, append(crowded, "and 2 categories more"),
+			hub.Permissions{Categories: many}, append(crowded, "and 2 categories more"),
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

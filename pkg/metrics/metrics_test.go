@@ -14,40 +14,50 @@ import (
 	"centrifuge/pkg/metrics"
 )
 
-// delivery is a delivery that ends as the test says.
-type delivery struct {
-	hub.Delivery
-	report hub.Report
+// dispatcher returns what the test says.
+type dispatcher struct {
+	hub.Dispatcher
+	result hub.Result
 	err    error
 }
 
-func (d delivery) Deliver(context.Context, hub.Message, []hub.Audience, func(context.Context, hub.Place) error) (hub.Report, error) {
-	return d.report, d.err
+func (d dispatcher) Dispatch(context.Context, []hub.Audience, []hub.Message) (hub.Result, error) {
+	return d.result, d.err
 }
 
-func TestEveryMessageIsALine(t *testing.T) {
-	broken := errors.New("the table is gone")
+func TestDispatchMetrics(t *testing.T) {
+	ch := hub.Channel{Project: "p", Category: "c", Name: "n"}
+	broken := errors.New("the encoder is broken")
 	for _, tt := range []struct {
-		name     string
-		delivery delivery
-		want     map[string]any
+		name       string
+		dispatcher dispatcher
+		messages   int
+		want       map[string]any
 	}{
-		{"a message to nobody", delivery{}, map[string]any{
+		{"a message without subscribers", dispatcher{}, 1, map[string]any{
 			"Messages": 1.0, "Deliveries": 0.0, "Gone": 0.0, "Slow": 0.0, "Failed": 0.0, "Errors": 0.0, "PublishLatency": 12.5}},
-		{"a message to many", delivery{report: hub.Report{Delivered: 1000, Gone: 3, Slow: 2, Failed: 1}}, map[string]any{
-			"Messages": 1.0, "Deliveries": 1000.0, "Gone": 3.0, "Slow": 2.0, "Failed": 1.0, "Errors": 0.0, "PublishLatency": 12.5}},
-		{"a message that failed", delivery{report: hub.Report{Delivered: 7}, err: broken}, map[string]any{
+		{"two messages with many subscribers", dispatcher{result: hub.Result{Delivered: 1000, Gone: make([]hub.Gone, 3), Slow: 2, Failed: 1}}, 2, map[string]any{
+			"Messages": 2.0, "Deliveries": 1000.0, "Gone": 3.0, "Slow": 2.0, "Failed": 1.0, "Errors": 0.0, "PublishLatency": 12.5}},
+		{"unread subscribers", dispatcher{result: hub.Result{Delivered: 7, Unread: []hub.Unread{{Channel: ch}}}}, 1, map[string]any{
 			"Messages": 1.0, "Deliveries": 7.0, "Gone": 0.0, "Slow": 0.0, "Failed": 0.0, "Errors": 1.0, "PublishLatency": 12.5}},
-		{"a message too large is its sender's mistake", delivery{err: hub.ErrTooLarge}, map[string]any{
+		{"unread subscribers of the feed", dispatcher{result: hub.Result{Delivered: 7, Unread: []hub.Unread{{Channel: hub.Feed("p")}}}}, 1, map[string]any{
+			"Messages": 1.0, "Deliveries": 7.0, "Gone": 0.0, "Slow": 0.0, "Failed": 0.0, "Errors": 0.0, "PublishLatency": 12.5}},
+		{"posts that were not begun", dispatcher{result: hub.Result{Failed: 5, Unsent: 5}}, 1, map[string]any{
+			"Messages": 1.0, "Deliveries": 0.0, "Gone": 0.0, "Slow": 0.0, "Failed": 5.0, "Errors": 1.0, "PublishLatency": 12.5}},
+		{"an internal failure", dispatcher{err: broken}, 1, map[string]any{
+			"Messages": 1.0, "Deliveries": 0.0, "Gone": 0.0, "Slow": 0.0, "Failed": 0.0, "Errors": 1.0, "PublishLatency": 12.5}},
+		{"a message that is too large", dispatcher{err: hub.ErrTooLarge}, 1, map[string]any{
 			"Messages": 1.0, "Deliveries": 0.0, "Gone": 0.0, "Slow": 0.0, "Failed": 0.0, "Errors": 0.0, "PublishLatency": 12.5}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var out strings.Builder
 			now := time.UnixMilli(1_800_000_000_000)
 			clock := func() time.Time { now = now.Add(12500 * time.Microsecond); return now }
-			report, err := metrics.Watch(tt.delivery, "Centrifuge/test", &out, clock).Deliver(t.Context(), hub.Message{}, nil, nil)
-			if report != tt.delivery.report || !errors.Is(err, tt.delivery.err) {
-				t.Errorf("the delivery is changed to %+v, %v", report, err)
+			messages := make([]hub.Message, tt.messages)
+			messages[0].Channel = ch
+			result, err := metrics.Watch(tt.dispatcher, "Centrifuge/test", &out, clock).Dispatch(t.Context(), nil, messages)
+			if diff := cmp.Diff(tt.dispatcher.result, result); diff != "" || !errors.Is(err, tt.dispatcher.err) {
+				t.Errorf("error %v, -expected +returned\n%s", err, diff)
 			}
 			count := func(name string) any { return map[string]any{"Name": name, "Unit": "Count"} }
 			tt.want["_aws"] = map[string]any{

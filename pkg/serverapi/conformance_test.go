@@ -56,10 +56,10 @@ func TestEveryAnswerIsThatOfTheDocument(t *testing.T) {
 	s := serviceWithPeople(t)
 	broken := httptest.NewServer(serverapi.New(serverapi.Options{
 		Projects: noTable{}, Log: slog.New(slog.DiscardHandler),
-		ProjectByAPIKey: func(context.Context, string) (*hub.Project, error) { return nil, errNoTable },
+		APIKeys: noTable{},
 	}))
 	t.Cleanup(broken.Close)
-	// A publish under this key is under way.
+	// A publish under this key is in progress.
 	if _, err := s.App.Store.Claim(t.Context(), hub.Channel{Project: "demo", Category: "news", Name: "x"}, "busy", time.Now()); err != nil {
 		t.Fatal(err)
 	}
@@ -135,8 +135,8 @@ func methodExchanges() []exchange {
 		{name: "more data than the category allows", path: "/api/publish", body: `{"channel":"news:x","data":"` + strings.Repeat("x", hub.DefaultMessageBytes) + `"}`, allowed: true, code: 413},
 
 		{name: "two channels", path: "/api/broadcast", body: `{"channels":["news:x","chat:x"],"data":1}`, allowed: true},
-		{name: "a channel that fails", path: "/api/broadcast", body: `{"channels":["news:x","nowhere:x"],"data":1}`, allowed: true, holds: `[{"result":{}},{"error":{"code":102,`},
-		{name: "a channel of no form", path: "/api/broadcast", body: `{"channels":["news:x","x"],"data":1}`, holds: `[{"result":{}},{"error":{"code":107,`},
+		{name: "a channel that fails", path: "/api/broadcast", body: `{"channels":["news:x","nowhere:x"],"data":1}`, allowed: true, holds: `[{"result":{"delivered":3}},{"error":{"code":102,`},
+		{name: "a channel of no form", path: "/api/broadcast", body: `{"channels":["news:x","x"],"data":1}`, holds: `[{"result":{"delivered":3}},{"error":{"code":107,`},
 		{name: "no data", path: "/api/broadcast", body: `{"channels":["news:x"]}`},
 		{name: "no channels", path: "/api/broadcast", body: `{"data":1}`, code: 107},
 		{name: "an empty list", path: "/api/broadcast", body: `{"channels":[],"data":1}`, code: 107},
@@ -384,3 +384,7 @@ var errNoTable = errors.New("the table is gone")
 type noTable struct{}
 
 func (noTable) Project(context.Context, string) (*hub.Project, error) { return nil, errNoTable }
+
+func (noTable) ProjectByAPIKeyHash(context.Context, string) (*hub.Project, error) {
+	return nil, errNoTable
+}

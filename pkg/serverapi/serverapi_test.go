@@ -13,21 +13,22 @@ import (
 
 	"centrifuge/pkg/auth"
 	"centrifuge/pkg/hub"
+	"centrifuge/pkg/sanitizer"
 )
 
-// The answers of a whole service are the conversations of localstack/e2e. Here
-// everything below the API fails.
+// The conversations of localstack/e2e test the API of a whole service. Here everything
+// below the API fails.
 
 var errBroken = errors.New("the table is gone")
 
-// broken is a store that knows one project and fails in everything else.
+// broken is a store with one project and one API key, and a dispatcher; everything else
+// fails.
 type broken struct {
-	hub.Connections
-	hub.Claims
-	hub.Counters
+	hub.Store
+	hub.Callback
 }
 
-var project = &hub.Project{ID: "p", Name: "P", Secret: "the-secret", Categories: map[string]hub.Category{"news": {Name: "news"}}}
+var project = &hub.Project{ID: "p", Name: "P", Secret: "the-secret", APIKeyHashes: []string{auth.HashAPIKey("key")}, Categories: map[string]hub.Category{"news": {Name: "news"}}}
 
 func (broken) Project(_ context.Context, id string) (*hub.Project, error) {
 	if id == project.ID {
@@ -36,8 +37,15 @@ func (broken) Project(_ context.Context, id string) (*hub.Project, error) {
 	return nil, errBroken
 }
 
-func (broken) Deliver(context.Context, hub.Message, []hub.Audience, func(context.Context, hub.Place) error) (hub.Report, error) {
-	return hub.Report{}, errBroken
+func (broken) ProjectByAPIKeyHash(_ context.Context, hash string) (*hub.Project, error) {
+	if hash == project.APIKeyHashes[0] {
+		return project, nil
+	}
+	return nil, errBroken
+}
+
+func (broken) Dispatch(context.Context, []hub.Audience, []hub.Message) (hub.Result, error) {
+	return hub.Result{}, errBroken
 }
 func (broken) Count(context.Context, string, time.Time, int, int) error { return nil }
 func (broken) Disconnect(context.Context, []string) error               { return errBroken }
@@ -46,7 +54,7 @@ func (broken) UserConnections(context.Context, string, string) ([]hub.Connection
 }
 func (broken) Usage(context.Context, string) (hub.Usage, error) { return hub.Usage{}, errBroken }
 
-func TestWhatGoesWrongInsideStaysInside(t *testing.T) {
+func TestInternalErrors(t *testing.T) {
 	const internal = `{"error":{"code":100,"message":"internal server error"}}`
 	const rpcInternal = `{"id":null,"error":"internal server error","result":null}`
 	rpc := base64.StdEncoding.EncodeToString([]byte(`{"method":"broadcast","params":{"category":"news","channel":"x","data":{}}}`))
@@ -60,7 +68,7 @@ func TestWhatGoesWrongInsideStaysInside(t *testing.T) {
 		want   string
 	}{
 		{name: "publish", path: "/api/publish", key: "key", body: `{"channel":"news:x","data":1}`, status: 200, want: internal},
-		{name: "broadcast answers channel by channel", path: "/api/broadcast", key: "key", body: `{"channels":["news:x"],"data":1}`, status: 200, want: `{"result":{"responses":[` + internal + `]}}`},
+		{name: "broadcast", path: "/api/broadcast", key: "key", body: `{"channels":["news:x"],"data":1}`, status: 200, want: `{"result":{"responses":[` + internal + `]}}`},
 		{name: "unsubscribe", path: "/api/unsubscribe", key: "key", body: `{"user":"u","channel":"news:x"}`, status: 200, want: internal},
 		{name: "disconnect", path: "/api/disconnect", key: "key", body: `{"user":"u"}`, status: 200, want: internal},
 		{name: "channels", path: "/api/channels", key: "key", body: `{}`, status: 200, want: internal},
@@ -71,16 +79,13 @@ func TestWhatGoesWrongInsideStaysInside(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var log strings.Builder
-			h := New(Options{
-				Hub:      hub.New(hub.Options{Projects: broken{}, Connections: broken{}, Usages: broken{}, Counters: broken{}, Delivery: broken{}}),
-				Projects: broken{}, Log: slog.New(slog.NewJSONHandler(&log, nil)),
-				ProjectByAPIKey: func(_ context.Context, key string) (*hub.Project, error) {
-					if key == "key" {
-						return project, nil
-					}
-					return nil, errBroken
-				},
+			publisher, err := hub.NewPublisher(hub.PublisherOptions{
+				Options: hub.Options{Store: broken{}, Dispatcher: broken{}, Callback: broken{}, VerifyToken: auth.VerifyToken}, Clean: sanitizer.Clean,
 			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			h := New(Options{Hub: publisher, Projects: broken{}, APIKeys: broken{}, Log: slog.New(slog.NewJSONHandler(&log, nil))})
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, tt.path, strings.NewReader(tt.body))
 			r.Header.Set("X-API-Key", tt.key)
 			r.Header.Set("X-Centrifuge-Auth", tt.sign)
@@ -99,7 +104,7 @@ func TestWhatGoesWrongInsideStaysInside(t *testing.T) {
 	}
 }
 
-func TestWhatTheAPIDoesNotHave(t *testing.T) {
+func TestUnknownRoutes(t *testing.T) {
 	h := New(Options{})
 	for _, tt := range []struct {
 		method, path string

@@ -43,17 +43,17 @@ func TestBillOfCalls(t *testing.T) {
 			return s.OpenConnection(ctx, hub.Connection{ID: "new", Expires: now.Add(hub.MaxConnectionAge)})
 		}, "1 PutItem"},
 		{"a project is one query with its categories", func() error { _, err := s.Project(ctx, "p"); return err }, "1 Query"},
-		{"an API key is a read and its project", func() error { _, err := s.ProjectByAPIKey(ctx, "k1"); return err }, "1 GetItem, 1 Query"},
+		{"an API key is a read and its project", func() error { _, err := s.ProjectByAPIKeyHash(ctx, hashOf("k1")); return err }, "1 GetItem, 1 Query"},
 		{"auth is one write", func() error {
-			_, err := s.Authenticate(ctx, hub.Connection{ID: "opened", Project: "p"}, now)
+			_, _, err := s.Authenticate(ctx, hub.Connection{ID: "opened", Project: "p"}, now)
 			return err
 		}, "1 UpdateItem"},
 		{"auth that changes nothing is one write", func() error {
-			_, err := s.Authenticate(ctx, hub.Connection{ID: "opened", Project: "p"}, now)
+			_, _, err := s.Authenticate(ctx, hub.Connection{ID: "opened", Project: "p"}, now)
 			return err
 		}, "1 UpdateItem"},
 		{"auth of a closed connection is one write", func() error {
-			if _, err := s.Authenticate(ctx, hub.Connection{ID: "gone", Project: "p"}, now); err == nil {
+			if _, _, err := s.Authenticate(ctx, hub.Connection{ID: "gone", Project: "p"}, now); err == nil {
 				return errors.New("no error")
 			}
 			return nil
@@ -88,7 +88,7 @@ func TestBillOfCalls(t *testing.T) {
 			}
 			return nil
 		}, "1 Query"},
-		{"dropping a subscriber is one write", func() error { return s.DropSubscriber(ctx, hub.Place{Channel: ch, Connection: "few"}) }, "1 DeleteItem"},
+		{"removing a subscriber is one write", func() error { return s.RemoveSubscriber(ctx, ch, 0, "few") }, "1 DeleteItem"},
 		{"unsubscribing is two writes", func() error { return s.Unsubscribe(ctx, few, names(few)) }, "1 BatchWriteItem, 1 UpdateItem"},
 		{"unsubscribing from other channels is no request", func() error {
 			return s.Unsubscribe(ctx, few, []hub.Channel{channel("z")})
@@ -111,7 +111,7 @@ func TestBillOfCalls(t *testing.T) {
 			if _, err := s.Claim(ctx, ch, "k", now); err != nil {
 				return err
 			}
-			if err := s.Settle(ctx, ch, "k", now); err != nil {
+			if err := s.Settle(ctx, ch, "k", hub.Result{}, now); err != nil {
 				return err
 			}
 			return s.Release(ctx, ch, "k")

@@ -40,10 +40,11 @@ func TestAuthenticate(t *testing.T) {
 
 	t.Run("second identity while the first is valid", func(t *testing.T) {
 		before := s.connection(t, "c")
-		replaced, err := s.Authenticate(t.Context(), hub.Connection{ID: "c", Project: "p", User: "other"}, now.Add(time.Hour-1))
+		replaced, recorded, err := s.Authenticate(t.Context(), hub.Connection{ID: "c", Project: "p", User: "other"}, now.Add(time.Hour-1))
 		if err != nil {
 			t.Fatal(err)
 		}
+		same(t, "recorded", recorded, false)
 		same(t, "replaced", replaced, hub.Connection{})
 		same(t, "connection", s.connection(t, "c"), before)
 	})
@@ -51,10 +52,11 @@ func TestAuthenticate(t *testing.T) {
 	t.Run("second identity after the first expired", func(t *testing.T) {
 		s.subscribe(t, "c", map[hub.Channel]int{{Project: "p#", Category: "chat", Name: "x"}: 1})
 		before := s.connection(t, "c")
-		replaced, err := s.Authenticate(t.Context(), hub.Connection{ID: "c", Project: "q", Protocol: "other"}, identity.TokenExpires)
+		replaced, recorded, err := s.Authenticate(t.Context(), hub.Connection{ID: "c", Project: "q", Protocol: "other"}, identity.TokenExpires)
 		if err != nil {
 			t.Fatal(err)
 		}
+		same(t, "recorded", recorded, true)
 		same(t, "replaced", replaced, before)
 		same(t, "connection", s.connection(t, "c"), hub.Connection{
 			ID: "c", Origin: "https://o", Expires: now.Add(hub.MaxConnectionAge), Project: "q", Protocol: "other",
@@ -63,7 +65,7 @@ func TestAuthenticate(t *testing.T) {
 			t.Errorf("connections of the former user: %v, %v", got, err)
 		}
 		// An identity without an expiry is valid until the connection ends.
-		if _, err := s.Authenticate(t.Context(), identity, now.Add(2*time.Hour)); err != nil {
+		if _, _, err := s.Authenticate(t.Context(), identity, now.Add(2*time.Hour)); err != nil {
 			t.Error(err)
 		}
 		same(t, "project", s.connection(t, "c").Project, "q")
@@ -81,7 +83,7 @@ func TestAuthenticate(t *testing.T) {
 		for _, id := range []string{"never", "closed", "old"} {
 			_, err := s.Connection(t.Context(), id)
 			fails(t, err, hub.ErrConnectionNotFound)
-			_, err = s.Authenticate(t.Context(), hub.Connection{ID: id, Project: "p"}, s.Clock.Now())
+			_, _, err = s.Authenticate(t.Context(), hub.Connection{ID: id, Project: "p"}, s.Clock.Now())
 			fails(t, err, hub.ErrConnectionNotFound)
 			err = s.Subscribe(t.Context(), hub.Connection{ID: id, Project: "p", Expires: s.Clock.Now().Add(time.Hour)}, channelsNamed(1, "x"))
 			fails(t, err, hub.ErrConnectionNotFound)
@@ -116,7 +118,7 @@ func TestAuthenticate(t *testing.T) {
 		for i := range hub.MaxPermissions {
 			p.Categories[fmt.Sprintf("%0255d", i)] = hub.Grant{}
 		}
-		_, err := s.Authenticate(t.Context(), hub.Connection{ID: "c", Project: "p", Permissions: p}, s.Clock.Now())
+		_, _, err := s.Authenticate(t.Context(), hub.Connection{ID: "c", Project: "p", Permissions: p}, s.Clock.Now())
 		fails(t, err, hub.ErrLimitExceeded)
 		for i := range 100 {
 			delete(p.Categories, fmt.Sprintf("%0255d", i))

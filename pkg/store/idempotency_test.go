@@ -17,8 +17,11 @@ func TestClaim(t *testing.T) {
 		t.Helper()
 		got, err := s.Claim(t.Context(), ch, k, s.Clock.Now().Add(after))
 		fails(t, err, want)
-		if got != settled {
+		if (got != nil) != settled {
 			t.Errorf("settled: %v", got)
+		}
+		if got != nil {
+			same(t, "result", *got, hub.Result{Delivered: 7})
 		}
 	}
 
@@ -34,7 +37,7 @@ func TestClaim(t *testing.T) {
 	t.Run("settle", func(t *testing.T) {
 		s := newRig(t)
 		claim(t, s, "k", 0, false, nil)
-		if err := s.Settle(t.Context(), ch, "k", s.Clock.Now().Add(time.Second)); err != nil {
+		if err := s.Settle(t.Context(), ch, "k", hub.Result{Delivered: 7, Slow: 1}, s.Clock.Now().Add(time.Second)); err != nil {
 			t.Fatal(err)
 		}
 		claim(t, s, "k", time.Second, true, nil)
@@ -53,7 +56,7 @@ func TestClaim(t *testing.T) {
 		if err := s.Release(t.Context(), ch, "never claimed"); err != nil {
 			t.Error(err)
 		}
-		if err := s.Settle(t.Context(), ch, "k", s.Clock.Now()); err != nil {
+		if err := s.Settle(t.Context(), ch, "k", hub.Result{Delivered: 7}, s.Clock.Now()); err != nil {
 			t.Fatal(err)
 		}
 		if err := s.Release(t.Context(), ch, "k"); err != nil {

@@ -53,7 +53,7 @@ func TestKeyInjectivity(t *testing.T) {
 				t.Fatalf("%s key %q is not UTF-8", kind, keys.one)
 			}
 		}
-		if has := strings.HasPrefix(subscriptionKey(y, other), subscriptionsOf(x.Project)); has != (x.Project == y.Project) {
+		if has := strings.HasPrefix(subscriptionKey(y, other), subscriptionKeys(x.Project)); has != (x.Project == y.Project) {
 			t.Fatalf("%q among the subscriptions of %q: %v", subscriptionKey(y, other), x.Project, has)
 		}
 	})

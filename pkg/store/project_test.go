@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"centrifuge/pkg/auth"
 	"centrifuge/pkg/hub"
 	"centrifuge/pkg/store"
 )
@@ -108,7 +109,7 @@ func TestProject(t *testing.T) {
 		}
 		_, err := s.Project(t.Context(), full.ID)
 		fails(t, err, hub.ErrProjectNotFound)
-		_, err = s.ProjectByAPIKey(t.Context(), "one")
+		_, err = auth.ProjectByAPIKey(t.Context(), s, "one")
 		fails(t, err, hub.ErrUnauthorized)
 		s.putProject(t, &hub.Project{ID: full.ID, Name: "n", Secret: "s"})
 		got, err := s.Project(t.Context(), full.ID)
@@ -212,12 +213,12 @@ func TestAPIKey(t *testing.T) {
 
 	t.Run("keys of a project and unknown keys", func(t *testing.T) {
 		for _, k := range []string{"one", "two"} {
-			if got, err := s.ProjectByAPIKey(t.Context(), k); err != nil || got.ID != "p" {
+			if got, err := auth.ProjectByAPIKey(t.Context(), s, k); err != nil || got.ID != "p" {
 				t.Errorf("key %q: %+v, %v", k, got, err)
 			}
 		}
 		for _, k := range []string{"", "three", hashOf("one"), strings.Repeat("x", 1<<20)} {
-			_, err := s.ProjectByAPIKey(t.Context(), k)
+			_, err := auth.ProjectByAPIKey(t.Context(), s, k)
 			fails(t, err, hub.ErrUnauthorized)
 		}
 	})
@@ -232,7 +233,7 @@ func TestAPIKey(t *testing.T) {
 		fails(t, s.PutProject(t.Context(), &hub.Project{ID: "p", Name: "n", Secret: "s", APIKeyHashes: []string{hashOf("unlisted")}, Revision: 9}), hub.ErrConflict)
 		fails(t, s.PutProject(t.Context(), &hub.Project{ID: "absent", Name: "n", Secret: "s", APIKeyHashes: []string{hashOf("orphan")}, Revision: 9}), hub.ErrConflict)
 		for _, k := range []string{"unlisted", "orphan"} {
-			_, err := s.ProjectByAPIKey(t.Context(), k)
+			_, err := auth.ProjectByAPIKey(t.Context(), s, k)
 			fails(t, err, hub.ErrUnauthorized)
 		}
 	})
@@ -240,11 +241,11 @@ func TestAPIKey(t *testing.T) {
 	t.Run("revoked key", func(t *testing.T) {
 		p.APIKeyHashes = []string{hashOf("two"), hashOf("three")}
 		s.putProject(t, p)
-		_, err := s.ProjectByAPIKey(t.Context(), "one")
+		_, err := auth.ProjectByAPIKey(t.Context(), s, "one")
 		fails(t, err, hub.ErrUnauthorized)
 		s.putProject(t, &hub.Project{ID: "q", Name: "n", Secret: "s", APIKeyHashes: []string{hashOf("one")}})
 		for k, id := range map[string]string{"one": "q", "two": "p", "three": "p"} {
-			if got, err := s.ProjectByAPIKey(t.Context(), k); err != nil || got.ID != id {
+			if got, err := auth.ProjectByAPIKey(t.Context(), s, k); err != nil || got.ID != id {
 				t.Errorf("key %q: %+v, %v", k, got, err)
 			}
 		}
@@ -259,7 +260,7 @@ func TestAPIKey(t *testing.T) {
 			r.Body, r.ContentLength = body(t, b)
 			return nil, nil
 		}
-		_, err := s.ProjectByAPIKey(t.Context(), "clear-text-key")
+		_, err := auth.ProjectByAPIKey(t.Context(), s, "clear-text-key")
 		fails(t, err, hub.ErrUnauthorized)
 	})
 }

@@ -58,7 +58,7 @@ func TestSubscribeWhileDisconnecting(t *testing.T) {
 		ids := s.subscribers(t, ch, 0)
 		for _, id := range ids[:len(ids)/2] {
 			orphans++
-			if err := s.DropSubscriber(t.Context(), hub.Place{Channel: ch, Connection: id}); err != nil {
+			if err := s.RemoveSubscriber(t.Context(), ch, 0, id); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -127,7 +127,7 @@ func TestAuthenticateConcurrently(t *testing.T) {
 	var all []func() error
 	for i := range 8 {
 		all = append(all, func() error {
-			_, err := s.Authenticate(t.Context(), hub.Connection{ID: "c", Project: "p", User: fmt.Sprint("u", i)}, s.Clock.Now())
+			_, _, err := s.Authenticate(t.Context(), hub.Connection{ID: "c", Project: "p", User: fmt.Sprint("u", i)}, s.Clock.Now())
 			return err
 		})
 	}
@@ -142,7 +142,7 @@ func TestAuthenticateWhileDisconnecting(t *testing.T) {
 		s.open(t, id)
 		concurrently(t,
 			func() error {
-				_, err := s.Authenticate(t.Context(), hub.Connection{ID: id, Project: "p", User: "u"}, s.Clock.Now())
+				_, _, err := s.Authenticate(t.Context(), hub.Connection{ID: id, Project: "p", User: "u"}, s.Clock.Now())
 				return unless(err, hub.ErrConnectionNotFound)
 			},
 			func() error { _, err := s.CloseConnection(t.Context(), id); return err },

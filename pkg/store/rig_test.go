@@ -76,7 +76,7 @@ func (s *rig) enter(tb testing.TB, id, user string) hub.Connection {
 
 func (s *rig) authenticate(tb testing.TB, c hub.Connection) {
 	tb.Helper()
-	if _, err := s.Authenticate(tb.Context(), c, s.Clock.Now()); err != nil {
+	if _, _, err := s.Authenticate(tb.Context(), c, s.Clock.Now()); err != nil {
 		tb.Fatalf("authenticate %s: %v", c.ID, err)
 	}
 	if got := s.connection(tb, c.ID); got.Project != c.Project || got.User != c.User {

@@ -305,7 +305,7 @@ func TestSubscribers(t *testing.T) {
 		s.subscribe(t, "c", channelsNamed(1, "x"))
 		s.subscribe(t, "d", channelsNamed(1, "x"))
 		for range 2 {
-			if err := s.DropSubscriber(t.Context(), hub.Place{Channel: channel("x0"), Connection: "c"}); err != nil {
+			if err := s.RemoveSubscriber(t.Context(), channel("x0"), 0, "c"); err != nil {
 				t.Fatal(err)
 			}
 		}
