@@ -20,8 +20,8 @@ import (
 )
 
 // Run runs a script against the target. It skips the parts that need a feature that
-// the target lacks. An error contains the conversation so far and the difference; the
-// secret, the API key and tokens are masked in it.
+// the target lacks. An error contains the steps so far, without the secret, the API key
+// and tokens, and the difference.
 func Run(ctx context.Context, target Target, name, script string) error {
 	target = target.withDefaults()
 	steps, _, err := target.parse(name, script)

@@ -82,8 +82,8 @@ type Options struct {
 	// APIID and AccountID are the ids in events; "local" and "000000000000" by
 	// default.
 	APIID, AccountID string
-	// Log gets the failures of functions; nil discards them. Bodies and headers are
-	// never logged.
+	// Log gets the failures of functions; nil discards them. The gateway adds no bodies
+	// and headers to it.
 	Log *slog.Logger
 }
 

@@ -72,7 +72,7 @@ func (g *Gateway) serveSocket(w http.ResponseWriter, r *http.Request) {
 	}
 
 	up := &upgrade{ResponseWriter: w}
-	// API Gateway does not check the Origin; $connect has to.
+	// API Gateway does not check the Origin; $connect must.
 	conn, err := websocket.Accept(up, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
 	if err != nil {
 		s.close(abnormal)
