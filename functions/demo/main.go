@@ -1,4 +1,4 @@
-// Command demo is the Lambda of the example application.
+// Command demo is the Lambda function of the example application.
 package main
 
 import (

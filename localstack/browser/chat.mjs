@@ -1,29 +1,29 @@
-// A launch party on the demo page: people chat, applaud, vote and wave, each in a
-// browser of their own.
+// Tests the page of the example application: several visitors, each in a browser
+// context of its own, chat, applaud, vote and wave.
 //
-// Run by browser_test.go, or by hand beside `make run`:
+// run_test.go runs it. To run it against `make run`:
 //
 //     BASE_URL=http://127.0.0.1:8080 node localstack/browser/chat.mjs
 //
 // Environment: BASE_URL (default http://127.0.0.1:8080), API_KEY (default demo-key),
-// CHROMIUM and SCREENSHOTS as session.mjs says.
-// Exits with status 0 when everything was seen, otherwise with 1 and the reason.
+// and CHROMIUM and SCREENSHOTS, see session.mjs.
+// The exit status is 0 on success, otherwise 1 with the reason.
 
 import assert from "node:assert/strict";
 import { address, patience, run, step } from "./session.mjs";
 
 const base = address("BASE_URL", "http://127.0.0.1:8080");
 const apiKey = process.env.API_KEY || "demo-key";
-const heaviest = 60 << 10; // bytes of all that the page loads, not compressed
+const maxPageBytes = 60 << 10; // of all files that the page loads, uncompressed
 
-await run(party);
+await run(test);
 
-async function party(open) {
+async function test(open) {
   const page = `${base}/demo/`;
   const ada = await open("Ada", { colorScheme: "light", viewport: { width: 1100, height: 760 } }, page);
   const grace = await open("Grace", { colorScheme: "dark", viewport: { width: 390, height: 780 }, isMobile: true, hasTouch: true }, page);
 
-  step("the form refuses a name of spaces");
+  step("a name of spaces is refused");
   await ada.by("name").fill("   ");
   await ada.by("join").click();
   assert.equal(await ada.by("status").getAttribute("data-state"), "offline");
@@ -31,12 +31,12 @@ async function party(open) {
   await grace.shot("join-dark-phone");
 
   await join(ada);
-  await meets(ada, [ada]);
+  await seesPeople(ada, [ada]);
   await join(grace);
 
-  step("each sees the other in the list: one was there, one has come");
-  await meets(ada, [ada, grace]);
-  await meets(grace, [grace, ada]);
+  step("both visitors see each other in the list: one was loaded, the other joined");
+  await seesPeople(ada, [ada, grace]);
+  await seesPeople(grace, [grace, ada]);
 
   await chat(ada, grace);
   await announcements(ada, grace);
@@ -45,27 +45,27 @@ async function party(open) {
 
   const eve = await open("Eve", { colorScheme: "light", viewport: { width: 800, height: 600 } }, page);
   await join(eve);
-  await meets(ada, [ada, eve, grace]);
+  await seesPeople(ada, [ada, eve, grace]);
   await waves(ada, grace, eve);
-  await well(ada);
-  await well(grace);
+  await checkPage(ada);
+  await checkPage(grace);
 
   await order(ada, grace);
   await markup(ada, await open("<b>Ĥ</b> 🌀'", {}, page));
 
-  step("somebody with two tabs is in the list once");
+  step("a visitor with two tabs is in the list once");
   const again = await open(ada.name, {}, page);
   await join(again);
-  await meets(again, [ada, eve, grace]);
-  await meets(grace, [grace, ada, eve]);
+  await seesPeople(again, [ada, eve, grace]);
+  await seesPeople(grace, [grace, ada, eve]);
   await leave(again);
 
-  step("who closes the page disappears from the others' lists");
+  step("a visitor that closes the page disappears from the lists of the others");
   await leave(eve);
-  await meets(ada, [ada, grace]);
-  await meets(grace, [grace, ada]);
+  await seesPeople(ada, [ada, grace]);
+  await seesPeople(grace, [grace, ada]);
 
-  step("a lost connection comes back by itself, with all that has changed meanwhile");
+  step("a lost connection is restored automatically, with all changes since");
   await ada.page.evaluate(() => window.sockets.at(-1).close());
   await ada.page.waitForFunction(() => window.sockets.length === 2);
   await online(ada);
@@ -73,28 +73,28 @@ async function party(open) {
   await sees(ada, "Are you back?");
   await say(ada, "I am");
   await sees(grace, "I am");
-  await meets(ada, [ada, grace]);
-  await meets(grace, [grace, ada]);
+  await seesPeople(ada, [ada, grace]);
+  await seesPeople(grace, [grace, ada]);
 
-  step("a reloaded page remembers the name, and Leave forgets it");
-  const clapped = number(await ada.by("applause").innerText());
+  step("a reloaded page keeps the name, and Leave deletes it");
+  const total = number(await ada.by("applause").innerText());
   await grace.page.reload();
   await online(grace);
-  await counts(grace, clapped);
-  await meets(grace, [grace, ada]);
+  await seesApplause(grace, total);
+  await seesPeople(grace, [grace, ada]);
   await say(ada, "Still with us?");
   await sees(grace, "Still with us?");
   await say(grace, "Yes, and leaving now");
   await sees(ada, "Yes, and leaving now");
   await grace.by("leave").click();
   await grace.by("name").waitFor({ state: "visible" });
-  await meets(ada, [ada]);
+  await seesPeople(ada, [ada]);
   await grace.page.reload();
   assert.equal(await grace.by("status").getAttribute("data-state"), "offline");
 }
 
 async function chat(ada, grace) {
-  step("each sees what the other says, and what they say themselves");
+  step("both visitors see the messages of both");
   await say(ada, "Hello, is anybody there?");
   await sees(ada, "Hello, is anybody there?");
   await sees(grace, "Hello, is anybody there?");
@@ -105,7 +105,7 @@ async function chat(ada, grace) {
 }
 
 async function order(ada, grace) {
-  step("ten messages sent in a row arrive in their order");
+  step("ten messages in a row arrive in order");
   for (let i = 1; i <= 10; i++) await say(ada, `number ${i} of ten`);
   await sees(grace, "number 10 of ten");
   const numbers = (await grace.by("log").locator(".text").allInnerTexts()).filter((text) => text.startsWith("number"));
@@ -113,23 +113,23 @@ async function order(ada, grace) {
 }
 
 async function markup(ada, guest) {
-  step("what visitors type, and what they are called, stays text");
+  step("messages and names are shown as text, never as markup");
   await join(guest);
   await say(guest, "<img src=x onerror=alert(1)> & 'quotes' 🌀");
   await sees(guest, "<img src=x onerror=alert(1)> & 'quotes' 🌀");
   await sees(ada, "<img src=x onerror=alert(1)> & 'quotes' 🌀");
   await sees(ada, guest.name);
   await guest.by("people").getByRole("button", { name: `Wave at ${ada.name}` }).click();
-  await toasted(ada, `${guest.name} waves at you`);
+  await seesToast(ada, `${guest.name} waves at you`);
   await ada.by("people").getByRole("button", { name: `Wave at ${guest.name}` }).click();
-  await toasted(guest, `${ada.name} waves at you`);
+  await seesToast(guest, `${ada.name} waves at you`);
   assert.equal(await ada.by("log").locator("img, p b").count(), 0);
   assert.equal(await ada.by("people").locator("b").count() + await ada.by("toasts").locator("b").count(), 0);
   await leave(guest);
 }
 
 async function announcements(ada, grace) {
-  step("an announcement made with the button reaches both");
+  step("an announcement of the backend reaches both");
   await grace.page.locator("summary").click();
   await grace.by("announce-text").fill("Tea is ready");
   await grace.by("announce").click();
@@ -137,7 +137,7 @@ async function announcements(ada, grace) {
   await sees(grace, "Tea is ready", ".news");
   await grace.page.locator("summary").click();
 
-  step("what an application publishes reaches both");
+  step("a message of the server API reaches both");
   await publish("news:announcements", { text: "Published with one POST" });
   await sees(ada, "Published with one POST", ".news");
   await sees(grace, "Published with one POST", ".news");
@@ -146,61 +146,61 @@ async function announcements(ada, grace) {
 }
 
 async function applause(ada, grace) {
-  step("applause is counted in both pages, with the pointer and with the keyboard");
+  step("applause by pointer and by keyboard is shown on both pages");
   const before = number(await ada.by("applause").innerText());
   await ada.by("applaud").click();
-  await counts(ada, before + 1);
-  await counts(grace, before + 1);
+  await seesApplause(ada, before + 1);
+  await seesApplause(grace, before + 1);
   await grace.by("applaud").tap();
-  await counts(grace, before + 2);
-  await counts(ada, before + 2);
+  await seesApplause(grace, before + 2);
+  await seesApplause(ada, before + 2);
   await ada.by("applaud").focus();
   for (let total = before + 3; total <= before + 12; total++) {
     await ada.page.keyboard.press("Enter");
-    await counts(grace, total);
-    await counts(ada, total);
+    await seesApplause(grace, total);
+    await seesApplause(ada, total);
   }
 }
 
 async function poll(ada, grace) {
-  step("votes change the chart in both pages");
+  step("votes change the chart on both pages");
   const before = await votes(ada);
   assert.deepEqual(Object.keys(before), ["Assam", "Earl Grey", "Rooibos", "Sencha"]);
   await vote(ada, "Sencha").click();
-  await tallies(grace, { ...before, Sencha: before.Sencha + 1 });
+  await seesVotes(grace, { ...before, Sencha: before.Sencha + 1 });
   await vote(grace, "Assam").tap();
-  await tallies(ada, { ...before, Sencha: before.Sencha + 1, Assam: before.Assam + 1 });
+  await seesVotes(ada, { ...before, Sencha: before.Sencha + 1, Assam: before.Assam + 1 });
   const after = await votes(ada);
   for (const option of ["Sencha", "Earl Grey", "Sencha", "Assam", "Sencha", "Rooibos", "Earl Grey", "Sencha"]) {
     await vote(ada, option).focus();
     await ada.page.keyboard.press("Space");
     after[option]++;
-    await tallies(ada, after);
+    await seesVotes(ada, after);
   }
-  await tallies(grace, after);
+  await seesVotes(grace, after);
   const most = Math.max(...Object.values(after));
   const widths = await grace.by("poll").locator("rect").evaluateAll((bars) => bars.map((bar) => Number(bar.getAttribute("width"))));
-  assert.deepEqual(widths.map(Math.round), Object.values(after).map((n) => Math.round((100 * n) / most)), "the bars are as long as the votes are many");
+  assert.deepEqual(widths.map(Math.round), Object.values(after).map((n) => Math.round((100 * n) / most)), "the lengths of the bars are proportional to the votes");
 }
 
 async function waves(ada, grace, eve) {
-  step("a wave reaches nobody but the one who was waved at");
+  step("a wave reaches its recipient only");
   await ada.by("people").getByRole("button", { name: `Wave at ${grace.name}` }).click();
-  await toasted(ada, `You waved at ${grace.name}`);
-  await toasted(grace, `${ada.name} waves at you`);
+  await seesToast(ada, `You waved at ${grace.name}`);
+  await seesToast(grace, `${ada.name} waves at you`);
   await grace.page.evaluate(() => scrollTo(0, 0));
   await ada.shot("party-light");
   await grace.shot("party-dark-phone", { fullPage: true });
   await sees(grace, "Ada waved at you", ".note");
 
-  step("a forged wave is refused");
+  step("a wave without the token of its sender is refused");
   const { token } = await post("token", { name: eve.name }, 200);
   await post("wave", { from: ada.name, token, to: grace.name }, 403);
   await post("wave", { from: ada.name, token: "0".repeat(64), to: grace.name }, 403);
   await post("wave", { from: eve.name, token, to: ada.name }, 200);
-  await toasted(ada, `${eve.name} waves at you`);
+  await seesToast(ada, `${eve.name} waves at you`);
 
-  step("nobody may listen for another's waves");
+  step("a visitor cannot subscribe to the channel of another one");
   const reply = await eve.page.evaluate((user) => new Promise((resolve) => {
     const socket = window.sockets.at(-1);
     socket.addEventListener("message", ({ data }) => JSON.parse(data).id === "spy" && resolve(JSON.parse(data)));
@@ -208,111 +208,111 @@ async function waves(ada, grace, eve) {
   }), grace.name);
   assert.deepEqual(reply.refused, { user: [grace.name] });
 
-  // A wave is answered when it was delivered, so that one which nobody has seen when the next message comes went nowhere.
+  // A wave is answered after its delivery: it would be visible before the next message.
   await ada.by("people").getByRole("button", { name: `Wave at ${grace.name}` }).click();
   await grace.by("log").locator(".note", { hasText: "Ada waved at you" }).nth(1).waitFor();
   await say(ada, "That was all the waving");
-  for (const who of [ada, grace, eve]) await sees(who, "That was all the waving");
-  const waved = async (who) => (await who.by("log").locator(".note").allInnerTexts()).filter((text) => text.includes("waved"));
+  for (const visitor of [ada, grace, eve]) await sees(visitor, "That was all the waving");
+  const waved = async (visitor) => (await visitor.by("log").locator(".note").allInnerTexts()).filter((text) => text.includes("waved"));
   assert.deepEqual(await waved(ada), ["Eve waved at you."]);
   assert.deepEqual(await waved(grace), ["Ada waved at you.", "Ada waved at you."]);
   assert.deepEqual(await waved(eve), []);
 }
 
-// What no visitor should have to notice.
-async function well({ name, page }) {
-  step(`${name}'s page names every control, fits its window and weighs little`);
+// Checks labels, ids, width and size of the page.
+async function checkPage({ name, page }) {
+  step(`the page of ${name} labels every control, fits its window and is small`);
   const found = await page.evaluate(() => ({
-    nameless: [...document.querySelectorAll("button, input, summary, [tabindex='0']")].filter((control) =>
+    unlabelled: [...document.querySelectorAll("button, input, summary, [tabindex='0']")].filter((control) =>
       !control.labels?.length && !control.getAttribute("aria-label") && !control.getAttribute("aria-labelledby") && !control.textContent.trim(),
     ).map((control) => control.outerHTML),
-    twice: [...document.querySelectorAll("[id]")].map(({ id }) => id).filter((id, i, ids) => ids.indexOf(id) !== i),
+    duplicateIds: [...document.querySelectorAll("[id]")].map(({ id }) => id).filter((id, i, ids) => ids.indexOf(id) !== i),
     overflow: document.documentElement.scrollWidth - innerWidth,
-    weight: performance.getEntriesByType("resource").reduce((sum, { decodedBodySize }) => sum + decodedBodySize, 0),
+    size: performance.getEntriesByType("resource").reduce((sum, { decodedBodySize }) => sum + decodedBodySize, 0),
   }));
-  assert.ok(found.weight > 0 && found.weight < heaviest, `${found.weight} bytes were loaded`);
-  assert.deepEqual({ ...found, weight: 0 }, { nameless: [], twice: [], overflow: 0, weight: 0 });
+  assert.ok(found.size > 0 && found.size < maxPageBytes, `the page loads ${found.size} bytes, want at most ${maxPageBytes}`);
+  assert.deepEqual({ ...found, size: 0 }, { unlabelled: [], duplicateIds: [], overflow: 0, size: 0 });
 }
 
-async function join(who) {
-  step(`${who.name} joins`);
-  await who.by("name").fill(who.name);
-  await who.by("join").click();
-  await online(who);
-  await vote(who, "Sencha").waitFor(); // and with it the totals
+async function join(visitor) {
+  step(`${visitor.name} joins`);
+  await visitor.by("name").fill(visitor.name);
+  await visitor.by("join").click();
+  await online(visitor);
+  await vote(visitor, "Sencha").waitFor(); // the totals are loaded
 }
 
-function leave(who) {
-  return who.page.context().close();
+function leave(visitor) {
+  return visitor.page.context().close();
 }
 
 async function online({ page, name }) {
   await page.locator('[data-testid="status"][data-state="online"]').waitFor().catch(async () => {
     const problems = await page.getByRole("alert").allInnerTexts();
-    throw new Error(`${name} never came online: ${problems.filter(Boolean).join(" ") || "no reason is shown"}`);
+    throw new Error(`${name} is not online: ${problems.filter(Boolean).join(" ") || "the page shows no reason"}`);
   });
 }
 
-async function say(who, text) {
-  await who.by("message").fill(text);
-  await who.by("send").click();
+async function say(visitor, text) {
+  await visitor.by("message").fill(text);
+  await visitor.by("send").click();
 }
 
-async function sees(who, text, within = ".entry") {
-  await who.by("log").locator(within).filter({ hasText: text }).first().waitFor().catch(async () => {
-    throw new Error(`${who.name} never saw ${JSON.stringify(text)} but ${JSON.stringify(await who.by("log").innerText())}`);
+async function sees(visitor, text, within = ".entry") {
+  await visitor.by("log").locator(within).filter({ hasText: text }).first().waitFor().catch(async () => {
+    throw new Error(`${visitor.name} does not see ${JSON.stringify(text)}, but ${JSON.stringify(await visitor.by("log").innerText())}`);
   });
 }
 
-// The list holds exactly these, in this order, and says how many they are.
-async function meets(who, others) {
-  await until(who, "people", others.map(({ name }) => name), async () => {
-    const names = await who.by("people").locator(".name").allInnerTexts();
-    return await who.by("people-count").innerText() === String(names.length) ? names : [];
+// Checks that the list has exactly these visitors, in this order, and their number.
+async function seesPeople(visitor, others) {
+  await until(visitor, "people", others.map(({ name }) => name), async () => {
+    const names = await visitor.by("people").locator(".name").allInnerTexts();
+    return await visitor.by("people-count").innerText() === String(names.length) ? names : [];
   });
-  assert.equal(await who.by("people").locator("li", { hasText: who.name }).first().getByText("you", { exact: true }).count(), 1,
-    `${who.name} is told which entry is their own`);
-  assert.equal(await who.by("people").getByRole("button").count(), others.length - 1, "one may wave at all others");
+  assert.equal(await visitor.by("people").locator("li", { hasText: visitor.name }).first().getByText("you", { exact: true }).count(), 1,
+    `the entry of ${visitor.name} is marked`);
+  assert.equal(await visitor.by("people").getByRole("button").count(), others.length - 1, "every other visitor has a Wave button");
 }
 
-function counts(who, total) {
-  return until(who, "applause", total, async () => number(await who.by("applause").innerText()));
+function seesApplause(visitor, total) {
+  return until(visitor, "applause", total, async () => number(await visitor.by("applause").innerText()));
 }
 
-function tallies(who, totals) {
-  return until(who, "votes", totals, () => votes(who));
+function seesVotes(visitor, totals) {
+  return until(visitor, "votes", totals, () => votes(visitor));
 }
 
-// Reads "1,234".
+// Parses a number such as "1,234".
 function number(text) {
   return Number(text.replace(/\D/g, ""));
 }
 
-function vote(who, option) {
-  return who.by("poll").getByRole("button", { name: option });
+function vote(visitor, option) {
+  return visitor.by("poll").getByRole("button", { name: option });
 }
 
-async function votes(who) {
-  const bars = await who.by("poll").getByRole("button").evaluateAll((buttons) => buttons.map((button) =>
+async function votes(visitor) {
+  const bars = await visitor.by("poll").getByRole("button").evaluateAll((buttons) => buttons.map((button) =>
     [button.querySelector(".name").textContent, button.querySelector(".total").textContent]));
   return Object.fromEntries(bars.map(([option, total]) => [option, number(total)]));
 }
 
-async function toasted(who, text) {
-  await who.by("toasts").getByText(text, { exact: true }).waitFor().catch(async () => {
-    throw new Error(`${who.name} never saw the toast ${JSON.stringify(text)} but ${JSON.stringify(await who.by("toasts").innerText())}`);
+async function seesToast(visitor, text) {
+  await visitor.by("toasts").getByText(text, { exact: true }).waitFor().catch(async () => {
+    throw new Error(`${visitor.name} does not see the toast ${JSON.stringify(text)}, but ${JSON.stringify(await visitor.by("toasts").innerText())}`);
   });
 }
 
-// Looks until it sees what is wanted: pages change when a push arrives.
-async function until(who, what, wanted, look) {
+// Repeats a query until it returns the expected value: pages change when a push arrives.
+async function until(visitor, what, expected, query) {
   const end = Date.now() + patience;
   for (;;) {
     try {
-      return assert.deepEqual(await look(), wanted, `${who.name}: ${what}`);
+      return assert.deepEqual(await query(), expected, `${visitor.name}: ${what}`);
     } catch (error) {
       if (Date.now() > end) throw error;
-      await who.page.evaluate(() => new Promise(requestAnimationFrame)); // what it shows next
+      await visitor.page.evaluate(() => new Promise(requestAnimationFrame)); // the next frame
     }
   }
 }
@@ -324,11 +324,11 @@ async function publish(channel, data) {
     body: JSON.stringify({ channel, data }),
     signal: AbortSignal.timeout(patience),
   });
-  const answer = await response.text();
-  assert.ok(response.ok && JSON.parse(answer).result, `publish to ${channel}: status ${response.status} ${answer}`);
+  const body = await response.text();
+  assert.ok(response.ok && JSON.parse(body).result, `publish to ${channel}: status ${response.status} ${body}`);
 }
 
-// Asks the demo's backend as no page would, and returns its answer.
+// Sends a request to the backend without the page, and returns its response.
 async function post(path, body, status) {
   const response = await fetch(`${base}/demo/${path}`, {
     method: "POST",
@@ -336,7 +336,7 @@ async function post(path, body, status) {
     body: JSON.stringify(body),
     signal: AbortSignal.timeout(patience),
   });
-  const answer = await response.text();
-  assert.equal(response.status, status, `${path}: ${answer}`);
-  return JSON.parse(answer);
+  const text = await response.text();
+  assert.equal(response.status, status, `${path}: ${text}`);
+  return JSON.parse(text);
 }

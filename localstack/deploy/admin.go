@@ -12,8 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 )
 
-// signIn opens the admin pages and signs in with the password that the stack made
-// up. It returns the header of further requests.
+// signIn opens the admin pages and signs in with the generated password. It returns
+// the header for further requests.
 func (e emulator) signIn(ctx context.Context, o outputs) (http.Header, error) {
 	if o.AdminURL == "" || o.AdminSecretName == "" {
 		return nil, errors.New("the stack has no output AdminURL or AdminSecretName")
@@ -22,39 +22,38 @@ func (e emulator) signIn(ctx context.Context, o outputs) (http.Header, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Not the address itself, which leads here by a redirect to a path without the
-	// prefix that emulators put before it.
+	// AdminURL itself redirects here, but to a path without the prefix of the
+	// emulator.
 	page, err := call{method: http.MethodGet, url: o.AdminURL + "sign-in", status: http.StatusOK}.do(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if kind := page.Header.Get("Content-Type"); !strings.HasPrefix(kind, "text/html") {
-		return nil, fmt.Errorf("%ssign-in is not a page but %s", o.AdminURL, kind)
+		return nil, fmt.Errorf("%ssign-in has content type %q, expected text/html", o.AdminURL, kind)
 	}
 	attempt := call{method: http.MethodPost, url: o.AdminURL + "api/sign-in"}
 	attempt.body, attempt.status = map[string]string{"password": password + "!"}, http.StatusUnauthorized
 	if _, err := attempt.do(ctx); err != nil {
-		return nil, fmt.Errorf("with a wrong password: %w", err)
+		return nil, fmt.Errorf("sign in with a wrong password: %w", err)
 	}
 	attempt.body, attempt.status = map[string]string{"password": password}, http.StatusOK
 	signedIn, err := attempt.do(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("with the password of %s: %w", o.AdminSecretName, err)
+		return nil, fmt.Errorf("sign in with the password in %s: %w", o.AdminSecretName, err)
 	}
 	cookies := signedIn.Cookies()
 	if len(cookies) != 1 {
-		return nil, fmt.Errorf("%s gave %d cookies, expected one", attempt.url, len(cookies))
+		return nil, fmt.Errorf("%s returned %d cookies, expected 1", attempt.url, len(cookies))
 	}
 	return http.Header{"Cookie": {cookies[0].Name + "=" + cookies[0].Value}}, nil
 }
 
-// password reads a secret, and fails for one that is not such a password as the
-// stack asks for.
+// password reads a generated password from Secrets Manager and checks its length.
 func (e emulator) password(ctx context.Context, name string) (string, error) {
 	secrets := secretsmanager.New(secretsmanager.Options{
 		BaseEndpoint: aws.String(e.endpoint),
 		Region:       region,
-		Credentials:  credentials.NewStaticCredentialsProvider(nobody, nobody, ""),
+		Credentials:  credentials.NewStaticCredentialsProvider(testCredential, testCredential, ""),
 	})
 	value, err := secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &name})
 	if err != nil {

@@ -10,21 +10,21 @@ import (
 	"net/http"
 )
 
-// maxAnswerBytes is how much of an answer is read.
-const maxAnswerBytes = 1 << 20
+// maxResponseBytes limits the body of a response that is read.
+const maxResponseBytes = 64 << 20
 
-// call is a request, and the status that its answer must have.
+// call is an HTTP request and the status that its response must have.
 type call struct {
 	method, url string
 	header      http.Header
-	// body is sent as JSON, nil for nothing.
+	// body is sent as JSON; nil sends no body.
 	body   any
 	status int
-	// into is what the answer is decoded into, nil for nothing.
+	// into receives the JSON of the response; nil discards it.
 	into any
 }
 
-// do makes the request. The body of the response has been read.
+// do sends the request. The body of the response has been read.
 func (c call) do(ctx context.Context) (*http.Response, error) {
 	response, err := c.send(ctx)
 	if err != nil {
@@ -49,22 +49,22 @@ func (c call) send(ctx context.Context) (*http.Response, error) {
 	if c.header != nil {
 		r.Header = c.header.Clone()
 	}
-	if c.body != nil {
+	if c.body != nil && r.Header.Get("Content-Type") == "" {
 		r.Header.Set("Content-Type", "application/json")
 	}
 	response, err := http.DefaultClient.Do(r)
 	if err != nil {
 		return nil, err
 	}
-	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswerBytes))
+	content, err := io.ReadAll(io.LimitReader(response.Body, maxResponseBytes))
 	if err = errors.Join(err, response.Body.Close()); err != nil {
 		return nil, err
 	}
 	if response.StatusCode != c.status {
-		return nil, fmt.Errorf("status %d, expected %d: %.1000s", response.StatusCode, c.status, answer)
+		return nil, fmt.Errorf("status %d, expected %d: %.1000s", response.StatusCode, c.status, content)
 	}
 	if c.into != nil {
-		if err := json.Unmarshal(answer, c.into); err != nil {
+		if err := json.Unmarshal(content, c.into); err != nil {
 			return nil, err
 		}
 	}

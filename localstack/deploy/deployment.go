@@ -13,23 +13,23 @@ import (
 	"time"
 )
 
-// What the Makefile installs and builds.
+// The files that the Makefile installs and builds.
 const (
-	cdk     = ".tools/cdk/node_modules/.bin/cdk"
-	app     = ".build/infra"
-	assets  = ".build/native"
-	wayBack = "call it by make, which builds it"
+	cdk       = ".tools/cdk/node_modules/.bin/cdk"
+	app       = ".build/infra"
+	assets    = ".build/native"
+	buildHint = "run it with make, which builds this file"
 )
 
-// What emulators take for an account, and credentials that open nothing else.
+// The account of emulators, and credentials that are valid nowhere else.
 const (
-	account = "000000000000"
-	region  = "us-east-1"
-	nobody  = "test"
-	stage   = "test"
+	account        = "000000000000"
+	region         = "us-east-1"
+	testCredential = "test"
+	stage          = "test"
 )
 
-// emulator is an AWS on this machine.
+// emulator is an emulator of AWS on this machine.
 type emulator struct {
 	name        string
 	endpoint    string
@@ -38,12 +38,12 @@ type emulator struct {
 	lacks map[string]string
 }
 
-// outputs are those of the stack.
+// outputs are the outputs of the stack.
 type outputs struct {
 	WebSocketURL string
 	HTTPURL      string
 	TableName    string
-	// AdminURL and AdminSecretName are empty without admin pages.
+	// AdminURL and AdminSecretName are empty in a stack without admin pages.
 	AdminURL        string
 	AdminSecretName string
 }
@@ -59,11 +59,11 @@ func readOutputs(path string) (outputs, error) {
 		return outputs{}, fmt.Errorf("read the outputs of the deployed stack in %s: %w", path, err)
 	}
 	if len(stacks) != 1 {
-		return outputs{}, fmt.Errorf("%s has the outputs of %d stacks, expected one", path, len(stacks))
+		return outputs{}, fmt.Errorf("%s has the outputs of %d stacks, expected 1", path, len(stacks))
 	}
 	for name, o := range stacks {
 		if o.WebSocketURL == "" || o.HTTPURL == "" || o.TableName == "" {
-			return outputs{}, fmt.Errorf("%s lacks an output of %s", path, name)
+			return outputs{}, fmt.Errorf("%s has no WebSocketURL, HTTPURL or TableName for stack %s", path, name)
 		}
 		return o, nil
 	}
@@ -78,7 +78,8 @@ type deployment struct {
 
 func (d deployment) assembly() string { return filepath.Join(d.folder, "assembly") }
 
-// environment is ours without what would lead to an account on AWS.
+// environment is the environment of this process, with every AWS and CDK variable
+// replaced: nothing can reach an account on AWS.
 func (e emulator) environment() []string {
 	var environment []string
 	for _, variable := range os.Environ() {
@@ -88,20 +89,20 @@ func (e emulator) environment() []string {
 	}
 	return append(environment,
 		"AWS_ENDPOINT_URL="+e.endpoint, "AWS_REGION="+region, "AWS_DEFAULT_REGION="+region,
-		"AWS_ACCESS_KEY_ID="+nobody, "AWS_SECRET_ACCESS_KEY="+nobody,
+		"AWS_ACCESS_KEY_ID="+testCredential, "AWS_SECRET_ACCESS_KEY="+testCredential,
 		"AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull, "AWS_EC2_METADATA_DISABLED=true",
 		"NO_PROXY=127.0.0.1,localhost", "no_proxy=127.0.0.1,localhost")
 }
 
 func (d deployment) cdk(ctx context.Context, log io.Writer, args ...string) error {
-	return run(ctx, log, d.environment(), cdk, args...)
+	return runProgram(ctx, log, d.environment(), cdk, args...)
 }
 
-// synthesize makes the cloud assembly in the folder, as it is for AWS.
+// synthesize writes the cloud assembly to the folder, the same as for AWS.
 func (d deployment) synthesize(ctx context.Context, log io.Writer) error {
 	for _, path := range []string{cdk, app, assets} {
 		if _, err := os.Stat(path); err != nil {
-			return fmt.Errorf("%w: %s", err, wayBack)
+			return fmt.Errorf("%w: %s", err, buildHint)
 		}
 	}
 	architecture := "x86_64"
@@ -113,10 +114,10 @@ func (d deployment) synthesize(ctx context.Context, log io.Writer) error {
 		"-c", "assets="+assets, "-c", "architecture="+architecture)
 }
 
-// deploy brings the stack from the assembly to the emulator, with the project of
-// the conversations, and returns how long `cdk deploy` took.
+// deploy deploys the stack on the emulator and seeds the project of the
+// conversations. took is the time of `cdk deploy`.
 func (d deployment) deploy(ctx context.Context) (o outputs, took time.Duration, err error) {
-	var made []string
+	var changes []string
 	outputsFile := filepath.Join(d.folder, "outputs.json")
 	for _, step := range []struct {
 		name string
@@ -124,7 +125,7 @@ func (d deployment) deploy(ctx context.Context) (o outputs, took time.Duration, 
 	}{
 		{"synthesize", func(log io.Writer) error { return d.synthesize(ctx, log) }},
 		{"rewrite", func(io.Writer) error {
-			made, err = rewrite(d.assembly(), d.workarounds)
+			changes, err = rewrite(d.assembly(), d.workarounds)
 			return err
 		}},
 		{"bootstrap", func(log io.Writer) error {
@@ -137,10 +138,10 @@ func (d deployment) deploy(ctx context.Context) (o outputs, took time.Duration, 
 			if o, err = readOutputs(outputsFile); err != nil {
 				return err
 			}
-			return plant(ctx, d.endpoint, o)
+			return seedTable(ctx, d.endpoint, o)
 		}},
 	} {
-		t, err := d.do(step.name, step.do)
+		t, err := d.run(step.name, step.do)
 		if err != nil {
 			return outputs{}, 0, err
 		}
@@ -148,22 +149,22 @@ func (d deployment) deploy(ctx context.Context) (o outputs, took time.Duration, 
 			took = t
 		}
 	}
-	fmt.Fprintf(d.out, "Changed in the template for %s: %s.\n", d.name, strings.Join(made, ", "))
+	fmt.Fprintf(d.out, "Changed in the template for %s: %s.\n", d.name, strings.Join(changes, ", "))
 	return o, took, nil
 }
 
-// destroy takes the stack down.
+// destroy deletes the stack.
 func (d deployment) destroy(ctx context.Context) error {
-	_, err := d.do("destroy", func(log io.Writer) error {
+	_, err := d.run("destroy", func(log io.Writer) error {
 		return d.cdk(ctx, log, "--app", d.assembly(), "destroy", "--force")
 	})
 	return err
 }
 
-// emptyFolder makes a folder that has nothing in it.
+// emptyFolder creates an empty folder. It deletes an existing one.
 func emptyFolder(path string) error {
 	if err := errors.Join(os.RemoveAll(path), os.MkdirAll(path, 0o700)); err != nil {
-		return fmt.Errorf("make the folder for logs: %w", err)
+		return fmt.Errorf("create the folder for logs: %w", err)
 	}
 	return nil
 }

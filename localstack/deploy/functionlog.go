@@ -1,12 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -14,15 +10,15 @@ import (
 	"time"
 )
 
-// keepFunctionLogs writes what the functions logged to functions.log: the reason
-// of a failed conversation is often there.
-func (m *ministack) keepFunctionLogs(ctx context.Context, folder string) error {
+// saveFunctionLogs writes the logs of the functions to functions.log in the folder.
+// They often contain the reason of a failed conversation.
+func (m *ministack) saveFunctionLogs(ctx context.Context, folder string) error {
 	var groups struct {
 		LogGroups []struct {
 			LogGroupName string `json:"logGroupName"`
 		} `json:"logGroups"`
 	}
-	if err := m.logs(ctx, "DescribeLogGroups", struct{}{}, &groups); err != nil {
+	if err := m.callLogs(ctx, "DescribeLogGroups", struct{}{}, &groups); err != nil {
 		return err
 	}
 	var all strings.Builder
@@ -33,7 +29,7 @@ func (m *ministack) keepFunctionLogs(ctx context.Context, folder string) error {
 				Message   string `json:"message"`
 			} `json:"events"`
 		}
-		if err := m.logs(ctx, "FilterLogEvents", map[string]string{"logGroupName": group.LogGroupName}, &found); err != nil {
+		if err := m.callLogs(ctx, "FilterLogEvents", map[string]string{"logGroupName": group.LogGroupName}, &found); err != nil {
 			return err
 		}
 		for _, event := range found.Events {
@@ -44,30 +40,13 @@ func (m *ministack) keepFunctionLogs(ctx context.Context, folder string) error {
 	return os.WriteFile(filepath.Join(folder, "functions.log"), []byte(all.String()), 0o600)
 }
 
-// logs calls CloudWatch Logs of MiniStack, which does not ask who it is.
-func (m *ministack) logs(ctx context.Context, operation string, in, out any) error {
-	body, err := json.Marshal(in)
+// callLogs calls CloudWatch Logs of MiniStack, which requires no signature.
+func (m *ministack) callLogs(ctx context.Context, operation string, in, out any) error {
+	_, err := call{
+		method: http.MethodPost, url: m.endpoint, body: in, status: http.StatusOK, into: out,
+		header: http.Header{"Content-Type": {"application/x-amz-json-1.1"}, "X-Amz-Target": {"Logs_20140328." + operation}},
+	}.do(ctx)
 	if err != nil {
-		return fmt.Errorf("%s: %w", operation, err)
-	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, m.endpoint, bytes.NewReader(body))
-	if err != nil {
-		return fmt.Errorf("%s: %w", operation, err)
-	}
-	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
-	r.Header.Set("X-Amz-Target", "Logs_20140328."+operation)
-	response, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return fmt.Errorf("%s: %w", operation, err)
-	}
-	answer, err := io.ReadAll(response.Body)
-	if err = errors.Join(err, response.Body.Close()); err != nil {
-		return fmt.Errorf("%s: %w", operation, err)
-	}
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: status %d: %s", operation, response.StatusCode, answer)
-	}
-	if err := json.Unmarshal(answer, out); err != nil {
 		return fmt.Errorf("%s: %w", operation, err)
 	}
 	return nil

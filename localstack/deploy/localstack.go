@@ -20,24 +20,24 @@ const (
 	localAddress = "http://127.0.0.1:4566"
 )
 
-// errNoToken says what LocalStack asks for, and where to go without it.
-var errNoToken = errors.New(tokenName + ` is not set.
-LocalStack does not start without an auth token, and has WebSocket APIs only in a paid plan:
-see its documentation for both. Without one, "make test-deploy" does the same on MiniStack,
-which asks for nothing`)
+// errMissingToken explains the auth token of LocalStack and the alternative.
+var errMissingToken = errors.New(tokenName + ` is not set.
+LocalStack does not start without an auth token, and its WebSocket APIs need a paid plan:
+see its documentation. Without a token run "make test-deploy": it does the same on MiniStack,
+which is free`)
 
-// onLocal does one of up, deploy, test and down with LocalStack.
-func onLocal(ctx context.Context, verb string, getenv func(string) string, out io.Writer) error {
-	e := emulator{name: "LocalStack", endpoint: localAddress, workarounds: onLocalStack()}
+// localstackCommand runs one of the commands up, deploy, test and down on LocalStack.
+func localstackCommand(ctx context.Context, command string, getenv func(string) string, out io.Writer) error {
+	e := emulator{name: "LocalStack", endpoint: localAddress, workarounds: localstackWorkarounds()}
 	s := steps{folder: localFolder, out: out}
-	switch verb {
+	switch command {
 	case "up":
 		if getenv(tokenName) == "" {
-			return errNoToken
+			return errMissingToken
 		}
 		return compose(ctx, out, "up", "--detach", "--wait")
 	case "deploy":
-		if err := answers(ctx); err != nil {
+		if err := checkRunning(ctx); err != nil {
 			return err
 		}
 		if err := emptyFolder(s.folder); err != nil {
@@ -50,24 +50,24 @@ func onLocal(ctx context.Context, verb string, getenv func(string) string, out i
 		fmt.Fprintf(out, "cdk deploy took %.1f s.\nWebSocketURL %s\nHTTPURL      %s\n", took.Seconds(), o.WebSocketURL, o.HTTPURL)
 		return nil
 	case "test":
-		if err := answers(ctx); err != nil {
+		if err := checkRunning(ctx); err != nil {
 			return err
 		}
 		o, err := readOutputs(filepath.Join(s.folder, "outputs.json"))
 		if err != nil {
-			return fmt.Errorf("%w: make localstack-deploy first", err)
+			return fmt.Errorf("%w: run make localstack-deploy first", err)
 		}
-		if _, err := s.do("admin", func(io.Writer) error {
+		if _, err := s.run("admin", func(io.Writer) error {
 			_, err := e.signIn(ctx, o)
 			return err
 		}); err != nil {
 			return err
 		}
-		report, err := s.converse(ctx, e2e.Target{WebSocketURL: o.WebSocketURL, HTTPURL: o.HTTPURL, Lacks: e.lacks})
+		report, err := s.runConversations(ctx, e2e.Target{WebSocketURL: o.WebSocketURL, HTTPURL: o.HTTPURL, Lacks: e.lacks})
 		if err != nil {
 			return err
 		}
-		tell(out, e.name, report)
+		printReport(out, e.name, report)
 		return nil
 	case "down":
 		return compose(ctx, out, "down", "--volumes")
@@ -75,23 +75,19 @@ func onLocal(ctx context.Context, verb string, getenv func(string) string, out i
 	return errUsage
 }
 
-// answers fails unless LocalStack is there.
-func answers(ctx context.Context) error {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, localAddress+"/_localstack/health", nil)
+// checkRunning fails unless LocalStack answers.
+func checkRunning(ctx context.Context) error {
+	_, err := call{method: http.MethodGet, url: localAddress + "/_localstack/health", status: http.StatusOK}.do(ctx)
 	if err != nil {
-		return err
+		return fmt.Errorf("LocalStack does not answer: %w: run make localstack-up first", err)
 	}
-	response, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return fmt.Errorf("LocalStack does not answer: %w: make localstack-up first", err)
-	}
-	return response.Body.Close()
+	return nil
 }
 
 func compose(ctx context.Context, out io.Writer, args ...string) error {
 	docker, err := exec.LookPath("docker")
 	if err != nil {
-		return errors.New(`docker, which LocalStack runs in, is not installed; "make test-deploy" needs none`)
+		return errors.New(`docker is not installed: install it for LocalStack, or run "make test-deploy", which needs no Docker`)
 	}
-	return run(ctx, out, os.Environ(), docker, append([]string{"compose", "--file", composeFile}, args...)...)
+	return runProgram(ctx, out, os.Environ(), docker, append([]string{"compose", "--file", composeFile}, args...)...)
 }

@@ -1,13 +1,13 @@
-// Command deploy brings the CDK stack to where it can be tried, and plays the
-// conversations of localstack/e2e there.
+// Command deploy deploys the CDK stack on an emulator of AWS and runs the
+// conversations of localstack/e2e against it.
 //
-//	deploy ministack                       all of it on MiniStack, once, and away again
-//	deploy localstack up|deploy|test|down  the same by steps, on LocalStack
-//	deploy smoke                           the conversations on what is deployed on AWS
+//	deploy ministack                       deploy, test and destroy on MiniStack
+//	deploy localstack up|deploy|test|down  the same in steps, on LocalStack
+//	deploy smoke                           run the conversations against a stack on AWS
 //
-// It is what "make test-deploy", "make localstack-…" and "make smoke" call, from
-// the top of the repository. It deploys what infra/ synthesizes; what an emulator
-// makes it change in that is in workaround.go.
+// "make test-deploy", "make localstack-…" and "make smoke" call it in the top folder
+// of the repository. It deploys the template that infra/ synthesizes, with the
+// changes of workaround.go.
 package main
 
 import (
@@ -21,27 +21,27 @@ import (
 	"time"
 )
 
-// patience is how long all of it may take, with what has to be installed.
-const patience = 15 * time.Minute
+// timeout limits a command, including installations.
+const timeout = 15 * time.Minute
 
 const usage = `Usage:
-  deploy ministack                       deploy on MiniStack, play the conversations, destroy
-  deploy localstack up|deploy|test|down  the same by steps, on LocalStack
-  deploy smoke                           play the conversations on what "make deploy" deployed
+  deploy ministack                       deploy on MiniStack, run the conversations, destroy
+  deploy localstack up|deploy|test|down  the same in steps, on LocalStack
+  deploy smoke                           run the conversations against the stack of "make deploy"
 
 Environment:
-  LOCALSTACK_AUTH_TOKEN                  what LocalStack wants
-  E2E_PROJECT, E2E_SECRET, E2E_API_KEY   the project that smoke uses
+  LOCALSTACK_AUTH_TOKEN                  required by LocalStack
+  E2E_PROJECT, E2E_SECRET, E2E_API_KEY   the project for smoke
                                          (default demo, demo-secret, demo-key)
 `
 
-// errUsage: the arguments are not those of a command.
-var errUsage = errors.New("unknown arguments, see --help")
+// errUsage is returned for unknown arguments.
+var errUsage = errors.New("unknown arguments: run deploy --help")
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C does not wait
-	bounded, cancel := context.WithTimeout(ctx, patience)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process immediately
+	bounded, cancel := context.WithTimeout(ctx, timeout)
 	err := command(bounded, os.Args[1:], os.Getenv, os.Stdout)
 	cancel()
 	if err != nil {
@@ -55,7 +55,7 @@ func command(ctx context.Context, args []string, getenv func(string) string, out
 	case len(args) == 1 && args[0] == "ministack":
 		return testOnMiniStack(ctx, out)
 	case len(args) == 2 && args[0] == "localstack":
-		return onLocal(ctx, args[1], getenv, out)
+		return localstackCommand(ctx, args[1], getenv, out)
 	case len(args) == 1 && args[0] == "smoke":
 		return smoke(ctx, getenv, out)
 	case len(args) == 1 && (args[0] == "--help" || args[0] == "-h" || args[0] == "help"):

@@ -23,11 +23,11 @@ func TestCommand(t *testing.T) {
 		want  string
 		fails string
 	}{
-		{name: "help is help", args: []string{"--help"}, want: "deploy ministack"},
-		{name: "no command is none", fails: "--help"},
-		{name: "an unknown command is none", args: []string{"floci"}, fails: "--help"},
-		{name: "LocalStack has four verbs", args: []string{"localstack", "sideways"}, fails: "--help"},
-		{name: "LocalStack without a token names MiniStack as the way", args: []string{"localstack", "up"}, fails: "make test-deploy"},
+		{name: "help", args: []string{"--help"}, want: "deploy ministack"},
+		{name: "no command", fails: "--help"},
+		{name: "an unknown command", args: []string{"floci"}, fails: "--help"},
+		{name: "an unknown command of localstack", args: []string{"localstack", "sideways"}, fails: "--help"},
+		{name: "localstack up without a token", args: []string{"localstack", "up"}, fails: "make test-deploy"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var out bytes.Buffer
@@ -59,10 +59,10 @@ func TestRequirementsArePinned(t *testing.T) {
 	}
 }
 
-func TestTheProjectForSmokeIsLikeTheDemo(t *testing.T) {
-	// All but what is its own: id and secrets, and validate_url, which is only there
-	// with the example application.
-	likeness := func(path string) any {
+func TestSmokeProject(t *testing.T) {
+	// settings returns the options and categories of the project in a seed file,
+	// without validate_url: that is a URL of the example application.
+	settings := func(path string) any {
 		content, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -71,7 +71,7 @@ func TestTheProjectForSmokeIsLikeTheDemo(t *testing.T) {
 		delete(project["options"].(map[string]any), "validate_url")
 		return []any{project["options"], project["categories"]}
 	}
-	if diff := cmp.Diff(likeness("../seed.json"), likeness("smoke.json")); diff != "" {
+	if diff := cmp.Diff(settings("../seed.json"), settings("smoke.json")); diff != "" {
 		t.Errorf("-demo +smoke:\n%s", diff)
 	}
 }
@@ -84,7 +84,7 @@ func TestReadOutputs(t *testing.T) {
 			"AdminURL":"https://b/admin/","AdminSecretName":"s"}}`},
 		{name: "an output is missing", content: `{"centrifuge-dev":{"WebSocketURL":"wss://a","HTTPURL":"https://b"}}`, fails: "centrifuge-dev"},
 		{name: "two stacks", content: `{"a":{},"b":{}}`, fails: "2 stacks"},
-		{name: "no JSON", content: `…`, fails: "outputs"},
+		{name: "invalid JSON", content: `…`, fails: "outputs"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "outputs.json")
@@ -105,24 +105,24 @@ func TestReadOutputs(t *testing.T) {
 	}
 }
 
-func TestNothingOfAnAccountReachesTheCDK(t *testing.T) {
+func TestEmulatorEnvironment(t *testing.T) {
 	t.Setenv("AWS_PROFILE", "production")
-	t.Setenv("AWS_SESSION_TOKEN", "somebody's")
+	t.Setenv("AWS_SESSION_TOKEN", "production")
 	t.Setenv("CDK_DEFAULT_ACCOUNT", "123456789012")
 	for _, variable := range (emulator{endpoint: "http://127.0.0.1:1"}).environment() {
-		for _, foreign := range []string{"AWS_PROFILE=", "AWS_SESSION_TOKEN=", "CDK_"} {
-			if strings.HasPrefix(variable, foreign) {
-				t.Errorf("the CDK finds %s", variable)
+		for _, prefix := range []string{"AWS_PROFILE=", "AWS_SESSION_TOKEN=", "CDK_"} {
+			if strings.HasPrefix(variable, prefix) {
+				t.Errorf("the environment contains %s", variable)
 			}
 		}
 	}
 }
 
 func TestSteps(t *testing.T) {
-	t.Run("a step that fails shows its log, and keeps it", func(t *testing.T) {
+	t.Run("a failed step prints its log and keeps the file", func(t *testing.T) {
 		var out bytes.Buffer
 		s := steps{folder: t.TempDir(), out: &out}
-		_, err := s.do("deploy", func(log io.Writer) error {
+		_, err := s.run("deploy", func(log io.Writer) error {
 			_, _ = io.WriteString(log, "the reason\n")
 			return errors.New("refused")
 		})
@@ -134,40 +134,40 @@ func TestSteps(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	t.Run("a step that passes keeps its log to itself", func(t *testing.T) {
+	t.Run("a successful step prints no log", func(t *testing.T) {
 		var out bytes.Buffer
-		_, err := steps{folder: t.TempDir(), out: &out}.do("deploy", func(log io.Writer) error {
-			_, err := io.WriteString(log, "many words\n")
+		_, err := steps{folder: t.TempDir(), out: &out}.run("deploy", func(log io.Writer) error {
+			_, err := io.WriteString(log, "a log line\n")
 			return err
 		})
-		if err != nil || strings.Contains(out.String(), "many words") {
+		if err != nil || strings.Contains(out.String(), "a log line") {
 			t.Errorf("error %v, printed %q", err, out.String())
 		}
 	})
 }
 
-func TestRunEndsWithAllThatItStarted(t *testing.T) {
+func TestRunProgramKillsChildren(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	log := &firstLine{line: make(chan string, 1)}
 	ended := make(chan error, 1)
-	// The shell waits for a child, whose number it prints.
-	go func() { ended <- run(ctx, log, os.Environ(), "sh", "-c", "sleep 600 & echo $!; wait") }()
+	// The shell prints the process id of a child and waits for it.
+	go func() { ended <- runProgram(ctx, log, os.Environ(), "sh", "-c", "sleep 600 & echo $!; wait") }()
 	pid, err := strconv.Atoi(strings.TrimSpace(<-log.line))
 	if err != nil {
 		t.Fatal(err)
 	}
 	cancel()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
-		t.Errorf("error %v, expected that of the context", err)
+		t.Errorf("error %v, expected context.Canceled", err)
 	}
 	for deadline := time.Now().Add(30 * time.Second); alive(pid); {
 		if time.Now().After(deadline) {
-			t.Fatal("the child of the program lives on")
+			t.Fatal("the child of the program still runs")
 		}
 	}
 }
 
-// alive tells whether a process runs; one that waits to be buried does not.
+// alive reports whether a process runs. A zombie does not.
 func alive(pid int) bool {
 	if syscall.Kill(pid, 0) != nil {
 		return false
@@ -176,7 +176,7 @@ func alive(pid int) bool {
 	return err == nil && !strings.Contains(string(stat), ") Z ")
 }
 
-// firstLine sends the first thing that is written.
+// firstLine is a writer that sends its first write to a channel.
 type firstLine struct{ line chan string }
 
 func (w *firstLine) Write(b []byte) (int, error) {

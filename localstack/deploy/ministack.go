@@ -19,7 +19,7 @@ import (
 	"centrifuge/localstack/process"
 )
 
-// requirements pins MiniStack and all that it needs.
+// requirements pins MiniStack and its dependencies.
 //
 //go:embed requirements.txt
 var requirements []byte
@@ -30,18 +30,18 @@ const venv = ".tools/ministack"
 // ministackVersion is the version that requirements pins.
 var ministackVersion = string(regexp.MustCompile(`(?m)^ministack==([0-9.]+)`).FindSubmatch(requirements)[1])
 
-// testOnMiniStack deploys the stack on MiniStack, signs in as its administrator, has
-// a webhook called, plays the conversations and takes everything down again, whatever
-// happens.
+// testOnMiniStack deploys the stack on MiniStack, signs in to the admin pages, tests a
+// webhook, runs the conversations and deletes the stack. MiniStack is stopped in any
+// case.
 func testOnMiniStack(ctx context.Context, out io.Writer) (err error) {
 	if runtime.GOOS != "linux" {
-		return errors.New("MiniStack runs the bootstraps as they are, which are programs for Linux: use a Linux machine or container")
+		return errors.New("MiniStack runs the bootstraps, which are Linux programs: use a Linux machine or container")
 	}
 	s := steps{folder: ".build/deploy/ministack", out: out}
 	if err := emptyFolder(s.folder); err != nil {
 		return err
 	}
-	if _, err := s.do("install", func(log io.Writer) error { return installMiniStack(ctx, log) }); err != nil {
+	if _, err := s.run("install", func(log io.Writer) error { return installMiniStack(ctx, log) }); err != nil {
 		return err
 	}
 	m, err := startMiniStack(ctx, s)
@@ -50,14 +50,14 @@ func testOnMiniStack(ctx context.Context, out io.Writer) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			// ctx may have ended, and it must not take long.
+			// ctx may have ended already.
 			logsCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-			err = errors.Join(err, m.keepFunctionLogs(logsCtx, s.folder))
+			err = errors.Join(err, m.saveFunctionLogs(logsCtx, s.folder))
 			cancel()
 		}
 		err = errors.Join(err, m.stop())
 		if err == nil {
-			err = os.RemoveAll(s.folder) // logs are for failures
+			err = os.RemoveAll(s.folder) // the logs are for failures only
 		}
 	}()
 	d := deployment{steps: s, emulator: m.emulator}
@@ -65,22 +65,22 @@ func testOnMiniStack(ctx context.Context, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	if _, err := s.do("admin, hooks", func(io.Writer) error { return d.hook(ctx, o) }); err != nil {
+	if _, err := s.run("admin, webhook", func(io.Writer) error { return d.testWebhook(ctx, o) }); err != nil {
 		return err
 	}
-	report, err := s.converse(ctx, e2e.Target{WebSocketURL: o.WebSocketURL, HTTPURL: o.HTTPURL, Lacks: d.lacks})
+	report, err := s.runConversations(ctx, e2e.Target{WebSocketURL: o.WebSocketURL, HTTPURL: o.HTTPURL, Lacks: d.lacks})
 	if err != nil {
 		return err
 	}
 	if err := d.destroy(ctx); err != nil {
 		return err
 	}
-	tell(out, fmt.Sprintf("%s, where cdk deploy took %.1f s", d.name, took.Seconds()), report)
+	printReport(out, fmt.Sprintf("%s (cdk deploy took %.1f s)", d.name, took.Seconds()), report)
 	return nil
 }
 
-// installMiniStack makes the virtual environment, unless it has been made for
-// these requirements.
+// installMiniStack installs MiniStack in a virtual environment, unless these
+// requirements are installed already.
 func installMiniStack(ctx context.Context, log io.Writer) error {
 	stamp := filepath.Join(venv, "requirements.txt")
 	if installed, err := os.ReadFile(stamp); err == nil && bytes.Equal(installed, requirements) {
@@ -88,20 +88,20 @@ func installMiniStack(ctx context.Context, log io.Writer) error {
 	}
 	python, err := exec.LookPath("python3")
 	if err != nil {
-		return errors.New("python3, which MiniStack runs on, is not installed: install Python 3.10 or later, with its venv module")
+		return errors.New("python3 is not installed: install Python 3.10 or later with its venv module")
 	}
-	if err := run(ctx, log, os.Environ(), python, "-c", "import sys; sys.exit(sys.version_info < (3, 10))"); err != nil {
+	if err := runProgram(ctx, log, os.Environ(), python, "-c", "import sys; sys.exit(sys.version_info < (3, 10))"); err != nil {
 		return fmt.Errorf("MiniStack needs Python 3.10 or later: %w", err)
 	}
-	if err := run(ctx, log, os.Environ(), python, "-m", "venv", "--clear", venv); err != nil {
+	if err := runProgram(ctx, log, os.Environ(), python, "-m", "venv", "--clear", venv); err != nil {
 		return err
 	}
-	// The pinned list, from the program rather than from where it was built.
-	list := filepath.Join(venv, "wanted.txt")
+	// The requirements that are embedded in this program; the source folder may be gone.
+	list := filepath.Join(venv, "installing.txt")
 	if err := os.WriteFile(list, requirements, 0o600); err != nil {
-		return fmt.Errorf("write what to install: %w", err)
+		return fmt.Errorf("write the requirements: %w", err)
 	}
-	if err := run(ctx, log, os.Environ(), filepath.Join(venv, "bin", "python"), "-m", "pip", "install",
+	if err := runProgram(ctx, log, os.Environ(), filepath.Join(venv, "bin", "python"), "-m", "pip", "install",
 		"--disable-pip-version-check", "--require-hashes", "--only-binary=:all:", "-r", list); err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ type ministack struct {
 	scratch string
 }
 
-// startMiniStack starts MiniStack on a free port of 127.0.0.1, with nothing in it.
+// startMiniStack starts an empty MiniStack on a free port of 127.0.0.1.
 func startMiniStack(ctx context.Context, s steps) (*ministack, error) {
 	scratch, err := filepath.Abs(filepath.Join(s.folder, "tmp"))
 	if err != nil {
@@ -130,15 +130,15 @@ func startMiniStack(ctx context.Context, s steps) (*ministack, error) {
 		return nil, fmt.Errorf("start MiniStack: %w", err)
 	}
 	m := &ministack{log: log, scratch: scratch}
-	_, err = s.do("start", func(io.Writer) error {
+	_, err = s.run("start", func(io.Writer) error {
 		m.process, err = process.OnFreePort(ctx, func(port int) (*process.Process, error) {
 			m.emulator = emulator{
 				name:     "MiniStack " + ministackVersion,
 				endpoint: "http://127.0.0.1:" + strconv.Itoa(port),
 				lacks:    ministackLacks,
 			}
-			m.workarounds = onMiniStack(m.endpoint)
-			return m.listen(ctx, port)
+			m.workarounds = ministackWorkarounds(m.endpoint)
+			return m.launch(ctx, port)
 		})
 		return err
 	})
@@ -148,9 +148,10 @@ func startMiniStack(ctx context.Context, s steps) (*ministack, error) {
 	return m, nil
 }
 
-func (m *ministack) listen(ctx context.Context, port int) (*process.Process, error) {
+// launch starts MiniStack on a port and waits until it is ready.
+func (m *ministack) launch(ctx context.Context, port int) (*process.Process, error) {
 	cmd := exec.Command(filepath.Join(venv, "bin", "ministack"))
-	// The functions find this environment too, and nothing of ours.
+	// The functions inherit this environment. It contains nothing else of this process.
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + m.scratch, "TMPDIR=" + m.scratch,
 		"BIND_HOST=127.0.0.1", "GATEWAY_PORT=" + strconv.Itoa(port), "MINISTACK_REGION=" + region, "PYTHONUNBUFFERED=1",

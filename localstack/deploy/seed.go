@@ -14,11 +14,11 @@ import (
 	"centrifuge/pkg/store"
 )
 
-// seedFile is the project of the conversations.
+// seedFile has the project of the conversations.
 const seedFile = "localstack/seed.json"
 
-// plant seeds the deployed table with the project of the conversations.
-func plant(ctx context.Context, endpoint string, o outputs) error {
+// seedTable seeds the deployed table with the project of the conversations.
+func seedTable(ctx context.Context, endpoint string, o outputs) error {
 	content, err := os.ReadFile(seedFile)
 	if err != nil {
 		return fmt.Errorf("read the seed: %w", err)
@@ -26,7 +26,7 @@ func plant(ctx context.Context, endpoint string, o outputs) error {
 	database := dynamodb.New(dynamodb.Options{
 		BaseEndpoint: aws.String(endpoint),
 		Region:       region,
-		Credentials:  credentials.NewStaticCredentialsProvider(nobody, nobody, ""),
+		Credentials:  credentials.NewStaticCredentialsProvider(testCredential, testCredential, ""),
 	})
 	_, err = seed.Apply(ctx, store.New(database, o.TableName, store.Options{}), content, o.HTTPURL, time.Now())
 	return err

@@ -13,18 +13,19 @@ import (
 	"centrifuge/localstack/process"
 )
 
-// tailBytes is how much of the log of a failed step is shown.
+// tailBytes limits the part of the log that a failed step prints.
 const tailBytes = 16 << 10
 
-// steps does one thing after another, tells how long each took and keeps their
-// logs in a folder.
+// steps runs the steps of a command: it prints the time of each and keeps their logs
+// in a folder.
 type steps struct {
 	folder string
 	out    io.Writer
 }
 
-// do does one step, which writes to log what nobody wants to see unless it fails.
-func (s steps) do(name string, step func(log io.Writer) error) (time.Duration, error) {
+// run runs a step, prints its time and returns it. The log is printed only if the
+// step fails.
+func (s steps) run(name string, step func(log io.Writer) error) (time.Duration, error) {
 	fmt.Fprintf(s.out, "  %-14s", name)
 	path := filepath.Join(s.folder, name+".log")
 	log, err := os.Create(path)
@@ -39,14 +40,14 @@ func (s steps) do(name string, step func(log io.Writer) error) (time.Duration, e
 		err = closeErr
 	}
 	if err != nil {
-		s.show(path)
-		return took, fmt.Errorf("%s: %w (its log is %s)", name, err, path)
+		s.printTail(path)
+		return took, fmt.Errorf("%s: %w (log: %s)", name, err, path)
 	}
 	return took, nil
 }
 
-// show prints the end of a log.
-func (s steps) show(path string) {
+// printTail prints the end of a log.
+func (s steps) printTail(path string) {
 	content, err := os.ReadFile(path)
 	if err != nil {
 		return
@@ -57,19 +58,19 @@ func (s steps) show(path string) {
 	fmt.Fprintf(s.out, "%s\n", content)
 }
 
-// run runs a program to its end, or until ctx ends: then it is killed with all
-// that it started. environment is all of its environment.
-func run(ctx context.Context, log io.Writer, environment []string, name string, args ...string) error {
+// runProgram runs a program until it ends. When ctx ends, the program is killed
+// together with its children. environment is its whole environment.
+func runProgram(ctx context.Context, log io.Writer, environment []string, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = environment, log, log
 	cmd.Cancel = func() error {
-		// child gives it a process group of its own where the system has a way for it.
+		// Package process starts it in a process group of its own where the system can.
 		if syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) == nil {
 			return nil
 		}
 		return cmd.Process.Kill()
 	}
-	// Whoever still holds its output does not hold us.
+	// A child that keeps the output open must not block Wait.
 	cmd.WaitDelay = 5 * time.Second
 	err := process.Run(cmd)
 	if ctx.Err() != nil {

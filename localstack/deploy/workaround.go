@@ -11,87 +11,86 @@ import (
 	"centrifuge/pkg/config"
 )
 
-// This file is all that emulators make us do differently from AWS. What is
-// deployed on them is what infra/ synthesizes, with these changes to the template
-// and nothing else. Each says when it can go; a change that finds nothing to
-// change fails, so that none outlives its reason.
+// This file contains the differences between a deployment on an emulator and one on
+// AWS: changes to the template that infra/ synthesizes. Each comment says when a
+// change can be removed. A change that changes nothing is an error, so that none
+// remains without need.
 
 // template is a CloudFormation template.
 type template = map[string]any
 
-// workaround is a change to the template, which returns how often it had to be
-// made.
+// workaround is a change to the template. change returns the number of changed places.
 type workaround struct {
 	name   string
 	change func(template) int
 }
 
-// onMiniStack is what MiniStack 1.5.33 needs, at endpoint.
-func onMiniStack(endpoint string) []workaround {
-	below := endpoint + "/_aws/execute-api/" // where it serves APIs by id and stage
+// ministackWorkarounds are the changes for MiniStack 1.5.33 at endpoint.
+func ministackWorkarounds(endpoint string) []workaround {
+	base := endpoint + "/_aws/execute-api/" // it serves the APIs below this path, by id and stage
 	return []workaround{
-		// Its CloudFormation refuses a template with this type, its API Gateway
-		// sends every answer back to the client, with route response or without.
-		// Can go when `cdk deploy` no longer says "Unrecognized resource types:
+		// Its CloudFormation refuses a template with this type. Its API Gateway sends
+		// every response to the client, with or without a route response. Remove this
+		// when `cdk deploy` no longer prints "Unrecognized resource types:
 		// [AWS::ApiGatewayV2::RouteResponse]".
-		{"route responses left out", func(t template) int {
+		{"route responses removed", func(t template) int {
 			return remove(t, "AWS::ApiGatewayV2::RouteResponse")
 		}},
-		// The template puts addresses together that end in amazonaws.com, and so
-		// does MiniStack's ApiEndpoint. It serves both APIs at a path of its own.
-		// Can go when names below execute-api.localhost resolve on every machine
-		// and the stack can be told the domain of the region.
-		{"addresses of the APIs", addresses{
-			webSocket:  func(api, stage any) any { return join("ws"+strings.TrimPrefix(below, "http"), api, stage) },
-			management: func(api, stage any) any { return join(below, api, stage) },
-			http:       func(api any) any { return join(below, api, "/$default") },
+		// URLs in the template and the ApiEndpoint of MiniStack end in amazonaws.com,
+		// but MiniStack serves both APIs at a path. Remove this when names below
+		// execute-api.localhost resolve on every machine and the domain of the region
+		// is an option of the stack.
+		{"URLs of the APIs", addresses{
+			webSocket:  func(api, stage any) any { return join("ws"+strings.TrimPrefix(base, "http"), api, stage) },
+			management: func(api, stage any) any { return join(base, api, stage) },
+			http:       func(api any) any { return join(base, api, "/$default") },
 		}.change},
-		{"settings of the functions", settings(endpoint)},
+		{"environment of the functions", settings(endpoint)},
 	}
 }
 
-// ministackLacks is what no workaround gives to MiniStack 1.5.33, by the names
-// that the conversations use.
+// ministackLacks are the features that MiniStack 1.5.33 lacks, by the names that the
+// conversations use, with the reasons.
 var ministackLacks = map[string]string{
-	// Can go when handle_websocket answers a refused handshake with the status of
-	// $connect; it closes before accepting, which is always 403.
-	"refusal-status": "MiniStack refuses every handshake with 403, whatever status the function of $connect returned",
-	// Can go when its route selection treats too deep JSON as unparsable.
-	"deep-nesting": "MiniStack parses frames in Python, which gives up at a depth of about 1,000, and closes the socket",
-	// Can go when it closes with 1003.
-	"binary-refusal": "MiniStack passes binary frames on as text, where API Gateway closes with 1003",
-	// Can go when it closes with 1009.
-	"size-limits": "MiniStack has no limit for frames and messages below 16 MB, where API Gateway closes with 1009",
+	// Remove this when handle_websocket refuses a handshake with the status of
+	// $connect. It closes before accepting, which is always 403.
+	"refusal-status": "MiniStack refuses every handshake with 403, not with the status that $connect returned",
+	// Remove this when its route selection accepts deeply nested JSON.
+	"deep-nesting": "MiniStack parses frames in Python, which fails at a depth of about 1,000, and closes the socket",
+	// Remove this when it closes with 1003.
+	"binary-refusal": "MiniStack accepts binary frames as text; API Gateway closes with 1003",
+	// Remove this when it closes with 1009.
+	"size-limits": "MiniStack has no limit for frames and messages below 16 MB; API Gateway closes with 1009",
 }
 
-// onLocalStack is what LocalStack needs. It is written from its documentation and
-// has not been run.
-func onLocalStack() []workaround {
+// localstackWorkarounds are the changes for LocalStack. They are written from its
+// documentation and have not been run.
+func localstackWorkarounds() []workaround {
 	return []workaround{
-		// As for MiniStack; LocalStack serves a WebSocket API on a port of its own,
-		// which it tells as the API's endpoint. The names resolve to this machine,
-		// and inside of the functions' containers to LocalStack. Can go when
-		// `cdk deploy` prints addresses that work.
-		{"addresses of the APIs", addresses{
+		// As for MiniStack, but LocalStack serves a WebSocket API on a port of its own,
+		// which is in the ApiEndpoint. The host names resolve to this machine, and to
+		// LocalStack inside the containers of the functions. Remove this when
+		// `cdk deploy` prints URLs that work.
+		{"URLs of the APIs", addresses{
 			webSocket:  func(api, _ any) any { return map[string]any{"Fn::GetAtt": []any{ref(api), "ApiEndpoint"}} },
 			management: func(api, stage any) any { return join("http://", api, ".execute-api."+localstackDomain, stage) },
 			http:       func(api any) any { return join("http://", api, ".execute-api."+localstackDomain) },
 		}.change},
-		{"settings of the functions", settings("http://" + localstackDomain)},
+		{"environment of the functions", settings("http://" + localstackDomain)},
 	}
 }
 
 const localstackDomain = "localhost.localstack.cloud:4566"
 
-// settings tells the functions what they need not be told on AWS. The functions
-// do not read AWS_ENDPOINT_URL, which emulators give them, and validate_url of the
-// demo project is plain http at a private address. It can never go: on AWS none of
-// these may be set.
+// settings sets environment variables of the functions that must not be set on AWS:
+// the endpoints, since the functions do not read the AWS_ENDPOINT_URL of emulators,
+// and the permission to call private addresses over http, since validate_url of the
+// demo project is one. This change stays.
 func settings(endpoint string) func(template) int {
 	return func(t template) int {
 		n := 0
 		for _, r := range resources(t, "AWS::Lambda::Function") {
-			variables, ok := dig(r, "Properties", "Environment", "Variables")
+			variables, ok := objectAt(r, "Properties", "Environment", "Variables")
 			if !ok {
 				continue
 			}
@@ -109,8 +108,8 @@ func settings(endpoint string) func(template) int {
 	}
 }
 
-// addresses writes the addresses of the APIs, wherever they stand. api is a
-// reference to the API and stage begins with a slash.
+// addresses replaces the URLs of the APIs everywhere in a template. Its functions
+// return the URL for a reference to the API and a stage that starts with a slash.
 type addresses struct {
 	webSocket, management func(api, stage any) any
 	http                  func(api any) any
@@ -142,8 +141,8 @@ func (a addresses) replace(v any, n *int) any {
 	return v
 }
 
-// address recognizes the two forms that CDK gives to addresses, and returns what
-// stands for one here, or nil.
+// address returns the URL that replaces v, or nil. It recognizes the two forms of
+// URLs that CDK writes.
 func (a addresses) address(v map[string]any) any {
 	if of, ok := v["Fn::GetAtt"].([]any); ok && len(of) == 2 && of[1] == "ApiEndpoint" {
 		return a.http(map[string]any{"Ref": of[0]})
@@ -167,7 +166,7 @@ func (a addresses) address(v map[string]any) any {
 
 func join(parts ...any) any { return map[string]any{"Fn::Join": []any{"", parts}} }
 
-// ref is the name of the resource that v refers to.
+// ref returns the name of the resource that v refers to.
 func ref(v any) any {
 	m, _ := v.(map[string]any)
 	return m["Ref"]
@@ -175,7 +174,7 @@ func ref(v any) any {
 
 // resources returns the resources of a type by their names.
 func resources(t template, kind string) map[string]any {
-	all, _ := dig(t, "Resources")
+	all, _ := objectAt(t, "Resources")
 	found := maps.Clone(all)
 	maps.DeleteFunc(found, func(_ string, r any) bool {
 		m, ok := r.(map[string]any)
@@ -186,15 +185,15 @@ func resources(t template, kind string) map[string]any {
 
 func remove(t template, kind string) int {
 	found := resources(t, kind)
-	all, _ := dig(t, "Resources")
+	all, _ := objectAt(t, "Resources")
 	for name := range found {
 		delete(all, name)
 	}
 	return len(found)
 }
 
-// dig follows a path of keys down to an object.
-func dig(v any, path ...string) (map[string]any, bool) {
+// objectAt returns the object at a path of keys.
+func objectAt(v any, path ...string) (map[string]any, bool) {
 	m, ok := v.(map[string]any)
 	for _, key := range path {
 		if !ok {
@@ -205,12 +204,12 @@ func dig(v any, path ...string) (map[string]any, bool) {
 	return m, ok
 }
 
-// rewrite makes the changes in the templates of a cloud assembly, a folder, and
-// returns a line about each.
+// rewrite applies the workarounds to the template of a cloud assembly, a folder, and
+// returns a description of each change.
 func rewrite(assembly string, workarounds []workaround) ([]string, error) {
 	paths, err := filepath.Glob(filepath.Join(assembly, "*.template.json"))
 	if err != nil || len(paths) != 1 {
-		return nil, fmt.Errorf("rewrite the template in %s: expected one, found %d", assembly, len(paths))
+		return nil, fmt.Errorf("rewrite the template in %s: found %d templates, expected 1", assembly, len(paths))
 	}
 	content, err := os.ReadFile(paths[0])
 	if err != nil {
@@ -220,13 +219,13 @@ func rewrite(assembly string, workarounds []workaround) ([]string, error) {
 	if err := json.Unmarshal(content, &t); err != nil {
 		return nil, fmt.Errorf("rewrite the template %s: %w", paths[0], err)
 	}
-	var made []string
+	var changes []string
 	for _, w := range workarounds {
 		n := w.change(t)
 		if n == 0 {
-			return nil, fmt.Errorf("rewrite the template %s: nothing was found for %q: the template has changed, or the workaround can go", paths[0], w.name)
+			return nil, fmt.Errorf("rewrite the template %s: workaround %q changed nothing: remove it, or adapt it to the template", paths[0], w.name)
 		}
-		made = append(made, fmt.Sprintf("%s: %d", w.name, n))
+		changes = append(changes, fmt.Sprintf("%s: %d", w.name, n))
 	}
 	if content, err = json.MarshalIndent(t, "", " "); err != nil {
 		return nil, fmt.Errorf("rewrite the template: %w", err)
@@ -234,5 +233,5 @@ func rewrite(assembly string, workarounds []workaround) ([]string, error) {
 	if err := os.WriteFile(paths[0], content, 0o600); err != nil {
 		return nil, fmt.Errorf("rewrite the template: %w", err)
 	}
-	return made, nil
+	return changes, nil
 }

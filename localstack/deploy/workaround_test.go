@@ -10,8 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// synthesized is a template with all that a workaround looks for, as CDK writes
-// it, and some of what it must leave alone.
+// synthesized is a template as CDK writes it, with everything that the workarounds
+// change and some values that they must not change.
 const synthesized = `{
  "Resources": {
   "Connect": {"Type": "AWS::Lambda::Function", "Properties": {"Environment": {"Variables": {"CENTRIFUGE_TABLE": {"Ref": "Table"}}}}},
@@ -36,11 +36,11 @@ func TestRewrite(t *testing.T) {
 		name        string
 		workarounds []workaround
 		want        string
-		made        []string
+		changes     []string
 	}{
 		{
-			name:        "for MiniStack both APIs are at a path, functions find AWS, and route responses are gone",
-			workarounds: onMiniStack("http://127.0.0.1:4599"),
+			name:        "MiniStack",
+			workarounds: ministackWorkarounds("http://127.0.0.1:4599"),
 			want: `{
  "Resources": {
   "Connect": {"Type": "AWS::Lambda::Function", "Properties": {"Environment": {"Variables": {
@@ -61,11 +61,11 @@ func TestRewrite(t *testing.T) {
   "DemoURL": {"Value": {"Fn::Join": ["", [{"Fn::Join": ["", ["http://127.0.0.1:4599/_aws/execute-api/", {"Ref": "HTTP"}, "/$default"]]}, "/demo/"]]}}
  }
 }`,
-			made: []string{"route responses left out: 1", "addresses of the APIs: 4", "settings of the functions: 2"},
+			changes: []string{"route responses removed: 1", "URLs of the APIs: 4", "environment of the functions: 2"},
 		},
 		{
-			name:        "for LocalStack the APIs have names of their own, and route responses stay",
-			workarounds: onLocalStack(),
+			name:        "LocalStack",
+			workarounds: localstackWorkarounds(),
 			want: `{
  "Resources": {
   "Connect": {"Type": "AWS::Lambda::Function", "Properties": {"Environment": {"Variables": {
@@ -87,17 +87,17 @@ func TestRewrite(t *testing.T) {
   "DemoURL": {"Value": {"Fn::Join": ["", [{"Fn::Join": ["", ["http://", {"Ref": "HTTP"}, ".execute-api.localhost.localstack.cloud:4566"]]}, "/demo/"]]}}
  }
 }`,
-			made: []string{"addresses of the APIs: 4", "settings of the functions: 2"},
+			changes: []string{"URLs of the APIs: 4", "environment of the functions: 2"},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			folder, path := assembly(t, synthesized)
-			made, err := rewrite(folder, tt.workarounds)
+			changes, err := rewrite(folder, tt.workarounds)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(tt.made, made); diff != "" {
-				t.Errorf("-expected +made:\n%s", diff)
+			if diff := cmp.Diff(tt.changes, changes); diff != "" {
+				t.Errorf("-expected +changed:\n%s", diff)
 			}
 			got, err := os.ReadFile(path)
 			if err != nil {
@@ -110,28 +110,28 @@ func TestRewrite(t *testing.T) {
 	}
 }
 
-func TestRewriteFails(t *testing.T) {
+func TestRewriteErrors(t *testing.T) {
 	for _, tt := range []struct {
 		name, template, names string
 	}{
-		{"a workaround with nothing to do has outlived its reason", `{"Resources": {}}`, "route responses left out"},
-		{"a template that is none", `{`, "stack.template.json"},
+		{"a workaround that changes nothing", `{"Resources": {}}`, "route responses removed"},
+		{"a template that is not JSON", `{`, "stack.template.json"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			folder, _ := assembly(t, tt.template)
-			if _, err := rewrite(folder, onMiniStack("http://127.0.0.1:1")); err == nil || !strings.Contains(err.Error(), tt.names) {
+			if _, err := rewrite(folder, ministackWorkarounds("http://127.0.0.1:1")); err == nil || !strings.Contains(err.Error(), tt.names) {
 				t.Errorf("error %v, expected one that names %s", err, tt.names)
 			}
 		})
 	}
 	t.Run("an assembly without a template", func(t *testing.T) {
-		if _, err := rewrite(t.TempDir(), onLocalStack()); err == nil {
+		if _, err := rewrite(t.TempDir(), localstackWorkarounds()); err == nil {
 			t.Error("no error")
 		}
 	})
 }
 
-// assembly makes a cloud assembly with a template.
+// assembly writes a cloud assembly with a template.
 func assembly(t *testing.T, content string) (folder, path string) {
 	t.Helper()
 	folder = t.TempDir()

@@ -19,20 +19,20 @@ import (
 	"centrifuge/pkg/auth"
 )
 
-// Play runs a script against the target. The error of a conversation that goes
-// wrong shows it up to there, and the difference. Parts that need what the target
-// lacks are passed over. Secret, API key and tokens are not in the error.
-func Play(ctx context.Context, target Target, name, script string) error {
+// Run runs a script against the target. It skips the parts that need a feature that
+// the target lacks. An error contains the steps so far, without the secret, the API key
+// and tokens, and the difference.
+func Run(ctx context.Context, target Target, name, script string) error {
 	target = target.withDefaults()
 	steps, _, err := target.parse(name, script)
 	if err != nil {
 		return err
 	}
 	c := &conversation{target: target, sockets: make(map[string]*socket), captures: make(map[string]any)}
-	defer c.end()
+	defer c.close()
 	for _, s := range steps {
 		fmt.Fprintln(&c.transcript, target.mask(s.String()))
-		stepCtx, cancel := context.WithTimeout(ctx, target.Patience)
+		stepCtx, cancel := context.WithTimeout(ctx, target.StepTimeout)
 		err := c.step(stepCtx, s)
 		cancel()
 		if err != nil {
@@ -42,19 +42,19 @@ func Play(ctx context.Context, target Target, name, script string) error {
 	return nil
 }
 
-// conversation is a script while it is played.
+// conversation is the state of a running script.
 type conversation struct {
 	target   Target
 	sockets  map[string]*socket
 	captures map[string]any
-	// again makes the last call once more; status and body are its answer.
-	again      func(ctx context.Context) error
+	// repeat sends the last HTTP call again; status and body are its answer.
+	repeat     func(ctx context.Context) error
 	status     int
 	body       string
 	transcript bytes.Buffer
 }
 
-func (c *conversation) end() {
+func (c *conversation) close() {
 	for _, s := range c.sockets {
 		s.close()
 	}
@@ -69,10 +69,10 @@ func (c *conversation) step(ctx context.Context, s step) error {
 		if err != nil {
 			return err
 		}
-		c.sockets[word] = listen(conn)
+		c.sockets[word] = newSocket(conn)
 		return nil
 	case "refused":
-		return c.refused(ctx, word, strings.Fields(rest))
+		return c.expectRefusal(ctx, word, strings.Fields(rest))
 	case "api":
 		method, body, _ := strings.Cut(rest, " ")
 		return c.call(ctx, http.MethodPost, "/api/"+method, http.Header{"X-Api-Key": {word}}, body)
@@ -84,13 +84,13 @@ func (c *conversation) step(ctx context.Context, s step) error {
 	case "http":
 		return c.http(ctx, s.args)
 	case "status":
-		return c.answered(word, rest)
+		return c.checkAnswer(word, rest)
 	case "becomes":
-		return c.becomes(ctx, word, rest)
+		return c.waitForAnswer(ctx, word, rest)
 	}
 	so, ok := c.sockets[word]
 	if !ok {
-		return fmt.Errorf("no socket is called %q, or no verb %q", word, s.verb)
+		return fmt.Errorf("unknown verb %q or unknown socket %q: the socket must be opened first", s.verb, word)
 	}
 	switch s.verb {
 	case "send":
@@ -102,20 +102,20 @@ func (c *conversation) step(ctx context.Context, s step) error {
 	case "expect":
 		return c.expect(ctx, so, rest)
 	case "quiet":
-		return c.quiet(ctx, so)
+		return c.expectSilence(ctx, so)
 	case "only":
-		so.only = rest
+		so.onlyChannel = rest
 		return nil
 	case "close":
 		return so.conn.Close(websocket.StatusNormalClosure, "")
 	case "closed":
-		return so.closed(ctx, rest)
+		return so.expectClose(ctx, rest)
 	}
-	return fmt.Errorf("there is no verb %q", s.verb)
+	return fmt.Errorf("unknown verb %q: see the comment of package e2e", s.verb)
 }
 
-// dial opens a socket. Its arguments are a query, which starts with "?", and an
-// Origin.
+// dial opens a socket. An argument that starts with "?" is the query, any other one
+// the Origin.
 func (c *conversation) dial(ctx context.Context, args []string) (*websocket.Conn, *http.Response, error) {
 	address, header := c.target.WebSocketURL, http.Header{}
 	for _, arg := range args {
@@ -128,7 +128,7 @@ func (c *conversation) dial(ctx context.Context, args []string) (*websocket.Conn
 	return websocket.Dial(ctx, address, &websocket.DialOptions{HTTPHeader: header})
 }
 
-func (c *conversation) refused(ctx context.Context, status string, args []string) error {
+func (c *conversation) expectRefusal(ctx context.Context, status string, args []string) error {
 	conn, response, err := c.dial(ctx, args)
 	if err == nil {
 		_ = conn.CloseNow()
@@ -143,13 +143,13 @@ func (c *conversation) refused(ctx context.Context, status string, args []string
 	return nil
 }
 
-// http sends "METHOD PATH [NAME:VALUE…] [| BODY]". The first "_" of a value stands
-// for a space.
+// http sends "METHOD PATH [NAME:VALUE…] [| BODY]". The first "_" of a header value
+// means a space.
 func (c *conversation) http(ctx context.Context, args string) error {
 	head, body, _ := strings.Cut(args, "|")
 	fields := strings.Fields(head)
 	if len(fields) < 2 {
-		return errors.New("http needs a method and a path")
+		return errors.New("http without a method or a path: write http METHOD PATH")
 	}
 	header := http.Header{}
 	for _, field := range fields[2:] {
@@ -160,8 +160,8 @@ func (c *conversation) http(ctx context.Context, args string) error {
 }
 
 func (c *conversation) call(ctx context.Context, method, path string, header http.Header, body string) error {
-	c.again = func(ctx context.Context) error { return c.request(ctx, method, path, header, body) }
-	return c.again(ctx)
+	c.repeat = func(ctx context.Context) error { return c.request(ctx, method, path, header, body) }
+	return c.repeat(ctx)
 }
 
 func (c *conversation) request(ctx context.Context, method, path string, header http.Header, body string) error {
@@ -181,11 +181,11 @@ func (c *conversation) request(ctx context.Context, method, path string, header 
 		return err
 	}
 	c.status, c.body = response.StatusCode, strings.TrimSpace(string(b))
-	fmt.Fprintf(&c.transcript, "     => %d %s\n", c.status, clip(c.body))
+	fmt.Fprintf(&c.transcript, "     => %d %s\n", c.status, truncate(c.body))
 	return nil
 }
 
-func (c *conversation) answered(status, want string) error {
+func (c *conversation) checkAnswer(status, want string) error {
 	if strconv.Itoa(c.status) != status {
 		return fmt.Errorf("the answer has status %d, expected %s: %s", c.status, status, c.body)
 	}
@@ -200,60 +200,61 @@ func (c *conversation) answered(status, want string) error {
 	return nil
 }
 
-// interval is how long becomes waits before it asks again.
-const interval = 200 * time.Millisecond
+// repeatInterval is the time between two calls of "becomes".
+const repeatInterval = 200 * time.Millisecond
 
-// becomes makes the last call again until it is answered so.
-func (c *conversation) becomes(ctx context.Context, status, want string) error {
+// waitForAnswer repeats the last call until it has this answer.
+func (c *conversation) waitForAnswer(ctx context.Context, status, want string) error {
 	for {
-		differs := c.answered(status, want)
+		differs := c.checkAnswer(status, want)
 		if differs == nil {
 			return nil
 		}
-		if c.again == nil {
-			return errors.New("there was no call to make again")
+		if c.repeat == nil {
+			return errors.New("becomes without a call: write api, rpc or http before it")
 		}
 		select {
-		case <-time.After(interval):
+		case <-time.After(repeatInterval):
 		case <-ctx.Done():
-			return fmt.Errorf("it never became so: %w", differs)
+			return fmt.Errorf("the answer did not change in time: %w", differs)
 		}
-		if err := c.again(ctx); err != nil {
+		if err := c.repeat(ctx); err != nil {
 			return err
 		}
 	}
 }
 
-// expect receives as many frames as there are documents and pairs them off.
+// expect receives as many frames as there are documents and matches them in any
+// order.
 func (c *conversation) expect(ctx context.Context, so *socket, documents string) error {
-	wanted, err := split(documents)
+	expected, err := splitDocuments(documents)
 	if err != nil {
 		return err
 	}
-	for len(wanted) > 0 {
+	for len(expected) > 0 {
 		frame, err := so.next(ctx)
 		if err != nil {
-			return fmt.Errorf("expected %s: %w", wanted[0], err)
+			return fmt.Errorf("expected %s: %w", expected[0], err)
 		}
-		fmt.Fprintf(&c.transcript, "     <- %s\n", clip(frame))
-		var why error
-		for i, want := range wanted {
+		fmt.Fprintf(&c.transcript, "     <- %s\n", truncate(frame))
+		var mismatch error
+		for i, want := range expected {
 			captures, err := match(want, frame, c.captures)
 			if err == nil {
-				c.captures, wanted, why = captures, append(wanted[:i:i], wanted[i+1:]...), nil
+				c.captures, expected, mismatch = captures, append(expected[:i:i], expected[i+1:]...), nil
 				break
 			}
-			why = err
+			mismatch = err
 		}
-		if why != nil {
-			return why
+		if mismatch != nil {
+			return mismatch
 		}
 	}
 	return nil
 }
 
-// split reads the JSON documents of a line.
-func split(line string) ([]string, error) {
+// splitDocuments returns the JSON documents of a line.
+func splitDocuments(line string) ([]string, error) {
 	var documents []string
 	for d := json.NewDecoder(strings.NewReader(line)); ; {
 		var raw json.RawMessage
@@ -268,7 +269,7 @@ func split(line string) ([]string, error) {
 	}
 }
 
-func (c *conversation) quiet(ctx context.Context, so *socket) error {
+func (c *conversation) expectSilence(ctx context.Context, so *socket) error {
 	if err := so.conn.Write(ctx, websocket.MessageText, []byte(`{"id":"quiet","method":"no-such-method","params":{}}`)); err != nil {
 		return err
 	}

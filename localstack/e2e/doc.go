@@ -1,34 +1,36 @@
-// Package e2e runs conversations: text scripts of frames and HTTP calls, played
-// against a whole Centrifuge over real sockets, whatever it runs on.
+// Package e2e runs conversations: text scripts of frames and HTTP calls that are
+// sent to a complete Centrifuge over real sockets.
 //
-// It knows a target by its URLs, the seeded project by its secret and key, and what
-// the target lacks by name, and nothing of how the target is made: FromEnvironment
-// reads all that for one which somebody else has started. A script is a line a step; empty lines and
-// lines that start with # are passed over. Every line is a text/template with the
-// functions of script.go first.
+// It knows a target by its URLs, by the secret and the API key of the seeded
+// project, and by the names of the features that it lacks. It does not know how the
+// target is made; FromEnvironment describes one that runs already.
+//
+// A script has one step per line. Empty lines and lines that start with # are
+// ignored. The script is expanded as a text/template first, with the functions of
+// script.go.
 //
 //	open NAME [?QUERY] [ORIGIN]          open a socket
-//	refused STATUS [?QUERY] [ORIGIN]     open a socket and be refused with a status, * for any
+//	refused STATUS [?QUERY] [ORIGIN]     expect the handshake to fail with a status, * for any
 //	send NAME FRAME                      send a text frame
-//	fragments NAME SIZE FRAME            send a text message in frames of so many bytes
+//	fragments NAME SIZE FRAME            send a text message in frames of at most SIZE bytes
 //	binary NAME TEXT                     send a binary frame
-//	expect NAME JSON [JSON…]             receive these frames, in any order
-//	quiet NAME                           have received nothing but what was expected
-//	only NAME CHANNEL                    from here on pass over pushes in other channels
+//	expect NAME JSON [JSON…]             expect these frames next, in any order
+//	quiet NAME                           expect that no other frame was received
+//	only NAME CHANNEL                    ignore pushes of other channels from here on
 //	close NAME                           close the socket
-//	closed NAME CODE                     find the socket closed by the other side
+//	closed NAME CODE                     expect that the server closes the socket
 //	api KEY METHOD JSON                  POST /api/METHOD
 //	rpc SECRET PROJECT JSON              POST /rpc/PROJECT, signed
 //	http METHOD PATH [NAME:VALUE…] [| BODY]
-//	status CODE [JSON]                   the answer to the last of the three above
-//	becomes CODE [JSON]                  the same, after making that call again until it is so
-//	needs NAME                           pass over what follows, up to the next end, on a
-//	end                                  target that lacks NAME; Gaps tells what that was
+//	status CODE [JSON]                   expect this answer to the last api, rpc or http
+//	becomes CODE [JSON]                  repeat that call until it has this answer
+//	needs NAME                           skip the steps up to the next end on a target
+//	end                                  that lacks NAME; Skipped returns these parts
 //
-// In an expected JSON document the string "*" stands for any value, and "$name"
-// for any value the first time and for the same value after that.
+// In an expected JSON document the string "*" matches any value. "$name" matches any
+// value the first time and the same value afterwards.
 //
-// "quiet" does not wait: it sends a command and expects its reply to be the next
-// frame. Whatever was published before has been handed to the socket before the
-// publisher was answered, and so would have come first.
+// "quiet" does not wait: it sends a command and expects its reply as the next frame.
+// A publish is answered after its messages are handed to the sockets, so a message
+// that was published before would arrive before that reply.
 package e2e

@@ -17,37 +17,38 @@ import (
 	"centrifuge/localstack/stack/stacktest"
 )
 
-// TestConversations plays every script of testdata against the target that the
-// environment names. Where it names none, that is a stack of the test's own
-// process, twice: as it comes, and for another project with frames and posts that
-// overtake each other as they do on AWS.
+// TestConversations runs every script of testdata against the target of the
+// environment. Without one, it runs them against a stack in this process, twice: in
+// order, and for another project with frames and posts that overtake each other as
+// they can on AWS.
 func TestConversations(t *testing.T) {
 	target, found, err := e2e.FromEnvironment(os.Getenv)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if found {
-		play(t, target)
+		runAll(t, target)
 		return
 	}
 	t.Run("in order", func(t *testing.T) {
-		play(t, local(t, gateway.Options{}, e2e.Target{}))
+		runAll(t, startStack(t, gateway.Options{}, e2e.Target{}))
 	})
 	t.Run("with jitter", func(t *testing.T) {
 		other := e2e.Target{Project: "shop", Secret: "another-secret", APIKey: "an_other_key"}
-		play(t, local(t, gateway.Options{Jitter: 20 * time.Millisecond}, other))
+		runAll(t, startStack(t, gateway.Options{Jitter: 20 * time.Millisecond}, other))
 	})
 }
 
-// play plays all scripts, side by side, and leaves the report that was asked for.
-func play(t *testing.T, target e2e.Target) {
+// runAll runs all scripts in parallel, and writes the report if the environment
+// names a file for it.
+func runAll(t *testing.T, target e2e.Target) {
 	t.Helper()
 	scripts, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(scripts) == 0 {
 		t.Fatalf("no scripts: %v", err)
 	}
 	var report e2e.Report
-	var played atomic.Int32
+	var finished atomic.Int32
 	t.Run("conversation", func(t *testing.T) {
 		for _, path := range scripts {
 			name := strings.TrimSuffix(filepath.Base(path), ".txt")
@@ -55,29 +56,29 @@ func play(t *testing.T, target e2e.Target) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			gaps, err := e2e.Gaps(target, name, string(content))
+			skipped, err := e2e.Skipped(target, name, string(content))
 			if err != nil {
 				t.Fatal(err)
 			}
-			report.Gaps = append(report.Gaps, gaps...)
+			report.Skipped = append(report.Skipped, skipped...)
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				for _, gap := range gaps {
-					t.Logf("line %d: %d steps passed over, which need %s: %s", gap.Line, gap.Steps, gap.Part, gap.Reason)
+				for _, part := range skipped {
+					t.Logf("line %d: skipped %d steps that need %s: %s", part.Line, part.Steps, part.Feature, part.Reason)
 				}
-				if err := e2e.Play(t.Context(), target, path, string(content)); err != nil {
+				if err := e2e.Run(t.Context(), target, path, string(content)); err != nil {
 					t.Error(err)
 				}
-				played.Add(1)
+				finished.Add(1)
 			})
 		}
 	})
 	for name := range target.Lacks {
-		if !slices.ContainsFunc(report.Gaps, func(g e2e.Gap) bool { return g.Part == name }) {
-			t.Errorf("the target is said to lack %s, which no script needs", name)
+		if !slices.ContainsFunc(report.Skipped, func(g e2e.SkippedPart) bool { return g.Feature == name }) {
+			t.Errorf("the target lacks %s, but no script needs it: remove it from the list", name)
 		}
 	}
-	report.Scripts, report.Played = len(scripts), int(played.Load())
+	report.Scripts, report.Run = len(scripts), int(finished.Load())
 	if path := os.Getenv(e2e.ReportVariable); path != "" {
 		b, err := json.Marshal(report)
 		if err != nil {
@@ -89,9 +90,9 @@ func play(t *testing.T, target e2e.Target) {
 	}
 }
 
-// local starts a stack for a test, with the project of target in place of the
-// project demo where target names one, and returns target with its addresses.
-func local(t *testing.T, o gateway.Options, target e2e.Target) e2e.Target {
+// startStack starts a stack for a test and returns target with its URLs. If target
+// names a project, the stack has that one instead of the project demo.
+func startStack(t *testing.T, o gateway.Options, target e2e.Target) e2e.Target {
 	t.Helper()
 	seed := stacktest.Seed(t)
 	if target.Project != "" {
@@ -103,7 +104,7 @@ func local(t *testing.T, o gateway.Options, target e2e.Target) e2e.Target {
 	return target
 }
 
-// testLog shows the log lines of the stack with the test that caused them.
+// testLog writes the log of the stack to the log of the test.
 type testLog struct{ t *testing.T }
 
 func (l testLog) Write(b []byte) (int, error) {

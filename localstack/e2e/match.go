@@ -10,8 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// match compares a received JSON document with an expected one and returns the
-// captures that it adds, or why it differs.
+// match compares a received JSON document with an expected one. It returns captures
+// with the new ones added, or an error with the difference.
 func match(want, got string, captures map[string]any) (map[string]any, error) {
 	var w, g any
 	if err := json.Unmarshal([]byte(want), &w); err != nil {
@@ -30,8 +30,8 @@ func match(want, got string, captures map[string]any) (map[string]any, error) {
 	return found, nil
 }
 
-// resolve replaces the wildcards and captures in want by what got has in their
-// place.
+// resolve returns want with its wildcards and captures replaced by values: those of
+// got, and those that were captured before.
 func resolve(want, got any, captures map[string]any) any {
 	switch w := want.(type) {
 	case string:
@@ -52,9 +52,9 @@ func resolve(want, got any, captures map[string]any) any {
 		}
 		out := make(map[string]any, len(w))
 		for _, key := range slices.Sorted(maps.Keys(w)) {
-			value, there := g[key]
-			if !there && w[key] == "*" {
-				out[key] = "*" // a wildcard stands for any value, not for none
+			value, found := g[key]
+			if !found && w[key] == "*" {
+				out[key] = "*" // a wildcard does not match a missing key
 				continue
 			}
 			out[key] = resolve(w[key], value, captures)

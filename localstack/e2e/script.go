@@ -2,7 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
-	"errors"
+
 	"fmt"
 	"strings"
 	"text/template"
@@ -19,28 +19,29 @@ type step struct {
 	args string
 }
 
-func (s step) String() string { return fmt.Sprintf("%3d  %s %s", s.line, s.verb, clip(s.args)) }
+func (s step) String() string { return fmt.Sprintf("%3d  %s %s", s.line, s.verb, truncate(s.args)) }
 
-// clip shortens what would fill a screen.
-func clip(s string) string {
+// truncate shortens a long text for the transcript.
+func truncate(s string) string {
 	if len(s) > 400 {
 		return fmt.Sprintf("%s… (%d bytes)", s[:400], len(s))
 	}
 	return s
 }
 
-// functions are what a line may call.
+// functions are the template functions of scripts.
 func (t Target) functions() template.FuncMap {
 	return template.FuncMap{
-		// project, secret and key are those of the seeded project.
+		// project, secret and key are the id, secret and API key of the seeded project.
 		"project": func() string { return t.Project },
 		"secret":  func() string { return t.Secret },
 		"key":     func() string { return t.APIKey },
-		// token makes the HMAC-SHA256 token of a user of the seeded project.
+		// token returns the HMAC-SHA256 token of a user of the seeded project.
 		"token": func(user string) string { return auth.SignToken(t.Secret, user, t.Project) },
-		// md5token makes the token of 2013.
+		// md5token returns the HMAC-MD5 token of the protocol of 2013.
 		"md5token": func(user string) string { return auth.SignTokenMD5(t.Secret, user, t.Project) },
-		// jwt makes a JWT that ends in so many seconds, with claims beside sub and exp.
+		// jwt returns a JWT that expires in the given seconds, with claims in addition
+		// to sub and exp.
 		"jwt": func(user string, seconds int, claims string) (string, error) {
 			c := make(map[string]any)
 			if err := json.Unmarshal([]byte(claims), &c); err != nil {
@@ -51,7 +52,7 @@ func (t Target) functions() template.FuncMap {
 		},
 		// repeat is strings.Repeat.
 		"repeat": strings.Repeat,
-		// channels writes n channel names as a JSON array.
+		// channels returns n channel names as a JSON array.
 		"channels": func(n int) string {
 			names := make([]string, n)
 			for i := range names {
@@ -59,33 +60,31 @@ func (t Target) functions() template.FuncMap {
 			}
 			return "[" + strings.Join(names, ",") + "]"
 		},
-		// id makes a value that no other run has used.
+		// id returns a value that is unique to this run.
 		"id": func() string { return hub.NewID(time.Now()) },
 	}
 }
 
-// Gap is a part of a script that a target cannot play.
-type Gap struct {
-	// Script is the name of the script and Line where the part begins.
+// SkippedPart is a part of a script that a target cannot run.
+type SkippedPart struct {
+	// Script is the name of the script, Line the line of its "needs".
 	Script string `json:"script"`
 	Line   int    `json:"line"`
-	// Steps is how many steps are passed over.
+	// Steps is the number of skipped steps.
 	Steps int `json:"steps"`
-	// Part is what the target lacks, by the name that the script gives it, and
-	// Reason why.
-	Part   string `json:"part"`
-	Reason string `json:"reason"`
+	// Feature is the feature that the target lacks, Reason why.
+	Feature string `json:"feature"`
+	Reason  string `json:"reason"`
 }
 
-// Gaps returns the parts of a script that Play passes over on the target, in
-// order: those that need what the target lacks.
-func Gaps(target Target, name, script string) ([]Gap, error) {
-	_, gaps, err := target.withDefaults().parse(name, script)
-	return gaps, err
+// Skipped returns the parts of a script that Run skips on the target, in order.
+func Skipped(target Target, name, script string) ([]SkippedPart, error) {
+	_, skipped, err := target.withDefaults().parse(name, script)
+	return skipped, err
 }
 
-// parse reads a script: the steps for this target, and what is left out of it.
-func (t Target) parse(name, text string) ([]step, []Gap, error) {
+// parse returns the steps of a script for this target and the parts that it skips.
+func (t Target) parse(name, text string) ([]step, []SkippedPart, error) {
 	tpl, err := template.New(name).Funcs(t.functions()).Option("missingkey=error").Parse(text)
 	if err != nil {
 		return nil, nil, fmt.Errorf("parse %s: %w", name, err)
@@ -95,8 +94,8 @@ func (t Target) parse(name, text string) ([]step, []Gap, error) {
 		return nil, nil, fmt.Errorf("expand %s: %w", name, err)
 	}
 	var steps []step
-	var gaps []Gap
-	part, lacking := "", false // the part that a step is in, "" outside of any
+	var skipped []SkippedPart
+	feature, lacking := "", false // the feature of the current needs block, "" outside of one
 	for i, line := range strings.Split(b.String(), "\n") {
 		line = strings.TrimSpace(line)
 		if line == "" || strings.HasPrefix(line, "#") {
@@ -105,24 +104,24 @@ func (t Target) parse(name, text string) ([]step, []Gap, error) {
 		verb, args, _ := strings.Cut(line, " ")
 		s := step{i + 1, verb, strings.TrimSpace(args)}
 		switch {
-		case verb == "needs" && part == "" && s.args != "":
-			part = s.args
+		case verb == "needs" && feature == "" && s.args != "":
+			feature = s.args
 			var reason string
-			if reason, lacking = t.Lacks[part]; lacking {
-				gaps = append(gaps, Gap{Script: name, Line: s.line, Part: part, Reason: reason})
+			if reason, lacking = t.Lacks[feature]; lacking {
+				skipped = append(skipped, SkippedPart{Script: name, Line: s.line, Feature: feature, Reason: reason})
 			}
-		case verb == "end" && part != "" && s.args == "":
-			part, lacking = "", false
+		case verb == "end" && feature != "" && s.args == "":
+			feature, lacking = "", false
 		case verb == "needs" || verb == "end":
-			return nil, nil, fmt.Errorf("parse %s:%d: needs and end come in pairs, with one name after needs", name, s.line)
+			return nil, nil, fmt.Errorf("parse %s:%d: unexpected %s: write needs NAME, then steps, then end", name, s.line, verb)
 		case lacking:
-			gaps[len(gaps)-1].Steps++
+			skipped[len(skipped)-1].Steps++
 		default:
 			steps = append(steps, s)
 		}
 	}
-	if part != "" {
-		return nil, nil, fmt.Errorf("parse %s: %w", name, errors.New("needs "+part+" has no end"))
+	if feature != "" {
+		return nil, nil, fmt.Errorf("parse %s: needs %s has no end", name, feature)
 	}
-	return steps, gaps, nil
+	return steps, skipped, nil
 }

@@ -11,18 +11,18 @@ import (
 	"github.com/coder/websocket"
 )
 
-// socket is a client whose frames are read as they come, so that the other side
+// socket is a client connection. A goroutine reads its frames, so that the server
 // never waits for the script.
 type socket struct {
 	conn   *websocket.Conn
 	frames chan string
-	// only is the channel whose pushes count, "" where all do.
-	only string
-	// over holds the error that ended reading, once frames is closed.
-	over error
+	// onlyChannel makes the socket ignore pushes of other channels; "" ignores none.
+	onlyChannel string
+	// readErr is the error that ended reading. It is set before frames is closed.
+	readErr error
 }
 
-func listen(conn *websocket.Conn) *socket {
+func newSocket(conn *websocket.Conn) *socket {
 	conn.SetReadLimit(1 << 20)
 	s := &socket{conn: conn, frames: make(chan string, 4096)}
 	go func() {
@@ -30,10 +30,10 @@ func listen(conn *websocket.Conn) *socket {
 		for {
 			kind, b, err := conn.Read(context.Background())
 			if err == nil && kind != websocket.MessageText {
-				err = fmt.Errorf("received a binary frame: %q", clip(string(b)))
+				err = fmt.Errorf("received a binary frame: %q", truncate(string(b)))
 			}
 			if err != nil {
-				s.over = err
+				s.readErr = err
 				return
 			}
 			s.frames <- string(b)
@@ -47,7 +47,7 @@ func (s *socket) fragments(ctx context.Context, args string) error {
 	number, frame, _ := strings.Cut(args, " ")
 	size, err := strconv.Atoi(number)
 	if err != nil || size < 1 {
-		return fmt.Errorf("a frame cannot have %q bytes", number)
+		return fmt.Errorf("fragments: %q is not a frame size: write fragments NAME SIZE FRAME", number)
 	}
 	w, err := s.conn.Writer(ctx, websocket.MessageText)
 	if err != nil {
@@ -61,45 +61,45 @@ func (s *socket) fragments(ctx context.Context, args string) error {
 	return w.Close()
 }
 
-// next returns the next frame that counts.
+// next returns the next frame that is not ignored.
 func (s *socket) next(ctx context.Context) (string, error) {
 	for {
 		select {
 		case frame, ok := <-s.frames:
 			if !ok {
-				return "", fmt.Errorf("the socket is closed: %w", s.over)
+				return "", fmt.Errorf("socket closed: %w", s.readErr)
 			}
-			if s.counts(frame) {
+			if s.matches(frame) {
 				return frame, nil
 			}
 		case <-ctx.Done():
-			return "", fmt.Errorf("nothing came: %w", ctx.Err())
+			return "", fmt.Errorf("no frame received: %w", ctx.Err())
 		}
 	}
 }
 
-// counts is false of a push in another channel than the only one that counts.
-func (s *socket) counts(frame string) bool {
+// matches reports whether a frame is not a push of a channel that is ignored.
+func (s *socket) matches(frame string) bool {
 	var push struct {
 		Channel string `json:"channel"`
 	}
-	return s.only == "" || json.Unmarshal([]byte(frame), &push) != nil || push.Channel == "" || push.Channel == s.only
+	return s.onlyChannel == "" || json.Unmarshal([]byte(frame), &push) != nil || push.Channel == "" || push.Channel == s.onlyChannel
 }
 
-// closed waits for the close and compares its code.
-func (s *socket) closed(ctx context.Context, code string) error {
+// expectClose waits until the server closes the socket, and compares the code.
+func (s *socket) expectClose(ctx context.Context, code string) error {
 	for {
 		select {
 		case frame, ok := <-s.frames:
 			if ok {
-				return fmt.Errorf("received %s, expected a close", clip(frame))
+				return fmt.Errorf("received %s, expected a close", truncate(frame))
 			}
-			if got := websocket.CloseStatus(s.over); strconv.Itoa(int(got)) != code {
-				return fmt.Errorf("closed with %d (%w), expected %s", got, s.over, code)
+			if got := websocket.CloseStatus(s.readErr); strconv.Itoa(int(got)) != code {
+				return fmt.Errorf("closed with %d (%w), expected %s", got, s.readErr, code)
 			}
 			return nil
 		case <-ctx.Done():
-			return fmt.Errorf("the socket stays open: %w", ctx.Err())
+			return fmt.Errorf("socket still open: %w", ctx.Err())
 		}
 	}
 }

@@ -11,79 +11,81 @@ import (
 	"time"
 )
 
-// The environment variables that describe a target which somebody else started.
+// The environment variables that describe a target.
 const (
-	// WebSocketURLVariable and HTTPURLVariable are the addresses of both APIs, with
-	// the stage if there is one in the address.
+	// WebSocketURLVariable and HTTPURLVariable are the URLs of both APIs, including
+	// the stage where the URL has one.
 	WebSocketURLVariable = "E2E_WS_URL"
 	HTTPURLVariable      = "E2E_HTTP_URL"
-	// ProjectVariable, SecretVariable and APIKeyVariable are those of the project
-	// that the conversations use, which has to have the options and categories of
-	// the project demo in localstack/seed.json, and its id for a name. None has a
-	// space in it.
+	// ProjectVariable, SecretVariable and APIKeyVariable are the id, secret and API
+	// key of the project that the conversations use. It must have the options and
+	// categories of the project demo in localstack/seed.json, and its id as its name.
+	// The values must not contain spaces.
 	ProjectVariable = "E2E_PROJECT"
 	SecretVariable  = "E2E_SECRET"
 	APIKeyVariable  = "E2E_API_KEY"
-	// PatienceVariable is how long a step may take, such as 40s.
-	PatienceVariable = "E2E_PATIENCE"
-	// LacksVariable is a JSON object: what the target lacks, each with the reason.
+	// StepTimeoutVariable is the longest time of a step, such as 40s.
+	StepTimeoutVariable = "E2E_PATIENCE"
+	// LacksVariable is a JSON object: the features that the target lacks, each with
+	// the reason.
 	LacksVariable = "E2E_LACKS"
-	// ReportVariable is the file that the test leaves a Report in, as JSON.
+	// ReportVariable is the file that the test writes a Report to, as JSON.
 	ReportVariable = "E2E_REPORT"
 )
 
-// Report is what the test of all scripts leaves for whoever started it, so that
-// nobody takes a test that played nothing for one that passed.
+// Report is the result of TestConversations. A caller can see with it whether the
+// test ran all scripts: a test that ran none passes as well.
 type Report struct {
-	// Scripts is how many scripts there are, and Played how many were played.
+	// Scripts is the number of scripts, Run the number of those that were run.
 	Scripts int `json:"scripts"`
-	Played  int `json:"played"`
-	// Gaps are the parts that were passed over.
-	Gaps []Gap `json:"gaps"`
+	Run     int `json:"run"`
+	// Skipped are the parts that were skipped.
+	Skipped []SkippedPart `json:"skipped"`
 }
 
-// Target is a Centrifuge to talk to.
+// Target is a Centrifuge to run conversations against.
 type Target struct {
 	WebSocketURL string
 	HTTPURL      string
-	// Project, Secret and APIKey are those of the seeded project; "demo",
-	// "demo-secret" and "demo-key" where they are empty.
+	// Project, Secret and APIKey are the id, secret and API key of the seeded
+	// project; "demo", "demo-secret" and "demo-key" by default.
 	Project, Secret, APIKey string
-	// Patience is how long a step may take before the conversation has failed, 20
-	// seconds where it is 0. It guards against a hang and measures nothing.
-	Patience time.Duration
-	// Lacks names what this target cannot do, each with the reason. The parts of a
-	// script that need it are passed over; Gaps tells which.
+	// StepTimeout is the longest time of a step; 20 seconds if zero. It ends a
+	// conversation that hangs and measures nothing.
+	StepTimeout time.Duration
+	// Lacks are the features that this target lacks, each with the reason. Run skips
+	// the parts of a script that need them; Skipped returns these parts.
 	Lacks map[string]string
 }
 
 func (t Target) withDefaults() Target {
 	for _, field := range []struct {
-		value  *string
-		absent string
+		value    *string
+		fallback string
 	}{{&t.Project, "demo"}, {&t.Secret, "demo-secret"}, {&t.APIKey, "demo-key"}} {
 		if *field.value == "" {
-			*field.value = field.absent
+			*field.value = field.fallback
 		}
 	}
-	if t.Patience == 0 {
-		t.Patience = 20 * time.Second
+	if t.StepTimeout == 0 {
+		t.StepTimeout = 20 * time.Second
 	}
 	return t
 }
 
 var tokens = regexp.MustCompile(`"token":"[^"]*"`)
 
-// mask takes out of a line what opens the project. A target may be a real one.
+// mask removes the secret, the API key and tokens from a line: the target may be a
+// real one.
 func (t Target) mask(line string) string {
 	line = strings.NewReplacer(t.Secret, "SECRET", t.APIKey, "KEY").Replace(line)
 	return tokens.ReplaceAllString(line, `"token":"…"`)
 }
 
 // FromEnvironment reads a target from the environment through getenv, which has
-// the contract of os.Getenv. found is false where the environment names none. It
-// fails, naming the variable, when one of the two addresses is absent or a value
-// cannot be understood; the values of secrets are not in the error.
+// the contract of os.Getenv. found is false when neither URL is set. It fails when one
+// of the URLs is missing or a value is invalid. The error names the variable and
+// contains no secret.
 func FromEnvironment(getenv func(string) string) (target Target, found bool, err error) {
 	target = Target{
 		WebSocketURL: strings.TrimSuffix(getenv(WebSocketURLVariable), "/"),
@@ -104,30 +106,30 @@ func FromEnvironment(getenv func(string) string) (target Target, found bool, err
 	} {
 		u, err := url.Parse(address.value)
 		if err != nil || !slices.Contains(address.schemes, u.Scheme) || u.Host == "" {
-			return Target{}, false, fmt.Errorf("%s is not an address that starts with %s://: %q",
-				name, strings.Join(address.schemes, ":// or "), address.value)
+			return Target{}, false, fmt.Errorf("%s is %q: set it to a URL that starts with %s://",
+				name, address.value, strings.Join(address.schemes, ":// or "))
 		}
 	}
-	if s := getenv(PatienceVariable); s != "" {
-		target.Patience, err = time.ParseDuration(s)
-		if err != nil || target.Patience <= 0 {
-			return Target{}, false, fmt.Errorf("%s is not a duration above 0: %q", PatienceVariable, s)
+	if s := getenv(StepTimeoutVariable); s != "" {
+		target.StepTimeout, err = time.ParseDuration(s)
+		if err != nil || target.StepTimeout <= 0 {
+			return Target{}, false, fmt.Errorf("%s is %q: set it to a duration above 0, such as 40s", StepTimeoutVariable, s)
 		}
 	}
 	if s := getenv(LacksVariable); s != "" {
 		if err := json.Unmarshal([]byte(s), &target.Lacks); err != nil {
-			return Target{}, false, fmt.Errorf("%s is not a JSON object of reasons: %w", LacksVariable, err)
+			return Target{}, false, fmt.Errorf("%s is not a JSON object of feature names and reasons: %w", LacksVariable, err)
 		}
 	}
 	return target.withDefaults(), true, nil
 }
 
-// Environment writes the target as FromEnvironment reads it, as NAME=value.
+// Environment returns the target in the form that FromEnvironment reads: NAME=value.
 func (t Target) Environment() ([]string, error) {
 	t = t.withDefaults()
 	lacks, err := json.Marshal(t.Lacks)
 	if err != nil {
-		return nil, fmt.Errorf("write what the target lacks: %w", err)
+		return nil, fmt.Errorf("encode %s: %w", LacksVariable, err)
 	}
 	values := map[string]string{
 		WebSocketURLVariable: t.WebSocketURL,
@@ -135,7 +137,7 @@ func (t Target) Environment() ([]string, error) {
 		ProjectVariable:      t.Project,
 		SecretVariable:       t.Secret,
 		APIKeyVariable:       t.APIKey,
-		PatienceVariable:     t.Patience.String(),
+		StepTimeoutVariable:  t.StepTimeout.String(),
 		LacksVariable:        string(lacks),
 	}
 	var environment []string

@@ -15,7 +15,7 @@ import (
 	"unicode/utf8"
 )
 
-// apiEvent is what the function of an HTTP route gets: payload format 2.0.
+// apiEvent is the event of an HTTP route, in payload format 2.0.
 type apiEvent struct {
 	Version         string            `json:"version"`
 	RouteKey        string            `json:"routeKey"`
@@ -58,7 +58,7 @@ func (g *Gateway) serveAPI(w http.ResponseWriter, r *http.Request) {
 		writeMessage(w, http.StatusNotFound, "Not Found")
 		return
 	}
-	if !g.enter() {
+	if !g.startWork() {
 		writeMessage(w, http.StatusServiceUnavailable, "Service Unavailable")
 		return
 	}
@@ -85,13 +85,13 @@ func (g *Gateway) serveAPI(w http.ResponseWriter, r *http.Request) {
 		response, err = decodeAPIResponse(payload)
 	}
 	switch {
-	case errors.Is(err, errEventTooBig):
+	case errors.Is(err, errEventTooLarge):
 		writeMessage(w, http.StatusRequestEntityTooLarge, "Request Entity Too Large")
 	case errors.Is(err, errTimeout):
-		g.logFailure(route.key, "", err)
+		g.logFailure(err, "route", route.key, "request", event.RequestContext.RequestID)
 		writeMessage(w, http.StatusServiceUnavailable, "Service Unavailable")
 	case err != nil:
-		g.logFailure(route.key, "", err)
+		g.logFailure(err, "route", route.key, "request", event.RequestContext.RequestID)
 		writeMessage(w, http.StatusInternalServerError, "Internal Server Error")
 	default:
 		response.write(w)
@@ -106,7 +106,7 @@ func (g *Gateway) apiEvent(r *http.Request, key string, variables map[string]str
 	event := &apiEvent{
 		Version:        "2.0",
 		RouteKey:       key,
-		RawPath:        r.URL.Path, // HTTP APIs decode it, whatever its name says
+		RawPath:        r.URL.Path, // decoded: that is what HTTP APIs send as rawPath
 		RawQueryString: r.URL.RawQuery,
 		Cookies:        cookies(r),
 		Headers:        apiHeaders(r, peer, now),
@@ -156,7 +156,7 @@ func cookies(r *http.Request) []string {
 }
 
 // apiHeaders returns the headers in format 2.0: names in lower case, values joined,
-// cookies apart, and what API Gateway adds.
+// without cookies, and with the headers that API Gateway adds.
 func apiHeaders(r *http.Request, p peer, now time.Time) map[string]string {
 	headers := make(map[string]string, len(r.Header)+6)
 	for name, values := range r.Header {
@@ -177,9 +177,8 @@ func apiHeaders(r *http.Request, p peer, now time.Time) map[string]string {
 	return headers
 }
 
-// isText reports whether bodies of a content type are passed on as they are. The
-// list is as short as that: forms, too, and bodies without a content type arrive
-// base64-encoded.
+// isText reports whether a body of this content type is sent as text. Every other
+// body is base64-encoded, including forms and bodies without a content type.
 func isText(contentType string) bool {
 	media, _, err := mime.ParseMediaType(contentType)
 	if err != nil {
@@ -192,8 +191,8 @@ func isText(contentType string) bool {
 	return strings.HasPrefix(media, "text/")
 }
 
-// decodeAPIResponse decodes the return value of an HTTP route. One without a
-// statusCode is itself the body, sent with 200 as JSON.
+// decodeAPIResponse decodes the return value of an HTTP route. A value without
+// statusCode is the body of a response with status 200 and type application/json.
 func decodeAPIResponse(payload []byte) (*response, error) {
 	var probe struct {
 		StatusCode json.RawMessage `json:"statusCode"`
@@ -217,15 +216,15 @@ func decodeAPIResponse(payload []byte) (*response, error) {
 }
 
 // write answers an HTTP request with the response of its function.
-// multiValueHeaders are no part of format 2.0: API Gateway drops them.
+// multiValueHeaders are ignored: they do not exist in format 2.0.
 func (r *response) write(w http.ResponseWriter) {
 	header := w.Header()
-	// Otherwise net/http would guess from the body, which API Gateway does not.
+	// Without it net/http would guess a type from the body; API Gateway does not.
 	header.Set("Content-Type", "text/plain; charset=utf-8")
 	for name, value := range r.headers {
 		switch http.CanonicalHeaderKey(name) {
 		case "Content-Length", "Connection", "Transfer-Encoding":
-			// They are the server's business.
+			// The HTTP server sets these.
 		default:
 			header.Set(name, value)
 		}
@@ -234,5 +233,5 @@ func (r *response) write(w http.ResponseWriter) {
 		header.Add("Set-Cookie", cookie)
 	}
 	w.WriteHeader(r.status)
-	_, _ = w.Write(r.body) // a client that is gone gets nothing
+	_, _ = w.Write(r.body) // fails only when the client is gone
 }

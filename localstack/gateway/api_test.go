@@ -18,7 +18,7 @@ import (
 	"centrifuge/localstack/gateway"
 )
 
-// answer is what an HTTP client sees.
+// answer is the response that an HTTP client receives.
 type answer struct {
 	Status int
 	Body   string
@@ -48,10 +48,10 @@ func (r *rig) do(t *testing.T, method, path string, header http.Header, body io.
 	return answer{response.StatusCode, string(text), response.Header}
 }
 
-func TestTheMostSpecificHTTPRouteIsTaken(t *testing.T) {
+func TestHTTPRoutePrecedence(t *testing.T) {
 	t.Parallel()
-	// Answers with the key of its route and the variables.
-	tell := gateway.FunctionFunc(func(_ context.Context, payload []byte) ([]byte, error) {
+	// report answers with the key of its route and the variables.
+	report := gateway.FunctionFunc(func(_ context.Context, payload []byte) ([]byte, error) {
 		var e events.APIGatewayV2HTTPRequest
 		if err := json.Unmarshal(payload, &e); err != nil {
 			return nil, err
@@ -64,29 +64,29 @@ func TestTheMostSpecificHTTPRouteIsTaken(t *testing.T) {
 		"GET /demo/about", "POST /api/{proxy+}", "GET /", "GET /a/{x}/c", "GET /a/b/{y}", "GET /end/",
 	} {
 		method, path, _ := strings.Cut(key, " ")
-		routes = append(routes, gateway.HTTPRoute{Method: method, Path: path, Function: tell})
+		routes = append(routes, gateway.HTTPRoute{Method: method, Path: path, Function: report})
 	}
 	r := start(t, gateway.Options{HTTP: routes})
-	withDefault := start(t, gateway.Options{HTTP: append(routes, gateway.HTTPRoute{Path: "$default", Function: tell})})
+	withDefault := start(t, gateway.Options{HTTP: append(routes, gateway.HTTPRoute{Path: "$default", Function: report})})
 	cases := []struct{ name, method, path, want string }{
 		{"the root", "GET", "/", "GET / map[]"},
 		{"a fixed path", "GET", "/demo/about", "GET /demo/about map[]"},
-		{"a variable before a greedy one", "GET", "/demo/x", "GET /demo/{page} map[page:x]"},
-		{"greedy for more segments", "GET", "/demo/x/y", "ANY /demo/{proxy+} map[proxy:x/y]"},
-		{"greedy for another method", "PUT", "/demo/x", "ANY /demo/{proxy+} map[proxy:x]"},
-		{"a trailing slash is part of greedy", "GET", "/demo/x/", "ANY /demo/{proxy+} map[proxy:x/]"},
-		{"greedy takes nothing after a slash", "GET", "/demo/", "ANY /demo/{proxy+} map[proxy:]"},
-		{"the parent of greedy", "GET", "/demo", "ANY /demo map[]"},
-		{"its own method before ANY", "POST", "/rpc/p", "POST /rpc/{project} map[project:p]"},
-		{"ANY for the others", "GET", "/rpc/p", "ANY /rpc/{project} map[project:p]"},
+		{"a variable takes precedence over a greedy one", "GET", "/demo/x", "GET /demo/{page} map[page:x]"},
+		{"greedy matches several segments", "GET", "/demo/x/y", "ANY /demo/{proxy+} map[proxy:x/y]"},
+		{"greedy for a method without a more specific route", "PUT", "/demo/x", "ANY /demo/{proxy+} map[proxy:x]"},
+		{"greedy includes a trailing slash", "GET", "/demo/x/", "ANY /demo/{proxy+} map[proxy:x/]"},
+		{"greedy matches the empty rest after a slash", "GET", "/demo/", "ANY /demo/{proxy+} map[proxy:]"},
+		{"the parent of a greedy route", "GET", "/demo", "ANY /demo map[]"},
+		{"a method takes precedence over ANY", "POST", "/rpc/p", "POST /rpc/{project} map[project:p]"},
+		{"ANY matches the other methods", "GET", "/rpc/p", "ANY /rpc/{project} map[project:p]"},
 		{"variables are decoded", "POST", "/rpc/a%20b%3A", "POST /rpc/{project} map[project:a b:]"},
-		{"a variable is not empty", "POST", "/rpc/", ""},
-		{"a variable is one segment", "POST", "/rpc/a/b", ""},
-		{"a trailing slash makes another path", "GET", "/end", ""},
-		{"a route may have one", "GET", "/end/", "GET /end/ map[]"},
-		{"the first fixed segment decides", "GET", "/a/b/c", "GET /a/b/{y} map[y:c]"},
-		{"the method has no route", "GET", "/api/publish", ""},
-		{"nothing there", "GET", "/nothing", ""},
+		{"a variable does not match an empty segment", "POST", "/rpc/", ""},
+		{"a variable matches one segment", "POST", "/rpc/a/b", ""},
+		{"a trailing slash is significant", "GET", "/end", ""},
+		{"a route with a trailing slash", "GET", "/end/", "GET /end/ map[]"},
+		{"the leftmost fixed segment takes precedence", "GET", "/a/b/c", "GET /a/b/{y} map[y:c]"},
+		{"no route for the method", "GET", "/api/publish", ""},
+		{"no route for the path", "GET", "/nothing", ""},
 		{"the socket's path without an upgrade", "GET", "/dev", ""},
 	}
 	for _, c := range cases {
@@ -111,7 +111,7 @@ func TestTheMostSpecificHTTPRouteIsTaken(t *testing.T) {
 	}
 }
 
-func TestTheHTTPEventIsPayloadFormat2(t *testing.T) {
+func TestHTTPEvent(t *testing.T) {
 	t.Parallel()
 	payloads := make(chan []byte, 1)
 	r := start(t, gateway.Options{APIID: "abc123", AccountID: "123456789012", HTTP: []gateway.HTTPRoute{{
@@ -178,7 +178,7 @@ func TestTheHTTPEventIsPayloadFormat2(t *testing.T) {
 	}
 }
 
-func TestBodiesThatAreNoTextAreBase64(t *testing.T) {
+func TestHTTPEventBodyEncoding(t *testing.T) {
 	t.Parallel()
 	bodies := make(chan string, 1)
 	r := start(t, gateway.Options{HTTP: []gateway.HTTPRoute{{Path: "$default",
@@ -213,9 +213,9 @@ func TestBodiesThatAreNoTextAreBase64(t *testing.T) {
 	}
 }
 
-func TestWhatAnHTTPFunctionReturnsIsTheAnswer(t *testing.T) {
+func TestHTTPResponse(t *testing.T) {
 	t.Parallel()
-	broken := answer{500, `{"message":"Internal Server Error"}`, http.Header{"Content-Type": {"application/json"}}}
+	internalError := answer{500, `{"message":"Internal Server Error"}`, http.Header{"Content-Type": {"application/json"}}}
 	json200 := func(body string) answer {
 		return answer{200, body, http.Header{"Content-Type": {"application/json"}}}
 	}
@@ -224,40 +224,40 @@ func TestWhatAnHTTPFunctionReturnsIsTheAnswer(t *testing.T) {
 		function gateway.Function
 		want     answer
 	}{
-		{"status, headers, cookies and body", raw(`{"statusCode":201,"headers":{"content-type":"text/html","x-a":"1"},"cookies":["a=1","b=2"],"body":"<p>"}`),
+		{"status, headers, cookies and body", returns(`{"statusCode":201,"headers":{"content-type":"text/html","x-a":"1"},"cookies":["a=1","b=2"],"body":"<p>"}`),
 			answer{201, "<p>", http.Header{"Content-Type": {"text/html"}, "X-A": {"1"}, "Set-Cookie": {"a=1", "b=2"}}}},
-		{"a base64 body is decoded", raw(`{"statusCode":200,"body":"/w==","isBase64Encoded":true,"headers":{"Content-Type":"image/png"}}`),
+		{"a base64 body is decoded", returns(`{"statusCode":200,"body":"/w==","isBase64Encoded":true,"headers":{"Content-Type":"image/png"}}`),
 			answer{200, "\xff", http.Header{"Content-Type": {"image/png"}}}},
-		{"no content type is plain text", raw(`{"statusCode":200,"body":"<html>"}`),
+		{"the default content type is text/plain", returns(`{"statusCode":200,"body":"<html>"}`),
 			answer{200, "<html>", http.Header{"Content-Type": {"text/plain; charset=utf-8"}}}},
-		{"a redirect is passed on", raw(`{"statusCode":302,"headers":{"Location":"/demo/","Content-Length":"7"}}`),
+		{"a redirect is not followed", returns(`{"statusCode":302,"headers":{"Location":"/demo/","Content-Length":"7"}}`),
 			answer{302, "", http.Header{"Content-Type": {"text/plain; charset=utf-8"}, "Location": {"/demo/"}}}},
-		{"204 has no body", raw(`{"statusCode":204,"body":"x"}`), answer{204, "", http.Header{"Content-Type": {"text/plain; charset=utf-8"}}}},
-		{"multiValueHeaders do not exist in format 2.0", raw(`{"statusCode":200,"multiValueHeaders":{"X-A":["1"]}}`),
+		{"204 has no body", returns(`{"statusCode":204,"body":"x"}`), answer{204, "", http.Header{"Content-Type": {"text/plain; charset=utf-8"}}}},
+		{"multiValueHeaders are ignored in format 2.0", returns(`{"statusCode":200,"multiValueHeaders":{"X-A":["1"]}}`),
 			answer{200, "", http.Header{"Content-Type": {"text/plain; charset=utf-8"}}}},
-		{"an object without statusCode is the body", raw(`{"a":1}`), json200(`{"a":1}`)},
-		{"an array is the body", raw(`[1]`), json200(`[1]`)},
-		{"a string is the body", raw(`"hello"`), json200("hello")},
-		{"null is the body", raw(`null`), json200("null")},
-		{"no JSON is an error", raw(`hello`), broken},
-		{"a statusCode that is no number is an error", raw(`{"statusCode":"x"}`), broken},
-		{"a statusCode out of range is an error", raw(`{"statusCode":1000}`), broken},
-		{"a switch of protocols is an error", raw(`{"statusCode":101}`), broken},
-		{"headers that are no strings are an error", raw(`{"statusCode":200,"headers":{"a":[1]}}`), broken},
-		{"a body that is not base64 is an error", raw(`{"statusCode":200,"body":"%","isBase64Encoded":true}`), broken},
-		{"more than 6 MB are an error", raw(`"` + strings.Repeat("x", 6<<20) + `"`), broken},
-		{"an error is an error", gateway.FunctionFunc(func(context.Context, []byte) ([]byte, error) {
-			return nil, errors.New("no")
-		}), broken},
-		{"a panic is an error", gateway.FunctionFunc(func(context.Context, []byte) ([]byte, error) { panic("no") }), broken},
-		{"a time-out is unavailable", gateway.FunctionFunc(func(ctx context.Context, _ []byte) ([]byte, error) {
+		{"an object without statusCode is the body", returns(`{"a":1}`), json200(`{"a":1}`)},
+		{"an array is the body", returns(`[1]`), json200(`[1]`)},
+		{"a string is the body", returns(`"hello"`), json200("hello")},
+		{"null is the body", returns(`null`), json200("null")},
+		{"a response that is not JSON is an error", returns(`hello`), internalError},
+		{"a statusCode that is not a number is an error", returns(`{"statusCode":"x"}`), internalError},
+		{"a statusCode out of range is an error", returns(`{"statusCode":1000}`), internalError},
+		{"statusCode 101 is an error", returns(`{"statusCode":101}`), internalError},
+		{"headers that are not strings are an error", returns(`{"statusCode":200,"headers":{"a":[1]}}`), internalError},
+		{"a body that is not base64 is an error", returns(`{"statusCode":200,"body":"%","isBase64Encoded":true}`), internalError},
+		{"a response over 6 MB is an error", returns(`"` + strings.Repeat("x", 6<<20) + `"`), internalError},
+		{"an error of the function", gateway.FunctionFunc(func(context.Context, []byte) ([]byte, error) {
+			return nil, errors.New("failed")
+		}), internalError},
+		{"a panic of the function", gateway.FunctionFunc(func(context.Context, []byte) ([]byte, error) { panic("failed") }), internalError},
+		{"a timeout is answered with 503", gateway.FunctionFunc(func(ctx context.Context, _ []byte) ([]byte, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
-		}), answer{503, `{"message":"Service Unavailable"}`, broken.Header}},
-		{"one that ignores its deadline is unavailable, too", gateway.FunctionFunc(func(ctx context.Context, _ []byte) ([]byte, error) {
+		}), answer{503, `{"message":"Service Unavailable"}`, internalError.Header}},
+		{"a response after the deadline is answered with 503", gateway.FunctionFunc(func(ctx context.Context, _ []byte) ([]byte, error) {
 			<-ctx.Done()
 			return []byte(`"late"`), nil
-		}), answer{503, `{"message":"Service Unavailable"}`, broken.Header}},
+		}), answer{503, `{"message":"Service Unavailable"}`, internalError.Header}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -275,19 +275,19 @@ func TestWhatAnHTTPFunctionReturnsIsTheAnswer(t *testing.T) {
 	}
 }
 
-func TestLargeRequestsAreRefused(t *testing.T) {
+func TestHTTPRequestSizeLimit(t *testing.T) {
 	t.Parallel()
-	r := start(t, gateway.Options{HTTP: []gateway.HTTPRoute{{Path: "$default", Function: raw(`"ok"`)}}})
+	r := start(t, gateway.Options{HTTP: []gateway.HTTPRoute{{Path: "$default", Function: returns(`"ok"`)}}})
 	text := http.Header{"Content-Type": {"text/plain"}}
 	cases := []struct {
 		name   string
 		body   io.Reader
 		status int
 	}{
-		{"5 MB pass", strings.NewReader(strings.Repeat("x", 5<<20)), 200},
-		{"an event over 6 MB does not", strings.NewReader(strings.Repeat("x", 6<<20)), 413},
-		{"a body over 10 MB does not", strings.NewReader(strings.Repeat("x", 10<<20+1)), 413},
-		{"nor one of unknown length", io.MultiReader(strings.NewReader(strings.Repeat("x", 10<<20+1))), 413},
+		{"5 MB are accepted", strings.NewReader(strings.Repeat("x", 5<<20)), 200},
+		{"an event over 6 MB is refused", strings.NewReader(strings.Repeat("x", 6<<20)), 413},
+		{"a body over 10 MB is refused", strings.NewReader(strings.Repeat("x", 10<<20+1)), 413},
+		{"a body over 10 MB without Content-Length is refused", io.MultiReader(strings.NewReader(strings.Repeat("x", 10<<20+1))), 413},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -298,26 +298,26 @@ func TestLargeRequestsAreRefused(t *testing.T) {
 	}
 }
 
-func TestNewRefusesMalformedHTTPRoutes(t *testing.T) {
+func TestNewPanicsOnMalformedHTTPRoute(t *testing.T) {
 	t.Parallel()
-	f := raw(`{}`)
+	f := returns(`{}`)
 	cases := []struct {
 		name   string
 		routes []gateway.HTTPRoute
 	}{
 		{"a path without a slash", []gateway.HTTPRoute{{Path: "demo", Function: f}}},
-		{"an open brace", []gateway.HTTPRoute{{Path: "/{demo", Function: f}}},
+		{"a variable without a closing brace", []gateway.HTTPRoute{{Path: "/{demo", Function: f}}},
 		{"a variable without a name", []gateway.HTTPRoute{{Path: "/{}", Function: f}}},
 		{"a greedy variable without a name", []gateway.HTTPRoute{{Path: "/{+}", Function: f}}},
 		{"a greedy variable in the middle", []gateway.HTTPRoute{{Path: "/{a+}/b", Function: f}}},
 		{"no function", []gateway.HTTPRoute{{Path: "/demo"}}},
-		{"the same twice", []gateway.HTTPRoute{{Path: "/demo", Function: f}, {Method: "ANY", Path: "/demo", Function: f}}},
+		{"a route defined twice", []gateway.HTTPRoute{{Path: "/demo", Function: f}, {Method: "ANY", Path: "/demo", Function: f}}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			defer func() {
 				if recover() == nil {
-					t.Error("New accepted it")
+					t.Error("New did not panic")
 				}
 			}()
 			gateway.New(gateway.Options{HTTP: c.routes})

@@ -18,7 +18,7 @@ import (
 	"centrifuge/localstack/gateway"
 )
 
-// fragments sends one message as frames of these sizes, and an empty last one.
+// fragments sends one message as frames of these sizes and an empty final frame.
 func fragments(t *testing.T, conn *websocket.Conn, kind websocket.MessageType, sizes ...int) {
 	t.Helper()
 	w, err := conn.Writer(t.Context(), kind)
@@ -26,7 +26,7 @@ func fragments(t *testing.T, conn *websocket.Conn, kind websocket.MessageType, s
 		t.Fatal(err)
 	}
 	for _, size := range sizes {
-		// The gateway may hang up in the middle, which is what is tested.
+		// The gateway may close the connection before the last fragment.
 		if _, err := w.Write([]byte(strings.Repeat("x", size))); err != nil {
 			return
 		}
@@ -34,13 +34,13 @@ func fragments(t *testing.T, conn *websocket.Conn, kind websocket.MessageType, s
 	_ = w.Close()
 }
 
-func TestWhatClosesAConnection(t *testing.T) {
+func TestCloseCodes(t *testing.T) {
 	t.Parallel()
 	const kb = 1 << 10
 	cases := []struct {
 		name string
 		act  func(t *testing.T, r *rig, id string, conn *websocket.Conn)
-		want websocket.CloseError // seen by the client, and told to $disconnect
+		want websocket.CloseError // for the client and for $disconnect
 	}{
 		{"a binary frame", func(t *testing.T, _ *rig, _ string, conn *websocket.Conn) {
 			fragments(t, conn, websocket.MessageBinary, 1)
@@ -74,7 +74,7 @@ func TestWhatClosesAConnection(t *testing.T) {
 			t.Run(c.name, func(t *testing.T) {
 				ids, ends := make(chan string, 1), make(chan websocket.CloseError, 2)
 				r := start(t, gateway.Options{Jitter: jitter, Routes: map[string]gateway.Function{
-					"$connect": accept(ids), "$disconnect": part(ends),
+					"$connect": accept(ids), "$disconnect": recordClose(ends),
 				}})
 				conn := r.dial(t)
 				id := receive(t, ids)
@@ -87,7 +87,7 @@ func TestWhatClosesAConnection(t *testing.T) {
 				}
 				var gone *types.GoneException
 				if err := r.post(t, id, "too late"); !errors.As(err, &gone) {
-					t.Errorf("a post after the end: %v, want GoneException", err)
+					t.Errorf("post after the close: %v, want GoneException", err)
 				}
 				r.gateway.Close()
 				if len(ends) > 0 {
@@ -98,24 +98,24 @@ func TestWhatClosesAConnection(t *testing.T) {
 	})
 }
 
-func TestDisconnectTellsHowTheClientLeft(t *testing.T) {
+func TestDisconnectReason(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
 		name  string
-		leave func(*websocket.Conn)
+		close func(*websocket.Conn)
 		want  websocket.CloseError
 	}{
-		{"with a code", func(c *websocket.Conn) { _ = c.Close(4001, "tired") }, websocket.CloseError{Code: 4001, Reason: "tired"}},
-		{"without a code", func(c *websocket.Conn) { _ = c.Close(websocket.StatusNoStatusRcvd, "") },
+		{"a close frame with a code", func(c *websocket.Conn) { _ = c.Close(4001, "bye") }, websocket.CloseError{Code: 4001, Reason: "bye"}},
+		{"a close frame without a code", func(c *websocket.Conn) { _ = c.Close(websocket.StatusNoStatusRcvd, "") },
 			websocket.CloseError{Code: 1005, Reason: "Client-side close frame status not set"}},
-		{"without a close frame", func(c *websocket.Conn) { _ = c.CloseNow() },
+		{"no close frame", func(c *websocket.Conn) { _ = c.CloseNow() },
 			websocket.CloseError{Code: 1006, Reason: "Connection closed abnormally"}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			ends := make(chan websocket.CloseError, 1)
-			r := start(t, gateway.Options{Routes: map[string]gateway.Function{"$disconnect": part(ends)}})
-			c.leave(r.dial(t))
+			r := start(t, gateway.Options{Routes: map[string]gateway.Function{"$disconnect": recordClose(ends)}})
+			c.close(r.dial(t))
 			if diff := cmp.Diff(c.want, receive(t, ends)); diff != "" {
 				t.Error(diff)
 			}
@@ -123,7 +123,7 @@ func TestDisconnectTellsHowTheClientLeft(t *testing.T) {
 	}
 }
 
-func TestTheLargestFramesAndMessagesPass(t *testing.T) {
+func TestLargestFrameAndMessage(t *testing.T) {
 	t.Parallel()
 	const kb = 1 << 10
 	cases := []struct {
@@ -132,7 +132,7 @@ func TestTheLargestFramesAndMessagesPass(t *testing.T) {
 	}{
 		{"one frame of 32 KB", []int{32 * kb}},
 		{"128 KB in frames of 32", []int{32 * kb, 32 * kb, 32 * kb, 32 * kb}},
-		{"128 KB in many small frames", slicesOf(128, kb)},
+		{"128 KB in many small frames", repeatSize(128, kb)},
 	}
 	got := make(chan int, 1)
 	r := start(t, gateway.Options{Routes: map[string]gateway.Function{
@@ -156,7 +156,7 @@ func TestTheLargestFramesAndMessagesPass(t *testing.T) {
 	}
 }
 
-func slicesOf(n, size int) []int {
+func repeatSize(n, size int) []int {
 	sizes := make([]int, n)
 	for i := range sizes {
 		sizes[i] = size
@@ -164,44 +164,44 @@ func slicesOf(n, size int) []int {
 	return sizes
 }
 
-func TestPingsAreAnswered(t *testing.T) {
+func TestPing(t *testing.T) {
 	t.Parallel()
 	r := start(t, gateway.Options{})
 	conn := r.dial(t)
 	conn.CloseRead(t.Context())
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	if err := conn.Ping(ctx); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestWhatWasPostedBeforeTheEndIsDelivered(t *testing.T) {
+func TestPostBeforeDeleteConnection(t *testing.T) {
 	t.Parallel()
 	ids := make(chan string, 1)
 	r := start(t, gateway.Options{Routes: map[string]gateway.Function{"$connect": accept(ids)}})
 	conn := r.dial(t)
 	id := receive(t, ids)
-	r.mustPost(t, id, "last words")
+	r.mustPost(t, id, "last message")
 	if _, err := r.aws.DeleteConnection(t.Context(), &apigatewaymanagementapi.DeleteConnectionInput{ConnectionId: &id}); err != nil {
 		t.Fatal(err)
 	}
-	if got := read(t, conn); got != "last words" {
+	if got := read(t, conn); got != "last message" {
 		t.Errorf("got %q", got)
 	}
 	readClose(t, conn)
 }
 
-func TestDisconnectMayBeLost(t *testing.T) {
+func TestLoseDisconnect(t *testing.T) {
 	t.Parallel()
 	ids, ends, asked := make(chan string, 1), make(chan websocket.CloseError, 1), make(chan string, 1)
 	r := start(t, gateway.Options{
-		Routes:         map[string]gateway.Function{"$connect": accept(ids), "$disconnect": part(ends)},
+		Routes:         map[string]gateway.Function{"$connect": accept(ids), "$disconnect": recordClose(ends)},
 		LoseDisconnect: func(id string) bool { asked <- id; return true },
 	})
 	_ = r.dial(t).Close(websocket.StatusNormalClosure, "")
 	if got, want := receive(t, asked), receive(t, ids); got != want {
-		t.Errorf("asked about %q, want %q", got, want)
+		t.Errorf("LoseDisconnect got connection %q, want %q", got, want)
 	}
 	r.gateway.Close()
 	if len(ends) > 0 {
@@ -209,12 +209,13 @@ func TestDisconnectMayBeLost(t *testing.T) {
 	}
 }
 
-func TestCloseWaitsForWhatIsUnderWay(t *testing.T) {
+func TestCloseWaitsForInvocations(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
 		var finished atomic.Int32
 		slow := gateway.FunctionFunc(func(context.Context, []byte) ([]byte, error) {
-			time.Sleep(10 * time.Second) // in the bubble's time
+			<-release
 			finished.Add(1)
 			return []byte(`{"statusCode":200}`), nil
 		})
@@ -237,12 +238,24 @@ func TestCloseWaitsForWhatIsUnderWay(t *testing.T) {
 		}()
 		synctest.Wait()
 		go drain(conn)
-		r.gateway.Close()
+		closed := make(chan struct{})
+		go func() {
+			defer close(closed)
+			r.gateway.Close()
+		}()
+		synctest.Wait()
+		select {
+		case <-closed:
+			t.Error("Close returned while functions were running")
+		default:
+		}
+		close(release)
+		<-closed
 		if got := finished.Load(); got != 3 {
 			t.Errorf("%d of 3 functions had finished", got)
 		}
 		if got := <-answered; got != 200 {
-			t.Errorf("the request under way got %d", got)
+			t.Errorf("the running request got %d", got)
 		}
 
 		if _, response, _ := r.handshake(t, "/dev", nil); response == nil || response.StatusCode != 503 {
@@ -260,7 +273,7 @@ func TestCloseWaitsForWhatIsUnderWay(t *testing.T) {
 	})
 }
 
-func TestAFunctionDoesNotLearnThatItsClientLeft(t *testing.T) {
+func TestFunctionContextOutlivesClient(t *testing.T) {
 	t.Parallel()
 	for name, path := range map[string]string{"an HTTP request": "/", "a handshake": "/dev"} {
 		t.Run(name, func(t *testing.T) {
@@ -290,16 +303,16 @@ func TestAFunctionDoesNotLearnThatItsClientLeft(t *testing.T) {
 				synctest.Wait()
 				close(left)
 				if err := <-seen; err != nil {
-					t.Errorf("the function's context is over: %v", err)
+					t.Errorf("the context of the function has ended: %v", err)
 				}
 			})
 		})
 	}
 }
 
-// A bubble does not end while a goroutine of it is left: each synctest here proves
-// that nothing leaks. This one does so for the scheduler's own count, on sockets.
-func TestCloseLeavesNoGoroutine(t *testing.T) {
+// A synctest bubble fails when a goroutine is left. This test checks the same with
+// real sockets, which a bubble cannot have.
+func TestCloseEndsGoroutines(t *testing.T) {
 	before := goroutines()
 	ids := make(chan string, 20)
 	r := start(t, gateway.Options{Jitter: time.Millisecond, Routes: map[string]gateway.Function{"$connect": accept(ids), "$default": echo}})
@@ -317,16 +330,16 @@ func TestCloseLeavesNoGoroutine(t *testing.T) {
 	if got := r.gateway.Connections(); got != 0 {
 		t.Errorf("%d connections after Close", got)
 	}
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(testTimeout)
 	for goroutines() > before {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d goroutines of the gateway are left, %d were there before", goroutines(), before)
+			t.Fatalf("%d goroutines of the gateway are left, want %d as before", goroutines(), before)
 		}
 		runtime.Gosched()
 	}
 }
 
-// goroutines counts those that run methods of the gateway.
+// goroutines counts the methods of the gateway on the stacks of all goroutines.
 func goroutines() int {
 	buffer := make([]byte, 4<<20)
 	stacks := string(buffer[:runtime.Stack(buffer, true)])

@@ -18,9 +18,9 @@ import (
 	"centrifuge/localstack/gateway"
 )
 
-func TestConnectDecidesAboutTheHandshake(t *testing.T) {
+func TestHandshakeStatus(t *testing.T) {
 	t.Parallel()
-	fails := func(context.Context, []byte) ([]byte, error) { return nil, errors.New("no") }
+	fails := func(context.Context, []byte) ([]byte, error) { return nil, errors.New("failed") }
 	hangs := func(ctx context.Context, _ []byte) ([]byte, error) { <-ctx.Done(); return nil, ctx.Err() }
 	cases := []struct {
 		name     string
@@ -28,23 +28,23 @@ func TestConnectDecidesAboutTheHandshake(t *testing.T) {
 		status   int
 		message  string
 	}{
-		{"200 lets the client in", raw(`{"statusCode":200}`), 101, ""},
-		{"204 lets the client in", raw(`{"statusCode":204}`), 101, ""},
-		{"without a $connect everybody is let in", nil, 101, ""},
-		{"401 refuses with 401", raw(`{"statusCode":401}`), 401, "Unauthorized"},
-		{"403 refuses with 403", raw(`{"statusCode":403,"body":"go away"}`), 403, "Forbidden"},
-		{"500 refuses with 500", raw(`{"statusCode":500}`), 500, "Internal Server Error"},
-		{"a redirect refuses", raw(`{"statusCode":302,"headers":{"Location":"/"}}`), 302, "Found"},
-		{"no statusCode refuses", raw(`{}`), 502, "Internal server error"},
-		{"a switch of protocols is no statusCode", raw(`{"statusCode":101}`), 502, "Internal server error"},
-		{"an error refuses", gateway.FunctionFunc(fails), 502, "Internal server error"},
-		{"a time-out refuses", gateway.FunctionFunc(hangs), 502, "Internal server error"},
+		{"200 accepts", returns(`{"statusCode":200}`), 101, ""},
+		{"204 accepts", returns(`{"statusCode":204}`), 101, ""},
+		{"no $connect accepts", nil, 101, ""},
+		{"401 refuses with 401", returns(`{"statusCode":401}`), 401, "Unauthorized"},
+		{"403 refuses with 403", returns(`{"statusCode":403,"body":"go away"}`), 403, "Forbidden"},
+		{"500 refuses with 500", returns(`{"statusCode":500}`), 500, "Internal Server Error"},
+		{"a redirect refuses", returns(`{"statusCode":302,"headers":{"Location":"/"}}`), 302, "Found"},
+		{"a response without statusCode refuses", returns(`{}`), 502, "Internal server error"},
+		{"statusCode 101 refuses", returns(`{"statusCode":101}`), 502, "Internal server error"},
+		{"an error of the function refuses", gateway.FunctionFunc(fails), 502, "Internal server error"},
+		{"a timeout refuses", gateway.FunctionFunc(hangs), 502, "Internal server error"},
 	}
 	withAndWithoutJitter(t, func(t *testing.T, jitter time.Duration) {
 		for _, c := range cases {
 			t.Run(c.name, func(t *testing.T) {
 				ends := make(chan websocket.CloseError, 1)
-				routes := map[string]gateway.Function{"$disconnect": part(ends)}
+				routes := map[string]gateway.Function{"$disconnect": recordClose(ends)}
 				if c.function != nil {
 					routes["$connect"] = c.function
 				}
@@ -81,10 +81,10 @@ func TestConnectDecidesAboutTheHandshake(t *testing.T) {
 	})
 }
 
-func TestAMalformedHandshakeAsksNobody(t *testing.T) {
+func TestMalformedHandshake(t *testing.T) {
 	t.Parallel()
-	asked := make(chan string, 10)
-	r := start(t, gateway.Options{Routes: map[string]gateway.Function{"$connect": accept(asked)}})
+	invoked := make(chan string, 10)
+	r := start(t, gateway.Options{Routes: map[string]gateway.Function{"$connect": accept(invoked)}})
 	cases := []struct {
 		name   string
 		query  string
@@ -121,23 +121,23 @@ func TestAMalformedHandshakeAsksNobody(t *testing.T) {
 			if response.StatusCode != c.status {
 				t.Errorf("got %d, want %d", response.StatusCode, c.status)
 			}
-			if len(asked) > 0 {
+			if len(invoked) > 0 {
 				t.Error("$connect was invoked")
 			}
 		})
 	}
 }
 
-func TestTheSubprotocolIsTheOneThatConnectReturns(t *testing.T) {
+func TestSubprotocol(t *testing.T) {
 	t.Parallel()
 	for name, payload := range map[string]string{
 		"chat": `{"statusCode":200,"headers":{"sec-websocket-protocol":"chat"}}`,
-		"talk": `{"statusCode":200,"multiValueHeaders":{"Sec-WebSocket-Protocol":["talk"]}}`,
+		"news": `{"statusCode":200,"multiValueHeaders":{"Sec-WebSocket-Protocol":["news"]}}`,
 		"":     `{"statusCode":200}`,
 	} {
 		t.Run("protocol "+name, func(t *testing.T) {
-			r := start(t, gateway.Options{Routes: map[string]gateway.Function{"$connect": raw(payload)}})
-			conn, _, err := r.handshake(t, "/dev", &websocket.DialOptions{Subprotocols: []string{"chat", "talk"}})
+			r := start(t, gateway.Options{Routes: map[string]gateway.Function{"$connect": returns(payload)}})
+			conn, _, err := r.handshake(t, "/dev", &websocket.DialOptions{Subprotocols: []string{"chat", "news"}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -148,7 +148,7 @@ func TestTheSubprotocolIsTheOneThatConnectReturns(t *testing.T) {
 	}
 }
 
-func TestNoOriginIsRefused(t *testing.T) {
+func TestOriginIsNotChecked(t *testing.T) {
 	t.Parallel()
 	r := start(t, gateway.Options{})
 	_, _, err := r.handshake(t, "/dev", &websocket.DialOptions{HTTPHeader: http.Header{"Origin": {"https://elsewhere.example"}}})
@@ -157,7 +157,7 @@ func TestNoOriginIsRefused(t *testing.T) {
 	}
 }
 
-func TestNothingIsPostedBeforeConnectHasReturned(t *testing.T) {
+func TestPostDuringConnect(t *testing.T) {
 	t.Parallel()
 	withAndWithoutJitter(t, func(t *testing.T, jitter time.Duration) {
 		ids, proceed := make(chan string, 1), make(chan struct{})
@@ -178,7 +178,7 @@ func TestNothingIsPostedBeforeConnectHasReturned(t *testing.T) {
 		id := receive(t, ids)
 		var gone *types.GoneException
 		if err := r.post(t, id, "too early"); !errors.As(err, &gone) {
-			t.Errorf("a post during $connect: %v, want GoneException", err)
+			t.Errorf("post during $connect: %v, want GoneException", err)
 		}
 		close(proceed)
 		if err := receive(t, connected); err != nil {
@@ -191,10 +191,10 @@ func TestNothingIsPostedBeforeConnectHasReturned(t *testing.T) {
 	})
 }
 
-func TestTheSocketEventsAreThoseOfAWS(t *testing.T) {
+func TestSocketEvents(t *testing.T) {
 	t.Parallel()
 	events := make(chan map[string]any, 3)
-	tell := gateway.FunctionFunc(func(_ context.Context, payload []byte) ([]byte, error) {
+	report := gateway.FunctionFunc(func(_ context.Context, payload []byte) ([]byte, error) {
 		var event map[string]any
 		if err := json.Unmarshal(payload, &event); err != nil {
 			return nil, err
@@ -203,7 +203,7 @@ func TestTheSocketEventsAreThoseOfAWS(t *testing.T) {
 		return []byte(`{"statusCode":200}`), nil
 	})
 	r := start(t, gateway.Options{Stage: "live", APIID: "abc123", Routes: map[string]gateway.Function{
-		"$connect": tell, "$default": tell, "$disconnect": tell,
+		"$connect": report, "$default": report, "$disconnect": report,
 	}})
 	conn, _, err := r.handshake(t, "/live?a=1&a=2&b=%20", &websocket.DialOptions{HTTPHeader: http.Header{
 		"Origin": {"https://site.example"}, "User-Agent": {"tester/1"}, "X-Twice": {"1", "2"},
@@ -220,8 +220,8 @@ func TestTheSocketEventsAreThoseOfAWS(t *testing.T) {
 	host := strings.TrimPrefix(r.url, "http://")
 	port := host[strings.LastIndex(host, ":")+1:]
 	ids := make(map[string]bool)
-	// What is different in each run is checked for its form and replaced.
-	settle := func(event map[string]any) map[string]any {
+	// normalize checks the form of values that differ in each run and replaces them.
+	normalize := func(event map[string]any) map[string]any {
 		t.Helper()
 		context := event["requestContext"].(map[string]any)
 		if context["requestId"] != context["extendedRequestId"] {
@@ -233,7 +233,7 @@ func TestTheSocketEventsAreThoseOfAWS(t *testing.T) {
 				continue
 			}
 			if len(id) != 16 || !strings.HasSuffix(id, "=") {
-				t.Errorf("%s is %q, which is not like AWS's", key, id)
+				t.Errorf("%s is %q, want 16 characters that end in =", key, id)
 			}
 			if key != "extendedRequestId" && ids[id] {
 				t.Errorf("%s %q is used twice", key, id)
@@ -277,7 +277,7 @@ func TestTheSocketEventsAreThoseOfAWS(t *testing.T) {
 		"multiValueQueryStringParameters": map[string]any{"a": []any{"1", "2"}, "b": []any{" "}},
 		"requestContext":                  context("CONNECT", "$connect"),
 		"isBase64Encoded":                 false,
-	}, settle(connect)); diff != "" {
+	}, normalize(connect)); diff != "" {
 		t.Error("CONNECT", diff)
 	}
 
@@ -285,7 +285,7 @@ func TestTheSocketEventsAreThoseOfAWS(t *testing.T) {
 	want["messageId"] = "id"
 	if diff := cmp.Diff(map[string]any{
 		"requestContext": want, "body": `{"a":1}`, "isBase64Encoded": false,
-	}, settle(message)); diff != "" {
+	}, normalize(message)); diff != "" {
 		t.Error("MESSAGE", diff)
 	}
 
@@ -295,12 +295,12 @@ func TestTheSocketEventsAreThoseOfAWS(t *testing.T) {
 		"headers":           map[string]any{"Host": host, "X-Forwarded-For": "", "x-api-key": "", "x-restapi": ""},
 		"multiValueHeaders": map[string]any{"Host": []any{host}, "X-Forwarded-For": []any{""}, "x-api-key": []any{""}, "x-restapi": []any{""}},
 		"requestContext":    want, "isBase64Encoded": false,
-	}, settle(disconnect)); diff != "" {
+	}, normalize(disconnect)); diff != "" {
 		t.Error("DISCONNECT", diff)
 	}
 }
 
-func TestConnectEventKeepsRepeatedHeaders(t *testing.T) {
+func TestConnectEventRepeatedHeaders(t *testing.T) {
 	t.Parallel()
 	got := make(chan map[string][]string, 1)
 	r := start(t, gateway.Options{Routes: map[string]gateway.Function{
@@ -317,11 +317,11 @@ func TestConnectEventKeepsRepeatedHeaders(t *testing.T) {
 	}
 }
 
-func TestNewRefusesARouteWithoutAFunction(t *testing.T) {
+func TestNewPanicsOnRouteWithoutFunction(t *testing.T) {
 	t.Parallel()
 	defer func() {
 		if got := fmt.Sprint(recover()); !strings.Contains(got, "auth") {
-			t.Errorf("New panicked with %q, want it to name the route", got)
+			t.Errorf("New panicked with %q, want the name of the route in it", got)
 		}
 	}()
 	gateway.New(gateway.Options{Routes: map[string]gateway.Function{"auth": nil}})

@@ -7,10 +7,10 @@ import (
 	"testing"
 )
 
-var nothing = FunctionFunc(func(context.Context, []byte) ([]byte, error) { return nil, nil })
+var noop = FunctionFunc(func(context.Context, []byte) ([]byte, error) { return nil, nil })
 
-// FuzzRoute holds the route selection to its promise that clients reach the routes
-// that they name, and never those of the gateway.
+// FuzzRoute checks that a message selects the route that it names or $default, and
+// never $connect or $disconnect.
 func FuzzRoute(f *testing.F) {
 	for _, seed := range []string{
 		`{"method":"auth"}`, `{"method":"$connect"}`, `{"method":"\u0024disconnect"}`, `{"Method":"auth"}`,
@@ -19,10 +19,10 @@ func FuzzRoute(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	g := New(Options{Routes: map[string]Function{
-		"$connect": nothing, "$disconnect": nothing, "$default": nothing, "auth": nothing,
+		"$connect": noop, "$disconnect": noop, "$default": noop, "auth": noop,
 	}})
 	f.Fuzz(func(t *testing.T, body []byte) {
-		route, function := g.route(body)
+		route, function := g.selectRoute(body)
 		if function == nil {
 			t.Fatal("no function")
 		}
@@ -39,7 +39,7 @@ func FuzzRoute(f *testing.F) {
 	})
 }
 
-// FuzzResponse holds the decoders of what functions return to valid responses.
+// FuzzResponse checks that the decoders of responses accept valid responses only.
 func FuzzResponse(f *testing.F) {
 	for _, seed := range []string{
 		`{"statusCode":200,"body":"x"}`, `{"statusCode":200,"body":"eA==","isBase64Encoded":true}`, `null`, `"x"`,
@@ -56,41 +56,41 @@ func FuzzResponse(f *testing.F) {
 				t.Errorf("%s: %q has status %d", name, payload, response.status)
 			}
 			if err == nil && !json.Valid(payload) {
-				t.Errorf("%s: %q is no JSON", name, payload)
+				t.Errorf("%s: %q is not JSON", name, payload)
 			}
 		}
 	})
 }
 
-// FuzzPath holds the matching of paths to what the variables say: put back into the
-// route they make the path again.
+// FuzzPath checks that the values of the variables, put into the route, give the
+// path.
 func FuzzPath(f *testing.F) {
 	for _, seed := range []string{"/", "", "/a", "/a/", "/a/b", "/a/b/c/d", "//", "/rpc//x", "/rpc/x"} {
 		f.Add(seed)
 	}
 	g := New(Options{HTTP: []HTTPRoute{
-		{Path: "/a", Function: nothing}, {Path: "/a/{x}", Function: nothing}, {Path: "/a/{x}/{y+}", Function: nothing},
-		{Path: "/{z}/b", Function: nothing},
+		{Path: "/a", Function: noop}, {Path: "/a/{x}", Function: noop}, {Path: "/a/{x}/{y+}", Function: noop},
+		{Path: "/{z}/b", Function: noop},
 	}})
 	f.Fuzz(func(t *testing.T, path string) {
 		route, variables := g.match("GET", path)
 		if route == nil {
 			return
 		}
-		made := strings.TrimPrefix(route.key, "ANY ")
+		rebuilt := strings.TrimPrefix(route.key, "ANY ")
 		for name, value := range variables {
 			if value == "" && !strings.Contains(route.key, "{"+name+"+}") {
 				t.Errorf("%q: %s is empty", path, name)
 			}
 		}
-		// One pass, so that values with braces are left alone.
+		// One pass, so that braces within values are not replaced.
 		pairs := []string{}
 		for name, value := range variables {
 			pairs = append(pairs, "{"+name+"}", value, "{"+name+"+}", value)
 		}
-		made = strings.NewReplacer(pairs...).Replace(made)
-		if strings.TrimPrefix(path, "/") != strings.TrimPrefix(made, "/") {
-			t.Errorf("%q matched %s as %q", path, route.key, made)
+		rebuilt = strings.NewReplacer(pairs...).Replace(rebuilt)
+		if strings.TrimPrefix(path, "/") != strings.TrimPrefix(rebuilt, "/") {
+			t.Errorf("%q matched %s, which gives %q", path, route.key, rebuilt)
 		}
 	})
 }

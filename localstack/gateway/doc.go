@@ -1,7 +1,7 @@
 // Package gateway is Amazon API Gateway in process: a WebSocket API, its
-// @connections management API and an HTTP API behind one http.Handler, which
-// invoke Lambda functions that live in the same process. It is to API Gateway
-// what net/http/httptest is to a web server.
+// @connections management API and an HTTP API behind one http.Handler. They invoke
+// Lambda functions of the same process. It is to API Gateway what net/http/httptest
+// is to a web server.
 //
 //	gw := gateway.New(gateway.Options{
 //		Routes: map[string]gateway.Function{
@@ -11,21 +11,26 @@
 //	defer gw.Close()
 //	server := httptest.NewServer(gw) // ws://…/dev, http://…/dev/@connections/{id}
 //
-// It builds the JSON events that AWS builds, and keeps the rules that
-// applications trip over: $connect decides about the handshake; nothing can be
-// posted to a connection before its $connect has returned; each frame is an
-// invocation of its own that waits for no other; a frame holds 32 KB, a message
-// 128 KB, binary is refused; connections end when idle for ten minutes and after
-// two hours; a client that does not read gets its posters a 429, a client that is
-// gone a 410; $disconnect may be lost. Options.Jitter lets frames and posts
-// overtake each other, Options.Faults and Options.LoseDisconnect make AWS fail on
-// purpose.
+// It builds events in the JSON form of AWS and applies these rules of AWS:
 //
-// Where AWS's behaviour is not documented the stricter reading is taken, so that
-// what works here works there.
+//   - $connect accepts or refuses the handshake. A post to a connection fails until
+//     its $connect has returned.
+//   - Each message of a client is an invocation of its own. Invocations run
+//     concurrently.
+//   - A frame has at most 32 KB and a message at most 128 KB. Binary frames are
+//     refused.
+//   - A connection ends after ten minutes without a message, and after two hours.
+//   - A post to a client that does not read is answered with 429, a post to a client
+//     that is gone with 410.
+//   - $disconnect is best effort: Options.LoseDisconnect skips it.
 //
-// It refuses to know what the functions do, how they are packaged, and who may
-// call them: signatures on @connections must be present but are not verified,
-// there are no authorizers, no stage variables, no throttling, no CORS and no
-// compression.
+// Options.Jitter makes frames and posts overtake each other. Options.Faults injects
+// failures of posts.
+//
+// AWS does not document every detail. The comments of this package mark what is not
+// documented where it matters; only a run on AWS shows what AWS does there.
+//
+// The package does not know what the functions do or how they are packaged. A
+// signature on @connections is required but not verified. There are no authorizers,
+// stage variables, throttling, CORS or compression.
 package gateway

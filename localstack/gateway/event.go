@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// timeLayout is the form of request times, the one of Apache's access log.
+// timeLayout is the format of request times: the one of Apache's access log.
 const timeLayout = "02/Jan/2006:15:04:05 -0700"
 
-// socketEvent is what the function of a WebSocket route gets. Its JSON is AWS's,
-// key by key; those that AWS leaves out are left out.
+// socketEvent is the event of a WebSocket route. Its JSON has the keys of the event
+// of AWS, and omits those that AWS omits.
 type socketEvent struct {
 	Headers         map[string]string   `json:"headers,omitempty"`
 	MultiHeaders    map[string][]string `json:"multiValueHeaders,omitempty"`
@@ -46,7 +46,7 @@ type identity struct {
 	SourceIP  string `json:"sourceIp"`
 }
 
-// peer is what a request tells about the other end and the way to it.
+// peer describes the client of a request and the address that it used.
 type peer struct {
 	identity
 	domain string // the Host header
@@ -89,7 +89,8 @@ func (g *Gateway) socketEvent(s *socket, eventType, route string) *socketEvent {
 	}}
 }
 
-// connectEvent has the handshake's headers and query, as no other event has.
+// connectEvent builds the event of $connect. Of all WebSocket events, only this one
+// has the headers and the query of the handshake.
 func (g *Gateway) connectEvent(s *socket, r *http.Request) *socketEvent {
 	event := g.socketEvent(s, "CONNECT", "$connect")
 	event.Headers = make(map[string]string)
@@ -102,7 +103,7 @@ func (g *Gateway) connectEvent(s *socket, r *http.Request) *socketEvent {
 		switch name {
 		case "Connection", "Upgrade":
 		default:
-			// Go's form of these names is not the one that clients send and AWS shows.
+			// Go writes Sec-Websocket-Key; clients and AWS write Sec-WebSocket-Key.
 			set(strings.Replace(name, "Sec-Websocket-", "Sec-WebSocket-", 1), values...)
 		}
 	}
@@ -131,10 +132,10 @@ func (g *Gateway) messageEvent(s *socket, route string, body []byte) *socketEven
 
 func (g *Gateway) disconnectEvent(s *socket) *socketEvent {
 	event := g.socketEvent(s, "DISCONNECT", "$disconnect")
-	cause := s.out.why()
+	cause := s.queue.closeCause()
 	event.RequestContext.DisconnectStatusCode = int(cause.code)
 	event.RequestContext.DisconnectReason = &cause.reason
-	// These four, two of them empty, are what AWS sends.
+	// AWS sends these four headers, three of them empty.
 	event.Headers = map[string]string{
 		"Host": s.peer.domain, "X-Forwarded-For": "", "x-api-key": "", "x-restapi": "",
 	}
@@ -145,7 +146,7 @@ func (g *Gateway) disconnectEvent(s *socket) *socketEvent {
 	return event
 }
 
-// forwardedFor appends the peer to the proxies that the request came through.
+// forwardedFor returns X-Forwarded-For with the address of the client appended.
 func forwardedFor(r *http.Request, p peer) string {
 	return strings.Join(append(r.Header.Values("X-Forwarded-For"), p.SourceIP), ", ")
 }

@@ -2,23 +2,23 @@ package gateway
 
 import "time"
 
-// Post is a message on its way to a connection through the management API.
+// Post is a message that is posted to a connection through the management API.
 type Post struct {
 	ConnectionID string
-	// Data is the message. It must not be changed.
+	// Data is the message. The receiver must not change it.
 	Data []byte
 }
 
-// Fault is what goes wrong with a post. The zero value is nothing.
+// Fault is an injected failure of a post. The zero value injects nothing.
 type Fault struct {
-	// Delay is how long the post waits before anything else happens to it.
+	// Delay is how long the post waits first.
 	Delay time.Duration
-	// Status is answered instead of what would have been: 410, 429, 413, 403, or any
-	// 5xx. Zero answers the truth.
+	// Status replaces the status of the answer: 403, 410, 413, 429 or a 5xx. Zero
+	// keeps the real answer.
 	Status int
-	// Abort cuts the HTTP connection without an answer.
+	// Abort closes the HTTP connection without an answer.
 	Abort bool
-	// Deliver sends the message to the client although the post fails: the case in
-	// which a poster that retries sends it twice.
+	// Deliver sends the message to the client although the post fails. A poster that
+	// retries then sends it twice.
 	Deliver bool
 }

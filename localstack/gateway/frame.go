@@ -10,68 +10,71 @@ import (
 	"github.com/coder/websocket"
 )
 
-// closure is why a connection ended: a close code of RFC 6455 section 7.4 and its
+// closeCause is why a connection ended: a close code of RFC 6455 section 7.4 and its
 // reason.
-type closure struct {
+type closeCause struct {
 	code   websocket.StatusCode
 	reason string
-	// remote says that there is nobody left to send a close frame to.
-	remote bool
+	// byClient is set when the client ended the connection, with a close frame or
+	// without. The gateway then sends none.
+	byClient bool
 }
 
-// The closures by the gateway. The idle and the two-hour limit say "Going away";
-// codes for frames are those of AWS's quotas page.
+// The causes for which the gateway closes a connection, and abnormal for a client
+// that ended it without a close frame. "Going away" is for the idle timeout and the
+// two-hour limit. The codes for frames are those of the quotas page of AWS; the
+// reasons are not documented there.
 var (
-	goingAway     = closure{code: websocket.StatusGoingAway, reason: "Going away"}
-	deleted       = closure{code: websocket.StatusNormalClosure}
-	malformed     = closure{code: websocket.StatusProtocolError, reason: "Malformed frame"}
-	binaryFrame   = closure{code: websocket.StatusUnsupportedData, reason: "Binary frames are not supported"}
-	notText       = closure{code: websocket.StatusInvalidFramePayloadData, reason: "Text is not UTF-8"}
-	frameTooBig   = closure{code: websocket.StatusMessageTooBig, reason: "Frame exceeds 32 KB"}
-	messageTooBig = closure{code: websocket.StatusMessageTooBig, reason: "Message exceeds 128 KB"}
-	abnormal      = closure{code: websocket.StatusAbnormalClosure, reason: "Connection closed abnormally", remote: true}
+	goingAway       = closeCause{code: websocket.StatusGoingAway, reason: "Going away"}
+	deleted         = closeCause{code: websocket.StatusNormalClosure}
+	malformed       = closeCause{code: websocket.StatusProtocolError, reason: "Malformed frame"}
+	binaryFrame     = closeCause{code: websocket.StatusUnsupportedData, reason: "Binary frames are not supported"}
+	notText         = closeCause{code: websocket.StatusInvalidFramePayloadData, reason: "Text is not UTF-8"}
+	frameTooLarge   = closeCause{code: websocket.StatusMessageTooBig, reason: "Frame exceeds 32 KB"}
+	messageTooLarge = closeCause{code: websocket.StatusMessageTooBig, reason: "Message exceeds 128 KB"}
+	abnormal        = closeCause{code: websocket.StatusAbnormalClosure, reason: "Connection closed abnormally", byClient: true}
 )
 
-// errForbiddenFrame ends the reading of a frameConn once.
-var errForbiddenFrame = errors.New("frame against the rules")
+// errFrameViolation is what Read of a frameConn returns for an invalid frame.
+var errFrameViolation = errors.New("invalid frame")
 
-// frameConn is a client's connection that looks at the header of each frame before
-// the WebSocket library gets it: the library shows messages, while API Gateway
+// frameConn is a client's connection that checks the header of each frame before
+// the WebSocket library reads it. The library shows messages only; API Gateway
 // limits frames.
 //
-// A frame against the rules is announced by errForbiddenFrame at its first byte.
-// What is read after that is not looked at any more: it is the rest of the stream
-// in which a close handshake waits for the client's close frame.
+// At the first byte of an invalid frame, Read fails once with errFrameViolation.
+// Later calls of Read return the rest of the stream unchecked: the close handshake
+// searches it for the close frame of the client.
 type frameConn struct {
 	net.Conn
 	in *bufio.Reader
 
-	left    uint64 // of the frame being delivered, its header included
-	message uint64 // payload of the frames of the current message
-	broken  *closure
+	remaining   uint64 // bytes of the current frame that were not read, with its header
+	messageSize uint64 // payload bytes of the current message so far
+	violation   *closeCause
 }
 
-// Read delivers bytes of at most one frame. Only one goroutine may call it.
+// Read returns bytes of at most one frame. Only one goroutine may call it.
 func (c *frameConn) Read(p []byte) (int, error) {
-	if c.broken != nil {
+	if c.violation != nil {
 		return c.in.Read(p)
 	}
-	if c.left == 0 {
-		if err := c.next(); err != nil {
+	if c.remaining == 0 {
+		if err := c.checkFrame(); err != nil {
 			return 0, err
 		}
 	}
-	if uint64(len(p)) > c.left {
-		p = p[:c.left]
+	if uint64(len(p)) > c.remaining {
+		p = p[:c.remaining]
 	}
 	n, err := c.in.Read(p)
-	c.left -= uint64(n)
+	c.remaining -= uint64(n)
 	return n, err
 }
 
-// next judges the frame that begins here, RFC 6455 section 5.2, and leaves its
-// header unread.
-func (c *frameConn) next() error {
+// checkFrame checks the header of the next frame, RFC 6455 section 5.2, without
+// consuming it.
+func (c *frameConn) checkFrame() error {
 	head, err := c.in.Peek(2)
 	if err != nil {
 		return err
@@ -100,64 +103,65 @@ func (c *frameConn) next() error {
 	const text, binaryData, control = 1, 2, 8
 	if opcode < control {
 		if opcode != 0 {
-			c.message = 0
+			c.messageSize = 0
 		}
-		c.message += min(size, MaxMessageBytes+1)
+		c.messageSize += min(size, MaxMessageBytes+1)
 	}
 	switch {
 	case rsv != 0, !masked:
-		c.broken = &malformed
+		c.violation = &malformed
 	case opcode == binaryData:
-		c.broken = &binaryFrame
+		c.violation = &binaryFrame
 	case opcode > text && opcode < control, opcode > control+2:
-		c.broken = &malformed
+		c.violation = &malformed
 	case opcode >= control && (size > 125 || !fin):
-		c.broken = &malformed
+		c.violation = &malformed
 	case size > MaxFrameBytes:
-		c.broken = &frameTooBig
-	case opcode < control && c.message > MaxMessageBytes:
-		c.broken = &messageTooBig
+		c.violation = &frameTooLarge
+	case opcode < control && c.messageSize > MaxMessageBytes:
+		c.violation = &messageTooLarge
 	}
-	if c.broken != nil {
-		return errForbiddenFrame
+	if c.violation != nil {
+		return errFrameViolation
 	}
 	const mask = 4
-	c.left = 2 + uint64(extended) + mask + size
+	c.remaining = 2 + uint64(extended) + mask + size
 	return nil
 }
 
-// closure tells why reading ended with err.
-func (c *frameConn) closure(err error) closure {
-	if c.broken != nil {
-		return *c.broken
+// closeCause returns why the connection ended, where Read failed with err.
+func (c *frameConn) closeCause(err error) closeCause {
+	if c.violation != nil {
+		return *c.violation
 	}
 	var closed websocket.CloseError
 	switch {
 	case !errors.As(err, &closed):
 		return abnormal
 	case closed.Code == websocket.StatusNoStatusRcvd:
-		// AWS's own words, in $disconnect, for a client that gave no code.
-		return closure{closed.Code, "Client-side close frame status not set", true}
+		// The reason that AWS passes to $disconnect for a client that sent no code.
+		return closeCause{closed.Code, "Client-side close frame status not set", true}
 	default:
-		return closure{closed.Code, closed.Reason, true}
+		return closeCause{closed.Code, closed.Reason, true}
 	}
 }
 
-// upgrade is the response of a handshake, which slips a frameConn between the
+// upgrade is the response writer of a handshake. It puts a frameConn between the
 // client and the WebSocket library.
 type upgrade struct {
 	http.ResponseWriter
 	conn *frameConn
 }
 
-// Hijack takes the client's connection over, with what was read of it already.
+// Hijack takes over the connection of the client, with the bytes that were already
+// read from it.
 func (u *upgrade) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, buffers, err := http.NewResponseController(u.ResponseWriter).Hijack()
 	if err != nil {
 		return nil, nil, err
 	}
 	u.conn = &frameConn{Conn: conn, in: buffers.Reader}
-	// The frameConn's reader is the buffer that matters; a second large one for each
-	// of many thousand sockets would be wasted.
+	// The frameConn reads through the large buffer; a second large one would waste
+	// memory with thousands of sockets.
 	return u.conn, bufio.NewReadWriter(bufio.NewReaderSize(u.conn, 64), buffers.Writer), nil
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// frame builds a frame with a payload of size zeros, and a mask.
+// frame returns a masked frame with a payload of size zeros.
 func frame(first byte, size uint64) []byte {
 	b := []byte{first}
 	switch {
@@ -29,96 +29,97 @@ func frame(first byte, size uint64) []byte {
 	return append(b, make([]byte, min(size, 1<<20))...)
 }
 
-// readFrames reads all that a frameConn delivers of a stream before it objects or
-// ends, and what it delivers after it has objected.
-func readFrames(stream io.Reader) (judged, rest []byte, broken *closure) {
+// readFrames reads a stream through a frameConn: the bytes before the first invalid
+// frame, the rest, and the violation.
+func readFrames(stream io.Reader) (valid, rest []byte, violation *closeCause) {
 	c := &frameConn{in: bufio.NewReader(stream)}
-	judged, err := io.ReadAll(c)
-	if errors.Is(err, errForbiddenFrame) {
+	valid, err := io.ReadAll(c)
+	if errors.Is(err, errFrameViolation) {
 		rest, _ = io.ReadAll(c)
 	}
-	return judged, rest, c.broken
+	return valid, rest, c.violation
 }
 
-func TestFramesAreJudgedByTheirHeaders(t *testing.T) {
+func TestFrameValidation(t *testing.T) {
 	t.Parallel()
 	const fin, text, bin, closing, ping, rsv1 = 0x80, 1, 2, 8, 9, 0x40
 	good := frame(fin|text, 10)
 	cases := []struct {
-		name   string
-		passes [][]byte
-		bad    []byte
-		want   *closure
+		name    string
+		valid   [][]byte
+		invalid []byte
+		want    *closeCause
 	}{
-		{"text passes", [][]byte{good, frame(fin|text, 0), frame(fin|text, 126), frame(fin|text, MaxFrameBytes)}, nil, nil},
-		{"control frames pass between fragments", [][]byte{frame(text, 1), frame(fin|ping, 125), frame(fin, 1)}, nil, nil},
-		{"a close frame passes", [][]byte{frame(fin|closing, 2)}, nil, nil},
-		{"each message counts for itself", [][]byte{
+		{"text frames", [][]byte{good, frame(fin|text, 0), frame(fin|text, 126), frame(fin|text, MaxFrameBytes)}, nil, nil},
+		{"control frames between fragments", [][]byte{frame(text, 1), frame(fin|ping, 125), frame(fin, 1)}, nil, nil},
+		{"a close frame", [][]byte{frame(fin|closing, 2)}, nil, nil},
+		{"two messages of the largest size", [][]byte{
 			frame(text, MaxFrameBytes), frame(0, MaxFrameBytes), frame(0, MaxFrameBytes), frame(fin, MaxFrameBytes),
 			frame(text, MaxFrameBytes), frame(0, MaxFrameBytes), frame(0, MaxFrameBytes), frame(fin, MaxFrameBytes),
 		}, nil, nil},
-		{"a large frame", [][]byte{good}, frame(fin|text, MaxFrameBytes+1), &frameTooBig},
-		{"a huge frame", [][]byte{good}, frame(fin|text, 1<<63+1), &frameTooBig},
-		{"a large fragment", [][]byte{frame(text, 1)}, frame(fin, MaxFrameBytes+1), &frameTooBig},
-		{"a large message", [][]byte{
+		{"a frame over 32 KB", [][]byte{good}, frame(fin|text, MaxFrameBytes+1), &frameTooLarge},
+		{"a frame of 2^63 bytes", [][]byte{good}, frame(fin|text, 1<<63+1), &frameTooLarge},
+		{"a fragment over 32 KB", [][]byte{frame(text, 1)}, frame(fin, MaxFrameBytes+1), &frameTooLarge},
+		{"a message over 128 KB", [][]byte{
 			frame(text, MaxFrameBytes), frame(0, MaxFrameBytes), frame(fin|ping, 5), frame(0, MaxFrameBytes), frame(0, MaxFrameBytes),
-		}, frame(fin, 1), &messageTooBig},
+		}, frame(fin, 1), &messageTooLarge},
 		{"binary", [][]byte{good}, frame(fin|bin, 1), &binaryFrame},
 		{"no mask", [][]byte{good}, []byte{fin | text, 1, 'x'}, &malformed},
 		{"a reserved bit", [][]byte{good}, frame(fin|text|rsv1, 1), &malformed},
 		{"a reserved opcode", [][]byte{good}, frame(fin|3, 1), &malformed},
 		{"a reserved control opcode", [][]byte{good}, frame(fin|11, 1), &malformed},
-		{"a large ping", [][]byte{good}, frame(fin|ping, 126), &malformed},
-		{"a ping in fragments", [][]byte{good}, frame(ping, 1), &malformed},
+		{"a ping over 125 bytes", [][]byte{good}, frame(fin|ping, 126), &malformed},
+		{"a fragmented ping", [][]byte{good}, frame(ping, 1), &malformed},
 	}
 	for _, c := range cases {
-		passes := bytes.Join(c.passes, nil)
+		want := bytes.Join(c.valid, nil)
 		for name, stream := range map[string]io.Reader{
-			"at once":      io.MultiReader(bytes.NewReader(passes), bytes.NewReader(c.bad)),
-			"byte by byte": iotest.OneByteReader(io.MultiReader(bytes.NewReader(passes), bytes.NewReader(c.bad))),
+			"in one piece": io.MultiReader(bytes.NewReader(want), bytes.NewReader(c.invalid)),
+			"byte by byte": iotest.OneByteReader(io.MultiReader(bytes.NewReader(want), bytes.NewReader(c.invalid))),
 		} {
 			t.Run(c.name+" "+name, func(t *testing.T) {
-				judged, rest, broken := readFrames(stream)
-				if !bytes.Equal(passes, judged) {
-					t.Errorf("%d bytes passed, want %d", len(judged), len(passes))
+				valid, rest, violation := readFrames(stream)
+				if !bytes.Equal(want, valid) {
+					t.Errorf("%d valid bytes, want %d", len(valid), len(want))
 				}
-				if !bytes.Equal(c.bad, rest) {
-					t.Errorf("%d bytes are left, want %d", len(rest), len(c.bad))
+				if !bytes.Equal(c.invalid, rest) {
+					t.Errorf("%d bytes after the violation, want %d", len(rest), len(c.invalid))
 				}
-				if broken != c.want {
-					t.Errorf("judged %v, want %v", broken, c.want)
+				if violation != c.want {
+					t.Errorf("violation %v, want %v", violation, c.want)
 				}
 			})
 		}
 	}
 }
 
-func TestTheReasonIsWhatEndedTheReading(t *testing.T) {
+func TestCloseCause(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
-		name   string
-		broken *closure
-		err    error
-		want   closure
+		name      string
+		violation *closeCause
+		err       error
+		want      closeCause
 	}{
-		{"a frame against the rules", &binaryFrame, errForbiddenFrame, binaryFrame},
-		{"a close frame", nil, websocket.CloseError{Code: 4000, Reason: "bye"}, closure{4000, "bye", true}},
-		{"a close frame without a code", nil, websocket.CloseError{Code: 1005}, closure{1005, "Client-side close frame status not set", true}},
+		{"an invalid frame", &binaryFrame, errFrameViolation, binaryFrame},
+		{"a close frame", nil, websocket.CloseError{Code: 4000, Reason: "bye"}, closeCause{4000, "bye", true}},
+		{"a close frame without a code", nil, websocket.CloseError{Code: 1005}, closeCause{1005, "Client-side close frame status not set", true}},
 		{"the end of the stream", nil, io.EOF, abnormal},
 		{"a reset", nil, net.ErrClosed, abnormal},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			got := (&frameConn{broken: c.broken}).closure(c.err)
-			if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(closure{})); diff != "" {
+			got := (&frameConn{violation: c.violation}).closeCause(c.err)
+			if diff := cmp.Diff(c.want, got, cmp.AllowUnexported(closeCause{})); diff != "" {
 				t.Error(diff)
 			}
 		})
 	}
 }
 
-// FuzzFrames holds the frameConn against any stream: it invents and swallows
-// nothing, does not depend on how the stream is cut, and lets no large frame pass.
+// FuzzFrames checks for any stream that a frameConn neither adds nor drops bytes,
+// that the result does not depend on the sizes of reads, and that no invalid frame
+// passes.
 func FuzzFrames(f *testing.F) {
 	f.Add([]byte{})
 	f.Add(frame(0x81, 10))
@@ -128,28 +129,28 @@ func FuzzFrames(f *testing.F) {
 	f.Add([]byte{0x81, 0xff, 0, 0})
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		if len(stream) > 4<<10 {
-			t.Skip("byte by byte that takes too long")
+			t.Skip("too slow byte by byte")
 		}
-		judged, rest, broken := readFrames(bytes.NewReader(stream))
-		if broken != nil && !bytes.Equal(stream, append(judged, rest...)) {
-			t.Errorf("%d bytes became %d and %d", len(stream), len(judged), len(rest))
+		valid, rest, violation := readFrames(bytes.NewReader(stream))
+		if violation != nil && !bytes.Equal(stream, append(valid, rest...)) {
+			t.Errorf("%d bytes became %d and %d", len(stream), len(valid), len(rest))
 		}
-		if broken == nil && !bytes.HasPrefix(stream, judged) {
-			t.Error("bytes were invented")
+		if violation == nil && !bytes.HasPrefix(stream, valid) {
+			t.Error("the frameConn returned bytes that the stream does not have")
 		}
-		again, _, brokenAgain := readFrames(iotest.OneByteReader(bytes.NewReader(stream)))
-		if !bytes.Equal(judged, again) || broken != brokenAgain {
-			t.Errorf("byte by byte %d bytes and %v, at once %d and %v", len(again), brokenAgain, len(judged), broken)
+		again, _, violationAgain := readFrames(iotest.OneByteReader(bytes.NewReader(stream)))
+		if !bytes.Equal(valid, again) || violation != violationAgain {
+			t.Errorf("byte by byte %d bytes and %v, in one piece %d and %v", len(again), violationAgain, len(valid), violation)
 		}
 
-		// Walk what passed with the plainest reading of RFC 6455.
-		for message := 0; len(judged) >= 2; {
-			opcode, size, header := judged[0]&0x0f, int(judged[1]&0x7f), 6
+		// Parse the valid frames again, with a simple parser of RFC 6455.
+		for message := 0; len(valid) >= 2; {
+			opcode, size, header := valid[0]&0x0f, int(valid[1]&0x7f), 6
 			switch {
-			case size == 126 && len(judged) >= 4:
-				size, header = int(binary.BigEndian.Uint16(judged[2:])), 8
-			case size == 127 && len(judged) >= 10:
-				size, header = int(binary.BigEndian.Uint64(judged[2:])), 14
+			case size == 126 && len(valid) >= 4:
+				size, header = int(binary.BigEndian.Uint16(valid[2:])), 8
+			case size == 127 && len(valid) >= 10:
+				size, header = int(binary.BigEndian.Uint64(valid[2:])), 14
 			}
 			if opcode == 1 {
 				message = 0
@@ -157,10 +158,10 @@ func FuzzFrames(f *testing.F) {
 			if opcode <= 1 {
 				message += size
 			}
-			if opcode == 2 || size < 0 || size > MaxFrameBytes || message > MaxMessageBytes || judged[1]&0x80 == 0 {
+			if opcode == 2 || size < 0 || size > MaxFrameBytes || message > MaxMessageBytes || valid[1]&0x80 == 0 {
 				t.Fatalf("a frame of opcode %d and %d bytes passed", opcode, size)
 			}
-			judged = judged[min(len(judged), header+size):]
+			valid = valid[min(len(valid), header+size):]
 		}
 	})
 }

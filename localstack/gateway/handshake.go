@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// isUpgrade reports whether r asks for a WebSocket.
+// isUpgrade reports whether r is a WebSocket handshake.
 func isUpgrade(r *http.Request) bool {
 	return r.Method == http.MethodGet && hasToken(r.Header["Upgrade"], "websocket")
 }
 
-// checkHandshake returns the status with which a handshake is refused before
-// anybody is asked, or 0. Doing so before $connect keeps $connect from letting a
-// client in that the WebSocket library then refuses.
-func checkHandshake(r *http.Request) int {
+// handshakeError returns the status that refuses an invalid handshake, or 0. The
+// check runs before $connect: otherwise $connect could accept a client that the
+// WebSocket library refuses afterwards.
+func handshakeError(r *http.Request) int {
 	if len(r.RequestURI) > MaxURLBytes {
 		return http.StatusRequestURITooLong
 	}
@@ -30,7 +30,7 @@ func checkHandshake(r *http.Request) int {
 	return 0
 }
 
-// hasToken reports whether a comma-separated header contains a token, in any case.
+// hasToken reports whether a comma-separated header contains a token, ignoring case.
 func hasToken(values []string, token string) bool {
 	for _, value := range values {
 		for part := range strings.SplitSeq(value, ",") {
@@ -42,9 +42,9 @@ func hasToken(values []string, token string) bool {
 	return false
 }
 
-// connect invokes $connect and reports whether the client may come in. If not, the
-// client has its answer.
-func (g *Gateway) connect(w http.ResponseWriter, r *http.Request, s *socket) bool {
+// invokeConnect invokes $connect and reports whether it accepted the handshake. If
+// not, the refusal has been written to w.
+func (g *Gateway) invokeConnect(w http.ResponseWriter, r *http.Request, s *socket) bool {
 	function := g.opts.Routes["$connect"]
 	if function == nil {
 		return true
@@ -53,12 +53,12 @@ func (g *Gateway) connect(w http.ResponseWriter, r *http.Request, s *socket) boo
 	refuse := func(status int, message string) bool {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
-		_, _ = w.Write(refusal(message, s.id, event.RequestContext.RequestID))
+		_, _ = w.Write(errorBody(message, s.id, event.RequestContext.RequestID))
 		return false
 	}
-	response, err := g.call(r.Context(), function, event)
+	response, err := g.invokeProxy(r.Context(), function, event)
 	if err != nil {
-		g.logFailure("$connect", s.id, err)
+		g.logFailure(err, "route", "$connect", "connection", s.id)
 		return refuse(http.StatusBadGateway, "Internal server error")
 	}
 	if response.status < 200 || response.status > 299 {
@@ -70,14 +70,14 @@ func (g *Gateway) connect(w http.ResponseWriter, r *http.Request, s *socket) boo
 	return true
 }
 
-// disconnect invokes $disconnect for a connection that is over.
-func (g *Gateway) disconnect(s *socket) {
+// invokeDisconnect invokes $disconnect for a connection that has ended.
+func (g *Gateway) invokeDisconnect(s *socket) {
 	function := g.opts.Routes["$disconnect"]
 	if function == nil || g.opts.LoseDisconnect != nil && g.opts.LoseDisconnect(s.id) {
 		return
 	}
-	// Nobody is there to get the response, so that it may be anything.
+	// The response is not decoded: it is sent to nobody.
 	if _, err := g.invoke(context.Background(), function, g.disconnectEvent(s)); err != nil {
-		g.logFailure("$disconnect", s.id, err)
+		g.logFailure(err, "route", "$disconnect", "connection", s.id)
 	}
 }

@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// newID returns an id such as L0SM9cOFvHcCIhw=, the form that AWS gives to ids of
-// connections, requests and messages: its "=" must be escaped in a path.
+// newID returns an id such as L0SM9cOFvHcCIhw=: the form that AWS uses for the ids
+// of connections, requests and messages.
 func newID() string {
 	var b [11]byte
 	rand.Read(b[:])
 	return base64.URLEncoding.EncodeToString(b[:])
 }
 
-// newUUID returns a random UUID, the form of Lambda's request ids.
+// newUUID returns a random UUID, the form of the request ids of Lambda.
 func newUUID() string {
 	var b [16]byte
 	rand.Read(b[:])
@@ -25,7 +25,7 @@ func newUUID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// newTrace returns the X-Ray header that AWS adds to each request.
+// newTrace returns a value of the X-Ray header that AWS adds to each request.
 func newTrace(now time.Time) string {
 	var b [12]byte
 	rand.Read(b[:])

@@ -15,19 +15,20 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 )
 
-// Function is a Lambda function: an event in, a response out, both JSON. It is
-// invoked concurrently, and a response must stay as it is once returned. The context
-// has the deadline of the integration timeout and carries a lambdacontext with a
-// request id. A panic is an error.
+// Function is a Lambda function: it takes an event and returns a response, both
+// JSON. It is invoked concurrently, and must not change a response after it returned
+// it. The context has the deadline of the integration timeout and carries a
+// lambdacontext with a request id. A panic counts as an error.
 //
-// What lambda.NewHandler of aws-lambda-go returns has the method but, up to v1.55.1
-// at least, not the promise: its response is in a pooled buffer that the next
-// invocation writes to. NewFunction is for what one would pass to lambda.Start.
+// The handler that lambda.NewHandler of aws-lambda-go returns has this method but
+// breaks the contract, at least up to v1.55.1: its response is in a pooled buffer
+// that the next invocation overwrites. Use NewFunction with the handler that
+// lambda.Start takes.
 type Function interface {
 	Invoke(ctx context.Context, payload []byte) ([]byte, error)
 }
 
-// FunctionFunc lets a Go function be a Function.
+// FunctionFunc is a Go function as a Function.
 type FunctionFunc func(ctx context.Context, payload []byte) ([]byte, error)
 
 // Invoke calls f.
@@ -35,9 +36,9 @@ func (f FunctionFunc) Invoke(ctx context.Context, payload []byte) ([]byte, error
 	return f(ctx, payload)
 }
 
-// NewFunction makes a Function of a handler as lambda.Start takes it. It is as safe
-// for concurrent use as the handler, and fails when the event is not the JSON of an E
-// and when the response cannot be encoded.
+// NewFunction returns the Function of a handler that lambda.Start takes. It is as
+// safe for concurrent use as the handler. It fails when the event is not JSON of type
+// E and when the response cannot be encoded.
 func NewFunction[E, R any](handle func(context.Context, E) (R, error)) Function {
 	return FunctionFunc(func(ctx context.Context, payload []byte) ([]byte, error) {
 		var event E
@@ -56,31 +57,30 @@ func NewFunction[E, R any](handle func(context.Context, E) (R, error)) Function 
 	})
 }
 
-// The ways in which an integration fails, beside the function's own errors.
+// The failures of an integration, in addition to the errors of the function itself.
 var (
 	errTimeout          = errors.New("function timed out")
-	errEventTooBig      = errors.New("event exceeds 6 MB")
-	errResponseTooBig   = errors.New("response is too large")
+	errEventTooLarge    = errors.New("event exceeds 6 MB")
+	errResponseTooLarge = errors.New("response is too large")
 	errResponseNotText  = errors.New("response is not UTF-8 text")
 	errResponseNoStatus = errors.New("response has no valid statusCode")
 )
 
-// invoke runs a function with an event, after the jitter, and returns its payload.
-// The cancellation of ctx is ignored: a Lambda does not learn that nobody waits any
-// more.
+// invoke runs a function with an event, after the jitter, and returns its response.
+// It ignores the cancellation of ctx: a Lambda does not notice that its caller left.
 func (g *Gateway) invoke(ctx context.Context, function Function, event any) ([]byte, error) {
 	payload, err := json.Marshal(event)
 	if err != nil {
 		return nil, fmt.Errorf("encode event: %w", err)
 	}
 	if len(payload) > MaxInvocationBytes {
-		return nil, errEventTooBig
+		return nil, errEventTooLarge
 	}
 	ctx = context.WithoutCancel(ctx)
-	g.dawdle(ctx)
+	g.applyJitter(ctx)
 	ctx = lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{AwsRequestID: newUUID()})
 	ctx, cancel := context.WithTimeout(ctx, g.opts.IntegrationTimeout)
-	// The function's return ends ctx as well, so that ctx.Done is not the deadline.
+	// ctx.Done cannot stand for the deadline: it is closed when the function returns.
 	deadline := time.NewTimer(g.opts.IntegrationTimeout)
 	defer deadline.Stop()
 
@@ -106,7 +106,7 @@ func (g *Gateway) invoke(ctx context.Context, function Function, event any) ([]b
 	select {
 	case r := <-done:
 		if r.err == nil && len(r.payload) > MaxInvocationBytes {
-			return nil, errResponseTooBig
+			return nil, errResponseTooLarge
 		}
 		return r.payload, r.err
 	case <-deadline.C:
@@ -114,14 +114,14 @@ func (g *Gateway) invoke(ctx context.Context, function Function, event any) ([]b
 	}
 }
 
-// dawdle waits for a random part of the jitter, or until ctx is over.
-func (g *Gateway) dawdle(ctx context.Context) {
+// applyJitter waits for a random part of the jitter, or until ctx ends.
+func (g *Gateway) applyJitter(ctx context.Context) {
 	if g.opts.Jitter > 0 {
-		wait(ctx, rand.N(g.opts.Jitter))
+		sleep(ctx, rand.N(g.opts.Jitter))
 	}
 }
 
-func wait(ctx context.Context, d time.Duration) {
+func sleep(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -130,24 +130,24 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// response is what a proxy integration returned.
+// response is the decoded response of a proxy integration.
 type response struct {
 	status  int
 	headers map[string]string
-	// multi is filled by payload format 1.0 only, which WebSocket APIs speak.
-	multi   map[string][]string
-	cookies []string
-	body    []byte
+	// multiValue is set by payload format 1.0, the format of WebSocket APIs.
+	multiValue map[string][]string
+	cookies    []string
+	body       []byte
 }
 
-// header returns a header's value, "" where there is none.
+// header returns the value of a header, or "".
 func (r *response) header(name string) string {
 	for key, value := range r.headers {
 		if strings.EqualFold(key, name) {
 			return value
 		}
 	}
-	for key, values := range r.multi {
+	for key, values := range r.multiValue {
 		if strings.EqualFold(key, name) && len(values) > 0 {
 			return values[0]
 		}
@@ -155,9 +155,9 @@ func (r *response) header(name string) string {
 	return ""
 }
 
-// call invokes a function and decodes what it returned: an object with at least a
-// statusCode, otherwise the integration has failed.
-func (g *Gateway) call(ctx context.Context, function Function, event any) (*response, error) {
+// invokeProxy invokes a function and decodes its response. The integration fails
+// when the response is not an object with a statusCode.
+func (g *Gateway) invokeProxy(ctx context.Context, function Function, event any) (*response, error) {
 	payload, err := g.invoke(ctx, function, event)
 	if err != nil {
 		return nil, err
@@ -165,7 +165,7 @@ func (g *Gateway) call(ctx context.Context, function Function, event any) (*resp
 	return decodeResponse(payload)
 }
 
-// decodeResponse decodes the return value of a proxy integration.
+// decodeResponse decodes the response of a proxy integration.
 func decodeResponse(payload []byte) (*response, error) {
 	var wire struct {
 		StatusCode        *int                `json:"statusCode"`
@@ -191,11 +191,12 @@ func decodeResponse(payload []byte) (*response, error) {
 	return &response{*wire.StatusCode, wire.Headers, wire.MultiValueHeaders, wire.Cookies, body}, nil
 }
 
-func (g *Gateway) logFailure(route, connectionID string, err error) {
-	g.log.Error("integration failed", "route", route, "connection", connectionID, "error", err)
+// logFailure logs the failure of an integration with further attributes.
+func (g *Gateway) logFailure(err error, attributes ...any) {
+	g.log.Error("integration failed", append(attributes, "error", err)...)
 }
 
-// writeMessage answers with API Gateway's own form of an error.
+// writeMessage answers with an error in the form that API Gateway uses.
 func writeMessage(w http.ResponseWriter, status int, message string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)

@@ -9,16 +9,16 @@ import (
 	"unicode/utf8"
 )
 
-// The answers of the management API that are errors: the names are those of the
-// SDK's types, the SDK finds them in the header.
+// The errors of the management API. The names are those of the types of the SDK,
+// which reads them from a header.
 var (
-	answerUnsigned = managementError{http.StatusForbidden, "MissingAuthenticationTokenException", "Missing Authentication Token"}
-	answerBad      = managementError{http.StatusBadRequest, "BadRequestException", "Bad Request"}
-	answerNoText   = managementError{http.StatusBadRequest, "BadRequestException", "Data is not UTF-8"}
-	answerGone     = managementError{http.StatusGone, "GoneException", "Gone"}
-	answerTooBig   = managementError{http.StatusRequestEntityTooLarge, "PayloadTooLargeException", "Payload too large"}
-	answerLimit    = managementError{http.StatusTooManyRequests, "LimitExceededException", "Rate exceeded or client side buffer is full"}
-	answerDenied   = managementError{http.StatusForbidden, "ForbiddenException", "Forbidden"}
+	unsignedError   = managementError{http.StatusForbidden, "MissingAuthenticationTokenException", "Missing Authentication Token"}
+	badRequestError = managementError{http.StatusBadRequest, "BadRequestException", "Bad Request"}
+	notUTF8Error    = managementError{http.StatusBadRequest, "BadRequestException", "Data is not UTF-8"}
+	goneError       = managementError{http.StatusGone, "GoneException", "Gone"}
+	tooLargeError   = managementError{http.StatusRequestEntityTooLarge, "PayloadTooLargeException", "Payload too large"}
+	limitError      = managementError{http.StatusTooManyRequests, "LimitExceededException", "Rate exceeded or client side buffer is full"}
+	forbiddenError  = managementError{http.StatusForbidden, "ForbiddenException", "Forbidden"}
 )
 
 type managementError struct {
@@ -36,7 +36,7 @@ func (e managementError) write(w http.ResponseWriter) {
 // serveManagement serves the @connections API for one connection.
 func (g *Gateway) serveManagement(w http.ResponseWriter, r *http.Request, id string) {
 	if !strings.HasPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 ") {
-		answerUnsigned.write(w)
+		unsignedError.write(w)
 		return
 	}
 	switch r.Method {
@@ -47,49 +47,49 @@ func (g *Gateway) serveManagement(w http.ResponseWriter, r *http.Request, id str
 	case http.MethodDelete:
 		s := g.socket(id)
 		if s == nil {
-			answerGone.write(w)
+			goneError.write(w)
 			return
 		}
-		s.end(deleted)
+		s.close(deleted)
 		w.WriteHeader(http.StatusNoContent)
 	default:
-		answerUnsigned.write(w) // AWS's answer for methods that do not exist
+		unsignedError.write(w) // AWS answers unknown methods like this
 	}
 }
 
 // servePost queues a message for a client. This is the hot path of a fan-out.
 func (g *Gateway) servePost(w http.ResponseWriter, r *http.Request, id string) {
-	message, answer := readPost(r)
-	if answer != nil {
-		answer.write(w)
+	message, failure := readPost(r)
+	if failure != nil {
+		failure.write(w)
 		return
 	}
-	g.dawdle(r.Context())
-	if g.opts.Faults != nil && g.fail(w, r, Post{ConnectionID: id, Data: message}) {
+	g.applyJitter(r.Context())
+	if g.opts.Faults != nil && g.injectFault(w, r, Post{ConnectionID: id, Data: message}) {
 		return
 	}
 	s := g.socket(id)
 	if s == nil {
-		answerGone.write(w)
+		goneError.write(w)
 		return
 	}
 	switch err := s.post(message); {
 	case err == nil:
 		w.WriteHeader(http.StatusOK)
-	case errors.Is(err, errFull):
-		answerLimit.write(w)
+	case errors.Is(err, errQueueFull):
+		limitError.write(w)
 	default:
-		answerGone.write(w)
+		goneError.write(w)
 	}
 }
 
-// readPost reads the message of a post, or returns the answer that it gets.
+// readPost reads the message of a post, or returns the error to answer with.
 func readPost(r *http.Request) ([]byte, *managementError) {
 	var message []byte
 	var err error
 	switch {
 	case r.ContentLength > MaxMessageBytes:
-		return nil, &answerTooBig
+		return nil, &tooLargeError
 	case r.ContentLength >= 0:
 		message = make([]byte, r.ContentLength)
 		_, err = io.ReadFull(r.Body, message)
@@ -98,53 +98,53 @@ func readPost(r *http.Request) ([]byte, *managementError) {
 	}
 	switch {
 	case err != nil:
-		return nil, &answerBad
+		return nil, &badRequestError
 	case len(message) > MaxMessageBytes:
-		return nil, &answerTooBig
+		return nil, &tooLargeError
 	case !utf8.Valid(message):
-		// A text frame of it would make any client hang up.
-		return nil, &answerNoText
+		// Clients must close the connection when a text frame is not UTF-8.
+		return nil, &notUTF8Error
 	}
 	return message, nil
 }
 
-// fail asks what is to go wrong with a post, and reports whether it has been
-// answered.
-func (g *Gateway) fail(w http.ResponseWriter, r *http.Request, post Post) bool {
+// injectFault applies Options.Faults to a post, and reports whether it answered the
+// post.
+func (g *Gateway) injectFault(w http.ResponseWriter, r *http.Request, post Post) bool {
 	fault := g.opts.Faults(post)
 	if fault.Delay > 0 {
-		wait(r.Context(), fault.Delay)
+		sleep(r.Context(), fault.Delay)
 	}
 	if fault.Status == 0 && !fault.Abort {
 		return false
 	}
 	if fault.Deliver {
 		if s := g.socket(post.ConnectionID); s != nil {
-			_ = s.post(post.Data) // the poster is lied to in any case
+			_ = s.post(post.Data) // the answer is the fault in any case
 		}
 	}
 	if fault.Abort {
 		panic(http.ErrAbortHandler)
 	}
-	answer := managementError{fault.Status, "InternalServerError", http.StatusText(fault.Status)}
-	for _, known := range []managementError{answerGone, answerTooBig, answerLimit, answerDenied} {
+	failure := managementError{fault.Status, "InternalServerError", http.StatusText(fault.Status)}
+	for _, known := range []managementError{goneError, tooLargeError, limitError, forbiddenError} {
 		if known.status == fault.Status {
-			answer = known
+			failure = known
 		}
 	}
-	answer.write(w)
+	failure.write(w)
 	return true
 }
 
-// serveConnection tells about a connection.
+// serveConnection answers GetConnection.
 func (g *Gateway) serveConnection(w http.ResponseWriter, id string) {
 	s := g.socket(id)
 	if s == nil {
-		answerGone.write(w)
+		goneError.write(w)
 		return
 	}
 	const layout = "2006-01-02T15:04:05.000Z"
-	body, _ := json.Marshal(struct { // strings cannot fail
+	body, _ := json.Marshal(struct { // cannot fail: all members are strings
 		ConnectedAt  string   `json:"connectedAt"`
 		Identity     identity `json:"identity"`
 		LastActiveAt string   `json:"lastActiveAt"`

@@ -21,7 +21,7 @@ import (
 	"centrifuge/localstack/gateway"
 )
 
-// outcome is what a caller of the SDK sees of an error.
+// outcome is the status and the code of an error of the SDK.
 type outcome struct {
 	Status int
 	Code   string
@@ -43,12 +43,12 @@ func outcomeOf(err error) outcome {
 	return o
 }
 
-func TestTheSDKGetsTheErrorsOfAWS(t *testing.T) {
+func TestPostErrors(t *testing.T) {
 	t.Parallel()
 	ids := make(chan string, 1)
 	faults := map[string]gateway.Fault{
 		"410": {Status: 410}, "413": {Status: 413}, "429": {Status: 429}, "403": {Status: 403},
-		"500": {Status: 500}, "503": {Status: 503}, "lied": {Status: 503, Deliver: true}, "cut": {Abort: true},
+		"500": {Status: 500}, "503": {Status: 503}, "delivered": {Status: 503, Deliver: true}, "aborted": {Abort: true},
 	}
 	withAndWithoutJitter(t, func(t *testing.T, jitter time.Duration) {
 		r := start(t, gateway.Options{
@@ -65,32 +65,32 @@ func TestTheSDKGetsTheErrorsOfAWS(t *testing.T) {
 		}{
 			{"a post is delivered", id, "hello", outcome{200, ""}, "hello"},
 			{"128 KB are delivered", id, big, outcome{200, ""}, big},
-			{"more is too large", id, big + "x", outcome{413, "PayloadTooLargeException"}, ""},
+			{"more than 128 KB is refused", id, big + "x", outcome{413, "PayloadTooLargeException"}, ""},
 			{"an unknown id is gone", "L0SM9cOFvHcCIhw=", "hello", outcome{410, "GoneException"}, ""},
-			{"a strange id is gone", "a/b c?d#e%", "hello", outcome{410, "GoneException"}, ""},
-			{"what is not UTF-8 is refused", id, "\xff", outcome{400, "BadRequestException"}, ""},
+			{"a malformed id is gone", "a/b c?d#e%", "hello", outcome{410, "GoneException"}, ""},
+			{"data that is not UTF-8 is refused", id, "\xff", outcome{400, "BadRequestException"}, ""},
 			{"an injected 410", id, "410", outcome{410, "GoneException"}, ""},
 			{"an injected 413", id, "413", outcome{413, "PayloadTooLargeException"}, ""},
 			{"an injected 429", id, "429", outcome{429, "LimitExceededException"}, ""},
 			{"an injected 403", id, "403", outcome{403, "ForbiddenException"}, ""},
 			{"an injected 500", id, "500", outcome{500, "InternalServerError"}, ""},
 			{"an injected 503", id, "503", outcome{503, "InternalServerError"}, ""},
-			{"a failure that delivered", id, "lied", outcome{503, "InternalServerError"}, "lied"},
-			{"an injected cut", id, "cut", outcome{0, ""}, ""},
+			{"an injected 503 after delivery", id, "delivered", outcome{503, "InternalServerError"}, "delivered"},
+			{"an injected abort", id, "aborted", outcome{0, ""}, ""},
 		}
 		for _, c := range cases {
 			t.Run(c.name, func(t *testing.T) {
 				if diff := cmp.Diff(c.want, outcomeOf(r.post(t, c.id, c.data))); diff != "" {
 					t.Error(diff)
 				}
-				// The mark shows that nothing else was delivered before it.
-				r.mustPost(t, id, "mark")
+				// The next message must be the marker: nothing else was delivered.
+				r.mustPost(t, id, "marker")
 				if c.delivered != "" {
 					if diff := cmp.Diff(c.delivered, read(t, conn)); diff != "" {
 						t.Error(diff)
 					}
 				}
-				if got := read(t, conn); got != "mark" {
+				if got := read(t, conn); got != "marker" {
 					t.Errorf("got %q, which should not have been delivered", got)
 				}
 			})
@@ -102,7 +102,7 @@ func TestGetConnection(t *testing.T) {
 	t.Parallel()
 	ids := make(chan string, 1)
 	r := start(t, gateway.Options{Routes: map[string]gateway.Function{"$connect": accept(ids)}})
-	before := time.Now().Add(-time.Millisecond) // AWS tells milliseconds
+	before := time.Now().Add(-time.Millisecond) // the API has milliseconds
 	conn := r.dial(t)
 	id := receive(t, ids)
 	r.mustPost(t, id, "x")
@@ -128,7 +128,7 @@ func TestGetConnection(t *testing.T) {
 	}
 }
 
-func TestRequestsToConnectionsAreSignedAndWellFormed(t *testing.T) {
+func TestManagementRequests(t *testing.T) {
 	t.Parallel()
 	ids := make(chan string, 1)
 	r := start(t, gateway.Options{Routes: map[string]gateway.Function{"$connect": accept(ids)}})
@@ -140,14 +140,14 @@ func TestRequestsToConnectionsAreSignedAndWellFormed(t *testing.T) {
 		body                        io.Reader
 		status                      int
 	}{
-		{"unsigned", "POST", "", strings.NewReader("x"), 403},
-		{"another scheme", "POST", "Bearer x", strings.NewReader("x"), 403},
+		{"an unsigned post", "POST", "", strings.NewReader("x"), 403},
+		{"another authorization scheme", "POST", "Bearer x", strings.NewReader("x"), 403},
 		{"an unsigned get", "GET", "", nil, 403},
 		{"an unsigned delete", "DELETE", "", nil, 403},
-		{"another method", "PUT", signed, strings.NewReader("x"), 403},
-		{"signed", "POST", signed, strings.NewReader("x"), 200},
-		{"signed, of unknown length", "POST", signed, io.MultiReader(strings.NewReader("x")), 200},
-		{"too large, of unknown length", "POST", signed, io.MultiReader(strings.NewReader(strings.Repeat("x", 128<<10+1))), 413},
+		{"an unknown method", "PUT", signed, strings.NewReader("x"), 403},
+		{"a signed post", "POST", signed, strings.NewReader("x"), 200},
+		{"signed, without Content-Length", "POST", signed, io.MultiReader(strings.NewReader("x")), 200},
+		{"too large, without Content-Length", "POST", signed, io.MultiReader(strings.NewReader(strings.Repeat("x", 128<<10+1))), 413},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -172,7 +172,7 @@ func TestRequestsToConnectionsAreSignedAndWellFormed(t *testing.T) {
 	}
 }
 
-func TestLargePostsArriveInFramesOf32KB(t *testing.T) {
+func TestPostFragmentation(t *testing.T) {
 	t.Parallel()
 	ids := make(chan string, 1)
 	r := start(t, gateway.Options{Routes: map[string]gateway.Function{"$connect": accept(ids)}})
@@ -181,7 +181,7 @@ func TestLargePostsArriveInFramesOf32KB(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(patience))
+	_ = conn.SetDeadline(time.Now().Add(testTimeout))
 	fmt.Fprint(conn, "GET /dev HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
 	in := bufio.NewReader(conn)
@@ -220,7 +220,7 @@ func TestLargePostsArriveInFramesOf32KB(t *testing.T) {
 	}
 }
 
-func TestPostsToOneConnectionKeepTheirOrderAndNoneIsLost(t *testing.T) {
+func TestPostOrder(t *testing.T) {
 	t.Parallel()
 	const clients, posts = 20, 50
 	ids := make(chan string, clients)

@@ -7,33 +7,36 @@ import (
 	"unicode/utf8"
 )
 
-// message invokes the function of a client's message and sends the client its
-// response.
-func (g *Gateway) message(s *socket, body []byte) {
-	route, function := g.route(body)
+// handleMessage invokes the function for a message of a client and sends the
+// response to the client.
+//
+// The body of the response is sent whatever its statusCode is. AWS does not document
+// that; users have reported it.
+func (g *Gateway) handleMessage(s *socket, body []byte) {
+	route, function := g.selectRoute(body)
 	event := g.messageEvent(s, route, body)
 	if function == nil {
-		g.reply(s, route, refusal("Forbidden", s.id, event.RequestContext.RequestID))
+		g.reply(s, route, errorBody("Forbidden", s.id, event.RequestContext.RequestID))
 		return
 	}
-	response, err := g.call(context.Background(), function, event)
-	if err == nil && g.replies[route] {
-		err = response.asMessage()
+	response, err := g.invokeProxy(context.Background(), function, event)
+	if err == nil && g.routeResponses[route] {
+		err = response.checkMessage()
 	}
 	if err != nil {
-		g.logFailure(route, s.id, err)
-		g.reply(s, route, refusal("Internal server error", s.id, event.RequestContext.RequestID))
+		g.logFailure(err, "route", route, "connection", s.id)
+		g.reply(s, route, errorBody("Internal server error", s.id, event.RequestContext.RequestID))
 		return
 	}
-	if g.replies[route] && len(response.body) > 0 {
+	if g.routeResponses[route] && len(response.body) > 0 {
 		g.reply(s, route, response.body)
 	}
 }
 
-// route evaluates the route selection expression for a message. The function is nil
-// when no route takes it. Clients cannot reach $connect and $disconnect.
-func (g *Gateway) route(body []byte) (string, Function) {
-	if name, ok := member(body, g.opts.SelectBy); ok && name != "" && name[0] != '$' {
+// selectRoute evaluates the route selection expression for a message. The function
+// is nil when no route matches. A message cannot select $connect or $disconnect.
+func (g *Gateway) selectRoute(body []byte) (string, Function) {
+	if name, ok := stringMember(body, g.opts.SelectBy); ok && name != "" && name[0] != '$' {
 		if function := g.opts.Routes[name]; function != nil {
 			return name, function
 		}
@@ -41,9 +44,9 @@ func (g *Gateway) route(body []byte) (string, Function) {
 	return "$default", g.opts.Routes["$default"]
 }
 
-// member returns a string in a JSON object. Unlike encoding/json for structs it
-// tells the case of names apart.
-func member(body []byte, name string) (string, bool) {
+// stringMember returns a string member of a JSON object. Its name is case-sensitive,
+// unlike the fields of structs in encoding/json.
+func stringMember(body []byte, name string) (string, bool) {
 	var object map[string]json.RawMessage
 	if json.Unmarshal(body, &object) != nil {
 		return "", false
@@ -59,31 +62,31 @@ func member(body []byte, name string) (string, bool) {
 	return text, true
 }
 
-// reply queues a frame for the client of a message.
+// reply queues a frame for the client that sent the message.
 func (g *Gateway) reply(s *socket, route string, frame []byte) {
-	if err := s.post(frame); errors.Is(err, errFull) {
-		g.log.Warn("response lost: the client does not read", "route", route, "connection", s.id)
+	if err := s.post(frame); errors.Is(err, errQueueFull) {
+		g.log.Warn("response dropped", "route", route, "connection", s.id, "error", err)
 	}
 }
 
-// asMessage checks that the response can be a WebSocket message.
-func (r *response) asMessage() error {
+// checkMessage checks that the body can be a WebSocket message.
+func (r *response) checkMessage() error {
 	switch {
 	case len(r.body) > MaxMessageBytes:
-		return errResponseTooBig
+		return errResponseTooLarge
 	case !utf8.Valid(r.body):
 		return errResponseNotText
 	}
 	return nil
 }
 
-// refusal is the frame, and the body of a refused handshake, that API Gateway
-// itself sends when there is nothing of a function to send.
-func refusal(message, connectionID, requestID string) []byte {
-	frame, _ := json.Marshal(struct { // strings cannot fail
+// errorBody is the error that API Gateway itself sends: as a frame, and as the body
+// of a refused handshake.
+func errorBody(message, connectionID, requestID string) []byte {
+	body, _ := json.Marshal(struct { // cannot fail: all members are strings
 		Message      string `json:"message"`
 		ConnectionID string `json:"connectionId"`
 		RequestID    string `json:"requestId"`
 	}{message, connectionID, requestID})
-	return frame
+	return body
 }

@@ -17,11 +17,11 @@ import (
 	"centrifuge/localstack/gateway"
 )
 
-func TestAMessageSelectsItsRoute(t *testing.T) {
+func TestRouteSelection(t *testing.T) {
 	t.Parallel()
 	cases := []struct{ name, frame, route string }{
 		{"a method with a route goes there", `{"method":"auth","id":1}`, "auth"},
-		{"a method without a route goes to $default", `{"method":"nobody"}`, "$default"},
+		{"a method without a route goes to $default", `{"method":"unknown"}`, "$default"},
 		{"no method goes to $default", `{"id":1}`, "$default"},
 		{"an empty method goes to $default", `{"method":""}`, "$default"},
 		{"a method that is a number goes to $default", `{"method":1}`, "$default"},
@@ -29,19 +29,19 @@ func TestAMessageSelectsItsRoute(t *testing.T) {
 		{"a method in another case goes to $default", `{"METHOD":"auth"}`, "$default"},
 		{"an array goes to $default", `[{"method":"auth"}]`, "$default"},
 		{"null goes to $default", `null`, "$default"},
-		{"what is not JSON goes to $default", `{"method":"auth"`, "$default"},
+		{"invalid JSON goes to $default", `{"method":"auth"`, "$default"},
 		{"several objects in a frame go to $default", "{\"method\":\"auth\"}\n{\"method\":\"auth\"}", "$default"},
 		{"an empty frame goes to $default", ``, "$default"},
-		{"nobody invokes $connect", `{"method":"$connect"}`, "$default"},
-		{"nobody invokes $disconnect", `{"method":"$disconnect"}`, "$default"},
-		{"an escaped $connect is one, too", `{"method":"\u0024connect"}`, "$default"},
-		{"$default by name is $default", `{"method":"$default"}`, "$default"},
+		{"$connect cannot be selected", `{"method":"$connect"}`, "$default"},
+		{"$disconnect cannot be selected", `{"method":"$disconnect"}`, "$default"},
+		{"$connect with an escape cannot be selected", `{"method":"\u0024connect"}`, "$default"},
+		{"$default by name goes to $default", `{"method":"$default"}`, "$default"},
 		{"deep nesting goes to $default", strings.Repeat("[", 20000), "$default"},
 	}
 	withAndWithoutJitter(t, func(t *testing.T, jitter time.Duration) {
 		connected := make(chan string, 1)
 		r := start(t, gateway.Options{Jitter: jitter, Routes: map[string]gateway.Function{
-			"$connect": accept(connected), "$disconnect": raw(`{}`), "$default": echo, "auth": echo,
+			"$connect": accept(connected), "$disconnect": returns(`{}`), "$default": echo, "auth": echo,
 		}})
 		conn := r.dial(t)
 		for _, c := range cases {
@@ -58,7 +58,7 @@ func TestAMessageSelectsItsRoute(t *testing.T) {
 	})
 }
 
-func TestTheSelectingMemberIsAnOption(t *testing.T) {
+func TestSelectBy(t *testing.T) {
 	t.Parallel()
 	r := start(t, gateway.Options{SelectBy: "action", Routes: map[string]gateway.Function{"go": echo}})
 	conn := r.dial(t)
@@ -68,52 +68,51 @@ func TestTheSelectingMemberIsAnOption(t *testing.T) {
 	}
 }
 
-// refused is the frame that the gateway itself sends.
+// refused is the error that the gateway itself sends.
 type refused struct {
 	Message      string `json:"message"`
 	ConnectionID string `json:"connectionId"`
 	RequestID    string `json:"requestId"`
 }
 
-func TestWhatAFunctionReturnsIsWhatTheClientGets(t *testing.T) {
+func TestRouteResponse(t *testing.T) {
 	t.Parallel()
 	const failure = "Internal server error"
-	returns := raw
 	cases := []struct {
 		name     string
 		function gateway.Function
-		frame    string // if the function succeeds
-		message  string // if the gateway answers
+		frame    string // expected if the function succeeds
+		message  string // expected if the gateway answers
 	}{
 		{"the body of a 200 is sent", returns(`{"statusCode":200,"body":"hello"}`), "hello", ""},
-		{"the body of a 400 is sent, too", returns(`{"statusCode":400,"body":"bad"}`), "bad", ""},
+		{"the body of a 400 is sent", returns(`{"statusCode":400,"body":"bad"}`), "bad", ""},
 		{"a base64 body is decoded", returns(`{"statusCode":200,"body":"aGVsbG8=","isBase64Encoded":true}`), "hello", ""},
 		{"a body of 128 KB is sent", returns(`{"statusCode":200,"body":"` + strings.Repeat("x", 128<<10) + `"}`), strings.Repeat("x", 128<<10), ""},
 		{"a larger body is a failure", returns(`{"statusCode":200,"body":"` + strings.Repeat("x", 128<<10+1) + `"}`), "", failure},
 		{"a body that is not base64 is a failure", returns(`{"statusCode":200,"body":"%","isBase64Encoded":true}`), "", failure},
-		{"binary is a failure", returns(`{"statusCode":200,"body":"/w==","isBase64Encoded":true}`), "", failure},
-		{"no statusCode is a failure", returns(`{"body":"hello"}`), "", failure},
+		{"a body that is not UTF-8 is a failure", returns(`{"statusCode":200,"body":"/w==","isBase64Encoded":true}`), "", failure},
+		{"a response without statusCode is a failure", returns(`{"body":"hello"}`), "", failure},
 		{"a statusCode out of range is a failure", returns(`{"statusCode":99}`), "", failure},
 		{"null is a failure", returns(`null`), "", failure},
-		{"no JSON is a failure", returns(`hello`), "", failure},
-		{"an error is a failure", gateway.FunctionFunc(func(context.Context, []byte) ([]byte, error) {
-			return nil, errors.New("no")
+		{"a response that is not JSON is a failure", returns(`hello`), "", failure},
+		{"an error of the function is a failure", gateway.FunctionFunc(func(context.Context, []byte) ([]byte, error) {
+			return nil, errors.New("failed")
 		}), "", failure},
-		{"a panic is a failure", gateway.FunctionFunc(func(context.Context, []byte) ([]byte, error) {
-			panic("no")
+		{"a panic of the function is a failure", gateway.FunctionFunc(func(context.Context, []byte) ([]byte, error) {
+			panic("failed")
 		}), "", failure},
-		{"a time-out is a failure", gateway.FunctionFunc(func(ctx context.Context, _ []byte) ([]byte, error) {
+		{"a timeout is a failure", gateway.FunctionFunc(func(ctx context.Context, _ []byte) ([]byte, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}), "", failure},
-		{"more than 6 MB is a failure", returns(`{"statusCode":200,"headers":{"x":"` + strings.Repeat("x", 6<<20) + `"}}`), "", failure},
-		{"no function at all is forbidden", nil, "", "Forbidden"},
+		{"a response over 6 MB is a failure", returns(`{"statusCode":200,"headers":{"x":"` + strings.Repeat("x", 6<<20) + `"}}`), "", failure},
+		{"no route is forbidden", nil, "", "Forbidden"},
 	}
 	withAndWithoutJitter(t, func(t *testing.T, jitter time.Duration) {
 		for _, c := range cases {
 			t.Run(c.name, func(t *testing.T) {
 				ids := make(chan string, 1)
-				routes := map[string]gateway.Function{"$connect": accept(ids), "ping": raw(`{"statusCode":200,"body":"pong"}`)}
+				routes := map[string]gateway.Function{"$connect": accept(ids), "ping": returns(`{"statusCode":200,"body":"pong"}`)}
 				if c.function != nil {
 					routes["$default"] = c.function
 				}
@@ -142,14 +141,14 @@ func TestWhatAFunctionReturnsIsWhatTheClientGets(t *testing.T) {
 
 				write(t, conn, `{"method":"ping"}`)
 				if got := read(t, conn); got != "pong" {
-					t.Errorf("got %q, want the connection to go on", got)
+					t.Errorf("got %q, want pong: the connection stays open", got)
 				}
 			})
 		}
 	})
 }
 
-func TestSomeResponsesAreNotSent(t *testing.T) {
+func TestRouteResponses(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
 		name      string
@@ -157,17 +156,17 @@ func TestSomeResponsesAreNotSent(t *testing.T) {
 		frame     string
 		want      []string
 	}{
-		{"an empty body is no frame", nil, `{"method":"quiet"}`, nil},
-		{"every route replies unless it is said which", nil, `{}`, []string{"$default {}"}},
-		{"a route without a route response sends nothing", []string{"quiet"}, `{}`, nil},
-		{"a route with one replies", []string{"$default"}, `{}`, []string{"$default {}"}},
-		{"an empty list is none", []string{}, `{}`, nil},
+		{"an empty body is not sent", nil, `{"method":"empty"}`, nil},
+		{"every route by default", nil, `{}`, []string{"$default {}"}},
+		{"a route that is not listed", []string{"empty"}, `{}`, nil},
+		{"a listed route", []string{"$default"}, `{}`, []string{"$default {}"}},
+		{"an empty list", []string{}, `{}`, nil},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r, stop := startInMemory(gateway.Options{RouteResponses: c.responses, Routes: map[string]gateway.Function{
-					"$default": echo, "quiet": raw(`{"statusCode":200}`),
+					"$default": echo, "empty": returns(`{"statusCode":200}`),
 				}})
 				conn := r.dial(t)
 				var got []string
@@ -194,7 +193,7 @@ func TestSomeResponsesAreNotSent(t *testing.T) {
 	}
 }
 
-func TestASlowFrameDoesNotDelayTheNext(t *testing.T) {
+func TestConcurrentInvocations(t *testing.T) {
 	t.Parallel()
 	withAndWithoutJitter(t, func(t *testing.T, jitter time.Duration) {
 		release := make(chan struct{})
@@ -220,7 +219,7 @@ func TestASlowFrameDoesNotDelayTheNext(t *testing.T) {
 	})
 }
 
-func TestJitterHoldsFramesAndPostsUp(t *testing.T) {
+func TestJitterDelay(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
 		name string
@@ -265,7 +264,7 @@ func TestJitterHoldsFramesAndPostsUp(t *testing.T) {
 	}
 }
 
-func TestJitterLetsFramesOvertakeEachOther(t *testing.T) {
+func TestJitterOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r, stop := startInMemory(gateway.Options{Jitter: time.Second, Routes: map[string]gateway.Function{"$default": echo}})
@@ -280,7 +279,7 @@ func TestJitterLetsFramesOvertakeEachOther(t *testing.T) {
 			got = append(got, read(t, conn))
 		}
 		if cmp.Equal(sent, got) {
-			t.Error("50 frames that waited random times arrived in order")
+			t.Error("50 frames with random delays arrived in order")
 		}
 		slices.Sort(sent)
 		slices.Sort(got)
@@ -290,7 +289,7 @@ func TestJitterLetsFramesOvertakeEachOther(t *testing.T) {
 	})
 }
 
-func TestNewFunctionIsWhatLambdaStartTakes(t *testing.T) {
+func TestNewFunction(t *testing.T) {
 	t.Parallel()
 	double := gateway.NewFunction(func(_ context.Context, n int) ([]int, error) {
 		if n < 0 {
@@ -304,9 +303,9 @@ func TestNewFunctionIsWhatLambdaStartTakes(t *testing.T) {
 		fails             bool
 	}{
 		{"an event", `1`, `[1,1]`, false},
-		{"another", `2`, `[2,2]`, false},
-		{"an event of another form", `"x"`, ``, true},
-		{"an event that the handler refuses", `-1`, ``, true},
+		{"a second event", `2`, `[2,2]`, false},
+		{"an event of another type", `"x"`, ``, true},
+		{"an event that the handler rejects", `-1`, ``, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := double.Invoke(t.Context(), []byte(c.event))
@@ -319,6 +318,6 @@ func TestNewFunctionIsWhatLambdaStartTakes(t *testing.T) {
 		})
 	}
 	if string(first) != `[1,1]` {
-		t.Errorf("the first response has become %s", first)
+		t.Errorf("the first response was overwritten: %s", first)
 	}
 }

@@ -9,19 +9,20 @@ import (
 
 // HTTPRoute is a route of the HTTP API.
 type HTTPRoute struct {
-	// Method is an HTTP method; "ANY", or empty, is every method that has no route of
+	// Method is an HTTP method. "ANY" or "" matches every method without a route of
 	// its own.
 	Method string
-	// Path is "/a/fixed/path", with variables "/rpc/{project}" that match one
-	// non-empty segment each, perhaps with a greedy one at the end, "/api/{proxy+}",
-	// that matches all the rest after the slash. Fixed segments go before variables,
-	// variables before greedy ones. "$default" takes what no other route takes.
+	// Path is a fixed path such as "/a/b". A variable such as "{project}" in
+	// "/rpc/{project}" matches one non-empty segment. A greedy variable at the end,
+	// as in "/api/{proxy+}", matches the rest of the path after the slash. Fixed
+	// segments take precedence over variables, variables over greedy ones. "$default"
+	// matches the requests that no other route matches.
 	Path string
 	// Function is invoked with payload format 2.0.
 	Function Function
 }
 
-// The kinds of segments, the most specific first.
+// The kinds of segments, most specific first.
 const (
 	fixed = iota
 	variable
@@ -30,20 +31,20 @@ const (
 
 type segment struct {
 	kind int
-	text string // of a fixed one; the name of another
+	text string // the text of a fixed segment, the name of a variable
 }
 
-// pattern is a route ready for matching.
+// pattern is a parsed HTTPRoute.
 type pattern struct {
-	key      string // as in the event, "GET /rpc/{project}"
-	method   string // "" is any
+	key      string // routeKey in events, such as "GET /rpc/{project}"
+	method   string // "" matches any method
 	segments []segment
-	fallback bool
+	fallback bool // the route $default
 	function Function
 }
 
-// compile returns the patterns of routes, in the order in which they are to be
-// tried. It panics for a malformed one.
+// compile returns the patterns of routes in matching order, the most specific first.
+// It panics when a route is malformed or defined twice.
 func compile(routes []HTTPRoute) []pattern {
 	patterns := make([]pattern, 0, len(routes))
 	keys := make(map[string]bool)
@@ -53,7 +54,7 @@ func compile(routes []HTTPRoute) []pattern {
 			panic("gateway: " + err.Error())
 		}
 		if keys[p.key] {
-			panic("gateway: HTTP route " + p.key + " exists twice")
+			panic("gateway: HTTP route " + p.key + " is defined twice")
 		}
 		keys[p.key] = true
 		patterns = append(patterns, p)
@@ -77,25 +78,25 @@ func parsePattern(route HTTPRoute) (pattern, error) {
 	}
 	path, ok := strings.CutPrefix(route.Path, "/")
 	if !ok {
-		return p, fmt.Errorf("HTTP route %q: the path begins with no slash", p.key)
+		return p, fmt.Errorf("HTTP route %q: the path must start with a slash", p.key)
 	}
 	parts := strings.Split(path, "/")
 	for i, part := range parts {
 		s := segment{kind: fixed, text: part}
 		if name, ok := strings.CutPrefix(part, "{"); ok {
 			if name, ok = strings.CutSuffix(name, "}"); !ok {
-				return p, fmt.Errorf("HTTP route %q: segment %q lacks its brace", p.key, part)
+				return p, fmt.Errorf("HTTP route %q: segment %q has no closing brace", p.key, part)
 			}
 			s = segment{kind: variable, text: name}
 			if name, ok := strings.CutSuffix(name, "+"); ok {
 				s = segment{kind: greedy, text: name}
 			}
 			if s.text == "" {
-				return p, fmt.Errorf("HTTP route %q: segment %q has no name", p.key, part)
+				return p, fmt.Errorf("HTTP route %q: variable %q has no name", p.key, part)
 			}
 		}
 		if s.kind == greedy && i < len(parts)-1 {
-			return p, fmt.Errorf("HTTP route %q: segment %q is not the last", p.key, part)
+			return p, fmt.Errorf("HTTP route %q: greedy variable %q must be the last segment", p.key, part)
 		}
 		p.segments = append(p.segments, s)
 	}
@@ -116,11 +117,11 @@ func moreSpecific(a, b pattern) int {
 	if byKind != 0 {
 		return byKind
 	}
-	return strings.Compare(b.method, a.method) // any is the empty one
+	return strings.Compare(b.method, a.method) // "" (any method) last
 }
 
-// match returns the pattern that takes a request, and the values of its variables;
-// nil if none does.
+// match returns the pattern that matches a request and the values of its variables,
+// or nil.
 func (g *Gateway) match(method, path string) (*pattern, map[string]string) {
 	parts := strings.Split(strings.TrimPrefix(path, "/"), "/")
 	for i := range g.patterns {
@@ -138,7 +139,8 @@ func (g *Gateway) match(method, path string) (*pattern, map[string]string) {
 	return nil, nil
 }
 
-// variables matches the decoded segments of a path.
+// variables matches the decoded segments of a path and returns the values of the
+// variables.
 func (p *pattern) variables(parts []string) (map[string]string, bool) {
 	var values map[string]string
 	for i, s := range p.segments {
@@ -153,8 +155,8 @@ func (p *pattern) variables(parts []string) (map[string]string, bool) {
 			}
 			continue
 		case greedy:
-			// AWS has it take the empty rest after a slash: it is the one way to route a
-			// path that ends in one, as a route key must not.
+			// A greedy variable matches the empty rest after a slash, as reported from
+			// AWS: /x/{proxy+} matches /x/. A route key there must not end in a slash.
 			value = strings.Join(parts[i:], "/")
 			parts = parts[:i+1]
 		case variable:

@@ -20,10 +20,10 @@ import (
 	"centrifuge/localstack/gateway"
 )
 
-// patience guards against a hang; nothing is measured with it.
-const patience = 30 * time.Second
+// testTimeout ends a test that hangs. No test measures with it.
+const testTimeout = 30 * time.Second
 
-// rig is a gateway behind a server, with a client for all that it serves.
+// rig is a gateway behind a server, with clients for its APIs.
 type rig struct {
 	gateway *gateway.Gateway
 	url     string // http://…
@@ -31,7 +31,7 @@ type rig struct {
 	aws     *apigatewaymanagementapi.Client
 }
 
-// start serves opts on a real port until the end of the test.
+// start serves a gateway on a real port until the test ends.
 func start(t *testing.T, opts gateway.Options) *rig {
 	t.Helper()
 	gw := gateway.New(opts)
@@ -41,8 +41,8 @@ func start(t *testing.T, opts gateway.Options) *rig {
 	return newRig(gw, server.URL, server.Client())
 }
 
-// startInMemory serves opts over pipes, which have no buffers and belong to the
-// bubble of a synctest. The caller must call the function before the bubble ends.
+// startInMemory serves a gateway over pipes, which have no buffers and work in a
+// synctest bubble. The caller must call the returned function in the bubble.
 func startInMemory(opts gateway.Options) (*rig, func()) {
 	gw := gateway.New(opts)
 	pipes := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
@@ -120,7 +120,7 @@ func (r *rig) handshake(t *testing.T, path string, opts *websocket.DialOptions) 
 		opts = &websocket.DialOptions{}
 	}
 	opts.HTTPClient = r.client
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	conn, response, err := websocket.Dial(ctx, strings.Replace(r.url, "http", "ws", 1)+path, opts)
 	if err == nil {
@@ -157,7 +157,7 @@ func write(t *testing.T, conn *websocket.Conn, text string) {
 // read returns the next message.
 func read(t *testing.T, conn *websocket.Conn) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	kind, text, err := conn.Read(ctx)
 	if err != nil {
@@ -169,10 +169,10 @@ func read(t *testing.T, conn *websocket.Conn) string {
 	return string(text)
 }
 
-// readClose reads until the connection is closed and returns how.
+// readClose reads until the connection is closed and returns the close frame.
 func readClose(t *testing.T, conn *websocket.Conn) websocket.CloseError {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	for {
 		_, _, err := conn.Read(ctx)
@@ -202,8 +202,8 @@ func receive[T any](t *testing.T, from <-chan T) T {
 	select {
 	case value := <-from:
 		return value
-	case <-time.After(patience):
-		t.Fatal("nothing came")
+	case <-time.After(testTimeout):
+		t.Fatalf("no value within %v", testTimeout)
 		panic("unreachable")
 	}
 }
@@ -213,24 +213,24 @@ type (
 	response = events.APIGatewayProxyResponse
 )
 
-// function is a WebSocket function as an application writes it.
+// function returns the Function of a WebSocket handler.
 func function(f func(context.Context, request) (response, error)) gateway.Function {
 	return gateway.NewFunction(f)
 }
 
-// raw is a function that returns the same payload at each invocation.
-func raw(payload string) gateway.Function {
+// returns is a Function with a constant response.
+func returns(payload string) gateway.Function {
 	return gateway.FunctionFunc(func(context.Context, []byte) ([]byte, error) {
 		return []byte(payload), nil
 	})
 }
 
-// echo answers with its route and what it got.
+// echo answers with its route and the message.
 var echo = function(func(_ context.Context, r request) (response, error) {
 	return response{StatusCode: 200, Body: r.RequestContext.RouteKey + " " + r.Body}, nil
 })
 
-// accept is a $connect that lets everybody in and tells their ids.
+// accept is a $connect that accepts every handshake and sends the connection id.
 func accept(ids chan<- string) gateway.Function {
 	return function(func(_ context.Context, r request) (response, error) {
 		ids <- r.RequestContext.ConnectionID
@@ -238,8 +238,8 @@ func accept(ids chan<- string) gateway.Function {
 	})
 }
 
-// part is a $disconnect that tells how connections ended.
-func part(ends chan<- websocket.CloseError) gateway.Function {
+// recordClose is a $disconnect that sends the close code and reason.
+func recordClose(ends chan<- websocket.CloseError) gateway.Function {
 	return function(func(_ context.Context, r request) (response, error) {
 		ends <- websocket.CloseError{
 			Code:   websocket.StatusCode(r.RequestContext.DisconnectStatusCode),
@@ -249,7 +249,7 @@ func part(ends chan<- websocket.CloseError) gateway.Function {
 	})
 }
 
-// withAndWithoutJitter runs a test twice.
+// withAndWithoutJitter runs a test in order and with jitter.
 func withAndWithoutJitter(t *testing.T, test func(t *testing.T, jitter time.Duration)) {
 	t.Run("without jitter", func(t *testing.T) { test(t, 0) })
 	t.Run("with jitter", func(t *testing.T) { test(t, 5*time.Millisecond) })

@@ -12,27 +12,28 @@ import (
 )
 
 const (
-	// closeGrace is how long a closed connection may take to drink what waits for it
-	// and to answer the close frame.
-	closeGrace = 2 * time.Second
-	// maxInvocations is how many frames of one connection may be in invocations at a
-	// time. Beyond it the gateway stops reading, so that no client starts goroutines
-	// without end; AWS throttles the account there.
+	// closeTimeout limits the time from the close of a connection until the client
+	// has received its queued messages and answered the close frame.
+	closeTimeout = 2 * time.Second
+	// maxInvocations limits the concurrent invocations of one connection. At the limit
+	// the gateway stops reading, so that a client cannot start goroutines without
+	// bound. AWS limits the invocations of the account instead.
 	maxInvocations = 128
 )
 
-// socket is one client's connection, from $connect to $disconnect. Three goroutines
-// serve it: that of the handshake reads, one writes, one watches the clock.
+// socket is the connection of one client, from $connect to $disconnect. Three
+// goroutines serve it: the one of the handshake reads, one writes, one enforces the
+// timeouts.
 type socket struct {
 	gw          *Gateway
 	id          string
 	peer        peer
 	connectedAt time.Time
-	active      atomic.Int64 // when the last message passed, as a duration since connectedAt
+	lastActive  atomic.Int64 // time of the last message, as a duration since connectedAt
 
-	out         *outbox
-	ended       chan struct{} // closed when out is
-	invocations chan struct{} // a slot for each
+	queue       *sendQueue
+	closed      chan struct{} // closed with the queue
+	invocations chan struct{} // a semaphore of maxInvocations slots
 }
 
 func newSocket(g *Gateway, r *http.Request) *socket {
@@ -41,131 +42,131 @@ func newSocket(g *Gateway, r *http.Request) *socket {
 		id:          newID(),
 		peer:        peerOf(r),
 		connectedAt: time.Now(),
-		out:         newOutbox(g.opts.Buffer),
-		ended:       make(chan struct{}),
+		queue:       newSendQueue(g.opts.Buffer),
+		closed:      make(chan struct{}),
 		invocations: make(chan struct{}, maxInvocations),
 	}
 }
 
 // serveSocket serves a client from handshake to $disconnect.
 func (g *Gateway) serveSocket(w http.ResponseWriter, r *http.Request) {
-	if !g.enter() {
+	if !g.startWork() {
 		writeMessage(w, http.StatusServiceUnavailable, "Service Unavailable")
 		return
 	}
 	defer g.running.Done()
-	if status := checkHandshake(r); status != 0 {
+	if status := handshakeError(r); status != 0 {
 		writeMessage(w, status, http.StatusText(status))
 		return
 	}
 
 	s := newSocket(g, r)
-	if !g.connect(w, r, s) {
+	if !g.invokeConnect(w, r, s) {
 		return
 	}
-	defer g.disconnect(s)
+	defer g.invokeDisconnect(s)
 	if !g.register(s) {
-		s.end(goingAway)
+		s.close(goingAway)
 		writeMessage(w, http.StatusServiceUnavailable, "Service Unavailable")
 		return
 	}
 
 	up := &upgrade{ResponseWriter: w}
-	// API Gateway looks at no Origin: that is for $connect to do.
+	// API Gateway does not check the Origin; $connect must.
 	conn, err := websocket.Accept(up, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
 	if err != nil {
-		s.end(abnormal)
+		s.close(abnormal)
 		return
 	}
-	conn.SetReadLimit(-1) // the frameConn has the limits
+	conn.SetReadLimit(-1) // the frameConn enforces the limits
 	s.run(conn, up.conn)
 }
 
-// run serves the open connection until it is over.
+// run serves the open connection until it ends.
 func (s *socket) run(conn *websocket.Conn, frames *frameConn) {
-	over := make(chan struct{})
-	go s.watchClock(frames.Conn, over)
+	done := make(chan struct{})
+	go s.enforceTimeouts(frames.Conn, done)
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
 		s.write(conn, frames.Conn)
 	}()
 
-	s.end(s.read(conn, frames))
+	s.close(s.read(conn, frames))
 	<-written
 	_ = conn.CloseNow()
-	close(over)
+	close(done)
 }
 
-// end lets nobody post to the connection any more, and closes it when what waits
-// for the client has been written. Only the first cause counts.
-func (s *socket) end(cause closure) {
-	if s.out.close(cause) {
+// close makes later posts fail with errGone and closes the connection after the
+// queued messages are written. Only the first call has an effect.
+func (s *socket) close(cause closeCause) {
+	if s.queue.close(cause) {
 		s.gw.unregister(s)
-		close(s.ended)
+		close(s.closed)
 	}
 }
 
-// post queues a message for the client. It fails with errGone or errFull.
+// post queues a message for the client. It fails with errGone or errQueueFull.
 func (s *socket) post(message []byte) error {
-	if err := s.out.put(message); err != nil {
+	if err := s.queue.add(message); err != nil {
 		return err
 	}
-	s.touch()
+	s.recordActivity()
 	return nil
 }
 
-// touch notes that a message passed.
-func (s *socket) touch() {
-	s.active.Store(int64(time.Since(s.connectedAt)))
+// recordActivity restarts the idle timeout.
+func (s *socket) recordActivity() {
+	s.lastActive.Store(int64(time.Since(s.connectedAt)))
 }
 
 func (s *socket) lastActiveAt() time.Time {
-	return s.connectedAt.Add(time.Duration(s.active.Load()))
+	return s.connectedAt.Add(time.Duration(s.lastActive.Load()))
 }
 
-// read invokes a function for each message, without waiting for the one before,
-// and returns why there are no more.
-func (s *socket) read(conn *websocket.Conn, frames *frameConn) closure {
+// read invokes a function for each message, without waiting for earlier invocations,
+// and returns why the connection ended.
+func (s *socket) read(conn *websocket.Conn, frames *frameConn) closeCause {
 	for {
 		_, body, err := conn.Read(context.Background())
 		if err != nil {
-			return frames.closure(err)
+			return frames.closeCause(err)
 		}
 		if !utf8.Valid(body) {
 			return notText
 		}
-		s.touch()
+		s.recordActivity()
 		select {
 		case s.invocations <- struct{}{}:
-		case <-s.ended:
+		case <-s.closed:
 			return goingAway
 		}
 		s.gw.running.Go(func() {
-			s.gw.message(s, body)
+			s.gw.handleMessage(s, body)
 			<-s.invocations
 		})
 	}
 }
 
-// write writes what is put in the outbox, in order, and the close frame after it.
+// write writes the queued messages in order, and then the close frame.
 func (s *socket) write(conn *websocket.Conn, raw net.Conn) {
 	var batch [][]byte
 	for {
-		batch = s.out.take(batch)
+		batch = s.queue.take(batch)
 		if batch == nil {
 			break
 		}
 		for _, message := range batch {
 			if err := send(conn, message); err != nil {
-				// The reader learns from it that the client is gone.
+				// This makes read fail, which closes the socket.
 				_ = raw.Close()
 				return
 			}
-			s.out.written(message)
+			s.queue.release(message)
 		}
 	}
-	if cause := s.out.why(); !cause.remote {
+	if cause := s.queue.closeCause(); !cause.byClient {
 		_ = conn.Close(cause.code, cause.reason)
 	}
 }
@@ -190,34 +191,36 @@ func send(conn *websocket.Conn, message []byte) error {
 	return w.Close()
 }
 
-// watchClock ends the connection when it has been idle or alive for too long, and
-// cuts it when it does not close in time.
-func (s *socket) watchClock(raw net.Conn, over <-chan struct{}) {
-	timer := time.NewTimer(s.remaining())
+// enforceTimeouts closes the connection after the idle timeout or the lifetime, and
+// cuts it when it takes longer than closeTimeout to close. done is closed when the
+// connection has ended.
+func (s *socket) enforceTimeouts(raw net.Conn, done <-chan struct{}) {
+	timer := time.NewTimer(s.timeLeft())
 	defer timer.Stop()
 	for {
 		select {
 		case <-timer.C:
-			if left := s.remaining(); left > 0 {
+			if left := s.timeLeft(); left > 0 {
 				timer.Reset(left)
 			} else {
-				s.end(goingAway)
+				s.close(goingAway)
 			}
-		case <-s.ended:
-			timer.Reset(closeGrace)
+		case <-s.closed:
+			timer.Reset(closeTimeout)
 			select {
 			case <-timer.C:
 				_ = raw.Close()
-			case <-over:
+			case <-done:
 			}
 			return
 		}
 	}
 }
 
-// remaining is how long the connection may live if nothing passes any more.
-func (s *socket) remaining() time.Duration {
+// timeLeft returns the time until the connection must be closed, if no further message
+// passes.
+func (s *socket) timeLeft() time.Duration {
 	age := time.Since(s.connectedAt)
-	idle := age - time.Duration(s.active.Load())
-	return min(s.gw.opts.Lifetime-age, s.gw.opts.Idle-idle)
+	idle := age - time.Duration(s.lastActive.Load())
+	return min(s.gw.opts.Lifetime-age, s.gw.opts.IdleTimeout-idle)
 }

@@ -1,10 +1,9 @@
-// Package seed writes projects and categories from a JSON file into the table
-// where they are absent. It never changes what is there, with one exception that
-// Apply names.
+// Package seed creates the projects and categories of a JSON file that are missing
+// in a table. It does not change existing ones, with two exceptions: see Apply.
 //
-// It is how the local stack gets its demo project, and how the first project gets
-// into a table on AWS. It knows which secrets a file may hold beside the
-// structure, and nothing of where the table is.
+// It creates the demo project of the local stack, and the first project of a table
+// on AWS. A seed file is a manifest that may also contain secrets and API keys. The
+// package does not know where the table is.
 package seed
 
 import (
@@ -19,80 +18,76 @@ import (
 	"centrifuge/pkg/manifest"
 )
 
-// httpURL stands in a validate_url for the address of the HTTP API.
+// httpURL is replaced by the URL of the HTTP API in a validate_url.
 const httpURL = "${HTTP_URL}"
 
-// file is the form of a seed file.
+// file is the content of a seed file.
 type file struct {
 	Projects []project `json:"projects"`
 }
 
 type project struct {
 	manifest.Project
-	// Secret signs tokens; one is generated where it is absent.
+	// Secret is the secret key of the project. Without one, Apply generates it.
 	Secret string `json:"secret"`
-	// APIKeys open the server API; one is generated where there are none.
+	// APIKeys are the keys of the server API. Without any, Apply generates one.
 	APIKeys []string `json:"api_keys"`
+
+	generated Generated
 }
 
-// Store is where structure is written.
+// Store reads and writes projects and categories.
 type Store interface {
 	Project(ctx context.Context, id string) (*hub.Project, error)
 	PutProject(ctx context.Context, p *hub.Project) error
 	PutCategory(ctx context.Context, project string, c hub.Category) error
 }
 
-// Generated is what Apply made up for a project and nobody can read again: the
-// API key is kept as a hash.
+// Generated are the secret and the API key that Apply generated for a project. The
+// API key cannot be read from the store: only its hash is stored.
 type Generated struct {
 	Project, Secret, APIKey string
 }
 
-// Apply writes those projects of a seed file that the store lacks, with their
-// categories, and the categories that are absent from projects that it has. In a
-// validate_url, ${HTTP_URL} becomes url; such a validate_url is brought up to
-// date in a project that exists, since the address of a local stack changes with
-// its port. The file is checked whole before anything is written.
+// Apply creates the projects of a seed file that are missing in the store, with their
+// categories, and the missing categories of projects that exist. In a validate_url it
+// replaces ${HTTP_URL} by url. It validates the whole file before it writes.
+//
+// It changes an existing project in two cases: a validate_url on 127.0.0.1 gets the
+// new url, since the port of a local stack changes, and a project without a revision
+// is written again, so that it appears in the list of projects.
 func Apply(ctx context.Context, s Store, seed []byte, url string, now time.Time) ([]Generated, error) {
 	var f file
 	if err := manifest.Decode(seed, &f); err != nil {
 		return nil, fmt.Errorf("read seed: %w", err)
 	}
-	var generated []Generated
 	for i := range f.Projects {
-		g, err := f.Projects[i].complete(url)
-		if err != nil {
-			return nil, err
-		}
-		if g != (Generated{}) {
-			generated = append(generated, g)
+		if err := f.Projects[i].complete(url); err != nil {
+			return nil, fmt.Errorf("seed project %q: %w", f.Projects[i].ID, err)
 		}
 	}
-	written := generated[:0]
+	var generated []Generated
 	for _, p := range f.Projects {
 		created, err := p.apply(ctx, s, now)
-		if err != nil {
-			return written, fmt.Errorf("seed project %q: %w", p.ID, err)
+		if created && p.generated != (Generated{}) {
+			generated = append(generated, p.generated)
 		}
-		for _, g := range generated {
-			if created && g.Project == p.ID {
-				written = append(written, g)
-			}
+		if err != nil {
+			return generated, fmt.Errorf("seed project %q: %w", p.ID, err)
 		}
 	}
-	return written, nil
+	return generated, nil
 }
 
-// complete fills in what the file leaves open, and validates.
-func (p *project) complete(url string) (Generated, error) {
-	var g Generated
+// complete sets the default name, generates missing secrets and validates.
+func (p *project) complete(url string) error {
 	if p.Secret == "" {
 		p.Secret = auth.NewSecret()
-		g.Project, g.Secret = p.ID, p.Secret
+		p.generated.Project, p.generated.Secret = p.ID, p.Secret
 	}
 	if len(p.APIKeys) == 0 {
 		p.APIKeys = []string{auth.NewAPIKey()}
-		g.Project, g.APIKey = p.ID, p.APIKeys[0]
+		p.generated.Project, p.generated.APIKey = p.ID, p.APIKeys[0]
 	}
 	if p.Name == "" {
 		p.Name = p.ID
@@ -100,12 +95,10 @@ func (p *project) complete(url string) (Generated, error) {
 	if rest, ok := strings.CutPrefix(p.Options.ValidateURL, httpURL); ok {
 		p.Options.ValidateURL = url + rest
 	}
-	if err := p.hub(time.Time{}).Validate(); err != nil {
-		return Generated{}, fmt.Errorf("seed project %q: %w", p.ID, err)
-	}
-	return g, nil
+	return p.hub(time.Time{}).Validate()
 }
 
+// hub returns the project with all its categories.
 func (p *project) hub(now time.Time) *hub.Project {
 	h := &hub.Project{
 		ID: p.ID, Name: p.Name, Secret: p.Secret, Options: p.Options.Hub(),
@@ -120,32 +113,32 @@ func (p *project) hub(now time.Time) *hub.Project {
 	return h
 }
 
+// apply writes what is missing, and reports whether it created the project.
 func (p *project) apply(ctx context.Context, s Store, now time.Time) (created bool, err error) {
-	wanted := p.hub(now)
-	present, err := s.Project(ctx, p.ID)
+	seeded := p.hub(now)
+	existing, err := s.Project(ctx, p.ID)
 	switch {
 	case errors.Is(err, hub.ErrProjectNotFound):
-		if err := s.PutProject(ctx, wanted); err != nil {
+		if err := s.PutProject(ctx, seeded); err != nil {
 			return false, err
 		}
-		present, created = wanted, true
-		present.Categories = nil
+		existing, created = &hub.Project{}, true
 	case err != nil:
 		return false, err
-	case present.Revision == 0:
-		// It was written before projects were listed: written again it is.
-		if err := s.PutProject(ctx, present); err != nil {
+	case existing.Revision == 0:
+		// Writing it adds it to the list of projects, which is newer than the project.
+		if err := s.PutProject(ctx, existing); err != nil {
 			return false, err
 		}
-	case strings.HasPrefix(present.Options.ValidateURL, "http://127.0.0.1:") && present.Options.ValidateURL != wanted.Options.ValidateURL:
-		moved := *present
-		moved.Options.ValidateURL = wanted.Options.ValidateURL
-		if err := s.PutProject(ctx, &moved); err != nil {
+	case strings.HasPrefix(existing.Options.ValidateURL, "http://127.0.0.1:") && existing.Options.ValidateURL != seeded.Options.ValidateURL:
+		updated := *existing
+		updated.Options.ValidateURL = seeded.Options.ValidateURL
+		if err := s.PutProject(ctx, &updated); err != nil {
 			return false, err
 		}
 	}
-	for _, c := range p.hub(now).Categories {
-		if _, there := present.Categories[c.Name]; there {
+	for _, c := range seeded.Categories {
+		if _, found := existing.Categories[c.Name]; found {
 			continue
 		}
 		if err := s.PutCategory(ctx, p.ID, c); err != nil {

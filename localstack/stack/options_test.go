@@ -70,7 +70,7 @@ func TestOptionsInForce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := stacktest.Start(t, stack.Options{Seed: []byte(strictSeed)})
 			target := e2e.Target{WebSocketURL: s.WebSocketURL, HTTPURL: s.HTTPURL, Project: "strict", Secret: "strict-secret", APIKey: "strict-key"}
-			if err := e2e.Play(t.Context(), target, name, script); err != nil {
+			if err := e2e.Run(t.Context(), target, name, script); err != nil {
 				t.Error(err)
 			}
 		})

@@ -1,16 +1,15 @@
-// Package chat is the example application: the page of a launch party and the
-// little backend that it needs. Visitors chat and see who is there, applaud, vote,
-// and wave at one another; the backend makes their tokens, answers validate_url,
-// counts, and publishes what it has counted.
+// Package chat is the example application: the page of a launch party and its
+// backend. Visitors chat, see who is present, applaud, vote and wave at each other.
+// The backend issues tokens, answers validate_url, counts, and publishes the results.
 //
-// It uses Centrifuge from outside, as any application in any language would, and
-// is meant to be copied: the backend has nothing but the standard library. The one
-// package of this module that it imports is pkg/webclient, the file of JavaScript
-// that a page of yours would have as a copy.
+// It uses Centrifuge through its public APIs only, like an application in any
+// language, and is made to be copied. The backend uses the standard library and one
+// package of this module: pkg/webclient, the JavaScript client, of which your page
+// would have a copy.
 //
-// It refuses to know who its visitors are: whoever types a name gets a token for
-// it. A real application takes the user from its own login instead. Nor does it
-// know where its numbers are kept: it is given a function that counts.
+// It does not authenticate its visitors: anyone gets a token for any name. Your
+// application takes the user from its own login. It does not know where its counters
+// are stored either: Options.Count is a function.
 package chat
 
 import (
@@ -21,36 +20,36 @@ import (
 	"time"
 )
 
-// Options are what the application must be told. The three strings and Secret are
-// required: without one of the strings, or while there is no secret, the page is
-// served, and what it asks for is answered with status 503.
+// Options configure the application. Project, Secret, WebSocketURL and HTTPURL are
+// required: when one is missing, the application serves the page but answers the
+// requests of the page with status 503.
 type Options struct {
-	// Project is the project's id.
+	// Project is the id of the project.
 	Project string
-	// Secret returns the project's secret key. An application of yours has it in its
+	// Secret returns the secret key of the project. Your application has it in its
 	// configuration.
 	Secret func(context.Context) (string, error)
-	// Count adds by, 0 or 1, to the number of this name, which starts at 0, and
-	// returns the sum. It is called concurrently, with a handful of names that no
-	// visitor chooses. An application of yours has a database. Nil means that nothing
-	// can be counted: /demo/live, /demo/applaud and /demo/vote answer with status 503.
-	Count func(ctx context.Context, name string, by int) (int, error)
-	// WebSocketURL is what the page connects to, such as "wss://host/stage".
+	// Count adds delta, 0 or 1, to the counter with this name and returns its value.
+	// Counters start at 0. It is called concurrently, with a fixed set of names. Your
+	// application has a database. If nil, /demo/live, /demo/applaud and /demo/vote
+	// answer with status 503.
+	Count func(ctx context.Context, name string, delta int) (int, error)
+	// WebSocketURL is the URL that the page connects to, such as "wss://host/stage".
 	WebSocketURL string
-	// HTTPURL is the base of the server API, without a slash at the end.
+	// HTTPURL is the base URL of the server API, without a slash at the end.
 	HTTPURL string
-	// Client calls the server API; nil means one with a time-out of 5 s.
+	// Client calls the server API; nil means a client with a timeout of 5 s.
 	Client *http.Client
-	// Log is told of what failed here or in Centrifuge; nil means slog.Default().
+	// Log gets failures of the backend and of Centrifuge; nil means slog.Default().
 	Log *slog.Logger
 }
 
 type application struct{ Options }
 
-// New returns the application, to be mounted at /demo/ without stripping the
-// prefix. It is safe for concurrent use. Every answer but the page and its files
-// is JSON; a failed one is {"error": "what went wrong"}. Request bodies over 4 KB,
-// or 256 KB for validate_url, are refused with status 413.
+// New returns the application. Mount it at /demo/ without stripping the prefix. It is
+// safe for concurrent use. Except for the files of the page, every response is JSON;
+// an error is {"error": "reason"}. Request bodies over 4 KB, or 256 KB for
+// validate_url, are refused with status 413.
 func New(o Options) http.Handler {
 	if o.Client == nil {
 		o.Client = &http.Client{Timeout: 5 * time.Second}
@@ -59,19 +58,19 @@ func New(o Options) http.Handler {
 		o.Log = slog.Default()
 	}
 	if o.Count == nil {
-		o.Count = func(context.Context, string, int) (int, error) { return 0, errors.New("there is no database") }
+		o.Count = func(context.Context, string, int) (int, error) { return 0, errors.New("no database configured") }
 	}
 	a := application{o}
 	mux := http.NewServeMux()
-	mux.Handle("/demo", only(http.MethodGet, http.RedirectHandler("/demo/", http.StatusMovedPermanently).ServeHTTP))
-	mux.Handle("/demo/", only(http.MethodGet, page().ServeHTTP))
-	mux.Handle("/demo/centrifuge.js", only(http.MethodGet, client))
-	mux.Handle("/demo/token", only(http.MethodPost, a.token))
-	mux.Handle("/demo/validate", only(http.MethodPost, a.validate))
-	mux.Handle("/demo/announce", only(http.MethodPost, a.announce))
-	mux.Handle("/demo/live", only(http.MethodGet, a.live))
-	mux.Handle("/demo/applaud", only(http.MethodPost, a.applaud))
-	mux.Handle("/demo/vote", only(http.MethodPost, a.vote))
-	mux.Handle("/demo/wave", only(http.MethodPost, a.wave))
+	mux.Handle("/demo", allow(http.MethodGet, http.RedirectHandler("/demo/", http.StatusMovedPermanently).ServeHTTP))
+	mux.Handle("/demo/", allow(http.MethodGet, page().ServeHTTP))
+	mux.Handle("/demo/centrifuge.js", allow(http.MethodGet, client))
+	mux.Handle("/demo/token", allow(http.MethodPost, a.token))
+	mux.Handle("/demo/validate", allow(http.MethodPost, a.validate))
+	mux.Handle("/demo/announce", allow(http.MethodPost, a.announce))
+	mux.Handle("/demo/live", allow(http.MethodGet, a.live))
+	mux.Handle("/demo/applaud", allow(http.MethodPost, a.applaud))
+	mux.Handle("/demo/vote", allow(http.MethodPost, a.vote))
+	mux.Handle("/demo/wave", allow(http.MethodPost, a.wave))
 	return secure(mux)
 }

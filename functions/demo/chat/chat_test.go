@@ -19,7 +19,7 @@ import (
 	"centrifuge/functions/demo/chat"
 )
 
-// options are those of a project whose signatures were computed with openssl.
+// options have a project and a secret with signatures that openssl computed.
 var options = chat.Options{
 	Project:      "51b229f778b83c2eced3a76b",
 	Secret:       secret("994021f2dc354d7893d88b90d430498e"),
@@ -29,36 +29,36 @@ var options = chat.Options{
 }
 
 const (
-	badRequest  = `{"error":"the request is not the JSON object that is expected here"}`
-	badName     = `{"error":"a name is 1 to 32 printable characters"}`
-	uncounted   = `{"error":"nothing can be counted at the moment"}`
-	unreachable = `{"error":"Centrifuge could not be reached"}`
-	accepted    = `{"id":null,"error":null,"result":true}`
+	invalidRequest = `{"error":"invalid request: send a JSON object with the fields of this endpoint"}`
+	invalidName    = `{"error":"invalid name: write 1 to 32 printable characters"}`
+	databaseError  = `{"error":"the database is not available: try again later"}`
+	noAnswer       = `{"error":"Centrifuge does not answer: try again later"}`
+	accepted       = `{"id":null,"error":null,"result":true}`
 )
 
-// secret is a project's secret that is known from the start.
+// secret returns a constant as Options.Secret.
 func secret(s string) func(context.Context) (string, error) {
 	return func(context.Context) (string, error) { return s, nil }
 }
 
-// numbers is a database, of one table.
-type numbers struct {
+// counters implement Options.Count in memory.
+type counters struct {
 	sync.Mutex
-	of map[string]int
+	values map[string]int
 }
 
-func (n *numbers) Count(_ context.Context, name string, by int) (int, error) {
-	n.Lock()
-	defer n.Unlock()
-	if n.of == nil {
-		n.of = make(map[string]int)
+func (c *counters) Count(_ context.Context, name string, delta int) (int, error) {
+	c.Lock()
+	defer c.Unlock()
+	if c.values == nil {
+		c.values = make(map[string]int)
 	}
-	n.of[name] += by
-	return n.of[name], nil
+	c.values[name] += delta
+	return c.values[name], nil
 }
 
-// ask sends one request, with the headers given in pairs, and returns the answer.
-func ask(t testing.TB, h http.Handler, method, path, body string, headers ...string) *http.Response {
+// request sends a request with headers in pairs and returns the response.
+func request(t testing.TB, h http.Handler, method, path, body string, headers ...string) *http.Response {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
 	for i := 0; i < len(headers); i += 2 {
@@ -78,25 +78,25 @@ func text(t testing.TB, res *http.Response) string {
 	return strings.TrimSpace(string(body))
 }
 
-// answers asks h and compares all that it says.
-func answers(t testing.TB, h http.Handler, method, path, body string, status int, want string) {
+// expect sends a request and compares the status and the body of the response.
+func expect(t testing.TB, h http.Handler, method, path, body string, status int, want string) {
 	t.Helper()
-	res := ask(t, h, method, path, body)
+	res := request(t, h, method, path, body)
 	if got := text(t, res); res.StatusCode != status || got != want {
 		t.Errorf("%s %s: status %d, want %d; body:\n%s", method, path, res.StatusCode, status, cmp.Diff(want, got))
 	}
 }
 
-// centrifuge takes the commands of an application as Centrifuge does, and gives
-// one reply to all of them.
+// centrifuge is a fake of the server API: it records the commands of an application
+// and gives the same reply to each.
 type centrifuge struct {
 	status   int
 	reply    string
-	commands []string // in the order in which they came
+	commands []string // in order of arrival
 }
 
-// start serves c until the test ends and returns the options of an application
-// of it, which can count.
+// start serves c until the test ends and returns the options of an application that
+// uses it.
 func (c *centrifuge) start(t *testing.T) chat.Options {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -105,7 +105,7 @@ func (c *centrifuge) start(t *testing.T) chat.Options {
 			t.Errorf("body: %v", err)
 		}
 		if r.Method != "POST" || r.URL.Path != "/rpc/demo" {
-			t.Errorf("asked for %s %s", r.Method, r.URL.Path)
+			t.Errorf("got request %s %s", r.Method, r.URL.Path)
 		}
 		mac := hmac.New(sha256.New, []byte("secret"))
 		mac.Write([]byte("demo" + string(body)))
@@ -122,36 +122,36 @@ func (c *centrifuge) start(t *testing.T) chat.Options {
 	}))
 	t.Cleanup(s.Close)
 	return chat.Options{Project: "demo", Secret: secret("secret"), WebSocketURL: "ws://x", HTTPURL: s.URL,
-		Log: slog.New(slog.DiscardHandler), Count: new(numbers).Count}
+		Log: slog.New(slog.DiscardHandler), Count: new(counters).Count}
 }
 
-func TestUnconfigured(t *testing.T) {
-	const untold = `{"error":"the application was not told where Centrifuge is"}`
+func TestMissingOptions(t *testing.T) {
+	const notConfigured = `{"error":"not configured: set Project, WebSocketURL and HTTPURL"}`
 	for _, test := range []struct {
 		name   string
 		change func(*chat.Options)
 		want   string
 	}{
-		{"without a secret", func(o *chat.Options) { o.Secret = secret("") }, `{"error":"create the project first"}`},
-		{"without a project", func(o *chat.Options) { o.Project = "" }, untold},
-		{"without the WebSocket address", func(o *chat.Options) { o.WebSocketURL = "" }, untold},
-		{"without the HTTP address", func(o *chat.Options) { o.HTTPURL = "" }, untold},
+		{"no secret", func(o *chat.Options) { o.Secret = secret("") }, `{"error":"project not found: create the project 51b229f778b83c2eced3a76b"}`},
+		{"no project", func(o *chat.Options) { o.Project = "" }, notConfigured},
+		{"no WebSocketURL", func(o *chat.Options) { o.WebSocketURL = "" }, notConfigured},
+		{"no HTTPURL", func(o *chat.Options) { o.HTTPURL = "" }, notConfigured},
 	} {
-		t.Run(test.name+" there is a page, but nothing that it could ask for, and nothing counts", func(t *testing.T) {
-			o, n := options, new(numbers)
-			o.Count = n.Count
+		t.Run(test.name, func(t *testing.T) {
+			o, c := options, new(counters)
+			o.Count = c.Count
 			test.change(&o)
 			h := chat.New(o)
 			for path, body := range map[string]string{
 				"/demo/token": `{"name":"a"}`, "/demo/announce": `{"text":"a"}`, "/demo/applaud": `{}`,
 				"/demo/vote": `{"option":"Assam"}`, "/demo/wave": `{"from":"a","token":"a","to":"b"}`,
 			} {
-				answers(t, h, "POST", path, body, 503, test.want)
+				expect(t, h, "POST", path, body, 503, test.want)
 			}
-			if len(n.of) > 0 {
-				t.Errorf("counted %v", n.of)
+			if len(c.values) > 0 {
+				t.Errorf("counted %v", c.values)
 			}
-			if res := ask(t, h, "GET", "/demo/", ""); res.StatusCode != 200 {
+			if res := request(t, h, "GET", "/demo/", ""); res.StatusCode != 200 {
 				t.Errorf("page: status %d", res.StatusCode)
 			}
 		})

@@ -13,11 +13,12 @@ import (
 //go:embed page
 var embedded embed.FS
 
-// page serves the files of the page. They hold no secret and are the same for all.
+// page serves the files of the page. They contain no secrets and are the same for
+// every visitor.
 func page() http.Handler {
 	files, err := fs.Sub(embedded, "page")
 	if err != nil {
-		panic(err) // "page" is a constant, and valid
+		panic(err) // cannot happen: "page" is a valid path
 	}
 	return http.StripPrefix("/demo", http.FileServerFS(files))
 }
@@ -27,24 +28,24 @@ func client(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "centrifuge.js", time.Time{}, bytes.NewReader(webclient.Script))
 }
 
-// only refuses requests by other methods; GET includes HEAD.
-func only(method string, next http.HandlerFunc) http.Handler {
+// allow refuses requests with another method. GET includes HEAD.
+func allow(method string, next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != method && (method != http.MethodGet || r.Method != http.MethodHead) {
 			w.Header().Set("Allow", method)
-			fail(w, http.StatusMethodNotAllowed, "this address takes "+method+" only")
+			writeError(w, http.StatusMethodNotAllowed, "method not allowed: use "+method)
 			return
 		}
 		next(w, r)
 	})
 }
 
-// secure adds the headers of a page that loads nothing from anywhere else and
-// runs no inline script, and keeps other sites' pages from using the backend.
+// secure refuses requests of other sites' pages, and adds security headers: the page
+// loads files of this origin only and runs no inline scripts.
 func secure(next http.Handler) http.Handler {
 	sameOrigin := http.NewCrossOriginProtection()
 	sameOrigin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		fail(w, http.StatusForbidden, "another site may not ask this")
+		writeError(w, http.StatusForbidden, "cross-origin request refused: call the backend from its own page")
 	}))
 	next = sameOrigin.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -24,21 +24,21 @@ func TestPage(t *testing.T) {
 		"/demo/kettle.svg":    "image/svg+xml",
 	} {
 		t.Run(path+" is served", func(t *testing.T) {
-			res := ask(t, h, "GET", path, "")
+			res := request(t, h, "GET", path, "")
 			if res.StatusCode != 200 || res.Header.Get("Content-Type") != kind || text(t, res) == "" {
 				t.Errorf("status %d, Content-Type %q", res.StatusCode, res.Header.Get("Content-Type"))
 			}
 		})
 	}
-	t.Run("/demo leads to /demo/", func(t *testing.T) {
-		res := ask(t, h, "GET", "/demo", "")
+	t.Run("/demo redirects to /demo/", func(t *testing.T) {
+		res := request(t, h, "GET", "/demo", "")
 		if res.StatusCode != 301 || res.Header.Get("Location") != "/demo/" {
 			t.Errorf("status %d, Location %q", res.StatusCode, res.Header.Get("Location"))
 		}
 	})
 	for _, path := range []string{"/demo/absent.js", "/demo/../chat.go", "/demo/page/", "/elsewhere"} {
 		t.Run(path+" is not served", func(t *testing.T) {
-			if res := ask(t, h, "GET", path, ""); res.StatusCode == 200 {
+			if res := request(t, h, "GET", path, ""); res.StatusCode == 200 {
 				t.Errorf("status 200: %.80s", text(t, res))
 			}
 		})
@@ -62,14 +62,14 @@ func TestMethods(t *testing.T) {
 		{"PUT", "/demo/chat.js", "GET"},
 	} {
 		t.Run(test.method+" is refused at "+test.path, func(t *testing.T) {
-			res := ask(t, h, test.method, test.path, `{"name":"a","user":"a","text":"a"}`)
+			res := request(t, h, test.method, test.path, `{"name":"a","user":"a","text":"a"}`)
 			if res.StatusCode != 405 || res.Header.Get("Allow") != test.allow {
 				t.Errorf("status %d, Allow %q", res.StatusCode, res.Header.Get("Allow"))
 			}
 		})
 	}
 	t.Run("HEAD is GET without a body", func(t *testing.T) {
-		if res := ask(t, h, "HEAD", "/demo/", ""); res.StatusCode != 200 {
+		if res := request(t, h, "HEAD", "/demo/", ""); res.StatusCode != 200 {
 			t.Errorf("status %d", res.StatusCode)
 		}
 	})
@@ -86,14 +86,14 @@ func TestHeaders(t *testing.T) {
 	for _, test := range []struct{ name, method, path, body string }{
 		{"the page", "GET", "/demo/", ""},
 		{"a file", "GET", "/demo/chat.js", ""},
-		{"a file that is not there", "GET", "/demo/absent", ""},
+		{"a missing file", "GET", "/demo/absent", ""},
 		{"the redirect", "GET", "/demo", ""},
 		{"a token", "POST", "/demo/token", `{"name":"a"}`},
 		{"a refused request", "POST", "/demo/token", ``},
 		{"a refused method", "GET", "/demo/token", ``},
 	} {
 		t.Run(test.name+" carries the security headers", func(t *testing.T) {
-			res := ask(t, h, test.method, test.path, test.body)
+			res := request(t, h, test.method, test.path, test.body)
 			for name, value := range want {
 				if got := res.Header.Get(name); got != value {
 					t.Errorf("%s is %q, want %q", name, got, value)
@@ -103,22 +103,22 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-func TestOtherSites(t *testing.T) {
+func TestCrossOrigin(t *testing.T) {
 	h := chat.New(options)
 	for _, test := range []struct {
 		name    string
 		header  []string
 		refused bool
 	}{
-		{"a page of another site may not ask", []string{"Sec-Fetch-Site", "cross-site"}, true},
-		{"nor may one in a browser that sends Origin only", []string{"Origin", "https://evil.example"}, true},
-		{"our own page may", []string{"Sec-Fetch-Site", "same-origin"}, false},
-		{"and so may what is no browser", nil, false},
+		{"a page of another site is refused", []string{"Sec-Fetch-Site", "cross-site"}, true},
+		{"a page of another site, in a browser that sends Origin only, is refused", []string{"Origin", "https://evil.example"}, true},
+		{"the own page is allowed", []string{"Sec-Fetch-Site", "same-origin"}, false},
+		{"a client that is not a browser is allowed", nil, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			for _, path := range []string{"/demo/token", "/demo/announce", "/demo/applaud", "/demo/vote", "/demo/wave"} {
-				res := ask(t, h, "POST", path, `{"name":"a"}`, test.header...)
-				if refused := res.StatusCode == http.StatusForbidden && text(t, res) == `{"error":"another site may not ask this"}`; refused != test.refused {
+				res := request(t, h, "POST", path, `{"name":"a"}`, test.header...)
+				if refused := res.StatusCode == http.StatusForbidden && text(t, res) == `{"error":"cross-origin request refused: call the backend from its own page"}`; refused != test.refused {
 					t.Errorf("%s: status %d", path, res.StatusCode)
 				}
 				if got := res.Header.Get("Content-Type"); got != "application/json" {
@@ -129,17 +129,18 @@ func TestOtherSites(t *testing.T) {
 	}
 }
 
-// The policy would break a page with anything inline, but only in a browser.
-func TestNothingInline(t *testing.T) {
+// TestPageSources checks what the Content-Security-Policy forbids: a violation would
+// break the page in browsers only.
+func TestPageSources(t *testing.T) {
 	h := chat.New(options)
-	html := text(t, ask(t, h, "GET", "/demo/", ""))
+	html := text(t, request(t, h, "GET", "/demo/", ""))
 	for what, pattern := range map[string]string{
 		"a script without src":     `<script(?:\s+(?:type|defer|async)(?:="[^"]*")?)*\s*>`,
 		"a style element":          `<style`,
 		"a style attribute":        `<[^>]*\sstyle\s*=`,
 		"an event handler":         `<[^>]*\son[a-z]+\s*=`,
 		"a javascript: address":    `(?i)["']\s*javascript:`,
-		"something from elsewhere": `(?:src|href)="(?:https?:)?//`,
+		"a file of another origin": `(?:src|href)="(?:https?:)?//`,
 	} {
 		if found := regexp.MustCompile(pattern).FindString(html); found != "" {
 			t.Errorf("the page has %s: %s", what, found)
@@ -148,7 +149,7 @@ func TestNothingInline(t *testing.T) {
 	for _, id := range []string{"name", "join", "message", "send", "log", "status", "announce-text", "announce",
 		"people", "people-count", "applaud", "applause", "poll", "toasts"} {
 		if strings.Count(html, `data-testid="`+id+`"`) != 1 {
-			t.Errorf(`the page has not exactly one data-testid="%s"`, id)
+			t.Errorf(`want exactly one data-testid="%s" in the page`, id)
 		}
 	}
 	files, err := filepath.Glob("page/*.js")
@@ -157,20 +158,20 @@ func TestNothingInline(t *testing.T) {
 	}
 	for _, file := range append(files, "centrifuge.js") {
 		file = filepath.Base(file)
-		script := text(t, ask(t, h, "GET", "/demo/"+file, ""))
+		script := text(t, request(t, h, "GET", "/demo/"+file, ""))
 		if found := regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(`).FindString(script); found != "" {
-			t.Errorf("%s uses %s: what visitors type must stay text", file, found)
+			t.Errorf("%s uses %s: text of visitors must not become markup", file, found)
 		}
 	}
 }
 
-// A control without a label says nothing to who cannot see it.
-func TestEveryControlHasALabel(t *testing.T) {
-	html := text(t, ask(t, chat.New(options), "GET", "/demo/", ""))
+// TestLabels checks that screen readers have a text for every control and image.
+func TestLabels(t *testing.T) {
+	html := text(t, request(t, chat.New(options), "GET", "/demo/", ""))
 	for _, input := range regexp.MustCompile(`<input[^>]*>`).FindAllString(html, -1) {
 		id := regexp.MustCompile(`\sid="([^"]+)"`).FindStringSubmatch(input)
-		if id == nil || strings.Count(html, `<label for="`+id[1]+`">`)+strings.Count(html, `<label class="unseen" for="`+id[1]+`">`) != 1 {
-			t.Errorf("%s has not exactly one label", input)
+		if id == nil || strings.Count(html, `<label for="`+id[1]+`">`)+strings.Count(html, `<label class="visually-hidden" for="`+id[1]+`">`) != 1 {
+			t.Errorf("want exactly one label for %s", input)
 		}
 	}
 	for _, image := range regexp.MustCompile(`<img[^>]*>`).FindAllString(html, -1) {

@@ -15,8 +15,8 @@ import (
 
 func TestAnnounce(t *testing.T) {
 	const (
-		badText = `{"error":"an announcement is 1 to 280 printable characters"}`
-		command = `{"method":"broadcast","params":{"category":"news","channel":"announcements","data":{"text":"a"}}}`
+		invalidText = `{"error":"invalid announcement: write 1 to 280 printable characters"}`
+		command     = `{"method":"broadcast","params":{"category":"news","channel":"announcements","data":{"text":"a"}}}`
 	)
 	for _, test := range []struct {
 		name, body    string
@@ -26,18 +26,18 @@ func TestAnnounce(t *testing.T) {
 		want, command string
 	}{
 		{"an announcement is broadcast through the server API", `{"text":" a "}`, 200, accepted, 200, `{"announced":true}`, command},
-		{"an error in the reply is shown", `{"text":"a"}`, 200, `{"id":null,"error":"category not found","result":null}`, 502,
-			`{"error":"Centrifuge refused: category not found"}`, command},
-		{"another status is shown", `{"text":"a"}`, 401, `unauthorized`, 502,
-			`{"error":"Centrifuge refused: status 401"}`, command},
-		{"a reply that is not JSON is a failure", `{"text":"a"}`, 200, `<html>`, 502, unreachable, command},
-		{"an empty announcement is refused before Centrifuge is asked", `{"text":" "}`, 200, accepted, 400, badText, ""},
-		{"so is one of 281 characters", `{"text":"` + strings.Repeat("a", 281) + `"}`, 200, accepted, 400, badText, ""},
-		{"so is what is not JSON", `text`, 200, accepted, 400, badRequest, ""},
+		{"an error in the reply", `{"text":"a"}`, 200, `{"id":null,"error":"category not found","result":null}`, 502,
+			`{"error":"Centrifuge refused the message: category not found"}`, command},
+		{"a reply with status 401", `{"text":"a"}`, 401, `unauthorized`, 502,
+			`{"error":"Centrifuge refused the message: status 401"}`, command},
+		{"a reply that is not JSON", `{"text":"a"}`, 200, `<html>`, 502, noAnswer, command},
+		{"an empty announcement is refused", `{"text":" "}`, 200, accepted, 400, invalidText, ""},
+		{"an announcement of 281 characters is refused", `{"text":"` + strings.Repeat("a", 281) + `"}`, 200, accepted, 400, invalidText, ""},
+		{"invalid JSON is refused", `text`, 200, accepted, 400, invalidRequest, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := &centrifuge{status: test.replyStatus, reply: test.reply}
-			answers(t, chat.New(c.start(t)), "POST", "/demo/announce", test.body, test.status, test.want)
+			expect(t, chat.New(c.start(t)), "POST", "/demo/announce", test.body, test.status, test.want)
 			if got := strings.Join(c.commands, "\n"); got != test.command {
 				t.Errorf("command:\n%s", cmp.Diff(test.command, got))
 			}
@@ -45,7 +45,7 @@ func TestAnnounce(t *testing.T) {
 	}
 }
 
-// The signature of this one request was computed with openssl.
+// TestSignature compares with a signature that openssl computed.
 func TestSignature(t *testing.T) {
 	const sign = "sign=90f6cdfb1f6d9133656562c948557ef6889b1b9739a3ac14d7e812fe589e855b"
 	var got string
@@ -55,20 +55,20 @@ func TestSignature(t *testing.T) {
 	t.Cleanup(s.Close)
 	h := chat.New(chat.Options{Project: "demo", Secret: secret("secret"), WebSocketURL: "ws://x", HTTPURL: s.URL,
 		Log: slog.New(slog.DiscardHandler)})
-	answers(t, h, "POST", "/demo/announce", `{"text":"a"}`, 502, unreachable)
+	expect(t, h, "POST", "/demo/announce", `{"text":"a"}`, 502, noAnswer)
 	if got != sign {
 		t.Errorf("X-Centrifuge-Auth is %q, want %q", got, sign)
 	}
 }
 
-func TestUnreachable(t *testing.T) {
-	gone := httptest.NewServer(http.NotFoundHandler())
-	gone.Close()
+func TestCentrifugeDoesNotAnswer(t *testing.T) {
+	closed := httptest.NewServer(http.NotFoundHandler())
+	closed.Close()
 	var log bytes.Buffer
-	h := chat.New(chat.Options{Project: "demo", Secret: secret("the-secret"), WebSocketURL: "ws://x", HTTPURL: gone.URL,
+	h := chat.New(chat.Options{Project: "demo", Secret: secret("the-secret"), WebSocketURL: "ws://x", HTTPURL: closed.URL,
 		Log: slog.New(slog.NewTextHandler(&log, nil))})
-	answers(t, h, "POST", "/demo/announce", `{"text":"a"}`, 502, unreachable)
+	expect(t, h, "POST", "/demo/announce", `{"text":"a"}`, 502, noAnswer)
 	if !strings.Contains(log.String(), "publish to news:announcements") || strings.Contains(log.String(), "the-secret") {
-		t.Errorf("the log says %s", log.String())
+		t.Errorf("log:\n%s", log.String())
 	}
 }

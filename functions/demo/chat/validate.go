@@ -2,28 +2,29 @@ package chat
 
 import "net/http"
 
-// maxWishBytes is more than a client can put into the frame that a wish comes in.
-const maxWishBytes = 256 << 10
+// maxValidateBytes is larger than the largest message of a client, 128 KB, in which it
+// requests permissions.
+const maxValidateBytes = 256 << 10
 
-// validate answers POST /demo/validate, the project's validate_url: Centrifuge
-// asks whether this user, who has shown a good token, may connect with these
-// permissions. Status 403 would say no; 200 says yes, and may narrow the
-// permissions and tell others who the user is. Visitors get these categories,
-// whatever they wished for: Centrifuge grants what is in both.
+// validate answers POST /demo/validate, the validate_url of the project. Centrifuge
+// calls it when a user with a valid token requests permissions. Status 403 refuses the
+// user. Status 200 accepts it; the response may narrow the permissions and may contain
+// info that other clients see. Every visitor gets the same categories, whatever the
+// client requests: Centrifuge grants the intersection of both.
 func (a application) validate(w http.ResponseWriter, r *http.Request) {
 	var in struct{ User string }
-	if !read(w, r, maxWishBytes, &in) {
+	if !readJSON(w, r, maxValidateBytes, &in) {
 		return
 	}
 	if in.User == "" {
-		fail(w, http.StatusForbidden, "there are no anonymous visitors")
+		writeError(w, http.StatusForbidden, "anonymous users are not allowed: use a token with a user")
 		return
 	}
-	answer(w, http.StatusOK, map[string]any{
+	writeJSON(w, http.StatusOK, map[string]any{
 		"permissions": map[string][]string{
-			// An empty list is the whole category.
+			// An empty list grants the whole category.
 			"chat": {}, "news": {}, "python": {}, "room": {}, "live": {},
-			// In the private category everybody has a channel of their own, and no other.
+			// In the private category user, a user gets the channel of its own name only.
 			"user": {in.User},
 		},
 		"info": map[string]string{"name": in.User},

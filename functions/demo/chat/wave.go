@@ -2,27 +2,29 @@ package chat
 
 import "net/http"
 
-// wave answers POST /demo/wave: {"from", "token", "to"} notifies one user. It goes
-// to the channel of that user's name in the private category user, which nobody
-// else was granted. Who waves is not taken on trust: the token proves it.
+// wave answers POST /demo/wave: it notifies one user for {"from", "token", "to"}. It
+// publishes to the channel with the name of that user in the private category user;
+// no other user is granted this channel. The token proves who sends the wave.
 func (a application) wave(w http.ResponseWriter, r *http.Request) {
 	var in struct{ From, Token, To string }
-	if !read(w, r, maxBodyBytes, &in) {
+	if !readJSON(w, r, maxBodyBytes, &in) {
 		return
 	}
 	secret, ok := a.secret(w, r)
 	if !ok {
 		return
 	}
-	if !a.genuine(secret, in.From, in.Token) {
-		fail(w, http.StatusForbidden, "this is not the token of who waves")
+	if !a.validToken(secret, in.From, in.Token) {
+		writeError(w, http.StatusForbidden, "invalid token: send the token of the user in from")
 		return
 	}
 	if !validText(in.To, maxNameRunes) {
-		fail(w, http.StatusBadRequest, badName)
+		writeError(w, http.StatusBadRequest, invalidName)
 		return
 	}
-	if a.push(w, r, secret, "user", in.To, map[string]string{"wave": in.From}) {
-		answer(w, http.StatusOK, map[string]bool{"waved": true})
+	if err := a.publish(r.Context(), secret, "user", in.To, map[string]string{"wave": in.From}); err != nil {
+		a.publishFailed(w, r, err)
+		return
 	}
+	writeJSON(w, http.StatusOK, map[string]bool{"waved": true})
 }

@@ -1,18 +1,19 @@
-// Asks the application's backend.
+// Requests to the backend of the application.
 
 import { Refused } from "./centrifuge.js";
 
-/** Gets what is at a path, or posts a body there. Rejects with what the backend says went wrong. */
-export async function ask(path, body) {
+/** Sends GET to a path, or POST if there is a body. Resolves to the JSON response; rejects with the error of the backend. */
+export async function request(path, body) {
   const post = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
   let response;
   try {
     response = await fetch(path, { ...(body && post), signal: AbortSignal.timeout(10_000) });
   } catch {
-    throw new Error("the application cannot be reached");
+    throw new Error("the backend does not answer: try again later");
   }
-  const answer = await response.json().catch(() => ({}));
-  if (response.ok) return answer;
-  const message = answer.error ?? `the application answered with status ${response.status}`;
+  const result = await response.json().catch(() => ({}));
+  if (response.ok) return result;
+  const message = result.error ?? `the backend answered with status ${response.status}`;
+  // 400 and 403 are final: Refused stops the client from connecting again.
   throw response.status === 400 || response.status === 403 ? new Refused(message) : new Error(message);
 }

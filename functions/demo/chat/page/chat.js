@@ -1,9 +1,9 @@
-// The page: it keeps the visitor connected, hands on what is pushed, and sends what
-// is typed. Each kind of thing on it has a module of its own.
+// The page: it keeps the visitor connected, passes pushes to the modules of the page,
+// and sends what the visitor types.
 
-import { ask } from "./backend.js";
+import { request } from "./backend.js";
 import { Centrifuge } from "./centrifuge.js";
-import { $, sentence, when } from "./element.js";
+import { $, on, sentence } from "./element.js";
 import * as live from "./live.js";
 import * as log from "./log.js";
 import * as people from "./people.js";
@@ -11,51 +11,51 @@ import { toast } from "./toast.js";
 
 const STORED_NAME = "centrifuge-demo-name";
 
-// Marks this tab's own messages, wherever else somebody uses the same name.
+// Identifies the messages of this tab: another visitor may use the same name.
 const tab = Array.from(crypto.getRandomValues(new Uint8Array(8)), (b) => b.toString(16).padStart(2, "0")).join("");
 
 let name = "";
-let ticket; // the credentials, whose token proves to the backend who waves
-let joined = false; // has been online since the visitor pressed Join
-let said = 0;
+let credentials; // the token in it proves to the backend who sends a wave
+let joined = false; // whether the page was online since the visitor pressed Join
+let sent = 0; // messages of this tab
 let queue = Promise.resolve();
 
 const centrifuge = new Centrifuge({
   credentials: async () => {
-    ticket = await ask("token", { name });
-    people.setUp(ticket.user, wave); // before the first push comes
-    return ticket;
+    credentials = await request("token", { name });
+    people.init(credentials.user, wave); // before the first push arrives
+    return credentials;
   },
   to: (user) => ({ room: ["lobby"], news: ["announcements"], live: ["counter", "poll"], user: [user] }),
   onMessage: show,
-  onPresence: people.hear,
+  onPresence: people.onPresence,
   onState: showState,
 });
 
 function show({ category, data }) {
   if (category === "live") live.show(data);
-  else if (category === "user") showWave(data?.wave || "Somebody");
-  else if (category === "news") log.announce(textOf(data));
+  else if (category === "user") showWave(data?.wave || "Unknown");
+  else if (category === "news") log.addAnnouncement(textOf(data));
   else {
-    // Other visitors wrote this, and may have written anything.
-    const speaker = typeof data?.name === "string" && data.name ? data.name : "Somebody";
-    log.say(speaker, textOf(data), typeof data?.id === "string" && data.id.startsWith(`${tab}-`));
+    // Messages of other visitors may contain any JSON.
+    const author = typeof data?.name === "string" && data.name ? data.name : "Unknown";
+    log.addMessage(author, textOf(data), typeof data?.id === "string" && data.id.startsWith(`${tab}-`));
   }
 }
 
 const textOf = (data) => (typeof data?.text === "string" ? data.text : JSON.stringify(data));
 
-function showWave(who) {
-  const from = String(who);
-  toast(from, `${from} waves at you`);
-  log.note(`${from} waved at you.`);
+function showWave(from) {
+  const author = String(from);
+  toast(author, `${author} waves at you`);
+  log.addNote(`${author} waved at you.`);
 }
 
-// State.
+// Connection state.
 
 function showState(state, { seconds, error }) {
-  const again = seconds > 1 ? `Reconnecting within ${seconds} s` : "Reconnecting";
-  const text = { connecting: joined ? "Reconnecting" : "Connecting", online: "Online", waiting: again, offline: "Offline" };
+  const waiting = seconds > 1 ? `Reconnecting within ${seconds} s` : "Reconnecting";
+  const text = { connecting: joined ? "Reconnecting" : "Connecting", online: "Online", waiting, offline: "Offline" };
   $("status").textContent = text[state];
   $("status").dataset.state = state;
   $("join").disabled = state !== "offline";
@@ -63,52 +63,52 @@ function showState(state, { seconds, error }) {
 
   const problem = error ? sentence(error.message) : "";
   if (state === "online") {
-    if (joined) log.note("Back online. What was said in between is not shown.");
-    else enter();
+    if (joined) log.addNote("Online again. Messages that were sent in between are not shown.");
+    else showRoom();
     $("problem").textContent = problem;
-    catchUp();
+    refresh();
   } else if (state === "offline") {
-    exit(problem);
+    showWelcome(problem);
   } else if (state === "waiting") {
     $(joined ? "problem" : "join-problem").textContent = problem;
   }
 }
 
-function enter() {
+function showRoom() {
   joined = true;
   sessionStorage.setItem(STORED_NAME, name);
   $("welcome").hidden = true;
   $("room").hidden = false;
   $("join-problem").textContent = "";
-  log.note(`You are here as ${name}.`);
+  log.addNote(`You joined as ${name}.`);
   (wide.matches ? $("message") : $("hero-title")).focus({ preventScroll: true });
 }
 
-function exit(problem) {
+function showWelcome(problem) {
   joined = false;
   sessionStorage.removeItem(STORED_NAME);
   log.clear();
-  people.forget();
-  people.welcome({});
+  people.clear();
+  people.addAll({});
   $("room").hidden = true;
   $("welcome").hidden = false;
   $("join-problem").textContent = problem;
   $("name").focus();
 }
 
-// Asks for what pushes tell of changes only: who is here, and what was counted so far.
-function catchUp() {
-  const or = (problem) => (error) => { if (joined) problem.textContent = sentence(error.message); };
-  people.forget();
-  centrifuge.presence("room", "lobby").then(people.welcome).catch(or($("people-problem")));
-  live.refresh().catch(or($("poll-problem")));
+// Loads the state of which pushes contain only the changes: presence and totals.
+function refresh() {
+  const showIn = (problem) => (error) => { if (joined) problem.textContent = sentence(error.message); };
+  people.clear();
+  centrifuge.presence("room", "lobby").then(people.addAll).catch(showIn($("people-problem")));
+  live.refresh().catch(showIn($("poll-problem")));
   $("people-problem").textContent = $("poll-problem").textContent = "";
 }
 
 // Forms.
 
-function join(who) {
-  name = who.trim();
+function join(input) {
+  name = input.trim();
   $("name").value = name;
   $("join-problem").textContent = "";
   if (name) centrifuge.start();
@@ -126,9 +126,10 @@ $("message-form").addEventListener("submit", (event) => {
   const text = $("message").value.trim();
   if (!text) return;
   $("message").value = "";
-  const command = { category: "room", channel: "lobby", data: { id: `${tab}-${++said}`, name, text } };
-  // One after the other: frames sent at once are handled at once, and may overtake each other.
-  queue = queue.then(() => centrifuge.send("broadcast", command)).then(
+  const params = { category: "room", channel: "lobby", data: { id: `${tab}-${++sent}`, name, text } };
+  // Each message waits for the reply to the one before: frames that are sent together are
+  // processed concurrently and may overtake each other.
+  queue = queue.then(() => centrifuge.send("broadcast", params)).then(
     () => { $("problem").textContent = ""; },
     (error) => {
       $("problem").textContent = `Not sent: ${sentence(error.message)}`;
@@ -137,12 +138,12 @@ $("message-form").addEventListener("submit", (event) => {
   );
 });
 
-when($("announce-form"), "submit", $("announce-problem"), async () => {
+on($("announce-form"), "submit", $("announce-problem"), async () => {
   const text = $("announce-text").value.trim();
   if (!text) return;
   $("announce-text").value = "";
   try {
-    await ask("announce", { text });
+    await request("announce", { text });
   } catch (error) {
     $("announce-text").value ||= text;
     throw error;
@@ -150,12 +151,12 @@ when($("announce-form"), "submit", $("announce-problem"), async () => {
 });
 
 async function wave(to) {
-  await ask("wave", { from: ticket.user, token: ticket.token, to });
+  await request("wave", { from: credentials.user, token: credentials.token, to });
   toast(to, `You waved at ${to}`);
 }
 
 const wide = matchMedia("(min-width: 52rem)");
 $("backend").open = matchMedia("(min-width: 52rem) and (min-height: 56rem)").matches;
 
-const stored = sessionStorage.getItem(STORED_NAME);
-if (stored) join(stored);
+const storedName = sessionStorage.getItem(STORED_NAME);
+if (storedName) join(storedName);

@@ -1,34 +1,35 @@
-// Small things that every part of the page uses. Whatever came from outside becomes
-// text, never markup.
+// Helpers for elements of the page. Text from users and servers is set as text, never
+// as markup.
 
 export const $ = (id) => document.getElementById(id);
 
-/** Makes an element; children are elements, or text. */
+/** Creates an element. Children are elements or texts. */
 export function element(tag, className, ...children) {
-  const made = document.createElement(tag);
-  made.className = className;
-  made.append(...children);
-  return made;
+  const created = document.createElement(tag);
+  created.className = className;
+  created.append(...children);
+  return created;
 }
 
-/** A disc with somebody's initial, always in the same colour. Only to look at. */
-export function avatar(who) {
-  const disc = element("span", "avatar", [...who][0].toLocaleUpperCase());
-  const hue = [...who].reduce((h, c) => (h * 31 + c.codePointAt(0)) % 360, 7);
-  disc.style.setProperty("--hue", hue);
-  disc.setAttribute("aria-hidden", "true");
-  return disc;
+/** Creates a circle with the initial of a name, always in the same colour. It is hidden from screen readers. */
+export function avatar(name) {
+  const circle = element("span", "avatar", [...name][0].toLocaleUpperCase());
+  const hue = [...name].reduce((h, c) => (h * 31 + c.codePointAt(0)) % 360, 7);
+  circle.style.setProperty("--hue", hue);
+  circle.setAttribute("aria-hidden", "true");
+  return circle;
 }
 
+/** Makes a sentence of an error message. */
 export const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
 
-/** Listens: does what a control asks for, and says in problem what went wrong. */
-export function when(target, event, problem, act) {
-  target.addEventListener(event, async (happened) => {
-    happened.preventDefault();
+/** Adds an event listener that runs an async action and shows its error in the element problem. */
+export function on(target, type, problem, action) {
+  target.addEventListener(type, async (event) => {
+    event.preventDefault();
     problem.textContent = "";
     try {
-      await act();
+      await action();
     } catch (error) {
       problem.textContent = sentence(error.message);
     }

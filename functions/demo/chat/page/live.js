@@ -1,38 +1,38 @@
-// A counter and a chart that the backend pushes.
+// The counter and the chart. The backend publishes their totals.
 
-import { ask } from "./backend.js";
-import { $, element, when } from "./element.js";
+import { request } from "./backend.js";
+import { $, element, on } from "./element.js";
 
 const [counter, chart] = [$("applause"), $("poll")];
 let applause = 0;
 let votes = {};
 
-/** Gets the totals as they are now. Pushes that come meanwhile count as well. */
+/** Loads the current totals. Pushes that arrive during the request are kept. */
 export async function refresh() {
   applause = 0;
   votes = {};
-  show(await ask("live"));
+  show(await request("live"));
 }
 
-/** Shows totals. They only grow, so that the larger is the newer, whatever order they arrive in. */
+/** Shows totals. Totals only grow, so the larger value is the newer one, in any order of arrival. */
 export function show(totals) {
   applause = Math.max(applause, Number(totals?.applause) || 0);
   for (const [option, total] of Object.entries(totals?.votes ?? {})) {
     votes[option] = Math.max(votes[option] ?? 0, Number(total) || 0);
   }
   counter.textContent = applause.toLocaleString();
-  const most = Math.max(1, ...Object.values(votes));
+  const largest = Math.max(1, ...Object.values(votes));
   for (const [option, total] of Object.entries(votes)) {
     const bar = [...chart.children].find((item) => item.dataset.option === option) ?? addBar(option);
     bar.querySelector(".total").textContent = total.toLocaleString();
-    bar.querySelector("rect").setAttribute("width", (100 * total) / most);
+    bar.querySelector("rect").setAttribute("width", (100 * total) / largest);
   }
 }
 
-// A bar is the button that makes it grow: "Sencha, 3 votes".
+// A bar is also the button to vote. Its name is, for example, "Sencha 3 votes".
 function addBar(option) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("class", "bar-of");
+  svg.setAttribute("class", "chart-bar");
   svg.setAttribute("viewBox", "0 0 100 1");
   svg.setAttribute("preserveAspectRatio", "none");
   svg.setAttribute("aria-hidden", "true");
@@ -40,14 +40,14 @@ function addBar(option) {
   rect.setAttribute("height", "1");
   svg.append(rect);
   const button = element("button", "option", element("span", "name", option), svg, element("span", "total", "0"),
-    element("span", "unseen", "votes"));
+    element("span", "visually-hidden", "votes"));
   button.type = "button";
   button.setAttribute("aria-describedby", "poll-hint");
-  when(button, "click", $("poll-problem"), async () => show(await ask("vote", { option })));
+  on(button, "click", $("poll-problem"), async () => show(await request("vote", { option })));
   const item = element("li", "", button);
   item.dataset.option = option;
   chart.append(item);
   return item;
 }
 
-when($("applaud"), "click", $("applause-problem"), async () => show(await ask("applaud", {})));
+on($("applaud"), "click", $("applause-problem"), async () => show(await request("applaud", {})));

@@ -1,53 +1,56 @@
-// What was said, announced, and noted.
+// The log: messages, announcements and notes.
 
 import { $, avatar, element } from "./element.js";
 
 const MAX_ENTRIES = 300;
 
 const [log, entries] = [$("log"), $("entries")];
-let lastSpeaker = "";
-let atEnd = true; // the log is scrolled to its end
+let lastAuthor = "";
+let atEnd = true; // whether the log is scrolled to its end
 
-/** Shows a message in the lobby; mine tells that this tab sent it. */
-export function say(speaker, text, mine) {
-  const entry = element("li", "entry", avatar(speaker), element("b", "who", speaker), element("p", "text", text), clock());
-  const key = `${mine} ${speaker}`;
-  entry.classList.toggle("mine", mine);
-  entry.classList.toggle("more", key === lastSpeaker);
-  append(entry, mine);
-  lastSpeaker = key;
+/** Adds a message. own is true for messages of this tab. */
+export function addMessage(author, text, own) {
+  const entry = element("li", "entry", avatar(author), element("b", "author", author), element("p", "text", text), clock());
+  const key = `${own} ${author}`;
+  entry.classList.toggle("own", own);
+  entry.classList.toggle("same-author", key === lastAuthor);
+  append(entry, own);
+  lastAuthor = key;
 }
 
-export function announce(text) {
+/** Adds an announcement. */
+export function addAnnouncement(text) {
   append(element("li", "entry news", element("span", "label", "Announcement"), element("p", "text", text), clock()), false);
 }
 
-export function note(text) {
+/** Adds a note of the page itself. */
+export function addNote(text) {
   append(element("li", "entry note", text), true);
 }
 
+/** Removes all entries. */
 export function clear() {
-  lastSpeaker = "";
+  lastAuthor = "";
   entries.replaceChildren();
 }
 
-function append(entry, always) {
-  lastSpeaker = "";
-  if (always) atEnd = true;
+function append(entry, scroll) {
+  lastAuthor = "";
+  if (scroll) atEnd = true;
   entries.append(entry);
   while (entries.childElementCount > MAX_ENTRIES) entries.firstChild.remove();
-  follow();
+  scrollToEnd();
 }
 
-// Keeps the newest in view, unless the visitor has scrolled back to read.
-function follow() {
+// Keeps the newest entry visible, unless the visitor scrolled back.
+function scrollToEnd() {
   if (atEnd) log.scrollTop = log.scrollHeight;
 }
 
 log.addEventListener("scroll", () => {
   atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
 });
-new ResizeObserver(follow).observe(log); // a keyboard opens, a phone is turned
+new ResizeObserver(scrollToEnd).observe(log); // an on-screen keyboard or a rotated phone
 
 function clock() {
   const now = new Date();

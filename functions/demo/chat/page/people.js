@@ -1,58 +1,59 @@
-// Who is here: asked once when online, and told by every join and leave from then on.
+// The list of present users: loaded once when online, then updated by joins and leaves.
 //
-// What counts is connections, and somebody with two tabs has two of them: a name is
-// here until its last connection has left.
+// Presence counts connections. A user with two tabs has two of them and is present
+// until the last one has left.
 
-import { $, avatar, element, when } from "./element.js";
+import { $, avatar, element, on } from "./element.js";
 
 const MAX_SHOWN = 100;
-const MAX_GONE = 1000;
+const MAX_LEFT = 1000;
 
 const [list, count, more] = [$("people"), $("people-count"), $("people-more")];
-const here = new Map(); // user by client
-// Who has left. A client never comes back under its id, so that whatever order news arrives in, the end is the same.
-const gone = new Set();
-let me = "";
+const present = new Map(); // client id to user
+// Clients that have left. A client id is never used again, so joins, leaves and the
+// loaded presence may arrive in any order.
+const left = new Set();
+let ownUser = "";
 let onWave = () => {};
 
-/** Says who looks at the list, and what a press of Wave does, which is told the name. */
-export function setUp(user, wave) {
-  me = user;
+/** Sets the user of this page and the function that the Wave buttons call with a name. */
+export function init(user, wave) {
+  ownUser = user;
   onWave = wave;
 }
 
-/** Forgets who was here before the connection was lost. Whoever joins meanwhile is kept by welcome. */
-export function forget() {
-  here.clear();
+/** Removes all clients, before the presence is loaded again. */
+export function clear() {
+  present.clear();
 }
 
-/** Adds all who were here when asked: a presence, client by id. */
-export function welcome(presence) {
-  Object.values(presence).forEach(arrive);
+/** Adds the clients of a loaded presence, client id to client. */
+export function addAll(presence) {
+  Object.values(presence).forEach(add);
   show();
 }
 
-/** Takes a push with an event. */
-export function hear({ event, client }) {
-  if (event === "join") arrive(client);
-  if (event === "leave") depart(client);
+/** Handles a join or leave push. */
+export function onPresence({ event, client }) {
+  if (event === "join") add(client);
+  if (event === "leave") remove(client);
   show();
 }
 
-function arrive({ client, user }) {
-  if (user && !gone.has(client)) here.set(client, user);
+function add({ client, user }) {
+  if (user && !left.has(client)) present.set(client, user);
 }
 
-function depart({ client }) {
-  here.delete(client);
-  gone.add(client);
-  if (gone.size > MAX_GONE) gone.delete(gone.values().next().value);
+function remove({ client }) {
+  present.delete(client);
+  left.add(client);
+  if (left.size > MAX_LEFT) left.delete(left.values().next().value);
 }
 
 function show() {
-  const names = [...new Set(here.values())].sort((a, b) => (b === me) - (a === me) || a.localeCompare(b));
+  const names = [...new Set(present.values())].sort((a, b) => (b === ownUser) - (a === ownUser) || a.localeCompare(b));
   const shown = names.slice(0, MAX_SHOWN);
-  // Those who stay keep their element: it may have the focus.
+  // Elements of users who are still present are kept, because they may have the focus.
   const items = new Map([...list.children].map((item) => [item.dataset.name, item]));
   for (const [name, item] of items) {
     if (!shown.includes(name)) item.remove();
@@ -69,14 +70,14 @@ function show() {
 function person(name) {
   const item = element("li", "person", avatar(name), element("span", "name", name));
   item.dataset.name = name;
-  if (name === me) {
+  if (name === ownUser) {
     item.append(element("span", "you", "you"));
     return item;
   }
-  const wave = element("button", "quiet", "Wave");
+  const wave = element("button", "plain", "Wave");
   wave.type = "button";
   wave.setAttribute("aria-label", `Wave at ${name}`);
-  when(wave, "click", $("people-problem"), () => onWave(name));
+  on(wave, "click", $("people-problem"), () => onWave(name));
   item.append(wave);
   return item;
 }

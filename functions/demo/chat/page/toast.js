@@ -1,15 +1,15 @@
-// Short news at the edge of the page: read out, seen for a moment, and gone.
+// Short notifications at the edge of the page. Screen readers read them aloud.
 
 import { $, avatar, element } from "./element.js";
 
-const SHOWN = 7000;
+const DURATION = 7000;
 const MAX_TOASTS = 3;
 
 const toasts = $("toasts");
 
-export function toast(who, text) {
-  const made = element("p", "toast", avatar(who), element("span", "", text));
-  toasts.append(made);
+export function toast(name, text) {
+  const created = element("p", "toast", avatar(name), element("span", "", text));
+  toasts.append(created);
   while (toasts.childElementCount > MAX_TOASTS) toasts.firstChild.remove();
-  setTimeout(() => made.remove(), SHOWN);
+  setTimeout(() => created.remove(), DURATION);
 }

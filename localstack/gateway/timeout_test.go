@@ -13,25 +13,25 @@ import (
 	"centrifuge/localstack/gateway"
 )
 
-// These tests run in a bubble, whose clock jumps ahead when nothing moves: AWS's
-// own times, exact to the nanosecond, in no time.
+// These tests run in a synctest bubble. Its clock advances when all goroutines
+// block, so that the timeouts of AWS are tested exactly and without waiting.
 
-func TestAConnectionLivesAsLongAsOnAWS(t *testing.T) {
+func TestConnectionLifetime(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
 		name string
-		// keep is what happens every nine minutes, if anything.
-		keep func(t *testing.T, r *rig, id string, conn *websocket.Conn)
+		// act runs every nine minutes, if not nil.
+		act  func(t *testing.T, r *rig, id string, conn *websocket.Conn)
 		want time.Duration
 	}{
-		{"ten minutes when nothing passes", nil, 10 * time.Minute},
-		{"two hours when the client talks", func(t *testing.T, _ *rig, _ string, conn *websocket.Conn) {
+		{"ten minutes without messages", nil, 10 * time.Minute},
+		{"two hours when the client sends", func(t *testing.T, _ *rig, _ string, conn *websocket.Conn) {
 			_ = conn.Write(t.Context(), websocket.MessageText, []byte(`{}`))
 		}, 2 * time.Hour},
-		{"two hours when it is posted to", func(t *testing.T, r *rig, id string, _ *websocket.Conn) {
+		{"two hours when the client receives", func(t *testing.T, r *rig, id string, _ *websocket.Conn) {
 			_ = r.post(t, id, "x")
 		}, 2 * time.Hour},
-		{"ten minutes when it only pings", func(t *testing.T, _ *rig, _ string, conn *websocket.Conn) {
+		{"ten minutes when the client only pings", func(t *testing.T, _ *rig, _ string, conn *websocket.Conn) {
 			_ = conn.Ping(t.Context())
 		}, 10 * time.Minute},
 	}
@@ -40,7 +40,7 @@ func TestAConnectionLivesAsLongAsOnAWS(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ids, ends := make(chan string, 1), make(chan websocket.CloseError, 1)
 				r, stop := startInMemory(gateway.Options{Routes: map[string]gateway.Function{
-					"$connect": accept(ids), "$default": raw(`{"statusCode":200}`), "$disconnect": part(ends),
+					"$connect": accept(ids), "$default": returns(`{"statusCode":200}`), "$disconnect": recordClose(ends),
 				}})
 				defer stop()
 				conn := r.dial(t)
@@ -58,11 +58,11 @@ func TestAConnectionLivesAsLongAsOnAWS(t *testing.T) {
 						}
 					}
 				}()
-				for c.keep != nil {
+				for c.act != nil {
 					select {
 					case <-over:
 					case <-time.After(9 * time.Minute):
-						c.keep(t, r, id, conn)
+						c.act(t, r, id, conn)
 						continue
 					}
 					break
@@ -79,7 +79,7 @@ func TestAConnectionLivesAsLongAsOnAWS(t *testing.T) {
 	}
 }
 
-func TestASlowClientStallsNobody(t *testing.T) {
+func TestSlowClient(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ids := make(chan string, 2)
@@ -89,10 +89,10 @@ func TestASlowClientStallsNobody(t *testing.T) {
 		defer stop()
 		slow := r.dial(t)
 		slowID := <-ids
-		quick := r.dial(t)
-		quickID := <-ids
+		fast := r.dial(t)
+		fastID := <-ids
 
-		// A pipe takes nothing that nobody reads.
+		// A pipe has no buffer: a write blocks until the client reads.
 		var limit *types.LimitExceededException
 		accepted := 0
 		for {
@@ -108,8 +108,8 @@ func TestASlowClientStallsNobody(t *testing.T) {
 		if accepted != 10 {
 			t.Errorf("%d posts of 1000 bytes, overhead included, were accepted before 429, want 10", accepted)
 		}
-		r.mustPost(t, quickID, "hello")
-		if got := read(t, quick); got != "hello" {
+		r.mustPost(t, fastID, "hello")
+		if got := read(t, fast); got != "hello" {
 			t.Errorf("the other client got %q", got)
 		}
 
@@ -124,11 +124,11 @@ func TestASlowClientStallsNobody(t *testing.T) {
 	})
 }
 
-func TestAClientThatNeverReadsIsCutOff(t *testing.T) {
+func TestCloseTimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ids, ends := make(chan string, 1), make(chan websocket.CloseError, 1)
-		r, stop := startInMemory(gateway.Options{Routes: map[string]gateway.Function{"$connect": accept(ids), "$disconnect": part(ends)}})
+		r, stop := startInMemory(gateway.Options{Routes: map[string]gateway.Function{"$connect": accept(ids), "$disconnect": recordClose(ends)}})
 		defer stop()
 		r.dial(t)
 		r.mustPost(t, <-ids, "x")
@@ -137,12 +137,12 @@ func TestAClientThatNeverReadsIsCutOff(t *testing.T) {
 			t.Errorf("ended with %v", got)
 		}
 		if got := time.Since(begin); got < 10*time.Minute || got > 10*time.Minute+10*time.Second {
-			t.Errorf("lived %v, want ten minutes and the grace of a close", got)
+			t.Errorf("lived %v, want ten minutes and up to the close timeout", got)
 		}
 	})
 }
 
-func TestFaultsMayDelayAPost(t *testing.T) {
+func TestFaultDelay(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ids := make(chan string, 1)
