@@ -140,7 +140,7 @@ func (r *rig) advance(d time.Duration) {
 }
 
 // Dispatch records messages instead of sending them.
-func (r *rig) Dispatch(_ context.Context, _ []hub.Audience, messages []hub.Message) (hub.Result, error) {
+func (r *rig) Dispatch(_ context.Context, _ hub.Audience, messages []hub.Message) (hub.Result, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.delivered = append(r.delivered, messages...)

@@ -52,7 +52,7 @@ func New(o Options) *Direct {
 // Dispatch has the contract of hub.Dispatcher. A subscriber gets the messages in their
 // order; after the first that cannot be posted it gets none of the others. The size of
 // a push is judged in every protocol, also in those that no subscriber uses.
-func (d *Direct) Dispatch(ctx context.Context, to []hub.Audience, messages []hub.Message) (hub.Result, error) {
+func (d *Direct) Dispatch(ctx context.Context, to hub.Audience, messages []hub.Message) (hub.Result, error) {
 	if len(messages) == 0 {
 		return hub.Result{}, nil
 	}
@@ -61,12 +61,13 @@ func (d *Direct) Dispatch(ctx context.Context, to []hub.Audience, messages []hub
 		return hub.Result{}, fmt.Errorf("dispatch to %s: %w", messages[0].Channel, err)
 	}
 	f := &fanout{
+		to:               to,
 		poster:           d.poster,
 		frames:           frames,
 		unknownProtocols: make(map[hub.Protocol]int),
 		queue:            make(chan post),
 	}
-	f.run(ctx, d.subscribers, to)
+	f.run(ctx, d.subscribers)
 	d.logResult(ctx, messages, f)
 	return f.result, nil
 }

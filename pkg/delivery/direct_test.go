@@ -78,9 +78,7 @@ func ids(prefix string, n int) []string {
 }
 
 // audience is the subscribers of room, which has this many shards.
-func audience(shards int) []hub.Audience {
-	return []hub.Audience{{Channel: room, Shards: shards}}
-}
+func audience(shards int) hub.Audience { return hub.Audience{Channel: room, Shards: shards} }
 
 // posts counts what a management API accepted, by connection and body.
 type posts struct {
@@ -361,7 +359,7 @@ func TestUnreadSubscribers(t *testing.T) {
 		Poster: m.newPoster(t, PosterOptions{}), Encoders: encoders, Log: slog.New(slog.NewTextHandler(&log, nil)),
 	})
 	result, err := d.Dispatch(t.Context(), audience(2), []hub.Message{hello})
-	want := hub.Result{Delivered: 3, Unread: []hub.Unread{{Channel: room, Shard: 0, Cause: errRead.Error()}}}
+	want := hub.Result{Delivered: 3, Unread: []hub.Unread{{Shard: 0, Cause: errRead.Error()}}}
 	if diff := cmp.Diff(want, result); err != nil || diff != "" {
 		t.Errorf("error %v, result (-want +got):\n%s", err, diff)
 	}
@@ -435,27 +433,4 @@ func TestDisconnect(t *testing.T) {
 			t.Errorf("got %v and %v", err, accepted.seen)
 		}
 	})
-}
-
-func TestDispatchToSeveralAudiences(t *testing.T) {
-	var accepted posts
-	m := newManagement(t, func(_ http.ResponseWriter, r *http.Request) { accepted.add(r) })
-	feed := hub.Feed("demo")
-	d := New(Options{Subscribers: byChannel{hello.Channel: "a", feed: "admin"}, Poster: m.newPoster(t, PosterOptions{}), Encoders: encoders})
-	result, err := d.Dispatch(t.Context(), append(audience(1), hub.Audience{Channel: feed, Shards: 1}), []hub.Message{hello})
-	if diff := cmp.Diff(hub.Result{Delivered: 2}, result); err != nil || diff != "" {
-		t.Errorf("error %v, result (-want +got):\n%s", err, diff)
-	}
-	if diff := cmp.Diff(map[string]int{`POST a "hello"`: 1, `POST admin "hello"`: 1}, accepted.seen); diff != "" {
-		t.Errorf("posts (-want +got):\n%s", diff)
-	}
-}
-
-// byChannel has one subscriber in each channel.
-type byChannel map[hub.Channel]string
-
-func (c byChannel) Subscribers(_ context.Context, ch hub.Channel, _ int) iter.Seq2[[]hub.Subscriber, error] {
-	return func(yield func([]hub.Subscriber, error) bool) {
-		yield([]hub.Subscriber{{Connection: c[ch], Protocol: hub.Classic}}, nil)
-	}
 }

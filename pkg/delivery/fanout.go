@@ -11,6 +11,7 @@ import (
 
 // fanout posts the frames of a dispatch to all subscribers.
 type fanout struct {
+	to               hub.Audience
 	poster           *Poster
 	frames           map[hub.Protocol][]*Payload
 	unknownProtocols map[hub.Protocol]int // subscribers by protocol that has no encoder
@@ -25,22 +26,20 @@ type fanout struct {
 // post is the frames of one subscriber, in order.
 type post struct {
 	connection string
-	page       page
+	shard      int
 	frames     []*Payload
 }
 
-// page is a page of subscribers of one shard of a channel.
+// page is a page of subscribers of one shard.
 type page struct {
-	channel     hub.Channel
 	shard       int
 	subscribers []hub.Subscriber
 }
 
 // run reads all shards concurrently, begins the posts to every subscriber, and returns
 // when the last has ended.
-func (f *fanout) run(ctx context.Context, subscribers Subscribers, to []hub.Audience) {
-	pages := f.read(ctx, subscribers, to)
-	for p := range pages {
+func (f *fanout) run(ctx context.Context, subscribers Subscribers) {
+	for p := range f.read(ctx, subscribers) {
 		for _, s := range p.subscribers {
 			frames, known := f.frames[s.Protocol]
 			if !known {
@@ -52,7 +51,7 @@ func (f *fanout) run(ctx context.Context, subscribers Subscribers, to []hub.Audi
 				f.leaveUnsent(err, len(frames))
 				continue
 			}
-			f.begin(ctx, post{s.Connection, p, frames})
+			f.begin(ctx, post{s.Connection, p.shard, frames})
 		}
 	}
 	close(f.queue)
@@ -61,23 +60,21 @@ func (f *fanout) run(ctx context.Context, subscribers Subscribers, to []hub.Audi
 
 // read returns the pages of all shards as they arrive. The next page of a shard is
 // read while the posts of the one before begin.
-func (f *fanout) read(ctx context.Context, subscribers Subscribers, to []hub.Audience) <-chan page {
+func (f *fanout) read(ctx context.Context, subscribers Subscribers) <-chan page {
 	var readers sync.WaitGroup
 	pages := make(chan page)
-	for _, audience := range to {
-		for shard := range max(audience.Shards, 1) {
-			readers.Go(func() {
-				for subs, err := range subscribers.Subscribers(ctx, audience.Channel, shard) {
-					if err != nil {
-						f.mu.Lock()
-						defer f.mu.Unlock()
-						f.result.Unread = append(f.result.Unread, hub.Unread{Channel: audience.Channel, Shard: shard, Cause: err.Error()})
-						return
-					}
-					pages <- page{audience.Channel, shard, subs}
+	for shard := range max(f.to.Shards, 1) {
+		readers.Go(func() {
+			for subs, err := range subscribers.Subscribers(ctx, f.to.Channel, shard) {
+				if err != nil {
+					f.mu.Lock()
+					defer f.mu.Unlock()
+					f.result.Unread = append(f.result.Unread, hub.Unread{Shard: shard, Cause: err.Error()})
+					return
 				}
-			})
-		}
+				pages <- page{shard, subs}
+			}
+		})
 	}
 	go func() {
 		readers.Wait()
@@ -127,7 +124,7 @@ func (f *fanout) count(err error, p post, frames int) {
 	case errors.Is(err, ErrGone):
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		f.result.Gone = append(f.result.Gone, hub.Gone{Connection: p.connection, Channel: p.page.channel, Shard: p.page.shard})
+		f.result.Gone = append(f.result.Gone, hub.Gone{Connection: p.connection, Channel: f.to.Channel, Shard: p.shard})
 	case errors.Is(err, ErrSlow):
 		f.mu.Lock()
 		defer f.mu.Unlock()

@@ -66,9 +66,9 @@ func (h *Hub) dispatchAll(ctx context.Context, messages []addressed) (gone []Gon
 			break
 		}
 		g.Go(func() error {
-			result, err := h.dispatcher.Dispatch(ctx, []Audience{m.Audience}, []Message{m.Message})
+			result, err := h.dispatcher.Dispatch(ctx, m.Audience, []Message{m.Message})
 			if err == nil {
-				err = result.Err(m.Channel)
+				err = result.Err()
 			}
 			if err != nil {
 				h.log.ErrorContext(ctx, "announce joins and leaves failed", "project", m.Channel.Project,

@@ -15,15 +15,15 @@ type Audience struct {
 // returns is data, which may cross from one Lambda to another.
 type Dispatcher interface {
 	// Dispatch sends messages of one channel, in their order, to every subscriber of
-	// the audiences, and returns when all posts have ended. A subscriber that cannot be
+	// the audience, and returns when all posts have ended. A subscriber that cannot be
 	// reached is counted, and is no error. When Dispatch fails it has posted nothing:
 	// with ErrTooLarge when the encoded push of a message is over MaxMessageBytes.
-	Dispatch(ctx context.Context, to []Audience, messages []Message) (Result, error)
+	Dispatch(ctx context.Context, to Audience, messages []Message) (Result, error)
 	// Disconnect closes connections. One that is gone already is no error.
 	Disconnect(ctx context.Context, connections []string) error
 }
 
-// Result is what became of dispatched messages. A post is one message to one
+// Result is what became of dispatched messages. A post is one frame to one
 // subscriber.
 type Result struct {
 	// Delivered posts were accepted by API Gateway.
@@ -48,24 +48,20 @@ type Gone struct {
 	Shard      int
 }
 
-// Unread is a shard of a channel whose subscribers could not all be read.
+// Unread is a shard whose subscribers could not all be read.
 type Unread struct {
-	Channel Channel
-	Shard   int
+	Shard int
 	// Cause is the text of the error.
 	Cause string
 }
 
-// Err is nil when a post to every subscriber of ch was begun. Other audiences, such
-// as the feed, fail nothing.
-func (r Result) Err(ch Channel) error {
-	for _, u := range r.Unread {
-		if u.Channel == ch {
-			return fmt.Errorf("dispatch to %s: read subscribers of shard %d: %s", ch, u.Shard, u.Cause)
-		}
-	}
-	if r.Unsent > 0 {
-		return fmt.Errorf("dispatch to %s: the time ran out before %d posts", ch, r.Unsent)
+// Err is nil when a post to every subscriber was begun.
+func (r Result) Err() error {
+	switch {
+	case len(r.Unread) > 0:
+		return fmt.Errorf("read subscribers of %d shards, such as %d: %s", len(r.Unread), r.Unread[0].Shard, r.Unread[0].Cause)
+	case r.Unsent > 0:
+		return fmt.Errorf("the time ended before %d posts", r.Unsent)
 	}
 	return nil
 }

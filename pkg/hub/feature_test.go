@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -157,26 +158,32 @@ func TestFeed(t *testing.T) {
 	r.enter(t, "c1", "u", "watched:x", "open:x")
 
 	t.Run("gets messages of watched categories from applications", func(t *testing.T) {
-		if err := r.send(t, "watched", `1`); err != nil || !slices.Equal(r.received, []string{"c1", "admin"}) {
-			t.Errorf("%v received, error %v", r.received, err)
+		result, err := r.Publish(t.Context(), r.project(t), hub.Channel{Project: projectID, Category: "watched", Name: "x"}, json.RawMessage(`1`), "")
+		if err != nil || !slices.Equal(r.fed, []string{"admin"}) {
+			t.Errorf("%v received, error %v", r.fed, err)
+		}
+		if diff := cmp.Diff(hub.Result{Delivered: 1}, result); diff != "" {
+			t.Errorf("the result counts the feed: -want +got\n%s", diff)
 		}
 	})
 	t.Run("gets messages of watched categories from clients", func(t *testing.T) {
+		r.fed = nil
 		err := r.Broadcast(t.Context(), "c1", in("watched:y")[0], json.RawMessage(`{}`))
-		if err != nil || !slices.Equal(r.received, []string{"admin"}) {
-			t.Errorf("%v received, error %v", r.received, err)
+		if err != nil || !slices.Equal(r.fed, []string{"admin"}) {
+			t.Errorf("%v received, error %v", r.fed, err)
 		}
 	})
 	t.Run("gets no messages of other categories", func(t *testing.T) {
-		if err := r.send(t, "open", `1`); err != nil || !slices.Equal(r.received, []string{"c1"}) {
-			t.Errorf("%v received, error %v", r.received, err)
+		r.fed = nil
+		if err := r.send(t, "open", `1`); err != nil || len(r.fed) > 0 {
+			t.Errorf("%v received, error %v", r.fed, err)
 		}
 	})
 	t.Run("unread subscribers of the feed fail no publish", func(t *testing.T) {
-		r.unread = []hub.Unread{{Channel: feed, Cause: "throttled"}}
+		r.unread = map[hub.Channel][]hub.Unread{feed: {{Cause: "throttled"}}}
 		defer func() { r.unread = nil }()
-		if err := r.send(t, "watched", `1`); err != nil {
-			t.Errorf("error %v", err)
+		if err := r.send(t, "watched", `1`); err != nil || !strings.Contains(r.log.String(), "dispatch to feed failed") {
+			t.Errorf("error %v, log %s", err, &r.log)
 		}
 	})
 	t.Run("is not among the channels in use", func(t *testing.T) {
@@ -214,14 +221,15 @@ func TestFeed(t *testing.T) {
 		if err := watch("c1", hub.FeedIdentity(projectID, r.now.Add(time.Hour))); err != nil {
 			t.Fatal(err)
 		}
-		if err := r.send(t, "watched", `1`); err != nil || !slices.Equal(r.received, []string{"c1", "admin"}) {
-			t.Errorf("%v received, error %v", r.received, err)
+		r.fed = nil
+		if err := r.send(t, "watched", `1`); err != nil || !slices.Equal(r.fed, []string{"admin"}) {
+			t.Errorf("%v received, error %v", r.fed, err)
 		}
 	})
 	t.Run("ends with its token", func(t *testing.T) {
-		r.now = r.now.Add(time.Hour)
-		if err := r.send(t, "watched", `1`); err != nil || !slices.Equal(r.received, []string{"c1"}) {
-			t.Errorf("%v received, error %v", r.received, err)
+		r.now, r.fed = r.now.Add(time.Hour), nil
+		if err := r.send(t, "watched", `1`); err != nil || len(r.fed) > 0 {
+			t.Errorf("%v received, error %v", r.fed, err)
 		}
 	})
 }
@@ -342,7 +350,7 @@ func TestHooks(t *testing.T) {
 	if err := r.send(t, "hooked", `3`); !errors.Is(err, broken) {
 		t.Fatal(err)
 	}
-	r.failure, r.unread = nil, []hub.Unread{{Channel: hub.Channel{Project: projectID, Category: "hooked", Name: "x"}, Cause: "throttled"}}
+	r.failure, r.unread = nil, map[hub.Channel][]hub.Unread{{Project: projectID, Category: "hooked", Name: "x"}: {{Cause: "throttled"}}}
 	if err := r.send(t, "hooked", `4`); err == nil || !strings.Contains(err.Error(), "throttled") {
 		t.Fatal(err)
 	}
@@ -381,8 +389,7 @@ func TestPublishResult(t *testing.T) {
 	}
 }
 
-// TestCleanup has a post find connections gone, and counts the requests that remove
-// them.
+// TestCleanup has a post find c1 gone, and counts the requests that remove it.
 func TestCleanup(t *testing.T) {
 	ch := hub.Channel{Project: projectID, Category: "open", Name: "x"}
 	for _, tt := range []struct {
@@ -390,31 +397,45 @@ func TestCleanup(t *testing.T) {
 		prepare func(t *testing.T, r *rig)
 		sent    string
 	}{
-		{"a connection that names its subscription", func(t *testing.T, r *rig) { r.enter(t, "c1", "u", "open:x", "open:y") },
-			"1 BatchWriteItem, 1 DeleteItem"},
-		{"a subscription that its connection does not name", func(t *testing.T, r *rig) {
+		{"a connection that names its subscription", func(t *testing.T, r *rig) {
+			r.enter(t, "c1", "u", "open:x", "open:y")
+		}, "1 BatchWriteItem, 1 DeleteItem, 1 Query, 1 UpdateItem"},
+		{"a subscription without a connection", func(t *testing.T, r *rig) {
 			r.enter(t, "c1", "u", "open:x")
-			if err := r.Hub.Disconnect(t.Context(), "c1"); err != nil {
+			// The connection closes between the two writes of a subscribe.
+			r.store.Requests.Intercept = func(operation string, _ *http.Request) (*http.Response, error) {
+				if operation == "BatchWriteItem" {
+					r.store.Requests.Intercept = nil
+					return nil, r.Hub.Disconnect(t.Context(), "c1")
+				}
+				return nil, nil
+			}
+			if _, err := r.Subscribe(t.Context(), "c1", in("open:x")); err != nil {
 				t.Fatal(err)
 			}
-			ghost := hub.Connection{ID: "c1", Project: projectID, Protocol: hub.Classic, Expires: r.now.Add(time.Hour)}
-			if err := r.store.Subscribe(t.Context(), ghost, map[hub.Channel]int{ch: 1}); !errors.Is(err, hub.ErrConnectionNotFound) {
-				t.Fatal(err)
-			}
-		}, ""},
+		}, "2 DeleteItem, 1 Query, 1 UpdateItem"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRig(t, hub.ProjectOptions{})
 			tt.prepare(t, r)
 			r.gone = []string{"c1"}
-			if err := r.send(t, "open", `1`); err != nil {
+			p := r.project(t)
+			r.store.Requests.Sent()
+			if _, err := r.Publish(t.Context(), p, ch, json.RawMessage(`1`), ""); err != nil {
 				t.Fatal(err)
+			}
+			// The publish reads subscribers and counts.
+			if sent := r.store.Requests.Sent(); sent != tt.sent {
+				t.Errorf("sent %s, want %s", sent, tt.sent)
 			}
 			for page, err := range r.store.Subscribers(t.Context(), ch, 0) {
 				t.Errorf("%v remain, error %v", page, err)
 			}
 			if _, err := r.store.Connection(t.Context(), "c1"); !errors.Is(err, hub.ErrConnectionNotFound) {
 				t.Errorf("the connection remains: error %v", err)
+			}
+			if strings.Contains(r.log.String(), "cleanup failed") {
+				t.Error(r.log.String())
 			}
 		})
 	}

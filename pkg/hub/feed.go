@@ -1,6 +1,11 @@
 package hub
 
-import "time"
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
 
 // Feed is the channel in which the administrators of a project get the messages of
 // all its categories with PublishToAdmins. Its category has a name that no category
@@ -18,13 +23,28 @@ func FeedIdentity(project string, expires time.Time) Identity {
 	}
 }
 
-// audiences are the subscribers that a message in a channel goes to.
-func audiences(category Category, ch Channel) []Audience {
-	to := []Audience{{Channel: ch, Shards: category.ShardCount()}}
+// dispatch sends a message to the subscribers of its channel and, concurrently, to the
+// feed where the category has PublishToAdmins. The feed fails no publish, and its posts
+// are not among those of the channel.
+func (h *Publisher) dispatch(ctx context.Context, category Category, m Message) (channel, feed Result, err error) {
+	var watched sync.WaitGroup
 	if category.PublishToAdmins {
-		to = append(to, Audience{Channel: Feed(ch.Project), Shards: 1})
+		watched.Go(func() { feed = h.dispatchToFeed(ctx, m) })
 	}
-	return to
+	channel, err = h.dispatcher.Dispatch(ctx, Audience{m.Channel, category.ShardCount()}, []Message{m})
+	watched.Wait()
+	return channel, feed, err
+}
+
+func (h *Publisher) dispatchToFeed(ctx context.Context, m Message) Result {
+	result, err := h.dispatcher.Dispatch(ctx, Audience{Feed(m.Channel.Project), 1}, []Message{m})
+	if err == nil {
+		err = result.Err()
+	}
+	if known := new(Error); err != nil && !errors.As(err, &known) {
+		h.log.WarnContext(ctx, "dispatch to feed failed", "project", m.Channel.Project, "message", m.ID, "error", err)
+	}
+	return result
 }
 
 // withoutFeed removes the feed from what a project uses: it is no channel of a client.

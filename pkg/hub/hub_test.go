@@ -24,23 +24,24 @@ import (
 // the test controls.
 type rig struct {
 	*hub.Publisher
-	store *store.Store
+	store *storetest.Store
 	now   time.Time
 	// confirmation and refusal are the answer of validate_url, asked counts its calls.
 	confirmation hub.Confirmation
 	refusal      error
 	asked        int
-	// failure is the error of a dispatch. received are the connections that got the last
-	// message, in a result with unread.
+	// failure is the error of a dispatch, unread the shards that it cannot read. received
+	// are the connections that got the last message, fed those that got it in the feed.
 	failure  error
-	unread   []hub.Unread
+	unread   map[hub.Channel][]hub.Unread
 	received []string
+	fed      []string
 	data     string
 	sent     int
 	// gone are the connections that a post finds gone. announced are the joins and
 	// leaves: "join room:x c2 to c1".
 	gone      []string
-	mu        sync.Mutex // of announced
+	mu        sync.Mutex // of what dispatches record
 	announced []string
 	// emitted are the messages that the event hooks got.
 	emitted []hub.Message
@@ -56,7 +57,7 @@ func newRig(t *testing.T, o hub.ProjectOptions) *rig {
 	t.Helper()
 	r := &rig{now: time.Unix(1_800_000_000, 0)}
 	clock := func() time.Time { return r.now }
-	r.store = storetest.New(t, store.Options{Now: clock, CountEvery: -1}).Store
+	r.store = storetest.New(t, store.Options{Now: clock, CountEvery: -1})
 	if err := r.store.PutProject(t.Context(), &hub.Project{ID: projectID, Name: "P", Secret: "s", Options: o}); err != nil {
 		t.Fatal(err)
 	}
@@ -111,26 +112,24 @@ func (r *rig) Validate(context.Context, *hub.Project, string, hub.Permissions) (
 // dispatcher reads real subscribers and records what it would post.
 type dispatcher struct{ *rig }
 
-func (d dispatcher) Dispatch(ctx context.Context, to []hub.Audience, messages []hub.Message) (hub.Result, error) {
+func (d dispatcher) Dispatch(ctx context.Context, to hub.Audience, messages []hub.Message) (hub.Result, error) {
 	r := d.rig
 	if r.failure != nil {
 		return hub.Result{}, r.failure
 	}
 	var received []string
-	result := hub.Result{Unread: r.unread}
-	for _, audience := range to {
-		for shard := range audience.Shards {
-			for page, err := range r.store.Subscribers(ctx, audience.Channel, shard) {
-				if err != nil {
-					return hub.Result{}, err
+	result := hub.Result{Unread: r.unread[to.Channel]}
+	for shard := range to.Shards {
+		for page, err := range r.store.Subscribers(ctx, to.Channel, shard) {
+			if err != nil {
+				return hub.Result{}, err
+			}
+			for _, s := range page {
+				if slices.Contains(r.gone, s.Connection) {
+					result.Gone = append(result.Gone, hub.Gone{Connection: s.Connection, Channel: to.Channel, Shard: shard})
+					continue
 				}
-				for _, s := range page {
-					if slices.Contains(r.gone, s.Connection) {
-						result.Gone = append(result.Gone, hub.Gone{Connection: s.Connection, Channel: audience.Channel, Shard: shard})
-						continue
-					}
-					received = append(received, s.Connection)
-				}
+				received = append(received, s.Connection)
 			}
 		}
 	}
@@ -138,12 +137,15 @@ func (d dispatcher) Dispatch(ctx context.Context, to []hub.Audience, messages []
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, m := range messages {
-		if m.Event != "" {
+		switch {
+		case m.Event != "":
 			r.announced = append(r.announced, fmt.Sprintf("%s %s %s to %s", m.Event, m.Channel, m.Client.Connection, strings.Join(received, " ")))
-			continue
+		case to.Channel == hub.Feed(projectID):
+			r.fed = append(r.fed, received...)
+		default:
+			r.sent++
+			r.received, r.data = received, string(m.Data)
 		}
-		r.sent++
-		r.received, r.data = received, string(m.Data)
 	}
 	return result, nil
 }

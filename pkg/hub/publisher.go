@@ -98,11 +98,14 @@ func (h *Publisher) send(ctx context.Context, p *Project, category Category, ch 
 			return *earlier, nil
 		}
 	}
-	result, err := h.dispatcher.Dispatch(ctx, audiences(category, ch), []Message{m})
+	result, feed, err := h.dispatch(ctx, category, m)
 	if err == nil {
 		// Deferred, so that the claim is settled before anything that may take long.
-		defer h.conclude(ctx, category, m, result)
-		err = result.Err(ch)
+		defer h.conclude(ctx, category, m, result, feed)
+		err = result.Err()
+	}
+	if err != nil {
+		err = fmt.Errorf("publish in %s: %w", ch, err)
 	}
 	if idempotencyKey == "" {
 		return result, err
@@ -153,13 +156,13 @@ func (h *Publisher) prepare(category Category, data json.RawMessage) (json.RawMe
 // conclude does what follows a dispatch: it emits the event hook, counts, cleans up
 // connections that are gone and announces their leaves. It finishes even when the
 // caller has left.
-func (h *Publisher) conclude(ctx context.Context, category Category, m Message, result Result) {
+func (h *Publisher) conclude(ctx context.Context, category Category, m Message, result, feed Result) {
 	ctx = context.WithoutCancel(ctx)
-	if category.Hooks && h.hooks != nil && result.Err(m.Channel) == nil {
+	if category.Hooks && h.hooks != nil && result.Err() == nil {
 		h.hooks.Emit(ctx, m)
 	}
-	if err := h.store.Count(ctx, m.Channel.Project, h.now(), 1, result.Delivered); err != nil {
+	if err := h.store.Count(ctx, m.Channel.Project, h.now(), 1, result.Delivered+feed.Delivered); err != nil {
 		h.log.WarnContext(ctx, "count message failed", "project", m.Channel.Project, "error", err)
 	}
-	h.announce(ctx, leaves(h.cleanUp(ctx, result.Gone)...))
+	h.announce(ctx, leaves(h.cleanUp(ctx, append(result.Gone, feed.Gone...))...))
 }

@@ -20,15 +20,16 @@ import (
 // The names of the metrics in CloudWatch. They have no dimensions: each stack has its
 // own namespace.
 const (
-	// Messages counts messages that were published or broadcast, and joins and leaves.
+	// Messages counts messages that were published or broadcast, and joins and leaves,
+	// once each: a dispatch to an audience that is not their channel, such as the admin
+	// feed, does not count.
 	Messages = "Messages"
 	// Deliveries, Gone, Slow and Failed are the counts of hub.Result.
 	Deliveries = "Deliveries"
 	Gone       = "Gone"
 	Slow       = "Slow"
 	Failed     = "Failed"
-	// Errors counts dispatches that did not begin a post to every subscriber of the
-	// channel. A mistake of the sender, such as a message that is too large, does not
+	// Errors counts dispatches that did not begin a post to every subscriber. A mistake of the sender, such as a message that is too large, does not
 	// count.
 	Errors = "Errors"
 	// PublishLatency is the time in milliseconds from the beginning of a dispatch to
@@ -53,20 +54,24 @@ func Watch(d hub.Dispatcher, namespace string, w io.Writer, now func() time.Time
 }
 
 // Dispatch has the contract of hub.Dispatcher. It ignores a failure to write the line.
-func (d *Dispatcher) Dispatch(ctx context.Context, to []hub.Audience, messages []hub.Message) (hub.Result, error) {
+func (d *Dispatcher) Dispatch(ctx context.Context, to hub.Audience, messages []hub.Message) (hub.Result, error) {
 	began := d.now()
 	result, err := d.Dispatcher.Dispatch(ctx, to, messages)
 	ended := d.now()
+	counted := 0
+	if len(messages) > 0 && messages[0].Channel == to.Channel {
+		counted = len(messages)
+	}
 	failed := err
-	if len(messages) > 0 && err == nil {
-		failed = result.Err(messages[0].Channel)
+	if err == nil {
+		failed = result.Err()
 	}
 	failures := 0
 	if known := new(hub.Error); failed != nil && !errors.As(failed, &known) {
 		failures = 1
 	}
 	d.write(ended, map[string]any{
-		Messages: len(messages), Deliveries: result.Delivered, Gone: len(result.Gone), Slow: result.Slow, Failed: result.Failed,
+		Messages: counted, Deliveries: result.Delivered, Gone: len(result.Gone), Slow: result.Slow, Failed: result.Failed,
 		Errors: failures, PublishLatency: float64(ended.Sub(began).Microseconds()) / 1000,
 	})
 	return result, err

@@ -21,7 +21,7 @@ type dispatcher struct {
 	err    error
 }
 
-func (d dispatcher) Dispatch(context.Context, []hub.Audience, []hub.Message) (hub.Result, error) {
+func (d dispatcher) Dispatch(context.Context, hub.Audience, []hub.Message) (hub.Result, error) {
 	return d.result, d.err
 }
 
@@ -38,10 +38,10 @@ func TestDispatchMetrics(t *testing.T) {
 			"Messages": 1.0, "Deliveries": 0.0, "Gone": 0.0, "Slow": 0.0, "Failed": 0.0, "Errors": 0.0, "PublishLatency": 12.5}},
 		{"two messages with many subscribers", dispatcher{result: hub.Result{Delivered: 1000, Gone: make([]hub.Gone, 3), Slow: 2, Failed: 1}}, 2, map[string]any{
 			"Messages": 2.0, "Deliveries": 1000.0, "Gone": 3.0, "Slow": 2.0, "Failed": 1.0, "Errors": 0.0, "PublishLatency": 12.5}},
-		{"unread subscribers", dispatcher{result: hub.Result{Delivered: 7, Unread: []hub.Unread{{Channel: ch}}}}, 1, map[string]any{
+		{"unread subscribers", dispatcher{result: hub.Result{Delivered: 7, Unread: []hub.Unread{{Cause: "throttled"}}}}, 1, map[string]any{
 			"Messages": 1.0, "Deliveries": 7.0, "Gone": 0.0, "Slow": 0.0, "Failed": 0.0, "Errors": 1.0, "PublishLatency": 12.5}},
-		{"unread subscribers of the feed", dispatcher{result: hub.Result{Delivered: 7, Unread: []hub.Unread{{Channel: hub.Feed("p")}}}}, 1, map[string]any{
-			"Messages": 1.0, "Deliveries": 7.0, "Gone": 0.0, "Slow": 0.0, "Failed": 0.0, "Errors": 0.0, "PublishLatency": 12.5}},
+		{"another audience than the channel", dispatcher{result: hub.Result{Delivered: 7}}, 1, map[string]any{
+			"Messages": 0.0, "Deliveries": 7.0, "Gone": 0.0, "Slow": 0.0, "Failed": 0.0, "Errors": 0.0, "PublishLatency": 12.5}},
 		{"posts that were not begun", dispatcher{result: hub.Result{Failed: 5, Unsent: 5}}, 1, map[string]any{
 			"Messages": 1.0, "Deliveries": 0.0, "Gone": 0.0, "Slow": 0.0, "Failed": 5.0, "Errors": 1.0, "PublishLatency": 12.5}},
 		{"an internal failure", dispatcher{err: broken}, 1, map[string]any{
@@ -55,7 +55,11 @@ func TestDispatchMetrics(t *testing.T) {
 			clock := func() time.Time { now = now.Add(12500 * time.Microsecond); return now }
 			messages := make([]hub.Message, tt.messages)
 			messages[0].Channel = ch
-			result, err := metrics.Watch(tt.dispatcher, "Centrifuge/test", &out, clock).Dispatch(t.Context(), nil, messages)
+			to := hub.Audience{Channel: ch, Shards: 1}
+			if tt.want["Messages"] == 0.0 {
+				to.Channel = hub.Feed("p")
+			}
+			result, err := metrics.Watch(tt.dispatcher, "Centrifuge/test", &out, clock).Dispatch(t.Context(), to, messages)
 			if diff := cmp.Diff(tt.dispatcher.result, result); diff != "" || !errors.Is(err, tt.dispatcher.err) {
 				t.Errorf("error %v, -expected +returned\n%s", err, diff)
 			}

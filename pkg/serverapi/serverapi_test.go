@@ -44,7 +44,7 @@ func (broken) ProjectByAPIKeyHash(_ context.Context, hash string) (*hub.Project,
 	return nil, errBroken
 }
 
-func (broken) Dispatch(context.Context, []hub.Audience, []hub.Message) (hub.Result, error) {
+func (broken) Dispatch(context.Context, hub.Audience, []hub.Message) (hub.Result, error) {
 	return hub.Result{}, errBroken
 }
 func (broken) Count(context.Context, string, time.Time, int, int) error { return nil }

@@ -138,7 +138,7 @@ func ours(url string) (func(context.Context, int) error, error) {
 				hub.Classic: func(m []hub.Message) ([][]byte, error) { return [][]byte{m[0].Data}, nil },
 			},
 		})
-		result, err := d.Dispatch(ctx, []hub.Audience{{Shards: 1}}, []hub.Message{{Data: message}})
+		result, err := d.Dispatch(ctx, hub.Audience{Shards: 1}, []hub.Message{{Data: message}})
 		if err == nil && result.Delivered != n {
 			err = fmt.Errorf("delivered %d of %d", result.Delivered, n)
 		}
