@@ -102,7 +102,7 @@ func (m monitoring) dashboard(scope constructs.Construct, name string, alarms *c
 		graph("Deliveries", m.own(metrics.Deliveries, construct.Sum)),
 		graph("Not delivered", m.own(metrics.Gone, construct.Sum), m.own(metrics.Slow, construct.Sum),
 			m.own(metrics.Failed, construct.Sum), m.own(metrics.Errors, construct.Sum)),
-		graph("Publish to last post, ms", m.own(metrics.PublishLatency, construct.P50), m.own(metrics.PublishLatency, construct.P99)),
+		graph("From publish to the last post, ms", m.own(metrics.PublishLatency, construct.P50), m.own(metrics.PublishLatency, construct.P99)),
 	)
 	errors := []construct.Graph{
 		graph("Errors of the WebSocket API", m.webSocket.Metric("ExecutionError", construct.Sum),

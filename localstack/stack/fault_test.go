@@ -25,7 +25,7 @@ func join(t *testing.T, s *stack.Stack, user string, channels ...string) *websoc
 	return joinWith(t, s, "demo-secret", "chat", user, channels...)
 }
 
-// joinWith is join for another secret and category.
+// joinWith is join with another secret and category.
 func joinWith(t *testing.T, s *stack.Stack, secret, category, user string, channels ...string) *websocket.Conn {
 	t.Helper()
 	conn, _, err := websocket.Dial(t.Context(), s.WebSocketURL, nil)
@@ -45,7 +45,7 @@ func joinWith(t *testing.T, s *stack.Stack, secret, category, user string, chann
 			t.Fatal(err)
 		}
 		reply := receive(t, conn)
-		for strings.Contains(reply, `"event":"join"`) { // its own, which is posted before the reply
+		for strings.Contains(reply, `"event":"join"`) { // its own join is posted before the reply
 			reply = receive(t, conn)
 		}
 		if !strings.Contains(reply, `"result":true`) {
@@ -64,8 +64,7 @@ func receive(t *testing.T, conn *websocket.Conn) string {
 	return string(frame)
 }
 
-// publish publishes to a channel of the category chat and returns what became of
-// the message.
+// publish publishes to a channel of the category chat and returns the result.
 func publish(t *testing.T, s *stack.Stack, channel string) hub.Report {
 	t.Helper()
 	p, err := s.App.Store.Project(t.Context(), "demo")
@@ -79,7 +78,7 @@ func publish(t *testing.T, s *stack.Stack, channel string) hub.Report {
 	return report
 }
 
-func TestAConnectionThatVanishesIsRemovedByTheFirstPost(t *testing.T) {
+func TestLostDisconnectIsCleanedUp(t *testing.T) {
 	lost := make(chan struct{}, 1)
 	s := start(t, stack.Options{Gateway: gateway.Options{LoseDisconnect: func(string) bool {
 		select {
@@ -93,21 +92,21 @@ func TestAConnectionThatVanishesIsRemovedByTheFirstPost(t *testing.T) {
 	<-lost
 
 	if got, want := publish(t, s, "a"), (hub.Report{Delivered: 1, Gone: 1}); got != want {
-		t.Errorf("the first message: %+v, expected %+v", got, want)
+		t.Errorf("first message: %+v, want %+v", got, want)
 	}
 	receive(t, stays)
 	for channel, want := range map[string]hub.Report{"a": {Delivered: 1}, "b": {}, "c": {}} {
 		if got := publish(t, s, channel); got != want {
-			t.Errorf("then, in %s: %+v, expected %+v", channel, got, want)
+			t.Errorf("second message in %s: %+v, want %+v", channel, got, want)
 		}
 	}
 	usage, err := s.App.Store.Usage(t.Context(), "demo")
 	if err != nil || usage.Clients != 1 || len(usage.Subscribers) != 1 {
-		t.Errorf("what remains is %+v, error %v", usage, err)
+		t.Errorf("usage %+v, error %v", usage, err)
 	}
 }
 
-func TestAConnectionThatVanishesIsSaidToHaveLeft(t *testing.T) {
+func TestLostDisconnectIsAnnounced(t *testing.T) {
 	lost := make(chan struct{}, 1)
 	s := stacktest.Start(t, stack.Options{
 		Seed: stacktest.Seed(t, `{"name": "chat", "bidirectional": true}`, `{"name": "chat", "bidirectional": true, "join_leave": true}`),
@@ -120,25 +119,25 @@ func TestAConnectionThatVanishesIsSaidToHaveLeft(t *testing.T) {
 		}},
 	})
 	stays, leaves := join(t, s, "ada", "a"), join(t, s, "bob", "a")
-	hears := func(event, user string) {
+	expect := func(event, user string) {
 		t.Helper()
 		if frame := receive(t, stays); !strings.Contains(frame, `"event":"`+event+`"`) || !strings.Contains(frame, `"user":"`+user+`"`) {
-			t.Errorf("ada got %s, expected %s of %s", frame, event, user)
+			t.Errorf("ada received %s, want %s of %s", frame, event, user)
 		}
 	}
-	hears("join", "bob")
+	expect("join", "bob")
 	_ = leaves.CloseNow()
 	<-lost
 	if got, want := publish(t, s, "a"), (hub.Report{Delivered: 1, Gone: 1}); got != want {
 		t.Errorf("%+v, expected %+v", got, want)
 	}
 	if frame := receive(t, stays); !strings.Contains(frame, `"data":{}`) {
-		t.Errorf("ada got %s before the message", frame)
+		t.Errorf("ada received %s before the message", frame)
 	}
-	hears("leave", "bob")
+	expect("leave", "bob")
 }
 
-func TestMessagesAreCleanedWhereTheCategorySaysSo(t *testing.T) {
+func TestCleanHTMLOption(t *testing.T) {
 	s := stacktest.Start(t, stack.Options{Seed: stacktest.Seed(t,
 		`{"name": "chat", "bidirectional": true}`, `{"name": "chat", "clean_html": true, "allowed_domains": ["example.com"]}`)})
 	conn := join(t, s, "ada", "a")
@@ -152,11 +151,11 @@ func TestMessagesAreCleanedWhereTheCategorySaysSo(t *testing.T) {
 	}
 	want := `"data":{"text":"<p>hi <a href=\"https://a.example.com/\" rel=\"nofollow noopener\">yes</a> no</p>","n":1.50}`
 	if frame := receive(t, conn); !strings.Contains(frame, want) {
-		t.Errorf("received %s, expected %s", frame, want)
+		t.Errorf("received %s, want %s", frame, want)
 	}
 }
 
-func TestPostsThatFailAreRepeated(t *testing.T) {
+func TestPostRetry(t *testing.T) {
 	for _, status := range []int{http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable} {
 		t.Run(http.StatusText(status), func(t *testing.T) {
 			var posts atomic.Int32
@@ -177,7 +176,7 @@ func TestPostsThatFailAreRepeated(t *testing.T) {
 	}
 }
 
-func TestASlowClientIsCountedAndStallsNobody(t *testing.T) {
+func TestSlowClient(t *testing.T) {
 	slow := make(chan string, 1)
 	var victim atomic.Value
 	s := start(t, stack.Options{Gateway: gateway.Options{Faults: func(p gateway.Post) gateway.Fault {
@@ -195,13 +194,13 @@ func TestASlowClientIsCountedAndStallsNobody(t *testing.T) {
 	if got, want := publish(t, s, "a"), (hub.Report{Delivered: 4, Slow: 1}); got != want {
 		t.Errorf("%+v, expected %+v", got, want)
 	}
-	// It may have been too slow for one message; it is still there for the next.
+	// A slow client stays subscribed.
 	if c, err := s.App.Store.Connection(context.Background(), <-slow); err != nil || len(c.Channels) != 1 {
-		t.Errorf("the slow connection is %+v, error %v", c, err)
+		t.Errorf("slow connection %+v, error %v", c, err)
 	}
 }
 
-// lines is a log that may be written to at any time.
+// lines is a log. It is safe for concurrent use.
 type lines struct {
 	mu sync.Mutex
 	b  strings.Builder
@@ -213,7 +212,7 @@ func (l *lines) Write(b []byte) (int, error) {
 	return l.b.Write(b)
 }
 
-func TestEveryMessageIsCountedInTheLog(t *testing.T) {
+func TestMetrics(t *testing.T) {
 	var log lines
 	s := start(t, stack.Options{MetricsNamespace: "Centrifuge/test", Log: &log})
 	join(t, s, "ada", "a")
