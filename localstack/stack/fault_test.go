@@ -227,7 +227,7 @@ func TestMetrics(t *testing.T) {
 		AWS                                              struct{ CloudWatchMetrics []struct{ Namespace string } } `json:"_aws"`
 	}
 	if err := json.Unmarshal([]byte(log.b.String()), &line); err != nil {
-		t.Fatalf("not one line: %v: %s", err, log.b.String())
+		t.Fatalf("the log is not one line of JSON: %v: %s", err, log.b.String())
 	}
 	if line.Messages != 1 || line.Deliveries != 2 || line.Gone+line.Slow+line.Failed+line.Errors != 0 || line.PublishLatency <= 0 ||
 		len(line.AWS.CloudWatchMetrics) != 1 || line.AWS.CloudWatchMetrics[0].Namespace != "Centrifuge/test" {
