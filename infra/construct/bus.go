@@ -21,7 +21,7 @@ type Bus struct {
 	bus awsevents.EventBus
 }
 
-// Event is a kind of event on a bus: who puts it, and what it is.
+// Event is a kind of event on a bus: its source and its detail type.
 type Event struct{ Source, DetailType string }
 
 // NewBus makes a bus without rules.

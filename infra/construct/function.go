@@ -15,7 +15,7 @@ import (
 const retries = 2
 
 // IntegrationTimeout is how long API Gateway waits for a function, in seconds. It is
-// the timeout of functions too: a later response would reach nobody.
+// the timeout of functions too, because API Gateway drops a later response.
 const IntegrationTimeout = 29
 
 // FunctionProps describes a Function. Every field is required unless it says

@@ -88,7 +88,7 @@ func render(t *testing.T, tpl template) string {
 			others = append(others, tpl.name(id)+" "+line)
 		}
 	}
-	section("others who grant", append(others, "nobody")[:max(1, len(others))])
+	section("other policies", append(others, "none")[:max(1, len(others))])
 
 	count := map[string]int{}
 	for _, r := range tpl.Resources {
