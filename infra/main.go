@@ -1,6 +1,6 @@
-// Command infra is the CDK app: it turns the options of a deployment, given as
-// CDK context, into a CloudFormation template. What is deployed is in
-// infra/stack. Usually `make synth` and `make deploy` run it.
+// Command infra is the CDK app. It reads the options of a deployment from the CDK
+// context and writes a CloudFormation template of the stack in infra/stack.
+// `make synth` and `make deploy` run it.
 package main
 
 import (

@@ -15,16 +15,15 @@ import (
 	"centrifuge/localstack/stack"
 )
 
-// invoke runs one function with the event in a file against the local table: that
-// of a running service if there is one, otherwise the one it left. It prints the
-// response. Posts to connections go nowhere but to sockets of this process, of
-// which there are none.
+// invoke invokes one function with the event in a file, and prints the response. It
+// uses the table of a running service, or the table in the data folder. Posts to
+// connections answer 410: this process has no sockets.
 func invoke(ctx context.Context, function, event string, getenv func(string) string, stdout, stderr io.Writer) (err error) {
 	payload, err := os.ReadFile(event)
 	if err != nil {
 		return fmt.Errorf("read the event: %w", err)
 	}
-	o, err := settings(getenv, stderr)
+	o, err := readOptions(getenv, stderr)
 	if err != nil {
 		return err
 	}
@@ -46,7 +45,7 @@ func invoke(ctx context.Context, function, event string, getenv func(string) str
 	defer func() { err = errors.Join(err, s.Close()) }()
 	f, ok := s.Functions[function]
 	if !ok {
-		return fmt.Errorf("there is no function %q, only %s", function, strings.Join(slices.Sorted(maps.Keys(s.Functions)), ", "))
+		return fmt.Errorf("unknown function %q: choose one of %s", function, strings.Join(slices.Sorted(maps.Keys(s.Functions)), ", "))
 	}
 	response, err := f.Invoke(ctx, payload)
 	if err != nil {

@@ -1,10 +1,6 @@
-// Command localstack is Centrifuge on one machine, and what goes with it.
-//
-//	localstack                            run the service until interrupted
-//	localstack invoke FUNCTION EVENT      invoke one function with an event from a file
-//	localstack seed TABLE FILE            write projects into a table on AWS
-//
-// It is what "make run", "make invoke" and "make seed" call.
+// Command localstack runs Centrifuge on one machine, invokes single functions and
+// writes projects into tables on AWS. "make run", "make invoke" and "make seed" call
+// it.
 package main
 
 import (
@@ -23,10 +19,10 @@ const usage = `Usage:
   localstack seed TABLE FILE         write projects into a table on AWS, where they are absent
 
 Environment:
-  PORT               where to listen on 127.0.0.1 (default 8080)
-  DATA_DIR           the folder that keeps the data (default .data)
-  DYNAMODB_ENDPOINT  another DynamoDB to use instead of starting one
-  JITTER             delay every frame and post by up to this long, such as 50ms (default 0)
+  PORT               the port on 127.0.0.1 (default 8080)
+  DATA_DIR           the folder of the data (default .data)
+  DYNAMODB_ENDPOINT  the address of a running DynamoDB (default: start one)
+  JITTER             the longest random delay of a frame or post, such as 50ms (default 0s)
   LOG_LEVEL          debug, info, warn or error (default info)
 `
 
@@ -40,7 +36,6 @@ func main() {
 	}
 }
 
-// errUsage: the arguments are not those of a command.
 var errUsage = errors.New("unknown arguments, see --help")
 
 func command(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {

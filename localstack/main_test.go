@@ -18,10 +18,10 @@ import (
 type service struct {
 	cmd  *exec.Cmd
 	base string
-	rest chan string // what it printed until its end
+	rest chan string // its output after the start
 }
 
-// binary builds the command once for all tests of this package.
+// binary builds the command.
 func binary(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "localstack")
@@ -42,7 +42,8 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// process prepares the command as make runs it: from the repository.
+// process returns the command as make runs it, with the repository as its working
+// directory.
 func process(t *testing.T, path, port, data string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), path, args...)
@@ -52,7 +53,7 @@ func process(t *testing.T, path, port, data string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// runService starts the service and returns when it says that it runs.
+// runService starts the service and returns when it is ready.
 func runService(t *testing.T, path, port, data string) *service {
 	t.Helper()
 	s := &service{cmd: process(t, path, port, data), base: "http://127.0.0.1:" + port, rest: make(chan string, 1)}
@@ -67,7 +68,7 @@ func runService(t *testing.T, path, port, data string) *service {
 	for {
 		line, err := lines.ReadString('\n')
 		if err != nil {
-			t.Fatalf("the service ended: %v", s.cmd.Wait())
+			t.Fatalf("the service exited: %v", s.cmd.Wait())
 		}
 		if strings.HasPrefix(line, "The data is in") {
 			break
@@ -80,20 +81,21 @@ func runService(t *testing.T, path, port, data string) *service {
 	return s
 }
 
-// interrupt is Ctrl-C.
+// interrupt sends SIGINT, as Ctrl-C does, and waits for the exit.
 func (s *service) interrupt(t *testing.T) {
 	t.Helper()
 	if err := s.cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
 	if rest := <-s.rest; !strings.Contains(rest, "Stopping.") {
-		t.Errorf("it said %q", rest)
+		t.Errorf("output %q, want Stopping.", rest)
 	}
 	if err := s.cmd.Wait(); err != nil {
-		t.Errorf("it ended with %v", err)
+		t.Errorf("exit: %v", err)
 	}
 }
 
+// channels calls the server API with the seeded key and returns the status.
 func (s *service) channels(t *testing.T) int {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.base+"/api/channels", strings.NewReader("{}"))
@@ -109,25 +111,25 @@ func (s *service) channels(t *testing.T) int {
 	return response.StatusCode
 }
 
-// TestService runs the command as a person does: starts it, starts it again,
-// invokes a function beside it, interrupts it and starts it once more.
+// TestService starts the service, starts it a second time on the same port, invokes a
+// function while it runs and after it stopped, and starts it again on the same data.
 func TestService(t *testing.T) {
 	path, port, data := binary(t), freePort(t), t.TempDir()
 	s := runService(t, path, port, data)
 	if status := s.channels(t); status != http.StatusOK {
-		t.Errorf("the seeded key is answered with %d", status)
+		t.Errorf("status %d with the seeded key", status)
 	}
 
 	second := process(t, path, port, data)
 	second.Stderr = nil
 	out, err := second.CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "port "+port+" is taken") {
-		t.Errorf("a second start ended with %v and said %q", err, out)
+	if err == nil || !strings.Contains(string(out), "port "+port+" is in use") {
+		t.Errorf("second start: error %v, output %q", err, out)
 	}
 
 	invoke := process(t, path, port, data, "invoke", "connect", "events/connect/open.json")
 	if out, err := invoke.Output(); err != nil || !strings.Contains(string(out), `"statusCode": 200`) {
-		t.Errorf("invoke ended with %v and said %q", err, out)
+		t.Errorf("invoke: error %v, output %q", err, out)
 	}
 	database, err := os.ReadFile(endpointFile(data))
 	if err != nil {
@@ -136,37 +138,37 @@ func TestService(t *testing.T) {
 	s.interrupt(t)
 	if conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(t.Context(), "tcp", strings.TrimPrefix(string(database), "http://")); err == nil {
 		conn.Close()
-		t.Error("the database outlives the service")
+		t.Error("the database runs after the service has stopped")
 	}
 
-	// The connection that invoke opened is still in the table, and knows its token.
+	// The connection that invoke opened is still in the table.
 	auth := process(t, path, port, data, "invoke", "auth", "events/auth/sha256-token.json")
 	if out, err := auth.Output(); err != nil || !strings.Contains(string(out), `\"result\":true`) {
-		t.Errorf("invoke ended with %v and said %q", err, out)
+		t.Errorf("invoke: error %v, output %q", err, out)
 	}
 
 	moved := freePort(t)
 	s = runService(t, path, moved, data)
 	if status := s.channels(t); status != http.StatusOK {
-		t.Errorf("after a restart the seeded key is answered with %d", status)
+		t.Errorf("status %d with the seeded key after a restart", status)
 	}
 	s.interrupt(t)
 }
 
 func TestArguments(t *testing.T) {
 	for _, tt := range []struct {
-		name  string
-		args  []string
-		env   map[string]string
-		fails string
-		says  string
+		name   string
+		args   []string
+		env    map[string]string
+		err    string
+		output string
 	}{
-		{name: "help", args: []string{"--help"}, says: "Usage:"},
-		{name: "an unknown command", args: []string{"fly"}, fails: "unknown arguments, see --help"},
-		{name: "an event that is not there", args: []string{"invoke", "auth", "no-such-file"}, fails: "read the event"},
-		{name: "a jitter that is none", env: map[string]string{"JITTER": "much"}, fails: "JITTER is not a duration"},
-		{name: "a negative jitter", env: map[string]string{"JITTER": "-1s"}, fails: "JITTER is not a duration"},
-		{name: "a port that is none", env: map[string]string{"PORT": "1234567"}, fails: "listen"},
+		{name: "help", args: []string{"--help"}, output: "Usage:"},
+		{name: "unknown command", args: []string{"fly"}, err: "unknown arguments, see --help"},
+		{name: "missing event file", args: []string{"invoke", "auth", "no-such-file"}, err: "read the event"},
+		{name: "JITTER: not a duration", env: map[string]string{"JITTER": "much"}, err: "JITTER must be a duration"},
+		{name: "JITTER: negative", env: map[string]string{"JITTER": "-1s"}, err: "JITTER must be a duration"},
+		{name: "PORT: not a port", env: map[string]string{"PORT": "1234567"}, err: "listen"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Chdir("..")
@@ -177,11 +179,11 @@ func TestArguments(t *testing.T) {
 				}
 				return tt.env[name]
 			}, &out, io.Discard)
-			if tt.fails == "" && err != nil || tt.fails != "" && (err == nil || !strings.Contains(err.Error(), tt.fails)) {
-				t.Errorf("error %v, expected %q", err, tt.fails)
+			if tt.err == "" && err != nil || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
+				t.Errorf("error %v, want %q", err, tt.err)
 			}
-			if !strings.Contains(out.String(), tt.says) {
-				t.Errorf("it said %q", out.String())
+			if !strings.Contains(out.String(), tt.output) {
+				t.Errorf("output %q, want %q", out.String(), tt.output)
 			}
 		})
 	}

@@ -16,12 +16,11 @@ import (
 	"centrifuge/pkg/auth"
 )
 
-// seedFile is read from the folder that the command is started in, which make
-// sets to the repository.
+// seedFile is relative to the repository, the working directory of make.
 const seedFile = "localstack/seed.json"
 
-// settings are what the environment says of the local stack.
-func settings(getenv func(string) string, stderr io.Writer) (stack.Options, error) {
+// readOptions reads the options of the local stack from the environment.
+func readOptions(getenv func(string) string, stderr io.Writer) (stack.Options, error) {
 	port, dir := getenv("PORT"), getenv("DATA_DIR")
 	if port == "" {
 		port = "8080"
@@ -36,38 +35,38 @@ func settings(getenv func(string) string, stderr io.Writer) (stack.Options, erro
 	if jitter := getenv("JITTER"); jitter != "" {
 		d, err := time.ParseDuration(jitter)
 		if err != nil || d < 0 || d > time.Second {
-			return stack.Options{}, fmt.Errorf("JITTER is not a duration from 0s to 1s: %q", jitter)
+			return stack.Options{}, fmt.Errorf("JITTER must be a duration from 0s to 1s: %q", jitter)
 		}
 		o.Gateway.Jitter = d
 	}
 	return o, nil
 }
 
-// endpointFile is where a running service leaves the address of its database, so
-// that invoke can use it: two processes must not share its file.
+// endpointFile is the file with the address of the database of a running service.
+// invoke uses that database: two processes must not open the same data.
 func endpointFile(dir string) string { return filepath.Join(dir, "dynamodb.endpoint") }
 
-// adminPassword returns the password of the admin pages that is kept in the data
-// folder, and makes one up where there is none.
+// adminPassword returns the admin password in the data folder. It generates one if
+// there is none.
 func adminPassword(dir string) (string, error) {
 	path := filepath.Join(dir, "admin-password")
-	kept, err := os.ReadFile(path)
-	if err == nil && len(kept) > 0 {
-		return strings.TrimSpace(string(kept)), nil
+	stored, err := os.ReadFile(path)
+	if err == nil && len(stored) > 0 {
+		return strings.TrimSpace(string(stored)), nil
 	}
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return "", fmt.Errorf("read the admin password: %w", err)
 	}
 	password := auth.NewSecret()
 	if err := errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(path, []byte(password+"\n"), 0o600)); err != nil {
-		return "", fmt.Errorf("keep the admin password: %w", err)
+		return "", fmt.Errorf("write the admin password: %w", err)
 	}
 	return password, nil
 }
 
 // run runs the service until ctx ends.
 func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writer) (err error) {
-	o, err := settings(getenv, stderr)
+	o, err := readOptions(getenv, stderr)
 	if err != nil {
 		return err
 	}
@@ -79,17 +78,14 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	}
 	s, err := stack.Start(ctx, o)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("port %s is taken, perhaps by another make run; choose another one: PORT=8081 make run", o.Addr[strings.LastIndex(o.Addr, ":")+1:])
+		return fmt.Errorf("port %s is in use, perhaps by another make run: choose another port, such as PORT=8081 make run", o.Addr[strings.LastIndex(o.Addr, ":")+1:])
 	}
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	if err := os.MkdirAll(o.DataDir, 0o700); err != nil {
-		return err
-	}
 	if err := os.WriteFile(endpointFile(o.DataDir), []byte(s.DynamoDBEndpoint), 0o600); err != nil {
-		return fmt.Errorf("note the address of the database: %w", err)
+		return fmt.Errorf("write the address of the database: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.Remove(endpointFile(o.DataDir))) }()
 	fmt.Fprintf(stdout, `Centrifuge is running.
@@ -106,7 +102,7 @@ Publish something:
 
   curl -H 'X-API-Key: demo-key' -d '{"channel":"news:announcements","data":{"text":"hello"}}' %[1]s/api/publish
 
-The data is in %[5]s. Ctrl-C ends everything.
+The data is in %[5]s. Ctrl-C stops everything.
 `, s.HTTPURL, s.WebSocketURL, s.ManagementURL, s.DynamoDBEndpoint, o.DataDir, s.AdminURL, s.AdminPassword)
 	select {
 	case <-ctx.Done():

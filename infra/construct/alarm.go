@@ -13,12 +13,13 @@ import (
 type AlarmsProps struct {
 	// Prefix begins the name of every alarm. Required.
 	Prefix string
-	// Email is an address that gets a mail when an alarm goes off and when it is
-	// over, once its owner has confirmed. Optional: without, alarms only show.
+	// Email is an address that gets a mail when an alarm goes off and when it ends.
+	// Its owner must confirm the subscription first. Optional: without it, alarms
+	// only show in the console.
 	Email string
 }
 
-// Alarms are the alarms of a stack, which all tell the same person.
+// Alarms are the alarms of a stack. All of them notify one address.
 type Alarms struct {
 	constructs.Construct
 	prefix string
@@ -26,9 +27,9 @@ type Alarms struct {
 	all    []interfacesawscloudwatch.IAlarmRef
 }
 
-// NewAlarms makes no alarm yet. The topic behind the address is not encrypted with
-// the key that AWS manages for SNS, because CloudWatch may not use that key; its
-// messages tell names and numbers of metrics.
+// NewAlarms makes an empty group of alarms. The SNS topic is not encrypted: CloudWatch
+// may not use the key that AWS manages for SNS. Its messages hold names and values of
+// metrics.
 func NewAlarms(scope constructs.Construct, id *string, props *AlarmsProps) *Alarms {
 	this := constructs.NewConstruct(scope, id)
 	alarms := &Alarms{Construct: this, prefix: props.Prefix}
@@ -46,9 +47,9 @@ func NewAlarms(scope constructs.Construct, id *string, props *AlarmsProps) *Alar
 	return alarms
 }
 
-// Add makes an alarm that goes off when m reaches threshold in two of three
-// consecutive periods of five minutes, so that what mends itself wakes nobody. No
-// data is good news. It is named by its id after the prefix.
+// Add makes the alarm <prefix>-<id>. It goes off when m reaches threshold in two of
+// three consecutive periods of five minutes, so that a short disturbance does not set
+// it off. Periods without data count as good.
 func (a *Alarms) Add(id, description string, threshold int, m awscloudwatch.IMetric) {
 	alarm := awscloudwatch.NewAlarm(a.Construct, jsii.String(id), &awscloudwatch.AlarmProps{
 		AlarmName:          jsii.String(a.prefix + "-" + id),

@@ -14,20 +14,17 @@ type BusProps struct {
 	Name string
 }
 
-// Bus is an event bus of EventBridge, which other stacks may add rules to. It costs
-// $1 for a million events that are put, and nothing while there are none.
+// Bus is an event bus of EventBridge. Other stacks may add rules to it. A million
+// events cost $1; an idle bus costs nothing.
 type Bus struct {
 	constructs.Construct
 	bus awsevents.EventBus
 }
 
-// Events are the events of one kind on a bus.
-type Events struct {
-	// Source tells who put them, DetailType what they are.
-	Source, DetailType string
-}
+// Event is a kind of event on a bus: its source and its detail type.
+type Event struct{ Source, DetailType string }
 
-// NewBus makes a bus without rules: what is put on it goes nowhere.
+// NewBus makes a bus without rules.
 func NewBus(scope constructs.Construct, id *string, props *BusProps) *Bus {
 	this := constructs.NewConstruct(scope, id)
 	return &Bus{Construct: this, bus: awsevents.NewEventBus(this, jsii.String("Bus"), &awsevents.EventBusProps{
@@ -38,20 +35,20 @@ func NewBus(scope constructs.Construct, id *string, props *BusProps) *Bus {
 // Name is the name of the bus.
 func (b *Bus) Name() string { return *b.bus.EventBusName() }
 
-// AllowPut lets its holder put events of one kind on the bus.
-func (b *Bus) AllowPut(e Events) awsiam.PolicyStatement {
+// AllowPut allows to put events of one kind on the bus.
+func (b *Bus) AllowPut(e Event) awsiam.PolicyStatement {
 	statement := allow([]string{"events:PutEvents"}, *b.bus.EventBusArn())
-	// A request has many sources, and so wants ForAllValues, which holds where there
-	// are none at all; but a request without one has no detail type either.
+	// A request may have several sources, so the condition needs ForAllValues. That is
+	// also true of a request without a source, but such a request has no detail type.
 	statement.AddCondition(jsii.String("ForAllValues:StringEquals"), map[string]string{"events:source": e.Source})
 	statement.AddCondition(jsii.String("StringEquals"), map[string]string{"events:detail-type": e.DetailType})
 	return statement
 }
 
-// Invoke makes the bus invoke f asynchronously for every event of one kind. What f
-// fails at in every attempt is up to f. Events that EventBridge does not get as far
-// as Lambda's queue, which it tries for a day, go to dead.
-func (b *Bus) Invoke(f *Function, e Events, dead *DeadLetters) {
+// Invoke makes the bus invoke f asynchronously for every event of one kind. Events
+// that EventBridge could not give to Lambda within a day go to deadLetters. Events
+// that f failed in every attempt are the matter of FunctionProps.DeadLetters.
+func (b *Bus) Invoke(f *Function, e Event, deadLetters *DeadLetters) {
 	awsevents.NewRule(b.Construct, f.Node().Id(), &awsevents.RuleProps{
 		EventBus: b.bus,
 		EventPattern: &awsevents.EventPattern{
@@ -59,7 +56,7 @@ func (b *Bus) Invoke(f *Function, e Events, dead *DeadLetters) {
 			DetailType: jsii.Strings(e.DetailType),
 		},
 		Targets: &[]awsevents.IRuleTarget{
-			awseventstargets.NewLambdaFunction(f.Lambda, &awseventstargets.LambdaFunctionProps{DeadLetterQueue: dead.queue}),
+			awseventstargets.NewLambdaFunction(f.Lambda, &awseventstargets.LambdaFunctionProps{DeadLetterQueue: deadLetters.queue}),
 		},
 	})
 }

@@ -1,14 +1,12 @@
-// Package construct is what the stack is made of: a function, a WebSocket API, an
-// HTTP API, a table, an event bus, a queue of dead letters, a secret, host names,
-// alarms and a dashboard, each with the decisions that hold wherever one is used.
+// Package construct has the parts of the stack: a function, a WebSocket API, an HTTP
+// API, a table, an event bus, a dead-letter queue, a secret, custom domains, alarms
+// and a dashboard. Each is configured as every use of it needs.
 //
-// It knows AWS and CDK, and nothing of Centrifuge: which functions there are and
-// who may do what is the business of package stack. Whoever owns a resource makes
-// the policy statements about it, so that actions and resources stay together, and
-// knows the dimensions of its metrics.
+// It knows AWS and CDK, and nothing of Centrifuge: functions and their rights are
+// arguments. A construct makes the policy statements about its own resource, so that
+// actions and resources stay together, and knows the dimensions of its metrics.
 //
-// A construct that is misused panics, as everything in CDK does: there is nobody
-// but the person at the keyboard to tell.
+// A construct that is misused panics, as CDK does.
 package construct
 
 import (
@@ -16,7 +14,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// allow is a statement that lets its holder take actions on resources.
+// allow is a policy statement that allows actions on resources.
 func allow(actions []string, resources ...string) awsiam.PolicyStatement {
 	return awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
 		Actions:   jsii.Strings(actions...),

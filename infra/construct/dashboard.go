@@ -21,7 +21,7 @@ type Dashboard struct {
 	dashboard awscloudwatch.Dashboard
 }
 
-// Graph is a picture of some metrics over time.
+// Graph shows metrics over time.
 type Graph struct {
 	Title   string
 	Metrics []awscloudwatch.IMetric
@@ -43,7 +43,7 @@ func NewDashboard(scope constructs.Construct, id *string, props *DashboardProps)
 // columns is the width of every dashboard.
 const columns = 24
 
-// Row puts graphs side by side below what there is.
+// Row adds a row of graphs.
 func (d *Dashboard) Row(graphs ...Graph) {
 	var row []awscloudwatch.IWidget
 	for _, g := range graphs {
@@ -58,7 +58,7 @@ func (d *Dashboard) Row(graphs ...Graph) {
 	d.dashboard.AddWidgets(row...)
 }
 
-// Alarms shows the state of alarms below what there is.
+// Alarms adds a row with the state of alarms.
 func (d *Dashboard) Alarms(alarms *Alarms) {
 	d.dashboard.AddWidgets(awscloudwatch.NewAlarmStatusWidget(&awscloudwatch.AlarmStatusWidgetProps{
 		Title:  jsii.String("Alarms"),
@@ -68,7 +68,7 @@ func (d *Dashboard) Alarms(alarms *Alarms) {
 	}))
 }
 
-// URL is the page in the console.
+// URL is the address of the dashboard in the console.
 func (d *Dashboard) URL() string {
 	region := *awscdk.Stack_Of(d.Construct).Region()
 	return "https://" + region + ".console.aws.amazon.com/cloudwatch/home?region=" + region + "#dashboards/dashboard/" + d.name

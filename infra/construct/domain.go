@@ -11,25 +11,26 @@ import (
 
 // DomainProps describes a Domain.
 type DomainProps struct {
-	// Name is a host name, such as "rt.example.com". Required.
+	// Name is the host name, such as "rt.example.com". Required.
 	Name string
 	// Certificate is the ARN of a certificate for the name, in the region of the
 	// stack. Required.
 	Certificate string
-	// Zone is the id of the Route 53 zone that is to point the name at API Gateway.
-	// Optional: without, somebody has to do that elsewhere.
+	// Zone is the id of the Route 53 hosted zone that gets a record for the name.
+	// Optional: without it, the owner of the name adds a CNAME record for Target.
 	Zone string
 }
 
-// Domain is a host name for one API. WebSocket and HTTP APIs cannot share one; see
-// "Custom domain names for WebSocket APIs" of the API Gateway developer guide.
+// Domain is a custom domain of one API. A WebSocket API and an HTTP API cannot share
+// one; see "Custom domain names for WebSocket APIs" in the API Gateway developer
+// guide.
 type Domain struct {
 	constructs.Construct
 	Name   string
 	domain awsapigatewayv2.DomainName
 }
 
-// NewDomain makes a host name that leads to no API yet.
+// NewDomain makes a custom domain without an API.
 func NewDomain(scope constructs.Construct, id *string, props *DomainProps) *Domain {
 	this := constructs.NewConstruct(scope, id)
 	domain := awsapigatewayv2.NewDomainName(this, jsii.String("Domain"), &awsapigatewayv2.DomainNameProps{
@@ -39,7 +40,7 @@ func NewDomain(scope constructs.Construct, id *string, props *DomainProps) *Doma
 		SecurityPolicy: awsapigatewayv2.SecurityPolicy_TLS_1_2,
 	})
 	if props.Zone != "" {
-		// An ARecord would want the name of the zone as well as its id.
+		// An ARecord requires the name of the zone in addition to its id.
 		awsroute53.NewCfnRecordSet(this, jsii.String("Record"), &awsroute53.CfnRecordSetProps{
 			HostedZoneId: jsii.String(props.Zone),
 			Name:         jsii.String(props.Name),
@@ -53,12 +54,12 @@ func NewDomain(scope constructs.Construct, id *string, props *DomainProps) *Doma
 	return &Domain{Construct: this, Name: props.Name, domain: domain}
 }
 
-// Target is the host name that a CNAME record for Name has to point at.
+// Target is the host name for the CNAME record of Name.
 func (d *Domain) Target() string { return *d.domain.RegionalDomainName() }
 
-// lead makes all paths of the name lead to a stage of an API. Nothing is done where
-// there is no name.
-func (d *Domain) lead(api interfacesawsapigatewayv2.IApiRef, stage awsapigatewayv2.IStage) {
+// mapTo maps all paths of the domain to a stage of an API. It does nothing for a nil
+// domain.
+func (d *Domain) mapTo(api interfacesawsapigatewayv2.IApiRef, stage awsapigatewayv2.IStage) {
 	if d == nil {
 		return
 	}

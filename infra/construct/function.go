@@ -10,45 +10,46 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// retries is how often Lambda tries again when an asynchronous invocation fails: after
-// one minute and after two more, which is the most it does.
+// retries is how often Lambda retries an asynchronous invocation: after one minute,
+// then after two. It is the maximum.
 const retries = 2
 
-// IntegrationTimeout is the longest that API Gateway waits for a function, in
-// seconds. A function that runs longer answers nobody.
+// IntegrationTimeout is how long API Gateway waits for a function, in seconds. It is
+// the timeout of functions too, because API Gateway drops a later response.
 const IntegrationTimeout = 29
 
 // FunctionProps describes a Function. Every field is required unless it says
 // otherwise.
 type FunctionProps struct {
-	// Description tells a reader of the console what this is.
+	// Description is shown in the console.
 	Description string
 	// Code is a directory with an executable named bootstrap, built for
 	// Architecture.
 	Code string
-	// Architecture is what the function runs on.
+	// Architecture is the CPU architecture of the function.
 	Architecture awslambda.Architecture
-	// MemoryMB is its memory, from 128 to 10240, and with it its share of CPU: 1769
-	// is one whole.
+	// MemoryMB is its memory, from 128 to 10240. The share of a CPU grows with it: 1769
+	// is one CPU.
 	MemoryMB int
-	// Environment is what it finds in its environment.
+	// Environment are its environment variables.
 	Environment map[string]string
-	// Grants is all that it may do apart from writing its log; optional.
+	// Grants are its rights, except writing its own log; optional.
 	Grants []awsiam.PolicyStatement
-	// DeadLetters gets the events of asynchronous invocations that failed in every
-	// attempt, as they were, with the error as an attribute. Optional: for functions
+	// DeadLetters receives the unchanged event of an asynchronous invocation that
+	// failed in every attempt, with the error as an attribute. Optional: for functions
 	// that are invoked asynchronously.
 	DeadLetters *DeadLetters
 }
 
-// Function is a Lambda written in Go, with a log group and a role of its own.
+// Function is a Lambda function written in Go, with a log group and a role of its
+// own.
 type Function struct {
 	constructs.Construct
 	Lambda awslambda.Function
 	logs   awslogs.LogGroup
 }
 
-// NewFunction makes a function. Its log is kept for a month and goes with the
+// NewFunction makes a function. Its log is kept for a month and is deleted with the
 // stack. X-Ray is off.
 func NewFunction(scope constructs.Construct, id *string, props *FunctionProps) *Function {
 	this := constructs.NewConstruct(scope, id)
@@ -58,8 +59,8 @@ func NewFunction(scope constructs.Construct, id *string, props *FunctionProps) *
 		RemovalPolicy: awscdk.RemovalPolicy_DESTROY,
 	})
 
-	// Not the managed policy for Lambdas, which lets its holder write to every log
-	// of the account.
+	// The managed policy for Lambda functions would allow to write to every log of the
+	// account.
 	grants := append([]awsiam.PolicyStatement{
 		allow([]string{"logs:CreateLogStream", "logs:PutLogEvents"}, *logs.LogGroupArn()),
 	}, props.Grants...)
@@ -86,13 +87,13 @@ func NewFunction(scope constructs.Construct, id *string, props *FunctionProps) *
 		MemorySize:   jsii.Number(props.MemoryMB),
 		Timeout:      awscdk.Duration_Seconds(jsii.Number(IntegrationTimeout)),
 		Environment:  &environment,
-		// CDK would grant in a policy of its own what it thinks is needed.
+		// Otherwise CDK adds a second policy with rights that it derives.
 		Role:     role.WithoutPolicyUpdates(nil),
 		LogGroup: logs,
 	}
 	if props.DeadLetters != nil {
-		// A queue for the events and not a destination for the records of invocations:
-		// EventBridge, which cannot do the latter, leaves the same events in it.
+		// A dead-letter queue holds events, a destination would hold records of
+		// invocations. EventBridge puts events into the same queue.
 		lambdaProps.DeadLetterQueue = props.DeadLetters.queue
 		lambdaProps.RetryAttempts = jsii.Number(retries)
 	}
@@ -108,9 +109,9 @@ func (f *Function) Metric(name, statistic string) awscloudwatch.Metric {
 	return metric("AWS/Lambda", name, statistic, *f.Node().Id(), map[string]*string{"FunctionName": f.Lambda.FunctionName()})
 }
 
-// CountFailures adds to a metric, which functions may share, one for every line of
-// the log that tells of an error: those that the function wrote as one, and those
-// in which Lambda reports that it failed or ran out of time.
+// CountFailures counts log lines that report an error in a metric, which functions may
+// share: lines of level ERROR that the function wrote, and lines in which Lambda
+// reports an error or a timeout.
 func (f *Function) CountFailures(namespace, name string) {
 	awslogs.NewMetricFilter(f.Construct, jsii.String("Failures"), &awslogs.MetricFilterProps{
 		LogGroup:        f.logs,

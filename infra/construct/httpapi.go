@@ -13,14 +13,14 @@ import (
 // HTTPAPIProps describes an HTTPAPI. Every field is required unless it says
 // otherwise.
 type HTTPAPIProps struct {
-	// Name is what the console calls the API.
+	// Name is the name of the API in the console.
 	Name     string
 	Throttle Throttle
-	// Domain is a host name of its own; optional.
+	// Domain is a custom domain; optional.
 	Domain *Domain
 }
 
-// HTTPAPI is an HTTP API with one stage, $default, which adds nothing to the
+// HTTPAPI is an HTTP API with one stage, $default, whose name is not part of the
 // address.
 type HTTPAPI struct {
 	constructs.Construct
@@ -40,12 +40,12 @@ func NewHTTPAPI(scope constructs.Construct, id *string, props *HTTPAPIProps) *HT
 		AutoDeploy: jsii.Bool(true),
 		Throttle:   props.Throttle.settings(),
 	})
-	props.Domain.lead(api, stage)
+	props.Domain.mapTo(api, stage)
 	return &HTTPAPI{Construct: this, API: api, domain: props.Domain}
 }
 
-// Route sends requests to f, in the payload format 2.0. A route is written as API
-// Gateway writes it, "POST /api/{proxy+}"; ANY is every method.
+// Route sends the requests of routes to f, in payload format 2.0. A route is written
+// as API Gateway writes it: "POST /api/{proxy+}". ANY is every method.
 func (a *HTTPAPI) Route(f *Function, routes ...string) {
 	integration := awsapigatewayv2integrations.NewHttpLambdaIntegration(
 		f.Node().Id(), f.Lambda, &awsapigatewayv2integrations.HttpLambdaIntegrationProps{})
@@ -59,7 +59,7 @@ func (a *HTTPAPI) Route(f *Function, routes ...string) {
 	}
 }
 
-// URL is where requests go, without a slash at the end.
+// URL is the address of the API, without a slash at the end.
 func (a *HTTPAPI) URL() string {
 	if a.domain != nil {
 		return "https://" + a.domain.Name

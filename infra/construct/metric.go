@@ -6,8 +6,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// periodMinutes is over what every metric is taken together, in graphs and in
-// alarms.
+// periodMinutes is the period of every metric, in graphs and in alarms.
 const periodMinutes = 5
 
 // Sum, P50, P99 and Maximum are statistics of a metric.
@@ -18,13 +17,13 @@ const (
 	Maximum = "Maximum"
 )
 
-// Metric is a metric of CloudWatch without dimensions, such as what Lambda counts
-// for all functions of an account and region.
+// Metric is a CloudWatch metric without dimensions, such as the sum that Lambda counts
+// over all functions of an account and region.
 func Metric(namespace, name, statistic string) awscloudwatch.Metric {
 	return metric(namespace, name, statistic, "", nil)
 }
 
-// metric is a metric that graphs call label, "" its name.
+// metric is a CloudWatch metric. Graphs show label, or its name if label is empty.
 func metric(namespace, name, statistic, label string, dimensions map[string]*string) awscloudwatch.Metric {
 	props := &awscloudwatch.MetricProps{
 		Namespace:     jsii.String(namespace),
@@ -33,7 +32,7 @@ func metric(namespace, name, statistic, label string, dimensions map[string]*str
 		DimensionsMap: &dimensions,
 		Period:        awscdk.Duration_Minutes(jsii.Number(periodMinutes)),
 	}
-	// CloudWatch itself would call two percentiles of a metric the same.
+	// By default CloudWatch gives two percentiles of a metric the same label.
 	if label == "" && (statistic == P50 || statistic == P99) {
 		label = name + " " + statistic
 	}

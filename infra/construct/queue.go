@@ -12,14 +12,14 @@ import (
 // retentionDays is the longest that SQS keeps a message.
 const retentionDays = 14
 
-// DeadLetters is a queue of what could not be done, for somebody to look at.
+// DeadLetters is a dead-letter queue.
 type DeadLetters struct {
 	constructs.Construct
 	queue awssqs.Queue
 }
 
-// NewDeadLetters makes a queue that keeps messages for 14 days, encrypted with keys
-// of SQS, and speaks TLS only. It goes with the stack, and so does what is in it.
+// NewDeadLetters makes a queue that keeps messages for 14 days, encrypts them with
+// keys of SQS, and accepts TLS only. It is deleted with the stack, messages included.
 func NewDeadLetters(scope constructs.Construct, id *string) *DeadLetters {
 	this := constructs.NewConstruct(scope, id)
 	queue := awssqs.NewQueue(this, jsii.String("Queue"), &awssqs.QueueProps{
@@ -31,16 +31,16 @@ func NewDeadLetters(scope constructs.Construct, id *string) *DeadLetters {
 	return &DeadLetters{Construct: this, queue: queue}
 }
 
-// URL is what the queue is read by.
+// URL is the address of the queue.
 func (d *DeadLetters) URL() string { return *d.queue.QueueUrl() }
 
-// Waiting is the number of messages that nobody has taken away.
+// Waiting is the metric of messages in the queue.
 func (d *DeadLetters) Waiting() awscloudwatch.Metric {
 	return metric("AWS/SQS", "ApproximateNumberOfMessagesVisible", Maximum, "",
 		map[string]*string{"QueueName": d.queue.QueueName()})
 }
 
-// allowSend lets its holder put messages into the queue.
+// allowSend allows to put messages into the queue.
 func (d *DeadLetters) allowSend() awsiam.PolicyStatement {
 	return allow([]string{"sqs:SendMessage"}, *d.queue.QueueArn())
 }

@@ -8,21 +8,20 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// passwordLength is that of a generated password. With 62 characters to choose from
-// that is 190 bits.
+// passwordLength is the length of a generated password: 190 bits with an alphabet of
+// 62 characters.
 const passwordLength = 32
 
 // SecretProps describes a Secret. Every field is required.
 type SecretProps struct {
 	// Name is the name of the secret, unique in the account and region. It must not
-	// end in a dash and six characters, as ARNs of secrets do.
+	// end in a dash and six characters, as the ARNs of secrets do.
 	Name string
-	// Description tells a reader of the console what this opens.
+	// Description is shown in the console.
 	Description string
 }
 
-// Secret is a password in Secrets Manager, which nobody chose and the template does
-// not hold.
+// Secret is a generated password in Secrets Manager. The template does not hold it.
 type Secret struct {
 	constructs.Construct
 	name   string
@@ -31,13 +30,12 @@ type Secret struct {
 
 // NewSecret makes a secret of 32 letters and digits, which can be typed and pasted
 // anywhere. It is plain text, not the JSON that Secrets Manager uses for databases.
-// It goes with the stack at once: CloudFormation deletes secrets without a recovery
-// window, so that the next stack can have the name. A deployment makes a new password
-// only where it changes how passwords are made.
+// It is deleted with the stack. CloudFormation deletes secrets without a recovery
+// window, so that the next stack can use the name. A deployment keeps the password
+// unless it changes how passwords are generated.
 //
-// It is encrypted with the key that AWS manages in the account
-// (aws/secretsmanager), which costs nothing and needs no rights in the role of who
-// may read it.
+// It is encrypted with the key that AWS manages in the account (aws/secretsmanager).
+// The key costs nothing, and a role that reads the secret needs no right to use it.
 func NewSecret(scope constructs.Construct, id *string, props *SecretProps) *Secret {
 	this := constructs.NewConstruct(scope, id)
 	secret := awssecretsmanager.NewSecret(this, jsii.String("Secret"), &awssecretsmanager.SecretProps{
@@ -55,11 +53,11 @@ func NewSecret(scope constructs.Construct, id *string, props *SecretProps) *Secr
 // Name is the name of the secret.
 func (s *Secret) Name() string { return s.name }
 
-// ARN is what the secret is read by. Unlike its name, it is only known once the
-// secret is there, so that whoever is told it waits for that.
+// ARN is the ARN of the secret. It is known when the secret exists, so CloudFormation
+// makes a resource that references it after the secret. The name has no such effect.
 func (s *Secret) ARN() string { return *s.secret.SecretArn() }
 
-// AllowRead lets its holder read the secret.
+// AllowRead allows to read the secret.
 func (s *Secret) AllowRead() awsiam.PolicyStatement {
 	return allow([]string{"secretsmanager:GetSecretValue"}, s.ARN())
 }

@@ -15,15 +15,15 @@ type TableProps struct {
 	PartitionKey, SortKey string
 	// Expiry is the attribute after which DynamoDB deletes items.
 	Expiry string
-	// Index is the name of an index over IndexKey. It holds
-	// keys only, and only of the items that have IndexKey.
+	// Index is the name of an index over IndexKey. It holds keys only, and only of
+	// items that have IndexKey.
 	Index, IndexKey string
-	// Retain keeps the table, with all it holds, when the stack goes.
+	// Retain keeps the table and its items when the stack is deleted.
 	Retain bool
 }
 
-// Table is a DynamoDB table, billed on demand, that can be restored to any second
-// of the last 35 days.
+// Table is a DynamoDB table, billed on demand. It can be restored to any second of the
+// last 35 days.
 type Table struct {
 	constructs.Construct
 	Table awsdynamodb.Table
@@ -32,13 +32,12 @@ type Table struct {
 
 // NewTable makes a table.
 //
-// It is a Table and not a TableV2, whose gain is replicas in other regions: a
-// connection lives in the API of one region, and so does all that is stored about
-// it.
+// It is a Table, not a TableV2. TableV2 adds replicas in other regions, but a
+// connection belongs to the API of one region, and so do the items about it.
 //
 // It is encrypted with the key that AWS manages in the account (aws/dynamodb), not
-// with the default key that AWS owns: the key costs nothing while idle, needs no
-// rights in the functions' roles, and its use shows in CloudTrail.
+// with the default key that AWS owns. The key costs nothing while idle, the roles of
+// functions need no right to use it, and its use shows in CloudTrail.
 func NewTable(scope constructs.Construct, id *string, props *TableProps) *Table {
 	this := constructs.NewConstruct(scope, id)
 
@@ -68,8 +67,8 @@ func NewTable(scope constructs.Construct, id *string, props *TableProps) *Table 
 // Name is the name of the table.
 func (t *Table) Name() string { return *t.Table.TableName() }
 
-// Metrics are a metric that DynamoDB counts for the table and for its index apart,
-// such as "ReadThrottleEvents".
+// Metrics are the metric of the table and the metric of its index, which DynamoDB
+// counts separately: for example "ReadThrottleEvents".
 func (t *Table) Metrics(name, statistic string) []awscloudwatch.IMetric {
 	return []awscloudwatch.IMetric{
 		metric("AWS/DynamoDB", name, statistic, "", map[string]*string{"TableName": t.Table.TableName()}),
@@ -79,29 +78,37 @@ func (t *Table) Metrics(name, statistic string) []awscloudwatch.IMetric {
 	}
 }
 
-// Allow lets its holder take actions, such as "dynamodb:Query", on the table, but
-// not on its index.
+// Allow allows actions of DynamoDB, such as "Query", on the table, not on its index.
 func (t *Table) Allow(actions ...string) awsiam.PolicyStatement {
-	return allow(actions, *t.Table.TableArn())
+	return allow(qualified(actions), *t.Table.TableArn())
 }
 
-// AllowPartition is Allow for the items of one partition only, or of all whose key
-// is like partition, in which "*" stands for anything.
+// AllowPartition is Allow for the partitions whose key matches partition, in which
+// "*" matches any characters.
 func (t *Table) AllowPartition(partition string, actions ...string) awsiam.PolicyStatement {
 	statement := t.Allow(actions...)
 	statement.AddCondition(jsii.String("ForAllValues:StringLike"), map[string][]string{
 		"dynamodb:LeadingKeys": {partition},
 	})
-	// ForAllValues holds where there are no values at all.
+	// ForAllValues is also true without any value.
 	statement.AddCondition(jsii.String("Null"), map[string]string{
 		"dynamodb:LeadingKeys": "false",
 	})
 	return statement
 }
 
-// AllowIndex is Allow on the index, but not on the table.
+// AllowIndex is Allow on the index, not on the table.
 func (t *Table) AllowIndex(actions ...string) awsiam.PolicyStatement {
-	return allow(actions, *t.Table.TableArn()+"/index/"+t.index)
+	return allow(qualified(actions), *t.Table.TableArn()+"/index/"+t.index)
+}
+
+// qualified returns the names that IAM has for actions of DynamoDB.
+func qualified(actions []string) []string {
+	names := make([]string, 0, len(actions))
+	for _, action := range actions {
+		names = append(names, "dynamodb:"+action)
+	}
+	return names
 }
 
 func text(name string) *awsdynamodb.Attribute {

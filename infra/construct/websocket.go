@@ -10,8 +10,9 @@ import (
 	"github.com/aws/jsii-runtime-go"
 )
 
-// Throttle is what a stage lets through: Rate requests a second in the long run
-// and Burst at once. What is beyond is refused.
+// Throttle limits a stage to Rate requests a second and to a burst of Burst requests.
+// API Gateway refuses more with 429. AWS documents the limit for frames and requests
+// of clients, not for posts to connections.
 type Throttle struct{ Rate, Burst int }
 
 func (t Throttle) settings() *awsapigatewayv2.ThrottleSettings {
@@ -24,14 +25,14 @@ func (t Throttle) settings() *awsapigatewayv2.ThrottleSettings {
 // WebSocketProps describes a WebSocket. Every field is required unless it says
 // otherwise.
 type WebSocketProps struct {
-	// Name is what the console calls the API.
+	// Name is the name of the API in the console.
 	Name string
 	// Stage is the only stage, the last part of the address.
 	Stage string
-	// RouteSelection is the expression that picks the route of a frame.
+	// RouteSelection is the expression that selects the route of a frame.
 	RouteSelection string
 	Throttle       Throttle
-	// Domain is a host name of its own; optional.
+	// Domain is a custom domain; optional.
 	Domain *Domain
 }
 
@@ -43,9 +44,9 @@ type WebSocket struct {
 	domain *Domain
 }
 
-// NewWebSocket makes a WebSocket API without routes. It has no access log: API
-// Gateway writes one only after the account was given a role for it, once for all
-// APIs, which is not for one stack to do.
+// NewWebSocket makes a WebSocket API without routes. It has no access log: API Gateway
+// writes one only with a role that is set for the whole account, and a stack should
+// not change the account.
 func NewWebSocket(scope constructs.Construct, id *string, props *WebSocketProps) *WebSocket {
 	this := constructs.NewConstruct(scope, id)
 	api := awsapigatewayv2.NewWebSocketApi(this, jsii.String("API"), &awsapigatewayv2.WebSocketApiProps{
@@ -58,18 +59,14 @@ func NewWebSocket(scope constructs.Construct, id *string, props *WebSocketProps)
 		AutoDeploy:   jsii.Bool(true),
 		Throttle:     props.Throttle.settings(),
 	})
-	props.Domain.lead(api, stage)
+	props.Domain.mapTo(api, stage)
 	return &WebSocket{Construct: this, API: api, stage: props.Stage, domain: props.Domain}
 }
 
-// OneWay sends the frames of a route to f, whose answer goes nowhere. On $connect
-// the status of the answer still decides.
-func (w *WebSocket) OneWay(route string, f *Function) { w.route(route, f, false) }
-
-// TwoWay sends the frames of a route to f, and f's answer to the client.
-func (w *WebSocket) TwoWay(route string, f *Function) { w.route(route, f, true) }
-
-func (w *WebSocket) route(route string, f *Function, reply bool) {
+// Route sends the frames of a route to f. With reply, f's response goes to the
+// client. On $connect the status of the response accepts or refuses the connection in
+// either case.
+func (w *WebSocket) Route(route string, f *Function, reply bool) {
 	integration := awsapigatewayv2integrations.NewWebSocketLambdaIntegration(
 		jsii.String("Integration"), f.Lambda, &awsapigatewayv2integrations.WebSocketLambdaIntegrationProps{
 			Timeout: awscdk.Duration_Seconds(jsii.Number(IntegrationTimeout)),
@@ -80,11 +77,11 @@ func (w *WebSocket) route(route string, f *Function, reply bool) {
 	})
 }
 
-// The addresses are put together from the id of the API and the name of the
-// stage. Asking the stage would make it wait for the routes, the routes for the
-// functions, and the functions, which are told these addresses, for the stage.
+// The addresses are built from the id of the API and the name of the stage. The
+// stage depends on the routes and the routes on the functions, whose environment
+// holds these addresses: a reference to the stage would close a circle.
 
-// URL is where clients connect.
+// URL is the address that clients connect to.
 func (w *WebSocket) URL() string {
 	if w.domain != nil {
 		return "wss://" + w.domain.Name
@@ -92,8 +89,9 @@ func (w *WebSocket) URL() string {
 	return "wss://" + w.address()
 }
 
-// ManagementURL is the base of the management API. A host name of its own does not
-// serve that.
+// ManagementURL is the base address of the management API. A custom domain serves
+// @connections too, without the stage in the path. The address of the API itself
+// works with and without a domain, and does not depend on its mapping.
 func (w *WebSocket) ManagementURL() string { return "https://" + w.address() }
 
 func (w *WebSocket) address() string {
@@ -106,8 +104,8 @@ func (w *WebSocket) Metric(name, statistic string) awscloudwatch.Metric {
 	return metric("AWS/ApiGateway", name, statistic, "", map[string]*string{"ApiId": w.API.ApiId()})
 }
 
-// AllowConnections lets its holder use methods of the management API, such as
-// POST, on the connections of this stage.
+// AllowConnections allows methods of the management API, such as POST, on the
+// connections of this stage.
 func (w *WebSocket) AllowConnections(methods ...string) awsiam.PolicyStatement {
 	var resources []string
 	for _, method := range methods {

@@ -11,8 +11,8 @@ import (
 func TestAdminPassword(t *testing.T) {
 	tpl := load(t, "plain")
 	secret := tpl.one(t, "AWS::SecretsManager::Secret")
-	t.Run("it is generated, 32 letters and digits of plain text", func(t *testing.T) {
-		// A template or a key would make JSON of it.
+	t.Run("generated: 32 letters and digits, plain text", func(t *testing.T) {
+		// SecretStringTemplate or GenerateStringKey would make it JSON.
 		want := map[string]any{
 			"Name":                 "centrifuge-plain/admin",
 			"Description":          "The password of the admin pages of centrifuge-plain",
@@ -22,23 +22,23 @@ func TestAdminPassword(t *testing.T) {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	})
-	t.Run("it goes with the stack", func(t *testing.T) {
+	t.Run("deleted with the stack", func(t *testing.T) {
 		if secret.DeletionPolicy != "Delete" {
 			t.Errorf("the deletion policy is %s", secret.DeletionPolicy)
 		}
 	})
-	t.Run("the function of the admin pages is told where it is, and nobody else", func(t *testing.T) {
+	t.Run("its ARN is in the environment of admin only", func(t *testing.T) {
 		for name, f := range tpl.functions(t) {
-			told := tpl.string(f.at("Environment", "Variables", config.AdminSecret)) == "${AdminPasswordSecret}"
-			if told != (name == "admin") {
+			named := tpl.string(f.at("Environment", "Variables", config.AdminSecret)) == "${AdminPasswordSecret}"
+			if named != (name == "admin") {
 				t.Errorf("%s: %v", name, f.at("Environment", "Variables"))
 			}
 			if f.at("Environment", "Variables", config.AdminPassword) != nil {
-				t.Errorf("%s is told the password itself", name)
+				t.Errorf("the environment of %s holds the password", name)
 			}
 		}
 	})
-	t.Run("the function of the admin pages may read it, and nobody else may do anything with it", func(t *testing.T) {
+	t.Run("only the role of admin has a right on it: to read", func(t *testing.T) {
 		got := map[string]string{}
 		for id, r := range tpl.of("AWS::IAM::Role") {
 			for _, statement := range policyStatements(r.Properties) {
@@ -55,14 +55,14 @@ func TestAdminPassword(t *testing.T) {
 	})
 }
 
-func TestWithoutAdmin(t *testing.T) {
+func TestAdminOptionFalse(t *testing.T) {
 	tpl := load(t, "bare")
 	if n := len(tpl.of("AWS::SecretsManager::Secret")); n != 0 {
-		t.Errorf("there are %d secrets", n)
+		t.Errorf("%d secrets, want 0", n)
 	}
 	for _, name := range []string{"AdminURL", "AdminSecretName"} {
 		if output, ok := tpl.Outputs[name]; ok {
-			t.Errorf("%s is %v", name, output.Value)
+			t.Errorf("output %s is %v, want none", name, output.Value)
 		}
 	}
 }

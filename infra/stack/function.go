@@ -11,168 +11,109 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"centrifuge/functions"
 	"centrifuge/infra/construct"
-	"centrifuge/pkg/config"
 )
 
-// function is a folder of functions/ and all that its Lambda is given. To change
-// what a function may do, change its line in functions.
-type function struct {
-	name     string
-	memoryMB int
-	// table and index are the DynamoDB actions it takes on each, partitions those on
-	// some of the table's items only.
-	table, index []string
-	partitions   []access
-	// connections are the methods of the management API that it uses. A function
-	// that uses any is told where that is, and counts what it delivers.
-	connections []string
-	// emits: it puts messages on the bus for event hooks.
-	emits bool
-	// pages: it serves pages, which are told where to connect and to send requests.
-	pages bool
+// deployed returns the functions of a stack with options o.
+func deployed(o Options) []functions.Function {
+	included := map[functions.Option]bool{
+		functions.Required: true, functions.Admin: o.Admin, functions.Demo: o.Demo, functions.Hooks: o.Hooks,
+	}
+	return slices.DeleteFunc(slices.Clone(functions.All), func(f functions.Function) bool { return !included[f.Option] })
 }
 
-// access is what may be done with the items of some partitions of the table: those
-// whose key is like partition.
-type access struct {
-	partition string
-	actions   []string
-}
-
-const (
-	// light is for functions that wait for one or two requests to DynamoDB: Go
-	// starts and answers in milliseconds at this size, and it costs little.
-	light = 256
-	// heavy is one whole CPU, for functions that deliver: each post to a connection
-	// is signed and encrypted, which is work for the processor.
-	heavy = 1769
-)
-
-const (
-	get        = "dynamodb:GetItem"
-	put        = "dynamodb:PutItem"
-	update     = "dynamodb:UpdateItem"
-	remove     = "dynamodb:DeleteItem"
-	query      = "dynamodb:Query"
-	scan       = "dynamodb:Scan"
-	batchGet   = "dynamodb:BatchGetItem"
-	batchWrite = "dynamodb:BatchWriteItem"
-)
-
-// demoProject is the project that the example application uses.
-const demoProject = "demo"
-
-type list = []string
-
-// functions is every function there is. Nobody may do what does not stand here,
-// except write the function's own log, read the admin password (admin), and leave
-// what failed in the queue for that (webhook).
-var functions = []function{
-	{name: "connect", memoryMB: light, table: list{query, put}},
-	{name: "auth", memoryMB: light, table: list{query, get, update, remove, batchWrite}, connections: list{"POST"}},
-	{name: "subscribe", memoryMB: light, table: list{query, get, update, remove, batchWrite}, connections: list{"POST"}},
-	{name: "unsubscribe", memoryMB: light, table: list{query, get, update, remove, batchWrite}, connections: list{"POST"}},
-	{name: "broadcast", memoryMB: heavy, table: list{query, get, update, remove, batchWrite}, connections: list{"POST"}, emits: true},
-	{name: "disconnect", memoryMB: light, table: list{query, remove, batchWrite}, connections: list{"POST"}},
-	{name: "message", memoryMB: light, table: list{query, get}},
-	{name: "publish", memoryMB: heavy, table: list{query, get, put, update, remove, batchGet, batchWrite, scan}, index: list{query}, connections: list{"POST", "DELETE"}, emits: true},
-	{name: "admin", memoryMB: heavy, table: list{query, put, update, remove, batchGet, batchWrite, scan}, index: list{query}, connections: list{"POST", "DELETE"}, emits: true, pages: true},
-	{name: "webhook", memoryMB: light, table: list{query}},
-	{name: "demo", memoryMB: light, pages: true, partitions: []access{
-		{"P#" + demoProject, list{query}},
-		{"T#demo/*", list{get, update}}, // the counters that app.App.Count gives it
-	}},
-}
-
-// deployed are the functions that are part of a stack with options o.
-func deployed(o Options) []function {
-	left := map[string]bool{"demo": !o.Demo, "admin": !o.Admin, "webhook": !o.Hooks}
-	return slices.DeleteFunc(slices.Clone(functions), func(f function) bool { return left[f.name] })
-}
-
-// built fails when the bootstrap of f is not among the assets.
-func (f function) built(o Options) error {
-	if _, err := os.Stat(filepath.Join(o.Assets, f.name, "bootstrap")); err != nil {
-		return fmt.Errorf("function %s has not been built: %w", f.name, err)
+// checkBuilt fails when the assets lack a bootstrap.
+func checkBuilt(o Options) error {
+	for _, f := range deployed(o) {
+		if _, err := os.Stat(filepath.Join(o.Assets, f.Name, "bootstrap")); err != nil {
+			return fmt.Errorf("function %s is not built, run make build: %w", f.Name, err)
+		}
 	}
 	return nil
 }
 
-// surroundings is what functions are told of and may use.
-type surroundings struct {
-	table  *construct.Table
-	socket *construct.WebSocket
-	api    *construct.HTTPAPI
-	// bus and dead are nil without hooks, password is nil without admin pages.
-	bus      *construct.Bus
-	dead     *construct.DeadLetters
-	password *construct.Secret
+// resources are what functions reference.
+type resources struct {
+	table     *construct.Table
+	webSocket *construct.WebSocket
+	http      *construct.HTTPAPI
+	// bus and deadLetters are nil without hooks, password is nil without admin pages.
+	bus         *construct.Bus
+	deadLetters *construct.DeadLetters
+	password    *construct.Secret
 }
 
-// deploy makes the Lambda of f.
-func (f function) deploy(scope constructs.Construct, o Options, s surroundings) *construct.Function {
+// deploy makes the Lambda of f and connects it with what invokes it.
+func (r resources) deploy(scope constructs.Construct, o Options, f functions.Function) *construct.Function {
 	architecture := awslambda.Architecture_ARM_64()
 	if o.Architecture == "x86_64" {
 		architecture = awslambda.Architecture_X86_64()
 	}
 	props := &construct.FunctionProps{
-		Description:  "functions/" + f.name,
-		Code:         filepath.Join(o.Assets, f.name),
+		Description:  "functions/" + f.Name,
+		Code:         filepath.Join(o.Assets, f.Name),
 		Architecture: architecture,
-		MemoryMB:     f.memoryMB,
-		Environment:  f.environment(o, s),
-		Grants:       f.grants(s),
+		MemoryMB:     f.MemoryMB,
+		Environment:  f.Environment(r.addresses(o)),
+		Grants:       r.grants(f),
 	}
-	if f.name == "webhook" {
-		props.DeadLetters = s.dead
+	if f.DeadLetters {
+		props.DeadLetters = r.deadLetters
 	}
-	return construct.NewFunction(scope, jsii.String(f.name), props)
+	lambda := construct.NewFunction(scope, jsii.String(f.Name), props)
+
+	for _, route := range f.WebSocket {
+		r.webSocket.Route(route.Key, lambda, route.Reply)
+	}
+	if len(f.HTTP) > 0 {
+		r.http.Route(lambda, f.HTTP...)
+	}
+	for _, event := range f.Events {
+		r.bus.Invoke(lambda, construct.Event(event), r.deadLetters)
+	}
+	return lambda
 }
 
-// grants are the rights of f.
-func (f function) grants(s surroundings) []awsiam.PolicyStatement {
+func (r resources) addresses(o Options) functions.Addresses {
+	a := functions.Addresses{
+		Table:            r.table.Name(),
+		ManagementURL:    r.webSocket.ManagementURL(),
+		WebSocketURL:     r.webSocket.URL(),
+		HTTPURL:          r.http.URL(),
+		MetricsNamespace: namespace(o),
+	}
+	if r.bus != nil {
+		a.EventBus = r.bus.Name()
+	}
+	if r.password != nil {
+		a.AdminSecret = r.password.ARN()
+	}
+	return a
+}
+
+// grants returns the rights of f.
+func (r resources) grants(f functions.Function) []awsiam.PolicyStatement {
 	var grants []awsiam.PolicyStatement
-	if len(f.table) > 0 {
-		grants = append(grants, s.table.Allow(f.table...))
+	if len(f.Table) > 0 {
+		grants = append(grants, r.table.Allow(f.Table...))
 	}
-	for _, a := range f.partitions {
-		grants = append(grants, s.table.AllowPartition(a.partition, a.actions...))
+	for _, p := range f.Partitions {
+		grants = append(grants, r.table.AllowPartition(p.Key, p.Actions...))
 	}
-	if len(f.index) > 0 {
-		grants = append(grants, s.table.AllowIndex(f.index...))
+	if len(f.Index) > 0 {
+		grants = append(grants, r.table.AllowIndex(f.Index...))
 	}
-	if len(f.connections) > 0 {
-		grants = append(grants, s.socket.AllowConnections(f.connections...))
+	if len(f.Connections) > 0 {
+		grants = append(grants, r.webSocket.AllowConnections(f.Connections...))
 	}
-	if f.emits && s.bus != nil {
-		grants = append(grants, s.bus.AllowPut(messages))
+	if r.bus != nil {
+		for _, event := range f.Puts {
+			grants = append(grants, r.bus.AllowPut(construct.Event(event)))
+		}
 	}
-	if f.name == "admin" {
-		grants = append(grants, s.password.AllowRead())
+	if f.AdminSecret {
+		grants = append(grants, r.password.AllowRead())
 	}
 	return grants
-}
-
-// environment is what f is told.
-func (f function) environment(o Options, s surroundings) map[string]string {
-	environment := map[string]string{config.Table: s.table.Name()}
-	if len(f.connections) > 0 {
-		environment[config.ManagementURL] = s.socket.ManagementURL()
-		environment[config.MetricsNamespace] = namespace(o)
-	}
-	if f.emits && s.bus != nil {
-		environment[config.EventBus] = s.bus.Name()
-	}
-	if f.pages {
-		environment[config.WebSocketURL] = s.socket.URL()
-		environment[config.HTTPURL] = s.api.URL()
-	}
-	switch f.name {
-	case "admin":
-		environment[config.AdminSecret] = s.password.ARN()
-	case "demo":
-		environment[config.DemoProject] = demoProject
-	}
-	return environment
 }

@@ -14,13 +14,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files")
 
-// What a stack consists of, who may do what, who calls whom and what functions are
-// told is in infra/testdata, to be reviewed where it changes.
+// The files in infra/testdata show the resources of a stack, its routes, and the rights,
+// invokers and environment of its functions. A change needs a review.
 func TestGolden(t *testing.T) {
 	for stage := range contexts {
-		t.Run("the stack "+stage, func(t *testing.T) {
+		t.Run(stage, func(t *testing.T) {
 			got := render(t, load(t, stage))
 			file := filepath.Join("..", "testdata", stage+".golden")
 			if *update {
@@ -33,15 +33,15 @@ func TestGolden(t *testing.T) {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Errorf("review this; go test ./infra/stack -run TestGolden -update accepts it (-want +got):\n%s", diff)
+				t.Errorf("review the change, then accept it with go test ./infra/stack -run TestGolden -update (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-// render writes a stack down: context, outputs, routes, functions with their rights
-// and environment, whatever else grants something, and how many resources there are
-// of each type.
+// render renders a stack: context, outputs, routes, functions with their rights and
+// environment, other resources with policies, and the number of resources of each
+// type.
 func render(t *testing.T, tpl template) string {
 	t.Helper()
 	var out strings.Builder
@@ -88,7 +88,7 @@ func render(t *testing.T, tpl template) string {
 			others = append(others, tpl.name(id)+" "+line)
 		}
 	}
-	section("others who grant", append(others, "nobody")[:max(1, len(others))])
+	section("other policies", append(others, "none")[:max(1, len(others))])
 
 	count := map[string]int{}
 	for _, r := range tpl.Resources {
@@ -106,13 +106,12 @@ func sorted[V any](m map[string]V, line func(string, V) string) []string {
 	return lines
 }
 
-// grants renders all statements in a resource, and the policies that it takes from
-// elsewhere.
+// grants renders all policy statements of a resource, and its managed policies.
 func grants(t *testing.T, tpl template, r resource) []string {
 	t.Helper()
 	var lines []string
 	if managed := r.at("ManagedPolicyArns"); managed != nil {
-		lines = append(lines, fmt.Sprintf("may what is in %v", tpl.strings(managed)))
+		lines = append(lines, fmt.Sprintf("may do what %v allows", tpl.strings(managed)))
 	}
 	for _, statement := range policyStatements(r.Properties) {
 		verb := map[any]string{"Allow": "may", "Deny": "may not"}[at(statement, "Effect")]
@@ -137,7 +136,7 @@ func grants(t *testing.T, tpl template, r resource) []string {
 	return lines
 }
 
-// invokers renders who may invoke a function.
+// invokers renders the permissions to invoke a function.
 func invokers(tpl template, name string) []string {
 	var lines []string
 	for _, r := range tpl.of("AWS::Lambda::Permission") {
@@ -149,7 +148,7 @@ func invokers(tpl template, name string) []string {
 	return lines
 }
 
-// text renders an object with its keys in order.
+// text renders an object with sorted keys.
 func text(t *testing.T, tpl template, v any) string {
 	t.Helper()
 	if object, ok := v.(map[string]any); ok && tpl.string(v) == fmt.Sprint(v) {
@@ -164,17 +163,17 @@ func text(t *testing.T, tpl template, v any) string {
 	return strings.Trim(string(data), "[]")
 }
 
-func TestNothingIsGrantedByWildcard(t *testing.T) {
+func TestNoWildcardGrants(t *testing.T) {
 	for stage := range contexts {
 		tpl := load(t, stage)
 		for id, r := range tpl.Resources {
 			statements := policyStatements(r.Properties)
 			if r.Type == "AWS::IAM::Role" && len(statements) < 2 {
-				t.Errorf("%s: role %s has %d statements: this test does not see them", stage, id, len(statements))
+				t.Errorf("%s: role %s has %d statements, want 2 or more: does the test find them?", stage, id, len(statements))
 			}
 			for _, statement := range statements {
 				if at(statement, "Effect") == "Deny" {
-					continue // which grants nothing
+					continue
 				}
 				for _, action := range tpl.strings(at(statement, "Action")) {
 					if strings.Contains(action, "*") {
@@ -191,7 +190,7 @@ func TestNothingIsGrantedByWildcard(t *testing.T) {
 	}
 }
 
-// policyStatements finds the statements of all policy documents in a value.
+// policyStatements returns the statements of all policy documents in a value.
 func policyStatements(v any) []any {
 	var found []any
 	switch v := v.(type) {

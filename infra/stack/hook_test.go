@@ -10,10 +10,10 @@ import (
 	"centrifuge/pkg/eventbus"
 )
 
-func TestHooks(t *testing.T) {
+func TestEventHooks(t *testing.T) {
 	tpl := load(t, "plain")
 	const queue = "${DeadLettersQueue.Arn}"
-	t.Run("messages on the bus go to the function, and what does not reach it to the queue", func(t *testing.T) {
+	t.Run("the rule invokes the function, undeliverable events go to the queue", func(t *testing.T) {
 		rule := tpl.one(t, "AWS::Events::Rule")
 		target := rule.at("Targets").([]any)[0]
 		got := map[string]string{
@@ -29,7 +29,7 @@ func TestHooks(t *testing.T) {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 		if n := len(rule.at("Targets").([]any)); n != 1 {
-			t.Errorf("there are %d targets", n)
+			t.Errorf("%d targets, want 1", n)
 		}
 		if name := tpl.one(t, "AWS::Events::EventBus").at("Name"); name != "centrifuge-plain" {
 			t.Errorf("the bus is %v", name)
@@ -41,7 +41,7 @@ func TestHooks(t *testing.T) {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	})
-	t.Run("what fails is tried twice more and then goes to the queue, which is the only one that has one", func(t *testing.T) {
+	t.Run("two retries, then the dead-letter queue, for webhook only", func(t *testing.T) {
 		retries := map[string]any{}
 		for _, r := range tpl.of("AWS::Lambda::EventInvokeConfig") {
 			retries[tpl.string(r.at("FunctionName"))] = r.at("MaximumRetryAttempts")
@@ -51,33 +51,33 @@ func TestHooks(t *testing.T) {
 		}
 		for name, f := range tpl.functions(t) {
 			if got := f.at("DeadLetterConfig", "TargetArn"); (got != nil) != (name == "webhook") || got != nil && tpl.string(got) != queue {
-				t.Errorf("dead letters of %s go to %v", name, got)
+				t.Errorf("the dead-letter queue of %s is %v", name, got)
 			}
 		}
 	})
-	t.Run("functions that deliver are told the bus, and may put messages and nothing else on it", func(t *testing.T) {
-		bus, may := map[string]string{}, map[string]string{}
+	t.Run("functions that publish know the bus and may put messages only", func(t *testing.T) {
+		bus, rights := map[string]string{}, map[string]string{}
 		for name, f := range tpl.functions(t) {
-			if told := f.at("Environment", "Variables", config.EventBus); told != nil {
-				bus[name] = tpl.string(told)
+			if value := f.at("Environment", "Variables", config.EventBus); value != nil {
+				bus[name] = tpl.string(value)
 			}
 			for _, line := range grants(t, tpl, tpl.Resources[references(f.at("Role"))[0]]) {
 				if strings.Contains(line, "events:") {
-					may[name] += line
+					rights[name] += line
 				}
 			}
 		}
-		wantBus, wantMay := map[string]string{}, map[string]string{}
+		wantBus, wantRights := map[string]string{}, map[string]string{}
 		for _, name := range []string{"broadcast", "publish", "admin"} {
 			wantBus[name] = "${EventsBus}"
-			wantMay[name] = `may events:PutEvents on ${EventsBus.Arn} if ` +
+			wantRights[name] = `may events:PutEvents on ${EventsBus.Arn} if ` +
 				`{ForAllValues:StringEquals: {events:source: "` + eventbus.Source + `"}, StringEquals: {events:detail-type: "` + eventbus.DetailType + `"}}`
 		}
 		if diff := cmp.Diff(wantBus, bus); diff != "" {
-			t.Errorf("told (-want +got):\n%s", diff)
+			t.Errorf("environment (-want +got):\n%s", diff)
 		}
-		if diff := cmp.Diff(wantMay, may); diff != "" {
-			t.Errorf("may (-want +got):\n%s", diff)
+		if diff := cmp.Diff(wantRights, rights); diff != "" {
+			t.Errorf("rights (-want +got):\n%s", diff)
 		}
 	})
 }
@@ -102,22 +102,22 @@ func TestDeadLetterQueue(t *testing.T) {
 	}
 }
 
-func TestWithoutHooks(t *testing.T) {
+func TestHooksOptionFalse(t *testing.T) {
 	tpl := load(t, "bare")
 	for id, r := range tpl.Resources {
 		switch service := strings.Split(r.Type, "::")[1]; {
 		case service == "Events", service == "SQS", r.Type == "AWS::Lambda::EventInvokeConfig":
-			t.Errorf("%s is a %s", id, r.Type)
+			t.Errorf("%s is a %s, want none", id, r.Type)
 		}
 	}
 	for name, f := range tpl.functions(t) {
 		if bus := f.at("Environment", "Variables", config.EventBus); bus != nil {
-			t.Errorf("%s is told of the bus %v", name, bus)
+			t.Errorf("the environment of %s holds the bus %v", name, bus)
 		}
 	}
 	for _, name := range []string{"EventBusName", "DeadLetterQueueURL"} {
 		if output, ok := tpl.Outputs[name]; ok {
-			t.Errorf("%s is %v", name, output.Value)
+			t.Errorf("output %s is %v, want none", name, output.Value)
 		}
 	}
 }

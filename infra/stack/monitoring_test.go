@@ -32,10 +32,10 @@ func TestAlarms(t *testing.T) {
 	got := map[string]string{}
 	for _, alarm := range tpl.of("AWS::CloudWatch::Alarm") {
 		name := strings.TrimPrefix(alarm.at("AlarmName").(string), "centrifuge-full-")
-		line, _ := watched(t, tpl, alarm)
+		line, _ := alarmMetric(t, tpl, alarm)
 		if alarm.at("ComparisonOperator") != "GreaterThanOrEqualToThreshold" || alarm.at("TreatMissingData") != "notBreaching" ||
 			alarm.at("EvaluationPeriods") != 3.0 || alarm.at("DatapointsToAlarm") != 2.0 {
-			t.Errorf("%s goes off at another time: %v", name, alarm.Properties)
+			t.Errorf("%s has another condition: %v", name, alarm.Properties)
 		}
 		got[name] = fmt.Sprintf("%s >= %v", line, alarm.at("Threshold"))
 	}
@@ -44,8 +44,8 @@ func TestAlarms(t *testing.T) {
 	}
 }
 
-// watched renders the metric of an alarm, and counts what is billed for it.
-func watched(t *testing.T, tpl template, alarm resource) (line string, billed int) {
+// alarmMetric renders the metric of an alarm, and counts the metrics that are billed.
+func alarmMetric(t *testing.T, tpl template, alarm resource) (line string, billed int) {
 	t.Helper()
 	name, period, statistic := alarm.at("MetricName"), alarm.at("Period"), alarm.at("Statistic")
 	namespace, dimensions := alarm.at("Namespace"), alarm.at("Dimensions")
@@ -72,8 +72,8 @@ func watched(t *testing.T, tpl template, alarm resource) (line string, billed in
 	return line, billed
 }
 
-func TestWhoIsToldOfAlarms(t *testing.T) {
-	t.Run("the address of the option", func(t *testing.T) {
+func TestAlarmAddress(t *testing.T) {
+	t.Run("with an address, every alarm notifies it", func(t *testing.T) {
 		tpl := load(t, "full")
 		subscription := tpl.one(t, "AWS::SNS::Subscription")
 		topic := tpl.string(subscription.at("TopicArn"))
@@ -88,20 +88,20 @@ func TestWhoIsToldOfAlarms(t *testing.T) {
 			}
 		}
 	})
-	t.Run("nobody without an address", func(t *testing.T) {
+	t.Run("without an address, no alarm has an action", func(t *testing.T) {
 		tpl := load(t, "plain")
 		for id, alarm := range tpl.of("AWS::CloudWatch::Alarm") {
 			if alarm.at("AlarmActions") != nil || alarm.at("OKActions") != nil {
-				t.Errorf("%s does something", id)
+				t.Errorf("%s has actions", id)
 			}
 		}
 		if n := len(tpl.of("AWS::SNS::Topic")); n != 0 {
-			t.Errorf("there are %d topics", n)
+			t.Errorf("%d topics, want 0", n)
 		}
 	})
 }
 
-func TestFailuresOfAllFunctionsAreCounted(t *testing.T) {
+func TestFunctionFailuresMetric(t *testing.T) {
 	tpl := load(t, "full")
 	logs := map[string]bool{}
 	for id, filter := range tpl.of("AWS::Logs::MetricFilter") {
@@ -115,30 +115,30 @@ func TestFailuresOfAllFunctionsAreCounted(t *testing.T) {
 		logs[references(filter.at("LogGroupName"))[0]] = true
 	}
 	for name, f := range tpl.functions(t) {
-		// Those of hook, which are somebody's webhook's, end as dead letters.
+		// Failures of webhook end in the dead-letter queue, which has an alarm.
 		if counted := logs[references(f.at("LoggingConfig"))[0]]; counted == (name == "webhook") {
 			t.Errorf("failures of %s are counted: %v", name, counted)
 		}
 	}
 }
 
-// In an account with nothing else in it, alarms and dashboard have to cost nothing:
-// ten metrics of alarms are free, and dashboards of 50 metrics. The alarm of event
-// hooks is the eleventh.
-func TestMonitoringIsFreeButForHooks(t *testing.T) {
+// In an account with nothing else in it, alarms and dashboard cost nothing: ten alarm
+// metrics are free, and dashboards of 50 metrics. The alarm of event hooks is the
+// eleventh.
+func TestMonitoringCost(t *testing.T) {
 	tpl := load(t, "full")
 	billed := 0
 	for _, alarm := range tpl.of("AWS::CloudWatch::Alarm") {
-		line, n := watched(t, tpl, alarm)
+		line, n := alarmMetric(t, tpl, alarm)
 		if !strings.HasPrefix(line, "AWS/SQS ") {
 			billed += n
 		}
 	}
 	if billed > 10 {
-		t.Errorf("alarms look at %d metrics", billed)
+		t.Errorf("alarms look at %d metrics, want 10 or fewer", billed)
 	}
 	if n := len(shown(t, tpl)); n > 50 {
-		t.Errorf("the dashboard shows %d metrics", n)
+		t.Errorf("the dashboard shows %d metrics, want 50 or fewer", n)
 	}
 }
 
@@ -146,7 +146,7 @@ func TestDashboard(t *testing.T) {
 	tpl := load(t, "full")
 	metric := shown(t, tpl)
 
-	t.Run("everything that functions count is shown", func(t *testing.T) {
+	t.Run("metrics of deliveries", func(t *testing.T) {
 		for _, name := range []string{
 			metrics.Messages, metrics.Deliveries, metrics.Gone, metrics.Slow, metrics.Failed, metrics.Errors,
 		} {
@@ -154,26 +154,26 @@ func TestDashboard(t *testing.T) {
 		}
 		want(t, metric, "Centrifuge/full "+metrics.PublishLatency, "p50", "p99")
 	})
-	t.Run("connections and messages are shown", func(t *testing.T) {
+	t.Run("connections and messages", func(t *testing.T) {
 		want(t, metric, "AWS/ApiGateway ConnectCount ApiId ${WEBSOCKET}", "Sum")
 		want(t, metric, "AWS/ApiGateway MessageCount ApiId ${WEBSOCKET}", "Sum")
 	})
-	t.Run("every function is shown", func(t *testing.T) {
+	t.Run("every function", func(t *testing.T) {
 		for name := range tpl.functions(t) {
 			want(t, metric, "AWS/Lambda Duration FunctionName ${"+name+"}", "p99")
 			want(t, metric, "AWS/Lambda Errors FunctionName ${"+name+"}", "Sum")
 		}
 	})
-	t.Run("the table is shown", func(t *testing.T) {
+	t.Run("the table", func(t *testing.T) {
 		for _, name := range []string{
 			"ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits", "ReadThrottleEvents", "WriteThrottleEvents",
 		} {
 			want(t, metric, "AWS/DynamoDB "+name+" TableName ${Table}", "Sum")
 		}
 	})
-	t.Run("what alarms look at is shown", func(t *testing.T) {
+	t.Run("the metrics of alarms", func(t *testing.T) {
 		for _, alarm := range tpl.of("AWS::CloudWatch::Alarm") {
-			line, _ := watched(t, tpl, alarm)
+			line, _ := alarmMetric(t, tpl, alarm)
 			if strings.HasPrefix(line, "AWS/SQS ") {
 				want(t, metric, strings.Replace(line, " of ", " QueueName ", 1), "Maximum")
 				continue
@@ -181,12 +181,19 @@ func TestDashboard(t *testing.T) {
 			want(t, metric, strings.Replace(line, " of ", " ApiId ", 1), "Sum")
 		}
 	})
-	t.Run("functions write where it looks", func(t *testing.T) {
-		for _, name := range []string{"broadcast", "publish", "admin", "subscribe", "unsubscribe", "disconnect"} {
-			f := tpl.functions(t)[name]
-			if got := f.at("Environment", "Variables", config.MetricsNamespace); got != "Centrifuge/full" {
-				t.Errorf("%s writes to %v", name, got)
+	t.Run("functions write to the namespace of the dashboard", func(t *testing.T) {
+		got := map[string]any{}
+		for name, f := range tpl.functions(t) {
+			if namespace := f.at("Environment", "Variables", config.MetricsNamespace); namespace != nil {
+				got[name] = namespace
 			}
+		}
+		want := map[string]any{}
+		for _, name := range []string{"auth", "subscribe", "unsubscribe", "broadcast", "disconnect", "publish", "admin"} {
+			want[name] = "Centrifuge/full"
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
 		}
 	})
 }
@@ -198,8 +205,8 @@ func want(t *testing.T, metric map[string][]string, name string, statistics ...s
 	}
 }
 
-// shown are the metrics of the dashboard, with their dimensions, and the statistics
-// that it shows of each.
+// shown returns the metrics of the dashboard with their dimensions, and the statistics
+// of each.
 func shown(t *testing.T, tpl template) map[string][]string {
 	t.Helper()
 	var body struct {
@@ -224,11 +231,11 @@ func shown(t *testing.T, tpl template) map[string][]string {
 	return found
 }
 
-func TestWithoutMonitoring(t *testing.T) {
+func TestMonitoringOptionFalse(t *testing.T) {
 	for id, r := range load(t, "bare").Resources {
 		switch service := strings.Split(r.Type, "::")[1]; {
 		case service == "CloudWatch", service == "SNS", r.Type == "AWS::Logs::MetricFilter":
-			t.Errorf("%s is a %s", id, r.Type)
+			t.Errorf("%s is a %s, want none", id, r.Type)
 		}
 	}
 }

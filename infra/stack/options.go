@@ -8,51 +8,49 @@ import (
 	"strconv"
 )
 
-// Options are what the person who deploys decides, each with the CDK context key
-// of the same name in lower case: `cdk deploy -c stage=prod -c demo=true`.
+// Options are the options of a deployment. Each has the CDK context key of the same
+// name in lower case: `cdk deploy -c stage=prod -c demo=true`.
 type Options struct {
 	// Stage is the last part of the WebSocket address and of the stack's name, so
-	// that several can live side by side: 1 to 64 letters, digits and "-". Default
-	// "dev".
+	// that an account can hold several stacks: 1 to 64 letters, digits and "-".
+	// Default "dev".
 	Stage string
-	// Demo deploys the example application too. Default false.
+	// Demo adds the example application. Default false.
 	Demo bool
-	// Admin deploys the admin pages, with a password in Secrets Manager for $0.40 a
+	// Admin adds the admin pages, with a password in Secrets Manager for $0.40 a
 	// month. Default true.
 	Admin bool
-	// Hooks deploys event hooks: a bus, the function that posts what is put on it to
-	// webhooks, and a queue of what it could not. Default true.
+	// Hooks adds event hooks: an event bus, the function that posts messages to
+	// webhooks, and its dead-letter queue. Default true.
 	Hooks bool
-	// Retain keeps the table and all it holds when the stack is destroyed. Default
-	// true.
+	// Retain keeps the table and its items when the stack is destroyed. Default true.
 	Retain bool
-	// Assets is the directory with a directory for each function, in which is the
-	// function's bootstrap. Default ".build".
+	// Assets is the folder of the built functions: <assets>/<function>/bootstrap.
+	// Default ".build".
 	Assets string
-	// Architecture is what the bootstraps were built for: "arm64", which costs a
-	// fifth less, or "x86_64". Default "arm64".
+	// Architecture is the architecture of the bootstraps: "arm64", which costs a fifth
+	// less, or "x86_64". Default "arm64".
 	Architecture string
 
-	// Domain is a host name for the WebSocket API, such as "rt.example.com", which
-	// needs Certificate. Default none.
+	// Domain is a custom domain for the WebSocket API, such as "rt.example.com". It
+	// requires Certificate. Default none.
 	Domain string
-	// APIDomain, context key "api-domain", is one for the HTTP API, which cannot have
-	// the same as the WebSocket API. Default "api." before Domain.
+	// APIDomain, context key "api-domain", is a custom domain for the HTTP API. It
+	// must differ from Domain. Default "api.<domain>".
 	APIDomain string
 	// Certificate is the ARN of an ACM certificate for Domain and APIDomain in the
 	// region of the stack.
 	Certificate string
-	// Zone is the id of the Route 53 hosted zone that holds both names. Without, two
-	// outputs tell what to point them at.
+	// Zone is the id of the Route 53 hosted zone that holds both names. Without it, two
+	// outputs hold the targets of their CNAME records.
 	Zone string
 
-	// Monitoring makes alarms and a dashboard. Default true.
+	// Monitoring adds alarms and a dashboard. Default true.
 	Monitoring bool
-	// Alarms is the e-mail address that is told of alarms. Default none.
+	// Alarms is the e-mail address that alarms notify. Default none.
 	Alarms string
 }
 
-// Whatever is optional may be given empty.
 var (
 	stageNames   = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
 	hostNames    = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]$`)
@@ -60,9 +58,9 @@ var (
 	zones        = regexp.MustCompile(`^Z[A-Z0-9]{1,31}$`)
 )
 
-// ReadOptions reads the options from the CDK context: what context returns for a
-// key, nil where nothing was given. It fails, naming the key, on a value that
-// cannot be understood.
+// ReadOptions reads the options from the CDK context. context returns the value of a
+// key, nil for a key that is not set. An optional string may be empty. The error for
+// an invalid value names its key.
 func ReadOptions(context func(key string) any) (Options, error) {
 	o := Options{
 		Stage: "dev", Admin: true, Hooks: true, Retain: true, Assets: ".build", Architecture: "arm64", Monitoring: true,
@@ -77,54 +75,54 @@ func ReadOptions(context func(key string) any) (Options, error) {
 		case string:
 			*target = value
 		default:
-			return Options{}, fmt.Errorf("context %s is not a string: %v", key, value)
+			return Options{}, fmt.Errorf("context %s must be a string: %v", key, value)
 		}
 	}
 	for key, target := range map[string]*bool{
 		"demo": &o.Demo, "admin": &o.Admin, "hooks": &o.Hooks, "retain": &o.Retain, "monitoring": &o.Monitoring,
 	} {
-		// The command line gives strings, cdk.json may give booleans.
+		// The command line holds strings, cdk.json may hold booleans.
 		value := context(key)
 		if value == nil {
 			continue
 		}
 		b, err := strconv.ParseBool(fmt.Sprint(value))
 		if err != nil {
-			return Options{}, fmt.Errorf("context %s is neither true nor false: %v", key, value)
+			return Options{}, fmt.Errorf("context %s must be true or false: %v", key, value)
 		}
 		*target = b
 	}
 	switch {
 	case !stageNames.MatchString(o.Stage):
-		return Options{}, fmt.Errorf("context stage is not 1 to 64 letters, digits and dashes: %q", o.Stage)
+		return Options{}, fmt.Errorf("context stage must be 1 to 64 letters, digits and dashes: %q", o.Stage)
 	case o.Assets == "":
-		return Options{}, errors.New("context assets is empty")
+		return Options{}, errors.New("context assets must not be empty")
 	case o.Architecture != "arm64" && o.Architecture != "x86_64":
-		return Options{}, fmt.Errorf("context architecture is neither arm64 nor x86_64: %q", o.Architecture)
+		return Options{}, fmt.Errorf("context architecture must be arm64 or x86_64: %q", o.Architecture)
 	}
 	if err := o.readDomain(); err != nil {
 		return Options{}, err
 	}
 	if o.Alarms != "" {
 		if a, err := mail.ParseAddress(o.Alarms); err != nil || a.Address != o.Alarms {
-			return Options{}, fmt.Errorf("context alarms is not an e-mail address: %q", o.Alarms)
+			return Options{}, fmt.Errorf("context alarms must be an e-mail address: %q", o.Alarms)
 		}
 		if !o.Monitoring {
-			return Options{}, errors.New("context alarms is an address that nothing will be sent to, because monitoring is false")
+			return Options{}, errors.New("context alarms requires monitoring, which is false")
 		}
 	}
 	return o, nil
 }
 
-// readDomain checks the options about host names, which go together, and fills in
-// APIDomain.
+// readDomain checks the options about custom domains, which depend on each other, and
+// sets the default of APIDomain.
 func (o *Options) readDomain() error {
 	if o.Domain == "" {
 		for _, other := range []struct{ key, value string }{
 			{"api-domain", o.APIDomain}, {"certificate", o.Certificate}, {"zone", o.Zone},
 		} {
 			if other.value != "" {
-				return fmt.Errorf("context %s is of no use without domain: %q", other.key, other.value)
+				return fmt.Errorf("context %s requires domain: %q", other.key, other.value)
 			}
 		}
 		return nil
@@ -134,18 +132,18 @@ func (o *Options) readDomain() error {
 	}
 	for _, name := range []struct{ key, value string }{{"domain", o.Domain}, {"api-domain", o.APIDomain}} {
 		if len(name.value) > 253 || !hostNames.MatchString(name.value) {
-			return fmt.Errorf("context %s is not a host name in lower case: %q", name.key, name.value)
+			return fmt.Errorf("context %s must be a host name in lower case: %q", name.key, name.value)
 		}
 	}
 	switch {
 	case o.APIDomain == o.Domain:
-		return fmt.Errorf("context api-domain is the same as domain, but API Gateway wants two names for two APIs: %q", o.Domain)
+		return fmt.Errorf("context api-domain must differ from domain, a WebSocket API and an HTTP API cannot share one: %q", o.Domain)
 	case o.Certificate == "":
-		return fmt.Errorf("context certificate is missing: domain needs the ARN of an ACM certificate for %s and %s", o.Domain, o.APIDomain)
+		return fmt.Errorf("context certificate is missing: set the ARN of an ACM certificate for %s and %s", o.Domain, o.APIDomain)
 	case !certificates.MatchString(o.Certificate):
-		return fmt.Errorf("context certificate is not the ARN of an ACM certificate: %q", o.Certificate)
+		return fmt.Errorf("context certificate must be the ARN of an ACM certificate: %q", o.Certificate)
 	case o.Zone != "" && !zones.MatchString(o.Zone):
-		return fmt.Errorf("context zone is not the id of a Route 53 hosted zone, such as Z0123456789ABCDEFGHIJ: %q", o.Zone)
+		return fmt.Errorf("context zone must be the id of a Route 53 hosted zone, such as Z0123456789ABCDEFGHIJ: %q", o.Zone)
 	}
 	return nil
 }

@@ -25,9 +25,9 @@ func TestReadOptions(t *testing.T) {
 		want    stack.Options
 		err     string
 	}{
-		{name: "nothing given means the defaults", want: defaults},
+		{name: "defaults", want: defaults},
 		{
-			name: "the command line gives strings",
+			name: "strings of the command line",
 			context: map[string]any{
 				"stage": "prod", "demo": "true", "retain": "false", "assets": "out", "architecture": "x86_64",
 				"monitoring": "false", "admin": "false", "hooks": "false",
@@ -35,12 +35,12 @@ func TestReadOptions(t *testing.T) {
 			want: stack.Options{Stage: "prod", Demo: true, Assets: "out", Architecture: "x86_64"},
 		},
 		{
-			name:    "cdk.json gives booleans",
+			name:    "booleans of cdk.json",
 			context: map[string]any{"demo": true, "retain": false, "admin": false},
 			want:    stack.Options{Stage: "dev", Demo: true, Hooks: true, Assets: ".build", Architecture: "arm64", Monitoring: true},
 		},
 		{
-			name:    "a domain brings one for the HTTP API",
+			name:    "domain without api-domain",
 			context: map[string]any{"domain": "rt.example.com", "certificate": certificate},
 			want:    withDomain,
 		},
@@ -51,55 +51,55 @@ func TestReadOptions(t *testing.T) {
 			},
 			want: withBoth,
 		},
-		{name: "an address for alarms", context: map[string]any{"alarms": "ops@example.com"}, want: withAlarms},
+		{name: "alarms", context: map[string]any{"alarms": "ops@example.com"}, want: withAlarms},
 		{
-			name:    "what is optional may be empty",
+			name:    "empty optional strings",
 			context: map[string]any{"domain": "", "api-domain": "", "certificate": "", "zone": "", "alarms": ""},
 			want:    defaults,
 		},
-		{name: "other keys are somebody else's", context: map[string]any{"cli-telemetry": false}, want: defaults},
-		{name: "a stage that would not fit into the stack's name", context: map[string]any{"stage": "my_stage"}, err: "stage"},
-		{name: "an empty stage", context: map[string]any{"stage": ""}, err: "stage"},
-		{name: "a stage of 65 letters", context: map[string]any{"stage": strings.Repeat("a", 65)}, err: "stage"},
-		{name: "a stage that is a number", context: map[string]any{"stage": 1.0}, err: "stage"},
-		{name: "demo that is a word", context: map[string]any{"demo": "yes please"}, err: "demo"},
-		{name: "admin that is a password", context: map[string]any{"admin": "secret"}, err: "admin"},
-		{name: "hooks that are an address", context: map[string]any{"hooks": "https://example.com"}, err: "hooks"},
-		{name: "retain that is null in disguise", context: map[string]any{"retain": ""}, err: "retain"},
-		{name: "assets nowhere", context: map[string]any{"assets": ""}, err: "assets"},
-		{name: "an unknown architecture", context: map[string]any{"architecture": "riscv"}, err: "architecture"},
-		{name: "a domain with a scheme", context: map[string]any{"domain": "wss://rt.example.com", "certificate": certificate}, err: "domain"},
-		{name: "a domain in capitals", context: map[string]any{"domain": "RT.example.com", "certificate": certificate}, err: "domain"},
-		{name: "a domain with a star", context: map[string]any{"domain": "*.example.com", "certificate": certificate}, err: "domain"},
-		{name: "a domain without a dot", context: map[string]any{"domain": "localhost", "certificate": certificate}, err: "domain"},
-		{name: "a domain of 254 letters", context: map[string]any{"domain": strings.Repeat("a.", 125) + "com2", "certificate": certificate}, err: "domain"},
-		{name: "a domain without a certificate", context: map[string]any{"domain": "rt.example.com"}, err: "certificate"},
-		{name: "a certificate that is none", context: map[string]any{"domain": "rt.example.com", "certificate": "rt.pem"}, err: "certificate"},
-		{name: "a certificate without a domain", context: map[string]any{"certificate": certificate}, err: "certificate"},
-		{name: "a zone without a domain", context: map[string]any{"zone": "Z0123456789ABCDEFGHIJ"}, err: "zone"},
-		{name: "an api-domain without a domain", context: map[string]any{"api-domain": "api.example.com"}, err: "api-domain"},
+		{name: "unknown keys are ignored", context: map[string]any{"cli-telemetry": false}, want: defaults},
+		{name: "stage: an underscore", context: map[string]any{"stage": "my_stage"}, err: "stage"},
+		{name: "stage: empty", context: map[string]any{"stage": ""}, err: "stage"},
+		{name: "stage: 65 letters", context: map[string]any{"stage": strings.Repeat("a", 65)}, err: "stage"},
+		{name: "stage: a number", context: map[string]any{"stage": 1.0}, err: "stage"},
+		{name: "demo: not a boolean", context: map[string]any{"demo": "yes please"}, err: "demo"},
+		{name: "admin: not a boolean", context: map[string]any{"admin": "secret"}, err: "admin"},
+		{name: "hooks: not a boolean", context: map[string]any{"hooks": "https://example.com"}, err: "hooks"},
+		{name: "retain: empty", context: map[string]any{"retain": ""}, err: "retain"},
+		{name: "assets: empty", context: map[string]any{"assets": ""}, err: "assets"},
+		{name: "architecture: unknown", context: map[string]any{"architecture": "riscv"}, err: "architecture"},
+		{name: "domain: a URL", context: map[string]any{"domain": "wss://rt.example.com", "certificate": certificate}, err: "domain"},
+		{name: "domain: capitals", context: map[string]any{"domain": "RT.example.com", "certificate": certificate}, err: "domain"},
+		{name: "domain: a wildcard", context: map[string]any{"domain": "*.example.com", "certificate": certificate}, err: "domain"},
+		{name: "domain: no dot", context: map[string]any{"domain": "localhost", "certificate": certificate}, err: "domain"},
+		{name: "domain: 254 letters", context: map[string]any{"domain": strings.Repeat("a.", 125) + "com2", "certificate": certificate}, err: "domain"},
+		{name: "domain without certificate", context: map[string]any{"domain": "rt.example.com"}, err: "certificate"},
+		{name: "certificate: not an ARN", context: map[string]any{"domain": "rt.example.com", "certificate": "rt.pem"}, err: "certificate"},
+		{name: "certificate without domain", context: map[string]any{"certificate": certificate}, err: "certificate"},
+		{name: "zone without domain", context: map[string]any{"zone": "Z0123456789ABCDEFGHIJ"}, err: "zone"},
+		{name: "api-domain without domain", context: map[string]any{"api-domain": "api.example.com"}, err: "api-domain"},
 		{
-			name:    "a zone by its name",
+			name:    "zone: a name",
 			context: map[string]any{"domain": "rt.example.com", "certificate": certificate, "zone": "example.com"}, err: "zone",
 		},
 		{
-			name:    "one domain for both APIs",
+			name:    "api-domain: same as domain",
 			context: map[string]any{"domain": "rt.example.com", "api-domain": "rt.example.com", "certificate": certificate}, err: "api-domain",
 		},
 		{
-			name:    "an api-domain that is a URL",
+			name:    "api-domain: a URL",
 			context: map[string]any{"domain": "rt.example.com", "api-domain": "https://api.example.com", "certificate": certificate}, err: "api-domain",
 		},
-		{name: "monitoring that is a word", context: map[string]any{"monitoring": "some"}, err: "monitoring"},
-		{name: "alarms that go nowhere", context: map[string]any{"alarms": "true"}, err: "alarms"},
-		{name: "alarms with the name of their reader", context: map[string]any{"alarms": "Ops <ops@example.com>"}, err: "alarms"},
+		{name: "monitoring: not a boolean", context: map[string]any{"monitoring": "some"}, err: "monitoring"},
+		{name: "alarms: not an address", context: map[string]any{"alarms": "true"}, err: "alarms"},
+		{name: "alarms: an address with a name", context: map[string]any{"alarms": "Ops <ops@example.com>"}, err: "alarms"},
 		{name: "alarms without monitoring", context: map[string]any{"alarms": "ops@example.com", "monitoring": "false"}, err: "alarms"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got, err := stack.ReadOptions(func(key string) any { return test.context[key] })
 			if test.err != "" {
 				if err == nil || !strings.Contains(err.Error(), "context "+test.err+" ") {
-					t.Fatalf("the error is %v, want one about %s", err, test.err)
+					t.Fatalf("error %v, want one about %s", err, test.err)
 				}
 				return
 			}

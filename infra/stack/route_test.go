@@ -8,8 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// routes renders the routes of both APIs, "⇄" where the function's answer goes
-// back, and fails for a route whose function API Gateway may not invoke.
+// routes renders the routes of both APIs, with "⇄" where the function's response goes
+// to the client. It fails for a route whose function API Gateway may not invoke.
 func routes(t *testing.T, tpl template) []string {
 	t.Helper()
 	replies := map[string]bool{}
@@ -24,7 +24,7 @@ func routes(t *testing.T, tpl template) []string {
 		case r.at("Action") != "lambda:InvokeFunction":
 			t.Errorf("an unexpected permission: %v", r.Properties)
 		case r.at("Principal") == "events.amazonaws.com":
-			continue // TestHooks
+			continue // TestEventHooks
 		case r.at("Principal") != "apigateway.amazonaws.com":
 			t.Errorf("an unexpected permission: %v", r.Properties)
 		}
@@ -45,7 +45,7 @@ func routes(t *testing.T, tpl template) []string {
 			arrow = " ⇄ "
 		}
 		if replies[id] != (r.at("RouteResponseSelectionExpression") == "$default") {
-			t.Errorf("route %s has only one of a route response and its selection", route)
+			t.Errorf("route %s must have a route response and its selection expression, or neither", route)
 		}
 
 		path := "/*" + route
@@ -58,7 +58,7 @@ func routes(t *testing.T, tpl template) []string {
 		}
 		source := "arn:${AWS::Partition}:execute-api:${AWS::Region}:${AWS::AccountId}:" + api + path
 		if !permissions["${"+name+".Arn} from "+source] {
-			t.Errorf("route %s may not invoke %s", route, name)
+			t.Errorf("API Gateway may not invoke %s for route %s", name, route)
 		}
 	}
 	slices.Sort(http)
@@ -78,7 +78,7 @@ func TestAPIs(t *testing.T) {
 			}
 		}
 		if stage.at("AutoDeploy") != true {
-			t.Errorf("the stage of %s is never deployed", api)
+			t.Errorf("the stage of %s is not deployed automatically", api)
 		}
 	}
 	if diff := cmp.Diff(map[string]string{"${WEBSOCKET}": "full", "${HTTP}": "$default"}, stages); diff != "" {
@@ -94,15 +94,15 @@ func TestAPIs(t *testing.T) {
 func TestDomains(t *testing.T) {
 	for _, test := range []struct {
 		name, stage string
-		// want are the names with what they lead to and where their zone says so.
+		// want are the stages that the domains map to, and the zones of their records.
 		want map[string]string
 	}{
-		{"without the option there are none", "plain", map[string]string{}},
-		{"names in a zone get their records", "full", map[string]string{
+		{"no option", "plain", map[string]string{}},
+		{"with a zone", "full", map[string]string{
 			"rt.example.com":     "full of ${WEBSOCKET}, record in Z0123456789ABCDEFGHIJ",
 			"api.rt.example.com": "$default of ${HTTP}, record in Z0123456789ABCDEFGHIJ",
 		}},
-		{"names elsewhere get none", "bare", map[string]string{
+		{"without a zone", "bare", map[string]string{
 			"rt.example.com":      "bare of ${WEBSOCKET}",
 			"publish.example.com": "$default of ${HTTP}",
 		}},
@@ -113,19 +113,19 @@ func TestDomains(t *testing.T) {
 			for id, mapping := range tpl.of("AWS::ApiGatewayV2::ApiMapping") {
 				domain := tpl.Resources[references(mapping.at("DomainName"))[0]]
 				name := domain.at("DomainName").(string)
-				leads := mapping.at("Stage").(string) + " of " + tpl.string(mapping.at("ApiId"))
+				target := mapping.at("Stage").(string) + " of " + tpl.string(mapping.at("ApiId"))
 				for _, record := range tpl.of("AWS::Route53::RecordSet") {
 					if record.at("Name") == name && tpl.Resources[references(record.at("AliasTarget"))[0]].at("DomainName") == name {
-						leads += ", record in " + record.at("HostedZoneId").(string)
+						target += ", record in " + record.at("HostedZoneId").(string)
 					}
 				}
-				got[name] = leads
+				got[name] = target
 
-				// The mapping names the stage without a reference to it.
+				// The mapping has the name of the stage, not a reference to it.
 				if !slices.ContainsFunc(mapping.DependsOn, func(id string) bool {
 					return tpl.Resources[id].Type == "AWS::ApiGatewayV2::Stage"
 				}) {
-					t.Errorf("%s does not wait for the stage", id)
+					t.Errorf("%s does not depend on the stage", id)
 				}
 				for _, c := range domain.at("DomainNameConfigurations").([]any) {
 					if at(c, "CertificateArn") != certificate || at(c, "SecurityPolicy") != "TLS_1_2" {

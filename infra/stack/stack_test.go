@@ -13,7 +13,7 @@ import (
 	"centrifuge/pkg/store/schema"
 )
 
-func TestEveryFunctionIsDeployedOnce(t *testing.T) {
+func TestFunctionsAreDeployed(t *testing.T) {
 	folders, err := os.ReadDir("../../functions")
 	if err != nil {
 		t.Fatal(err)
@@ -32,11 +32,11 @@ func TestEveryFunctionIsDeployedOnce(t *testing.T) {
 		tpl := load(t, stage)
 		functions := tpl.functions(t)
 		if diff := cmp.Diff(want, slices.Sorted(maps.Keys(functions))); diff != "" {
-			t.Errorf("%s: the folders of functions/ and what is deployed differ (-folders +deployed):\n%s", stage, diff)
+			t.Errorf("%s: the folders of functions/ and the deployed functions differ (-folders +deployed):\n%s", stage, diff)
 		}
 		for name, f := range functions {
 			if code := tpl.bootstraps[f.at("Code", "S3Key").(string)]; !strings.Contains(code, "functions/"+name+".\n") {
-				t.Errorf("%s: %s is deployed with the bootstrap of another: %q", stage, name, code)
+				t.Errorf("%s: %s has the bootstrap of another function: %q", stage, name, code)
 			}
 		}
 	}
@@ -79,14 +79,14 @@ func TestLogs(t *testing.T) {
 	tpl := load(t, "full")
 	for id, logs := range tpl.of("AWS::Logs::LogGroup") {
 		if logs.at("RetentionInDays") != 30.0 || logs.DeletionPolicy != "Delete" {
-			t.Errorf("log group %s is kept for %v days and then: %s", id, logs.at("RetentionInDays"), logs.DeletionPolicy)
+			t.Errorf("log group %s is kept for %v days, deletion policy %s", id, logs.at("RetentionInDays"), logs.DeletionPolicy)
 		}
 	}
 	groups := map[string]string{}
 	for name, f := range tpl.functions(t) {
 		id, _ := at(f.at("LoggingConfig", "LogGroup"), "Ref").(string)
 		if tpl.Resources[id].Type != "AWS::Logs::LogGroup" {
-			t.Errorf("%s has no log group of the stack", name)
+			t.Errorf("%s has no log group", name)
 		}
 		if other, taken := groups[id]; taken {
 			t.Errorf("%s and %s share a log group", name, other)
@@ -95,15 +95,15 @@ func TestLogs(t *testing.T) {
 	}
 }
 
-// CDK notices no circle within a stack; CloudFormation refuses it only when it is
-// deployed.
-func TestNoResourceWaitsForItself(t *testing.T) {
+// CDK does not find circular dependencies within a stack. CloudFormation finds them
+// when it deploys.
+func TestNoCircularDependencies(t *testing.T) {
 	for stage := range contexts {
-		t.Run("in the stack "+stage, func(t *testing.T) { noCircle(t, load(t, stage)) })
+		t.Run(stage, func(t *testing.T) { checkDependencies(t, load(t, stage)) })
 	}
 }
 
-func noCircle(t *testing.T, tpl template) {
+func checkDependencies(t *testing.T, tpl template) {
 	t.Helper()
 	const underway, done = 1, 2
 	state := map[string]int{}
@@ -115,7 +115,7 @@ func noCircle(t *testing.T, tpl template) {
 		}
 		path = append(path, id)
 		if state[id] == underway {
-			t.Errorf("a circle: %s", strings.Join(path, " → "))
+			t.Errorf("circular dependency: %s", strings.Join(path, " → "))
 			return
 		}
 		state[id] = underway
@@ -128,17 +128,17 @@ func noCircle(t *testing.T, tpl template) {
 		visit(nil, id)
 	}
 	if len(state) != len(tpl.Resources) || len(state) == 0 {
-		t.Errorf("%d of %d resources were looked at", len(state), len(tpl.Resources))
+		t.Errorf("visited %d of %d resources", len(state), len(tpl.Resources))
 	}
 }
 
-func TestAFunctionThatWasNotBuiltIsNamed(t *testing.T) {
+func TestMissingBootstrap(t *testing.T) {
 	o, err := stack.ReadOptions(func(string) any { return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
 	o.Assets = t.TempDir()
-	if _, err := stack.New(nil, o); err == nil || !strings.Contains(err.Error(), "function connect has not been built") {
-		t.Errorf("the error is %v", err)
+	if _, err := stack.New(nil, o); err == nil || !strings.Contains(err.Error(), "function connect is not built, run make build") {
+		t.Errorf("error %v", err)
 	}
 }

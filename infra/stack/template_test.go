@@ -17,12 +17,12 @@ import (
 	"centrifuge/infra/stack"
 )
 
-// template is a CloudFormation template as CDK made it.
+// template is a CloudFormation template that CDK wrote.
 type template struct {
 	Resources map[string]resource
 	Outputs   map[string]struct{ Value any }
-	// bootstraps are the contents of the files that are deployed, by the key of
-	// their archive.
+	// bootstraps are the contents of the deployed bootstraps, by the key of their
+	// archive.
 	bootstraps map[string]string
 	context    map[string]any
 }
@@ -34,9 +34,9 @@ type resource struct {
 	Properties     map[string]any
 }
 
-// contexts are the stacks that the tests look at: "plain" with the defaults, "full"
-// with every option the other way but with all that there is, and "bare" without
-// what can be left out and with host names that are looked after elsewhere.
+// contexts are the CDK contexts of the tested stacks: "plain" has the defaults, "full"
+// has every feature, "bare" has no optional function and custom domains without a
+// zone.
 var contexts = map[string]map[string]any{
 	"plain": {},
 	"full": {
@@ -52,7 +52,7 @@ var contexts = map[string]map[string]any{
 
 const certificate = "arn:aws:acm:eu-central-1:123456789012:certificate/0a1b2c3d-0000-4000-8000-000000000000"
 
-// synthesize makes the stacks of contexts, once for all tests.
+// synthesize synthesizes the stacks of contexts, once for all tests.
 var synthesize = sync.OnceValues(func() (map[string]template, error) {
 	defer jsii.Close()
 	out, err := os.MkdirTemp("", "centrifuge-infra")
@@ -104,7 +104,7 @@ var synthesize = sync.OnceValues(func() (map[string]template, error) {
 	return templates, nil
 })
 
-// load returns the template of one of the stacks of synthesize.
+// load returns the template of a stack of contexts.
 func load(t *testing.T, stage string) template {
 	t.Helper()
 	templates, err := synthesize()
@@ -130,7 +130,7 @@ func (t template) one(test *testing.T, kind string) resource {
 	test.Helper()
 	found := t.of(kind)
 	if len(found) != 1 {
-		test.Fatalf("there are %d of %s, want one", len(found), kind)
+		test.Fatalf("%d resources of type %s, want 1", len(found), kind)
 	}
 	for _, r := range found {
 		return r
@@ -138,21 +138,21 @@ func (t template) one(test *testing.T, kind string) resource {
 	panic("unreachable")
 }
 
-// functions returns the Lambdas by the name of their folder.
+// functions returns the Lambda functions by the name of their folder.
 func (t template) functions(test *testing.T) map[string]resource {
 	test.Helper()
 	found := map[string]resource{}
 	for id, r := range t.of("AWS::Lambda::Function") {
 		name := strings.TrimPrefix(r.at("Description").(string), "functions/")
 		if _, twice := found[name]; twice {
-			test.Errorf("function %s is deployed twice, once as %s", name, id)
+			test.Errorf("function %s is deployed twice, also as %s", name, id)
 		}
 		found[name] = r
 	}
 	return found
 }
 
-// at returns the property at a path, nil where there is none.
+// at returns the property at a path, nil if there is none.
 func (r resource) at(path ...string) any { return at(r.Properties, path...) }
 
 func at(v any, path ...string) any {
@@ -166,7 +166,7 @@ func at(v any, path ...string) any {
 	return v
 }
 
-// strings renders a value that may be one or many.
+// strings renders a value or a list of values.
 func (t template) strings(v any) []string {
 	if many, ok := v.([]any); ok {
 		var all []string
@@ -198,8 +198,8 @@ func (t template) string(v any) string {
 	return fmt.Sprint(v)
 }
 
-// name is the logical id of a resource without the digits that CDK adds, or what
-// is better to read.
+// name returns a readable name: the logical id of a resource without the suffix that
+// CDK adds, or the name of a function or an API.
 func (t template) name(id string) string {
 	r, ok := t.Resources[id]
 	switch {
@@ -215,7 +215,7 @@ func (t template) name(id string) string {
 	return id[:len(id)-8]
 }
 
-// references are the logical ids that a value waits for.
+// references returns the logical ids that a value references.
 func references(v any) []string {
 	var ids []string
 	switch v := v.(type) {

@@ -1,105 +1,66 @@
-// Package eventbridge is Amazon EventBridge in process: an http.Handler that takes
-// PutEvents from the unmodified SDK and invokes Lambda functions that live in the same
-// process, asynchronously and with Lambda's retries.
+// Package eventbridge is the event bus in process: an http.Handler that takes
+// PutEvents from the unmodified SDK. An event that matches a rule invokes the
+// function of the rule asynchronously, with Lambda's two retries. Any other event is
+// accepted and dropped.
 //
-//	bus := eventbridge.New(eventbridge.Options{
-//		Functions: []gateway.Function{gateway.NewFunction(handle)},
-//	})
-//	defer bus.Close()
-//	server := httptest.NewServer(bus) // the client's BaseEndpoint, with or without a path
-//
-// It validates what AWS validates: the number and size of entries, and of each its
-// source, detail type and detail; a refused entry leaves the others alone. It builds the
-// event that AWS builds. An invocation that fails, by an error, a panic or a time-out, is
-// made again after each of the delays, with the same request id, and is a dead letter in
-// the end: as on AWS, where an event that is lost is an event that nobody looked for.
-//
-// It refuses to know buses and rules: whatever the bus of an entry, every function gets
-// every event. There are no archives, no schemas, no global endpoints, and none of the
-// other operations. Signatures must be present but are not verified.
+// It is one bus, whatever the name in a request, and matches rules by source and
+// detail type only. It checks neither signatures nor the limits of AWS: package
+// eventbus puts one message at a time, and a message is smaller than they are.
 package eventbridge
 
 import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
-	"slices"
+	"runtime/debug"
 	"sync"
-	"sync/atomic"
 	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"centrifuge/localstack/gateway"
 )
 
-// The limits of EventBridge.
 const (
-	// MaxEntries is how many entries one request may have.
-	MaxEntries = 10
-	// MaxBytes is how large the entries of one request may be together: the UTF-8 of
-	// source, detail type, detail and resources, and 14 bytes for a time.
-	MaxBytes = 256 << 10
+	// timeout is how long a function may take.
+	timeout = gateway.DefaultIntegrationTimeout
+	// firstDelay is the wait before the first retry. It doubles for the second. AWS
+	// waits one minute and two.
+	firstDelay = time.Second
+	attempts   = 3
 )
 
-// DefaultTimeout is the default of Options.Timeout.
-const DefaultTimeout = 30 * time.Second
-
-// Options describe a bus.
-type Options struct {
-	// Functions are invoked for every event, each by itself.
-	Functions []gateway.Function
-	// Delays are the waits before an invocation that failed is made again, and so how
-	// often it is; nil means a second and two. (On AWS it is a minute and two.)
-	Delays []time.Duration
-	// Timeout is how long a function may take, and the deadline of its context;
-	// DefaultTimeout if zero.
-	Timeout time.Duration
-	// Region and AccountID are what events say, "us-east-1" and "000000000000" by
-	// default.
-	Region, AccountID string
-	// Log gets the dead letters, without their details; nil discards them.
-	Log *slog.Logger
+// Rule invokes Function for events of one source and detail type.
+type Rule struct {
+	Source, DetailType string
+	Function           gateway.Function
 }
 
-// Bus is an event bus that serves. All its methods are safe for concurrent use.
+// Bus is an event bus. It is safe for concurrent use.
 type Bus struct {
-	options Options
-	dead    atomic.Int64
+	rules []Rule
+	log   *slog.Logger
 
-	mu      sync.Mutex
+	mu      sync.Mutex // guards closed and additions to running
 	closed  bool
 	closing chan struct{} // closed by Close
-	// running counts requests and invocations.
 	running sync.WaitGroup
 }
 
-// New returns a bus. It panics when a function is nil.
-func New(o Options) *Bus {
-	if slices.Contains(o.Functions, nil) {
-		panic("eventbridge: a function is nil")
-	}
-	if o.Delays == nil {
-		o.Delays = []time.Duration{time.Second, 2 * time.Second}
-	}
-	if o.Timeout == 0 {
-		o.Timeout = DefaultTimeout
-	}
-	if o.Region == "" {
-		o.Region = "us-east-1"
-	}
-	if o.AccountID == "" {
-		o.AccountID = "000000000000"
-	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	return &Bus{options: o, closing: make(chan struct{})}
+// New returns a bus. It logs events whose invocation failed in every attempt, without
+// their detail.
+func New(rules []Rule, log *slog.Logger) *Bus {
+	return &Bus{rules: rules, log: log, closing: make(chan struct{})}
 }
 
-// DeadLetters returns how many invocations have failed in every attempt.
-func (b *Bus) DeadLetters() int { return int(b.dead.Load()) }
-
-// Close refuses new requests with 503 and waits until all invocations under way have
-// succeeded or become dead letters. Delays are cut short: what waits is tried again at
-// once. It may be called more than once; each call waits.
+// Close refuses further requests with 503 and waits for invocations. Pending retries
+// start immediately. It may be called more than once.
 func (b *Bus) Close() {
 	b.mu.Lock()
 	if !b.closed {
@@ -110,47 +71,116 @@ func (b *Bus) Close() {
 	b.running.Wait()
 }
 
-// enter counts something that Close waits for, unless the bus is closed. The caller
-// calls running.Done.
-func (b *Bus) enter() bool {
+type putEvents struct {
+	Entries []struct {
+		Source, DetailType, Detail string
+		Time                       float64 // seconds since 1970
+	}
+}
+
+type putEventsResult struct {
+	FailedEntryCount int
+	Entries          []entryResult
+}
+
+type entryResult struct {
+	EventID      string `json:"EventId,omitempty"`
+	ErrorCode    string `json:",omitempty"`
+	ErrorMessage string `json:",omitempty"`
+}
+
+// ServeHTTP serves PutEvents at any path.
+func (b *Bus) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("X-Amz-Target") != "AWSEvents.PutEvents" {
+		fail(w, http.StatusBadRequest, "UnknownOperationException", "only PutEvents is supported")
+		return
+	}
+	var request putEvents
+	if err := json.NewDecoder(r.Body).Decode(&request); err != nil {
+		fail(w, http.StatusBadRequest, "SerializationException", err.Error())
+		return
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
-		return false
-	}
-	b.running.Add(1)
-	return true
-}
-
-// ServeHTTP serves PutEvents, at any path.
-func (b *Bus) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !b.enter() {
-		failure{http.StatusServiceUnavailable, "ServiceUnavailableException", "The service is being shut down."}.write(w)
+		fail(w, http.StatusServiceUnavailable, "ServiceUnavailableException", "the bus is closed")
 		return
 	}
-	defer b.running.Done()
-	entries, refused := read(w, r)
-	if refused != nil {
-		refused.write(w)
-		return
-	}
-	write(w, http.StatusOK, b.put(entries))
-}
-
-// put hands on the entries that are valid, and says what became of each.
-func (b *Bus) put(entries []entry) result {
-	r := result{Entries: make([]resultEntry, len(entries))}
-	for i, e := range entries {
-		if refused := e.validate(); refused != nil {
-			r.Entries[i] = *refused
-			r.FailedEntryCount++
+	var result putEventsResult
+	for _, entry := range request.Entries {
+		event := events.EventBridgeEvent{
+			Version: "0", ID: rand.Text(), DetailType: entry.DetailType, Source: entry.Source,
+			AccountID: "000000000000", Time: time.Unix(int64(entry.Time), 0).UTC(), Region: "us-east-1",
+			Resources: []string{}, Detail: json.RawMessage(entry.Detail),
+		}
+		payload, err := encode(event)
+		if err != nil {
+			result.FailedEntryCount++
+			result.Entries = append(result.Entries, entryResult{ErrorCode: "MalformedDetail", ErrorMessage: "Detail is malformed."})
 			continue
 		}
-		event := b.event(e, time.Now())
-		r.Entries[i].EventID = event.ID
-		for _, function := range b.options.Functions {
-			b.running.Go(func() { b.deliver(function, event) })
+		result.Entries = append(result.Entries, entryResult{EventID: event.ID})
+		for _, rule := range b.rules {
+			if rule.Source == event.Source && rule.DetailType == event.DetailType {
+				b.running.Go(func() { b.deliver(rule.Function, event.ID, payload) })
+			}
 		}
 	}
-	return r
+	reply(w, http.StatusOK, result)
+}
+
+// encode keeps <, > and & of the detail as they are, as AWS does.
+func encode(event events.EventBridgeEvent) ([]byte, error) {
+	var payload bytes.Buffer
+	encoder := json.NewEncoder(&payload)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(event)
+	return bytes.TrimSpace(payload.Bytes()), err
+}
+
+func fail(w http.ResponseWriter, status int, kind, message string) {
+	reply(w, status, map[string]string{"__type": kind, "message": message})
+}
+
+func reply(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body)
+}
+
+// deliver invokes a function until it succeeds or no attempt is left.
+func (b *Bus) deliver(function gateway.Function, eventID string, payload []byte) {
+	ctx := lambdacontext.NewContext(context.Background(), &lambdacontext.LambdaContext{AwsRequestID: rand.Text()})
+	for n := range attempts {
+		err := invoke(ctx, function, bytes.Clone(payload))
+		if err == nil {
+			return
+		}
+		if n == attempts-1 {
+			b.log.Error("event failed in every attempt", "event", eventID, "error", err)
+			return
+		}
+		select {
+		case <-time.After(firstDelay << n):
+		case <-b.closing:
+		}
+	}
+}
+
+var errTimeout = errors.New("function timed out")
+
+// invoke invokes a function once. A panic and a timeout are errors.
+func invoke(ctx context.Context, function gateway.Function, payload []byte) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("function panicked: %v\n%s", p, debug.Stack())
+		}
+		if ctx.Err() != nil {
+			err = errTimeout // AWS would have stopped it
+		}
+	}()
+	_, err = function.Invoke(ctx, payload)
+	return err
 }

@@ -1,280 +1,222 @@
 package eventbridge_test
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
+	"log/slog"
+	"net/http"
 	"net/http/httptest"
-	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
-	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	sdk "github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
-	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 
 	"centrifuge/localstack/eventbridge"
 	"centrifuge/localstack/gateway"
 )
 
-var uuid = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
-
-// calls is a function that notes its invocations and fails the first n.
-type calls struct {
-	mu       sync.Mutex
+// recorder is a function that records its invocations and fails the first ones.
+type recorder struct {
 	failures int
+
+	mu       sync.Mutex
 	payloads []string
-	requests []string // their request ids
+	requests []string
 	times    []time.Time
 }
 
-func (c *calls) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (r *recorder) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	lc, _ := lambdacontext.FromContext(ctx)
-	c.payloads = append(c.payloads, string(payload))
-	c.requests = append(c.requests, lc.AwsRequestID)
-	c.times = append(c.times, time.Now())
-	clear(payload)
-	if len(c.payloads) <= c.failures {
+	r.payloads = append(r.payloads, string(payload))
+	r.requests = append(r.requests, lc.AwsRequestID)
+	r.times = append(r.times, time.Now())
+	clear(payload) // a function may change its payload
+	if len(r.payloads) <= r.failures {
 		return nil, errors.New("not now")
 	}
 	return []byte("null"), nil
 }
 
-// client is the unmodified SDK on a server of bus.
-func client(t *testing.T, bus *eventbridge.Bus) *sdk.Client {
-	t.Helper()
-	s := httptest.NewServer(bus)
-	t.Cleanup(s.Close)
-	return sdk.NewFromConfig(aws.Config{
+// newBus returns a bus that invokes function for messages, and its log.
+func newBus(function gateway.Function) (*eventbridge.Bus, *bytes.Buffer) {
+	log := new(bytes.Buffer)
+	rules := []eventbridge.Rule{{Source: "centrifuge", DetailType: "message", Function: function}}
+	return eventbridge.New(rules, slog.New(slog.NewTextHandler(log, nil))), log
+}
+
+func TestPutEvents(t *testing.T) {
+	function := new(recorder)
+	bus, log := newBus(function)
+	server := httptest.NewServer(bus)
+	defer server.Close()
+	client := sdk.NewFromConfig(aws.Config{
 		Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
-		BaseEndpoint: aws.String(s.URL + "/events"), RetryMaxAttempts: 1,
+		BaseEndpoint: aws.String(server.URL + "/events"), RetryMaxAttempts: 1,
 	})
-}
-
-// valid is an entry that nothing is wrong with, changed by change.
-func valid(change func(*types.PutEventsRequestEntry)) types.PutEventsRequestEntry {
-	e := types.PutEventsRequestEntry{
-		EventBusName: aws.String("centrifuge"), Source: aws.String("centrifuge"), DetailType: aws.String("message"),
-		Detail: aws.String(`{"n":1.50,"text":"é <&>"}`), Time: aws.Time(time.Unix(1795338907, 456e6)),
+	entry := func(source, detailType, detail string) types.PutEventsRequestEntry {
+		return types.PutEventsRequestEntry{
+			EventBusName: aws.String("any"), Source: &source, DetailType: &detailType, Detail: &detail,
+			Time: aws.Time(time.Unix(1795338907, 456e6)),
+		}
 	}
-	if change != nil {
-		change(&e)
-	}
-	return e
-}
-
-func put(t *testing.T, c *sdk.Client, entries ...types.PutEventsRequestEntry) (*sdk.PutEventsOutput, error) {
-	t.Helper()
-	return c.PutEvents(t.Context(), &sdk.PutEventsInput{Entries: entries})
-}
-
-func TestEveryFunctionGetsTheEvent(t *testing.T) {
-	one, other := new(calls), new(calls)
-	bus := eventbridge.New(eventbridge.Options{Functions: []gateway.Function{one, other}, Region: "eu-central-1", AccountID: "123456789012"})
-	output, err := put(t, client(t, bus), valid(func(e *types.PutEventsRequestEntry) { e.Resources = []string{"arn:x"} }))
+	output, err := client.PutEvents(t.Context(), &sdk.PutEventsInput{Entries: []types.PutEventsRequestEntry{
+		entry("centrifuge", "message", `{"n":1.50,"text":"é <&>"}`),
+		entry("centrifuge", "other", `{}`),
+		entry("other", "message", `{}`),
+		entry("centrifuge", "message", `{"n":`),
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	bus.Close()
-	if output.FailedEntryCount != 0 || len(output.Entries) != 1 || output.Entries[0].ErrorCode != nil {
-		t.Fatalf("answered %+v", output)
+
+	var codes []string
+	for _, e := range output.Entries {
+		codes = append(codes, aws.ToString(e.ErrorCode))
 	}
-	id := aws.ToString(output.Entries[0].EventId)
-	if !uuid.MatchString(id) {
-		t.Errorf("the event id is %s", id)
+	if diff := cmp.Diff([]string{"", "", "", "MalformedDetail"}, codes); diff != "" || output.FailedEntryCount != 1 {
+		t.Errorf("%d failed entries, codes (-want +got):\n%s", output.FailedEntryCount, diff)
 	}
-	want := []string{`{"version":"0","id":"` + id + `","detail-type":"message","source":"centrifuge","account":"123456789012",` +
-		`"time":"2026-11-22T09:15:07Z","region":"eu-central-1","resources":["arn:x"],"detail":{"n":1.50,"text":"é <&>"}}`}
-	for _, c := range []*calls{one, other} {
-		if d := cmp.Diff(want, c.payloads); d != "" {
-			t.Error(d)
-		}
-		if !uuid.MatchString(c.requests[0]) {
-			t.Errorf("the request id is %s", c.requests[0])
-		}
+	want := []string{`{"version":"0","id":"` + aws.ToString(output.Entries[0].EventId) + `","detail-type":"message","source":"centrifuge",` +
+		`"account":"000000000000","time":"2026-11-22T09:15:07Z","region":"us-east-1","resources":[],"detail":{"n":1.50,"text":"é <&>"}}`}
+	if diff := cmp.Diff(want, function.payloads); diff != "" {
+		t.Errorf("payloads (-want +got):\n%s", diff)
 	}
-	if one.requests[0] == other.requests[0] {
-		t.Error("two invocations have the same request id")
-	}
-	if n := bus.DeadLetters(); n != 0 {
-		t.Errorf("%d dead letters", n)
+	if log.Len() > 0 {
+		t.Errorf("log: %s", log)
 	}
 }
 
-func TestAnEventIsWhatTheLibraryOfLambdaExpects(t *testing.T) {
-	c := new(calls)
-	bus := eventbridge.New(eventbridge.Options{Functions: []gateway.Function{c}})
-	begin := time.Now().Truncate(time.Second)
-	if _, err := put(t, client(t, bus), valid(func(e *types.PutEventsRequestEntry) { e.Time = nil })); err != nil {
-		t.Fatal(err)
-	}
-	bus.Close()
-	var got events.EventBridgeEvent
-	d := json.NewDecoder(strings.NewReader(c.payloads[0]))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&got); err != nil {
-		t.Fatal(err)
-	}
-	if got.Time.Before(begin) || got.Time.After(time.Now()) {
-		t.Errorf("an event without a time has %v", got.Time)
-	}
-	want := events.EventBridgeEvent{
-		Version: "0", ID: got.ID, DetailType: "message", Source: "centrifuge", AccountID: "000000000000",
-		Time: got.Time, Region: "us-east-1", Resources: []string{}, Detail: json.RawMessage(`{"n":1.50,"text":"é <&>"}`),
-	}
-	if d := cmp.Diff(want, got); d != "" {
-		t.Error(d)
-	}
+// post sends a request without a socket, for tests with a fake clock.
+func post(bus *eventbridge.Bus, target, body string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
+	r.Header.Set("X-Amz-Target", target)
+	w := httptest.NewRecorder()
+	bus.ServeHTTP(w, r)
+	return w
 }
 
-func TestARefusedEntryLeavesTheOthersAlone(t *testing.T) {
-	type outcome struct{ Code, Message string }
-	required := func(name string) outcome {
-		return outcome{"InvalidArgument", "Parameter " + name + " is not valid. Reason: " + name + " is a required argument."}
-	}
-	malformed := outcome{"MalformedDetail", "Detail is malformed."}
-	cases := []struct {
-		name   string
-		change func(*types.PutEventsRequestEntry)
-		want   outcome
+const (
+	target = "AWSEvents.PutEvents"
+	body   = `{"Entries":[{"Source":"centrifuge","DetailType":"message","Detail":"{\"text\":\"confidential\"}"}]}`
+)
+
+func TestRefusedRequests(t *testing.T) {
+	for _, test := range []struct {
+		name, target, body string
+		closed             bool
+		status             int
+		kind               string
 	}{
-		{"nothing is wrong", nil, outcome{}},
-		{"no source", func(e *types.PutEventsRequestEntry) { e.Source = nil }, required("Source")},
-		{"no detail type", func(e *types.PutEventsRequestEntry) { e.DetailType = aws.String("") }, required("DetailType")},
-		{"no detail", func(e *types.PutEventsRequestEntry) { e.Detail = nil }, required("Detail")},
-		{"a detail that is not JSON", func(e *types.PutEventsRequestEntry) { e.Detail = aws.String(`{"a":`) }, malformed},
-		{"a detail that is a list", func(e *types.PutEventsRequestEntry) { e.Detail = aws.String(`[]`) }, malformed},
-		{"a detail that is null", func(e *types.PutEventsRequestEntry) { e.Detail = aws.String(`null`) }, malformed},
-		{"AWS's own source", func(e *types.PutEventsRequestEntry) { e.Source = aws.String("aws.s3") }, outcome{"NotAuthorizedForSourceException", "Not authorized for the source."}},
-		{"an empty detail", func(e *types.PutEventsRequestEntry) { e.Detail = aws.String(`{}`) }, outcome{}},
-		{"no bus, which is the default one", func(e *types.PutEventsRequestEntry) { e.EventBusName = nil }, outcome{}},
-	}
-	c := new(calls)
-	bus := eventbridge.New(eventbridge.Options{Functions: []gateway.Function{c}})
-	var entries []types.PutEventsRequestEntry
-	for _, c := range cases {
-		entries = append(entries, valid(c.change))
-	}
-	output, err := put(t, client(t, bus), entries...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	bus.Close()
-	failed := 0
-	for i, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			e := output.Entries[i]
-			if d := cmp.Diff(c.want, outcome{aws.ToString(e.ErrorCode), aws.ToString(e.ErrorMessage)}); d != "" {
-				t.Error(d)
-			}
-			if (e.EventId == nil) != (e.ErrorCode != nil) {
-				t.Errorf("the event id is %v", e.EventId)
-			}
-		})
-		if c.want.Code != "" {
-			failed++
-		}
-	}
-	if int(output.FailedEntryCount) != failed || len(c.payloads) != len(cases)-failed {
-		t.Errorf("%d failed, %d were invoked", output.FailedEntryCount, len(c.payloads))
-	}
-}
-
-func TestTheSDKGetsTheErrorsOfAWS(t *testing.T) {
-	// An entry of n bytes: with source, detail type, time and the detail's own eleven.
-	sized := func(n int) types.PutEventsRequestEntry {
-		return valid(func(e *types.PutEventsRequestEntry) {
-			e.Detail = aws.String(`{"text":"` + strings.Repeat("x", n-len("centrifuge"+"message")-14-11) + `"}`)
-		})
-	}
-	for name, c := range map[string]struct {
-		entries []types.PutEventsRequestEntry
-		code    string
-	}{
-		"ten entries are taken":        {slices.Repeat([]types.PutEventsRequestEntry{valid(nil)}, 10), ""},
-		"eleven are too many":          {slices.Repeat([]types.PutEventsRequestEntry{valid(nil)}, 11), "ValidationException"},
-		"none are too few":             {[]types.PutEventsRequestEntry{}, "ValidationException"},
-		"256 KB are taken":             {[]types.PutEventsRequestEntry{sized(128 << 10), sized(128 << 10)}, ""},
-		"a byte more is too large":     {[]types.PutEventsRequestEntry{sized(128 << 10), sized(128<<10 + 1)}, "ValidationException"},
-		"a resource counts":            {[]types.PutEventsRequestEntry{sized(256 << 10), valid(func(e *types.PutEventsRequestEntry) { e.Resources = []string{"x"} })}, "ValidationException"},
-		"a body that is far too large": {[]types.PutEventsRequestEntry{sized(2 << 20)}, "RequestEntityTooLargeException"},
-		"a time before 1970 is taken":  {[]types.PutEventsRequestEntry{valid(func(e *types.PutEventsRequestEntry) { e.Time = aws.Time(time.Unix(-1e9, 0)) })}, ""},
+		{"another operation", "AWSEvents.PutRule", body, false, http.StatusBadRequest, "UnknownOperationException"},
+		{"not JSON", target, `{"Entries":[`, false, http.StatusBadRequest, "SerializationException"},
+		{"closed", target, body, true, http.StatusServiceUnavailable, "ServiceUnavailableException"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			function := new(calls)
-			bus := eventbridge.New(eventbridge.Options{Functions: []gateway.Function{function}})
-			output, err := put(t, client(t, bus), c.entries...)
-			bus.Close()
-			var api smithy.APIError
-			code := ""
-			if errors.As(err, &api) {
-				code = api.ErrorCode()
-			} else if err != nil {
-				t.Fatal(err)
+		t.Run(test.name, func(t *testing.T) {
+			bus, _ := newBus(new(recorder))
+			if test.closed {
+				bus.Close()
 			}
-			if code != c.code {
-				t.Errorf("the error is %v", err)
+			w := post(bus, test.target, test.body)
+			if w.Code != test.status || !strings.Contains(w.Body.String(), test.kind) {
+				t.Errorf("status %d, want %d with %s: %s", w.Code, test.status, test.kind, w.Body)
 			}
-			want := 0
-			if c.code == "" {
-				want = len(c.entries)
-				if output.FailedEntryCount != 0 {
-					t.Errorf("%d failed", output.FailedEntryCount)
+		})
+	}
+}
+
+func TestRetries(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		failures int
+		want     []time.Duration // from the request to each invocation
+		log      string
+	}{
+		{"success", 0, []time.Duration{0}, ""},
+		{"one failure", 1, []time.Duration{0, time.Second}, ""},
+		{"two failures", 2, []time.Duration{0, time.Second, 3 * time.Second}, ""},
+		{"every attempt fails", 3, []time.Duration{0, time.Second, 3 * time.Second}, `msg="event failed in every attempt"`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				function := &recorder{failures: test.failures}
+				bus, log := newBus(function)
+				begin := time.Now()
+				post(bus, target, body)
+				<-time.After(time.Hour) // of the fake clock
+				bus.Close()
+				var times []time.Duration
+				for i, at := range function.times {
+					times = append(times, at.Sub(begin))
+					if function.payloads[i] != function.payloads[0] || function.requests[i] != function.requests[0] {
+						t.Errorf("attempt %d has another payload or request id", i)
+					}
 				}
-			}
-			if len(function.payloads) != want {
-				t.Errorf("invoked %d times", len(function.payloads))
-			}
+				if diff := cmp.Diff(test.want, times); diff != "" {
+					t.Errorf("invocations (-want +got):\n%s", diff)
+				}
+				if (log.Len() > 0) != (test.log != "") || !strings.Contains(log.String(), test.log) {
+					t.Errorf("log %q, want %q", log, test.log)
+				}
+				if strings.Contains(log.String(), "confidential") {
+					t.Errorf("the log holds the detail: %s", log)
+				}
+			})
 		})
 	}
 }
 
-func TestRequestsThatTheSDKDoesNotMake(t *testing.T) {
-	const good = `{"Entries":[{"Source":"a","DetailType":"b","Detail":"{}"}]}`
-	for name, c := range map[string]struct {
-		method, target, authorization, body string
-		status                              int
-		kind                                string
+func TestFailures(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		function gateway.FunctionFunc
+		want     string
 	}{
-		"the smallest that is one":   {"POST", "AWSEvents.PutEvents", "AWS4-HMAC-SHA256 x", good, 200, ""},
-		"another operation":          {"POST", "AWSEvents.PutRule", "AWS4-HMAC-SHA256 x", good, 400, "UnknownOperationException"},
-		"no operation":               {"GET", "", "AWS4-HMAC-SHA256 x", "", 400, "UnknownOperationException"},
-		"no signature":               {"POST", "AWSEvents.PutEvents", "", good, 400, "MissingAuthenticationTokenException"},
-		"no JSON":                    {"POST", "AWSEvents.PutEvents", "AWS4-HMAC-SHA256 x", `{"Entries":[`, 400, "SerializationException"},
-		"an entry of another kind":   {"POST", "AWSEvents.PutEvents", "AWS4-HMAC-SHA256 x", `{"Entries":["x"]}`, 400, "SerializationException"},
-		"a time of another kind":     {"POST", "AWSEvents.PutEvents", "AWS4-HMAC-SHA256 x", `{"Entries":[{"Time":"now"}]}`, 400, "SerializationException"},
-		"a time after the year 9999": {"POST", "AWSEvents.PutEvents", "AWS4-HMAC-SHA256 x", `{"Entries":[{"Source":"a","DetailType":"b","Detail":"{}","Time":253402300800}]}`, 400, "ValidationException"},
-		"a time before the year 0":   {"POST", "AWSEvents.PutEvents", "AWS4-HMAC-SHA256 x", `{"Entries":[{"Source":"a","DetailType":"b","Detail":"{}","Time":-62167219201}]}`, 400, "ValidationException"},
-		"no entries":                 {"POST", "AWSEvents.PutEvents", "AWS4-HMAC-SHA256 x", `{}`, 400, "ValidationException"},
-		"null":                       {"POST", "AWSEvents.PutEvents", "AWS4-HMAC-SHA256 x", `null`, 400, "ValidationException"},
+		{"an error", func(context.Context, []byte) ([]byte, error) { return nil, errors.New("not now") }, "not now"},
+		{"a panic", func(context.Context, []byte) ([]byte, error) { panic("oh") }, "function panicked: oh"},
+		{"a late success", func(ctx context.Context, _ []byte) ([]byte, error) {
+			<-ctx.Done()
+			return nil, nil
+		}, "function timed out"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			bus := eventbridge.New(eventbridge.Options{})
-			defer bus.Close()
-			r := httptest.NewRequest(c.method, "/", strings.NewReader(c.body))
-			r.Header.Set("X-Amz-Target", c.target)
-			r.Header.Set("Authorization", c.authorization)
-			w := httptest.NewRecorder()
-			bus.ServeHTTP(w, r)
-			var answer struct {
-				Type string `json:"__type"`
-			}
-			if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
-				t.Fatal(err)
-			}
-			if w.Code != c.status || answer.Type != c.kind || w.Header().Get("Content-Type") != "application/x-amz-json-1.1" {
-				t.Errorf("status %d, %v: %s", w.Code, w.Header(), w.Body)
-			}
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				bus, log := newBus(test.function)
+				post(bus, target, body)
+				bus.Close()
+				if !strings.Contains(log.String(), test.want) {
+					t.Errorf("log %q, want %q", log, test.want)
+				}
+			})
 		})
 	}
+}
+
+func TestCloseSkipsDelays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		function := &recorder{failures: 2}
+		slow := gateway.FunctionFunc(func(ctx context.Context, payload []byte) ([]byte, error) {
+			<-time.After(10 * time.Second) // of the fake clock
+			return function.Invoke(ctx, payload)
+		})
+		bus, _ := newBus(slow)
+		begin := time.Now()
+		post(bus, target, body)
+		bus.Close()
+		bus.Close()
+		if d := time.Since(begin); d != 30*time.Second || len(function.payloads) != 3 {
+			t.Errorf("closed after %v with %d invocations, want 30s with 3", d, len(function.payloads))
+		}
+	})
 }

@@ -13,13 +13,14 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/go-cmp/cmp"
 
+	"centrifuge/functions"
 	"centrifuge/localstack/stack"
 	"centrifuge/localstack/stack/stacktest"
 )
 
 const eventsFolder = "../../events"
 
-// capturedEvents are the files of events/, as function/case.
+// capturedEvents returns the files of events/, as function/case.
 func capturedEvents(t *testing.T) []string {
 	t.Helper()
 	var names []string
@@ -44,9 +45,8 @@ func read(t *testing.T, event string) []byte {
 	return b
 }
 
-// TestEventsAreDecodedWhole finds a field that the event types lack, which would
-// otherwise be dropped in silence.
-func TestEventsAreDecodedWhole(t *testing.T) {
+// TestEventTypes finds fields of events that the event types lack.
+func TestEventTypes(t *testing.T) {
 	for _, event := range capturedEvents(t) {
 		t.Run(event, func(t *testing.T) {
 			var v any = new(events.APIGatewayWebsocketProxyRequest)
@@ -65,13 +65,13 @@ func TestEventsAreDecodedWhole(t *testing.T) {
 	}
 }
 
-// TestEventsAreAnswered invokes every function with every event captured for it.
-func TestEventsAreAnswered(t *testing.T) {
-	const in, subscribed = "connect/open auth/sha256-token", "connect/open auth/sha256-token subscribe/two-categories"
-	answers := map[string]struct {
+// TestEventResponses invokes every function with every event captured for it.
+func TestEventResponses(t *testing.T) {
+	const authenticated, subscribed = "connect/open auth/sha256-token", "connect/open auth/sha256-token subscribe/two-categories"
+	responses := map[string]struct {
 		before string
 		status int
-		body   string // "" where it is not told
+		body   string // not checked if empty
 	}{
 		"connect/open":             {status: 200},
 		"connect/project":          {status: 200},
@@ -79,19 +79,19 @@ func TestEventsAreAnswered(t *testing.T) {
 		"auth/sha256-token":        {before: "connect/open", status: 200, body: `{"ack":true,"id":"1","method":"auth","result":true,"error":null}`},
 		"auth/md5-token":           {before: "connect/open", status: 200, body: `{"ack":true,"id":"1","method":"auth","result":true,"error":null}`},
 		"auth/wrong-token":         {before: "connect/open", status: 200, body: `{"ack":true,"id":"1","method":"auth","result":null,"error":"invalid token"}`},
-		"subscribe/two-categories": {before: in, status: 200, body: `{"ack":true,"id":"2","method":"subscribe","result":true,"error":null}`},
-		"subscribe/refused":        {before: in, status: 200, body: `{"ack":true,"id":"2","method":"subscribe","result":true,"error":null,"refused":{"secret":["plans"]}}`},
+		"subscribe/two-categories": {before: authenticated, status: 200, body: `{"ack":true,"id":"2","method":"subscribe","result":true,"error":null}`},
+		"subscribe/refused":        {before: authenticated, status: 200, body: `{"ack":true,"id":"2","method":"subscribe","result":true,"error":null,"refused":{"secret":["plans"]}}`},
 		"unsubscribe/one-channel":  {before: subscribed, status: 200, body: `{"ack":true,"id":"3","method":"unsubscribe","result":true,"error":null}`},
-		"broadcast/bidirectional":  {before: in, status: 200, body: `{"ack":true,"id":"4","method":"broadcast","result":true,"error":null}`},
-		"broadcast/one-way":        {before: in, status: 200, body: `{"ack":true,"id":"4","method":"broadcast","result":null,"error":"one-way category"}`},
+		"broadcast/bidirectional":  {before: authenticated, status: 200, body: `{"ack":true,"id":"4","method":"broadcast","result":true,"error":null}`},
+		"broadcast/one-way":        {before: authenticated, status: 200, body: `{"ack":true,"id":"4","method":"broadcast","result":null,"error":"one-way category"}`},
 		"disconnect/going-away":    {before: subscribed, status: 200},
-		"subscribe/join-leave":     {before: in, status: 200, body: `{"ack":true,"id":"2","method":"subscribe","result":true,"error":null}`},
-		"unsubscribe/join-leave":   {before: in, status: 200, body: `{"ack":true,"id":"3","method":"unsubscribe","result":true,"error":null}`},
-		"message/presence":         {before: in, status: 200, body: `{"ack":true,"id":"5","method":"presence","result":{"presence":{}},"error":null}`},
+		"subscribe/join-leave":     {before: authenticated, status: 200, body: `{"ack":true,"id":"2","method":"subscribe","result":true,"error":null}`},
+		"unsubscribe/join-leave":   {before: authenticated, status: 200, body: `{"ack":true,"id":"3","method":"unsubscribe","result":true,"error":null}`},
+		"message/presence":         {before: authenticated, status: 200, body: `{"ack":true,"id":"5","method":"presence","result":{"presence":{}},"error":null}`},
 		"message/not-json":         {status: 200, body: `{"ack":true,"id":null,"method":null,"result":null,"error":"malformed JSON data"}`},
 		"message/unknown-method":   {status: 200, body: `{"ack":true,"id":"5","method":"publish","result":null,"error":"unknown method publish"}`},
 		"message/unknown-protocol": {status: 200, body: `{"ack":true,"id":null,"method":null,"result":null,"error":"method is required"}`},
-		"publish/api-publish":      {before: subscribed, status: 200, body: `{"result":{}}`},
+		"publish/api-publish":      {before: subscribed, status: 200, body: `{"result":{"delivered":0}}`},
 		"publish/api-wrong-key":    {status: 401, body: `{"error":{"code":101,"message":"unauthorized"}}`},
 		"publish/rpc-broadcast":    {before: subscribed, status: 200, body: `{"id":"6","error":null,"result":true}`},
 		"publish/healthz":          {status: 200, body: `{"status":"ok"}`},
@@ -99,17 +99,17 @@ func TestEventsAreAnswered(t *testing.T) {
 		"admin/sign-in-page":       {status: 200},
 		"admin/no-session":         {status: 303},
 		"admin/wrong-password":     {status: 401},
-		"webhook/message":          {}, // it answers nobody
+		"webhook/message":          {}, // asynchronous
 		"demo/page":                {status: 200},
 		"demo/token":               {status: 200},
 	}
 	for _, event := range capturedEvents(t) {
-		want, known := answers[event]
+		want, known := responses[event]
 		if !known {
-			t.Errorf("nothing is expected of events/%s.json", event)
+			t.Errorf("events/%s.json has no expected response", event)
 			continue
 		}
-		delete(answers, event)
+		delete(responses, event)
 		t.Run(event, func(t *testing.T) {
 			s := start(t, stack.Options{})
 			for _, earlier := range strings.Fields(want.before) {
@@ -117,16 +117,16 @@ func TestEventsAreAnswered(t *testing.T) {
 			}
 			status, body := invoke(t, s, event)
 			if status != want.status {
-				t.Errorf("status %d, expected %d: %s", status, want.status, body)
+				t.Errorf("status %d, want %d: %s", status, want.status, body)
 			}
 			if want.body != "" {
 				if diff := cmp.Diff(want.body, strings.TrimSpace(body)); diff != "" {
-					t.Errorf("-expected +answered:\n%s", diff)
+					t.Errorf("(-want +got):\n%s", diff)
 				}
 			}
 		})
 	}
-	for event := range answers {
+	for event := range responses {
 		t.Errorf("events/%s.json is missing", event)
 	}
 }
@@ -151,23 +151,10 @@ func start(t *testing.T, o stack.Options) *stack.Stack {
 	return stacktest.Start(t, o)
 }
 
-// TestEveryFunctionHasEvents holds events/, functions/ and the local stack
-// together.
 func TestEveryFunctionHasEvents(t *testing.T) {
-	folders, err := os.ReadDir("../../functions")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := start(t, stack.Options{})
-	for _, folder := range folders {
-		if _, err := os.Stat(filepath.Join(eventsFolder, folder.Name())); err != nil {
-			t.Errorf("function %s: %v", folder.Name(), err)
+	for _, f := range functions.All {
+		if _, err := os.Stat(filepath.Join(eventsFolder, f.Name)); err != nil {
+			t.Errorf("function %s: %v", f.Name, err)
 		}
-		if s.Functions[folder.Name()] == nil {
-			t.Errorf("function %s is not part of the local stack", folder.Name())
-		}
-	}
-	if len(folders) != len(s.Functions) {
-		t.Errorf("the local stack has %d functions, there are %d folders", len(s.Functions), len(folders))
 	}
 }

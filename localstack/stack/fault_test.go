@@ -26,7 +26,7 @@ func join(t *testing.T, s *stack.Stack, user string, channels ...string) *websoc
 	return joinWith(t, s, "demo-secret", "chat", user, channels...)
 }
 
-// joinWith is join for another secret and category.
+// joinWith is join with another secret and category.
 func joinWith(t *testing.T, s *stack.Stack, secret, category, user string, channels ...string) *websocket.Conn {
 	t.Helper()
 	conn, _, err := websocket.Dial(t.Context(), s.WebSocketURL, nil)
@@ -46,7 +46,7 @@ func joinWith(t *testing.T, s *stack.Stack, secret, category, user string, chann
 			t.Fatal(err)
 		}
 		reply := receive(t, conn)
-		for strings.Contains(reply, `"event":"join"`) { // its own, which is posted before the reply
+		for strings.Contains(reply, `"event":"join"`) { // its own join is posted before the reply
 			reply = receive(t, conn)
 		}
 		if !strings.Contains(reply, `"result":true`) {
@@ -79,7 +79,7 @@ func publish(t *testing.T, s *stack.Stack, channel string) hub.Result {
 	return report
 }
 
-func TestGoneConnectionIsRemoved(t *testing.T) {
+func TestLostDisconnectIsCleanedUp(t *testing.T) {
 	lost := make(chan struct{}, 1)
 	s := start(t, stack.Options{Gateway: gateway.Options{LoseDisconnect: func(string) bool {
 		select {
@@ -103,11 +103,11 @@ func TestGoneConnectionIsRemoved(t *testing.T) {
 	}
 	usage, err := s.App.Store.Usage(t.Context(), "demo")
 	if err != nil || usage.Clients != 1 || len(usage.Subscribers) != 1 {
-		t.Errorf("what remains is %+v, error %v", usage, err)
+		t.Errorf("usage %+v, error %v", usage, err)
 	}
 }
 
-func TestGoneConnectionLeaves(t *testing.T) {
+func TestLostDisconnectIsAnnounced(t *testing.T) {
 	lost := make(chan struct{}, 1)
 	s := stacktest.Start(t, stack.Options{
 		Seed: stacktest.Seed(t, `{"name": "chat", "bidirectional": true}`, `{"name": "chat", "bidirectional": true, "join_leave": true}`),
@@ -120,25 +120,25 @@ func TestGoneConnectionLeaves(t *testing.T) {
 		}},
 	})
 	stays, leaves := join(t, s, "ada", "a"), join(t, s, "bob", "a")
-	hears := func(event, user string) {
+	expect := func(event, user string) {
 		t.Helper()
 		if frame := receive(t, stays); !strings.Contains(frame, `"event":"`+event+`"`) || !strings.Contains(frame, `"user":"`+user+`"`) {
-			t.Errorf("ada got %s, expected %s of %s", frame, event, user)
+			t.Errorf("ada received %s, want %s of %s", frame, event, user)
 		}
 	}
-	hears("join", "bob")
+	expect("join", "bob")
 	_ = leaves.CloseNow()
 	<-lost
 	if got := publish(t, s, "a"); got.Delivered != 1 || len(got.Gone) != 1 {
 		t.Errorf("%+v, expected one delivered, one gone", got)
 	}
 	if frame := receive(t, stays); !strings.Contains(frame, `"data":{}`) {
-		t.Errorf("ada got %s before the message", frame)
+		t.Errorf("ada received %s before the message", frame)
 	}
-	hears("leave", "bob")
+	expect("leave", "bob")
 }
 
-func TestCleanHTML(t *testing.T) {
+func TestCleanHTMLOption(t *testing.T) {
 	s := stacktest.Start(t, stack.Options{Seed: stacktest.Seed(t,
 		`{"name": "chat", "bidirectional": true}`, `{"name": "chat", "clean_html": true, "allowed_domains": ["example.com"]}`)})
 	conn := join(t, s, "ada", "a")
@@ -152,11 +152,11 @@ func TestCleanHTML(t *testing.T) {
 	}
 	want := `"data":{"text":"<p>hi <a href=\"https://a.example.com/\" rel=\"nofollow noopener\">yes</a> no</p>","n":1.50}`
 	if frame := receive(t, conn); !strings.Contains(frame, want) {
-		t.Errorf("received %s, expected %s", frame, want)
+		t.Errorf("received %s, want %s", frame, want)
 	}
 }
 
-func TestPostRetries(t *testing.T) {
+func TestPostRetry(t *testing.T) {
 	for _, status := range []int{http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable} {
 		t.Run(http.StatusText(status), func(t *testing.T) {
 			var posts atomic.Int32
@@ -195,13 +195,13 @@ func TestSlowClient(t *testing.T) {
 	if diff := cmp.Diff(hub.Result{Delivered: 4, Slow: 1}, publish(t, s, "a")); diff != "" {
 		t.Errorf("-expected +got:\n%s", diff)
 	}
-	// It may be slow for one message only: it remains subscribed.
+	// A slow client stays subscribed.
 	if c, err := s.App.Store.Connection(context.Background(), <-slow); err != nil || len(c.Channels) != 1 {
-		t.Errorf("the slow connection is %+v, error %v", c, err)
+		t.Errorf("slow connection %+v, error %v", c, err)
 	}
 }
 
-// lines is a log that may be written to at any time.
+// lines is a log. It is safe for concurrent use.
 type lines struct {
 	mu sync.Mutex
 	b  strings.Builder
@@ -213,7 +213,7 @@ func (l *lines) Write(b []byte) (int, error) {
 	return l.b.Write(b)
 }
 
-func TestMetricsInLog(t *testing.T) {
+func TestMetrics(t *testing.T) {
 	var log lines
 	s := start(t, stack.Options{MetricsNamespace: "Centrifuge/test", Log: &log})
 	join(t, s, "ada", "a")
@@ -228,7 +228,7 @@ func TestMetricsInLog(t *testing.T) {
 		AWS                                              struct{ CloudWatchMetrics []struct{ Namespace string } } `json:"_aws"`
 	}
 	if err := json.Unmarshal([]byte(log.b.String()), &line); err != nil {
-		t.Fatalf("not one line: %v: %s", err, log.b.String())
+		t.Fatalf("the log is not one line of JSON: %v: %s", err, log.b.String())
 	}
 	if line.Messages != 1 || line.Deliveries != 2 || line.Gone+line.Slow+line.Failed+line.Errors != 0 || line.PublishLatency <= 0 ||
 		len(line.AWS.CloudWatchMetrics) != 1 || line.AWS.CloudWatchMetrics[0].Namespace != "Centrifuge/test" {

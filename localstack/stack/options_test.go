@@ -15,39 +15,38 @@ import (
 	"centrifuge/pkg/hub"
 )
 
-// strictSeed has what the demo project leaves at its defaults.
+// strictSeed is a project with options that the demo project leaves at their defaults.
 const strictSeed = `{"projects":[{"id":"strict","secret":"strict-secret","api_keys":["strict-key"],
 	"options":{"origins":["https://good.example"]},
 	"categories":[{"name":"wide","bidirectional":true,"presence":true,"shards":8,"max_message_bytes":100},{"name":"large","max_message_bytes":131072}]}]}`
 
-// TestOptionsInForce plays scripts against a project whose options are not those
-// of the demo project.
-func TestOptionsInForce(t *testing.T) {
+// TestOptions plays scripts against the project of strictSeed.
+func TestOptions(t *testing.T) {
 	auth := `send a {"id":"1","method":"auth","params":{"token":"{{token "u"}}","user":"u","project_id":"strict","permissions":{}}}` + "\n"
 	in := `expect a {"ack":true,"id":"1","method":"auth","result":true,"error":null}` + "\n"
 	for name, script := range map[string]string{
-		"a listed origin is let in":                  "open a https://good.example\n" + auth + in,
-		"a listed origin is let in by the handshake": "open a ?project=strict https://good.example\n" + auth + in,
-		"another origin is refused by the handshake": "refused 403 ?project=strict https://evil.example",
-		"another origin is refused at auth, and the socket stays": "open a https://evil.example\n" + auth +
+		"listed origin":                    "open a https://good.example\n" + auth + in,
+		"listed origin in the handshake":   "open a ?project=strict https://good.example\n" + auth + in,
+		"unlisted origin in the handshake": "refused 403 ?project=strict https://evil.example",
+		"unlisted origin in auth keeps the socket open": "open a https://evil.example\n" + auth +
 			`expect a {"ack":true,"id":"1","method":"auth","result":null,"error":"permission denied: this origin may not connect"}` + "\nquiet a",
-		"MD5 is refused where it is not allowed": "open a\n" + strings.ReplaceAll(auth, "token \"u\"", "md5token \"u\"") +
+		"MD5 token without the option": "open a\n" + strings.ReplaceAll(auth, "token \"u\"", "md5token \"u\"") +
 			`expect a {"ack":true,"id":"1","method":"auth","result":null,"error":"invalid token"}`,
-		"a category's own limit on data": "open a\n" + auth + in +
+		"max_message_bytes of a category": "open a\n" + auth + in +
 			`send a {"id":"2","method":"broadcast","params":{"category":"wide","channel":"x","data":{"a":"{{repeat "x" 92}}"}}}
 			expect a {"ack":true,"id":"2","method":"broadcast","result":true,"error":null}
 			send a {"id":"3","method":"broadcast","params":{"category":"wide","channel":"x","data":{"a":"{{repeat "x" 93}}"}}}
 			expect a {"ack":true,"id":"3","method":"broadcast","result":null,"error":"message too large: data is 101 bytes, at most 100 are allowed in category wide"}`,
-		"a push that API Gateway would not take is refused before any post": "open a\n" + auth + in +
+		"push too large for API Gateway is refused before any post": "open a\n" + auth + in +
 			`send a {"id":"2","method":"subscribe","params":{"to":{"large":["x"]}}}
 			expect a {"ack":true,"id":"2","method":"subscribe","result":true,"error":null}
 			api strict-key publish {"channel":"large:x","data":"{{repeat "x" 131060}}"}
 			status 200 {"error":{"code":413,"message":"*"}}
 			quiet a
 			api strict-key publish {"channel":"large:x","data":"{{repeat "x" 130000}}"}
-			status 200 {"result":{}}
+			status 200 {"result":{"delivered":1}}
 			expect a "*"`,
-		"presence counts clients and users, and ends with unsubscribe": "open a\n" + auth + in + "open b\n" + strings.ReplaceAll(auth+in, " a ", " b ") +
+		"presence counts clients and users until unsubscribe": "open a\n" + auth + in + "open b\n" + strings.ReplaceAll(auth+in, " a ", " b ") +
 			`send a {"id":"2","method":"subscribe","params":{"to":{"wide":["x"]}}}
 			expect a {"ack":true,"id":"2","method":"subscribe","result":true,"error":null}
 			send b {"id":"2","method":"subscribe","params":{"to":{"wide":["x"]}}}
@@ -77,8 +76,8 @@ func TestOptionsInForce(t *testing.T) {
 	}
 }
 
-// TestEveryShardIsReached spreads subscribers over shards and counts receipts.
-func TestEveryShardIsReached(t *testing.T) {
+// TestShards spreads subscribers over shards and counts receipts.
+func TestShards(t *testing.T) {
 	s := stacktest.Start(t, stack.Options{Seed: []byte(strings.Replace(strictSeed, `"strict"`, `"demo"`, 1))})
 	shards := make(map[int]bool)
 	var conns []*websocket.Conn
@@ -94,7 +93,7 @@ func TestEveryShardIsReached(t *testing.T) {
 		}
 	}
 	if len(shards) < 4 {
-		t.Errorf("40 subscribers are in %d of 8 shards", len(shards))
+		t.Errorf("40 subscribers are in %d of 8 shards, want 4 or more", len(shards))
 	}
 	p, err := s.App.Store.Project(t.Context(), "demo")
 	if err != nil {
@@ -109,8 +108,8 @@ func TestEveryShardIsReached(t *testing.T) {
 	}
 }
 
-// TestPresenceNamesWhoIsThere reads who is in a channel over all its shards.
-func TestPresenceNamesWhoIsThere(t *testing.T) {
+// TestPresenceReadsAllShards reads the clients of a channel with several shards.
+func TestPresenceReadsAllShards(t *testing.T) {
 	s := stacktest.Start(t, stack.Options{Seed: []byte(strings.Replace(strictSeed, `"strict"`, `"demo"`, 1))})
 	for _, user := range []string{"ada", "bob", "ada"} {
 		joinWith(t, s, "strict-secret", "wide", user, "x")
@@ -132,6 +131,6 @@ func TestPresenceNamesWhoIsThere(t *testing.T) {
 	}
 	slices.Sort(users)
 	if !slices.Equal(users, []string{"ada", "ada", "bob"}) || len(connections) != 3 {
-		t.Errorf("%v are there, in %d connections", users, len(connections))
+		t.Errorf("users %v in %d connections", users, len(connections))
 	}
 }

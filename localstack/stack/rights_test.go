@@ -1,7 +1,7 @@
 package stack_test
 
 import (
-	"bufio"
+	"bytes"
 	"encoding/json"
 	"io"
 	"maps"
@@ -20,27 +20,32 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/google/go-cmp/cmp"
 
+	"centrifuge/functions"
 	"centrifuge/localstack/dynamodb"
 	"centrifuge/localstack/stack"
 	"centrifuge/pkg/hub"
 )
 
-// recorder is a DynamoDB that notes which actions it is asked for.
+// recorder is a proxy of a DynamoDB that records the requests of one function.
 type recorder struct {
-	mu      sync.Mutex
-	actions map[string]bool
+	function functions.Function
+	ignore   []string // prefixes of partition keys
+
+	mu   sync.Mutex
+	used map[string]bool
 }
 
+// reset returns the rights that were used since the last reset.
 func (r *recorder) reset() map[string]bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	seen := r.actions
-	r.actions = make(map[string]bool)
-	return seen
+	used := r.used
+	r.used = make(map[string]bool)
+	return used
 }
 
-// record starts a proxy before a DynamoDB and returns its address.
-func (r *recorder) record(t *testing.T) string {
+// start starts the proxy and returns its address.
+func (r *recorder) start(t *testing.T) string {
 	t.Helper()
 	database, err := dynamodb.Start(t.Context(), dynamodb.Options{Progress: os.Stderr})
 	if err != nil {
@@ -53,139 +58,150 @@ func (r *recorder) record(t *testing.T) string {
 	}
 	proxy := httputil.NewSingleHostReverseProxy(target)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		body, err := io.ReadAll(q.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		q.Body = io.NopCloser(bytes.NewReader(body))
 		_, action, _ := strings.Cut(q.Header.Get("X-Amz-Target"), ".")
-		r.mu.Lock()
-		r.actions[action] = true
-		r.mu.Unlock()
+		if !r.ignored(string(body)) {
+			r.mu.Lock()
+			r.used[right(r.function, action, string(body))] = true
+			r.mu.Unlock()
+		}
 		proxy.ServeHTTP(w, q)
 	}))
 	t.Cleanup(server.Close)
 	return server.URL
 }
 
-// granted reads what each function may do with the table from the record of the
-// CDK stack with every option on.
-func granted(t *testing.T) map[string][]string {
-	t.Helper()
-	f, err := os.Open("../../infra/testdata/full.golden")
-	if err != nil {
-		t.Fatal(err)
+func (r *recorder) ignored(body string) bool {
+	return slices.ContainsFunc(r.ignore, func(prefix string) bool { return strings.Contains(body, `{"S":"`+prefix) })
+}
+
+// right renders the right that a request needs.
+func right(f functions.Function, action, body string) string {
+	if strings.Contains(body, `"IndexName"`) {
+		return action + " on the index"
 	}
-	defer f.Close()
-	rights, function := make(map[string][]string), ""
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if name, ok := strings.CutPrefix(lines.Text(), "function "); ok {
-			function = name
-			rights[function] = nil
+	for _, p := range f.Partitions {
+		prefix, wildcard := strings.CutSuffix(p.Key, "*")
+		if !wildcard {
+			prefix += `"`
 		}
-		may, ok := strings.CutPrefix(strings.TrimSpace(lines.Text()), "may ")
-		if !ok {
-			continue
-		}
-		for _, word := range strings.Fields(may) {
-			if action, ok := strings.CutPrefix(word, "dynamodb:"); ok && !slices.Contains(rights[function], action) {
-				rights[function] = append(rights[function], action)
-			}
+		if strings.Contains(body, `{"S":"`+prefix) {
+			return action + " on " + p.Key
 		}
 	}
-	for _, actions := range rights {
-		slices.Sort(actions)
+	return action
+}
+
+// granted renders the rights of a function.
+func granted(f functions.Function) []string {
+	rights := slices.Clone(f.Table)
+	for _, action := range f.Index {
+		rights = append(rights, action+" on the index")
 	}
+	for _, p := range f.Partitions {
+		for _, action := range p.Actions {
+			rights = append(rights, action+" on "+p.Key)
+		}
+	}
+	slices.Sort(rights)
 	return rights
 }
 
-// TestRightsAreWhatIsUsed has every function do all that it can do, and compares
-// the actions with what the CDK stack grants: one more would be refused on AWS, one
-// less is a right that nobody needs.
-func TestRightsAreWhatIsUsed(t *testing.T) {
-	const in, subscribed = "connect/open auth/sha256-token", "connect/open auth/sha256-token subscribe/two-categories"
-	// does lists, for every function, what comes before, after a crowd, and then its own
-	// events.
-	does := map[string]struct{ before, events string }{
-		"connect":     {"", "connect/project"},
-		"auth":        {"", "auth/wrong-token auth/sha256-token"},
-		"subscribe":   {in, "subscribe/join-leave"},
-		"unsubscribe": {"", "unsubscribe/join-leave"},
-		"broadcast":   {subscribed, "broadcast/bidirectional"},
-		"disconnect":  {"", "disconnect/going-away"},
-		"message":     {"", "message/presence"},
-		"publish":     {subscribed, "publish/api-publish"},
-		"demo":        {"", "demo/token"},
-		"webhook":     {"", "webhook/message"},
-		"admin":       {subscribed, "admin/wrong-password"},
+// TestRights makes every function do everything it can do, and compares the requests
+// to DynamoDB with the rights in functions/routes.go. AWS would refuse a request
+// without a right. A right without a request is not needed.
+func TestRights(t *testing.T) {
+	const authenticated, subscribed = "connect/open auth/sha256-token", "connect/open auth/sha256-token subscribe/two-categories"
+	// runs lists, for every function, the events that prepare a run, the events of the
+	// function, what else it can do, and partitions that other functions use then.
+	runs := map[string]struct {
+		before, events string
+		more           func(t *testing.T, s *stack.Stack, prepare func())
+		ignore         []string
+	}{
+		"connect":     {"", "connect/project", nil, nil},
+		"auth":        {"", "auth/wrong-token auth/sha256-token", nil, nil},
+		"subscribe":   {authenticated, "subscribe/join-leave", nil, nil},
+		"unsubscribe": {"", "unsubscribe/join-leave", nil, nil},
+		"broadcast":   {subscribed, "broadcast/bidirectional", nil, nil},
+		"disconnect":  {"", "disconnect/going-away", nil, nil},
+		"message":     {"", "message/presence", nil, nil},
+		"publish":     {subscribed, "publish/api-publish", callServerAPI, nil},
+		"demo":        {"", "demo/token", applaud, []string{"S#", "U#"}}, // it publishes through the function publish
+		"webhook":     {"", "webhook/message", nil, nil},
+		"admin":       {subscribed, "admin/wrong-password", administer, nil},
 	}
-	// calls are further calls of the server API: with a key, so that a claim is made,
-	// with one that fails, so that it is freed, and all that concerns users.
-	calls := []struct{ method, body string }{
-		{"publish", `{"channel":"news:today","data":1,"idempotency_key":"a"}`},
-		{"publish", `{"channel":"news:today","data":"` + strings.Repeat("x", 40_000) + `","idempotency_key":"b"}`},
-		{"channels", `{}`},
-		{"unsubscribe", `{"user":"2694","channel":"chat:lobby"}`},
-		{"disconnect", `{"user":"2694"}`},
-	}
-	rights := granted(t)
-	if diff := cmp.Diff(slices.Sorted(maps.Keys(rights)), slices.Sorted(maps.Keys(does))); diff != "" {
-		t.Fatalf("-granted to +tested:\n%s", diff)
-	}
-	for function, do := range does {
-		t.Run(function, func(t *testing.T) {
-			r := &recorder{actions: make(map[string]bool)}
-			endpoint := r.record(t)
+	for _, f := range functions.All {
+		t.Run(f.Name, func(t *testing.T) {
+			run, ok := runs[f.Name]
+			if !ok {
+				t.Fatal("the function has no run")
+			}
+			r := &recorder{function: f, ignore: run.ignore, used: make(map[string]bool)}
+			endpoint := r.start(t)
 			before := start(t, stack.Options{DynamoDBEndpoint: endpoint})
+			used := make(map[string]bool)
 			prepare := func() {
-				crowd(t, before, function == "auth")
-				for _, event := range strings.Fields(do.before) {
+				maps.Copy(used, r.reset())
+				crowd(t, before, f.Name == "auth")
+				for _, event := range strings.Fields(run.before) {
 					invoke(t, before, event)
 				}
+				r.reset()
 			}
 			prepare()
-			// A process of its own, which has read nothing yet.
+			// A second stack, whose caches are empty.
 			s := start(t, stack.Options{DynamoDBEndpoint: endpoint})
 			r.reset()
-			for _, event := range strings.Fields(do.events) {
+			clear(used)
+			for _, event := range strings.Fields(run.events) {
 				invoke(t, s, event)
 			}
-			used := r.reset()
-			switch function {
-			case "admin":
-				administer(t, s, func() {
-					maps.Copy(used, r.reset())
-					prepare()
-					r.reset()
-				})
-				maps.Copy(used, r.reset())
-			case "demo":
-				applaud(t, s)
-				maps.Copy(used, r.reset())
-			case "publish":
-				for _, call := range calls {
-					prepare()
-					r.reset()
-					var event map[string]any
-					if err := json.Unmarshal(read(t, "publish/api-publish"), &event); err != nil {
-						t.Fatal(err)
-					}
-					event["rawPath"], event["body"] = "/api/"+call.method, call.body
-					payload, err := json.Marshal(event)
-					if err != nil {
-						t.Fatal(err)
-					}
-					if _, err := s.Functions[function].Invoke(t.Context(), payload); err != nil {
-						t.Fatal(err)
-					}
-					maps.Copy(used, r.reset())
-				}
+			if run.more != nil {
+				run.more(t, s, prepare)
 			}
-			if diff := cmp.Diff(rights[function], slices.Sorted(maps.Keys(used))); diff != "" {
-				t.Errorf("-granted +used:\n%s", diff)
+			maps.Copy(used, r.reset())
+			if diff := cmp.Diff(granted(f), slices.Sorted(maps.Keys(used))); diff != "" {
+				t.Errorf("(-granted +used):\n%s", diff)
 			}
 		})
 	}
 }
 
-// crowd puts two into the channel room:lobby: one that the events are about, whose
-// token may have expired, and one who is told of that. Neither has a socket, so that
-// both turn out to be over.
+// callServerAPI calls the server API: publish with an idempotency key that succeeds
+// and that fails, and the methods about channels and users.
+func callServerAPI(t *testing.T, s *stack.Stack, prepare func()) {
+	t.Helper()
+	for _, call := range []struct{ method, body string }{
+		{"publish", `{"channel":"news:today","data":1,"idempotency_key":"a"}`},
+		{"publish", `{"channel":"news:today","data":"` + strings.Repeat("x", 40_000) + `","idempotency_key":"b"}`},
+		{"channels", `{}`},
+		{"unsubscribe", `{"user":"2694","channel":"chat:lobby"}`},
+		{"disconnect", `{"user":"2694"}`},
+	} {
+		prepare()
+		var event map[string]any
+		if err := json.Unmarshal(read(t, "publish/api-publish"), &event); err != nil {
+			t.Fatal(err)
+		}
+		event["rawPath"], event["body"] = "/api/"+call.method, call.body
+		payload, err := json.Marshal(event)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Functions["publish"].Invoke(t.Context(), payload); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// crowd subscribes two connections to the channel room:lobby: the one that the events
+// are about, whose token may have expired, and another one that gets announcements.
+// Neither has a socket, so posts to both answer 410.
 func crowd(t *testing.T, s *stack.Stack, expired bool) {
 	t.Helper()
 	ch := hub.Channel{Project: "demo", Category: "room", Name: "lobby"}
@@ -213,8 +229,8 @@ func crowd(t *testing.T, s *stack.Stack, expired bool) {
 	}
 }
 
-// administer does what the admin pages can do beyond what their events do, through
-// the gateway: for these addresses it invokes no other function.
+// administer uses the admin pages through the gateway, which invokes only the function
+// admin for these addresses.
 func administer(t *testing.T, s *stack.Stack, prepare func()) {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
@@ -244,14 +260,14 @@ func administer(t *testing.T, s *stack.Stack, prepare func()) {
 	do(http.MethodPost, "projects/demo/actions/publish", tooLarge.Encode())
 }
 
-// applaud has the example application count.
-func applaud(t *testing.T, s *stack.Stack) {
+// applaud makes the example application count.
+func applaud(t *testing.T, s *stack.Stack, _ func()) {
 	t.Helper()
 	ask(t, http.DefaultClient, http.MethodPost, s.HTTPURL+"/demo/applaud", `{}`)
 	ask(t, http.DefaultClient, http.MethodGet, s.HTTPURL+"/demo/live", "")
 }
 
-// ask makes a request that has to succeed.
+// ask makes a request that must succeed.
 func ask(t *testing.T, client *http.Client, method, address, body string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, address, strings.NewReader(body))

@@ -1,8 +1,8 @@
 // Package stack is Centrifuge on one machine: DynamoDB, API Gateway and the
 // functions in one process, with the seeded project.
 //
-// It puts the same handlers behind the same routes as the CDK stack does, and is
-// told apart from it only by addresses. It knows nothing of the command line.
+// It puts the handlers of the functions behind the routes of functions/routes.go, as
+// the CDK stack does. Only addresses differ. It knows nothing of the command line.
 package stack
 
 import (
@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"centrifuge/functions"
 	"centrifuge/functions/demo/chat"
 	"centrifuge/localstack/dynamodb"
 	"centrifuge/localstack/eventbridge"
@@ -32,38 +34,37 @@ import (
 	lambdas "centrifuge/pkg/gateway"
 )
 
-// Table is the name of the local table and event bus, and Stage of the WebSocket
-// API's stage.
+// Table is the name of the local table and of the local event bus. Stage is the stage
+// of the WebSocket API.
 const (
 	Table = "centrifuge"
 	Stage = "dev"
 )
 
-// eventsPath is where EventBridge is, which AWS has elsewhere than a gateway.
+// eventsPath is the path of EventBridge.
 const eventsPath = "/_eventbridge"
 
-// Options say how a stack runs. The zero value is a stack on a free port that
-// forgets everything when it is closed.
+// Options configure a stack. The zero value is a stack on a free port that keeps its
+// data in memory.
 type Options struct {
-	// Addr is where to listen, "127.0.0.1:0" by default.
+	// Addr is the address to listen on. Default "127.0.0.1:0".
 	Addr string
-	// DataDir is the folder that keeps the data, made when absent. "" keeps it in
-	// memory.
+	// DataDir is the folder of the data. Start makes it. Empty keeps the data in memory.
 	DataDir string
-	// DynamoDBEndpoint is another DynamoDB to use instead of starting one.
+	// DynamoDBEndpoint is the address of a running DynamoDB. Empty starts one.
 	DynamoDBEndpoint string
-	// Seed is the content of a seed file; nil seeds nothing.
+	// Seed is the content of a seed file. Nil seeds nothing.
 	Seed []byte
-	// AdminPassword opens the admin pages; one is made up where it is empty.
+	// AdminPassword is the password of the admin pages. Empty generates one.
 	AdminPassword string
-	// Gateway are further options of the gateway: jitter, faults, limits. Routes are
-	// set by Start.
+	// Gateway are further options of the gateway: jitter, faults, limits. Start sets
+	// the routes.
 	Gateway gateway.Options
-	// Log receives the log lines of the functions, Progress what is being installed;
-	// nil discards them.
+	// Log receives the log lines of the functions, Progress messages about
+	// installation. Nil discards them.
 	Log, Progress io.Writer
-	// LogLevel is that of config.LogLevel, MetricsNamespace of
-	// config.MetricsNamespace: "" writes no metrics.
+	// LogLevel is the value of config.LogLevel, MetricsNamespace that of
+	// config.MetricsNamespace. Without a namespace no metrics are written.
 	LogLevel, MetricsNamespace string
 }
 
@@ -72,15 +73,15 @@ type Stack struct {
 	// HTTPURL is the HTTP API, WebSocketURL the WebSocket API and ManagementURL its
 	// management API.
 	HTTPURL, WebSocketURL, ManagementURL string
-	// AdminURL is where the admin pages are, AdminPassword what opens them.
+	// AdminURL is the address of the admin pages, AdminPassword their password.
 	AdminURL, AdminPassword string
 	// DynamoDBEndpoint is the DynamoDB in use.
 	DynamoDBEndpoint string
-	// App is what the functions run on.
+	// App is the application of the functions.
 	App *publisher.App
 	// Gateway is the API Gateway.
 	Gateway *gateway.Gateway
-	// Functions are the functions by the name of their folder.
+	// Functions are the handlers of the functions by name.
 	Functions map[string]gateway.Function
 
 	server   *http.Server
@@ -89,8 +90,9 @@ type Stack struct {
 	served   chan error
 }
 
-// Start starts a stack and returns when it serves. ctx bounds the start alone. It
-// fails, saying so, when the address is taken.
+// Start starts a stack and returns when it serves. ctx limits the start only. Start
+// fails when the address is in use, and when a function of functions/routes.go has no
+// handler or a handler is not in that list.
 func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 	if o.Addr == "" {
 		o.Addr = "127.0.0.1:0"
@@ -127,8 +129,10 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 			return nil, err
 		}
 	}
-	s.Functions = functions(s.App)
-	s.serve(listener, o)
+	s.Functions = handlers(s.App)
+	if err := s.serve(listener, o); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 
@@ -155,31 +159,33 @@ func (s *Stack) stopDatabase() error {
 	return s.database.Stop()
 }
 
-// environment is what the CDK stack would give to the functions. Credentials are
-// those of nobody: everything here is on this machine.
+// environment is the environment of all functions, which share one application, with
+// what Lambda sets and what only this machine needs. No service checks the
+// credentials.
 func (s *Stack) environment(o Options) func(string) string {
-	env := map[string]string{
-		config.Table:             Table,
-		config.ManagementURL:     s.ManagementURL,
-		config.InsecureCallbacks: "true",
-		config.LogLevel:          o.LogLevel,
-		config.MetricsNamespace:  o.MetricsNamespace,
-		config.DynamoDBEndpoint:  s.DynamoDBEndpoint,
-		config.WebSocketURL:      s.WebSocketURL,
-		config.HTTPURL:           s.HTTPURL,
-		config.AdminPassword:     s.AdminPassword,
-		config.EventBus:          Table,
-		config.Region:            "us-east-1",
-		config.AccessKeyID:       "local",
-		config.SecretAccessKey:   "local",
-
-		config.EventBridgeEndpoint: s.HTTPURL + eventsPath,
+	env := make(map[string]string)
+	for _, f := range functions.All {
+		maps.Copy(env, f.Environment(functions.Addresses{
+			Table: Table, EventBus: Table, MetricsNamespace: o.MetricsNamespace,
+			ManagementURL: s.ManagementURL, WebSocketURL: s.WebSocketURL, HTTPURL: s.HTTPURL,
+		}))
 	}
+	maps.Copy(env, map[string]string{
+		config.Region:          "us-east-1",
+		config.AccessKeyID:     "local",
+		config.SecretAccessKey: "local",
+
+		config.InsecureCallbacks:   "true",
+		config.LogLevel:            o.LogLevel,
+		config.AdminPassword:       s.AdminPassword,
+		config.DynamoDBEndpoint:    s.DynamoDBEndpoint,
+		config.EventBridgeEndpoint: s.HTTPURL + eventsPath,
+	})
 	return func(name string) string { return env[name] }
 }
 
-// functions are the handlers that the main packages of functions/ start.
-func functions(a *publisher.App) map[string]gateway.Function {
+// handlers are the handlers that the main packages of functions/ start.
+func handlers(a *publisher.App) map[string]gateway.Function {
 	hook := lambdas.Webhook(a.Store, a.Notifier().Notify, a.Log)
 	return map[string]gateway.Function{
 		"connect":     gateway.NewFunction(lambdas.Connect(a.Hub.Hub, a.Log)),
@@ -201,42 +207,33 @@ func functions(a *publisher.App) map[string]gateway.Function {
 	}
 }
 
-func (s *Stack) serve(listener net.Listener, o Options) {
-	f := s.Functions
+// serve serves the routes of the functions.
+func (s *Stack) serve(listener net.Listener, o Options) error {
+	r, err := route(functions.All, s.Functions)
+	if err != nil {
+		return err
+	}
 	g := o.Gateway
-	g.Stage = Stage
-	g.Routes = map[string]gateway.Function{
-		"$connect": f["connect"], "$disconnect": f["disconnect"], "$default": f["message"],
-		"auth": f["auth"], "subscribe": f["subscribe"], "unsubscribe": f["unsubscribe"], "broadcast": f["broadcast"],
-	}
-	g.HTTP = []gateway.HTTPRoute{
-		{Method: "POST", Path: "/api/{proxy+}", Function: f["publish"]},
-		{Method: "POST", Path: "/rpc/{project}", Function: f["publish"]},
-		{Method: "GET", Path: "/healthz", Function: f["publish"]},
-		{Method: "GET", Path: "/api/openapi.json", Function: f["publish"]},
-		{Method: "GET", Path: "/admin", Function: f["admin"]},
-		{Method: "ANY", Path: "/admin/{proxy+}", Function: f["admin"]},
-		{Method: "GET", Path: "/demo", Function: f["demo"]},
-		{Method: "ANY", Path: "/demo/{proxy+}", Function: f["demo"]},
-	}
+	g.Stage, g.Routes, g.RouteResponses, g.HTTP = Stage, r.webSocket, r.replies, r.http
 	if g.Log == nil {
 		g.Log = slog.New(slog.NewJSONHandler(o.Log, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	}
 	s.Gateway = gateway.New(g)
-	s.events = eventbridge.New(eventbridge.Options{Functions: []gateway.Function{f["webhook"]}, Log: g.Log})
+	s.events = eventbridge.New(r.rules, g.Log)
 	mux := http.NewServeMux()
 	mux.Handle("/", s.Gateway)
 	mux.Handle(eventsPath, s.events)
 	mux.Handle(eventsPath+"/", s.events)
 	s.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go func() { s.served <- s.server.Serve(listener) }()
+	return nil
 }
 
-// Done yields the error that ended serving, if anything but Close did.
+// Done receives the error that ended serving, unless Close ended it.
 func (s *Stack) Done() <-chan error { return s.served }
 
-// Close ends everything that Start started and waits for it: sockets are closed,
-// invocations under way end, the database is written.
+// Close stops everything that Start started: it closes sockets, waits for invocations
+// and stops the database.
 func (s *Stack) Close() error {
 	s.Gateway.Close()
 	s.events.Close()

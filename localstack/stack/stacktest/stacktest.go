@@ -1,5 +1,5 @@
-// Package stacktest gives tests a whole Centrifuge. It knows where the seed file of
-// the local stack is, and nothing of what a test does with either.
+// Package stacktest starts local stacks for tests, and reads the seed file of the local
+// stack. It knows nothing of the tests.
 package stacktest
 
 import (
@@ -26,9 +26,9 @@ func Start(tb testing.TB, o stack.Options) *stack.Stack {
 	return s
 }
 
-// Seed is the seed file of the local stack, with every old of the pairs old, new
-// replaced by its new, as strings.NewReplacer does. An old that the file does not
-// hold fails the test.
+// Seed returns the seed file of the local stack after the replacements of pairs, which
+// are those of strings.NewReplacer: old, new, old, new. The test fails when the file
+// does not hold an old.
 func Seed(tb testing.TB, pairs ...string) []byte {
 	tb.Helper()
 	dir, err := os.Getwd()
@@ -41,7 +41,7 @@ func Seed(tb testing.TB, pairs ...string) []byte {
 			return replace(tb, string(seed), pairs)
 		}
 		if dir == filepath.Dir(dir) {
-			tb.Fatal("no localstack/seed.json in the working directory or above: run the test inside the repository")
+			tb.Fatal("no localstack/seed.json in the working directory or above it: run the test inside the repository")
 		}
 		dir = filepath.Dir(dir)
 	}
@@ -51,7 +51,7 @@ func replace(tb testing.TB, seed string, pairs []string) []byte {
 	tb.Helper()
 	for i := 0; i < len(pairs); i += 2 {
 		if !strings.Contains(seed, pairs[i]) {
-			tb.Fatalf("localstack/seed.json does not hold %s", pairs[i])
+			tb.Fatalf("localstack/seed.json does not contain %s", pairs[i])
 		}
 	}
 	return []byte(strings.NewReplacer(pairs...).Replace(seed))

@@ -14,9 +14,9 @@ import (
 	"centrifuge/pkg/store"
 )
 
-// seedTable writes the projects of a file into a table on AWS, with the
-// credentials and region of the AWS SDK's default chain, and prints the secrets
-// that it made up, which nobody can read again.
+// seedTable writes the projects of a file into a table on AWS, with the credentials and
+// the region of the AWS SDK's default chain. It prints the generated secrets, which
+// cannot be read later.
 func seedTable(ctx context.Context, table, path string, stdout io.Writer) error {
 	content, err := os.ReadFile(path)
 	if err != nil {

@@ -1,0 +1,232 @@
+// Package functions is the one list of functions: what invokes each of them, its
+// size, and what it may use. infra deploys this list and localstack runs it. The
+// main package of a function is in the folder of its name.
+//
+// The list is plain data. It knows nothing of CDK, of the AWS SDK or of what a
+// function does.
+package functions
+
+import (
+	"maps"
+
+	"centrifuge/pkg/config"
+)
+
+// Function is one Lambda function. It may do nothing that its fields do not grant,
+// except write its own log.
+type Function struct {
+	// Name is the name of the folder with its main package.
+	Name string
+	// Option is the deployment option that adds the function.
+	Option Option
+	// MemoryMB is its memory. The share of a CPU grows with it: 1769 is one CPU.
+	MemoryMB int
+
+	// What invokes it: one of the three.
+
+	// WebSocket are routes of the WebSocket API.
+	WebSocket []Route
+	// HTTP are routes of the HTTP API, as API Gateway writes them:
+	// "POST /api/{proxy+}". ANY is every method.
+	HTTP []string
+	// Events are events of the event bus. They invoke the function asynchronously,
+	// and Lambda retries twice.
+	Events []Event
+	// DeadLetters sends an asynchronous event to the dead-letter queue when every
+	// attempt failed. The alarm on the queue then replaces the one on failures.
+	DeadLetters bool
+
+	// What it may do.
+
+	// Table are the DynamoDB actions it may use on the table, Index on the index.
+	Table, Index []string
+	// Partitions are actions it may use on some partitions of the table.
+	Partitions []Partition
+	// Connections are the methods of the management API it may use. A function that
+	// may use one counts deliveries as metrics.
+	Connections []string
+	// Puts are the events it may put on the event bus.
+	Puts []Event
+	// AdminSecret lets it read the password of the admin pages.
+	AdminSecret bool
+
+	// What its environment holds in addition to the name of the table.
+
+	// Hub adds the URL of the management API, which every hub is built with.
+	Hub bool
+	// Pages adds the URLs of both APIs, for the pages that it serves.
+	Pages bool
+	// Variables are further variables with fixed values.
+	Variables map[string]string
+}
+
+// Option is a deployment option that adds functions. Required functions have none.
+type Option string
+
+// The options.
+const (
+	Required Option = ""
+	Admin    Option = "admin"
+	Demo     Option = "demo"
+	Hooks    Option = "hooks"
+)
+
+// Route is a route of the WebSocket API.
+type Route struct {
+	// Key is the method in a client's frame, or "$connect", "$disconnect", "$default".
+	Key string
+	// Reply sends the function's response to the client.
+	Reply bool
+}
+
+// Event is a kind of event on the event bus.
+type Event struct{ Source, DetailType string }
+
+// Partition are the partitions of the table whose key matches Key, in which "*"
+// matches any characters.
+type Partition struct {
+	Key     string
+	Actions []string
+}
+
+// message is the event of a published message. Package eventbus puts it.
+var message = Event{Source: "centrifuge", DetailType: "message"}
+
+// demoProject is the project of the example application.
+const demoProject = "demo"
+
+// The memory of functions, in MB.
+const (
+	// light is for functions that wait for DynamoDB: a Go function starts and answers
+	// in milliseconds at this size.
+	light = 256
+	// heavy is for functions that deliver: they sign and encrypt every post to a
+	// connection, which takes CPU.
+	heavy = 1769
+)
+
+// The values of Route.Reply.
+const (
+	oneWay = false
+	twoWay = true
+)
+
+// The actions of DynamoDB.
+const (
+	get        = "GetItem"
+	put        = "PutItem"
+	update     = "UpdateItem"
+	remove     = "DeleteItem"
+	query      = "Query"
+	scan       = "Scan"
+	batchGet   = "BatchGetItem"
+	batchWrite = "BatchWriteItem"
+)
+
+type list = []string
+
+// All are the functions.
+var All = []Function{
+	{
+		Name: "connect", MemoryMB: light, Hub: true,
+		WebSocket: []Route{{"$connect", oneWay}},
+		Table:     list{query, put},
+	},
+	{
+		Name: "auth", MemoryMB: light, Hub: true,
+		WebSocket:   []Route{{"auth", twoWay}},
+		Table:       list{query, get, update, remove, batchWrite},
+		Connections: list{"POST"},
+	},
+	{
+		Name: "subscribe", MemoryMB: light, Hub: true,
+		WebSocket:   []Route{{"subscribe", twoWay}},
+		Table:       list{query, get, update, remove, batchWrite},
+		Connections: list{"POST"},
+	},
+	{
+		Name: "unsubscribe", MemoryMB: light, Hub: true,
+		WebSocket:   []Route{{"unsubscribe", twoWay}},
+		Table:       list{query, get, update, remove, batchWrite},
+		Connections: list{"POST"},
+	},
+	{
+		Name: "broadcast", MemoryMB: heavy, Hub: true,
+		WebSocket:   []Route{{"broadcast", twoWay}},
+		Table:       list{query, get, update, remove, batchWrite},
+		Connections: list{"POST"},
+		Puts:        []Event{message},
+	},
+	{
+		Name: "disconnect", MemoryMB: light, Hub: true,
+		WebSocket:   []Route{{"$disconnect", oneWay}},
+		Table:       list{query, remove, batchWrite},
+		Connections: list{"POST"},
+	},
+	{
+		Name: "message", MemoryMB: light, Hub: true,
+		WebSocket: []Route{{"$default", twoWay}},
+		Table:     list{query, get},
+	},
+	{
+		Name: "publish", MemoryMB: heavy, Hub: true,
+		HTTP:        list{"POST /api/{proxy+}", "POST /rpc/{project}", "GET /api/openapi.json", "GET /healthz"},
+		Table:       list{query, get, put, update, remove, batchGet, batchWrite, scan},
+		Index:       list{query},
+		Connections: list{"POST", "DELETE"},
+		Puts:        []Event{message},
+	},
+	{
+		Name: "admin", MemoryMB: heavy, Hub: true, Pages: true, Option: Admin,
+		HTTP:        list{"GET /admin", "ANY /admin/{proxy+}"}, // {proxy+} matches "/admin/" too
+		Table:       list{query, put, update, remove, batchGet, batchWrite, scan},
+		Index:       list{query},
+		Connections: list{"POST", "DELETE"},
+		Puts:        []Event{message},
+		AdminSecret: true,
+	},
+	{
+		Name: "webhook", MemoryMB: light, Option: Hooks,
+		Events:      []Event{message},
+		DeadLetters: true,
+		Table:       list{query},
+	},
+	{
+		Name: "demo", MemoryMB: light, Pages: true, Option: Demo,
+		HTTP: list{"GET /demo", "ANY /demo/{proxy+}"},
+		Partitions: []Partition{
+			{"P#" + demoProject, list{query}},
+			{"T#demo/*", list{get, update}}, // the counters of the demo
+		},
+		Variables: map[string]string{config.DemoProject: demoProject},
+	},
+}
+
+// Addresses are where a deployment has what its functions use. An address is empty
+// where the deployment has no such thing.
+type Addresses struct {
+	Table                 string
+	ManagementURL         string
+	WebSocketURL, HTTPURL string
+	EventBus              string
+	AdminSecret           string
+	MetricsNamespace      string
+}
+
+// Environment returns the environment variables of f. What has no address is not set.
+func (f Function) Environment(a Addresses) map[string]string {
+	environment := map[string]string{config.Table: a.Table}
+	set := func(condition bool, name, value string) {
+		if condition && value != "" {
+			environment[name] = value
+		}
+	}
+	set(f.Hub, config.ManagementURL, a.ManagementURL)
+	set(f.Pages, config.WebSocketURL, a.WebSocketURL)
+	set(f.Pages, config.HTTPURL, a.HTTPURL)
+	set(len(f.Connections) > 0, config.MetricsNamespace, a.MetricsNamespace)
+	set(len(f.Puts) > 0, config.EventBus, a.EventBus)
+	set(f.AdminSecret, config.AdminSecret, a.AdminSecret)
+	maps.Copy(environment, f.Variables)
+	return environment
+}

@@ -1,0 +1,130 @@
+package functions_test
+
+import (
+	"path/filepath"
+	"regexp"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"centrifuge/functions"
+	"centrifuge/pkg/config"
+	"centrifuge/pkg/eventbus"
+)
+
+func TestFolders(t *testing.T) {
+	mains, err := filepath.Glob("*/main.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var folders, names []string
+	for _, main := range mains {
+		folders = append(folders, filepath.Dir(main))
+	}
+	for _, f := range functions.All {
+		names = append(names, f.Name)
+	}
+	slices.Sort(names)
+	if diff := cmp.Diff(folders, names); diff != "" {
+		t.Errorf("the folders with a main package and the list differ (-folders +list):\n%s", diff)
+	}
+}
+
+func TestEventSources(t *testing.T) {
+	http := regexp.MustCompile(`^(GET|POST|PUT|DELETE|ANY) /\S*[^/ ]$`)
+	owner := map[string]string{}
+	for _, f := range functions.All {
+		var routes []string
+		for _, r := range f.WebSocket {
+			routes = append(routes, r.Key)
+			if r.Reply == (r.Key == "$connect" || r.Key == "$disconnect") {
+				t.Errorf("%s: route %s: reply is %v", f.Name, r.Key, r.Reply)
+			}
+		}
+		for _, r := range f.HTTP {
+			routes = append(routes, r)
+			if !http.MatchString(r) {
+				t.Errorf("%s: not a route of an HTTP API: %q", f.Name, r)
+			}
+		}
+		for _, r := range routes {
+			if other, taken := owner[r]; taken {
+				t.Errorf("route %s invokes %s and %s", r, other, f.Name)
+			}
+			owner[r] = f.Name
+		}
+		kinds := 0
+		for _, n := range []int{len(f.WebSocket), len(f.HTTP), len(f.Events)} {
+			if n > 0 {
+				kinds++
+			}
+		}
+		if kinds != 1 {
+			t.Errorf("%s has %d kinds of event sources, want 1", f.Name, kinds)
+		}
+		if asynchronous := len(f.Events) > 0; f.DeadLetters != asynchronous {
+			t.Errorf("%s: dead letters are %v, asynchronous invocations are %v", f.Name, f.DeadLetters, asynchronous)
+		}
+	}
+}
+
+func TestEventIsThatOfTheEventBus(t *testing.T) {
+	want := functions.Event{Source: eventbus.Source, DetailType: eventbus.DetailType}
+	for _, f := range functions.All {
+		for _, got := range slices.Concat(f.Events, f.Puts) {
+			if got != want {
+				t.Errorf("%s: event %+v, want %+v", f.Name, got, want)
+			}
+		}
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	everything := functions.Addresses{
+		Table: "table", ManagementURL: "management", WebSocketURL: "websocket", HTTPURL: "http",
+		EventBus: "bus", AdminSecret: "secret", MetricsNamespace: "namespace",
+	}
+	for _, test := range []struct {
+		name      string
+		function  functions.Function
+		addresses functions.Addresses
+		want      map[string]string
+	}{
+		{"no fields", functions.Function{}, everything, map[string]string{config.Table: "table"}},
+		{
+			"a hub that may not post", functions.Function{Hub: true}, everything,
+			map[string]string{config.Table: "table", config.ManagementURL: "management"},
+		},
+		{
+			"a hub that may post", functions.Function{Hub: true, Connections: []string{"POST"}}, everything,
+			map[string]string{config.Table: "table", config.ManagementURL: "management", config.MetricsNamespace: "namespace"},
+		},
+		{
+			"events", functions.Function{Puts: make([]functions.Event, 1)}, everything,
+			map[string]string{config.Table: "table", config.EventBus: "bus"},
+		},
+		{
+			"events without a bus", functions.Function{Puts: make([]functions.Event, 1)}, functions.Addresses{Table: "table"},
+			map[string]string{config.Table: "table"},
+		},
+		{
+			"pages", functions.Function{Pages: true}, everything,
+			map[string]string{config.Table: "table", config.WebSocketURL: "websocket", config.HTTPURL: "http"},
+		},
+		{
+			"the admin secret", functions.Function{AdminSecret: true}, everything,
+			map[string]string{config.Table: "table", config.AdminSecret: "secret"},
+		},
+		{
+			"fixed variables", functions.Function{Variables: map[string]string{config.DemoProject: "demo"}}, everything,
+			map[string]string{config.Table: "table", config.DemoProject: "demo"},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if diff := cmp.Diff(test.want, test.function.Environment(test.addresses)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}

@@ -1,0 +1,54 @@
+package stack
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	list "centrifuge/functions"
+	"centrifuge/localstack/eventbridge"
+	"centrifuge/localstack/gateway"
+)
+
+// routes are the event sources of functions, with their handlers.
+type routes struct {
+	webSocket map[string]gateway.Function
+	replies   []string // the keys of two-way routes
+	http      []gateway.HTTPRoute
+	rules     []eventbridge.Rule
+}
+
+// route puts handlers behind the event sources of functions. It fails when a function
+// has no handler, and when a handler has no function.
+func route(functions []list.Function, handlers map[string]gateway.Function) (routes, error) {
+	r := routes{webSocket: make(map[string]gateway.Function), replies: []string{}}
+	var problems []error
+	unlisted := maps.Clone(handlers)
+	for _, f := range functions {
+		handler := handlers[f.Name]
+		if handler == nil {
+			problems = append(problems, fmt.Errorf("function %s has no handler: add it to localstack/stack/stack.go", f.Name))
+			continue
+		}
+		delete(unlisted, f.Name)
+		for _, w := range f.WebSocket {
+			r.webSocket[w.Key] = handler
+			if w.Reply {
+				r.replies = append(r.replies, w.Key)
+			}
+		}
+		for _, h := range f.HTTP {
+			method, path, _ := strings.Cut(h, " ")
+			r.http = append(r.http, gateway.HTTPRoute{Method: method, Path: path, Function: handler})
+		}
+		for _, e := range f.Events {
+			r.rules = append(r.rules, eventbridge.Rule{Source: e.Source, DetailType: e.DetailType, Function: handler})
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(unlisted)) {
+		problems = append(problems, fmt.Errorf("handler %s has no function: add it to functions/routes.go", name))
+	}
+	return r, errors.Join(problems...)
+}
