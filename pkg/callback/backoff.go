@@ -19,7 +19,7 @@ const (
 
 // pause draws the wait before the next attempt for p.
 func (v *Validator) pause(p *hub.Project) time.Duration {
-	interval, longest := p.Options.BackOffInterval, p.Options.BackOffMaxTimeout
+	interval, longest := time.Duration(p.Options.BackOffInterval), time.Duration(p.Options.BackOffMaxTimeout)
 	if interval == 0 {
 		interval = defaultInterval
 	}

@@ -336,7 +336,7 @@ func TestEndOfTheCaller(t *testing.T) {
 	t.Run("while really waiting", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		a := newApplication(t, status(500, ""))
-		a.project.Options.BackOffInterval = time.Second
+		a.project.Options.BackOffInterval = hub.Duration(time.Second)
 		first := true
 		_, err := New(Options{Insecure: true, Rand: func(n int64) int64 {
 			if !first {

@@ -74,7 +74,7 @@ var (
 	_ hub.Usages        = (*Store)(nil)
 	_ hub.Presences     = (*Store)(nil)
 	_ hub.Counters      = (*Store)(nil)
-	_ hub.Structure     = (*Store)(nil)
+	_ hub.ProjectStore  = (*Store)(nil)
 )
 
 // New returns a Store over a table that exists, as package schema describes it.

@@ -23,7 +23,7 @@ import (
 // that is equipped to send.
 func Admin(a *app.App) http.Handler {
 	return admin.New(admin.Options{
-		Hub: a.Hub, Structure: a.Store, Attempts: a.Store.Tally, Password: password(a),
+		Hub: a.Hub, Store: a.Store, Attempts: a.Store.Tally, Password: password(a),
 		Call: func(ctx context.Context, p *hub.Project, method string, body []byte) (int, []byte) {
 			return serverapi.Call(ctx, a.Hub, a.Log, p, method, body)
 		},
