@@ -191,7 +191,7 @@ func TestActionsPage(t *testing.T) {
 				r.server.URL+`/api/presence_stats","status":"200 OK","answer":"{\n  \"result\": {\n    \"num_clients\": 0,\n    \"num_users\": 0\n  }\n}","done":true}`)
 		r.says(r.post(base+"/actions/presence_stats"), http.StatusOK, `{"problems":{"channel":"Channel is required."},"done":false}`)
 	})
-	t.Run("an answer that is an error is told apart", func(t *testing.T) {
+	t.Run("an error response is not done", func(t *testing.T) {
 		got := r.is(r.post(base+"/actions/presence", "channel", "news:a"), http.StatusOK)
 		var o struct {
 			Done   bool
