@@ -101,7 +101,7 @@ func TestCategoryFormErrors(t *testing.T) {
 		"fewer shards":             {"edit?category=news", "", "shards", "3", "Shards cannot be lowered: subscribers in the removed shards would receive nothing more."},
 		"a limit that is too high": {"edit?category=chat", "", "max_message_bytes", "131073", "Largest message (bytes) must be a whole number from 1 to 131072."},
 		"an invalid domain":        {"edit?category=chat", "", "allowed_domains", "https://a.example", "Allowed domains must be host names in lower case, such as example.com."},
-		"too many domains":         {"edit?category=chat", "", "allowed_domains", strings.Repeat("a.example\n", 101), "Allowed domains has more than 100 values."},
+		"too many domains":         {"edit?category=chat", "", "allowed_domains", strings.Repeat("a.example\n", 101), "Allowed domains must have at most 100 values."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := r.in(t)

@@ -206,7 +206,7 @@ func TestSettingsPage(t *testing.T) {
 		"a URL of another scheme":        {"validate_url", "ftp://a.example", "Validation URL is not an http or https URL."},
 		"a URL with a password":          {"webhook_url", "https://a:b@a.example", "Webhook URL is not an http or https URL."},
 		"an origin with a path":          {"origins", "https://a.example/x", `Allowed origins must be written "https://host" or "https://host:port".`},
-		"too many origins":               {"origins", strings.Repeat("https://a.example\n", 101), "Allowed origins has more than 100 values."},
+		"too many origins":               {"origins", strings.Repeat("https://a.example\n", 101), "Allowed origins must have at most 100 values."},
 	} {
 		t.Run(name+" is refused, and the form keeps the input", func(t *testing.T) {
 			r := r.in(t)

@@ -128,11 +128,11 @@ func (s *site) authenticate(w http.ResponseWriter, r *http.Request, password str
 		s.Log.WarnContext(ctx, "admin sign-in refused", "reason", "too many attempts", "address", address)
 		return time.Time{}, &tooMany{end.Sub(now)}, false, nil
 	}
-	right, err := s.passwords.current(ctx)
+	current, err := s.passwords.current(ctx)
 	if err != nil {
 		return time.Time{}, nil, false, err
 	}
-	if !matches(password, right) {
+	if !matches(password, current) {
 		s.Log.WarnContext(ctx, "admin sign-in refused", "reason", "wrong password", "address", address)
 		return time.Time{}, nil, false, nil
 	}
@@ -141,7 +141,7 @@ func (s *site) authenticate(w http.ResponseWriter, r *http.Request, password str
 	}
 	s.Log.InfoContext(ctx, "admin signed in", "address", address)
 	expires = now.Add(sessionAge).Truncate(time.Second)
-	c := s.cookie(auth.NewSession(right, expires)) //nolint:gosec // Secure is set where the pages use https
+	c := s.cookie(auth.NewSession(current, expires)) //nolint:gosec // Secure is set where the pages use https
 	c.MaxAge = int(sessionAge.Seconds())
 	http.SetCookie(w, c)
 	return expires, nil, true, nil

@@ -155,7 +155,7 @@ func (o Option) check(v reflect.Value) error {
 
 func (o Option) checkList(v reflect.Value, valid func(string) bool, rule string) error {
 	if v.Len() > o.Max {
-		return ErrLimitExceeded.With(fmt.Sprintf("%s has more than %d values", o.Name, o.Max))
+		return ErrLimitExceeded.With(fmt.Sprintf("%s must have at most %d values", o.Name, o.Max))
 	}
 	for i := range v.Len() {
 		if !valid(v.Index(i).String()) {

@@ -49,7 +49,7 @@ func (s *Store) PutCategory(ctx context.Context, project string, c hub.Category)
 	if err != nil {
 		return fmt.Errorf("write category %q of project %q: %w", c.Name, project, err)
 	}
-	// The condition needs it, where the default is left out too.
+	// The condition of the next write compares it, so it is there even where it is 0.
 	i[attrShards] = &types.AttributeValueMemberN{Value: strconv.Itoa(c.Shards)}
 	i[schema.PartitionKey], i[schema.SortKey] = text(projectKey(project)), text(categorySort(c.Name))
 	_, err = s.db.PutItem(ctx, &dynamodb.PutItemInput{
