@@ -20,11 +20,11 @@ import (
 	"centrifuge/pkg/hub"
 )
 
-// The options are those of the hub. They are written under their JSON names.
-type (
-	ProjectOptions  = hub.ProjectOptions
-	CategoryOptions = hub.CategoryOptions
-)
+// ProjectOptions are the options of a project, written under their JSON names.
+type ProjectOptions = hub.ProjectOptions
+
+// CategoryOptions are the options of a category, written under their JSON names.
+type CategoryOptions = hub.CategoryOptions
 
 // Project is the written form of a project.
 type Project struct {
