@@ -101,14 +101,14 @@ func (p *project) complete(url string) error {
 // hub returns the project with all its categories.
 func (p *project) hub(now time.Time) *hub.Project {
 	h := &hub.Project{
-		ID: p.ID, Name: p.Name, Secret: p.Secret, Options: p.Options.Hub(),
+		ID: p.ID, Name: p.Name, Secret: p.Secret, Options: p.Options,
 		Categories: make(map[string]hub.Category, len(p.Categories)),
 	}
 	for _, key := range p.APIKeys {
 		h.APIKeyHashes = append(h.APIKeyHashes, auth.HashAPIKey(key))
 	}
 	for _, c := range p.Categories {
-		h.Categories[c.Name] = hub.Category{ID: hub.NewID(now), Name: c.Name, CategoryOptions: c.Hub()}
+		h.Categories[c.Name] = hub.Category{ID: hub.NewID(now), Name: c.Name, CategoryOptions: c.CategoryOptions}
 	}
 	return h
 }

@@ -8,15 +8,15 @@ import (
 	"strings"
 )
 
-// action is a method of the server API that the actions page offers. The page's
-// forms, the JSON that is sent, what is refused before that, and the curl are all
-// made of it: another method is another entry in actions.
+// action is a method of the server API that the actions page offers. The form, its
+// validation, the JSON request and the curl command are made from it: a new method is
+// a new entry in actions.
 type action struct {
 	// Method is the last part of /api/{method}.
 	Method string
-	// Title and Help say what it does.
+	// Title and Help describe it.
 	Title, Help string
-	// Warn, where it is not "", is what to think of before it is done.
+	// Warn is a caution, "" for none.
 	Warn   string
 	Fields []parameter
 }
@@ -28,67 +28,67 @@ type parameter struct {
 	Label string
 	Kind  kind
 	Help  string
-	// Required fields are refused when they are empty; others are left out then.
+	// Required fields must not be empty. Other fields are left out where they are.
 	Required bool
 	Example  string
 }
 
-// kind is how a field is typed and becomes JSON.
+// kind is the format of a field.
 type kind string
 
 const (
-	// textLine is a line, and a JSON string.
+	// textLine is one line, sent as a JSON string.
 	textLine kind = "text"
-	// document is any JSON, sent as it is but for white space.
+	// document is JSON, sent as it is, without insignificant white space.
 	document kind = "json"
-	// textList is an item a line, and an array of strings. White space around an item is
-	// not part of it.
+	// textList has one item per line, sent as an array of strings. White space around an
+	// item is removed.
 	textList kind = "list"
 )
 
-// Parameters that several actions have.
+// The parameters that several actions have.
 var (
-	channelParameter = parameter{Name: "channel", Label: "Channel", Kind: textLine, Help: "Written category:name.", Required: true, Example: "news:announcements"}
-	userParameter    = parameter{Name: "user", Label: "User", Kind: textLine, Help: "As the user's token names it.", Required: true, Example: "alice"}
-	dataParameter    = parameter{Name: "data", Label: "Data", Kind: document, Help: "Any JSON; a text is in quotes.", Required: true, Example: `{"text": "Tea is ready"}`}
+	channelParameter = parameter{Name: "channel", Label: "Channel", Kind: textLine, Help: "Written as category:name.", Required: true, Example: "news:announcements"}
+	userParameter    = parameter{Name: "user", Label: "User", Kind: textLine, Help: "The user in the token.", Required: true, Example: "alice"}
+	dataParameter    = parameter{Name: "data", Label: "Data", Kind: document, Help: "Any JSON. A text needs quotes.", Required: true, Example: `{"text": "Tea is ready"}`}
 	keyParameter     = parameter{Name: "idempotency_key", Label: "Idempotency key", Kind: textLine,
-		Help: "Names the message: the same key in the same channel sends nothing again for five minutes.", Example: "order-1042"}
+		Help: "Identifies the message. A second message with the same key in the same channel is not sent within five minutes.", Example: "order-1042"}
 )
 
 var actions = []action{
 	{
-		Method: "publish", Title: "Publish", Help: "Sends a message to everybody in a channel.",
+		Method: "publish", Title: "Publish", Help: "Sends a message to all subscribers of a channel.",
 		Fields: []parameter{channelParameter, dataParameter, keyParameter},
 	},
 	{
-		Method: "broadcast", Title: "Broadcast", Help: "Sends the same message into several channels. Each has an answer of its own.",
+		Method: "broadcast", Title: "Broadcast", Help: "Sends the same message to several channels. Each channel has its own response.",
 		Fields: []parameter{
-			{Name: "channels", Label: "Channels", Kind: textList, Help: "One a line, at most 1,000, each written category:name.", Required: true,
+			{Name: "channels", Label: "Channels", Kind: textList, Help: "One per line, at most 1,000, each written as category:name.", Required: true,
 				Example: "news:announcements\nchat:lobby"},
 			dataParameter, keyParameter,
 		},
 	},
 	{
-		Method: "presence", Title: "Presence", Help: "Lists who is in a channel, by connection. The category needs the option presence.",
+		Method: "presence", Title: "Presence", Help: "Lists the connections in a channel. The category needs the option Presence.",
 		Fields: []parameter{channelParameter},
 	},
 	{
-		Method: "presence_stats", Title: "Presence counts", Help: "Counts the connections and the users in a channel. The category needs the option presence.",
+		Method: "presence_stats", Title: "Presence counts", Help: "Counts the connections and the users in a channel. The category needs the option Presence.",
 		Fields: []parameter{channelParameter},
 	},
 	{
-		Method: "unsubscribe", Title: "Unsubscribe", Help: "Takes all connections of a user out of a channel.",
-		Warn:   "A client may subscribe again unless its permissions end, too.",
+		Method: "unsubscribe", Title: "Unsubscribe", Help: "Unsubscribes all connections of a user from a channel.",
+		Warn:   "A client may subscribe again while its permissions allow it.",
 		Fields: []parameter{userParameter, channelParameter},
 	},
 	{
-		Method: "disconnect", Title: "Disconnect", Help: "Ends all connections of a user.",
-		Warn:   "A client may connect again for as long as its token is good.",
+		Method: "disconnect", Title: "Disconnect", Help: "Closes all connections of a user.",
+		Warn:   "A client may connect again while its token is valid.",
 		Fields: []parameter{userParameter},
 	},
 	{
 		Method: "channels", Title: "Channels", Help: "Lists the channels that have subscribers. It reads the whole table.",
-		Fields: []parameter{{Name: "pattern", Label: "Pattern", Kind: textLine, Help: "Only channels that match: * is any text, ? any character. Empty for all.", Example: "chat:*"}},
+		Fields: []parameter{{Name: "pattern", Label: "Pattern", Kind: textLine, Help: "* matches any text, ? any character. Leave it empty for all channels.", Example: "chat:*"}},
 	},
 	{
 		Method: "info", Title: "Info", Help: "Counts connections, users, channels and subscriptions. It reads the whole table.",
@@ -104,10 +104,10 @@ func actionOf(method string) (action, bool) {
 	return actions[i], true
 }
 
-// request makes the body of the call from what was typed: compact JSON with the
-// fields in the order of the table. Where that does not do, problems says why by
-// the name of the field, and there is no body. What only the server can know, such
-// as whether there is such a category, is left to it.
+// request makes the JSON body of the call from the form, with the keys in the order
+// of the table. Where a field is invalid there is no body, and problems says why, by
+// the name of the field. The server checks the rest, such as whether the category
+// exists.
 func (a action) request(typed url.Values) (body []byte, problems map[string]string) {
 	problems = make(map[string]string)
 	var b bytes.Buffer
@@ -135,7 +135,7 @@ func (a action) request(typed url.Values) (body []byte, problems map[string]stri
 	return b.Bytes(), nil
 }
 
-// encode makes JSON of what was typed, or nil of a field that is left out.
+// encode returns what was typed as JSON, nil for a field to leave out.
 func (f parameter) encode(typed string) (value []byte, problem string) {
 	if strings.TrimSpace(typed) == "" {
 		if f.Required {
@@ -151,25 +151,19 @@ func (f parameter) encode(typed string) (value []byte, problem string) {
 		}
 		return b.Bytes(), ""
 	case textList:
-		var items []string
-		for line := range strings.Lines(typed) {
-			if item := strings.TrimSpace(line); item != "" {
-				items = append(items, item)
-			}
-		}
-		return literal(items), ""
+		return literal(listOf(typed)), ""
 	default:
 		return literal(typed), ""
 	}
 }
 
-// literal is a string, or a list of them, as JSON that people can read: <, > and &
-// are not escaped.
+// literal returns a string or a list of strings as JSON for people: <, > and & are
+// not escaped.
 func literal(v any) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	// Strings always have a JSON form.
+	// Strings always encode.
 	_ = e.Encode(v)
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }

@@ -9,19 +9,19 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestActions(t *testing.T) {
+func TestActionTable(t *testing.T) {
 	methods := make(map[string]bool)
 	for _, a := range actions {
-		t.Run(a.Method+" is complete, and its own example is a request", func(t *testing.T) {
+		t.Run(a.Method+" has all texts, and its examples make a request", func(t *testing.T) {
 			if a.Title == "" || a.Help == "" || methods[a.Method] {
-				t.Errorf("no title, no help, or the second of its name: %+v", a)
+				t.Errorf("a title or help is missing, or the method is there twice: %+v", a)
 			}
 			methods[a.Method] = true
 			names := make(map[string]bool)
 			typed := make(url.Values)
 			for _, f := range a.Fields {
 				if f.Name == "" || f.Label == "" || f.Help == "" || f.Kind == "" || names[f.Name] {
-					t.Errorf("incomplete, or the second of its name: %+v", f)
+					t.Errorf("a text is missing, or the name is there twice: %+v", f)
 				}
 				names[f.Name] = true
 				typed.Set(f.Name, f.Example)
@@ -32,7 +32,7 @@ func TestActions(t *testing.T) {
 				t.Errorf("body %s, problems %v, error %v", body, problems, err)
 			}
 		})
-		t.Run(a.Method+" without anything names every field that it requires", func(t *testing.T) {
+		t.Run(a.Method+" with an empty form reports every required field", func(t *testing.T) {
 			want := make(map[string]string)
 			for _, f := range a.Fields {
 				if f.Required {
@@ -50,7 +50,7 @@ func TestActions(t *testing.T) {
 	}
 }
 
-func TestRequest(t *testing.T) {
+func TestActionRequest(t *testing.T) {
 	for _, tt := range []struct {
 		name, method string
 		typed        url.Values
@@ -58,17 +58,17 @@ func TestRequest(t *testing.T) {
 		problems     map[string]string
 	}{
 		{
-			name: "fields come in the order of the table, and optional ones that are empty do not come", method: "publish",
+			name: "keys are in the order of the table, without empty optional ones", method: "publish",
 			typed: url.Values{"data": {` {"b": 1,  "a": [1, 2]} `}, "channel": {"news:a"}, "idempotency_key": {" "}},
 			body:  `{"channel":"news:a","data":{"b":1,"a":[1,2]}}`,
 		},
 		{
-			name: "what people type is not escaped beyond what JSON needs", method: "unsubscribe",
+			name: "strings are escaped only where JSON requires it", method: "unsubscribe",
 			typed: url.Values{"user": {`<a & "b">`}, "channel": {"чат:é"}},
 			body:  `{"user":"<a & \"b\">","channel":"чат:é"}`,
 		},
 		{
-			name: "a list is an item a line, however lines end", method: "broadcast",
+			name: "a list has one item per line, with any line ending", method: "broadcast",
 			typed: url.Values{"channels": {"news:a\r\n\r\n  chat:b c \nchat:d"}, "data": {"null"}},
 			body:  `{"channels":["news:a","chat:b c","chat:d"],"data":null}`,
 		},
@@ -78,21 +78,21 @@ func TestRequest(t *testing.T) {
 			body:  `{"channel":"a:b","data":12345678901234567890.10}`,
 		},
 		{
-			name: "an action without required fields needs nothing", method: "channels",
+			name: "an empty form of an action without required fields", method: "channels",
 			body: `{}`,
 		},
 		{
-			name: "data that is not JSON is refused with the reason", method: "publish",
+			name: "data that is not JSON", method: "publish",
 			typed:    url.Values{"channel": {"a:b"}, "data": {"hello"}},
 			problems: map[string]string{"data": "Data is not JSON: invalid character 'h' looking for beginning of value."},
 		},
 		{
-			name: "data cannot add keys to the request", method: "publish",
+			name: "data that would add a key to the request", method: "publish",
 			typed:    url.Values{"channel": {"a:b"}, "data": {`1,"idempotency_key":"x"`}},
 			problems: map[string]string{"data": "Data is not JSON: invalid character ',' after top-level value."},
 		},
 		{
-			name: "all that is wrong is told at once", method: "publish",
+			name: "all problems are reported together", method: "publish",
 			typed:    url.Values{"data": {"{"}},
 			problems: map[string]string{"channel": "Channel is required.", "data": "Data is not JSON: unexpected end of JSON input."},
 		},
@@ -110,6 +110,27 @@ func TestRequest(t *testing.T) {
 				if diff := cmp.Diff(tt.problems, problems); diff != "" {
 					t.Errorf("problems, -expected +got:\n%s", diff)
 				}
+			}
+		})
+	}
+}
+
+func TestActionSummary(t *testing.T) {
+	for answer, want := range map[string]string{
+		`{"result":{"delivered":0}}`:    "Delivered to 0 connections.",
+		`{"result":{"delivered":1}}`:    "Delivered to 1 connection.",
+		`{"result":{"delivered":1234}}`: "Delivered to 1,234 connections.",
+		`{"result":{"responses":[{"result":{"delivered":2}},{"error":{"code":102,"message":"category not found"}},{"result":{"delivered":3}}]}}`: "Delivered to 5 connections.",
+		`{"result":{}}`:                      "",
+		`{"result":{"num_clients":2}}`:       "",
+		`{"error":{"code":102}}`:             "",
+		`{"result":{"delivered":"several"}}`: "",
+		`null`:                               "",
+		`not JSON`:                           "",
+	} {
+		t.Run(answer, func(t *testing.T) {
+			if got := summary([]byte(answer)); got != want {
+				t.Errorf("got %q, expected %q", got, want)
 			}
 		})
 	}

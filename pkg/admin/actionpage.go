@@ -15,7 +15,7 @@ type actionData struct {
 	Actions []action
 	Current action
 	Fields  []actionField
-	// Outcome is nil until the form has been sent.
+	// Outcome is nil until the form is sent.
 	Outcome *outcome
 }
 
@@ -25,23 +25,25 @@ type actionField struct {
 	Value, Problem string
 }
 
-// outcome is what became of a form: problems with what was typed, or a call.
+// outcome is the result of a form: problems with its fields, or a call.
 type outcome struct {
-	// Problems are by the name of the field. With any, nothing was sent.
+	// Problems are by the name of the field. Where there are any, nothing was sent.
 	Problems map[string]string `json:"problems,omitempty"`
-	// Request is the body that was sent, Curl the same call for a shell.
+	// Request is the body that was sent, Curl the same call as a shell command.
 	Request string `json:"request,omitempty"`
 	Curl    string `json:"curl,omitempty"`
-	// Status is the HTTP status, such as "200 OK", and Answer the body.
-	Status string `json:"status,omitempty"`
-	Answer string `json:"answer,omitempty"`
-	// Done tells that the answer is no error.
+	// Status is the HTTP status, such as "200 OK". Answer is the body of the response,
+	// Summary the same in a sentence, "" for most methods.
+	Status  string `json:"status,omitempty"`
+	Answer  string `json:"answer,omitempty"`
+	Summary string `json:"summary,omitempty"`
+	// Done is false where the response is an error.
 	Done bool `json:"done"`
 }
 
-// actions answers GET /admin/projects/{project}/actions?method=…: the form of one
-// action, with what else is in the query typed into it.
-func (s *site) actions(w http.ResponseWriter, r *http.Request) {
+// actionsPage handles GET /admin/projects/{project}/actions?method=…. The other
+// parameters of the query fill in the form of the action.
+func (s *site) actionsPage(w http.ResponseWriter, r *http.Request) {
 	if _, ok := s.project(w, r); !ok {
 		return
 	}
@@ -57,9 +59,9 @@ func (s *site) actions(w http.ResponseWriter, r *http.Request) {
 	s.render(w, r, http.StatusOK, "actions.html", newActionData(a, query, nil))
 }
 
-// act answers POST /admin/projects/{project}/actions, whose form names the method:
-// the same page, with what became of it.
-func (s *site) act(w http.ResponseWriter, r *http.Request) {
+// submitAction handles POST /admin/projects/{project}/actions. The form names the method.
+// The response is the same page with the outcome.
+func (s *site) submitAction(w http.ResponseWriter, r *http.Request) {
 	if !s.readForm(w, r, maxBodyBytes) {
 		return
 	}
@@ -74,9 +76,10 @@ func (s *site) act(w http.ResponseWriter, r *http.Request) {
 	s.render(w, r, status, "actions.html", newActionData(a, r.PostForm, &o))
 }
 
-// actJSON answers POST /admin/projects/{project}/actions/{method}, the same form
-// sent by a script, with an outcome. A form with problems is no failure of this.
-func (s *site) actJSON(w http.ResponseWriter, r *http.Request) {
+// submitActionJSON handles POST /admin/projects/{project}/actions/{method}: the same form,
+// sent by a script. The response is an outcome in JSON, with status 200 also for a form
+// with problems.
+func (s *site) submitActionJSON(w http.ResponseWriter, r *http.Request) {
 	if !s.readForm(w, r, maxBodyBytes) {
 		return
 	}
@@ -86,7 +89,7 @@ func (s *site) actJSON(w http.ResponseWriter, r *http.Request) {
 }
 
 // perform calls a method with the request's form. Where it returns false it has
-// answered.
+// written the response.
 func (s *site) perform(w http.ResponseWriter, r *http.Request, method string) (action, outcome, bool) {
 	p, ok := s.project(w, r)
 	if !ok {
@@ -104,7 +107,7 @@ func (s *site) perform(w http.ResponseWriter, r *http.Request, method string) (a
 	status, answer := s.Call(r.Context(), p, a.Method, body)
 	return a, outcome{
 		Request: indent(body), Curl: curl(s.HTTPURL, a.Method, body),
-		Status: fmt.Sprintf("%d %s", status, http.StatusText(status)), Answer: indent(answer),
+		Status: fmt.Sprintf("%d %s", status, http.StatusText(status)), Answer: indent(answer), Summary: summary(answer),
 		Done: status < 300 && !failed(answer),
 	}, true
 }
@@ -121,7 +124,42 @@ func newActionData(a action, typed url.Values, o *outcome) actionData {
 	return d
 }
 
-// failed tells whether an answer is an error, which comes with status 200 as well.
+// summary says in a sentence how many connections a message was delivered to. It
+// returns "" for a response without such a number.
+func summary(answer []byte) string {
+	type result struct {
+		Delivered *int `json:"delivered"`
+	}
+	var a struct {
+		Result struct {
+			result
+			Responses []struct {
+				Result result `json:"result"`
+			} `json:"responses"`
+		} `json:"result"`
+	}
+	if json.Unmarshal(answer, &a) != nil {
+		return ""
+	}
+	total, counted := 0, a.Result.Delivered != nil
+	if counted {
+		total = *a.Result.Delivered
+	}
+	for _, r := range a.Result.Responses {
+		if r.Result.Delivered != nil {
+			total, counted = total+*r.Result.Delivered, true
+		}
+	}
+	switch {
+	case !counted:
+		return ""
+	case total == 1:
+		return "Delivered to 1 connection."
+	}
+	return fmt.Sprintf("Delivered to %s connections.", group(total))
+}
+
+// failed reports whether a response is an error. The status may be 200.
 func failed(answer []byte) bool {
 	var a struct {
 		Error json.RawMessage `json:"error"`
@@ -129,7 +167,7 @@ func failed(answer []byte) bool {
 	return json.Unmarshal(answer, &a) != nil || len(a.Error) > 0 && string(a.Error) != "null"
 }
 
-// indent writes JSON for people; what is not JSON stays as it is.
+// indent formats JSON for people. It returns other text unchanged.
 func indent(b []byte) string {
 	var pretty bytes.Buffer
 	if err := json.Indent(&pretty, bytes.TrimSpace(b), "", "  "); err != nil {

@@ -1,19 +1,17 @@
 // Package admin is the admin interface: web pages for people, and a JSON API with
-// the same operations for tools. It is a plain http.Handler over the hub and the
-// structure; it knows neither Lambda nor DynamoDB.
+// the same operations for tools. It is an http.Handler over the hub and the project
+// store. It knows neither Lambda nor DynamoDB.
 //
-// The pages are rendered by html/template on the server and work as plain forms;
-// small ES modules written by hand add what only a script can do: the live feed,
-// copying to the clipboard, filters that answer while one types. A framework in
-// the browser was weighed and left: almost every page here is a form or a table,
-// which HTML does well and accessibly by itself, while a build step, a dependency
-// tree to keep patched and a client-side copy of all validation would have cost
-// more than they gave. So there is nothing to build, nothing from elsewhere is
-// loaded, the content security policy allows no inline code, and the whole
-// interface weighs less than a photograph.
+// The server renders the pages with html/template. They work as plain forms. Small ES
+// modules add what needs a script: the live feed, copying to the clipboard, filters
+// that apply while one types. There is no framework in the browser: almost every page
+// is a form or a table, and a framework would add a build step, dependencies to keep
+// patched, and a second copy of the validation. So there is nothing to build, pages
+// load nothing from other sites, and the content security policy allows no inline
+// code.
 //
-// Each operation exists once, in operation.go, and has two encodings: a form with a
-// page as its answer, and JSON.
+// Each operation exists once, in operation.go. It has two encodings: a form with a page
+// as the response, and JSON.
 package admin
 
 import (
@@ -25,25 +23,25 @@ import (
 	"centrifuge/pkg/hub"
 )
 
-// Options are what the interface is made of. Log and Now may be nil; the rest is
+// Options are the dependencies of the interface. Log and Now may be nil, the rest is
 // required.
 type Options struct {
-	Hub       *hub.Hub
-	Structure hub.Structure
-	// Password returns the password of the administrators. It is called at every
-	// sign-in, and for other requests at most once a minute.
+	Hub   *hub.Hub
+	Store hub.ProjectStore
+	// Password returns the admin password. It is called at every sign-in, and for other
+	// requests at most once a minute.
 	Password func(context.Context) (string, error)
-	// Attempts adds to the counter of this name, which ends at until, and returns
-	// the sum.
+	// Attempts adds to the counter of this name, which expires at until, and returns the
+	// sum.
 	Attempts func(ctx context.Context, name string, by int, until time.Time) (int, error)
-	// Call answers as POST /api/{method} of the server API would.
+	// Call does what POST /api/{method} of the server API does.
 	Call func(ctx context.Context, p *hub.Project, method string, body []byte) (status int, answer []byte)
-	// WebSocketURL is what clients connect to, such as "wss://host/stage".
+	// WebSocketURL is the address for clients, such as "wss://host/stage".
 	WebSocketURL string
-	// HTTPURL is the base of the server API and of these pages, without a slash at
-	// the end. Cookies are for https only where it is https.
+	// HTTPURL is the base of the server API and of these pages, without a trailing slash.
+	// Where it is https, cookies are sent over https only.
 	HTTPURL string
-	// Log is told of failures that are ours; nil means slog.Default().
+	// Log receives internal errors and what administrators do; nil means slog.Default().
 	Log *slog.Logger
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
@@ -75,40 +73,40 @@ func New(o Options) http.Handler {
 
 	public("GET /admin/assets/{file}", s.asset)
 	public("GET /admin/sign-in", s.signInPage)
-	public("POST /admin/sign-in", s.signIn)
-	public("POST /admin/sign-out", s.signOut)
+	public("POST /admin/sign-in", s.submitSignIn)
+	public("POST /admin/sign-out", s.submitSignOut)
 
-	page("GET /admin", s.projects)
-	page("GET /admin/{$}", s.projects)
-	page("GET /admin/new", s.newProject)
-	page("POST /admin/new", s.addProject)
-	page("GET /admin/projects/{project}", s.overview)
-	page("GET /admin/projects/{project}/settings", s.settings)
-	page("POST /admin/projects/{project}/settings", s.saveSettings)
-	page("GET /admin/projects/{project}/settings/delete", s.deleting)
-	page("POST /admin/projects/{project}/settings/delete", s.deleteProject)
+	page("GET /admin", s.projectsPage)
+	page("GET /admin/{$}", s.projectsPage)
+	page("GET /admin/new", s.newProjectPage)
+	page("POST /admin/new", s.submitNewProject)
+	page("GET /admin/projects/{project}", s.overviewPage)
+	page("GET /admin/projects/{project}/settings", s.settingsPage)
+	page("POST /admin/projects/{project}/settings", s.submitSettings)
+	page("GET /admin/projects/{project}/settings/delete", s.deleteProjectPage)
+	page("POST /admin/projects/{project}/settings/delete", s.submitProjectDeletion)
 
-	page("GET /admin/projects/{project}/keys", s.keys)
+	page("GET /admin/projects/{project}/keys", s.keysPage)
 	page("POST /admin/projects/{project}/keys/show", s.showSecret)
-	page("POST /admin/projects/{project}/keys/regenerate", s.regenerateSecret)
-	page("POST /admin/projects/{project}/keys/create", s.createKey)
-	page("POST /admin/projects/{project}/keys/revoke", s.revokeKey)
+	page("POST /admin/projects/{project}/keys/regenerate", s.submitSecret)
+	page("POST /admin/projects/{project}/keys/create", s.submitAPIKey)
+	page("POST /admin/projects/{project}/keys/revoke", s.submitRevocation)
 
-	page("GET /admin/projects/{project}/categories", s.categories)
-	page("GET /admin/projects/{project}/categories/new", s.newCategory)
-	page("POST /admin/projects/{project}/categories/new", s.createCategory)
-	page("GET /admin/projects/{project}/categories/edit", s.editCategory)
-	page("POST /admin/projects/{project}/categories/edit", s.saveCategory)
-	page("POST /admin/projects/{project}/categories/delete", s.deleteCategory)
+	page("GET /admin/projects/{project}/categories", s.categoriesPage)
+	page("GET /admin/projects/{project}/categories/new", s.newCategoryPage)
+	page("POST /admin/projects/{project}/categories/new", s.submitNewCategory)
+	page("GET /admin/projects/{project}/categories/edit", s.categoryPage)
+	page("POST /admin/projects/{project}/categories/edit", s.submitCategory)
+	page("POST /admin/projects/{project}/categories/delete", s.submitCategoryDeletion)
 
-	page("GET /admin/projects/{project}/feed", s.feed)
+	page("GET /admin/projects/{project}/feed", s.feedPage)
 	page("POST /admin/projects/{project}/feed/token", s.feedToken)
-	page("GET /admin/projects/{project}/actions", s.actions)
-	page("POST /admin/projects/{project}/actions", s.act)
-	page("POST /admin/projects/{project}/actions/{method}", s.actJSON)
-	page("GET /admin/projects/{project}/channels", s.channels)
-	page("GET /admin/projects/{project}/users", s.users)
-	page("GET /admin/projects/{project}/chart", s.chart)
+	page("GET /admin/projects/{project}/actions", s.actionsPage)
+	page("POST /admin/projects/{project}/actions", s.submitAction)
+	page("POST /admin/projects/{project}/actions/{method}", s.submitActionJSON)
+	page("GET /admin/projects/{project}/channels", s.channelsPage)
+	page("GET /admin/projects/{project}/users", s.usersPage)
+	page("GET /admin/projects/{project}/chart", s.chartPage)
 	page("/admin/", s.notFound)
 
 	call := func(pattern string, handler http.HandlerFunc) { mux.HandleFunc(pattern, s.signedInAPI(handler)) }

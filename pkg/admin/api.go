@@ -8,9 +8,9 @@ import (
 	"centrifuge/pkg/manifest"
 )
 
-// apiProjects answers GET /admin/api/projects.
+// apiProjects handles GET /admin/api/projects.
 func (s *site) apiProjects(w http.ResponseWriter, r *http.Request) {
-	all, err := s.Structure.ListProjects(r.Context())
+	all, err := s.Store.ListProjects(r.Context())
 	if err != nil {
 		s.failJSON(w, r, err)
 		return
@@ -22,41 +22,41 @@ func (s *site) apiProjects(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]any{"projects": list})
 }
 
-// apiRead loads the project that the path names. Where it returns false it has
-// answered.
+// apiRead loads the project in the path. Where it returns false it has written the
+// response.
 func (s *site) apiRead(w http.ResponseWriter, r *http.Request) (*hub.Project, bool) {
-	p, err := s.Structure.ReadProject(r.Context(), r.PathValue("project"))
+	p, err := s.Store.ReadProject(r.Context(), r.PathValue("project"))
 	if err != nil {
 		s.failJSON(w, r, err)
 	}
 	return p, err == nil
 }
 
-// apiProject answers GET /admin/api/projects/{project}.
+// apiProject handles GET /admin/api/projects/{project}.
 func (s *site) apiProject(w http.ResponseWriter, r *http.Request) {
 	if p, ok := s.apiRead(w, r); ok {
 		writeJSON(w, http.StatusOK, manifest.FromHub(p))
 	}
 }
 
-// apiPutProject answers PUT /admin/api/projects/{project}: it changes a project's
-// name and options, or creates the project, and then tells its secret and API key,
-// the latter for the only time.
+// apiPutProject handles PUT /admin/api/projects/{project}. It sets the name and the
+// options of a project, or creates the project. Only the response to a creation has the
+// secret and the API key.
 func (s *site) apiPutProject(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("project")
 	var in manifest.Project
-	if !s.readJSON(w, r, maxStructureBytes, &in) {
+	if !s.readJSON(w, r, maxManifestBytes, &in) {
 		return
 	}
 	switch {
 	case in.ID != "" && in.ID != id:
-		s.failJSON(w, r, hub.ErrBadRequest.With("the id is not that of the address"))
+		s.failJSON(w, r, hub.ErrBadRequest.With("the id in the body is not the id in the path"))
 		return
 	case in.Categories != nil:
-		s.failJSON(w, r, hub.ErrBadRequest.With("categories are written one by one, each at an address of its own"))
+		s.failJSON(w, r, hub.ErrBadRequest.With("categories are written one by one, at /categories/{category}"))
 		return
 	}
-	p, err := s.Structure.ReadProject(r.Context(), id)
+	p, err := s.Store.ReadProject(r.Context(), id)
 	switch {
 	case errors.Is(err, hub.ErrProjectNotFound):
 		p, apiKey, err := s.createProject(r.Context(), id, in.Name, in.Options)
@@ -76,7 +76,7 @@ func (s *site) apiPutProject(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// apiDeleteProject answers DELETE /admin/api/projects/{project}.
+// apiDeleteProject handles DELETE /admin/api/projects/{project}.
 func (s *site) apiDeleteProject(w http.ResponseWriter, r *http.Request) {
 	p, ok := s.apiRead(w, r)
 	if !ok {
@@ -89,15 +89,15 @@ func (s *site) apiDeleteProject(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, struct{}{})
 }
 
-// apiPutCategory answers PUT /admin/api/projects/{project}/categories/{category}.
+// apiPutCategory handles PUT /admin/api/projects/{project}/categories/{category}.
 func (s *site) apiPutCategory(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("category")
 	var in manifest.Category
-	if !s.readJSON(w, r, maxStructureBytes, &in) {
+	if !s.readJSON(w, r, maxManifestBytes, &in) {
 		return
 	}
 	if in.Name != "" && in.Name != name {
-		s.failJSON(w, r, hub.ErrBadRequest.With("the name is not that of the address"))
+		s.failJSON(w, r, hub.ErrBadRequest.With("the name in the body is not the name in the path"))
 		return
 	}
 	in.Name = name
@@ -116,7 +116,7 @@ func (s *site) apiPutCategory(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// apiDeleteCategory answers DELETE /admin/api/projects/{project}/categories/{category}.
+// apiDeleteCategory handles DELETE /admin/api/projects/{project}/categories/{category}.
 func (s *site) apiDeleteCategory(w http.ResponseWriter, r *http.Request) {
 	p, ok := s.apiRead(w, r)
 	if !ok {
@@ -129,7 +129,7 @@ func (s *site) apiDeleteCategory(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, struct{}{})
 }
 
-// apiNotFound answers what no other address of the API does.
+// apiNotFound handles every other path of the API.
 func (s *site) apiNotFound(w http.ResponseWriter, r *http.Request) {
 	s.failJSON(w, r, hub.ErrMethodNotFound)
 }

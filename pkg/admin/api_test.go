@@ -20,21 +20,21 @@ func TestAPISession(t *testing.T) {
 		{http.MethodGet, "/projects"}, {http.MethodGet, "/projects/" + projectID}, {http.MethodPut, "/projects/p"}, {http.MethodDelete, "/projects/" + projectID},
 		{http.MethodPut, "/projects/" + projectID + "/categories/c"}, {http.MethodDelete, "/projects/" + projectID + "/categories/chat"}, {http.MethodGet, "/none"},
 	} {
-		t.Run("nothing is done without one: "+c[0]+" "+c[1], func(t *testing.T) {
+		t.Run("required: "+c[0]+" "+c[1], func(t *testing.T) {
 			r := r.in(t)
 			r.says(r.call(c[0], c[1], ""), http.StatusUnauthorized, unauthorized)
 		})
 	}
 	if n := len(r.project(projectID).Categories); n != 3 {
-		t.Errorf("there are %d categories", n)
+		t.Errorf("there are %d categories, expected 3", n)
 	}
-	t.Run("signing in gives one, and says until when", func(t *testing.T) {
+	t.Run("sign-in", func(t *testing.T) {
 		r := r.in(t)
 		r.says(r.call(http.MethodPost, "/sign-in", `{"password":"`+password+`"}`), http.StatusOK, `{"expires":1800028800}`)
 		r.is(r.call(http.MethodGet, "/projects", ""), http.StatusOK)
 		r.is(r.get("/admin/"), http.StatusOK)
 	})
-	t.Run("signing out ends it", func(t *testing.T) {
+	t.Run("sign-out", func(t *testing.T) {
 		r := r.in(t)
 		r.says(r.call(http.MethodPost, "/sign-out", ""), http.StatusOK, `{}`)
 		r.says(r.call(http.MethodGet, "/projects", ""), http.StatusUnauthorized, unauthorized)
@@ -47,35 +47,35 @@ func TestAPIProjects(t *testing.T) {
 		`"origins":["https://shop.example","https://www.shop.example"]},"categories":[{"name":"a/b \"?"},` +
 		`{"name":"chat","bidirectional":true,"publish_to_admins":true,"presence":true},` +
 		`{"name":"news","clean_html":true,"allowed_domains":["example.com","example.org"],"shards":4}]}`
-	t.Run("all", func(t *testing.T) {
+	t.Run("list", func(t *testing.T) {
 		r := r.in(t)
 		r.says(r.call(http.MethodGet, "/projects", ""), http.StatusOK, `{"projects":[`+shop+`]}`)
 	})
-	t.Run("one", func(t *testing.T) {
+	t.Run("read", func(t *testing.T) {
 		r := r.in(t)
 		r.says(r.call(http.MethodGet, "/projects/"+projectID, ""), http.StatusOK, shop)
 	})
-	t.Run("a new one has a secret and an API key, which are told once", func(t *testing.T) {
+	t.Run("create returns the secret and an API key", func(t *testing.T) {
 		r := r.in(t)
 		got := r.is(r.call(http.MethodPut, "/projects/fresh", `{"id":"fresh","name":"Fresh","options":{"auth_attempts":2}}`), http.StatusCreated)
-		var told struct {
+		var made struct {
 			Created bool   `json:"created"`
 			Secret  string `json:"secret"`
 			APIKey  string `json:"api_key"`
 		}
-		if err := json.Unmarshal([]byte(got.body), &told); err != nil {
+		if err := json.Unmarshal([]byte(got.body), &made); err != nil {
 			t.Fatal(err)
 		}
 		want := &hub.Project{
-			ID: "fresh", Name: "Fresh", Secret: told.Secret, APIKeyHashes: []string{auth.HashAPIKey(told.APIKey)},
+			ID: "fresh", Name: "Fresh", Secret: made.Secret, APIKeyHashes: []string{auth.HashAPIKey(made.APIKey)},
 			Options: hub.ProjectOptions{AuthAttempts: 2}, Categories: map[string]hub.Category{},
 		}
-		if diff := cmp.Diff(want, r.project("fresh")); diff != "" || !told.Created || len(told.Secret) != 64 || len(told.APIKey) != 43 {
+		if diff := cmp.Diff(want, r.project("fresh")); diff != "" || !made.Created || len(made.Secret) != 64 || len(made.APIKey) != 43 {
 			t.Errorf("-want +got\n%s", diff)
 		}
-		r.secrets = append(r.secrets, told.APIKey)
+		r.secrets = append(r.secrets, made.APIKey)
 	})
-	t.Run("one that exists is changed, and keeps its keys and categories", func(t *testing.T) {
+	t.Run("change keeps the keys and the categories", func(t *testing.T) {
 		r := r.in(t)
 		before := *r.project(projectID)
 		r.says(r.call(http.MethodPut, "/projects/"+projectID, `{"name":"Shop","options":{"allow_md5":true}}`), http.StatusOK, `{"created":false}`)
@@ -85,7 +85,7 @@ func TestAPIProjects(t *testing.T) {
 			t.Errorf("-want +got\n%s", diff)
 		}
 	})
-	t.Run("one is deleted, and then not found", func(t *testing.T) {
+	t.Run("delete", func(t *testing.T) {
 		r := r.in(t)
 		r.says(r.call(http.MethodDelete, "/projects/fresh", ""), http.StatusOK, `{}`)
 		const missing = `{"error":{"code":400,"message":"project not found"}}`
@@ -97,7 +97,7 @@ func TestAPIProjects(t *testing.T) {
 func TestAPICategories(t *testing.T) {
 	r := newRig(t).signIn()
 	const path = "/projects/" + projectID + "/categories/"
-	t.Run("one is created, and then changed", func(t *testing.T) {
+	t.Run("create and change", func(t *testing.T) {
 		r := r.in(t)
 		r.says(r.call(http.MethodPut, path+"fresh", `{"name":"fresh","shards":2}`), http.StatusCreated, `{"created":true}`)
 		created := r.project(projectID).Categories["fresh"]
@@ -108,22 +108,22 @@ func TestAPICategories(t *testing.T) {
 			t.Errorf("-want +got\n%s", diff)
 		}
 	})
-	t.Run("one whose name is odd", func(t *testing.T) {
+	t.Run("a name with special characters", func(t *testing.T) {
 		r := r.in(t)
 		r.says(r.call(http.MethodPut, path+"a%2Fb%20%22%3F", `{"hooks":true}`), http.StatusOK, `{"created":false}`)
 		r.says(r.call(http.MethodDelete, path+"a%2Fb%20%22%3F", ""), http.StatusOK, `{}`)
 	})
-	t.Run("one is deleted, and then not found", func(t *testing.T) {
+	t.Run("delete", func(t *testing.T) {
 		r := r.in(t)
 		r.says(r.call(http.MethodDelete, path+"fresh", ""), http.StatusOK, `{}`)
 		r.says(r.call(http.MethodDelete, path+"fresh", ""), http.StatusNotFound, `{"error":{"code":102,"message":"category not found"}}`)
 		if all := r.project(projectID).Categories; len(all) != 2 {
-			t.Errorf("there are %d", len(all))
+			t.Errorf("there are %d categories, expected 2", len(all))
 		}
 	})
 }
 
-func TestAPIRefuses(t *testing.T) {
+func TestAPIErrors(t *testing.T) {
 	r := newRig(t).signIn()
 	before, err := r.store.ListProjects(t.Context())
 	if err != nil {
@@ -135,33 +135,33 @@ func TestAPIRefuses(t *testing.T) {
 		status             int
 		want               string
 	}{
-		"a key that is not known":            {"PUT", one, `{"name":"x","secret":"s"}`, 400, `107 bad request: unknown field "secret"`},
-		"an option that is not known":        {"PUT", one, `{"name":"x","options":{"private":true}}`, 400, `107 bad request: unknown field "private"`},
-		"an option of another type":          {"PUT", one, `{"name":"x","options":{"auth_attempts":"2"}}`, 400, "107 bad request: auth_attempts is not a whole number"},
-		"an option out of its range":         {"PUT", one, `{"name":"x","options":{"auth_attempts":11}}`, 400, "107 bad request: auth_attempts is not from 1 to 10"},
-		"a number that wraps around":         {"PUT", one, `{"name":"x","options":{"back_off_interval":18446744073710}}`, 400, "107 bad request: back_off_interval is not from 1 to 1000 ms"},
-		"another id":                         {"PUT", one, `{"id":"other","name":"x"}`, 400, "107 bad request: the id is not that of the address"},
-		"categories":                         {"PUT", one, `{"name":"x","categories":[]}`, 400, "107 bad request: categories are written one by one, each at an address of its own"},
-		"no name":                            {"PUT", one, `{}`, 400, "107 bad request: project name is empty"},
-		"no name of a new project":           {"PUT", "/projects/new", `{}`, 400, "107 bad request: project name is empty"},
-		"an id that is too long":             {"PUT", "/projects/" + strings.Repeat("x", 256), `{"name":"x"}`, 400, "106 limit exceeded: project id is 256 bytes, at most 255 are allowed"},
-		"what is not JSON":                   {"PUT", one, `{`, 400, "107 bad request: not JSON"},
-		"two values":                         {"PUT", one, `{"name":"x"}{}`, 400, "107 bad request: there is more than one JSON value"},
-		"a category of a missing project":    {"PUT", "/projects/none/categories/c", `{}`, 404, "400 project not found"},
-		"another name of a category":         {"PUT", category, `{"name":"other"}`, 400, "107 bad request: the name is not that of the address"},
-		"an unknown option of a category":    {"PUT", category, `{"origins":[]}`, 400, `107 bad request: unknown field "origins"`},
-		"an option of a category":            {"PUT", category, `{"shards":65}`, 400, "107 bad request: shards is not from 1 to 64"},
-		"fewer shards":                       {"PUT", "/projects/" + projectID + "/categories/news", `{"shards":1}`, 400, "107 bad request: shards cannot be lowered: the subscribers in the upper ones would receive nothing more"},
-		"a colon in a category's name":       {"PUT", "/projects/" + projectID + "/categories/a:b", `{}`, 400, `107 bad request: a category name has no ":", which ends it in "category:channel"`},
-		"no name of a category":              {"PUT", "/projects/" + projectID + "/categories/", `{}`, 400, "107 bad request: category name is empty"},
-		"a category that is its project":     {"DELETE", "/projects/" + projectID + "/categories/%2e%2e", "", 400, "107 bad request: the address has an empty part, or one of dots"},
-		"a category that is another":         {"PUT", "/projects/" + projectID + "/categories/a%2F..%2Fchat", `{}`, 400, "107 bad request: the address has an empty part, or one of dots"},
-		"a category with an empty part":      {"PUT", "/projects/" + projectID + "/categories/%2Fchat", `{}`, 400, "107 bad request: the address has an empty part, or one of dots"},
-		"a method that there is not":         {"PATCH", one, `{}`, 404, "104 method not found"},
-		"an address that there is not":       {"GET", "/none", "", 404, "104 method not found"},
-		"a key that signing in has not":      {"POST", "/sign-in", `{"pass":"x"}`, 400, `107 bad request: unknown field "pass"`},
-		"a password that is not a string":    {"POST", "/sign-in", `{"password":1}`, 400, "107 bad request: password is not a string"},
-		"a body that is not said to be JSON": {"PUT", one, "", 415, "107 bad request: the body is sent as application/json"},
+		"an unknown key":                           {"PUT", one, `{"name":"x","secret":"s"}`, 400, `107 bad request: unknown field "secret"`},
+		"an unknown option":                        {"PUT", one, `{"name":"x","options":{"private":true}}`, 400, `107 bad request: unknown field "private"`},
+		"an option of the wrong type":              {"PUT", one, `{"name":"x","options":{"auth_attempts":"2"}}`, 400, "107 bad request: auth_attempts is not a whole number"},
+		"an option out of its range":               {"PUT", one, `{"name":"x","options":{"auth_attempts":11}}`, 400, "107 bad request: auth_attempts is not from 1 to 10"},
+		"a duration that would overflow":           {"PUT", one, `{"name":"x","options":{"back_off_interval":18446744073710}}`, 400, "107 bad request: back_off_interval is not from 1 to 1000 ms"},
+		"another id":                               {"PUT", one, `{"id":"other","name":"x"}`, 400, "107 bad request: the id in the body is not the id in the path"},
+		"categories":                               {"PUT", one, `{"name":"x","categories":[]}`, 400, "107 bad request: categories are written one by one, at /categories/{category}"},
+		"no name":                                  {"PUT", one, `{}`, 400, "107 bad request: project name is empty"},
+		"no name for a new project":                {"PUT", "/projects/new", `{}`, 400, "107 bad request: project name is empty"},
+		"an id that is too long":                   {"PUT", "/projects/" + strings.Repeat("x", 256), `{"name":"x"}`, 400, "106 limit exceeded: project id is 256 bytes, at most 255 are allowed"},
+		"invalid JSON":                             {"PUT", one, `{`, 400, "107 bad request: not JSON"},
+		"two JSON values":                          {"PUT", one, `{"name":"x"}{}`, 400, "107 bad request: there is more than one JSON value"},
+		"a category of a missing project":          {"PUT", "/projects/none/categories/c", `{}`, 404, "400 project not found"},
+		"another name of a category":               {"PUT", category, `{"name":"other"}`, 400, "107 bad request: the name in the body is not the name in the path"},
+		"an unknown option of a category":          {"PUT", category, `{"origins":[]}`, 400, `107 bad request: unknown field "origins"`},
+		"an option of a category out of its range": {"PUT", category, `{"shards":65}`, 400, "107 bad request: shards is not from 1 to 64"},
+		"fewer shards":                             {"PUT", "/projects/" + projectID + "/categories/news", `{"shards":1}`, 400, "107 bad request: shards cannot be lowered: subscribers in the removed shards would receive nothing more"},
+		"a colon in a category's name":             {"PUT", "/projects/" + projectID + "/categories/a:b", `{}`, 400, `107 bad request: a category name must not contain ":"`},
+		"an empty category name":                   {"PUT", "/projects/" + projectID + "/categories/", `{}`, 400, "107 bad request: category name is empty"},
+		"a category path that is a project path":   {"DELETE", "/projects/" + projectID + "/categories/%2e%2e", "", 400, "107 bad request: the path has an empty element, or one of dots"},
+		"a category path that is another one":      {"PUT", "/projects/" + projectID + "/categories/a%2F..%2Fchat", `{}`, 400, "107 bad request: the path has an empty element, or one of dots"},
+		"a category path with an empty element":    {"PUT", "/projects/" + projectID + "/categories/%2Fchat", `{}`, 400, "107 bad request: the path has an empty element, or one of dots"},
+		"an unknown method":                        {"PATCH", one, `{}`, 404, "104 method not found"},
+		"an unknown path":                          {"GET", "/none", "", 404, "104 method not found"},
+		"an unknown key of sign-in":                {"POST", "/sign-in", `{"pass":"x"}`, 400, `107 bad request: unknown field "pass"`},
+		"a password that is not a string":          {"POST", "/sign-in", `{"password":1}`, 400, "107 bad request: password is not a string"},
+		"a body without a content type":            {"PUT", one, "", 415, "107 bad request: send the body as application/json"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := r.in(t)
@@ -173,13 +173,13 @@ func TestAPIRefuses(t *testing.T) {
 			r.says(r.call(c.method, c.path, c.body), c.status, `{"error":{"code":`+code+`,"message":`+string(text)+`}}`)
 		})
 	}
-	t.Run("a form", func(t *testing.T) {
+	t.Run("a body of another content type", func(t *testing.T) {
 		r := r.in(t)
 		got := r.do(r.request(http.MethodPut, "/admin/api"+one, "text/plain", `{"name":"x"}`))
 		r.is(got, http.StatusUnsupportedMediaType)
 	})
 	after, err := r.store.ListProjects(t.Context())
 	if diff := cmp.Diff(before, after); diff != "" || errors.Is(err, hub.ErrInternal) || err != nil {
-		t.Errorf("something changed: %s %v", diff, err)
+		t.Errorf("the projects have changed: %s %v", diff, err)
 	}
 }

@@ -21,29 +21,29 @@ import (
 //go:embed assets
 var assetFiles embed.FS
 
-// asset is a file that pages load.
+// asset is a static file.
 type asset struct {
 	contentType, hash string
 	plain             []byte
-	gzipped           func() []byte // made when it is first asked for: most cold starts are a page's
+	gzipped           func() []byte // compressed at the first request: most cold starts serve a page
 }
 
 type assets map[string]asset
 
-// mediaTypes are set here because those of package mime depend on the machine.
+// mediaTypes are fixed here because those of package mime depend on the machine.
 var mediaTypes = map[string]string{
 	".css": "text/css; charset=utf-8",
 	".js":  "text/javascript; charset=utf-8",
 	".svg": "image/svg+xml",
 }
 
-// loadAssets reads what is embedded, and the client of the classic protocol, which
+// loadAssets reads the embedded files and the client of the classic protocol, which
 // scripts import as "./centrifuge.js".
 func loadAssets() assets {
 	sources := map[string][]byte{"centrifuge.js": webclient.Script}
 	entries, err := assetFiles.ReadDir("assets")
 	if err != nil {
-		panic(err) // embedded, so it is there
+		panic(err) // embedded files always exist
 	}
 	for _, e := range entries {
 		if sources[e.Name()], err = assetFiles.ReadFile("assets/" + e.Name()); err != nil {
@@ -57,12 +57,12 @@ func loadAssets() assets {
 	return all
 }
 
-// imports are where a script names another.
+// imports matches the import statements of a script.
 var imports = regexp.MustCompile(`(\bfrom\s*|\bimport\s*)['"]\./([a-z_-]+\.js)['"]`)
 
-// load adds an asset, after the scripts that it imports: those it shall ask for
-// under the address that pages use, or a browser would run them twice. Scripts that
-// import each other in a circle are found by the first test.
+// load adds an asset, after the scripts that it imports. It rewrites an import to the
+// URL that pages use, because a browser runs a script twice that has two URLs. A cycle
+// of imports does not end, which every test would show.
 func (all assets) load(name string, sources map[string][]byte) {
 	if _, ok := all[name]; ok {
 		return
@@ -73,18 +73,17 @@ func (all assets) load(name string, sources map[string][]byte) {
 			m := imports.FindSubmatch(statement)
 			imported := string(m[2])
 			if _, ok := sources[imported]; !ok {
-				panic(name + " imports " + imported + ", which is not there")
+				panic(name + " imports " + imported + ", which does not exist")
 			}
 			all.load(imported, sources)
-			return fmt.Appendf(nil, "%s'%s'", m[1], all[imported].address(imported))
+			return fmt.Appendf(nil, "%s'%s'", m[1], all[imported].url(imported))
 		})
 	}
 	all[name] = newAsset(name, b)
 }
 
-// address is where an asset of this name is found, for good: other content has
-// another address.
-func (a asset) address(name string) string { return "/admin/assets/" + name + "?v=" + a.hash }
+// url is the URL of an asset of this name. It changes with the content.
+func (a asset) url(name string) string { return "/admin/assets/" + name + "?v=" + a.hash }
 
 func newAsset(name string, b []byte) asset {
 	sum := sha256.Sum256(b)
@@ -96,29 +95,28 @@ func newAsset(name string, b []byte) asset {
 	return a
 }
 
-// compress is gzip, which API Gateway's HTTP APIs do not do.
+// compress returns b in gzip. API Gateway's HTTP APIs do not compress.
 func compress(b []byte) []byte {
 	var z bytes.Buffer
-	g, _ := gzip.NewWriterLevel(&z, gzip.BestCompression) // a constant, and valid
+	g, _ := gzip.NewWriterLevel(&z, gzip.BestCompression) // fails only for an invalid level
 	_, err := g.Write(b)
 	if err := errors.Join(err, g.Close()); err != nil {
-		panic(err) // bytes.Buffer takes anything
+		panic(err) // writing to a bytes.Buffer never fails
 	}
 	return z.Bytes()
 }
 
-// url is the address of an asset with its content's hash. Templates call it; a name
-// that does not exist fails the page.
+// url is the template function "asset". An unknown name fails the page.
 func (all assets) url(name string) (string, error) {
 	a, ok := all[name]
 	if !ok {
 		return "", fmt.Errorf("no asset %q", name)
 	}
-	return a.address(name), nil
+	return a.url(name), nil
 }
 
-// asset answers GET /admin/assets/{file}. Under its hash a file never changes;
-// without it, the browser asks each time whether it did.
+// asset handles GET /admin/assets/{file}. A request with the file's hash is cached
+// forever. Without it, the browser revalidates every time.
 func (s *site) asset(w http.ResponseWriter, r *http.Request) {
 	a, ok := s.assets[r.PathValue("file")]
 	if !ok {

@@ -12,22 +12,22 @@ import (
 // categoryRow is a category in the list.
 type categoryRow struct {
 	Name string
-	// Set are the titles of the options that are on.
-	Set []string
-	// Numbers and lists, as they are in force.
+	// On are the titles of the options that are on.
+	On []string
+	// The others are the values in force.
 	Shards, MessageBytes int
 	Domains              []string
 }
 
-// categories answers GET /admin/projects/{project}/categories.
-func (s *site) categories(w http.ResponseWriter, r *http.Request) {
+// categoriesPage handles GET /admin/projects/{project}/categories.
+func (s *site) categoriesPage(w http.ResponseWriter, r *http.Request) {
 	p, ok := s.project(w, r)
 	if !ok {
 		return
 	}
 	var rows []categoryRow
 	for _, c := range sortedCategories(p) {
-		fields, err := fieldsOf(manifest.CategoryReference, manifest.OfCategory(c).CategoryOptions)
+		fields, err := fieldsOf(hub.CategoryReference, c.CategoryOptions)
 		if err != nil {
 			s.fail(w, r, err)
 			return
@@ -35,7 +35,7 @@ func (s *site) categories(w http.ResponseWriter, r *http.Request) {
 		row := categoryRow{Name: c.Name, Shards: c.ShardCount(), MessageBytes: c.MessageBytes(), Domains: c.AllowedDomains}
 		for _, f := range fields {
 			if f.Checked {
-				row.Set = append(row.Set, f.Title)
+				row.On = append(row.On, f.Title)
 			}
 		}
 		rows = append(rows, row)
@@ -43,27 +43,27 @@ func (s *site) categories(w http.ResponseWriter, r *http.Request) {
 	s.render(w, r, http.StatusOK, "categories.html", rows)
 }
 
-const categoryNameHelp = `The part of a channel before its ":". It cannot be changed later.`
+const categoryNameHelp = `The part of a channel before the ":". It cannot be changed later.`
 
 // categoryData is the data of category.html.
 type categoryData struct {
-	// Name is that of the category that is edited, "" for a new one.
+	// Name is the name of the category, "" for a new one.
 	Name    string
 	Fields  []field
 	Problem string
-	// Revision is that of the category which the form shows, 0 of a new one.
+	// Revision is the revision that the form shows, 0 for a new category.
 	Revision int
 }
 
-// newCategory answers GET /admin/projects/{project}/categories/new.
-func (s *site) newCategory(w http.ResponseWriter, r *http.Request) {
+// newCategoryPage handles GET /admin/projects/{project}/categories/new.
+func (s *site) newCategoryPage(w http.ResponseWriter, r *http.Request) {
 	if _, ok := s.project(w, r); ok {
 		s.renderCategory(w, r, hub.Category{})
 	}
 }
 
-// editCategory answers GET /admin/projects/{project}/categories/edit?category=….
-func (s *site) editCategory(w http.ResponseWriter, r *http.Request) {
+// categoryPage handles GET /admin/projects/{project}/categories/edit?category=….
+func (s *site) categoryPage(w http.ResponseWriter, r *http.Request) {
 	p, ok := s.project(w, r)
 	if !ok {
 		return
@@ -77,7 +77,7 @@ func (s *site) editCategory(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *site) renderCategory(w http.ResponseWriter, r *http.Request, c hub.Category) {
-	fields, err := fieldsOf(manifest.CategoryReference, manifest.OfCategory(c).CategoryOptions)
+	fields, err := fieldsOf(hub.CategoryReference, c.CategoryOptions)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -87,10 +87,10 @@ func (s *site) renderCategory(w http.ResponseWriter, r *http.Request, c hub.Cate
 	s.render(w, r, http.StatusOK, "category.html", categoryData{Name: c.Name, Fields: append([]field{name}, fields...), Revision: c.Revision})
 }
 
-// createCategory answers POST /admin/projects/{project}/categories/new.
-func (s *site) createCategory(w http.ResponseWriter, r *http.Request) {
+// submitNewCategory handles POST /admin/projects/{project}/categories/new.
+func (s *site) submitNewCategory(w http.ResponseWriter, r *http.Request) {
 	p, ok := s.project(w, r)
-	if !ok || !s.readForm(w, r, maxStructureBytes) {
+	if !ok || !s.readForm(w, r, maxManifestBytes) {
 		return
 	}
 	name := strings.TrimSpace(r.PostForm.Get("name"))
@@ -101,10 +101,10 @@ func (s *site) createCategory(w http.ResponseWriter, r *http.Request) {
 	s.writeCategory(w, r, p, nameField(categoryNameHelp, name), 0, problem)
 }
 
-// saveCategory answers POST /admin/projects/{project}/categories/edit?category=….
-func (s *site) saveCategory(w http.ResponseWriter, r *http.Request) {
+// submitCategory handles POST /admin/projects/{project}/categories/edit?category=….
+func (s *site) submitCategory(w http.ResponseWriter, r *http.Request) {
 	p, ok := s.project(w, r)
-	if !ok || !s.readForm(w, r, maxStructureBytes) {
+	if !ok || !s.readForm(w, r, maxManifestBytes) {
 		return
 	}
 	name := nameField(categoryNameHelp, r.URL.Query().Get("category"))
@@ -117,10 +117,10 @@ func (s *site) saveCategory(w http.ResponseWriter, r *http.Request) {
 	s.writeCategory(w, r, p, name, shownRevision(r, c.Revision), nil)
 }
 
-// writeCategory is what creating and saving have in common. A problem with the name
-// is told together with those of the other fields.
+// writeCategory is the common part of submitNewCategory and submitCategory. A problem
+// with the name is shown together with those of the other fields.
 func (s *site) writeCategory(w http.ResponseWriter, r *http.Request, p *hub.Project, name field, revision int, problem error) {
-	options, fields, ok := readOptions(manifest.CategoryReference, r.PostForm, checkCategory)
+	options, fields, ok := readOptions[hub.CategoryOptions](hub.CategoryReference, r.PostForm)
 	d := categoryData{Fields: append([]field{name}, fields...), Revision: revision}
 	if name.Fixed {
 		d.Name = name.Value
@@ -136,7 +136,7 @@ func (s *site) writeCategory(w http.ResponseWriter, r *http.Request, p *hub.Proj
 		created, err := s.putCategory(r.Context(), p, manifest.Category{Name: name.Value, CategoryOptions: options}, revision)
 		switch {
 		case isInvalid(err):
-			d.Problem = blame(d.Fields, err)
+			d.Problem = assignProblem(d.Fields, err)
 		case err != nil:
 			s.fail(w, r, err)
 			return
@@ -151,11 +151,11 @@ func (s *site) writeCategory(w http.ResponseWriter, r *http.Request, p *hub.Proj
 	s.render(w, r, http.StatusBadRequest, "category.html", d)
 }
 
-// deleteCategory answers POST /admin/projects/{project}/categories/delete, with the
-// category's name and confirm=yes in the form.
-func (s *site) deleteCategory(w http.ResponseWriter, r *http.Request) {
+// submitCategoryDeletion handles POST /admin/projects/{project}/categories/delete. The
+// form has the category's name and confirm=yes.
+func (s *site) submitCategoryDeletion(w http.ResponseWriter, r *http.Request) {
 	p, ok := s.project(w, r)
-	if !ok || !s.readForm(w, r, maxStructureBytes) {
+	if !ok || !s.readForm(w, r, maxManifestBytes) {
 		return
 	}
 	name := r.PostForm.Get("category")

@@ -10,49 +10,47 @@ import (
 	"centrifuge/pkg/hub"
 )
 
-func TestCategories(t *testing.T) {
+func TestCategoryPages(t *testing.T) {
 	r := newRig(t).signIn()
-	t.Run("they are listed with what is set", func(t *testing.T) {
+	t.Run("the list shows the options", func(t *testing.T) {
 		r := r.in(t)
 		var rows []string
 		for _, row := range parse(t, r.get(base+"/categories").body).all("tr")[1:] {
 			rows = append(rows, row.text())
 		}
 		want := []string{
-			`a/b "? nothing 1 32768 bytes none`,
-			"chat Bidirectional Publish to admins Presence 1 32768 bytes none",
+			`a/b "? none 1 32768 bytes none`,
+			"chat Bidirectional Presence Publish to admins 1 32768 bytes none",
 			"news Clean HTML 4 32768 bytes example.com, example.org",
 		}
 		if diff := cmp.Diff(want, rows); diff != "" {
 			t.Errorf("-want +got\n%s", diff)
 		}
 	})
-	t.Run("one is created with all options", func(t *testing.T) {
+	t.Run("create", func(t *testing.T) {
 		r := r.in(t)
-		r.redirects(r.post(base+"/categories/new", "name", " fresh ", "bidirectional", "true", "publish_to_admins", "true", "private", "true",
-			"presence", "true", "join_leave", "true", "clean_html", "true", "allowed_domains", "a.example\r\nb.example", "hooks", "true",
-			"shards", "8", "max_message_bytes", "1000"), base+"/categories?done=category-created")
+		r.redirects(r.post(base+"/categories/new", "name", " fresh ", "bidirectional", "true",
+			"allowed_domains", " a.example\r\n\r\nb.example", "shards", "8"), base+"/categories?done=category-created")
 		c := r.project(projectID).Categories["fresh"]
 		want := hub.Category{ID: c.ID, Name: "fresh", CategoryOptions: hub.CategoryOptions{
-			Bidirectional: true, PublishToAdmins: true, Private: true, Presence: true, JoinLeave: true, CleanHTML: true,
-			AllowedDomains: []string{"a.example", "b.example"}, Hooks: true, Shards: 8, MaxMessageBytes: 1000,
+			Bidirectional: true, AllowedDomains: []string{"a.example", "b.example"}, Shards: 8,
 		}}
 		if diff := cmp.Diff(want, c); diff != "" || len(c.ID) != 24 {
 			t.Errorf("-want +got, the id is %s\n%s", c.ID, diff)
 		}
 		r.shows(r.get(base+"/categories?done=category-created"), http.StatusOK, "The category is created.", "fresh")
 	})
-	t.Run("a form does not undo what was saved since it was opened", func(t *testing.T) {
+	t.Run("a form does not undo a later change", func(t *testing.T) {
 		r := r.in(t)
 		const edit = base + "/categories/edit?category=chat"
 		shown := parse(t, r.get(edit).body).with("name", "revision").attr["value"]
 		r.redirects(r.post(edit, "revision", shown, "private", "true"), base+"/categories?done=category-saved")
 		r.is(r.post(edit, "revision", shown, "presence", "true"), http.StatusConflict)
 		if c := r.project(projectID).Categories["chat"]; !c.Private {
-			t.Errorf("it is not private any more: %+v", c)
+			t.Errorf("the later change is undone: %+v", c)
 		}
 	})
-	t.Run("one is changed and keeps its id", func(t *testing.T) {
+	t.Run("a change keeps the id", func(t *testing.T) {
 		r := r.in(t)
 		r.redirects(r.post(base+"/categories/edit?category=chat", "name", "ignored", "private", "true"), base+"/categories?done=category-saved")
 		all := r.project(projectID).Categories
@@ -60,25 +58,25 @@ func TestCategories(t *testing.T) {
 			t.Errorf("-want +got, there are %d\n%s", len(all), diff)
 		}
 	})
-	t.Run("one whose name is odd, too", func(t *testing.T) {
+	t.Run("a name with special characters", func(t *testing.T) {
 		r := r.in(t)
 		r.redirects(r.post(base+"/categories/edit?category=a%2Fb+%22%3F", "hooks", "true"), base+"/categories?done=category-saved")
 		if !r.project(projectID).Categories[`a/b "?`].Hooks {
-			t.Error("it is not changed")
+			t.Error("the category is unchanged")
 		}
 	})
-	t.Run("one is deleted only with confirmation", func(t *testing.T) {
+	t.Run("deletion requires confirmation", func(t *testing.T) {
 		r := r.in(t)
 		r.redirects(r.post(base+"/categories/delete", "category", "fresh"), base+"/categories/edit?category=fresh")
 		if _, ok := r.project(projectID).Categories["fresh"]; !ok {
-			t.Fatal("it is deleted")
+			t.Fatal("the category is deleted without confirmation")
 		}
 		r.redirects(r.post(base+"/categories/delete", "category", "fresh", "confirm", "yes"), base+"/categories?done=category-deleted")
 		if _, ok := r.project(projectID).Categories["fresh"]; ok {
-			t.Error("it is still there")
+			t.Error("the category is not deleted")
 		}
 	})
-	t.Run("one that is not there is not found", func(t *testing.T) {
+	t.Run("an unknown category", func(t *testing.T) {
 		r := r.in(t)
 		r.shows(r.get(base+"/categories/edit?category=none"), http.StatusNotFound, "Category not found.")
 		r.shows(r.post(base+"/categories/edit?category=none"), http.StatusNotFound, "Category not found.")
@@ -87,7 +85,7 @@ func TestCategories(t *testing.T) {
 	})
 }
 
-func TestCategoriesThatAreRefused(t *testing.T) {
+func TestCategoryFormErrors(t *testing.T) {
 	r := newRig(t).signIn()
 	before := r.project(projectID)
 	for name, c := range map[string]struct {
@@ -96,16 +94,16 @@ func TestCategoriesThatAreRefused(t *testing.T) {
 		typed      string
 		want       string
 	}{
-		"no name":                    {"new", "", "", "", "Category name is empty."},
-		"a name that is taken":       {"new", "chat", "", "", "A category of this name exists."},
-		"a name with a colon":        {"new", "a:b", "", "", `A category name has no ":", which ends it in "category:channel".`},
-		"too many shards":            {"new", "x", "shards", "65", "This is a whole number from 1 to 64."},
-		"shards that are lowered":    {"edit?category=news", "", "shards", "3", "Shards cannot be lowered: the subscribers in the upper ones would receive nothing more."},
-		"a limit that is too high":   {"edit?category=chat", "", "max_message_bytes", "131073", "This is a whole number from 1 to 131072."},
-		"a domain that is none":      {"edit?category=chat", "", "allowed_domains", "https://a.example", "An allowed domain is a host name in lower case, such as example.com."},
-		"more domains than there is": {"edit?category=chat", "", "allowed_domains", strings.Repeat("a.example\n", 101), "Allowed domains are more than 100."},
+		"no name":                  {"new", "", "", "", "Category name is empty."},
+		"a name that exists":       {"new", "chat", "", "", "A category of this name exists."},
+		"a name with a colon":      {"new", "a:b", "", "", `A category name must not contain ":".`},
+		"too many shards":          {"new", "x", "shards", "65", "Shards must be a whole number from 1 to 64."},
+		"fewer shards":             {"edit?category=news", "", "shards", "3", "Shards cannot be lowered: subscribers in the removed shards would receive nothing more."},
+		"a limit that is too high": {"edit?category=chat", "", "max_message_bytes", "131073", "Largest message (bytes) must be a whole number from 1 to 131072."},
+		"an invalid domain":        {"edit?category=chat", "", "allowed_domains", "https://a.example", "Allowed domains must be host names in lower case, such as example.com."},
+		"too many domains":         {"edit?category=chat", "", "allowed_domains", strings.Repeat("a.example\n", 101), "Allowed domains must have at most 100 values."},
 	} {
-		t.Run(name+" is refused beside the field", func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			r := r.in(t)
 			field := c.field
 			if field == "" {
@@ -116,7 +114,7 @@ func TestCategoriesThatAreRefused(t *testing.T) {
 				t.Errorf("-want +got\n%s", diff)
 			}
 			if diff := cmp.Diff(before, r.project(projectID)); diff != "" {
-				t.Errorf("something changed: %s", diff)
+				t.Errorf("the project has changed: %s", diff)
 			}
 		})
 	}

@@ -10,23 +10,23 @@ import (
 	"centrifuge/pkg/hub"
 )
 
-// span is a stretch of time up to now, in bars.
+// span is a period that ends now, in bars.
 type span struct {
-	// Name is what the address calls it; Stretch comes after "in the".
-	Name, Title, Stretch string
-	Bars                 int
-	Width                time.Duration
-	// Ticks are what is written below, evenly spread from the oldest bar to now.
+	// Name is its value in a URL.
+	Name, Title string
+	Bars        int
+	Width       time.Duration
+	// Ticks are the labels of the time axis, evenly spaced from the oldest bar to now.
 	Ticks []string
 }
 
-// The spans of the chart, the first of which is the default.
+// spans are the spans of the chart. The first one is the default.
 var spans = []span{
-	{Name: "hour", Title: "Last hour", Stretch: "last hour", Bars: 60, Width: time.Minute, Ticks: []string{"1 h ago", "45 min", "30 min", "15 min", "now"}},
-	{Name: "day", Title: "Last day", Stretch: "last day", Bars: 96, Width: 15 * time.Minute, Ticks: []string{"24 h ago", "18 h", "12 h", "6 h", "now"}},
+	{Name: "hour", Title: "Last hour", Bars: 60, Width: time.Minute, Ticks: []string{"1 h ago", "45 min", "30 min", "15 min", "now"}},
+	{Name: "day", Title: "Last day", Bars: 96, Width: 15 * time.Minute, Ticks: []string{"24 h ago", "18 h", "12 h", "6 h", "now"}},
 }
 
-// spanOf finds a span by its name; the default answers to any other.
+// spanOf returns the span of this name, or the default.
 func spanOf(name string) span {
 	for _, s := range spans {
 		if s.Name == name {
@@ -36,21 +36,21 @@ func spanOf(name string) span {
 	return spans[0]
 }
 
-// first is when the oldest bar begins. The newest holds now; bars begin at whole
-// multiples of their width.
+// first is the start of the oldest bar. The newest bar contains now. Bars start at
+// whole multiples of their width.
 func (s span) first(now time.Time) time.Time {
 	return now.UTC().Truncate(s.Width).Add(-time.Duration(s.Bars-1) * s.Width)
 }
 
-// bar is what was counted in one stretch of a span.
+// bar is the traffic in one part of a span.
 type bar struct {
 	Start, End           time.Time
 	Messages, Deliveries int
 }
 
-// bars adds counts up, in any order and with gaps, to the bars of the span that
-// ends at now. What was counted before it, or after now's bar by a clock that is
-// ahead, is not in it.
+// bars adds up counts into the bars of the span that ends now. Counts come in any order
+// and with gaps. Counts before the span are ignored, and so are counts after it, made by
+// a clock that is ahead.
 func (s span) bars(counts []hub.Counts, now time.Time) []bar {
 	first := s.first(now)
 	bars := make([]bar, s.Bars)
@@ -71,24 +71,24 @@ func (s span) bars(counts []hub.Counts, now time.Time) []bar {
 	return bars
 }
 
-// The plot of a chart in the units of its SVG, which is stretched to the width of
-// the page: labels are beside it, where they keep their form.
+// The size of a plot in the units of its SVG. The SVG is stretched to the width of the
+// page, so labels are outside of it.
 const (
 	plotWidth  = 960
 	plotHeight = 120
-	// gapShare is how much of a bar's place stays empty.
+	// gapShare is the part of a bar's width that stays empty.
 	gapShare = 0.2
 )
 
-// chart is one quantity over a span, as the page draws it.
+// chart is the drawing of one quantity over a span.
 type chart struct {
 	Name, Title string
 	Total       string
-	// Top and Middle label the upper end and the middle of the vertical axis; Middle
-	// is "" where it would not be a whole number.
+	// Top and Middle label the top and the middle of the vertical axis. Middle is ""
+	// where it would not be a whole number.
 	Top, Middle   string
 	Width, Height int
-	// Lines are where the grid has one.
+	// Lines are the vertical positions of the grid lines.
 	Lines []string
 	Rects []rect
 }
@@ -99,7 +99,7 @@ type rect struct {
 	Title               string
 }
 
-// draw makes the chart of one quantity. Bars of nothing are left out.
+// draw makes the chart of one quantity. It leaves out empty bars.
 func draw(name, title string, s span, bars []bar, of func(bar) int) chart {
 	total, largest := 0, 0
 	for _, b := range bars {
@@ -119,7 +119,7 @@ func draw(name, title string, s span, bars []bar, of func(bar) int) chart {
 		if n <= 0 {
 			continue
 		}
-		// One message among a million is seen, too.
+		// A single message among a million must be visible.
 		height := max(float64(n)/float64(top)*plotHeight, 1.5)
 		c.Rects = append(c.Rects, rect{
 			X: coordinate((float64(i) + gapShare/2) * place), Y: coordinate(plotHeight - height),
@@ -130,8 +130,8 @@ func draw(name, title string, s span, bars []bar, of func(bar) int) chart {
 	return c
 }
 
-// axis is the number at which a vertical axis ends: the smallest of 1, 2, 4, 6, 8
-// and 10 times a power of ten that is not below n.
+// axis is the top of a vertical axis for n: the smallest number not below n that is 1,
+// 2, 4, 6 or 8 times a power of ten.
 func axis(n int) int {
 	for power := 1; power <= math.MaxInt/10; power *= 10 {
 		for _, step := range []int{1, 2, 4, 6, 8} {
@@ -143,7 +143,7 @@ func axis(n int) int {
 	return n
 }
 
-// when is the stretch of a bar for people, in UTC as AWS's own graphs are.
+// when is the time of a bar for people, in UTC as in AWS's own graphs.
 func (s span) when(b bar) string {
 	if s.Width == time.Minute {
 		return b.Start.Format("15:04 UTC")
@@ -153,7 +153,7 @@ func (s span) when(b bar) string {
 
 func coordinate(f float64) string { return strconv.FormatFloat(f, 'f', 2, 64) }
 
-// group writes a number with a comma between groups of three digits.
+// group formats a number with a comma between groups of three digits.
 func group(n int) string {
 	digits := strconv.Itoa(n)
 	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {

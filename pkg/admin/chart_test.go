@@ -10,7 +10,7 @@ import (
 	"centrifuge/pkg/hub"
 )
 
-// at is a moment of one day, or of the day before with a "-".
+// at returns a time of a fixed day, or with a "-" of the day before.
 func at(t *testing.T, clock string) time.Time {
 	t.Helper()
 	day := "2026-03-01 "
@@ -24,7 +24,7 @@ func at(t *testing.T, clock string) time.Time {
 	return moment
 }
 
-func TestBars(t *testing.T) {
+func TestChartBars(t *testing.T) {
 	type count struct {
 		clock    string
 		messages int
@@ -32,35 +32,35 @@ func TestBars(t *testing.T) {
 	for _, tt := range []struct {
 		name, span, now string
 		counts          []count
-		// want are the bars that hold anything: when they begin, and their messages.
+		// want are the start times of the bars that are not empty, with their messages.
 		want map[string]int
 	}{
 		{
-			name: "an hour is sixty minutes, the running one with them", span: "hour", now: "12:30:15",
+			name: "an hour is sixty minutes, including the current one", span: "hour", now: "12:30:15",
 			counts: []count{{"11:30:00", 1}, {"11:31:00", 2}, {"12:29:00", 4}, {"12:30:00", 8}},
 			want:   map[string]int{"11:31": 2, "12:29": 4, "12:30": 8},
 		},
 		{
-			name: "an hour crosses midnight, the month's end with it", span: "hour", now: "00:05:00",
+			name: "an hour crosses midnight and the end of a month", span: "hour", now: "00:05:00",
 			counts: []count{{"-23:05:00", 1}, {"-23:06:00", 2}, {"-23:59:00", 4}, {"00:00:00", 8}, {"00:05:00", 16}},
 			want:   map[string]int{"23:06": 2, "23:59": 4, "00:00": 8, "00:05": 16},
 		},
 		{
-			name: "a day adds up quarters of an hour", span: "day", now: "12:31:00",
+			name: "a day has quarters of an hour", span: "day", now: "12:31:00",
 			counts: []count{{"-12:44:00", 1}, {"-12:45:00", 2}, {"-12:59:00", 4}, {"11:59:00", 8}, {"12:00:00", 16}, {"12:14:00", 32}, {"12:31:00", 64}},
 			want:   map[string]int{"12:45": 6, "11:45": 8, "12:00": 48, "12:30": 64},
 		},
 		{
-			name: "gaps are bars of nothing, and the order of counts does not matter", span: "hour", now: "12:30:00",
+			name: "counts come in any order and with gaps", span: "hour", now: "12:30:00",
 			counts: []count{{"12:29:00", 4}, {"12:00:00", 1}, {"12:29:00", 2}},
 			want:   map[string]int{"12:00": 1, "12:29": 6},
 		},
 		{
-			name: "what a clock that is ahead counted is left for later", span: "hour", now: "12:30:00",
+			name: "a count after now is ignored", span: "hour", now: "12:30:00",
 			counts: []count{{"12:31:00", 1}},
 			want:   map[string]int{},
 		},
-		{name: "without counts there are bars all the same", span: "day", now: "00:00:00", want: map[string]int{}},
+		{name: "no counts", span: "day", now: "00:00:00", want: map[string]int{}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var counts []hub.Counts
@@ -79,7 +79,7 @@ func TestBars(t *testing.T) {
 					got[b.Start.Format("15:04")] = b.Messages
 				}
 				if i > 0 && !b.Start.Equal(bars[i-1].End) {
-					t.Errorf("bar %d begins at %v, the one before ends at %v", i, b.Start, bars[i-1].End)
+					t.Errorf("bar %d starts at %v, the previous one ends at %v", i, b.Start, bars[i-1].End)
 				}
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
@@ -91,17 +91,17 @@ func TestBars(t *testing.T) {
 			}
 		})
 	}
-	t.Run("a clock of another zone gives the bars of UTC", func(t *testing.T) {
+	t.Run("the time zone of the clock does not matter", func(t *testing.T) {
 		zone := time.FixedZone("half past", 5*3600+1800)
 		if got := spanOf("day").first(at(t, "12:31:00").In(zone)); !got.Equal(at(t, "-12:45:00")) || got.Location() != time.UTC {
-			t.Errorf("the first bar begins at %v", got)
+			t.Errorf("the first bar starts at %v", got)
 		}
 	})
 }
 
-func TestSpans(t *testing.T) {
+func TestChartSpans(t *testing.T) {
 	for _, s := range spans {
-		t.Run("the counts of the last "+s.Name+" are kept for as long", func(t *testing.T) {
+		t.Run("counts are kept longer than the last "+s.Name, func(t *testing.T) {
 			if length := time.Duration(s.Bars) * s.Width; length > hub.CountRetention || spanOf(s.Name).Title != s.Title {
 				t.Errorf("%v, counts are kept for %v", length, hub.CountRetention)
 			}
@@ -114,7 +114,7 @@ func TestSpans(t *testing.T) {
 	})
 }
 
-func TestDraw(t *testing.T) {
+func TestChartDrawing(t *testing.T) {
 	s := span{Name: "hour", Bars: 4, Width: time.Minute}
 	bars := s.bars([]hub.Counts{
 		{Minute: at(t, "12:00:00"), Messages: 1500},
@@ -122,7 +122,7 @@ func TestDraw(t *testing.T) {
 		{Minute: at(t, "12:03:00"), Messages: 750},
 	}, at(t, "12:03:59"))
 
-	t.Run("bars are as high as what was counted, and a small one is seen", func(t *testing.T) {
+	t.Run("the height of a bar is its count, with a visible minimum", func(t *testing.T) {
 		want := chart{
 			Name: "messages", Title: "Messages", Total: "2,251", Top: "2,000", Middle: "1,000", Width: 960, Height: 120, Lines: []string{"0.00", "60.00", "120.00"},
 			Rects: []rect{
@@ -135,13 +135,13 @@ func TestDraw(t *testing.T) {
 			t.Errorf("-expected +got:\n%s", diff)
 		}
 	})
-	t.Run("nothing at all is a chart without bars", func(t *testing.T) {
+	t.Run("a chart without counts has no bars", func(t *testing.T) {
 		want := chart{Name: "deliveries", Title: "Deliveries", Total: "0", Top: "1", Width: 960, Height: 120, Lines: []string{"0.00", "120.00"}}
 		if diff := cmp.Diff(want, draw("deliveries", "Deliveries", s, bars, func(b bar) int { return b.Deliveries })); diff != "" {
 			t.Errorf("-expected +got:\n%s", diff)
 		}
 	})
-	t.Run("a quarter of an hour says from when until when", func(t *testing.T) {
+	t.Run("a bar of a quarter of an hour has a start and an end", func(t *testing.T) {
 		b := bar{Start: at(t, "-23:45:00"), End: at(t, "00:00:00")}
 		if got := spanOf("day").when(b); got != "Feb 28, 23:45–00:00 UTC" {
 			t.Errorf("got %s", got)
@@ -149,18 +149,18 @@ func TestDraw(t *testing.T) {
 	})
 }
 
-func TestAxis(t *testing.T) {
+func TestChartAxis(t *testing.T) {
 	for n, want := range map[int]int{0: 1, 1: 1, 2: 2, 3: 4, 5: 6, 7: 8, 9: 10, 10: 10, 11: 20, 41: 60, 99: 100, 100: 100, 1001: 2000, 1 << 62: 1 << 62} {
 		if got := axis(n); got != want {
-			t.Errorf("an axis for %d ends at %d, not %d", n, got, want)
+			t.Errorf("axis(%d) is %d, expected %d", n, got, want)
 		}
 	}
 }
 
-func TestGroup(t *testing.T) {
+func TestNumberGroups(t *testing.T) {
 	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 123456: "123,456", 1234567: "1,234,567"} {
 		if got := group(n); got != want {
-			t.Errorf("%d is written %s, not %s", n, got, want)
+			t.Errorf("group(%d) is %s, expected %s", n, got, want)
 		}
 	}
 }

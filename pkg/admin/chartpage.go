@@ -13,17 +13,17 @@ type chartData struct {
 	Spans  []span
 	Span   span
 	Charts []chart
-	// Rows are the bars that are not empty, the newest first.
+	// Rows are the bars that are not empty, newest first.
 	Rows []chartRow
-	// At is when it was counted.
+	// At is the time of the counts.
 	At time.Time
 }
 
 type chartRow struct{ When, Messages, Deliveries string }
 
-// chart answers GET /admin/projects/{project}/chart?span=hour|day with a page, and
-// with ?part added with the chart alone, for a script to put into a page.
-func (s *site) chart(w http.ResponseWriter, r *http.Request) {
+// chartPage handles GET /admin/projects/{project}/chart?span=hour|day. With ?part it
+// renders only the chart, which a script inserts into a page.
+func (s *site) chartPage(w http.ResponseWriter, r *http.Request) {
 	p, ok := s.project(w, r)
 	if !ok {
 		return

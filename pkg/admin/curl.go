@@ -5,19 +5,21 @@ import (
 	"strings"
 )
 
-// curl is the call as a line for a POSIX shell. The key is for the reader to fill
-// in: keys are stored as hashes, so that nobody can read one again.
+// keyPlaceholder stands for an API key: only hashes of API keys are stored.
+const keyPlaceholder = "YOUR_KEY"
+
+// curl returns a call of the server API as a command for a POSIX shell.
 func curl(httpURL, method string, body []byte) string {
 	return strings.Join([]string{
-		"curl", "-H", quote("X-API-Key: YOUR_KEY"), "-d", quote(string(body)), quote(httpURL + "/api/" + method),
+		"curl", "-H", quote("X-API-Key: " + keyPlaceholder), "-d", quote(string(body)), quote(httpURL + "/api/" + method),
 	}, " ")
 }
 
-// plain are the words that mean themselves to every shell.
+// plain matches words that need no quotes in any shell.
 var plain = regexp.MustCompile(`^[A-Za-z0-9_./:-]+$`)
 
-// quote writes a word for a POSIX shell. Within single quotes nothing is special
-// but their end, which is left for each quote of the word.
+// quote quotes a word for a POSIX shell. Within single quotes only the single quote is
+// special: it ends them, is escaped, and starts them again.
 func quote(word string) string {
 	if plain.MatchString(word) {
 		return word

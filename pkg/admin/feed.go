@@ -9,19 +9,19 @@ import (
 	"centrifuge/pkg/auth"
 )
 
-// feedTokenAge is longer than API Gateway lets a connection live: a feed ends with
-// its connection, and not in the middle of it. After that the page comes back for
-// another token, which needs the session still to be there.
+// feedTokenAge is longer than the two hours that API Gateway keeps a connection, so
+// that a token does not expire during a connection. For the next connection the page
+// requests a new token, which requires a session.
 const feedTokenAge = 2*time.Hour + 20*time.Minute
 
 // feedData is the data of feed.html.
 type feedData struct {
-	// Categories are those whose messages the feed shows, by name.
+	// Categories are the categories whose messages appear in the feed, by name.
 	Categories []string
 }
 
-// feed answers GET /admin/projects/{project}/feed.
-func (s *site) feed(w http.ResponseWriter, r *http.Request) {
+// feedPage handles GET /admin/projects/{project}/feed.
+func (s *site) feedPage(w http.ResponseWriter, r *http.Request) {
 	p, ok := s.project(w, r)
 	if !ok {
 		return
@@ -35,9 +35,9 @@ func (s *site) feed(w http.ResponseWriter, r *http.Request) {
 	s.render(w, r, http.StatusOK, "feed.html", d)
 }
 
-// feedToken answers POST /admin/projects/{project}/feed/token with what the page
-// needs to connect as an ordinary client of the classic protocol: a JWT that grants
-// the feed of this project and nothing else.
+// feedToken handles POST /admin/projects/{project}/feed/token. The response has what the
+// page needs to connect as a client of the classic protocol, with a JWT that grants the
+// feed of this project and nothing else.
 func (s *site) feedToken(w http.ResponseWriter, r *http.Request) {
 	p, ok := s.project(w, r)
 	if !ok {

@@ -13,18 +13,18 @@ import (
 	"centrifuge/pkg/manifest"
 )
 
-// field is an option in a form: what there is to say of it, what was typed, and
-// what is wrong with that.
+// field is an option in a form: its reference, what was typed, and what is wrong with
+// it.
 type field struct {
-	manifest.Option
-	Value   string // a number, a text, or a list with an item a line
-	Checked bool   // of a Bool
+	hub.Option
+	Value   string // a number, a text, or a list with one item per line
+	Checked bool   // of a BoolOption
 	Problem string
-	// Fixed fields are shown and cannot be changed.
+	// Fixed fields are read-only.
 	Fixed bool
 }
 
-// DescribedBy are the ids of what tells more about the field's control.
+// DescribedBy lists the ids of the elements that describe the field's control.
 func (f field) DescribedBy() string {
 	ids := f.Name + "-help"
 	if f.Problem != "" {
@@ -33,13 +33,38 @@ func (f field) DescribedBy() string {
 	return ids
 }
 
-// nameField is the field for a name, which is not among the options.
-func nameField(help, value string) field {
-	return field{Option: manifest.Option{Name: "name", Title: "Name", Kind: manifest.Text, Help: help}, Value: value}
+// fieldGroup is the fields under one heading.
+type fieldGroup struct {
+	Name   string
+	Fields []field
 }
 
-// fieldsOf are the fields of options as they are.
-func fieldsOf[T manifest.ProjectOptions | manifest.CategoryOptions](reference []manifest.Option, options T) ([]field, error) {
+// groupFields splits fields by their groups.
+func groupFields(fields []field) []fieldGroup {
+	var groups []fieldGroup
+	for _, f := range fields {
+		if len(groups) == 0 || groups[len(groups)-1].Name != f.Group {
+			groups = append(groups, fieldGroup{Name: f.Group})
+		}
+		last := &groups[len(groups)-1]
+		last.Fields = append(last.Fields, f)
+	}
+	return groups
+}
+
+// nameField is the field for a name, which is not an option.
+func nameField(help, value string) field {
+	return field{Option: hub.Option{Name: "name", Title: "Name", Help: help}, Value: value}
+}
+
+// optionSet is a struct of options.
+type optionSet interface {
+	hub.ProjectOptions | hub.CategoryOptions
+	Validate() error
+}
+
+// fieldsOf returns the fields of a form that shows these options.
+func fieldsOf[T optionSet](reference []hub.Option, options T) ([]field, error) {
 	b, err := json.Marshal(options)
 	if err != nil {
 		return nil, fmt.Errorf("encode options: %w", err)
@@ -68,10 +93,9 @@ func fieldsOf[T manifest.ProjectOptions | manifest.CategoryOptions](reference []
 	return fields, nil
 }
 
-// readOptions makes options of a form. Each field is looked at by itself, so that what
-// check says of options that hold nothing else is said of that field. Where any has
-// a problem ok is false.
-func readOptions[T manifest.ProjectOptions | manifest.CategoryOptions](reference []manifest.Option, form url.Values, check func(T) error) (options T, fields []field, ok bool) {
+// readOptions reads options from a form. Each field is validated alone, so that its
+// problem is shown at that field. ok is false where any field has a problem.
+func readOptions[T optionSet](reference []hub.Option, form url.Values) (options T, fields []field, ok bool) {
 	ok = true
 	document := make(map[string]any)
 	for _, o := range reference {
@@ -79,9 +103,9 @@ func readOptions[T manifest.ProjectOptions | manifest.CategoryOptions](reference
 		value, err := f.parse()
 		if err == nil && value != nil {
 			document[o.Name] = value
-			var one T
-			if err = decodeInto(&one, map[string]any{o.Name: value}); err == nil {
-				err = check(one)
+			var single T
+			if err = decodeInto(&single, map[string]any{o.Name: value}); err == nil {
+				err = single.Validate()
 			}
 		}
 		if err != nil {
@@ -90,41 +114,46 @@ func readOptions[T manifest.ProjectOptions | manifest.CategoryOptions](reference
 		fields = append(fields, f)
 	}
 	if ok {
-		// Each part has been decoded, and so will be the whole.
+		// Each value has been decoded alone, so this succeeds.
 		ok = decodeInto(&options, document) == nil
 	}
 	return options, fields, ok
 }
 
-// parse is the value of the field in JSON, nil where it is left at its default.
+// parse returns the JSON value of the field, nil where it has its default.
 func (f field) parse() (any, error) {
-	switch f.Kind {
-	case manifest.Bool:
+	typed := strings.TrimSpace(f.Value)
+	switch {
+	case f.Kind == hub.BoolOption:
 		return f.Checked, nil
-	case manifest.Number:
-		typed := strings.TrimSpace(f.Value)
+	case f.Kind == hub.NumberOption || f.Kind == hub.DurationOption:
 		if typed == "" {
 			return nil, nil
 		}
 		n, err := strconv.Atoi(typed)
 		if err != nil || n < f.Min || n > f.Max {
-			return nil, hub.ErrBadRequest.With(fmt.Sprintf("this is a whole number from %d to %d", f.Min, f.Max))
+			return nil, hub.ErrBadRequest.With(fmt.Sprintf("%s must be a whole number from %d to %d", f.Name, f.Min, f.Max))
 		}
 		return n, nil
-	case manifest.List:
-		var items []string
-		for line := range strings.Lines(f.Value) {
-			if item := strings.TrimSpace(line); item != "" {
-				items = append(items, item)
-			}
-		}
-		return items, nil
+	case f.Kind.List():
+		return listOf(f.Value), nil
 	default:
-		return strings.TrimSpace(f.Value), nil
+		return typed, nil
 	}
 }
 
-// explain says what is wrong with the field in its own words.
+// listOf returns the lines of a text that are not blank, without surrounding space.
+func listOf(text string) []string {
+	var items []string
+	for line := range strings.Lines(text) {
+		if item := strings.TrimSpace(line); item != "" {
+			items = append(items, item)
+		}
+	}
+	return items
+}
+
+// explain says what is wrong with the field. It calls the field by its label.
 func (f field) explain(err error) string {
 	e := hub.Public(err)
 	var known *hub.Error
@@ -137,7 +166,7 @@ func (f field) explain(err error) string {
 	return sentence(e.Detail)
 }
 
-// decodeInto reads options as the JSON API would.
+// decodeInto decodes options as the JSON API does.
 func decodeInto(options any, document map[string]any) error {
 	b, err := json.Marshal(document)
 	if err != nil {
@@ -146,9 +175,9 @@ func decodeInto(options any, document map[string]any) error {
 	return manifest.Decode(b, options)
 }
 
-// blame puts an error of the table on the field that it names, and returns what no
-// field is to blame for.
-func blame(fields []field, err error) (rest string) {
+// assignProblem puts an error on the field that it names. Where it names none, it
+// returns the error as a sentence for the top of the page.
+func assignProblem(fields []field, err error) (rest string) {
 	e := hub.Public(err)
 	for i, f := range fields {
 		if strings.HasPrefix(e.Detail, f.Name+" ") || f.Name == "name" && strings.Contains(e.Detail, " name ") {
@@ -159,23 +188,11 @@ func blame(fields []field, err error) (rest string) {
 	return sentence(e.Error())
 }
 
-// checkProject says what is wrong with the options of a project.
-func checkProject(o manifest.ProjectOptions) error {
-	p := hub.Project{ID: "x", Name: "x", Secret: "x", Options: o.Hub()}
-	return p.Validate()
-}
-
-// checkCategory says what is wrong with the options of a category.
-func checkCategory(o manifest.CategoryOptions) error {
-	return hub.Category{Name: "x", CategoryOptions: o.Hub()}.Validate()
-}
-
-// shownRevision is the revision of what a form showed when it was opened, so that the
-// form does not undo what somebody else has saved since; a form that does not say is
-// taken for one that shows the present one.
-func shownRevision(r *http.Request, present int) int {
+// shownRevision is the revision that a form showed when it was opened, so that the
+// form does not undo a later change. A form without a revision counts as current.
+func shownRevision(r *http.Request, current int) int {
 	if shown, err := strconv.Atoi(r.PostForm.Get("revision")); err == nil && shown > 0 {
 		return shown
 	}
-	return present
+	return current
 }

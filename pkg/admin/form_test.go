@@ -5,12 +5,12 @@ import (
 	"strings"
 	"testing"
 
-	"centrifuge/pkg/manifest"
+	"centrifuge/pkg/hub"
 )
 
-// FuzzForm sends any form: what passes is valid as a whole, and what does not says
-// which field is wrong.
-func FuzzForm(f *testing.F) {
+// FuzzReadOptions reads any form: options that are accepted are valid as a whole, and a
+// form that is refused has a problem at a field.
+func FuzzReadOptions(f *testing.F) {
 	for _, form := range []string{
 		"", "auth_attempts=3&origins=https://a.example%0ahttps://b.example&allow_md5=on", "back_off_interval=1e3", "origins=%ff",
 		"validate_url=https://a.example&shards=2&allowed_domains=a.example&max_message_bytes=+1", "shards=-9223372036854775808", "hooks=&private=false",
@@ -18,22 +18,19 @@ func FuzzForm(f *testing.F) {
 		f.Add(form)
 	}
 	f.Fuzz(func(t *testing.T, form string) {
-		values, _ := url.ParseQuery(form) // what it could read
-		project, fields, ok := readOptions(manifest.ProjectReference, values, checkProject)
-		if err := checkProject(project); ok && err != nil {
-			t.Fatalf("%q passes: %v", form, err)
-		}
-		blamed(t, fields, ok)
-		category, fields, ok := readOptions(manifest.CategoryReference, values, checkCategory)
-		if err := checkCategory(category); ok && err != nil {
-			t.Fatalf("%q passes: %v", form, err)
-		}
-		blamed(t, fields, ok)
+		values, _ := url.ParseQuery(form) // what can be parsed
+		project, fields, ok := readOptions[hub.ProjectOptions](hub.ProjectReference, values)
+		checkReading(t, project.Validate(), fields, ok)
+		category, fields, ok := readOptions[hub.CategoryOptions](hub.CategoryReference, values)
+		checkReading(t, category.Validate(), fields, ok)
 	})
 }
 
-func blamed(t *testing.T, fields []field, ok bool) {
+func checkReading(t *testing.T, err error, fields []field, ok bool) {
 	t.Helper()
+	if ok && err != nil {
+		t.Fatalf("invalid options are accepted: %v", err)
+	}
 	problems := 0
 	for _, f := range fields {
 		if f.Problem != "" {
@@ -41,28 +38,28 @@ func blamed(t *testing.T, fields []field, ok bool) {
 		}
 	}
 	if ok != (problems == 0) {
-		t.Fatalf("it passes: %v, with %d problems", ok, problems)
+		t.Fatalf("accepted: %v, problems: %d", ok, problems)
 	}
 }
 
-// FuzzReturnPath holds the way back after signing in to pages of ours, as a browser
-// would resolve it.
+// FuzzReturnPath resolves the return path as a browser does: it must be a page of this
+// site.
 func FuzzReturnPath(f *testing.F) {
-	for _, wish := range []string{"", "/admin/new", "//evil.example", "/admin/..//evil.example", "/admin/%2e%2e/x", `/admin/\evil`, "/admin/?a=//b#c"} {
-		f.Add(wish)
+	for _, requested := range []string{"", "/admin/new", "//evil.example", "/admin/..//evil.example", "/admin/%2e%2e/x", `/admin/\evil`, "/admin/?a=//b#c"} {
+		f.Add(requested)
 	}
 	here := &url.URL{Scheme: "https", Host: "here.example", Path: "/admin/sign-in"}
-	f.Fuzz(func(t *testing.T, wish string) {
-		got := returnPath(wish)
+	f.Fuzz(func(t *testing.T, requested string) {
+		got := returnPath(requested)
 		to, err := here.Parse(got)
 		if err != nil || to.Host != here.Host || to.Scheme != here.Scheme || to.Path != home && !strings.HasPrefix(to.Path, home+"/") {
-			t.Fatalf("%q leads to %q: %v", wish, got, err)
+			t.Fatalf("%q returns to %q: %v", requested, got, err)
 		}
 		if strings.ContainsAny(got, "\\\r\n\t ") {
-			t.Fatalf("%q leads to %q", wish, got)
+			t.Fatalf("%q returns to %q", requested, got)
 		}
 		if again := returnPath(got); again != got {
-			t.Fatalf("%q leads to %q, and that to %q", wish, got, again)
+			t.Fatalf("%q returns to %q, and that to %q", requested, got, again)
 		}
 	})
 }

@@ -10,23 +10,22 @@ import (
 )
 
 const (
-	// maxBodyBytes limits every body: room for the largest message there is, in a
-	// form, where a byte may take three.
+	// maxBodyBytes limits every body. It has room for the largest message in a form,
+	// where a byte may take three.
 	maxBodyBytes = 512 << 10
-	// maxStructureBytes limits what is sent about a project or a category.
-	maxStructureBytes = 128 << 10
-	// maxPasswordBodyBytes limits what is sent to sign in.
+	// maxManifestBytes limits the body of a change to a project or a category.
+	maxManifestBytes = 128 << 10
+	// maxPasswordBodyBytes limits the body of a sign-in.
 	maxPasswordBodyBytes = 4 << 10
 )
 
-// guard is around everything: the headers that keep pages from running, loading and
-// telling what they should not, and the refusal of what other sites' pages send.
-// With the cookie being SameSite=Strict, both must fail before a forged request gets
-// anywhere.
+// guard protects every route. It sets the security headers and refuses requests from
+// pages of other sites. The cookie is SameSite=Strict, so a forged request must get past
+// two checks.
 func (s *site) guard(next http.Handler) http.Handler {
 	sameOrigin := http.NewCrossOriginProtection()
 	sameOrigin.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.refuse(w, r, hub.ErrPermissionDenied.With("another site's page may not ask for this"))
+		s.refuse(w, r, hub.ErrPermissionDenied.With("the request comes from a page of another site"))
 	}))
 	next = sameOrigin.Handler(next)
 	policy := contentSecurityPolicy(s.WebSocketURL)
@@ -38,18 +37,18 @@ func (s *site) guard(next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cache-Control", "no-store")
 		r.Body = http.MaxBytesReader(w, r.Body, maxBodyBytes)
-		// The mux would redirect to the plain form, which of a category's address may be
-		// that of its project.
+		// The mux would redirect to the clean path, which could turn the path of a category
+		// into that of its project.
 		if path.Clean(r.URL.Path) != strings.TrimSuffix(r.URL.Path, "/") {
-			s.refuse(w, r, hub.ErrBadRequest.With("the address has an empty part, or one of dots"))
+			s.refuse(w, r, hub.ErrBadRequest.With("the path has an empty element, or one of dots"))
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// contentSecurityPolicy allows what the pages use and nothing else: the files served
-// beside them, and the WebSocket of the live feed.
+// contentSecurityPolicy allows only what the pages use: the assets, and the WebSocket
+// of the live feed.
 func contentSecurityPolicy(webSocketURL string) string {
 	connect := "'self'"
 	if u, err := url.Parse(webSocketURL); err == nil && u.Host != "" {
@@ -61,7 +60,7 @@ func contentSecurityPolicy(webSocketURL string) string {
 	}, "; ")
 }
 
-// refuse answers with an error in the form that the caller reads.
+// refuse responds with an error, as a page or in JSON.
 func (s *site) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if readsJSON(r) {
 		s.failJSON(w, r, err)
@@ -70,7 +69,7 @@ func (s *site) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	s.fail(w, r, err)
 }
 
-// readsJSON tells whether a request comes from a tool, or from a script of a page.
+// readsJSON reports whether a request comes from a tool or from a script of a page.
 func readsJSON(r *http.Request) bool {
 	return strings.HasPrefix(r.URL.Path, "/admin/api/") || strings.Contains(r.Header.Get("Accept"), "application/json") || isJSON(r)
 }

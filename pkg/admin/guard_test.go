@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestHeadersOfEveryAnswer(t *testing.T) {
+func TestSecurityHeaders(t *testing.T) {
 	r := newRig(t).signIn()
 	want := map[string]string{
 		"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " +
@@ -23,14 +23,14 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 		"Cache-Control":              "no-store",
 	}
 	for name, got := range map[string]answer{
-		"a page":                 r.get("/admin/"),
-		"the way to sign in":     r.get("/admin/sign-in?x"),
-		"a page that is missing": r.get("/admin/nothing"),
-		"a redirect":             r.get("/admin/sign-in"),
-		"JSON":                   r.call(http.MethodGet, "/projects", ""),
-		"JSON of a failure":      r.call(http.MethodGet, "/projects/none", ""),
-		"a secret":               r.post("/admin/projects/" + projectID + "/keys/show"),
-		"another method":         r.call(http.MethodPatch, "/projects", ""),
+		"a page":            r.get("/admin/"),
+		"the sign-in page":  r.get("/admin/sign-in?x"),
+		"an unknown page":   r.get("/admin/nothing"),
+		"a redirect":        r.get("/admin/sign-in"),
+		"JSON":              r.call(http.MethodGet, "/projects", ""),
+		"a JSON error":      r.call(http.MethodGet, "/projects/none", ""),
+		"a secret":          r.post("/admin/projects/" + projectID + "/keys/show"),
+		"an unknown method": r.call(http.MethodPatch, "/projects", ""),
 	} {
 		t.Run(name, func(t *testing.T) {
 			have := make(map[string]string)
@@ -44,13 +44,13 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 	}
 }
 
-func TestRequestsOfOtherSites(t *testing.T) {
+func TestCrossOriginRequests(t *testing.T) {
 	r := newRig(t).signIn()
 	for name, header := range map[string][2]string{
-		"a page of another site":            {"Sec-Fetch-Site", "cross-site"},
-		"a page of another host of ours":    {"Sec-Fetch-Site", "same-site"},
-		"an old browser on another origin":  {"Origin", "https://evil.example"},
-		"a page that hides where it is at ": {"Origin", "null"},
+		"a page of another site":             {"Sec-Fetch-Site", "cross-site"},
+		"a page of another host of the site": {"Sec-Fetch-Site", "same-site"},
+		"an old browser on another origin":   {"Origin", "https://evil.example"},
+		"a page without a known origin":      {"Origin", "null"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := r.in(t)
@@ -63,9 +63,9 @@ func TestRequestsOfOtherSites(t *testing.T) {
 				request.Header.Set(header[0], header[1])
 				got := r.do(request)
 				if kind == "application/json" {
-					r.says(got, http.StatusForbidden, `{"error":{"code":103,"message":"permission denied: another site's page may not ask for this"}}`)
+					r.says(got, http.StatusForbidden, `{"error":{"code":103,"message":"permission denied: the request comes from a page of another site"}}`)
 				} else {
-					r.shows(got, http.StatusForbidden, "Permission denied: another site's page may not ask for this.")
+					r.shows(got, http.StatusForbidden, "Permission denied: the request comes from a page of another site.")
 				}
 			}
 			if n := len(r.project(projectID).APIKeyHashes); n != 1 {
@@ -75,7 +75,7 @@ func TestRequestsOfOtherSites(t *testing.T) {
 	}
 }
 
-func TestBodiesHaveALimit(t *testing.T) {
+func TestBodyLimits(t *testing.T) {
 	r := newRig(t)
 	long := strings.Repeat("x", 600<<10)
 	r.shows(r.post("/admin/sign-in", "password", long), http.StatusRequestEntityTooLarge, "Limit exceeded: the body is too large.")
@@ -92,7 +92,7 @@ func TestBodiesHaveALimit(t *testing.T) {
 	r.says(r.call(http.MethodPut, "/projects/p", `{"name":"`+long+`"}`), http.StatusRequestEntityTooLarge, refusal)
 	r.says(r.call(http.MethodPut, "/projects/p/categories/c", `{"name":"`+long+`"}`), http.StatusRequestEntityTooLarge, refusal)
 	got := r.do(r.request(http.MethodPost, "/admin/new", "application/x-www-form-urlencoded", "name=%zz"))
-	r.shows(got, http.StatusBadRequest, "Bad request: the body could not be read.")
+	r.shows(got, http.StatusBadRequest, "Bad request: the body cannot be read.")
 }
 
 func TestAssets(t *testing.T) {
@@ -106,15 +106,15 @@ func TestAssets(t *testing.T) {
 	plain := r.request(http.MethodGet, address, "", "")
 	plain.Header.Set("Accept-Encoding", "identity")
 	css := r.is(r.do(plain), http.StatusOK)
-	t.Run("what has a hash in its address is kept for good", func(t *testing.T) {
+	t.Run("a URL with a hash is cached forever", func(t *testing.T) {
 		if got := css.header.Get("Cache-Control"); got != "public, max-age=31536000, immutable" {
 			t.Errorf("Cache-Control is %s", got)
 		}
 		if got := css.header.Get("Content-Type"); got != "text/css; charset=utf-8" {
-			t.Errorf("it is %s", got)
+			t.Errorf("Content-Type is %s", got)
 		}
 	})
-	t.Run("it is compressed for whoever reads that", func(t *testing.T) {
+	t.Run("gzip is used where the client accepts it", func(t *testing.T) {
 		r := r.in(t)
 		request := r.request(http.MethodGet, address, "", "")
 		request.Header.Set("Accept-Encoding", "br, gzip")
@@ -124,10 +124,10 @@ func TestAssets(t *testing.T) {
 			t.Fatalf("%v %v", got.header, err)
 		}
 		if b, err := io.ReadAll(z); err != nil || string(b) != css.body {
-			t.Errorf("it is not the same: %v", err)
+			t.Errorf("the compressed file differs: %v", err)
 		}
 	})
-	t.Run("without the hash, or with that of a version before, the browser asks each time", func(t *testing.T) {
+	t.Run("a URL without the current hash is revalidated", func(t *testing.T) {
 		r := r.in(t)
 		for _, path := range []string{"/admin/assets/admin.css", "/admin/assets/admin.css?v=0123456789abcdef"} {
 			got := r.is(r.get(path), http.StatusOK)
@@ -137,16 +137,16 @@ func TestAssets(t *testing.T) {
 			again := r.request(http.MethodGet, path, "", "")
 			again.Header.Set("If-None-Match", got.header.Get("ETag"))
 			if got := r.is(r.do(again), http.StatusNotModified); got.body != "" {
-				t.Errorf("it was sent again")
+				t.Error("a response with status 304 has a body")
 			}
 		}
 	})
-	t.Run("one that does not exist is not found", func(t *testing.T) {
+	t.Run("an unknown file", func(t *testing.T) {
 		r := r.in(t)
 		r.is(r.get("/admin/assets/none.js"), http.StatusNotFound)
 		r.is(r.get("/admin/assets/..%2Fpages%2Flayout.html"), http.StatusBadRequest)
 	})
-	t.Run("scripts import each other under the addresses that pages use", func(t *testing.T) {
+	t.Run("scripts import each other with the URLs that pages use", func(t *testing.T) {
 		r := r.in(t)
 		imported := regexp.MustCompile(`(?m)^import .*from ['"](.*)['"]`)
 		checked := 0
@@ -168,12 +168,11 @@ func TestAssets(t *testing.T) {
 	})
 }
 
-// maxWeight is what a browser may have to load to see all of the interface: every
-// asset and the largest page, compressed.
+// maxWeight limits the size of all assets and the largest page together, compressed.
 const maxWeight = 60_000
 
-func TestWeight(t *testing.T) {
-	r := furnished(t)
+func TestInterfaceSize(t *testing.T) {
+	r := newFilledRig(t)
 	compressed := func(text string) int {
 		var b bytes.Buffer
 		z, _ := gzip.NewWriterLevel(&b, gzip.BestCompression)
@@ -193,8 +192,8 @@ func TestWeight(t *testing.T) {
 		t.Logf("%6d bytes %s", n, path)
 		largest = max(largest, n)
 	}
-	t.Logf("%6d bytes altogether", total+largest)
+	t.Logf("%6d bytes in total", total+largest)
 	if total+largest > maxWeight {
-		t.Errorf("the interface weighs %d bytes, more than %d", total+largest, maxWeight)
+		t.Errorf("the interface is %d bytes, more than %d", total+largest, maxWeight)
 	}
 }

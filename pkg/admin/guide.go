@@ -9,23 +9,20 @@ import (
 	"centrifuge/pkg/hub"
 )
 
-// guide is what somebody needs who starts to use a project: addresses, and what to
-// paste.
+// guide helps to start with a project: URLs, and examples to copy.
 type guide struct {
 	WebSocketURL, HTTPURL, Project string
-	// Publish is a command for a shell that publishes, Token one that makes a client
-	// token, Connect a script for a page that subscribes.
+	// Publish is a shell command that publishes, Token one that makes a client token,
+	// Connect a script for a page that subscribes.
 	Publish, Token, Connect string
-	// Category is the one that they use; it is made up where there is none.
+	// Category is the category in the examples. Exists is false where the project has
+	// none yet.
 	Category string
 	Exists   bool
 }
 
-// placeholder of keys that are not to be shown.
-const keyPlaceholder = "YOUR_KEY"
-
-// guide makes a guide with an API key, or "" for a placeholder. The secret is in
-// none: it belongs on servers, and not into the history of a shell.
+// guide makes a guide with an API key, or with a placeholder for "". It never contains
+// the secret, which belongs on servers and not into the history of a shell.
 func (s *site) guide(p *hub.Project, apiKey string) guide {
 	g := guide{WebSocketURL: s.WebSocketURL, HTTPURL: s.HTTPURL, Project: p.ID, Category: "chat"}
 	if all := sortedCategories(p); len(all) > 0 {
@@ -52,11 +49,11 @@ centrifuge.start();`, script(s.WebSocketURL), script(p.ID), script(g.Category))
 	return g
 }
 
-// script writes a text for JavaScript.
+// script returns a text as a JavaScript literal.
 func script(text string) string {
 	b, err := json.Marshal(text)
 	if err != nil {
-		return `""` // strings always have a JSON form
+		return `""` // strings always encode
 	}
 	return string(b)
 }

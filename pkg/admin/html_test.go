@@ -9,16 +9,16 @@ import (
 	"testing"
 )
 
-// element is an element of a page, or a text, which has no name.
+// element is an element of a page, or a text node, whose name is "".
 type element struct {
-	name, words string
-	attr        map[string]string
-	parent      *element
-	children    []*element
+	name, data string
+	attr       map[string]string
+	parent     *element
+	children   []*element
 }
 
-// parse reads a page, which is written so carefully that XML's decoder, told of
-// HTML's void elements, can read it: every other element is closed where it should.
+// parse parses a page with XML's decoder and HTML's void elements. It requires that all
+// other elements are closed.
 func parse(t testing.TB, page string) *element {
 	t.Helper()
 	root := &element{name: "page"}
@@ -50,12 +50,12 @@ func parse(t testing.TB, page string) *element {
 			}
 			at = at.parent
 		case xml.CharData:
-			at.children = append(at.children, &element{words: string(token), parent: at})
+			at.children = append(at.children, &element{data: string(token), parent: at})
 		}
 	}
 }
 
-// all are the elements of these names, in their order; of any without names.
+// all returns the descendants with one of these names, or all without names.
 func (e *element) all(names ...string) []*element {
 	var found []*element
 	for _, c := range e.children {
@@ -72,7 +72,7 @@ func (e *element) all(names ...string) []*element {
 	return found
 }
 
-// with finds the element whose attribute has this value.
+// with returns the element whose attribute has this value.
 func (e *element) with(attribute, value string) *element {
 	for _, c := range e.all() {
 		if c.attr[attribute] == value {
@@ -82,16 +82,16 @@ func (e *element) with(attribute, value string) *element {
 	return nil
 }
 
-// text is what a reader reads, with white space made simple.
+// text returns the text of the element with collapsed white space.
 func (e *element) text() string {
 	return strings.Join(strings.Fields(e.raw()), " ")
 }
 
-// inline are the elements that do not start a line.
+// inline are the elements that do not end a line.
 var inline = []string{"a", "b", "code", "em", "i", "input", "label", "span", "strong", "time"}
 
 func (e *element) raw() string {
-	text := e.words
+	text := e.data
 	for _, c := range e.children {
 		text += c.raw()
 	}
@@ -101,12 +101,12 @@ func (e *element) raw() string {
 	return text
 }
 
-// testID finds what a page marks for tests.
+// testID returns the text of the element with this data-testid.
 func testID(t testing.TB, page, id string) string {
 	t.Helper()
 	e := parse(t, page).with("data-testid", id)
 	if e == nil {
-		t.Fatalf("the page has no %s: %s", id, page)
+		t.Fatalf("the page has no element %s: %s", id, page)
 	}
 	return e.text()
 }

@@ -11,7 +11,7 @@ import (
 	"centrifuge/pkg/manifest"
 )
 
-// failure is a failed answer of the JSON API, with a code of hub's table.
+// failure is an error response of the JSON API. The code is from hub's table.
 type failure struct {
 	Error struct {
 		Code    int    `json:"code"`
@@ -19,17 +19,17 @@ type failure struct {
 	} `json:"error"`
 }
 
-// writeJSON answers with JSON.
+// writeJSON writes a JSON response.
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
-	// A caller that has gone is told nothing.
+	// The client may be gone.
 	_ = e.Encode(v)
 }
 
-// failJSON answers with an error, and logs, once, what the caller may not see.
+// failJSON writes an error response. It logs an internal error.
 func (s *site) failJSON(w http.ResponseWriter, r *http.Request, err error) {
 	e, status := s.public(r, err)
 	writeFailure(w, status, e)
@@ -41,18 +41,18 @@ func writeFailure(w http.ResponseWriter, status int, e *hub.Error) {
 	writeJSON(w, status, f)
 }
 
-// isJSON tells whether a request says that its body is JSON. Forms of other sites
-// cannot say so.
+// isJSON reports whether the content type of a request is JSON. A form of another site
+// cannot set it.
 func isJSON(r *http.Request) bool {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	return err == nil && kind == "application/json"
 }
 
-// readJSON reads a body of at most limit bytes, JSON without keys that v does not
-// have. Where it returns false it has answered: 413, 415 or 400.
+// readJSON decodes a JSON body of at most limit bytes into v and refuses unknown keys.
+// Where it returns false it has written the response: 413, 415 or 400.
 func (s *site) readJSON(w http.ResponseWriter, r *http.Request, limit int64, v any) bool {
 	if !isJSON(r) {
-		writeFailure(w, http.StatusUnsupportedMediaType, hub.ErrBadRequest.With("the body is sent as application/json"))
+		writeFailure(w, http.StatusUnsupportedMediaType, hub.ErrBadRequest.With("send the body as application/json"))
 		return false
 	}
 	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
@@ -67,8 +67,8 @@ func (s *site) readJSON(w http.ResponseWriter, r *http.Request, limit int64, v a
 	return true
 }
 
-// readForm reads a form of at most limit bytes into r.PostForm. Where it returns
-// false it has answered: 413 or 400.
+// readForm reads a form of at most limit bytes into r.PostForm. Where it returns false
+// it has written the response: 413 or 400.
 func (s *site) readForm(w http.ResponseWriter, r *http.Request, limit int64) bool {
 	r.Body = http.MaxBytesReader(w, r.Body, limit)
 	if err := r.ParseForm(); err != nil {
@@ -79,7 +79,7 @@ func (s *site) readForm(w http.ResponseWriter, r *http.Request, limit int64) boo
 	return true
 }
 
-// bodyError is what a body that cannot be read is answered with.
+// bodyError returns the response to a body that cannot be read.
 func bodyError(err error) (*hub.Error, int) {
 	var tooLarge *http.MaxBytesError
 	var known *hub.Error
@@ -89,5 +89,5 @@ func bodyError(err error) (*hub.Error, int) {
 	case errors.As(err, &known):
 		return known, http.StatusBadRequest
 	}
-	return hub.ErrBadRequest.With("the body could not be read"), http.StatusBadRequest
+	return hub.ErrBadRequest.With("the body cannot be read"), http.StatusBadRequest
 }

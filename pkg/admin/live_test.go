@@ -1,6 +1,7 @@
 package admin_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -11,11 +12,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"centrifuge/pkg/admin"
 	"centrifuge/pkg/auth"
 	"centrifuge/pkg/hub"
 )
 
-// join has a connection of a user in channels of the project.
+// join opens a connection of a user and subscribes it to channels.
 func (r *rig) join(id, user string, granted hub.Permissions, channels ...string) {
 	r.t.Helper()
 	ctx := r.t.Context()
@@ -49,7 +51,7 @@ func (r *rig) join(id, user string, granted hub.Permissions, channels ...string)
 func TestFeedPage(t *testing.T) {
 	r := newRig(t).signIn()
 
-	t.Run("it has a box for each category that publishes to admins", func(t *testing.T) {
+	t.Run("there is a filter for each category that publishes to admins", func(t *testing.T) {
 		page := parse(t, r.is(r.get(base+"/feed"), http.StatusOK).body)
 		var boxes []string
 		for _, input := range page.all("input") {
@@ -61,7 +63,7 @@ func TestFeedPage(t *testing.T) {
 			t.Errorf("-expected +got:\n%s", diff)
 		}
 	})
-	t.Run("without such a category it says what to turn on, and where", func(t *testing.T) {
+	t.Run("without such a category the page explains the option", func(t *testing.T) {
 		p, err := r.store.ReadProject(t.Context(), projectID)
 		if err != nil {
 			t.Fatal(err)
@@ -72,9 +74,9 @@ func TestFeedPage(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := r.get(base + "/feed")
-		r.shows(got, http.StatusOK, "No category publishes to admins", "publish_to_admins")
+		r.shows(got, http.StatusOK, "No category publishes to admins", "the option Publish to admins")
 		if page := parse(t, got.body); page.with("href", base+"/categories") == nil || page.with("id", "filters") != nil {
-			t.Error("there is no link to the categories, or there are filters for nothing")
+			t.Error("there is no link to the categories, or there are filters")
 		}
 	})
 }
@@ -91,7 +93,7 @@ func TestFeedToken(t *testing.T) {
 	}
 	p := r.project(projectID)
 
-	t.Run("the token opens the feed of the project and nothing else", func(t *testing.T) {
+	t.Run("the token grants the feed and nothing else", func(t *testing.T) {
 		got, err := auth.VerifyToken(p, "", credentials.Token, r.clock())
 		if err != nil {
 			t.Fatal(err)
@@ -101,20 +103,20 @@ func TestFeedToken(t *testing.T) {
 			t.Errorf("-expected +got:\n%s", diff)
 		}
 	})
-	t.Run("it outlives every connection, and ends", func(t *testing.T) {
+	t.Run("the token outlives a connection, and expires", func(t *testing.T) {
 		if _, err := auth.VerifyToken(p, "", credentials.Token, r.clock().Add(hub.MaxConnectionAge)); err != nil {
 			t.Error(err)
 		}
 		if _, err := auth.VerifyToken(p, "", credentials.Token, r.clock().Add(3*time.Hour)); err == nil {
-			t.Error("it is good after three hours")
+			t.Error("the token is valid after three hours")
 		}
 	})
-	t.Run("another project refuses it", func(t *testing.T) {
+	t.Run("another project refuses the token", func(t *testing.T) {
 		if _, err := auth.VerifyToken(&hub.Project{ID: "other", Secret: auth.NewSecret()}, "", credentials.Token, r.clock()); err == nil {
-			t.Error("it is good there")
+			t.Error("the token is valid there")
 		}
 	})
-	t.Run("without a session there is none", func(*testing.T) {
+	t.Run("a session is required", func(*testing.T) {
 		administrator := r.browser
 		r.browser = r.newBrowser()
 		request := r.request(http.MethodPost, base+"/feed/token", "", "")
@@ -122,12 +124,12 @@ func TestFeedToken(t *testing.T) {
 		r.is(r.do(request), http.StatusUnauthorized)
 		r.browser = administrator
 	})
-	t.Run("another site's page gets none", func(*testing.T) {
+	t.Run("another site is refused", func(*testing.T) {
 		request := r.request(http.MethodPost, base+"/feed/token", "", "")
 		request.Header.Set("Sec-Fetch-Site", "cross-site")
 		r.is(r.do(request), http.StatusForbidden)
 	})
-	t.Run("a project that does not exist has none", func(*testing.T) {
+	t.Run("an unknown project", func(*testing.T) {
 		r.is(r.post("/admin/projects/absent/feed/token"), http.StatusNotFound)
 	})
 }
@@ -135,26 +137,26 @@ func TestFeedToken(t *testing.T) {
 func TestActionsPage(t *testing.T) {
 	r := newRig(t).signIn()
 
-	t.Run("a link fills the form in, whatever the channel is called", func(t *testing.T) {
+	t.Run("a link fills in the form, with any channel name", func(t *testing.T) {
 		page := parse(t, r.is(r.get(base+"/actions?"+url.Values{"method": {"presence"}, "channel": {`chat:<a> & "b"`}}.Encode()), http.StatusOK).body)
 		if got := page.with("id", "field-channel"); got == nil || got.attr["value"] != `chat:<a> & "b"` {
 			t.Errorf("got %+v", got)
 		}
 		if page.with("id", "outcome").attr["hidden"] != "hidden" {
-			t.Error("there is an answer to what was not asked")
+			t.Error("there is a response without a request")
 		}
 	})
-	t.Run("an unknown action is not found", func(*testing.T) {
+	t.Run("an unknown action", func(*testing.T) {
 		r.is(r.get(base+"/actions?method=rm"), http.StatusNotFound)
 		r.is(r.post(base+"/actions", "method", "rm"), http.StatusNotFound)
 		r.is(r.post(base+"/actions/rm"), http.StatusNotFound)
 	})
-	t.Run("a form is answered with the request, the answer and the command", func(t *testing.T) {
+	t.Run("the page shows the request, the response and the command", func(t *testing.T) {
 		got := r.is(r.post(base+"/actions", "method", "publish", "channel", "chat:lobby", "data", `{"text": "it's"}`), http.StatusOK)
 		for id, want := range map[string]string{
 			"status":  "200 OK",
 			"request": `{ "channel": "chat:lobby", "data": { "text": "it's" } }`,
-			"answer":  `{ "result": {} }`,
+			"answer":  `{ "result": { "delivered": 0 } }`,
 			"curl": `curl -H 'X-API-Key: YOUR_KEY' -d '{"channel":"chat:lobby","data":{"text":"it'\''s"}}' ` +
 				r.server.URL + "/api/publish",
 		} {
@@ -166,27 +168,27 @@ func TestActionsPage(t *testing.T) {
 			t.Errorf("delivered %v", r.delivered)
 		}
 	})
-	t.Run("a form with problems comes back as it was typed, and nothing is sent", func(t *testing.T) {
+	t.Run("a form with problems keeps the input, and nothing is sent", func(t *testing.T) {
 		sent := len(r.delivered)
 		got := r.is(r.post(base+"/actions", "method", "publish", "channel", "chat:<lobby>", "data", "{"), http.StatusBadRequest)
 		page := parse(t, got.body)
 		if page.with("id", "field-channel").attr["value"] != "chat:<lobby>" || page.with("id", "field-data").attr["aria-invalid"] != "true" {
-			t.Error("what was typed is lost, or the field is not marked")
+			t.Error("the input is lost, or the field is not marked")
 		}
 		if text := page.with("id", "field-data-error").text(); !strings.HasPrefix(text, "Data is not JSON") {
-			t.Errorf("it says %q", text)
+			t.Errorf("the problem is %q", text)
 		}
 		if len(r.delivered) != sent {
-			t.Error("something was sent")
+			t.Error("a message was sent")
 		}
 	})
-	t.Run("a script gets the same in JSON", func(*testing.T) {
+	t.Run("a script gets JSON", func(*testing.T) {
 		r.says(r.post(base+"/actions/presence_stats", "channel", "chat:lobby"), http.StatusOK,
 			`{"request":"{\n  \"channel\": \"chat:lobby\"\n}","curl":"curl -H 'X-API-Key: YOUR_KEY' -d '{\"channel\":\"chat:lobby\"}' `+
 				r.server.URL+`/api/presence_stats","status":"200 OK","answer":"{\n  \"result\": {\n    \"num_clients\": 0,\n    \"num_users\": 0\n  }\n}","done":true}`)
 		r.says(r.post(base+"/actions/presence_stats"), http.StatusOK, `{"problems":{"channel":"Channel is required."},"done":false}`)
 	})
-	t.Run("an answer that is an error is told apart", func(t *testing.T) {
+	t.Run("an error response is not done", func(t *testing.T) {
 		got := r.is(r.post(base+"/actions/presence", "channel", "news:a"), http.StatusOK)
 		var o struct {
 			Done   bool
@@ -196,6 +198,21 @@ func TestActionsPage(t *testing.T) {
 			t.Errorf("%+v, error %v", o, err)
 		}
 	})
+}
+
+func TestActionsPageDelivered(t *testing.T) {
+	r := newRig(t, func(o *admin.Options) {
+		o.Call = func(context.Context, *hub.Project, string, []byte) (int, []byte) {
+			return http.StatusOK, []byte(`{"result":{"delivered":2}}`)
+		}
+	}).signIn()
+	pairs := []string{"method", "publish", "channel", "chat:lobby", "data", "1"}
+	if got := testID(t, r.is(r.post(base+"/actions", pairs...), http.StatusOK).body, "summary"); got != "Delivered to 2 connections." {
+		t.Errorf("the page shows %q", got)
+	}
+	if got := r.is(r.post(base+"/actions/publish", pairs...), http.StatusOK).body; !strings.Contains(got, `"summary":"Delivered to 2 connections."`) {
+		t.Errorf("a script gets %s", got)
+	}
 }
 
 func TestChannelsPage(t *testing.T) {
@@ -212,11 +229,11 @@ func TestChannelsPage(t *testing.T) {
 		}
 		return rows
 	}
-	t.Run("it lists channels by their subscribers, and leads to their presence", func(t *testing.T) {
+	t.Run("channels are sorted by subscribers, with links to their presence", func(t *testing.T) {
 		got := r.get(base + "/channels")
 		r.shows(got, http.StatusOK, "Connections 3", "Users 2", "Channels 3", "Subscriptions 6", "reads the whole table")
 		page := parse(t, got.body)
-		if diff := cmp.Diff([]string{"chat:lobby 3 Presence", "news:a 2 no presence", "chat:50% off? 1 Presence"}, rows(t, page)); diff != "" {
+		if diff := cmp.Diff([]string{"chat:lobby 3 Show", "news:a 2 off", "chat:50% off? 1 Show"}, rows(t, page)); diff != "" {
 			t.Errorf("-expected +got:\n%s", diff)
 		}
 		link := page.with("aria-label", "Presence of chat:50% off?")
@@ -225,23 +242,23 @@ func TestChannelsPage(t *testing.T) {
 		}
 		form := parse(t, r.is(r.get(link.attr["href"]), http.StatusOK).body)
 		if got := form.with("id", "field-channel").attr["value"]; got != "chat:50% off?" {
-			t.Errorf("the link leads to channel %q", got)
+			t.Errorf("the link fills in channel %q", got)
 		}
 	})
-	t.Run("a pattern narrows it", func(t *testing.T) {
+	t.Run("a pattern", func(t *testing.T) {
 		got := r.get(base + "/channels?pattern=news:*")
 		r.shows(got, http.StatusOK, "Channels that match 1", "Subscriptions in them 2")
-		if diff := cmp.Diff([]string{"news:a 2 no presence"}, rows(t, parse(t, got.body))); diff != "" {
+		if diff := cmp.Diff([]string{"news:a 2 off"}, rows(t, parse(t, got.body))); diff != "" {
 			t.Errorf("-expected +got:\n%s", diff)
 		}
 	})
-	t.Run("a pattern that is none is marked", func(t *testing.T) {
+	t.Run("an invalid pattern", func(t *testing.T) {
 		got := r.is(r.get(base+"/channels?pattern="+url.QueryEscape("chat:[")), http.StatusBadRequest)
 		if parse(t, got.body).with("id", "pattern-error") == nil {
-			t.Errorf("no reason: %s", got.body)
+			t.Errorf("the page shows no problem: %s", got.body)
 		}
 	})
-	t.Run("where nothing matches it says so", func(*testing.T) {
+	t.Run("a pattern without a match", func(*testing.T) {
 		r.shows(r.get(base+"/channels?pattern=x:*"), http.StatusOK, "No channel with subscribers matches the pattern.")
 	})
 }
@@ -258,29 +275,29 @@ func TestUsersPage(t *testing.T) {
 	r.join("c2", "alice <a>", hub.Permissions{Everything: true})
 	of := base + "/users?user=" + url.QueryEscape("alice <a>")
 
-	t.Run("before anybody was looked for there is a form", func(t *testing.T) {
+	t.Run("without a user there is only a form", func(t *testing.T) {
 		got := r.is(r.get(base+"/users"), http.StatusOK)
 		if parse(t, got.body).with("id", "user") == nil || strings.Contains(got.body, "is not connected") {
 			t.Error(got.body)
 		}
 	})
-	t.Run("each connection says what it may do, where it is and until when", func(*testing.T) {
+	t.Run("a connection is shown with permissions, channels and expiry", func(*testing.T) {
 		r.shows(r.get(of), http.StatusOK, "c1", "c2", "classic", "chat:lobby", "news:n01", "chat: all channels", "none: no channel",
 			"n18, n19 and 3 more", "permissions confirmed by the application", "permissions not confirmed", "https://shop.example",
 			r.clock().Add(2*time.Hour).UTC().Format("Jan 2, 15:04 UTC"))
 	})
-	t.Run("somebody who is away is said to be", func(*testing.T) {
+	t.Run("a user without a connection", func(*testing.T) {
 		r.shows(r.get(base+"/users?user=nobody"), http.StatusOK, "nobody is not connected.")
 	})
-	t.Run("the anonymous user and a name that is too long are refused at the field", func(t *testing.T) {
+	t.Run("an empty or too long user", func(t *testing.T) {
 		for _, user := range []string{"", strings.Repeat("x", 300)} {
 			got := r.is(r.get(base+"/users?user="+user), http.StatusBadRequest)
 			if parse(t, got.body).with("id", "user-error") == nil {
-				t.Errorf("no reason: %s", got.body)
+				t.Errorf("the page shows no problem: %s", got.body)
 			}
 		}
 	})
-	t.Run("its buttons take the user out of a channel, and disconnect", func(t *testing.T) {
+	t.Run("the buttons unsubscribe and disconnect", func(t *testing.T) {
 		submit := func(method string) {
 			t.Helper()
 			page := parse(t, r.is(r.get(of), http.StatusOK).body)
@@ -293,8 +310,8 @@ func TestUsersPage(t *testing.T) {
 					pairs = append(pairs, "channel", choice.all("option")[0].text())
 				}
 				got := r.is(r.post(form.attr["action"], pairs...), http.StatusOK)
-				if answer := testID(t, got.body, "answer"); answer != `{ "result": {} }` {
-					t.Errorf("%s answered %s", method, answer)
+				if answer := testID(t, got.body, "answer"); answer != `{ "result": { "delivered": 0 } }` {
+					t.Errorf("%s returned %s", method, answer)
 				}
 				return
 			}
@@ -302,7 +319,7 @@ func TestUsersPage(t *testing.T) {
 		}
 		submit("unsubscribe")
 		if got := r.is(r.get(of), http.StatusOK).body; strings.Contains(got, "chat:lobby") || !strings.Contains(got, "news:n01") {
-			t.Error("the user is still in the channel, or in none")
+			t.Error("the user is still subscribed to the first channel, or not to the second")
 		}
 		submit("disconnect")
 		r.shows(r.get(of), http.StatusOK, "alice <a> is not connected.")
@@ -317,13 +334,13 @@ func TestChartPage(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	t.Run("before anything was sent the chart is empty, and says so", func(t *testing.T) {
+	t.Run("an empty chart", func(t *testing.T) {
 		got := r.is(r.get(base+"/chart"), http.StatusOK)
 		page := parse(t, got.body)
 		if len(page.all("rect")) > 0 || testID(t, got.body, "messages") != "0" {
-			t.Error("there are bars of nothing")
+			t.Error("there are empty bars")
 		}
-		r.shows(got, http.StatusOK, "Nothing was sent in the last hour.")
+		r.shows(got, http.StatusOK, "No message was sent in this period.")
 	})
 	count(25*time.Hour, 7, 7)
 	count(2*time.Hour, 1000, 5000)
@@ -336,7 +353,7 @@ func TestChartPage(t *testing.T) {
 		bars                 int
 	}{
 		{"the hour is the default", "", "3", "90", 4},
-		{"the day holds the hour", "?span=day", "1,003", "5,090", 6},
+		{"the day includes the hour", "?span=day", "1,003", "5,090", 6},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := r.is(r.get(base+"/chart"+tt.query), http.StatusOK)
@@ -349,10 +366,10 @@ func TestChartPage(t *testing.T) {
 			}
 			for _, svg := range page.all("svg") {
 				if title := page.with("id", svg.attr["aria-labelledby"]); title == nil || title.name != "title" || title.text() == "" {
-					t.Error("a picture without a name")
+					t.Error("an <svg> has no title")
 				}
 			}
-			// The table says what the bars do.
+			// The table has the values of the bars.
 			var table []string
 			for _, row := range page.all("tr")[1:] {
 				table = append(table, row.text())
@@ -362,17 +379,17 @@ func TestChartPage(t *testing.T) {
 			}
 		})
 	}
-	t.Run("a script gets the chart without the page", func(t *testing.T) {
+	t.Run("?part returns only the chart", func(t *testing.T) {
 		got := r.is(r.get(base+"/chart?span=day&part="), http.StatusOK).body
 		page := parse(t, got)
 		if page.with("id", "chart") == nil || len(page.all("html")) > 0 {
 			t.Error(got)
 		}
 		if current := page.with("aria-current", "true"); current == nil || current.attr["data-span"] != "day" {
-			t.Error("the span is not marked")
+			t.Error("the current span is not marked")
 		}
 	})
-	t.Run("no page has an inline style, which the policy would refuse", func(t *testing.T) {
+	t.Run("no page has an inline style, which the policy forbids", func(t *testing.T) {
 		for _, path := range []string{"/chart", "/feed", "/actions", "/channels", "/users"} {
 			for _, e := range parse(t, r.get(base+path).body).all() {
 				if e.attr["style"] != "" || e.name == "style" {

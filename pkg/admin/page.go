@@ -18,35 +18,34 @@ import (
 	"centrifuge/pkg/hub"
 )
 
-// home is the address of the first page. It has no slash at the end, which not every
-// gateway takes.
+// home is the path of the first page. It has no trailing slash, because not every
+// gateway routes one.
 const home = "/admin"
 
 //go:embed pages
 var pageFiles embed.FS
 
-// view is what every template is executed with.
+// view is the data of every template.
 type view struct {
-	// Project is the one that s.project has loaded for this request, nil on pages
-	// that are not about one.
+	// Project is the project that s.project loaded for this request, nil on other pages.
 	Project *hub.Project
-	// Tabs are those of the project.
+	// Tabs are the tabs of the project.
 	Tabs []tab
-	// Flash is a message about what was done just before, "" for none.
+	// Flash confirms the last action, "" for none.
 	Flash string
-	// SignedIn tells whether there is a session to end.
+	// SignedIn reports whether the request has a session.
 	SignedIn bool
-	// Data is the page's own.
+	// Data is the data of the page.
 	Data any
 }
 
-// tab is a page of a project.
+// tab is a link to a page of a project.
 type tab struct {
 	Name, Path string
 	Current    bool
 }
 
-// tabs are the pages of every project, in order, with the last element of their path.
+// tabs are the tabs of every project, in order. Path is the last element of the URL path.
 var tabs = []tab{
 	{Name: "Overview"},
 	{Name: "Live feed", Path: "feed"},
@@ -58,31 +57,31 @@ var tabs = []tab{
 	{Name: "Settings", Path: "settings"},
 }
 
-// flashes are the messages that a redirect can ask for, in the query as ?done=.
-// Their text stays here, so that no link can put words on a page.
+// flashes are the messages that a redirect can show, by the value of ?done=. The texts
+// are here, so that a link cannot put its own text on a page.
 var flashes = map[string]string{
-	"saved":            "The settings are saved. They apply everywhere within five seconds.",
+	"saved":            "The settings are saved. They apply within five seconds.",
 	"project-deleted":  "The project is deleted.",
 	"category-created": "The category is created.",
-	"category-saved":   "The category is saved. Its options apply everywhere within five seconds.",
+	"category-saved":   "The category is saved. Its options apply within five seconds.",
 	"category-deleted": "The category is deleted.",
-	"key-revoked":      "The API key is revoked. It stops working everywhere within five seconds.",
+	"key-revoked":      "The API key is revoked. It stops working within five seconds.",
 	"signed-out":       "You are signed out.",
 }
 
 type templates map[string]*template.Template
 
-// parseTemplates reads each page on top of the layout. A page defines "title" and
+// parseTemplates parses each page together with the layout. A page defines "title" and
 // "main", and may define "scripts".
 func (s *site) parseTemplates() templates {
 	layout := template.Must(template.New("layout.html").Funcs(template.FuncMap{
-		"asset": s.assets.url,
-		"path":  projectPath,
-		"query": url.QueryEscape,
+		"asset":  s.assets.url,
+		"groups": groupFields,
+		"path":   projectPath,
 	}).ParseFS(pageFiles, "pages/layout.html", "pages/part_*.html"))
 	names, err := fs.Glob(pageFiles, "pages/*.html")
 	if err != nil {
-		panic(err) // the pattern is a constant, and valid
+		panic(err) // the pattern is valid
 	}
 	all := make(templates)
 	for _, name := range names {
@@ -95,7 +94,7 @@ func (s *site) parseTemplates() templates {
 	return all
 }
 
-// projectPath is the path of a page of a project: projectPath(p, "feed", "token").
+// projectPath returns the path of a page of a project: projectPath(p, "feed", "token").
 func projectPath(p *hub.Project, elements ...string) string {
 	var b strings.Builder
 	b.WriteString("/admin/projects/" + url.PathEscape(p.ID))
@@ -107,15 +106,14 @@ func projectPath(p *hub.Project, elements ...string) string {
 	return b.String()
 }
 
-// render answers with a whole page: the layout around the "main" of a template.
-// The template sees a view, its own data as .Data.
+// render writes a page: the layout with the "main" of a template. The template gets a
+// view with its own data as .Data.
 func (s *site) render(w http.ResponseWriter, r *http.Request, status int, name string, data any) {
 	s.execute(w, r, status, name, "layout.html", data)
 }
 
-// execute answers with a block of a template, such as a part of a page for a script
-// to put in. It writes only what was rendered whole: a template that fails half way
-// is a 500, not half a page.
+// execute writes a block of a template, such as a part of a page that a script inserts.
+// A template that fails gives a 500 and not half a page.
 func (s *site) execute(w http.ResponseWriter, r *http.Request, status int, name, block string, data any) {
 	v := view{Flash: flashes[r.URL.Query().Get("done")], Data: data}
 	if visit := visitOf(r); visit != nil {
@@ -127,11 +125,11 @@ func (s *site) execute(w http.ResponseWriter, r *http.Request, status int, name,
 	var b bytes.Buffer
 	t, ok := s.templates[name]
 	if !ok {
-		s.broken(w, r, fmt.Errorf("render %s: no such template", name))
+		s.failPlain(w, r, fmt.Errorf("render %s: no such template", name))
 		return
 	}
 	if err := t.ExecuteTemplate(&b, block, v); err != nil {
-		s.broken(w, r, fmt.Errorf("render %s: %w", name, err))
+		s.failPlain(w, r, fmt.Errorf("render %s: %w", name, err))
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -139,34 +137,34 @@ func (s *site) execute(w http.ResponseWriter, r *http.Request, status int, name,
 	w.Write(b.Bytes())
 }
 
-// broken answers where not even a page can be rendered.
-func (s *site) broken(w http.ResponseWriter, r *http.Request, err error) {
+// failPlain responds where a page cannot be rendered.
+func (s *site) failPlain(w http.ResponseWriter, r *http.Request, err error) {
 	s.Log.ErrorContext(r.Context(), "admin request failed", "error", err)
 	http.Error(w, hub.ErrInternal.Message, http.StatusInternalServerError)
 }
 
-// tabsAt marks the tab that the request's path lies under.
+// tabsAt returns the tabs with the current one marked.
 func tabsAt(r *http.Request) []tab {
-	var under string // /admin/projects/{project}/under/…
+	var current string // /admin/projects/{project}/{current}/…
 	if parts := strings.SplitN(r.URL.Path, "/", 6); len(parts) > 4 {
-		under = parts[4]
+		current = parts[4]
 	}
 	all := make([]tab, len(tabs))
 	for i, t := range tabs {
-		t.Current = t.Path == under
+		t.Current = t.Path == current
 		all[i] = t
 	}
 	return all
 }
 
-// visit is what is known of a request with a session.
+// visit is the state of a request with a session.
 type visit struct {
 	project *hub.Project
 }
 
 type visitKey struct{}
 
-// visitOf is nil for a request without a session.
+// visitOf returns nil for a request without a session.
 func visitOf(r *http.Request) *visit {
 	v, _ := r.Context().Value(visitKey{}).(*visit)
 	return v
@@ -176,11 +174,11 @@ func withVisit(r *http.Request) *http.Request {
 	return r.WithContext(context.WithValue(r.Context(), visitKey{}, &visit{}))
 }
 
-// project loads the project that the path names, as the last write left it, for
-// this request alone. Where it returns false it has answered: 404 for a project
-// that does not exist. Pages rendered afterwards show the project and its tabs.
+// project reads the project in the path from the store, for this request alone. Where
+// it returns false it has written the response, such as 404 for an unknown project.
+// Pages that are rendered afterwards show the project and its tabs.
 func (s *site) project(w http.ResponseWriter, r *http.Request) (*hub.Project, bool) {
-	p, err := s.Structure.ReadProject(r.Context(), r.PathValue("project"))
+	p, err := s.Store.ReadProject(r.Context(), r.PathValue("project"))
 	if err != nil {
 		s.fail(w, r, err)
 		return nil, false
@@ -197,26 +195,25 @@ type problem struct {
 	Message string
 }
 
-// sentence makes one of the words of an error.
-func sentence(words string) string {
-	first, size := utf8.DecodeRuneInString(words)
-	return string(unicode.ToUpper(first)) + words[size:] + "."
+// sentence turns an error text into a sentence.
+func sentence(text string) string {
+	first, size := utf8.DecodeRuneInString(text)
+	return string(unicode.ToUpper(first)) + text[size:] + "."
 }
 
-// fail answers with a page that says what went wrong, and logs, once, what it may
-// not say.
+// fail writes a page about an error. It logs an internal error.
 func (s *site) fail(w http.ResponseWriter, r *http.Request, err error) {
 	e, status := s.public(r, err)
 	s.explain(w, r, status, e)
 }
 
-// explain answers with a page about an error.
+// explain writes a page about an error.
 func (s *site) explain(w http.ResponseWriter, r *http.Request, status int, e *hub.Error) {
 	s.render(w, r, status, "error.html", problem{status, sentence(e.Error())})
 }
 
-// public returns what the caller may see of err and the status for it, and logs,
-// once, what it may not.
+// public returns the public error and the status for err. It logs an internal error,
+// which the public one hides.
 func (s *site) public(r *http.Request, err error) (*hub.Error, int) {
 	var known *hub.Error
 	if !errors.As(err, &known) {
@@ -226,7 +223,7 @@ func (s *site) public(r *http.Request, err error) (*hub.Error, int) {
 	return e, statusOf(e)
 }
 
-// statusOf is the one table from errors to HTTP.
+// statusOf maps errors to HTTP statuses.
 func statusOf(e *hub.Error) int {
 	switch e.Code {
 	case hub.ErrUnauthorized.Code:
@@ -245,14 +242,14 @@ func statusOf(e *hub.Error) int {
 	return http.StatusBadRequest
 }
 
-// redirect sends the browser from a form to a page, with a message of flashes or "".
+// redirect sends the browser from a form to a page. done is a key of flashes, or "".
 func redirect(w http.ResponseWriter, r *http.Request, to, done string) {
 	if done != "" {
 		to += "?" + url.Values{"done": {done}}.Encode()
 	}
-	http.Redirect(w, r, to, http.StatusSeeOther) //nolint:gosec // to is a path of ours: returnPath sees to it where it was asked for
+	http.Redirect(w, r, to, http.StatusSeeOther) //nolint:gosec // to is a path of this site: returnPath checks those from requests
 }
 
 func (s *site) notFound(w http.ResponseWriter, r *http.Request) {
-	s.render(w, r, http.StatusNotFound, "error.html", problem{http.StatusNotFound, "There is no such page."})
+	s.render(w, r, http.StatusNotFound, "error.html", problem{http.StatusNotFound, "This page does not exist."})
 }

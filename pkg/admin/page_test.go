@@ -14,7 +14,7 @@ import (
 
 const base = "/admin/projects/" + projectID
 
-// pagePaths are all pages that can be asked for with a session.
+// pagePaths are the paths of all pages that require a session.
 var pagePaths = []string{
 	"/admin", "/admin/", "/admin?q=shop", "/admin?q=nothing+like+it", "/admin/new",
 	base, base + "/settings", base + "/settings/delete", base + "/keys",
@@ -22,12 +22,12 @@ var pagePaths = []string{
 	base + "/feed", base + "/channels", base + "/channels?pattern=chat:*", base + "/users", base + "/users?user=alice",
 	base + "/chart", base + "/chart?span=day",
 	base + "/actions", base + "/actions?method=broadcast", base + "/actions?method=presence", base + "/actions?method=info",
-	// A project without anything.
+	// A project without categories and keys.
 	"/admin/projects/bare", "/admin/projects/bare/categories", "/admin/projects/bare/keys", "/admin/projects/bare/feed",
 	"/admin/projects/bare/channels", "/admin/projects/bare/settings/delete",
 }
 
-// scripts are the names of the scripts, and of the client of the classic protocol.
+// scripts returns the names of all scripts.
 func scripts(t *testing.T) []string {
 	t.Helper()
 	paths, err := filepath.Glob("assets/*.js")
@@ -41,8 +41,8 @@ func scripts(t *testing.T) []string {
 	return names
 }
 
-// furnished is a rig with what pages show.
-func furnished(t *testing.T) *rig {
+// newFilledRig is a rig with traffic, and with a second, empty project.
+func newFilledRig(t *testing.T) *rig {
 	t.Helper()
 	r := newRig(t).signIn()
 	r.put(&hub.Project{ID: "bare", Name: "<i>Bare</i>", Secret: auth.NewSecret()})
@@ -52,8 +52,8 @@ func furnished(t *testing.T) *rig {
 	return r
 }
 
-func TestEveryPage(t *testing.T) {
-	r := furnished(t)
+func TestPageMarkup(t *testing.T) {
+	r := newFilledRig(t)
 	for _, path := range pagePaths {
 		t.Run(path, func(t *testing.T) {
 			r := r.in(t)
@@ -61,18 +61,18 @@ func TestEveryPage(t *testing.T) {
 		})
 	}
 	for name, got := range map[string]answer{
-		"a project that was just created": r.post("/admin/new", "name", "New"),
-		"the secret":                      r.post(base + "/keys/show"),
-		"a new API key":                   r.post(base + "/keys/create"),
-		"a new secret":                    r.post(base+"/keys/regenerate", "confirm", "yes"),
-		"settings that are wrong":         r.post(base+"/settings", "name", "", "auth_attempts", "x", "origins", "y", "validate_url", "z"),
-		"a category that is wrong":        r.post(base+"/categories/new", "name", "a:b", "shards", "x"),
-		"another name at a deletion":      r.post(base+"/settings/delete", "name", "x"),
-		"no name at a creation":           r.post("/admin/new"),
-		"an action":                       r.post(base+"/actions", "method", "publish", "channel", "chat:a", "data", "1"),
-		"an action with problems":         r.post(base+"/actions", "method", "publish"),
-		"a page that is missing":          r.get("/admin/none"),
-		"a project that is missing":       r.get("/admin/projects/none"),
+		"a new project":                r.post("/admin/new", "name", "New"),
+		"the secret":                   r.post(base + "/keys/show"),
+		"a new API key":                r.post(base + "/keys/create"),
+		"a new secret":                 r.post(base+"/keys/regenerate", "confirm", "yes"),
+		"invalid settings":             r.post(base+"/settings", "name", "", "auth_attempts", "x", "origins", "y", "validate_url", "z"),
+		"an invalid category":          r.post(base+"/categories/new", "name", "a:b", "shards", "x"),
+		"a deletion with another name": r.post(base+"/settings/delete", "name", "x"),
+		"a project without a name":     r.post("/admin/new"),
+		"an action":                    r.post(base+"/actions", "method", "publish", "channel", "chat:a", "data", "1"),
+		"an action with problems":      r.post(base+"/actions", "method", "publish"),
+		"an unknown page":              r.get("/admin/none"),
+		"an unknown project":           r.get("/admin/projects/none"),
 	} {
 		t.Run(name, func(t *testing.T) { checkPage(t, r.in(t), got) })
 	}
@@ -84,19 +84,18 @@ func TestEveryPage(t *testing.T) {
 	})
 }
 
-// checkPage holds a page to what the policy lets it do and to what everybody needs
-// to use it.
+// checkPage checks that a page respects the content security policy and is accessible.
 func checkPage(t *testing.T, r *rig, got answer) {
 	t.Helper()
 	if kind := got.header.Get("Content-Type"); kind != "text/html; charset=utf-8" {
-		t.Fatalf("it is %s", kind)
+		t.Fatalf("Content-Type is %s", kind)
 	}
 	page := parse(t, got.body)
 	ids := make(map[string]*element)
 	for _, e := range page.all() {
 		if id, ok := e.attr["id"]; ok {
 			if ids[id] != nil {
-				t.Errorf("two elements are called %q", id)
+				t.Errorf("two elements have the id %q", id)
 			}
 			ids[id] = e
 		}
@@ -109,7 +108,7 @@ func checkPage(t *testing.T, r *rig, got answer) {
 	labelled := make(map[string]bool)
 	for _, l := range page.all("label") {
 		if ids[l.attr["for"]] == nil || l.text() == "" {
-			t.Errorf("the label %q is for %q, which is not there", l.text(), l.attr["for"])
+			t.Errorf("the label %q is empty, or its element %q does not exist", l.text(), l.attr["for"])
 		}
 		labelled[l.attr["for"]] = true
 	}
@@ -118,21 +117,21 @@ func checkPage(t *testing.T, r *rig, got answer) {
 			t.Errorf("<%s name=%q> has no label", e.name, e.attr["name"])
 		}
 		if e.attr["aria-invalid"] == "true" && !strings.Contains(e.attr["aria-describedby"], "problem") && !strings.Contains(e.attr["aria-describedby"], "error") {
-			t.Errorf("%s is wrong and does not say why", e.attr["name"])
+			t.Errorf("%s is invalid and shows no problem", e.attr["name"])
 		}
 	}
 	for _, e := range page.all() {
 		for _, name := range []string{"aria-describedby", "aria-labelledby", "aria-controls"} {
 			for id := range strings.FieldsSeq(e.attr[name]) {
 				if ids[id] == nil {
-					t.Errorf("%s of <%s> names %q, which is not there", name, e.name, id)
+					t.Errorf("%s of <%s> names %q, which does not exist", name, e.name, id)
 				}
 			}
 		}
 	}
 	for _, e := range page.all("button", "a", "th", "summary") {
 		if e.text() == "" && e.attr["aria-label"] == "" {
-			t.Errorf("a <%s> says nothing", e.name)
+			t.Errorf("a <%s> has no text", e.name)
 		}
 	}
 	for _, e := range page.all("img") {
@@ -152,7 +151,7 @@ func checkPage(t *testing.T, r *rig, got answer) {
 		t.Errorf("the title is %q", title)
 	}
 	if page.all("html")[0].attr["lang"] != "en" || ids["main"] == nil || len(page.all("style")) > 0 {
-		t.Error("there is no language, no main part, or a style")
+		t.Error("there is no language, no main element, or there is a style")
 	}
 	for _, e := range page.all("script", "link", "img") {
 		address := e.attr["src"] + e.attr["href"]
@@ -164,14 +163,14 @@ func checkPage(t *testing.T, r *rig, got answer) {
 	for _, e := range page.all("a") {
 		if href := e.attr["href"]; strings.HasPrefix(href, "/") {
 			if got := r.get(href); got.status != http.StatusOK && got.status != http.StatusSeeOther {
-				t.Errorf("%s leads to status %d", href, got.status)
+				t.Errorf("the link %s has status %d", href, got.status)
 			}
 		}
 	}
 }
 
-func TestTabs(t *testing.T) {
-	r := furnished(t)
+func TestProjectTabs(t *testing.T) {
+	r := newFilledRig(t)
 	for path, want := range map[string]string{
 		base:                                    "Overview",
 		base + "/feed":                          "Live feed",
@@ -199,35 +198,35 @@ func TestTabs(t *testing.T) {
 				t.Errorf("the tabs are %s", got)
 			}
 			if !slices.Equal(current, []string{want}) {
-				t.Errorf("current are %q", current)
+				t.Errorf("the current tabs are %q", current)
 			}
 		})
 	}
 }
 
-func TestWhatPeopleTypeIsText(t *testing.T) {
+func TestInputIsEscaped(t *testing.T) {
 	r := newRig(t).signIn()
 	const name = `<script>alert("1")</script>`
 	got := r.post("/admin/new", "name", name)
 	r.shows(got, http.StatusOK, name+" is ready")
 	if strings.Contains(got.body, "<script>alert") {
-		t.Error("it is an element")
+		t.Error("the name is an element")
 	}
 	r.shows(r.get("/admin/"), http.StatusOK, name)
 }
 
-func TestAMessageComesFromTheTableOnly(t *testing.T) {
+func TestFlashMessages(t *testing.T) {
 	r := newRig(t).signIn()
 	r.shows(r.get("/admin/?done=project-deleted"), http.StatusOK, "The project is deleted.")
 	for _, done := range []string{"nothing", "<b>Pay here</b>"} {
 		if got := r.get("/admin/?done=" + done); strings.Contains(got.body, "flash") || strings.Contains(got.body, "Pay") {
-			t.Errorf("it says %s", got.body)
+			t.Errorf("the page shows a message: %s", got.body)
 		}
 	}
 }
 
-// TestPagesAreServedFromTheirFiles finds templates that nothing renders.
-func TestPagesAreServedFromTheirFiles(t *testing.T) {
+// TestUnusedTemplates finds templates that no code renders.
+func TestUnusedTemplates(t *testing.T) {
 	var code strings.Builder
 	paths, err := filepath.Glob("*.go")
 	if err != nil {
@@ -249,7 +248,7 @@ func TestPagesAreServedFromTheirFiles(t *testing.T) {
 	}
 	for _, page := range pages {
 		if name := filepath.Base(page); !strings.HasPrefix(name, "part_") && !strings.Contains(code.String(), `"`+name+`"`) {
-			t.Errorf("nothing renders %s", name)
+			t.Errorf("no code renders %s", name)
 		}
 	}
 }

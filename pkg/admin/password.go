@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// passwordAge is how long a password is remembered: as long as a session made with
-// one that has been changed may live on.
+// passwordAge is how long the password is cached. A session made with an old password
+// stays valid for at most as long.
 const passwordAge = time.Minute
 
-// maxPasswordBytes is the longest password that is looked at.
+// maxPasswordBytes is the longest password that is accepted.
 const maxPasswordBytes = 256
 
-// passwords remembers the password for requests with a session. It is safe for
-// concurrent use.
+// passwords caches the password for requests with a session. It is safe for concurrent
+// use.
 type passwords struct {
 	read func(context.Context) (string, error)
 	now  func() time.Time
@@ -28,7 +28,7 @@ type passwords struct {
 	until    time.Time
 }
 
-// recent is the password as it was at most passwordAge ago.
+// recent returns the password, at most passwordAge old.
 func (p *passwords) recent(ctx context.Context) (string, error) {
 	p.mu.Lock()
 	password, until := p.password, p.until
@@ -39,8 +39,8 @@ func (p *passwords) recent(ctx context.Context) (string, error) {
 	return p.current(ctx)
 }
 
-// current is the password as it is. It fails where there is none: an interface that
-// nobody set a password for lets nobody in.
+// current reads the password. It fails where the password is empty, so that nobody can
+// sign in without one.
 func (p *passwords) current(ctx context.Context) (string, error) {
 	password, err := p.read(ctx)
 	if err != nil {
@@ -55,7 +55,7 @@ func (p *passwords) current(ctx context.Context) (string, error) {
 	return password, nil
 }
 
-// matches compares in constant time, whatever the lengths.
+// matches compares in constant time for all lengths.
 func matches(given, password string) bool {
 	a, b := sha256.Sum256([]byte(given)), sha256.Sum256([]byte(password))
 	return len(given) <= maxPasswordBytes && subtle.ConstantTimeCompare(a[:], b[:]) == 1

@@ -6,28 +6,27 @@ import (
 	"strings"
 
 	"centrifuge/pkg/hub"
-	"centrifuge/pkg/manifest"
 )
 
 // projectsData is the data of projects.html.
 type projectsData struct {
 	Query string
-	// Projects are those that match the query, of All.
+	// Projects are those that match the query. All is the number of projects.
 	Projects []*hub.Project
 	All      int
 }
 
-// projects answers GET /admin?q=…, with and without a slash at the end.
-func (s *site) projects(w http.ResponseWriter, r *http.Request) {
-	all, err := s.Structure.ListProjects(r.Context())
+// projectsPage handles GET /admin?q=… and GET /admin/?q=….
+func (s *site) projectsPage(w http.ResponseWriter, r *http.Request) {
+	all, err := s.Store.ListProjects(r.Context())
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
 	d := projectsData{Query: strings.TrimSpace(r.URL.Query().Get("q")), All: len(all)}
-	wanted := strings.ToLower(d.Query)
+	query := strings.ToLower(d.Query)
 	for _, p := range all {
-		if strings.Contains(strings.ToLower(p.Name+"\n"+p.ID), wanted) {
+		if strings.Contains(strings.ToLower(p.Name+"\n"+p.ID), query) {
 			d.Projects = append(d.Projects, p)
 		}
 	}
@@ -42,28 +41,29 @@ type newProjectData struct {
 	Problem string
 }
 
-// newProject answers GET /admin/new.
-func (s *site) newProject(w http.ResponseWriter, r *http.Request) {
+// newProjectPage handles GET /admin/new.
+func (s *site) newProjectPage(w http.ResponseWriter, r *http.Request) {
 	s.render(w, r, http.StatusOK, "new-project.html", newProjectData{Name: nameField(projectNameHelp, "")})
 }
 
-// createdData is the data of created.html, the one page that ever shows the API key.
+// createdData is the data of created.html, the only page that shows the first API key.
 type createdData struct {
 	Project *hub.Project
 	APIKey  string
 	Guide   guide
 }
 
-// addProject answers POST /admin/new with what the project was given.
-func (s *site) addProject(w http.ResponseWriter, r *http.Request) {
-	if !s.readForm(w, r, maxStructureBytes) {
+// submitNewProject handles POST /admin/new. The response shows the secret and the API
+// key.
+func (s *site) submitNewProject(w http.ResponseWriter, r *http.Request) {
+	if !s.readForm(w, r, maxManifestBytes) {
 		return
 	}
 	name := strings.TrimSpace(r.PostForm.Get("name"))
-	p, apiKey, err := s.createProject(r.Context(), hub.NewID(s.Now()), name, manifest.ProjectOptions{})
+	p, apiKey, err := s.createProject(r.Context(), hub.NewID(s.Now()), name, hub.ProjectOptions{})
 	if isInvalid(err) {
 		fields := []field{nameField(projectNameHelp, name)}
-		rest := blame(fields, err)
+		rest := assignProblem(fields, err)
 		s.render(w, r, http.StatusBadRequest, "new-project.html", newProjectData{Name: fields[0], Problem: rest})
 		return
 	}
@@ -75,7 +75,7 @@ func (s *site) addProject(w http.ResponseWriter, r *http.Request) {
 	s.render(w, r, http.StatusOK, "created.html", createdData{p, apiKey, s.guide(p, apiKey)})
 }
 
-// isInvalid tells whether an error is about what was typed.
+// isInvalid reports whether an error is about the input.
 func isInvalid(err error) bool {
 	return errors.Is(err, hub.ErrBadRequest) || errors.Is(err, hub.ErrLimitExceeded)
 }
@@ -83,12 +83,12 @@ func isInvalid(err error) bool {
 // overviewData is the data of overview.html.
 type overviewData struct {
 	Guide guide
-	// Chart is what the template "chart" is executed with.
+	// Chart is the data of the template "chart".
 	Chart view
 }
 
-// overview answers GET /admin/projects/{project}.
-func (s *site) overview(w http.ResponseWriter, r *http.Request) {
+// overviewPage handles GET /admin/projects/{project}.
+func (s *site) overviewPage(w http.ResponseWriter, r *http.Request) {
 	p, ok := s.project(w, r)
 	if !ok {
 		return
@@ -109,17 +109,17 @@ func (s *site) overview(w http.ResponseWriter, r *http.Request) {
 type settingsData struct {
 	Fields  []field
 	Problem string
-	// Revision is that of the project which the form shows.
+	// Revision is the revision that the form shows.
 	Revision int
 }
 
-// settings answers GET /admin/projects/{project}/settings.
-func (s *site) settings(w http.ResponseWriter, r *http.Request) {
+// settingsPage handles GET /admin/projects/{project}/settings.
+func (s *site) settingsPage(w http.ResponseWriter, r *http.Request) {
 	p, ok := s.project(w, r)
 	if !ok {
 		return
 	}
-	fields, err := fieldsOf(manifest.ProjectReference, manifest.FromHub(p).Options)
+	fields, err := fieldsOf(hub.ProjectReference, p.Options)
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -129,16 +129,16 @@ func (s *site) settings(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// saveSettings answers POST /admin/projects/{project}/settings.
-func (s *site) saveSettings(w http.ResponseWriter, r *http.Request) {
+// submitSettings handles POST /admin/projects/{project}/settings.
+func (s *site) submitSettings(w http.ResponseWriter, r *http.Request) {
 	p, ok := s.project(w, r)
-	if !ok || !s.readForm(w, r, maxStructureBytes) {
+	if !ok || !s.readForm(w, r, maxManifestBytes) {
 		return
 	}
 	name := strings.TrimSpace(r.PostForm.Get("name"))
-	options, fields, ok := readOptions(manifest.ProjectReference, r.PostForm, checkProject)
+	options, fields, ok := readOptions[hub.ProjectOptions](hub.ProjectReference, r.PostForm)
 	d := settingsData{Fields: append([]field{nameField(projectNameHelp, name)}, fields...)}
-	changed := *p // the page is about the project as it is until this has been saved
+	changed := *p // the page shows the stored project until the change is stored
 	changed.Name = name
 	changed.Revision = shownRevision(r, p.Revision)
 	d.Revision = changed.Revision
@@ -148,7 +148,7 @@ func (s *site) saveSettings(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case isInvalid(err):
-		d.Problem = blame(d.Fields, err)
+		d.Problem = assignProblem(d.Fields, err)
 	case err != nil:
 		s.fail(w, r, err)
 		return
@@ -159,25 +159,25 @@ func (s *site) saveSettings(w http.ResponseWriter, r *http.Request) {
 	s.render(w, r, http.StatusBadRequest, "settings.html", d)
 }
 
-// deletingData is the data of delete-project.html.
-type deletingData struct{ Typed, Problem string }
+// deleteProjectData is the data of delete-project.html.
+type deleteProjectData struct{ Typed, Problem string }
 
-// deleting answers GET /admin/projects/{project}/settings/delete.
-func (s *site) deleting(w http.ResponseWriter, r *http.Request) {
+// deleteProjectPage handles GET /admin/projects/{project}/settings/delete.
+func (s *site) deleteProjectPage(w http.ResponseWriter, r *http.Request) {
 	if _, ok := s.project(w, r); ok {
-		s.render(w, r, http.StatusOK, "delete-project.html", deletingData{})
+		s.render(w, r, http.StatusOK, "delete-project.html", deleteProjectData{})
 	}
 }
 
-// deleteProject answers POST /admin/projects/{project}/settings/delete, which takes
-// the project's name.
-func (s *site) deleteProject(w http.ResponseWriter, r *http.Request) {
+// submitProjectDeletion handles POST /admin/projects/{project}/settings/delete. The form
+// has the project's name.
+func (s *site) submitProjectDeletion(w http.ResponseWriter, r *http.Request) {
 	p, ok := s.project(w, r)
-	if !ok || !s.readForm(w, r, maxStructureBytes) {
+	if !ok || !s.readForm(w, r, maxManifestBytes) {
 		return
 	}
 	if typed := strings.TrimSpace(r.PostForm.Get("name")); typed != strings.TrimSpace(p.Name) {
-		s.render(w, r, http.StatusBadRequest, "delete-project.html", deletingData{typed, "That is not the name of the project."})
+		s.render(w, r, http.StatusBadRequest, "delete-project.html", deleteProjectData{typed, "That is not the name of the project."})
 		return
 	}
 	if err := s.removeProject(r.Context(), p); err != nil {

@@ -15,7 +15,7 @@ import (
 	"centrifuge/pkg/hub"
 )
 
-// problems are what a page says is wrong, by the name of the control.
+// problems returns the problems on a page, by the name of the control.
 func problems(t *testing.T, got answer) map[string]string {
 	t.Helper()
 	page := parse(t, got.body)
@@ -33,7 +33,7 @@ func problems(t *testing.T, got answer) map[string]string {
 	return found
 }
 
-func TestListOfProjects(t *testing.T) {
+func TestProjectList(t *testing.T) {
 	r := newRig(t).signIn()
 	r.put(&hub.Project{ID: "other", Name: "An Other", Secret: auth.NewSecret()})
 	names := func(got answer) string {
@@ -46,7 +46,7 @@ func TestListOfProjects(t *testing.T) {
 	for query, want := range map[string]string{
 		"": "An Other, Shop & Co", "?q=SHOP": "Shop & Co", "?q=+other+": "An Other", "?q=" + projectID[2:]: "Shop & Co", "?q=none": "",
 	} {
-		t.Run("those that match "+query, func(t *testing.T) {
+		t.Run("query "+query, func(t *testing.T) {
 			r := r.in(t)
 			if got := names(r.is(r.get("/admin"+query), http.StatusOK)); got != want {
 				t.Errorf("got %s, want %s", got, want)
@@ -54,7 +54,7 @@ func TestListOfProjects(t *testing.T) {
 		})
 	}
 	r.shows(r.get("/admin/"), http.StatusOK, projectID, "3 categories", "0 categories")
-	t.Run("without any it says what to do", func(t *testing.T) {
+	t.Run("without projects", func(t *testing.T) {
 		r := r.in(t)
 		for _, id := range []string{"other", projectID} {
 			if err := r.store.DeleteProject(t.Context(), id); err != nil {
@@ -65,10 +65,10 @@ func TestListOfProjects(t *testing.T) {
 	})
 }
 
-func TestCreatingAProject(t *testing.T) {
+func TestProjectCreation(t *testing.T) {
 	r := newRig(t).signIn()
 	got := r.post("/admin/new", "name", "  Forum ")
-	r.shows(got, http.StatusOK, "Forum is ready", "Copy the API key now: it is not shown again.", socketURL, r.server.URL)
+	r.shows(got, http.StatusOK, "Forum is ready", "Copy the API key now. It is not shown again.", socketURL, r.server.URL)
 	key, secret := testID(t, got.body, "api-key"), testID(t, got.body, "secret")
 	r.secrets = append(r.secrets, key, secret)
 
@@ -80,11 +80,11 @@ func TestCreatingAProject(t *testing.T) {
 	if diff := cmp.Diff(want, p); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
-	if !regexp.MustCompile(`^6b49d200[0-9a-f]{16}$`).MatchString(p.ID) { // 1,800,000,000 in hexadecimal, and chance
+	if !regexp.MustCompile(`^6b49d200[0-9a-f]{16}$`).MatchString(p.ID) { // 1,800,000,000 in hexadecimal, then random digits
 		t.Errorf("the id is %s", p.ID)
 	}
 	if !strings.Contains(got.body, key) || strings.Count(got.body, key) != 2 {
-		t.Error("the key is not once by itself and once in the command that publishes")
+		t.Error("the key is not shown exactly twice: alone and in the command that publishes")
 	}
 	for _, path := range []string{"/admin/", "/admin/projects/" + p.ID, "/admin/projects/" + p.ID + "/keys", "/admin/projects/" + p.ID + "/settings"} {
 		if later := r.is(r.get(path), http.StatusOK).body; strings.Contains(later, key) || strings.Contains(later, secret) {
@@ -92,40 +92,40 @@ func TestCreatingAProject(t *testing.T) {
 		}
 	}
 	for name, typed := range map[string]string{"no name": " ", "a name that is too long": strings.Repeat("x", 256)} {
-		t.Run(name+" is refused beside the field", func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			r := r.in(t)
 			got := r.is(r.post("/admin/new", "name", typed), http.StatusBadRequest)
 			if found := problems(t, got); len(found) != 1 || !strings.Contains(found["name"], "ame is ") {
-				t.Errorf("it says %v", found)
+				t.Errorf("the problems are %v", found)
 			}
 		})
 	}
 }
 
-func TestOverview(t *testing.T) {
+func TestOverviewPage(t *testing.T) {
 	r := newRig(t).signIn()
 	got := r.get(base)
 	r.shows(got, http.StatusOK, "Shop & Co", projectID, socketURL, r.server.URL)
 	if parse(t, got.body).with("data-fragment", base+"/chart") == nil {
-		t.Error("there is no place for the chart")
+		t.Error("there is no chart")
 	}
-	t.Run("the command that publishes names a category that exists, and no key", func(t *testing.T) {
+	t.Run("the command that publishes has a category of the project and no key", func(t *testing.T) {
 		r := r.in(t)
 		r.shows(got, http.StatusOK, `curl -H 'X-API-Key: YOUR_KEY' -d '{"channel":"a/b \"?:lobby","data":{"text":"Hello"}}' `+r.server.URL+"/api/publish")
 	})
-	t.Run("the command that makes a token makes the right message", func(t *testing.T) {
+	t.Run("the command that makes a token", func(t *testing.T) {
 		r := r.in(t)
 		r.shows(got, http.StatusOK, "printf %s alice"+projectID+` | openssl dgst -sha256 -hmac "$SECRET"`)
 	})
 	if strings.Contains(got.body, r.project(projectID).Secret) {
-		t.Error("it shows the secret")
+		t.Error("the page shows the secret")
 	}
 	r.shows(r.get("/admin/projects/none"), http.StatusNotFound, "Project not found.")
 }
 
-func TestSettings(t *testing.T) {
+func TestSettingsPage(t *testing.T) {
 	r := newRig(t).signIn()
-	t.Run("the form holds what is set", func(t *testing.T) {
+	t.Run("the form shows the options", func(t *testing.T) {
 		r := r.in(t)
 		page := parse(t, r.get(base+"/settings").body)
 		have := make(map[string]string)
@@ -136,19 +136,27 @@ func TestSettings(t *testing.T) {
 				have[e.attr["name"]] = fmt.Sprint(checked)
 			}
 		}
-		want := map[string]string{
-			"name": "Shop & Co", "validate_url": "https://shop.example/validate", "auth_attempts": "3", "back_off_interval": "", "back_off_max_timeout": "",
-			"allow_md5": "false", "origins": "https://shop.example\nhttps://www.shop.example", "webhook_url": "", "revision": "1",
+		for name, want := range map[string]string{
+			"name": "Shop & Co", "validate_url": "https://shop.example/validate", "auth_attempts": "3", "back_off_interval": "",
+			"allow_md5": "false", "origins": "https://shop.example\nhttps://www.shop.example", "revision": "1",
+		} {
+			if got, ok := have[name]; got != want || !ok {
+				t.Errorf("%s is %q, expected %q", name, got, want)
+			}
 		}
-		if diff := cmp.Diff(want, have); diff != "" {
-			t.Errorf("-want +got\n%s", diff)
+		var groups []string
+		for _, legend := range page.all("legend") {
+			groups = append(groups, legend.text())
+		}
+		if diff := cmp.Diff([]string{"Access", "Webhook", "Legacy"}, groups); diff != "" {
+			t.Errorf("groups, -want +got\n%s", diff)
 		}
 		if !strings.Contains(page.with("for", "allow_md5").text(), "unsafe") || strings.Contains(page.with("for", "origins").text(), "unsafe") {
-			t.Error("what is unsafe is not marked")
+			t.Error("the wrong options are marked as unsafe")
 		}
 	})
 	before := *r.project(projectID)
-	t.Run("a form does not undo what was saved since it was opened", func(t *testing.T) {
+	t.Run("a form does not undo a later change", func(t *testing.T) {
 		r := r.in(t)
 		p, err := r.store.ReadProject(t.Context(), projectID)
 		if err != nil {
@@ -162,7 +170,7 @@ func TestSettings(t *testing.T) {
 			t.Errorf("the name is %s", name)
 		}
 	})
-	t.Run("all options are saved, and nothing else", func(t *testing.T) {
+	t.Run("the name and the options are saved", func(t *testing.T) {
 		r := r.in(t)
 		r.redirects(r.post(base+"/settings", "name", "Shop", "validate_url", " https://a.example/v ", "auth_attempts", "10", "back_off_interval", "50",
 			"back_off_max_timeout", "2000", "allow_md5", "true", "origins", " https://a.example\r\n\r\nhttps://b.example\r\n", "webhook_url", "https://a.example/w"),
@@ -170,7 +178,7 @@ func TestSettings(t *testing.T) {
 		want := before
 		want.Name = "Shop"
 		want.Options = hub.ProjectOptions{
-			ValidateURL: "https://a.example/v", AuthAttempts: 10, BackOffInterval: 50 * time.Millisecond, BackOffMaxTimeout: 2 * time.Second,
+			ValidateURL: "https://a.example/v", AuthAttempts: 10, BackOffInterval: hub.Duration(50 * time.Millisecond), BackOffMaxTimeout: hub.Duration(2 * time.Second),
 			AllowMD5: true, Origins: []string{"https://a.example", "https://b.example"}, WebhookURL: "https://a.example/w",
 		}
 		if diff := cmp.Diff(&want, r.project(projectID)); diff != "" {
@@ -178,7 +186,7 @@ func TestSettings(t *testing.T) {
 		}
 		r.shows(r.get(base+"/settings?done=saved"), http.StatusOK, "The settings are saved.")
 	})
-	t.Run("what is left empty has its default again", func(t *testing.T) {
+	t.Run("an empty field means the default", func(t *testing.T) {
 		r := r.in(t)
 		r.redirects(r.post(base+"/settings", "name", "Shop", "auth_attempts", " ", "origins", "\n"), base+"/settings?done=saved")
 		if diff := cmp.Diff(hub.ProjectOptions{}, r.project(projectID).Options); diff != "" {
@@ -189,50 +197,50 @@ func TestSettings(t *testing.T) {
 	for name, c := range map[string]struct {
 		field, typed, want string
 	}{
-		"no name":                         {"name", "", "Project name is empty."},
-		"a long name":                     {"name", strings.Repeat("x", 256), "Project name is 256 bytes, at most 255 are allowed."},
-		"a number that is none":           {"auth_attempts", "five", "This is a whole number from 1 to 10."},
-		"a number that is too small":      {"auth_attempts", "0", "This is a whole number from 1 to 10."},
-		"a number that is too large":      {"back_off_interval", "1001", "This is a whole number from 1 to 1000."},
-		"a number that no computer holds": {"back_off_max_timeout", "99999999999999999999", "This is a whole number from 1 to 10000."},
-		"an address of another kind":      {"validate_url", "ftp://a.example", "Validation address is not an http or https address."},
-		"an address with a password":      {"webhook_url", "https://a:b@a.example", "Webhook address is not an http or https address."},
-		"an origin with a path":           {"origins", "https://a.example/x", `An origin is written "https://host" or "https://host:port".`},
-		"too many origins":                {"origins", strings.Repeat("https://a.example\n", 101), "Origins are more than 100."},
+		"no name":                        {"name", "", "Project name is empty."},
+		"a long name":                    {"name", strings.Repeat("x", 256), "Project name is 256 bytes, at most 255 are allowed."},
+		"a number in words":              {"auth_attempts", "five", "Validation attempts must be a whole number from 1 to 10."},
+		"a number that is too small":     {"auth_attempts", "0", "Validation attempts must be a whole number from 1 to 10."},
+		"a duration that is too long":    {"back_off_interval", "1001", "Back-off interval must be a whole number from 1 to 1000."},
+		"a duration that would overflow": {"back_off_max_timeout", "99999999999999999999", "Longest back-off must be a whole number from 1 to 10000."},
+		"a URL of another scheme":        {"validate_url", "ftp://a.example", "Validation URL is not an http or https URL."},
+		"a URL with a password":          {"webhook_url", "https://a:b@a.example", "Webhook URL is not an http or https URL."},
+		"an origin with a path":          {"origins", "https://a.example/x", `Allowed origins must be written "https://host" or "https://host:port".`},
+		"too many origins":               {"origins", strings.Repeat("https://a.example\n", 101), "Allowed origins must have at most 100 values."},
 	} {
-		t.Run(name+" is refused beside the field, and what was typed stays", func(t *testing.T) {
+		t.Run(name+" is refused, and the form keeps the input", func(t *testing.T) {
 			r := r.in(t)
-			pairs := []string{c.field, c.typed} // of two values of a field the first counts
+			pairs := []string{c.field, c.typed} // the first of two values counts
 			pairs = append(pairs, "name", "Other", "webhook_url", "https://typed.example")
 			got := r.is(r.post(base+"/settings", pairs...), http.StatusBadRequest)
 			if diff := cmp.Diff(map[string]string{c.field: c.want}, problems(t, got)); diff != "" {
 				t.Errorf("-want +got\n%s", diff)
 			}
 			if c.field != "webhook_url" && !strings.Contains(got.body, "https://typed.example") {
-				t.Error("what was typed is gone")
+				t.Error("the input is lost")
 			}
 			if !strings.Contains(parse(t, got.body).all("title")[0].text(), "Shop") {
-				t.Error("the page is about a project that was not saved")
+				t.Error("the page shows a name that was not saved")
 			}
 			if diff := cmp.Diff(saved, r.project(projectID)); diff != "" {
-				t.Errorf("it was saved: %s", diff)
+				t.Errorf("the project has changed: %s", diff)
 			}
 		})
 	}
-	t.Run("every field that is wrong is told at once", func(t *testing.T) {
+	t.Run("all problems are shown together", func(t *testing.T) {
 		r := r.in(t)
 		got := r.is(r.post(base+"/settings", "name", "", "auth_attempts", "x", "origins", "y"), http.StatusBadRequest)
 		if found := problems(t, got); len(found) != 3 {
-			t.Errorf("it says %v", found)
+			t.Errorf("the problems are %v", found)
 		}
 	})
 }
 
-func TestDeletingAProject(t *testing.T) {
+func TestProjectDeletion(t *testing.T) {
 	r := newRig(t).signIn()
 	r.shows(r.get(base+"/settings/delete"), http.StatusOK, "Delete Shop & Co?", "3 categories")
 	for name, typed := range map[string]string{"no name": "", "another name": "Shop", "another case": "shop & co"} {
-		t.Run(name+" deletes nothing", func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			r := r.in(t)
 			got := r.is(r.post(base+"/settings/delete", "name", typed), http.StatusBadRequest)
 			if diff := cmp.Diff(map[string]string{"name": "That is not the name of the project."}, problems(t, got)); diff != "" {
@@ -241,28 +249,29 @@ func TestDeletingAProject(t *testing.T) {
 			r.project(projectID)
 		})
 	}
-	t.Run("its name deletes it", func(t *testing.T) {
+	t.Run("the name", func(t *testing.T) {
 		r := r.in(t)
 		r.redirects(r.post(base+"/settings/delete", "name", "Shop & Co"), "/admin?done=project-deleted")
 		r.is(r.get(base), http.StatusNotFound)
 		if _, err := auth.ProjectByAPIKey(t.Context(), r.store, "a key"); err == nil {
-			t.Error("its API key is still good")
+			t.Error("the API key still works")
 		}
 	})
 }
 
-func TestWhatWasDoneIsInTheLog(t *testing.T) {
+func TestOperationLog(t *testing.T) {
 	r := newRig(t).signIn()
 	r.post(base+"/settings", "name", "Shop")
 	r.post(base+"/keys/regenerate", "confirm", "yes")
 	r.post(base + "/keys/create")
+	r.post(base+"/keys/revoke", "hash", auth.HashAPIKey("a key"), "confirm", "yes")
 	r.post(base+"/categories/new", "name", "fresh")
 	r.post(base+"/settings/delete", "name", "Shop")
 	for _, message := range []string{
-		"admin signed in", "project changed", "project given another secret", "project given an API key", "category written", "project deleted",
+		"admin signed in", "project changed", "project secret regenerated", "API key created", "API key revoked", "category written", "project deleted",
 	} {
 		if !strings.Contains(r.log.String(), `"msg":"`+message+`"`) {
-			t.Errorf("the log does not tell: %s", message)
+			t.Errorf("the log has no message %q", message)
 		}
 	}
 }

@@ -33,14 +33,14 @@ const (
 	socketURL = "wss://socket.example:8443/stage"
 )
 
-// rig is the interface over a real table, behind a real server, with the browser of
-// an administrator and a clock that the test moves.
+// rig is the interface over a real table, behind a real server, with the browser of an
+// administrator and a clock that the test sets.
 type rig struct {
 	t *testing.T
 	*parts
 }
 
-// in is the rig for a test within the test.
+// in is the same rig in a subtest.
 func (r *rig) in(t *testing.T) *rig { return &rig{t, r.parts} }
 
 type parts struct {
@@ -54,13 +54,13 @@ type parts struct {
 	mu       sync.Mutex
 	now      time.Time
 	password string
-	// secrets must never be in the log.
+	// secrets must not be in the log.
 	secrets []string
 	// delivered is what was published.
 	delivered []hub.Message
 }
 
-// safeBuffer is a log that requests may write at the same time.
+// safeBuffer is a buffer for concurrent writes.
 type safeBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -78,8 +78,8 @@ func (s *safeBuffer) String() string {
 	return s.b.String()
 }
 
-// newRig has one project, "Shop & Co", with three categories, and nobody signed in.
-// When the test ends, the log is searched for secrets.
+// newRig has one project, "Shop & Co", with three categories, and no session. When the
+// test ends, it searches the log for secrets.
 func newRig(t *testing.T, change ...func(*admin.Options)) *rig {
 	t.Helper()
 	r := &rig{t, &parts{now: time.Unix(1_800_000_000, 0), password: password, log: &safeBuffer{}}}
@@ -104,7 +104,7 @@ func newRig(t *testing.T, change ...func(*admin.Options)) *rig {
 	r.server = httptest.NewServer(mux)
 	t.Cleanup(r.server.Close)
 	o := admin.Options{
-		Hub: r.hub.Hub, Structure: r.store, Attempts: r.store.Tally,
+		Hub: r.hub.Hub, Store: r.store, Attempts: r.store.Tally,
 		Password: func(context.Context) (string, error) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -147,10 +147,10 @@ func (r *rig) Dispatch(_ context.Context, _ hub.Audience, messages []hub.Message
 	return hub.Result{}, nil
 }
 
-// Disconnect has no connections to close.
+// Disconnect closes connections, of which there are none.
 func (r *rig) Disconnect(context.Context, []string) error { return nil }
 
-// newBrowser keeps cookies and shows redirects instead of following them.
+// newBrowser keeps cookies and does not follow redirects.
 func (r *rig) newBrowser() *http.Client {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -173,7 +173,7 @@ func (r *rig) put(p *hub.Project) {
 	}
 }
 
-// project is the project as it is stored.
+// project reads a project from the table, without revisions.
 func (r *rig) project(id string) *hub.Project {
 	r.t.Helper()
 	p, err := r.store.ReadProject(r.t.Context(), id)
@@ -181,7 +181,6 @@ func (r *rig) project(id string) *hub.Project {
 		r.t.Fatal(err)
 	}
 	r.secrets = append(r.secrets, p.Secret)
-	// What is kept matters here, not how often it was written.
 	p.Revision = 0
 	for name, c := range p.Categories {
 		c.Revision = 0
@@ -190,7 +189,7 @@ func (r *rig) project(id string) *hub.Project {
 	return p
 }
 
-// answer is a response, read whole.
+// answer is a response with its body.
 type answer struct {
 	status int
 	header http.Header
@@ -228,7 +227,7 @@ func (r *rig) get(path string) answer {
 	return r.do(r.request(http.MethodGet, path, "", ""))
 }
 
-// post sends a form of pairs of names and values, as a page of the site does.
+// post sends a form of names and values, as a page of the site does.
 func (r *rig) post(path string, pairs ...string) answer {
 	r.t.Helper()
 	form := make(url.Values)
@@ -240,7 +239,7 @@ func (r *rig) post(path string, pairs ...string) answer {
 	return r.do(request)
 }
 
-// call uses the JSON API, as a tool does. Without a body no Content-Type is sent.
+// call calls the JSON API, as a tool does. Without a body it sends no Content-Type.
 func (r *rig) call(method, path, body string) answer {
 	r.t.Helper()
 	contentType := "application/json"
@@ -250,7 +249,7 @@ func (r *rig) call(method, path, body string) answer {
 	return r.do(r.request(method, "/admin/api"+path, contentType, body))
 }
 
-// signIn gives the browser a session.
+// signIn starts a session in the browser.
 func (r *rig) signIn() *rig {
 	r.t.Helper()
 	got := r.post("/admin/sign-in", "password", r.password)
@@ -273,8 +272,7 @@ func (r *rig) redirects(got answer, to string) {
 	}
 }
 
-// shows wants a page with these texts, as a reader sees them, however they are laid
-// out.
+// shows checks that a page has these texts, ignoring white space.
 func (r *rig) shows(got answer, status int, texts ...string) {
 	r.t.Helper()
 	r.is(got, status)
@@ -282,24 +280,24 @@ func (r *rig) shows(got answer, status int, texts ...string) {
 	dense := func(text string) string { return strings.Join(strings.Fields(text), "") }
 	for _, text := range texts {
 		if !strings.Contains(dense(read), dense(text)) {
-			r.t.Errorf("the page does not say %q: %s", text, read)
+			r.t.Errorf("the page does not show %q: %s", text, read)
 		}
 	}
 }
 
-// says wants exactly this JSON.
+// says checks the exact JSON of a response.
 func (r *rig) says(got answer, status int, body string) {
 	r.t.Helper()
 	r.is(got, status)
 	if kind := got.header.Get("Content-Type"); kind != "application/json" {
-		r.t.Errorf("it is %s", kind)
+		r.t.Errorf("Content-Type is %s", kind)
 	}
 	if diff := cmp.Diff(body, strings.TrimSuffix(got.body, "\n")); diff != "" {
 		r.t.Errorf("-want +got\n%s", diff)
 	}
 }
 
-// searchLog fails the test where a secret is in the log, or a failure that is ours.
+// searchLog fails the test where the log has a secret or an internal failure.
 func (r *rig) searchLog() {
 	log := r.log.String()
 	for _, secret := range r.secrets {
@@ -308,6 +306,6 @@ func (r *rig) searchLog() {
 		}
 	}
 	if regexp.MustCompile(`"level":"ERROR"`).MatchString(log) && !strings.Contains(r.t.Name(), "Fail") {
-		r.t.Errorf("something failed: %s", log)
+		r.t.Errorf("a request failed: %s", log)
 	}
 }

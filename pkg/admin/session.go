@@ -18,17 +18,17 @@ import (
 const (
 	// sessionAge is how long a session lasts.
 	sessionAge = 8 * time.Hour
-	// maxAttempts is how often an address may try to sign in within attemptWindow.
-	// Windows begin at whole multiples of their length.
+	// maxAttempts is how often an address may fail to sign in within attemptWindow.
+	// Windows start at whole multiples of their length.
 	maxAttempts   = 10
 	attemptWindow = 15 * time.Minute
 )
 
-// secure tells whether the pages are on https.
+// secure reports whether the pages use https.
 func (s *site) secure() bool { return strings.HasPrefix(s.HTTPURL, "https:") }
 
-// cookie is the session's cookie. The prefix makes browsers refuse one that another
-// host of the domain, or a page on http, has set; it needs https.
+// cookie returns the cookie of a session. Its prefix, which requires https, makes
+// browsers refuse a cookie set by another host of the domain or over http.
 func (s *site) cookie(value string) *http.Cookie {
 	c := &http.Cookie{
 		Name: "centrifuge-admin", Value: value, Path: "/admin",
@@ -40,7 +40,7 @@ func (s *site) cookie(value string) *http.Cookie {
 	return c
 }
 
-// hasSession tells whether a request carries a session that is good.
+// hasSession reports whether a request has a valid session.
 func (s *site) hasSession(r *http.Request) (bool, error) {
 	for _, c := range r.CookiesNamed(s.cookie("").Name) {
 		password, err := s.passwords.recent(r.Context())
@@ -54,8 +54,8 @@ func (s *site) hasSession(r *http.Request) (bool, error) {
 	return false, nil
 }
 
-// signedIn lets requests with a session through to a page and sends others to sign
-// in, from where they come back.
+// signedIn passes requests with a session to a page. It redirects others to the sign-in
+// page, which redirects back.
 func (s *site) signedIn(next http.HandlerFunc) http.HandlerFunc {
 	return s.withSession(next, func(w http.ResponseWriter, r *http.Request) {
 		if readsJSON(r) {
@@ -70,7 +70,7 @@ func (s *site) signedIn(next http.HandlerFunc) http.HandlerFunc {
 	})
 }
 
-// signedInAPI lets requests with a session through to the JSON API.
+// signedInAPI passes requests with a session to the JSON API.
 func (s *site) signedInAPI(next http.HandlerFunc) http.HandlerFunc {
 	return s.withSession(next, func(w http.ResponseWriter, r *http.Request) { s.failJSON(w, r, hub.ErrUnauthorized) })
 }
@@ -89,15 +89,15 @@ func (s *site) withSession(next, otherwise http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// tooMany tells how long an address must wait.
+// tooMany is the refusal of an address that must wait.
 type tooMany struct{ wait time.Duration }
 
-// header tells it to programs, in seconds.
+// header sets Retry-After, in seconds.
 func (t *tooMany) header(w http.ResponseWriter) {
 	w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(t.wait.Seconds()))))
 }
 
-// String tells it to people.
+// String is the refusal for people.
 func (t *tooMany) String() string {
 	minutes := int(math.Ceil(t.wait.Minutes()))
 	if minutes == 1 {
@@ -106,10 +106,10 @@ func (t *tooMany) String() string {
 	return fmt.Sprintf("Too many attempts from your address. Try again in %d minutes.", minutes)
 }
 
-// authenticate gives a session for the password. Every attempt counts before the
-// password is looked at, and a right one is taken off the count again, so that a
-// tool may sign in as often as it likes. It returns tooMany where the address has no
-// attempt left, and false for a wrong password.
+// authenticate creates a session for the password. It counts every attempt before it
+// checks the password, and uncounts a successful one, so that successful sign-ins have
+// no limit. It returns tooMany where the address has no attempt left, and false for a
+// wrong password.
 func (s *site) authenticate(w http.ResponseWriter, r *http.Request, password string) (expires time.Time, wait *tooMany, ok bool, err error) {
 	ctx, now, address := r.Context(), s.Now(), clientAddress(r.RemoteAddr)
 	window := now.Truncate(attemptWindow)
@@ -117,38 +117,38 @@ func (s *site) authenticate(w http.ResponseWriter, r *http.Request, password str
 	name := fmt.Sprintf("sign-in/%s/%d", address, window.Unix())
 	n, err := s.Attempts(ctx, name, 1, end)
 	if err != nil {
-		return time.Time{}, nil, false, fmt.Errorf("count attempts to sign in: %w", err)
+		return time.Time{}, nil, false, fmt.Errorf("count sign-in attempts: %w", err)
 	}
 	if n > maxAttempts {
-		// Its password is not looked at, so it was no attempt: a burst of right ones does
-		// not lock its address out.
+		// The password was not checked, so this was no attempt: a burst of correct ones does
+		// not lock the address out.
 		if _, err := s.Attempts(ctx, name, -1, end); err != nil {
-			return time.Time{}, nil, false, fmt.Errorf("count attempts to sign in: %w", err)
+			return time.Time{}, nil, false, fmt.Errorf("count sign-in attempts: %w", err)
 		}
-		s.Log.WarnContext(ctx, "admin sign-in refused: too many attempts", "address", address)
+		s.Log.WarnContext(ctx, "admin sign-in refused", "reason", "too many attempts", "address", address)
 		return time.Time{}, &tooMany{end.Sub(now)}, false, nil
 	}
-	right, err := s.passwords.current(ctx)
+	current, err := s.passwords.current(ctx)
 	if err != nil {
 		return time.Time{}, nil, false, err
 	}
-	if !matches(password, right) {
-		s.Log.WarnContext(ctx, "admin sign-in refused: wrong password", "address", address)
+	if !matches(password, current) {
+		s.Log.WarnContext(ctx, "admin sign-in refused", "reason", "wrong password", "address", address)
 		return time.Time{}, nil, false, nil
 	}
 	if _, err := s.Attempts(ctx, name, -1, end); err != nil {
-		return time.Time{}, nil, false, fmt.Errorf("count attempts to sign in: %w", err)
+		return time.Time{}, nil, false, fmt.Errorf("count sign-in attempts: %w", err)
 	}
 	s.Log.InfoContext(ctx, "admin signed in", "address", address)
 	expires = now.Add(sessionAge).Truncate(time.Second)
-	c := s.cookie(auth.NewSession(right, expires)) //nolint:gosec // it is Secure wherever there is https
+	c := s.cookie(auth.NewSession(current, expires)) //nolint:gosec // Secure is set where the pages use https
 	c.MaxAge = int(sessionAge.Seconds())
 	http.SetCookie(w, c)
 	return expires, nil, true, nil
 }
 
-// clientAddress is what attempts are counted by: an IPv4 address, or the network of
-// an IPv6 one, all of which one customer has.
+// clientAddress is the key of the attempt counter: an IPv4 address, or the /64 network
+// of an IPv6 address, which usually belongs to one customer.
 func clientAddress(remote string) string {
 	a, err := netip.ParseAddr(remote)
 	if err != nil {
@@ -165,26 +165,26 @@ func clientAddress(remote string) string {
 	return netip.PrefixFrom(a, 64).Masked().String()
 }
 
-// endSession has the browser forget its session.
+// endSession removes the session from the browser.
 func (s *site) endSession(w http.ResponseWriter) {
-	c := s.cookie("") //nolint:gosec // as above, and it holds nothing
+	c := s.cookie("") //nolint:gosec // as above; it is empty
 	c.MaxAge = -1
 	http.SetCookie(w, c)
 }
 
-// returnPath is where to go after signing in: a page of ours, whatever it was asked
-// to be.
-func returnPath(wish string) string {
-	u, err := url.Parse(wish)
-	// Browsers take a backslash for a slash and pass over some white space, neither of
-	// which they put into an address themselves.
+// returnPath is the page to show after a sign-in: the requested one where it is a page
+// of this site, else the first page.
+func returnPath(requested string) string {
+	u, err := url.Parse(requested)
+	// Browsers treat a backslash as a slash and ignore some white space. They never send
+	// either in a path.
 	odd := func(c rune) bool { return c <= ' ' || c == '\\' || c == 0x7f }
-	if err != nil || !strings.HasPrefix(wish, home) || strings.ContainsFunc(wish, odd) ||
+	if err != nil || !strings.HasPrefix(requested, home) || strings.ContainsFunc(requested, odd) ||
 		u.Path != home && !strings.HasPrefix(u.Path, home+"/") || path.Clean(u.Path) != strings.TrimSuffix(u.Path, "/") {
 		return home
 	}
-	for _, no := range []string{"/admin/sign-", "/admin/api/", "/admin/assets/"} {
-		if strings.HasPrefix(u.Path, no) {
+	for _, excluded := range []string{"/admin/sign-", "/admin/api/", "/admin/assets/"} {
+		if strings.HasPrefix(u.Path, excluded) {
 			return home
 		}
 	}
@@ -194,7 +194,7 @@ func returnPath(wish string) string {
 // signInData is the data of sign-in.html.
 type signInData struct{ Return, Problem string }
 
-// signInPage answers GET /admin/sign-in?return=….
+// signInPage handles GET /admin/sign-in?return=….
 func (s *site) signInPage(w http.ResponseWriter, r *http.Request) {
 	to := returnPath(r.URL.Query().Get("return"))
 	ok, err := s.hasSession(r)
@@ -208,8 +208,8 @@ func (s *site) signInPage(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// signIn answers POST /admin/sign-in.
-func (s *site) signIn(w http.ResponseWriter, r *http.Request) {
+// submitSignIn handles POST /admin/sign-in.
+func (s *site) submitSignIn(w http.ResponseWriter, r *http.Request) {
 	if !s.readForm(w, r, maxPasswordBodyBytes) {
 		return
 	}
@@ -223,20 +223,20 @@ func (s *site) signIn(w http.ResponseWriter, r *http.Request) {
 		d.Problem = wait.String()
 		s.render(w, r, http.StatusTooManyRequests, "sign-in.html", d)
 	case !ok:
-		d.Problem = "That is not the password."
+		d.Problem = "The password is wrong."
 		s.render(w, r, http.StatusUnauthorized, "sign-in.html", d)
 	default:
 		redirect(w, r, d.Return, "")
 	}
 }
 
-// signOut answers POST /admin/sign-out.
-func (s *site) signOut(w http.ResponseWriter, r *http.Request) {
+// submitSignOut handles POST /admin/sign-out.
+func (s *site) submitSignOut(w http.ResponseWriter, r *http.Request) {
 	s.endSession(w)
 	redirect(w, r, "/admin/sign-in", "signed-out")
 }
 
-// apiSignIn answers POST /admin/api/sign-in.
+// apiSignIn handles POST /admin/api/sign-in.
 func (s *site) apiSignIn(w http.ResponseWriter, r *http.Request) {
 	var in struct {
 		Password string `json:"password"`
@@ -250,15 +250,15 @@ func (s *site) apiSignIn(w http.ResponseWriter, r *http.Request) {
 		s.failJSON(w, r, err)
 	case wait != nil:
 		wait.header(w)
-		writeFailure(w, http.StatusTooManyRequests, hub.ErrLimitExceeded.With("too many attempts to sign in"))
+		writeFailure(w, http.StatusTooManyRequests, hub.ErrLimitExceeded.With("too many sign-in attempts"))
 	case !ok:
-		writeFailure(w, http.StatusUnauthorized, hub.ErrUnauthorized.With("that is not the password"))
+		writeFailure(w, http.StatusUnauthorized, hub.ErrUnauthorized.With("the password is wrong"))
 	default:
 		writeJSON(w, http.StatusOK, map[string]int64{"expires": expires.Unix()})
 	}
 }
 
-// apiSignOut answers POST /admin/api/sign-out.
+// apiSignOut handles POST /admin/api/sign-out.
 func (s *site) apiSignOut(w http.ResponseWriter, _ *http.Request) {
 	s.endSession(w)
 	writeJSON(w, http.StatusOK, struct{}{})

@@ -17,10 +17,10 @@ import (
 	"centrifuge/pkg/auth"
 )
 
-func TestSigningIn(t *testing.T) {
+func TestSignIn(t *testing.T) {
 	r := newRig(t)
 
-	t.Run("a page sends somebody without a session to sign in, and is where they come back to", func(t *testing.T) {
+	t.Run("a page without a session redirects to the sign-in page, which returns to it", func(t *testing.T) {
 		r := r.in(t)
 		const wanted = "/admin/projects/" + projectID + "/categories/edit?category=a%2Fb+%22%3F"
 		got := r.get(wanted)
@@ -33,31 +33,31 @@ func TestSigningIn(t *testing.T) {
 		r.redirects(r.post("/admin/sign-in", "password", password, "return", back), wanted)
 		r.is(r.get(wanted), http.StatusOK)
 	})
-	t.Run("who has a session need not sign in", func(t *testing.T) {
+	t.Run("a session skips the sign-in page", func(t *testing.T) {
 		r := r.in(t)
 		r.redirects(r.get("/admin/sign-in?return=/admin/new"), "/admin/new")
 	})
-	t.Run("signing out ends the session in this browser", func(t *testing.T) {
+	t.Run("sign-out ends the session in this browser", func(t *testing.T) {
 		r := r.in(t)
 		got := r.post("/admin/sign-out")
 		r.redirects(got, "/admin/sign-in?done=signed-out")
 		r.shows(r.get("/admin/sign-in?done=signed-out"), http.StatusOK, "You are signed out.")
 		r.redirects(r.get("/admin/"), "/admin/sign-in")
 	})
-	t.Run("what is posted without a session is not done, nor come back to", func(t *testing.T) {
+	t.Run("a form without a session does nothing and is not the return page", func(t *testing.T) {
 		r := r.in(t)
 		r.redirects(r.post("/admin/new", "name", "x"), "/admin/sign-in")
 		if all, err := r.store.ListProjects(t.Context()); err != nil || len(all) != 1 {
 			t.Errorf("there are %d projects, %v", len(all), err)
 		}
 	})
-	t.Run("a script without a session is told so in JSON", func(t *testing.T) {
+	t.Run("a script without a session gets a JSON error", func(t *testing.T) {
 		r := r.in(t)
 		request := r.request(http.MethodGet, "/admin/projects/"+projectID+"/chart", "", "")
 		request.Header.Set("Accept", "application/json")
 		r.says(r.do(request), http.StatusUnauthorized, `{"error":{"code":101,"message":"unauthorized"}}`)
 	})
-	t.Run("a session that somebody else made up is none", func(t *testing.T) {
+	t.Run("a forged session", func(t *testing.T) {
 		r := r.in(t)
 		request := r.request(http.MethodGet, "/admin/", "", "")
 		request.AddCookie(&http.Cookie{Name: "centrifuge-admin", Value: auth.NewSession("guess", time.Unix(1<<40, 0))})
@@ -71,14 +71,14 @@ func TestSigningIn(t *testing.T) {
 		r.advance(time.Second)
 		r.redirects(r.get("/admin/"), "/admin/sign-in")
 	})
-	t.Run("another password ends all sessions within a minute, and works at once", func(t *testing.T) {
+	t.Run("a new password ends all sessions within a minute and works immediately", func(t *testing.T) {
 		r := r.in(t)
 		r.signIn()
 		r.password = "another password"
 		r.secrets = append(r.secrets, r.password)
 		r.advance(time.Minute)
 		r.redirects(r.get("/admin/"), "/admin/sign-in")
-		r.shows(r.post("/admin/sign-in", "password", password), http.StatusUnauthorized, "That is not the password.")
+		r.shows(r.post("/admin/sign-in", "password", password), http.StatusUnauthorized, "The password is wrong.")
 		r.password = "a third password"
 		r.secrets = append(r.secrets, r.password)
 		r.signIn()
@@ -86,45 +86,45 @@ func TestSigningIn(t *testing.T) {
 	})
 }
 
-func TestAWrongPassword(t *testing.T) {
+func TestWrongPassword(t *testing.T) {
 	for name, typed := range map[string]string{
-		"another":                  "guess",
-		"none":                     "",
-		"the beginning of it":      password[:8],
-		"more than it":             password + " ",
-		"one that is far too long": strings.Repeat("x", 1000),
+		"another password":          "guess",
+		"no password":               "",
+		"a prefix of the password":  password[:8],
+		"a longer password":         password + " ",
+		"a password over 256 bytes": strings.Repeat("x", 1000),
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)
 			got := r.post("/admin/sign-in", "password", typed)
-			r.shows(got, http.StatusUnauthorized, "That is not the password.")
+			r.shows(got, http.StatusUnauthorized, "The password is wrong.")
 			if got.header.Get("Set-Cookie") != "" || typed != "" && typed != password[:8] && strings.Contains(got.body, typed) {
 				t.Errorf("%s %s", got.header.Get("Set-Cookie"), got.body)
 			}
 			r.says(r.call(http.MethodPost, "/sign-in", `{"password":"`+typed+`"}`), http.StatusUnauthorized,
-				`{"error":{"code":101,"message":"unauthorized: that is not the password"}}`)
+				`{"error":{"code":101,"message":"unauthorized: the password is wrong"}}`)
 			r.redirects(r.get("/admin/"), "/admin/sign-in")
 		})
 	}
-	t.Run("the right one, where it is longer than 256 bytes", func(t *testing.T) {
+	t.Run("the correct password over 256 bytes", func(t *testing.T) {
 		r := newRig(t)
 		r.password = strings.Repeat("x", 257)
-		r.shows(r.post("/admin/sign-in", "password", r.password), http.StatusUnauthorized, "That is not the password.")
+		r.shows(r.post("/admin/sign-in", "password", r.password), http.StatusUnauthorized, "The password is wrong.")
 		r.password = strings.Repeat("x", 256)
 		r.signIn()
 	})
 }
 
-func TestAttemptsToSignIn(t *testing.T) {
+func TestSignInAttempts(t *testing.T) {
 	r := newRig(t)
-	t.Run("right ones do not count", func(t *testing.T) {
+	t.Run("successful attempts do not count", func(t *testing.T) {
 		r := r.in(t)
 		for range 12 {
 			r.signIn()
 		}
 		r.post("/admin/sign-out")
 	})
-	t.Run("a burst of right ones does not lock their address out", func(t *testing.T) {
+	t.Run("a burst of successful attempts does not lock the address out", func(t *testing.T) {
 		r := r.in(t)
 		var g sync.WaitGroup
 		for range 40 {
@@ -139,7 +139,7 @@ func TestAttemptsToSignIn(t *testing.T) {
 		r.signIn()
 		r.post("/admin/sign-out")
 	})
-	t.Run("after ten wrong ones an address waits for the quarter of an hour to end, whatever it tries", func(t *testing.T) {
+	t.Run("after ten failures an address waits until the quarter of an hour ends", func(t *testing.T) {
 		r := r.in(t)
 		r.advance(14*time.Minute - time.Second) // 1,800,000,000 is a multiple of 15 minutes
 		for n := range 10 {
@@ -157,7 +157,7 @@ func TestAttemptsToSignIn(t *testing.T) {
 		r.advance(time.Second)
 		r.shows(r.post("/admin/sign-in", "password", password), http.StatusTooManyRequests, "Try again in a minute.")
 		got = r.call(http.MethodPost, "/sign-in", `{"password":"`+password+`"}`)
-		r.says(got, http.StatusTooManyRequests, `{"error":{"code":106,"message":"limit exceeded: too many attempts to sign in"}}`)
+		r.says(got, http.StatusTooManyRequests, `{"error":{"code":106,"message":"limit exceeded: too many sign-in attempts"}}`)
 		if wait := got.header.Get("Retry-After"); wait != "60" {
 			t.Errorf("Retry-After is %s", wait)
 		}
@@ -167,7 +167,7 @@ func TestAttemptsToSignIn(t *testing.T) {
 	})
 }
 
-func TestAttemptsAreCountedByNetwork(t *testing.T) {
+func TestSignInAttemptAddresses(t *testing.T) {
 	for remote, want := range map[string]string{
 		"192.0.2.1:1234":                 "sign-in/192.0.2.1/1800000000",
 		"192.0.2.1":                      "sign-in/192.0.2.1/1800000000",
@@ -206,7 +206,7 @@ func TestAttemptsAreCountedByNetwork(t *testing.T) {
 	}
 }
 
-func TestTheCookie(t *testing.T) {
+func TestSessionCookie(t *testing.T) {
 	for name, c := range map[string]struct{ url, want string }{
 		"on https": {"https://admin.example", "__Host-centrifuge-admin=V; Path=/; Max-Age=28800; HttpOnly; Secure; SameSite=Strict"},
 		"on http":  {"http://127.0.0.1:8080", "centrifuge-admin=V; Path=/admin; Max-Age=28800; HttpOnly; SameSite=Strict"},
@@ -225,22 +225,22 @@ func TestTheCookie(t *testing.T) {
 			cookie := given.Cookies()[0]
 			r.secrets = append(r.secrets, cookie.Value)
 			if got := strings.Replace(given.Header.Get("Set-Cookie"), cookie.Value, "V", 1); got != c.want {
-				t.Errorf("it is %s, not %s", got, c.want)
+				t.Errorf("the cookie is %s, expected %s", got, c.want)
 			}
 			if got := serve(http.MethodGet, "/admin/", "other=1; "+cookie.Name+"=x; "+cookie.Name+"="+cookie.Value); got.StatusCode != http.StatusOK {
 				t.Errorf("status %d", got.StatusCode)
 			}
 			gone := serve(http.MethodPost, "/admin/sign-out", "").Header.Get("Set-Cookie")
 			if want := strings.NewReplacer("=V", "=", "28800", "0").Replace(c.want); gone != want {
-				t.Errorf("signing out sets %s, not %s", gone, want)
+				t.Errorf("sign-out sets %s, expected %s", gone, want)
 			}
 		})
 	}
 }
 
-func TestWhereSigningInReturnsTo(t *testing.T) {
+func TestSignInReturnPath(t *testing.T) {
 	r := newRig(t)
-	for wish, want := range map[string]string{
+	for requested, want := range map[string]string{
 		"":                              "/admin",
 		"/admin":                        "/admin",
 		"/admin?q=x":                    "/admin?q=x",
@@ -264,16 +264,16 @@ func TestWhereSigningInReturnsTo(t *testing.T) {
 		"/admin/%zz":                    "/admin",
 		"/admin/new?return=//a.example": "/admin/new?return=//a.example",
 	} {
-		t.Run(wish, func(t *testing.T) {
+		t.Run(requested, func(t *testing.T) {
 			r := r.in(t)
-			r.redirects(r.post("/admin/sign-in", "password", password, "return", wish), want)
+			r.redirects(r.post("/admin/sign-in", "password", password, "return", requested), want)
 		})
 	}
 }
 
-func TestFailuresOfOursAreNotShown(t *testing.T) {
+func TestInternalFailuresAreHidden(t *testing.T) {
 	for name, change := range map[string]func(*admin.Options){
-		"no password to be read": func(o *admin.Options) {
+		"a password that cannot be read": func(o *admin.Options) {
 			o.Password = func(context.Context) (string, error) { return "", errors.New("inner detail") }
 		},
 		"an empty password": func(o *admin.Options) {
@@ -295,7 +295,7 @@ func TestFailuresOfOursAreNotShown(t *testing.T) {
 			r.says(r.call(http.MethodPost, "/sign-in", `{"password":""}`), http.StatusInternalServerError,
 				`{"error":{"code":100,"message":"internal server error"}}`)
 			if log := r.log.String(); strings.Count(log, `"level":"ERROR"`) != 3 {
-				t.Errorf("it is not logged once each time: %s", log)
+				t.Errorf("the failure is not logged once per request: %s", log)
 			}
 		})
 	}

@@ -14,34 +14,35 @@ import (
 )
 
 const (
-	// maxChannelRows is how many channels a page lists: those with most subscribers.
+	// maxChannelRows limits the channels on a page to those with most subscribers.
 	maxChannelRows = 500
-	// maxConnectionRows is how many connections of a user a page lists.
+	// maxConnectionRows limits the connections of a user on a page.
 	maxConnectionRows = 200
-	// maxNamed is how many channels of a connection, or of a grant, are named.
-	maxNamed = 20
+	// maxListed limits the channels shown of a connection or a grant, and the categories
+	// shown of permissions.
+	maxListed = 20
 )
 
 // channelsData is the data of channels.html.
 type channelsData struct {
 	Pattern, Problem string
-	// Totals are of the project, but for Channels and Subscriptions, which are of
-	// what matches the pattern.
+	// Clients and Users are totals of the project, Channels and Subscriptions totals of
+	// the channels that match the pattern.
 	Clients, Users, Channels, Subscriptions string
 	Rows                                    []channelRow
-	// More is how many channels Rows leaves out.
+	// More is the number of channels not in Rows.
 	More int
 }
 
 type channelRow struct {
 	Name        string
 	Subscribers string
-	// Presence tells whether the channel's category has it.
+	// Presence reports whether the channel's category has the option.
 	Presence bool
 }
 
-// channels answers GET /admin/projects/{project}/channels?pattern=….
-func (s *site) channels(w http.ResponseWriter, r *http.Request) {
+// channelsPage handles GET /admin/projects/{project}/channels?pattern=….
+func (s *site) channelsPage(w http.ResponseWriter, r *http.Request) {
 	p, ok := s.project(w, r)
 	if !ok {
 		return
@@ -61,7 +62,7 @@ func (s *site) channels(w http.ResponseWriter, r *http.Request) {
 	s.render(w, r, http.StatusOK, "channels.html", d)
 }
 
-// count fills in what was measured.
+// count fills in the usage of a project.
 func (d *channelsData) count(p *hub.Project, u hub.Usage) {
 	all := slices.SortedFunc(maps.Keys(u.Subscribers), func(a, b hub.Channel) int {
 		return cmp.Or(cmp.Compare(u.Subscribers[b], u.Subscribers[a]), cmp.Compare(a.String(), b.String()))
@@ -81,35 +82,35 @@ func (d *channelsData) count(p *hub.Project, u hub.Usage) {
 // usersData is the data of users.html.
 type usersData struct {
 	User, Problem string
-	// Asked tells that a user was looked for.
-	Asked bool
-	Rows  []connectionRow
-	// More is how many connections Rows leaves out.
+	// Searched reports whether the request names a user.
+	Searched bool
+	Rows     []connectionRow
+	// More is the number of connections not in Rows.
 	More int
-	// Channels are those that any connection is in, to be taken out of.
+	// Channels are the channels of all connections.
 	Channels []string
 }
 
 type connectionRow struct {
 	ID, Protocol, Origin string
-	// Channels are in order, MoreChannels those beyond maxNamed.
+	// Channels are sorted. MoreChannels is the number of those beyond maxListed.
 	Channels     []string
 	MoreChannels int
 	Permissions  []string
-	// Confirmed tells that the application granted the permissions.
+	// Confirmed reports whether the application granted the permissions.
 	Confirmed bool
 	Info      string
 	Expires   time.Time
 }
 
-// users answers GET /admin/projects/{project}/users?user=….
-func (s *site) users(w http.ResponseWriter, r *http.Request) {
+// usersPage handles GET /admin/projects/{project}/users?user=….
+func (s *site) usersPage(w http.ResponseWriter, r *http.Request) {
 	p, ok := s.project(w, r)
 	if !ok {
 		return
 	}
-	d := usersData{User: r.URL.Query().Get("user"), Asked: r.URL.Query().Has("user")}
-	if !d.Asked {
+	d := usersData{User: r.URL.Query().Get("user"), Searched: r.URL.Query().Has("user")}
+	if !d.Searched {
 		s.render(w, r, http.StatusOK, "users.html", d)
 		return
 	}
@@ -127,7 +128,7 @@ func (s *site) users(w http.ResponseWriter, r *http.Request) {
 	s.render(w, r, http.StatusOK, "users.html", d)
 }
 
-// list fills in the connections, those that stay longest first.
+// list fills in the connections, those that expire last first.
 func (d *usersData) list(connections []hub.Connection) {
 	slices.SortFunc(connections, func(a, b hub.Connection) int {
 		return cmp.Or(b.Until().Compare(a.Until()), cmp.Compare(a.ID, b.ID))
@@ -145,7 +146,7 @@ func (d *usersData) list(connections []hub.Connection) {
 		slices.Sort(names)
 		d.Rows = append(d.Rows, connectionRow{
 			ID: c.ID, Protocol: string(c.Protocol), Origin: c.Origin,
-			Channels: names[:min(len(names), maxNamed)], MoreChannels: max(len(names)-maxNamed, 0),
+			Channels: names[:min(len(names), maxListed)], MoreChannels: max(len(names)-maxListed, 0),
 			Permissions: granted(c.Permissions), Confirmed: c.Permissions.Confirmed,
 			Info: string(c.Info), Expires: c.Until().UTC(),
 		})
@@ -154,7 +155,7 @@ func (d *usersData) list(connections []hub.Connection) {
 	d.Channels = slices.Sorted(maps.Keys(in))
 }
 
-// granted says what permissions grant, a line for each category.
+// granted describes permissions, with one line for each category.
 func granted(p hub.Permissions) []string {
 	if p.Everything {
 		return []string{"all channels"}
@@ -166,14 +167,14 @@ func granted(p hub.Permissions) []string {
 	for i, name := range slices.Sorted(maps.Keys(p.Categories)) {
 		g := p.Categories[name]
 		switch {
-		case i == maxNamed:
-			return append(lines, fmt.Sprintf("and %d categories more", len(p.Categories)-maxNamed))
+		case i == maxListed:
+			return append(lines, fmt.Sprintf("and %d more categories", len(p.Categories)-maxListed))
 		case g.Whole:
 			lines = append(lines, name+": all channels")
 		case len(g.Channels) == 0:
 			lines = append(lines, name+": no channel")
-		case len(g.Channels) > maxNamed:
-			lines = append(lines, fmt.Sprintf("%s: %s and %d more", name, strings.Join(g.Channels[:maxNamed], ", "), len(g.Channels)-maxNamed))
+		case len(g.Channels) > maxListed:
+			lines = append(lines, fmt.Sprintf("%s: %s and %d more", name, strings.Join(g.Channels[:maxListed], ", "), len(g.Channels)-maxListed))
 		default:
 			lines = append(lines, name+": "+strings.Join(g.Channels, ", "))
 		}

@@ -9,13 +9,13 @@ import (
 	"centrifuge/pkg/hub"
 )
 
-func TestGranted(t *testing.T) {
+func TestPermissionLines(t *testing.T) {
 	many := make(map[string]hub.Grant)
-	for i := range maxNamed + 2 {
+	for i := range maxListed + 2 {
 		many[fmt.Sprintf("c%02d", i)] = hub.Grant{Whole: true}
 	}
-	crowded := []string{"the live feed"}
-	for i := range maxNamed {
+	var crowded []string
+	for i := range maxListed {
 		crowded = append(crowded, fmt.Sprintf("c%02d: all channels", i))
 	}
 	for _, tt := range []struct {
@@ -23,16 +23,16 @@ func TestGranted(t *testing.T) {
 		permissions hub.Permissions
 		want        []string
 	}{
-		{"everything is all channels", hub.Permissions{Everything: true, Confirmed: true}, []string{"all channels"}},
-		{"nothing is said to be nothing", hub.Permissions{}, []string{"nothing"}},
+		{"everything", hub.Permissions{Everything: true, Confirmed: true}, []string{"all channels"}},
+		{"nothing", hub.Permissions{}, []string{"nothing"}},
 		{
-			"categories come in order, each with what is granted in it",
+			"categories are sorted, each with its channels",
 			hub.Permissions{Categories: map[string]hub.Grant{"b": {}, "a": {Whole: true}, "c": {Channels: []string{"y", "x"}}}},
 			[]string{"a: all channels", "b: no channel", "c: y, x"},
 		},
 		{
-			"of many categories the rest is counted",
-			hub.Permissions{Categories: many}, append(crowded, "and 2 categories more"),
+			"categories beyond the limit are counted",
+			hub.Permissions{Categories: many}, append(crowded, "and 2 more categories"),
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -43,8 +43,8 @@ func TestGranted(t *testing.T) {
 	}
 }
 
-func TestManyChannels(t *testing.T) {
-	t.Run("those with most subscribers are listed, all are counted", func(t *testing.T) {
+func TestChannelRowLimit(t *testing.T) {
+	t.Run("the channels with most subscribers are listed, all are counted", func(t *testing.T) {
 		u := hub.Usage{Clients: 12_000, Users: 3, Subscribers: make(map[hub.Channel]int)}
 		for i := range maxChannelRows + 10 {
 			u.Subscribers[hub.Channel{Category: "c", Name: fmt.Sprint(i)}] = 1

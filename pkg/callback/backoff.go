@@ -18,7 +18,7 @@ const (
 
 // backOff returns a random wait before the next attempt for p.
 func (v *Validator) backOff(p *hub.Project) time.Duration {
-	interval, longest := p.Options.BackOffInterval, p.Options.BackOffMaxTimeout
+	interval, longest := time.Duration(p.Options.BackOffInterval), time.Duration(p.Options.BackOffMaxTimeout)
 	if interval == 0 {
 		interval = defaultInterval
 	}

@@ -25,7 +25,7 @@ func TestBackOffWaits(t *testing.T) {
 			[]time.Duration{0, 100 * ms, 300 * ms, 700 * ms, 1500 * ms},
 		},
 		"options of the project": {
-			hub.ProjectOptions{AuthAttempts: 7, BackOffInterval: 10 * ms, BackOffMaxTimeout: 200 * ms},
+			hub.ProjectOptions{AuthAttempts: 7, BackOffInterval: hub.Duration(10 * ms), BackOffMaxTimeout: hub.Duration(200 * ms)},
 			[]time.Duration{0, 10 * ms, 30 * ms, 70 * ms, 150 * ms, 200 * ms, 200 * ms},
 		},
 		"one attempt": {
@@ -33,7 +33,7 @@ func TestBackOffWaits(t *testing.T) {
 			[]time.Duration{0},
 		},
 		"no attempt that could end after 25 s": {
-			hub.ProjectOptions{AuthAttempts: 10, BackOffInterval: time.Second, BackOffMaxTimeout: 10 * time.Second},
+			hub.ProjectOptions{AuthAttempts: 10, BackOffInterval: hub.Duration(time.Second), BackOffMaxTimeout: hub.Duration(10 * time.Second)},
 			[]time.Duration{0, 1000 * ms, 3000 * ms, 7000 * ms}, // the next wait would be 10 s
 		},
 	} {
@@ -117,7 +117,7 @@ func TestFailuresLimits(t *testing.T) {
 // TestBackOffLongestWait checks that the longest allowed options do not overflow.
 func TestBackOffLongestWait(t *testing.T) {
 	v := New(new(clock).options())
-	p := &hub.Project{ID: "p", Options: hub.ProjectOptions{BackOffInterval: time.Second, BackOffMaxTimeout: 10 * time.Second}}
+	p := &hub.Project{ID: "p", Options: hub.ProjectOptions{BackOffInterval: hub.Duration(time.Second), BackOffMaxTimeout: hub.Duration(10 * time.Second)}}
 	for n := range 2 * maxExponent {
 		if d := v.backOff(p); d < 0 || d > 10*time.Second {
 			t.Fatalf("waits %v after %d failures", d, n)

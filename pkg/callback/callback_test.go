@@ -332,7 +332,7 @@ func TestValidateCancelled(t *testing.T) {
 	t.Run("during a wait of the real timer", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		a := newApplication(t, status(500, ""))
-		a.project.Options.BackOffInterval = time.Second
+		a.project.Options.BackOffInterval = hub.Duration(time.Second)
 		first := true
 		_, err := New(Options{Insecure: true, Rand: func(n int64) int64 {
 			if !first {

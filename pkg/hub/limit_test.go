@@ -34,34 +34,20 @@ func expect(t *testing.T, err error, want *Error) {
 	}
 }
 
-func TestStructureIsValidated(t *testing.T) {
+func TestProjectValidate(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		change func(*Project)
 		want   *Error
 	}{
 		{"the defaults", func(*Project) {}, nil},
-		{"everything set", func(p *Project) {
-			p.Options = ProjectOptions{ValidateURL: "https://example.com/validate", AuthAttempts: 10, BackOffInterval: time.Second,
-				BackOffMaxTimeout: 10 * time.Second, AllowMD5: true, Origins: []string{"https://example.com", "http://localhost:3000"}}
-			p.Categories = map[string]Category{"a": {Name: "a", CategoryOptions: CategoryOptions{Shards: MaxShards, MaxMessageBytes: MaxMessageBytes}}}
-		}, nil},
 		{"no id", func(p *Project) { p.ID = "" }, ErrBadRequest},
 		{"no secret", func(p *Project) { p.Secret = "" }, ErrBadRequest},
 		{"a long name", func(p *Project) { p.Name = strings.Repeat("x", 256) }, ErrLimitExceeded},
-		{"a validate_url that is no URL", func(p *Project) { p.Options.ValidateURL = "example.com" }, ErrBadRequest},
-		{"a validate_url with a password", func(p *Project) { p.Options.ValidateURL = "https://u:p@example.com" }, ErrBadRequest},
-		{"a validate_url that is a file", func(p *Project) { p.Options.ValidateURL = "file://host/etc/passwd" }, ErrBadRequest},
-		{"too many attempts", func(p *Project) { p.Options.AuthAttempts = 11 }, ErrBadRequest},
-		{"an interval too long", func(p *Project) { p.Options.BackOffInterval = 2 * time.Second }, ErrBadRequest},
-		{"a negative time-out", func(p *Project) { p.Options.BackOffMaxTimeout = -1 }, ErrBadRequest},
-		{"an origin with a path", func(p *Project) { p.Options.Origins = []string{"https://example.com/"} }, ErrBadRequest},
-		{"a category with a colon", func(p *Project) { p.Categories = map[string]Category{"a:b": {Name: "a:b"}} }, ErrBadRequest},
-		{"too many shards", func(p *Project) {
+		{"an invalid option", func(p *Project) { p.Options.AuthAttempts = 11 }, ErrBadRequest},
+		{"a category name with a colon", func(p *Project) { p.Categories = map[string]Category{"a:b": {Name: "a:b"}} }, ErrBadRequest},
+		{"an invalid option of a category", func(p *Project) {
 			p.Categories = map[string]Category{"a": {Name: "a", CategoryOptions: CategoryOptions{Shards: 65}}}
-		}, ErrBadRequest},
-		{"messages larger than API Gateway takes", func(p *Project) {
-			p.Categories = map[string]Category{"a": {Name: "a", CategoryOptions: CategoryOptions{MaxMessageBytes: MaxMessageBytes + 1}}}
 		}, ErrBadRequest},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -2,10 +2,8 @@ package hub
 
 import (
 	"context"
-	"net/url"
 	"slices"
 	"strings"
-	"time"
 )
 
 // Project is a tenant: nothing of one project is ever seen by another. It is
@@ -28,29 +26,21 @@ type Project struct {
 	Categories map[string]Category
 }
 
-// ProjectOptions are the options of a project. The zero value is the default.
+// ProjectOptions are the options of a project; ProjectReference describes them. The
+// zero value is the default.
 type ProjectOptions struct {
-	// ValidateURL is asked, at auth, whether a named user may connect; "" asks
-	// nobody.
-	ValidateURL string
-	// AuthAttempts is how often ValidateURL is asked, from 1 to 10; 0 means 5.
-	AuthAttempts int
-	// BackOffInterval is the unit of the random waits between attempts, at most a
-	// second; 0 means 100 ms.
-	BackOffInterval time.Duration
-	// BackOffMaxTimeout is the longest wait between two attempts, at most 10 s; 0
-	// means 5 s.
-	BackOffMaxTimeout time.Duration
-	// AllowMD5 lets clients and applications prove themselves with HMAC-MD5 as in
-	// 2013. UNSAFE: only for clients that cannot be changed.
-	AllowMD5 bool
-	// Origins are the values of the Origin header that a browser may connect from,
-	// such as "https://example.com"; empty means any. A client that sends no Origin
-	// is no browser and is let through.
-	Origins []string
-	// WebhookURL is told of the messages of categories with Hooks; "" tells nobody.
-	WebhookURL string
+	ValidateURL       string   `json:"validate_url,omitempty"`
+	AuthAttempts      int      `json:"auth_attempts,omitempty"`
+	BackOffInterval   Duration `json:"back_off_interval,omitempty"`
+	BackOffMaxTimeout Duration `json:"back_off_max_timeout,omitempty"`
+	AllowMD5          bool     `json:"allow_md5,omitempty"`
+	Origins           []string `json:"origins,omitempty"`
+	WebhookURL        string   `json:"webhook_url,omitempty"`
 }
+
+// Validate refuses options that break their limits, with ErrBadRequest or
+// ErrLimitExceeded.
+func (o ProjectOptions) Validate() error { return checkOptions(o, ProjectReference) }
 
 // Projects reads structure.
 type Projects interface {
@@ -60,9 +50,9 @@ type Projects interface {
 	Project(ctx context.Context, id string) (*Project, error)
 }
 
-// Structure is where administrators read and write projects. What is written must
+// ProjectStore is where administrators read and write projects. What is written must
 // be valid.
-type Structure interface {
+type ProjectStore interface {
 	// ReadProject returns the project with this id as the last write left it; the
 	// value is the caller's. It fails with ErrProjectNotFound.
 	ReadProject(ctx context.Context, id string) (*Project, error)
@@ -98,30 +88,8 @@ func (p *Project) Validate() error {
 	if p.Secret == "" {
 		return ErrBadRequest.With("a project needs a secret")
 	}
-	o := p.Options
-	for _, option := range []struct{ name, address string }{{"validate_url", o.ValidateURL}, {"webhook_url", o.WebhookURL}} {
-		if option.address == "" {
-			continue
-		}
-		if u, err := url.Parse(option.address); err != nil || u.Host == "" || u.User != nil || (u.Scheme != "https" && u.Scheme != "http") {
-			return ErrBadRequest.With(option.name + " is not an http or https address")
-		}
-	}
-	switch {
-	case o.AuthAttempts < 0 || o.AuthAttempts > 10:
-		return ErrBadRequest.With("auth_attempts is not from 1 to 10")
-	case o.BackOffInterval < 0 || o.BackOffInterval > time.Second:
-		return ErrBadRequest.With("back_off_interval is not from 1 to 1000 ms")
-	case o.BackOffMaxTimeout < 0 || o.BackOffMaxTimeout > 10*time.Second:
-		return ErrBadRequest.With("back_off_max_timeout is not from 1 to 10000 ms")
-	}
-	if len(o.Origins) > MaxListed {
-		return ErrLimitExceeded.With("origins are more than 100")
-	}
-	for _, origin := range o.Origins {
-		if u, err := url.Parse(origin); err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" {
-			return ErrBadRequest.With(`an origin is written "https://host" or "https://host:port"`)
-		}
+	if err := p.Options.Validate(); err != nil {
+		return err
 	}
 	for _, c := range p.Categories {
 		if err := c.Validate(); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
@@ -16,26 +15,30 @@ import (
 	"centrifuge/pkg/store/schema"
 )
 
-// projectItem is a project as the table holds it, beside its keys. Durations are
-// in nanoseconds.
+// projectItem is a project as the table holds it, besides its keys: an option is an
+// attribute of the same name.
 type projectItem struct {
-	Name              string        `dynamodbav:"name"`
-	Secret            string        `dynamodbav:"secret"`
-	APIKeyHashes      []string      `dynamodbav:"api_keys,omitempty"`
-	ValidateURL       string        `dynamodbav:"validate_url,omitempty"`
-	AuthAttempts      int           `dynamodbav:"auth_attempts,omitempty"`
-	BackOffInterval   time.Duration `dynamodbav:"back_off_interval,omitempty"`
-	BackOffMaxTimeout time.Duration `dynamodbav:"back_off_max_timeout,omitempty"`
-	AllowMD5          bool          `dynamodbav:"allow_md5,omitempty"`
-	Origins           []string      `dynamodbav:"origins,omitempty"`
-	WebhookURL        string        `dynamodbav:"webhook_url,omitempty"`
-	Revision          int           `dynamodbav:"revision"`
+	Name         string   `json:"name"`
+	Secret       string   `json:"secret"`
+	APIKeyHashes []string `json:"api_keys,omitempty"`
+	hub.ProjectOptions
+	Revision int `json:"revision"`
+}
+
+// encodeItem makes an item of v. Its JSON tags name the attributes.
+func encodeItem(v any) (item, error) {
+	return attributevalue.MarshalMapWithOptions(v, func(o *attributevalue.EncoderOptions) { o.TagKey = "json" })
+}
+
+// decodeItem is the reverse of encodeItem.
+func decodeItem(i item, v any) error {
+	return attributevalue.UnmarshalMapWithOptions(i, v, func(o *attributevalue.DecoderOptions) { o.TagKey = "json" })
 }
 
 // attrRevision is the attribute of projects and categories that conditions name.
 const attrRevision = "revision"
 
-// owner is the attribute of an API key's item that names its project.
+// owner is the attribute of an API key's item that holds the project id.
 const owner = "project"
 
 // Project is one request, and none while the value of an earlier call is cached.
@@ -98,7 +101,7 @@ func (s *Store) projectItems(ctx context.Context, id string, consistent bool) ([
 	return items, nil
 }
 
-// decodeProject returns nil where the project itself is not among the items.
+// decodeProject returns nil where the items do not contain the project itself.
 func decodeProject(id string, items []item) (p *hub.Project, err error) {
 	categories := make(map[string]hub.Category)
 	for _, i := range items {
@@ -111,43 +114,37 @@ func decodeProject(id string, items []item) (p *hub.Project, err error) {
 			continue
 		}
 		var v projectItem
-		if err := attributevalue.UnmarshalMap(i, &v); err != nil {
+		if err := decodeItem(i, &v); err != nil {
 			return nil, err
 		}
 		p = &hub.Project{
-			ID: id, Name: v.Name, Secret: v.Secret, APIKeyHashes: v.APIKeyHashes, Revision: v.Revision, Categories: categories,
-			Options: hub.ProjectOptions{
-				ValidateURL: v.ValidateURL, AuthAttempts: v.AuthAttempts, BackOffInterval: v.BackOffInterval,
-				BackOffMaxTimeout: v.BackOffMaxTimeout, AllowMD5: v.AllowMD5, Origins: v.Origins, WebhookURL: v.WebhookURL,
-			},
+			ID: id, Name: v.Name, Secret: v.Secret, APIKeyHashes: v.APIKeyHashes, Options: v.ProjectOptions,
+			Revision: v.Revision, Categories: categories,
 		}
 	}
 	return p, nil
 }
 
-// PutProject writes a project, replacing all but its categories, which are not
-// looked at: PutCategory writes those. Its API keys, and no others, work from then
-// on; other Stores follow when their cache has run out. It fails with ErrConflict
-// when the project was written after p was read, or exists where the Revision is 0, and
-// with ErrBadRequest when an API key belongs to another project. Two requests, one for
-// each API key, and one for every 25 keys that it no longer has.
+// PutProject writes a project without its categories, which PutCategory writes. The
+// API keys of p replace those that the project had; other Stores see this when their
+// cache expires. It fails with ErrConflict when the project was written after p was
+// read, or exists where the Revision is 0, and with ErrBadRequest when an API key
+// belongs to another project. Two requests, one for each API key, and one for every 25
+// keys that it removes.
 func (s *Store) PutProject(ctx context.Context, p *hub.Project) error {
-	// Its entry in the list before it: one without a project is passed over.
+	// The list entry comes first: readers skip an entry without a project.
 	if err := s.list(ctx, p.ID); err != nil {
 		return fmt.Errorf("list project %q: %w", p.ID, err)
 	}
-	// A key's item first: without a project that lists the key it opens nothing.
+	// The items of the keys come before the project: a key is valid only where the
+	// project lists it.
 	for _, hash := range p.APIKeyHashes {
 		if err := s.putAPIKey(ctx, p.ID, hash); err != nil {
 			return fmt.Errorf("write API key of project %q: %w", p.ID, err)
 		}
 	}
-	i, err := attributevalue.MarshalMap(projectItem{
-		Name: p.Name, Secret: p.Secret, APIKeyHashes: p.APIKeyHashes,
-		ValidateURL: p.Options.ValidateURL, AuthAttempts: p.Options.AuthAttempts,
-		BackOffInterval: p.Options.BackOffInterval, BackOffMaxTimeout: p.Options.BackOffMaxTimeout,
-		AllowMD5: p.Options.AllowMD5, Origins: p.Options.Origins, WebhookURL: p.Options.WebhookURL,
-		Revision: p.Revision + 1,
+	i, err := encodeItem(projectItem{
+		Name: p.Name, Secret: p.Secret, APIKeyHashes: p.APIKeyHashes, ProjectOptions: p.Options, Revision: p.Revision + 1,
 	})
 	if err != nil {
 		return fmt.Errorf("write project %q: %w", p.ID, err)
@@ -162,13 +159,13 @@ func (s *Store) PutProject(ctx context.Context, p *hub.Project) error {
 	out, err := s.db.PutItem(ctx, in)
 	s.projects.drop(p.ID)
 	if _, ok := conditionFailed(err); ok {
-		return hub.ErrConflict.With("the project was changed meanwhile: look at it again")
+		return hub.ErrConflict.With("the project has changed: load it again")
 	}
 	if err != nil {
 		return fmt.Errorf("write project %q: %w", p.ID, err)
 	}
 	var old projectItem
-	if err := attributevalue.UnmarshalMap(out.Attributes, &old); err != nil {
+	if err := decodeItem(out.Attributes, &old); err != nil {
 		return fmt.Errorf("write project %q: %w", p.ID, err)
 	}
 	var stale []types.WriteRequest
@@ -183,8 +180,8 @@ func (s *Store) PutProject(ctx context.Context, p *hub.Project) error {
 	return nil
 }
 
-// unchanged is true of an item that has been written this often, 0 for one that does
-// not exist. One that was written before revisions were has none, too.
+// unchanged is the condition that an item has this revision; 0 means that there is no
+// item, or one that was written before items had revisions.
 func unchanged(revision int) expression.ConditionBuilder {
 	if revision == 0 {
 		return expression.AttributeNotExists(expression.Name(attrRevision))
@@ -230,9 +227,9 @@ func (s *Store) ProjectByAPIKeyHash(ctx context.Context, hash string) (*hub.Proj
 	return s.Project(ctx, id)
 }
 
-// DeleteProject removes a project with its categories and API keys. One that does
-// not exist is no error. Its connections remain until they end, and can do
-// nothing: one that was cut off is finished by calling it again.
+// DeleteProject removes a project with its categories and API keys. A project that
+// does not exist is no error. Its connections stay until they end, and can do nothing.
+// A deletion that was interrupted is completed by calling it again.
 func (s *Store) DeleteProject(ctx context.Context, id string) error {
 	items, err := s.projectItems(ctx, id, true)
 	if err != nil {
@@ -253,7 +250,7 @@ func (s *Store) DeleteProject(ctx context.Context, id string) error {
 			parts = append(parts, remove(apiKeyKey(hash), singletonSort))
 		}
 	}
-	// The project goes after what it names, and its entry in the list last.
+	// The project goes after what it names, and its list entry last.
 	err = s.write(ctx, parts)
 	for _, last := range []types.WriteRequest{remove(projectKey(id), singletonSort), remove(listKey, id)} {
 		if err == nil {

@@ -12,9 +12,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
 	"centrifuge/pkg/auth"
 	"centrifuge/pkg/hub"
 	"centrifuge/pkg/store"
+	"centrifuge/pkg/store/schema"
 )
 
 func hashOf(apiKey string) string {
@@ -46,12 +53,74 @@ func (s *rig) putProject(tb testing.TB, p *hub.Project) {
 	}
 }
 
+// TestItems holds the attributes of a project and of a category to what tables
+// already contain.
+func TestItems(t *testing.T) {
+	str := func(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
+	num := func(s string) types.AttributeValue { return &types.AttributeValueMemberN{Value: s} }
+	list := func(s ...string) types.AttributeValue {
+		l := &types.AttributeValueMemberL{}
+		for _, v := range s {
+			l.Value = append(l.Value, str(v))
+		}
+		return l
+	}
+	on := &types.AttributeValueMemberBOOL{Value: true}
+	s := newRig(t)
+	s.putProject(t, &hub.Project{
+		ID: "full", Name: "n", Secret: "s", APIKeyHashes: []string{"h"},
+		Options: hub.ProjectOptions{
+			ValidateURL: "v", AuthAttempts: 3, BackOffInterval: hub.Duration(1500 * time.Microsecond), BackOffMaxTimeout: hub.Duration(time.Second),
+			AllowMD5: true, Origins: []string{"b", "a"}, WebhookURL: "w",
+		},
+		Categories: map[string]hub.Category{"c": {ID: "1", Name: "c", CategoryOptions: hub.CategoryOptions{
+			Bidirectional: true, PublishToAdmins: true, Private: true, Presence: true, JoinLeave: true, CleanHTML: true,
+			AllowedDomains: []string{"d"}, Hooks: true, Shards: 4, MaxMessageBytes: 1000,
+		}}},
+	})
+	s.putProject(t, &hub.Project{ID: "bare", Name: "n", Secret: "s", Categories: map[string]hub.Category{"c": {ID: "1", Name: "c"}}})
+	type item = map[string]types.AttributeValue
+	for id, want := range map[string][]item{
+		"full": {
+			{
+				"name": str("n"), "secret": str("s"), "api_keys": list("h"), "revision": num("1"), "validate_url": str("v"), "auth_attempts": num("3"),
+				"back_off_interval": num("1500000"), "back_off_max_timeout": num("1000000000"), "allow_md5": on, "origins": list("b", "a"), "webhook_url": str("w"),
+			},
+			{
+				"id": str("1"), "revision": num("1"), "bidirectional": on, "publish_to_admins": on, "private": on, "presence": on, "join_leave": on, "clean_html": on,
+				"allowed_domains": list("d"), "hooks": on, "shards": num("4"), "max_message_bytes": num("1000"),
+			},
+		},
+		"bare": {
+			{"name": str("n"), "secret": str("s"), "revision": num("1")},
+			{"id": str("1"), "revision": num("1"), "shards": num("0")},
+		},
+	} {
+		out, err := s.Client.Query(t.Context(), &dynamodb.QueryInput{
+			TableName: &s.Table, KeyConditionExpression: aws.String("PK = :project"),
+			ExpressionAttributeValues: item{":project": str("P#" + id)},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := out.Items
+		for _, i := range got {
+			delete(i, schema.PartitionKey)
+			delete(i, schema.SortKey)
+		}
+		if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(types.AttributeValueMemberS{}, types.AttributeValueMemberN{},
+			types.AttributeValueMemberL{}, types.AttributeValueMemberBOOL{})); diff != "" {
+			t.Errorf("project %s, -expected +got:\n%s", id, diff)
+		}
+	}
+}
+
 func TestProject(t *testing.T) {
 	full := &hub.Project{
 		ID: "p#1", Name: "Prøject", Secret: "s", APIKeyHashes: []string{hashOf("one"), hashOf("two")},
 		Options: hub.ProjectOptions{
-			ValidateURL: "https://v", AuthAttempts: 3, BackOffInterval: 1500 * time.Microsecond,
-			BackOffMaxTimeout: time.Second, AllowMD5: true, Origins: []string{"https://b", "https://a"},
+			ValidateURL: "https://v", AuthAttempts: 3, BackOffInterval: hub.Duration(1500 * time.Microsecond),
+			BackOffMaxTimeout: hub.Duration(time.Second), AllowMD5: true, Origins: []string{"https://b", "https://a"},
 		},
 		Categories: map[string]hub.Category{
 			"a#%\x00": {ID: "1", Name: "a#%\x00", CategoryOptions: hub.CategoryOptions{

@@ -70,8 +70,8 @@ type Store struct {
 }
 
 var (
-	_ hub.Store     = (*Store)(nil)
-	_ hub.Structure = (*Store)(nil)
+	_ hub.Store        = (*Store)(nil)
+	_ hub.ProjectStore = (*Store)(nil)
 )
 
 // New returns a Store over a table that exists, as package schema describes it.

@@ -1,7 +1,7 @@
-// Sends the form of an action without leaving the page. Without this the form does
-// the same, and the answer comes as a page.
+// Sends the form of an action without leaving the page. Without JavaScript the form
+// works too, and the response is a page.
 
-import { post } from './ask.js';
+import { post } from './request.js';
 
 const $ = (id) => document.getElementById(id);
 const form = $('action');
@@ -21,8 +21,8 @@ form.addEventListener('submit', async (event) => {
   }
 });
 
-// show puts an outcome where the server would have put it.
-function show({ problems = {}, request = '', curl = '', status = '', answer = '', done }) {
+// show renders an outcome as the server does.
+function show({ problems = {}, request = '', curl = '', status = '', answer = '', summary = '', done }) {
   for (const control of form.querySelectorAll('input, textarea')) {
     const problem = problems[control.name] ?? '';
     const line = $(`${control.id}-error`);
@@ -37,6 +37,8 @@ function show({ problems = {}, request = '', curl = '', status = '', answer = ''
   $('outcome').hidden = status === '';
   $('status').textContent = status;
   $('status').className = `badge ${done ? 'on' : 'warn'}`;
+  $('summary').textContent = summary;
+  $('summary').hidden = summary === '';
   $('answer').textContent = answer;
   $('request').textContent = request;
   $('curl').textContent = curl;

@@ -1,7 +1,7 @@
-// What every admin page gains from a script. Without it all of them still work.
+// The script of every admin page. The pages also work without it.
 
-// copyButton puts a button into a .code box that copies the text of the box.
-export function copyButton(box) {
+// copyButton adds a button to a .code box that copies its text.
+function copyButton(box) {
   const text = box.querySelector('pre, code');
   if (!text || box.querySelector(':scope > button') || !navigator.clipboard) return;
   const button = document.createElement('button');
@@ -20,23 +20,23 @@ export function copyButton(box) {
       getSelection().selectAllChildren(text);
     }
     button.textContent = done ? 'Copied' : 'Selected';
-    status.textContent = done ? 'Copied to the clipboard' : 'The text is selected; copy it with the keyboard';
+    status.textContent = done ? 'Copied to the clipboard.' : 'The text is selected. Copy it with the keyboard.';
     setTimeout(() => { button.textContent = 'Copy'; status.textContent = ''; }, 2000);
   });
   box.append(button, status);
 }
 
-// filter hides the items that do not contain what is typed. The form that the box
-// is in does the same on the server, for pages without a script.
+// filter hides the items that do not contain what is typed. Without JavaScript the form
+// of the input filters on the server.
 function filter(input) {
   const list = document.getElementById(input.dataset.filter);
-  if (!list || input.defaultValue) return; // what the server has filtered is not all that there is
+  if (!list || input.defaultValue) return; // the server has filtered the list already
   const none = document.getElementById(`${input.dataset.filter}-none`);
   const apply = () => {
-    const wanted = input.value.trim().toLowerCase();
+    const query = input.value.trim().toLowerCase();
     let shown = 0;
     for (const item of list.children) {
-      item.hidden = !item.textContent.toLowerCase().includes(wanted);
+      item.hidden = !item.textContent.toLowerCase().includes(query);
       if (!item.hidden) shown++;
     }
     if (none) none.hidden = shown > 0;
@@ -46,19 +46,14 @@ function filter(input) {
   apply();
 }
 
-// enhance gives a part of a page what scripts add; call it for what is put in later.
-export function enhance(root) {
-  root.querySelectorAll('.code').forEach(copyButton);
-  root.querySelectorAll('input[data-filter]').forEach(filter);
-}
+document.querySelectorAll('.code').forEach(copyButton);
+document.querySelectorAll('input[data-filter]').forEach(filter);
 
-enhance(document);
-
-// The first field that is wrong, or the first message, is where to go on.
+// The first invalid field gets the focus.
 document.querySelector('[aria-invalid="true"]')?.focus();
 document.querySelector('.tabs [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' });
 
-// A message about what was just done is not shown again when the page is reloaded.
+// A reload does not show the message about the last action again.
 const address = new URL(location.href);
 if (address.searchParams.has('done')) {
   address.searchParams.delete('done');

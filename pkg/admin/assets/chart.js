@@ -1,26 +1,26 @@
-// Refreshes the chart while somebody can see it. A page puts it into an element
-// with data-fragment, the address of the chart; without a script that is a link.
+// Refreshes the chart while the page is visible. The chart is in an element whose
+// data-fragment is its URL.
 
-const EVERY = 15_000;
+const INTERVAL = 15_000;
 
 for (const place of document.querySelectorAll('[data-fragment]')) {
-  let address = new URL(place.dataset.fragment, location.href);
+  let url = new URL(place.dataset.fragment, location.href);
   let timer = 0;
-  let asked = 0; // the last one asked for is shown, whichever comes last
+  let latest = 0; // the number of the latest request; earlier responses are ignored
 
   const load = async () => {
     clearTimeout(timer);
-    const mine = ++asked;
-    address.searchParams.set('part', '');
+    const mine = ++latest;
+    url.searchParams.set('part', '');
     let ended = false;
     try {
-      const response = await fetch(address, { redirect: 'manual', signal: AbortSignal.timeout(10_000) });
+      const response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(10_000) });
       ended = response.type === 'opaqueredirect' || response.status === 401 || response.status === 404;
-      if (response.ok && mine === asked) replace(place, await response.text());
+      if (response.ok && mine === latest) replace(place, await response.text());
     } catch {
-      // The network is away: what is shown says of when it is, and the next time comes.
+      // The network is down. The chart shows its time, and the next attempt comes.
     }
-    if (mine === asked && !ended) timer = setTimeout(() => document.visibilityState === 'visible' && load(), EVERY);
+    if (mine === latest && !ended) timer = setTimeout(() => document.visibilityState === 'visible' && load(), INTERVAL);
   };
 
   document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && load());
@@ -28,14 +28,14 @@ for (const place of document.querySelectorAll('[data-fragment]')) {
     const link = event.target.closest('a[data-span]');
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
-    address = new URL(link.href);
+    url = new URL(link.href);
     load();
   });
-  if (place.querySelector('#chart')) timer = setTimeout(load, EVERY);
+  if (place.querySelector('#chart')) timer = setTimeout(load, INTERVAL);
   else load();
 }
 
-// replace keeps what the visitor did: the open table, and where the keyboard is.
+// replace keeps the table open and the focus where it is.
 function replace(place, html) {
   const open = place.querySelector('details')?.open;
   const focused = place.contains(document.activeElement) ? document.activeElement : null;

@@ -1,20 +1,20 @@
-// The live feed: an ordinary client of the classic protocol in the channel that
-// the project keeps for administrators. Whatever a message holds is shown as text.
+// The live feed: a client of the classic protocol that receives the feed of a project.
+// It shows the data of messages as text, never as HTML.
 
-import { Final, post } from './ask.js';
+import { Final, post } from './request.js';
 import { Centrifuge, Refused } from './centrifuge.js';
 
-const MAX = 200; // messages that are kept
-const STALE = 6; // seconds until everything knows of a new secret, and a little more
+const MAX = 200; // messages kept
+const SECRET_CACHE = 6; // seconds that servers cache a secret, and one more
 
 const $ = (id) => document.getElementById(id);
 const filters = $('filters');
 if (filters) start();
 
 function start() {
-  const kept = []; // the newest first
-  let held = null; // what came while paused; null when not
-  let heldBack = 0;
+  const kept = []; // newest first
+  let held = null; // received while paused; null when not paused
+  let heldVisible = 0; // held messages that pass the filters
   let retried = false;
   let countdown = 0;
 
@@ -24,7 +24,7 @@ function start() {
 
   function passes({ category, channel }) {
     const box = filters.querySelector(`input[value="${CSS.escape(category)}"]`);
-    // A category that is younger than this page has no box.
+    // A category that was created after this page was loaded has no box.
     return (!box || box.checked) && channel.includes($('channel').value);
   }
 
@@ -34,13 +34,13 @@ function start() {
       add([message]);
       return;
     }
-    if (passes(message)) heldBack++;
+    if (passes(message)) heldVisible++;
     held.push(message);
     if (held.length > MAX) held.shift();
     showPause();
   }
 
-  // add takes messages in, the oldest first.
+  // add shows messages, oldest first.
   function add(messages) {
     for (const message of messages) {
       const item = draw(message);
@@ -49,7 +49,7 @@ function start() {
     }
     apply();
     while (kept.length > MAX) {
-      // What the filters hide goes first: a busy category must not push out what one is looking for.
+      // Hidden messages go first: a busy category must not remove the messages that the filters select.
       const hidden = kept.findLastIndex(({ item }) => item.hidden);
       const [{ item }] = kept.splice(hidden < 0 ? kept.length - 1 : hidden, 1);
       item.remove();
@@ -73,21 +73,21 @@ function start() {
   filters.addEventListener('submit', (event) => event.preventDefault());
   $('clear').addEventListener('click', () => {
     kept.length = 0;
-    if (held) [held, heldBack] = [[], 0];
+    if (held) [held, heldVisible] = [[], 0];
     $('messages').replaceChildren();
-    $('why').textContent = 'Nothing has been sent since the list was cleared.';
+    $('why').textContent = 'No message was sent since the list was cleared.';
     count();
     showPause();
   });
   $('pause').addEventListener('click', () => {
     const missed = held;
-    [held, heldBack] = [missed ? null : [], 0];
+    [held, heldVisible] = [missed ? null : [], 0];
     if (missed) add(missed);
     showPause();
   });
 
   function showPause() {
-    $('pause').textContent = !held ? 'Pause' : heldBack > 0 ? `Resume (${heldBack} new)` : 'Resume';
+    $('pause').textContent = !held ? 'Pause' : heldVisible > 0 ? `Resume (${heldVisible} new)` : 'Resume';
   }
 
   // The connection.
@@ -102,29 +102,29 @@ function start() {
 
   function show(state, { seconds = 0, error }) {
     clearInterval(countdown);
-    // A secret that was just made is not known everywhere at once.
+    // Servers may still have the old secret in their cache.
     if (state === 'offline' && error?.message.startsWith('invalid token') && !retried) {
       retried = true;
-      setTimeout(() => centrifuge.start(), STALE * 1000);
-      [state, seconds] = ['waiting', STALE];
+      setTimeout(() => centrifuge.start(), SECRET_CACHE * 1000);
+      [state, seconds] = ['waiting', SECRET_CACHE];
     }
     const element = $('state');
     const text = { connecting: 'Connecting…', online: 'Connected', offline: 'Disconnected' };
-    const tell = () => { element.textContent = text[state] ?? `Reconnecting in ${seconds} s`; };
+    const update = () => { element.textContent = text[state] ?? `Reconnecting in ${seconds} s`; };
     element.dataset.state = state;
-    tell();
+    update();
     if (state === 'waiting') {
       countdown = setInterval(() => {
         seconds = Math.max(seconds - 1, 1);
-        tell();
+        update();
       }, 1000);
     }
     if (state === 'online') retried = false;
     const problem = state === 'offline' || state === 'online' ? error?.message : undefined;
     $('problem').hidden = !problem;
     $('connect').hidden = state === 'online';
-    $('reason').textContent = problem ? `The feed is not complete: ${problem}.` : '';
-    if (state === 'offline') $('reason').textContent = `The feed is not connected: ${problem ?? 'it was stopped'}.`;
+    $('reason').textContent = problem ? `The feed is incomplete: ${problem}.` : '';
+    if (state === 'offline') $('reason').textContent = `The feed is disconnected: ${problem ?? 'it was stopped'}.`;
   }
 
   $('connect').addEventListener('click', () => centrifuge.start());

@@ -23,7 +23,7 @@ import (
 // Handler returns the handler of the admin pages and their JSON API.
 func Handler(a *publisher.App) http.Handler {
 	return admin.New(admin.Options{
-		Hub: a.Hub.Hub, Structure: a.Store, Attempts: a.Store.Tally, Password: password(a),
+		Hub: a.Hub.Hub, Store: a.Store, Attempts: a.Store.Tally, Password: password(a),
 		Call: func(ctx context.Context, p *hub.Project, method string, body []byte) (int, []byte) {
 			return serverapi.Call(ctx, a.Hub, a.Log, p, method, body)
 		},

@@ -67,7 +67,7 @@ func (p *plan) addCategories(project string, present, wanted []manifest.Category
 		before, err := "", error(nil)
 		if i := slices.IndexFunc(present, byName(c.Name)); i >= 0 {
 			// Centrifuge would refuse it when half of the plan is carried out.
-			if from, to := present[i].Hub().ShardCount(), c.Hub().ShardCount(); to < from {
+			if from, to := present[i].ShardCount(), c.ShardCount(); to < from {
 				return misuse("category %q of project %q: shards cannot be lowered, from %d to %d", c.Name, project, from, to)
 			}
 			if before, err = encodeYAML(present[i]); err != nil {
@@ -141,7 +141,7 @@ func checkProjects(projects []manifest.Project) error {
 		if p.Name == "" {
 			p.Name = p.ID
 		}
-		err := (&hub.Project{ID: p.ID, Name: p.Name, Secret: "-", Options: p.Options.Hub()}).Validate()
+		err := (&hub.Project{ID: p.ID, Name: p.Name, Secret: "-", Options: p.Options}).Validate()
 		switch {
 		case err != nil:
 			return fmt.Errorf("project %q: %w", p.ID, err)
@@ -163,7 +163,7 @@ func checkProjects(projects []manifest.Project) error {
 func checkCategories(categories []manifest.Category) error {
 	seen := make(map[string]bool)
 	for _, c := range categories {
-		err := hub.Category{Name: c.Name, CategoryOptions: c.CategoryOptions.Hub()}.Validate()
+		err := hub.Category{Name: c.Name, CategoryOptions: c.CategoryOptions}.Validate()
 		switch {
 		case err != nil:
 			return fmt.Errorf("category %q: %w", c.Name, err)

@@ -1,0 +1,137 @@
+package admin_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"centrifuge/pkg/hub"
+	"centrifuge/pkg/manifest"
+)
+
+// sampleOptions returns a value for every option of a reference, as JSON and as typed
+// into a form.
+func sampleOptions(reference []hub.Option) (document map[string]any, typed map[string]string) {
+	document, typed = make(map[string]any), make(map[string]string)
+	for _, o := range reference {
+		switch o.Kind {
+		case hub.BoolOption:
+			document[o.Name], typed[o.Name] = true, "true"
+		case hub.NumberOption, hub.DurationOption:
+			document[o.Name], typed[o.Name] = float64(o.Max), fmt.Sprint(o.Max)
+		case hub.URLOption:
+			document[o.Name], typed[o.Name] = "https://a.example/?"+o.Name, "https://a.example/?"+o.Name
+		case hub.OriginsOption:
+			document[o.Name], typed[o.Name] = []any{"https://b.example", "https://a.example"}, "https://b.example\nhttps://a.example"
+		case hub.DomainsOption:
+			document[o.Name], typed[o.Name] = []any{"b.example", "a.example"}, "b.example\na.example"
+		}
+	}
+	return document, typed
+}
+
+// optionForms are the forms of the options of one project or category: in the admin
+// form, in the table, and in the JSON of the admin API.
+type optionForms[T hub.ProjectOptions | hub.CategoryOptions] struct {
+	reference []hub.Option
+	// form is the path of the admin form, read the path of the admin API, and write the
+	// path in the admin API of a copy that does not exist yet.
+	form, read, write string
+	// stored returns the options in the table, copied those of the copy.
+	stored, copied func() T
+	// unwrap finds the options in what read returns, wrap makes the body for write.
+	unwrap func(body map[string]any) map[string]any
+	wrap   func(options map[string]any) map[string]any
+}
+
+// check takes a value of every option through all forms. A new option needs no change
+// here.
+func (f optionForms[T]) check(r *rig) {
+	t := r.t
+	t.Helper()
+	document, typed := sampleOptions(f.reference)
+	var want T
+	if err := manifest.Decode(encode(t, document), &want); err != nil {
+		t.Fatal(err)
+	}
+	for i, v := 0, reflect.ValueOf(want); i < v.NumField(); i++ {
+		if v.Field(i).IsZero() {
+			t.Errorf("%T.%s has no reference", want, v.Type().Field(i).Name)
+		}
+	}
+	pairs := []string{"name", "sample"}
+	for name, value := range typed {
+		pairs = append(pairs, name, value)
+	}
+	if got := r.post(f.form, pairs...); got.status != http.StatusSeeOther {
+		t.Fatalf("the form is refused: %v", problems(t, got))
+	}
+	if diff := cmp.Diff(want, f.stored()); diff != "" {
+		t.Errorf("table, -want +got\n%s", diff)
+	}
+	shown := make(map[string]string)
+	for _, e := range parse(t, r.is(r.get(f.form), http.StatusOK).body).with("action", f.form).all("input", "textarea") {
+		name := e.attr["name"]
+		if _, checked := e.attr["checked"]; typed[name] != "" && (e.attr["type"] != "checkbox" || checked) {
+			shown[name] = e.attr["value"] + strings.TrimSpace(e.raw())
+		}
+	}
+	if diff := cmp.Diff(typed, shown); diff != "" {
+		t.Errorf("form, -want +got\n%s", diff)
+	}
+	var body map[string]any
+	if err := json.Unmarshal([]byte(r.is(r.call(http.MethodGet, f.read, ""), http.StatusOK).body), &body); err != nil {
+		t.Fatal(err)
+	}
+	written := f.unwrap(body)
+	if diff := cmp.Diff(document, written); diff != "" {
+		t.Errorf("manifest, -want +got\n%s", diff)
+	}
+	r.is(r.call(http.MethodPut, f.write, string(encode(t, f.wrap(written)))), http.StatusCreated)
+	if diff := cmp.Diff(want, f.copied()); diff != "" {
+		t.Errorf("table after PUT, -want +got\n%s", diff)
+	}
+}
+
+func encode(t *testing.T, v any) []byte {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestProjectOptionRoundTrip(t *testing.T) {
+	r := newRig(t).signIn()
+	optionForms[hub.ProjectOptions]{
+		reference: hub.ProjectReference,
+		form:      base + "/settings", read: "/projects/" + projectID, write: "/projects/copy",
+		stored: func() hub.ProjectOptions { return r.project(projectID).Options },
+		copied: func() hub.ProjectOptions { return r.project("copy").Options },
+		unwrap: func(body map[string]any) map[string]any { return body["options"].(map[string]any) },
+		wrap:   func(options map[string]any) map[string]any { return map[string]any{"name": "copy", "options": options} },
+	}.check(r)
+}
+
+func TestCategoryOptionRoundTrip(t *testing.T) {
+	r := newRig(t).signIn()
+	r.put(&hub.Project{ID: "p", Name: "p", Secret: "of p", Categories: map[string]hub.Category{"sample": {Name: "sample"}}})
+	optionForms[hub.CategoryOptions]{
+		reference: hub.CategoryReference,
+		form:      "/admin/projects/p/categories/edit?category=sample", read: "/projects/p", write: "/projects/p/categories/copy",
+		stored: func() hub.CategoryOptions { return r.project("p").Categories["sample"].CategoryOptions },
+		copied: func() hub.CategoryOptions { return r.project("p").Categories["copy"].CategoryOptions },
+		unwrap: func(body map[string]any) map[string]any {
+			options := body["categories"].([]any)[0].(map[string]any)
+			delete(options, "name")
+			return options
+		},
+		wrap: func(options map[string]any) map[string]any { return options },
+	}.check(r)
+}

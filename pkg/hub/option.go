@@ -1,0 +1,183 @@
+package hub
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Option is the reference of one option: a field of ProjectOptions or
+// CategoryOptions with the same JSON name. Everything that is said or checked about
+// an option follows from its field and its reference: the item in the table, the
+// manifest, the form of the admin pages, the tables in the documents, the limits.
+type Option struct {
+	// Name is the JSON name, Title the label in a form.
+	Name, Title string
+	// Group is the heading under which forms and documents list the option.
+	Group string
+	Kind  Kind
+	// Default is the value in force where the option is not set.
+	Default string
+	// Min and Max limit a number, and a duration in milliseconds. Max limits the
+	// values of a list.
+	Min, Max int
+	// Help explains the option in one or two sentences.
+	Help string
+	// Unsafe marks an option that weakens the project.
+	Unsafe bool
+}
+
+// Kind is the kind of an option's value.
+type Kind string
+
+// The kinds. The zero value of each means the default.
+const (
+	BoolOption     Kind = "bool"
+	NumberOption   Kind = "number"   // a whole number
+	DurationOption Kind = "duration" // a Duration
+	URLOption      Kind = "url"      // http or https
+	OriginsOption  Kind = "origins"  // a list of "https://host" or "https://host:port"
+	DomainsOption  Kind = "domains"  // a list of host names
+)
+
+// List reports whether values of this kind are lists of strings.
+func (k Kind) List() bool { return k == OriginsOption || k == DomainsOption }
+
+// Duration is the value of an option. JSON has it in whole milliseconds, the table
+// in nanoseconds.
+type Duration time.Duration
+
+// MarshalJSON implements json.Marshaler.
+func (d Duration) MarshalJSON() ([]byte, error) {
+	return strconv.AppendInt(nil, time.Duration(d).Milliseconds(), 10), nil
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (d *Duration) UnmarshalJSON(b []byte) error {
+	n := time.Duration(*d).Milliseconds()
+	if err := json.Unmarshal(b, &n); err != nil {
+		return err
+	}
+	// A number beyond every limit stays beyond it, where the product would wrap around.
+	const most = int64(1<<63-1) / int64(time.Millisecond)
+	*d = Duration(max(min(n, most), -most) * int64(time.Millisecond))
+	return nil
+}
+
+// ProjectReference describes the options of a project.
+var ProjectReference = []Option{
+	{Name: "validate_url", Title: "Validation URL", Group: "Access", Kind: URLOption, Default: "none",
+		Help: "A URL of your application. It is asked at auth whether a named user may connect. It must be public and use https."},
+	{Name: "auth_attempts", Title: "Validation attempts", Group: "Access", Kind: NumberOption, Default: "5", Min: 1, Max: 10,
+		Help: "How often the validation URL is asked before a client is refused."},
+	{Name: "back_off_interval", Title: "Back-off interval", Group: "Access", Kind: DurationOption, Default: "100", Min: 1, Max: 1000,
+		Help: "The unit of the random waits between validation attempts."},
+	{Name: "back_off_max_timeout", Title: "Longest back-off", Group: "Access", Kind: DurationOption, Default: "5000", Min: 1, Max: 10_000,
+		Help: "The longest wait between two validation attempts."},
+	{Name: "origins", Title: "Allowed origins", Group: "Access", Kind: OriginsOption, Default: "any", Max: MaxListed,
+		Help: "The origins of web pages that may connect, such as https://example.com. A client that sends no Origin header may always connect."},
+	{Name: "webhook_url", Title: "Webhook URL", Group: "Webhook", Kind: URLOption, Default: "none",
+		Help: "A URL of your application. It receives every message of the categories with hooks. It must be public and use https."},
+	{Name: "allow_md5", Title: "Allow HMAC-MD5", Group: "Legacy", Kind: BoolOption, Default: "false", Unsafe: true,
+		Help: "Accepts tokens and signatures made with HMAC-MD5. It is for clients of 2013 that cannot be changed."},
+}
+
+// CategoryReference describes the options of a category.
+var CategoryReference = []Option{
+	{Name: "bidirectional", Title: "Bidirectional", Group: "Access", Kind: BoolOption, Default: "false",
+		Help: "Clients may broadcast. Without it, only your application may."},
+	{Name: "private", Title: "Private", Group: "Access", Kind: BoolOption, Default: "false",
+		Help: "Clients need a grant that a JWT or the validation URL confirmed."},
+	{Name: "presence", Title: "Presence", Group: "Presence", Kind: BoolOption, Default: "false",
+		Help: "Your application, and clients that may use a channel, can list the connections in it."},
+	{Name: "join_leave", Title: "Join and leave", Group: "Presence", Kind: BoolOption, Default: "false",
+		Help: "Subscribers of a channel receive every join and leave. Each costs one message per subscriber."},
+	{Name: "max_message_bytes", Title: "Largest message (bytes)", Group: "Messages", Kind: NumberOption, Default: "32768", Min: 1, Max: MaxMessageBytes,
+		Help: "Limits the data of a message. API Gateway bills a delivery for every 32 KB."},
+	{Name: "clean_html", Title: "Clean HTML", Group: "Messages", Kind: BoolOption, Default: "false",
+		Help: "Removes unsafe HTML from every string in a message."},
+	{Name: "allowed_domains", Title: "Allowed domains", Group: "Messages", Kind: DomainsOption, Default: "none", Max: MaxListed,
+		Help: "The hosts that links and images in cleaned HTML may lead to, such as example.com. Each includes its subdomains."},
+	{Name: "publish_to_admins", Title: "Publish to admins", Group: "Forwarding", Kind: BoolOption, Default: "false",
+		Help: "Messages also appear in the live feed of the admin pages. Each costs one more read."},
+	{Name: "hooks", Title: "Hooks", Group: "Forwarding", Kind: BoolOption, Default: "false",
+		Help: "Messages also go to the event bus, and from there to the webhook URL."},
+	{Name: "shards", Title: "Shards", Group: "Delivery", Kind: NumberOption, Default: "1", Min: 1, Max: MaxShards,
+		Help: "The partitions of a channel's subscribers: one for every 1,000 that may subscribe within a second. It cannot be lowered."},
+}
+
+// checkOptions refuses a struct of options of which one breaks its limits.
+func checkOptions(options any, reference []Option) error {
+	v := reflect.ValueOf(options)
+	for i := range v.NumField() {
+		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+		at := slices.IndexFunc(reference, func(o Option) bool { return o.Name == name })
+		if at < 0 {
+			return fmt.Errorf("option %s has no reference", name)
+		}
+		if err := reference[at].check(v.Field(i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// check refuses a value that breaks the limits of the option.
+func (o Option) check(v reflect.Value) error {
+	switch o.Kind {
+	case NumberOption:
+		if n := v.Int(); n != 0 && (n < int64(o.Min) || n > int64(o.Max)) {
+			return ErrBadRequest.With(fmt.Sprintf("%s is not from %d to %d", o.Name, o.Min, o.Max))
+		}
+	case DurationOption:
+		least, most := time.Duration(o.Min)*time.Millisecond, time.Duration(o.Max)*time.Millisecond
+		if d := time.Duration(v.Int()); d != 0 && (d < least || d > most) {
+			return ErrBadRequest.With(fmt.Sprintf("%s is not from %d to %d ms", o.Name, o.Min, o.Max))
+		}
+	case URLOption:
+		if s := v.String(); s != "" && !isURL(s) {
+			return ErrBadRequest.With(o.Name + " is not an http or https URL")
+		}
+	case OriginsOption:
+		return o.checkList(v, isOrigin, `must be written "https://host" or "https://host:port"`)
+	case DomainsOption:
+		return o.checkList(v, isDomain, "must be host names in lower case, such as example.com")
+	}
+	return nil
+}
+
+func (o Option) checkList(v reflect.Value, valid func(string) bool, rule string) error {
+	if v.Len() > o.Max {
+		return ErrLimitExceeded.With(fmt.Sprintf("%s must have at most %d values", o.Name, o.Max))
+	}
+	for i := range v.Len() {
+		if !valid(v.Index(i).String()) {
+			return ErrBadRequest.With(o.Name + " " + rule)
+		}
+	}
+	return nil
+}
+
+func isURL(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && u.Host != "" && u.User == nil && (u.Scheme == "https" || u.Scheme == "http")
+}
+
+func isOrigin(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && u.Scheme != "" && u.Host != "" && u.Path == ""
+}
+
+func isDomain(s string) bool { return len(s) <= MaxNameBytes && domain().MatchString(s) }
+
+// domain is compiled at its first use: most functions never validate options.
+var domain = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$`)
+})
