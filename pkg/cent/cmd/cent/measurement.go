@@ -48,7 +48,7 @@ type measurement struct {
 	last  atomic.Int64   // when the last thing happened
 	done  bitmap         // which messages were published
 
-	calls, receipts histogram
+	calls, receipts *histogram
 
 	failure      sync.Once
 	firstFailure error
@@ -58,6 +58,7 @@ func newMeasurement(c *bench, s *session, publisher *cent.Client, id string) *me
 	m := &measurement{
 		bench: c, publisher: publisher, id: id, timeout: s.Timeout, backOff: s.backOff, began: time.Now(),
 		sent: make([]atomic.Int64, c.Messages), done: newBitmap(c.Messages),
+		calls: newHistogram(), receipts: newHistogram(),
 	}
 	m.pad = strings.Repeat("x", max(c.Size-len(m.data(c.Messages-1)), 0))
 	return m
