@@ -194,8 +194,8 @@ func TestBenchIsBounded(t *testing.T) {
 		args []string
 		says string
 	}{
-		{[]string{"--clients=0"}, "--clients is not from 1 to 1000"},
-		{[]string{"--clients=1001"}, "--clients is not from 1 to 1000"},
+		{[]string{"--clients=0"}, "--clients is not from 1 to 10000"},
+		{[]string{"--clients=10001"}, "--clients is not from 1 to 10000"},
 		{[]string{"--messages=100001"}, "--messages is not from 1 to 100000"},
 		{[]string{"--rate=-1"}, "--rate is not from 0 to 10000"},
 		{[]string{"--size=63"}, "--size is not from 64 to 131072"},
@@ -222,6 +222,21 @@ func TestBenchIsBounded(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 	})
+}
+
+func TestBenchOpenFilesLimit(t *testing.T) {
+	b := &bench{Clients: 10_000}
+	err := b.checkOpenFiles(10_999)
+	const want = "10000 clients need 11000 open files, and the limit is 10999: raise it with ulimit -n 11000, or lower --clients"
+	if err == nil || err.Error() != want {
+		t.Errorf("error %v, expected %q", err, want)
+	}
+	if err := b.checkOpenFiles(11_000); err != nil {
+		t.Error(err)
+	}
+	if limit, known := openFiles(); known && limit == 0 {
+		t.Error("the limit of this process is 0")
+	}
 }
 
 func TestHistogramPercentiles(t *testing.T) {
