@@ -66,8 +66,11 @@ invoke: localstack/node_modules ## Invoke one function: FUNCTION=auth EVENT=even
 	@test -n "$(FUNCTION)" -a -n "$(EVENT)" || { echo "say which: make invoke FUNCTION=auth EVENT=events/auth/sha256-token.json"; exit 2; }
 	@DATA_DIR=$(DATA_DIR) go run ./localstack invoke $(FUNCTION) $(EVENT)
 
-load: localstack/node_modules ## Measure deliveries: 1,000 clients, 100 messages; LOAD="-clients 200 -messages 50"
-	@go run ./localstack/load $(LOAD)
+load: localstack/node_modules ## Run cent bench on a stack of its own: 1,000 clients, 100 messages; LOAD="--clients 200 --messages 50"
+	@mkdir -p $(BUILD)
+	@go build -o $(BUILD)/cent ./pkg/cent/cmd/cent
+	@go build -o $(BUILD)/load ./localstack/load
+	@$(BUILD)/load $(BUILD)/cent bench news:load --clients 1000 --messages 100 --size 200 --rate 0 --parallel 1 --yes $(LOAD)
 
 # ---- checks ----
 

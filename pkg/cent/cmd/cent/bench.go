@@ -13,7 +13,7 @@ import (
 
 // The bounds of a measurement.
 const (
-	maxClients   = 1000
+	maxClients   = 10_000
 	maxMessages  = 100_000
 	maxRate      = 10_000
 	maxParallel  = 64
@@ -23,6 +23,9 @@ const (
 	maxDeliveries = 1_000_000
 	// billedBytes is how much API Gateway bills as one message.
 	billedBytes = 32 << 10
+	// spareFiles is how many files are open in addition to the sockets of the clients,
+	// in this process or in a local stack, which has the same limit.
+	spareFiles = 1000
 	// envelopeBytes is about what a push has around its data.
 	envelopeBytes = 256
 )
@@ -30,7 +33,7 @@ const (
 type bench struct {
 	Channel string `arg:"" help:"Which channel to publish to; its messages go to whoever else is in it, too."`
 
-	Clients   int           `default:"50" placeholder:"N" help:"How many subscribers, from 1 to 1000 (${default})."`
+	Clients   int           `default:"50" placeholder:"N" help:"How many subscribers, from 1 to 10000 (${default})."`
 	Messages  int           `default:"100" placeholder:"M" help:"How many messages, from 1 to 100000 (${default})."`
 	Rate      int           `default:"50" placeholder:"R" help:"How many messages a second, at most 10000; 0 is as fast as answers come (${default})."`
 	Size      int           `default:"128" placeholder:"BYTES" help:"How long the data of a message is, from 64 to 131072 bytes (${default})."`
@@ -117,6 +120,14 @@ func (c *bench) check() error {
 	return nil
 }
 
+// checkOpenFiles refuses more clients than the process may have sockets.
+func (c *bench) checkOpenFiles(limit uint64) error {
+	if needed := uint64(c.Clients + spareFiles); needed > limit { //nolint:gosec // check has bounded it
+		return misuse("%d clients need %d open files, and the limit is %d: raise it with ulimit -n %d, or lower --clients", c.Clients, needed, limit, needed)
+	}
+	return nil
+}
+
 // duration is how long publishing takes at the rate asked for, 0 for none.
 func (c *bench) duration() time.Duration {
 	if c.Rate == 0 {
@@ -129,6 +140,11 @@ func (c *bench) duration() time.Duration {
 func (c *bench) prepare(s *session) (*measurement, error) {
 	if err := c.check(); err != nil {
 		return nil, err
+	}
+	if limit, known := openFiles(); known {
+		if err := c.checkOpenFiles(limit); err != nil {
+			return nil, err
+		}
 	}
 	if err := s.needSecret(); err != nil {
 		return nil, err

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/goccy/go-yaml"
+
 	"centrifuge/pkg/manifest"
 )
 
@@ -44,23 +46,22 @@ func (c *categoriesList) Run(ctx context.Context, s *session) error {
 	return s.table(rows)
 }
 
-// optionsOf are the options that are set, in a row.
+// optionsOf lists the options of a category that are set.
 func optionsOf(c manifest.Category) (string, error) {
-	text, err := encodeYAML(c.CategoryOptions)
+	value, err := ordered(c.CategoryOptions)
 	if err != nil {
 		return "", err
 	}
+	options, _ := value.(yaml.MapSlice)
 	var set []string
-	for _, line := range lines(text) {
-		name, value, _ := strings.Cut(line, ":")
-		switch {
-		case line == "{}":
-		case strings.TrimSpace(value) == "true":
-			set = append(set, name)
-		case strings.HasPrefix(line, " "): // of a list
-			set[len(set)-1] += " " + strings.TrimPrefix(strings.TrimSpace(line), "- ")
+	for _, o := range options {
+		switch v := o.Value.(type) {
+		case bool:
+			set = append(set, fmt.Sprint(o.Key))
+		case []any:
+			set = append(set, fmt.Sprintf("%v: %s", o.Key, strings.Trim(fmt.Sprint(v), "[]")))
 		default:
-			set = append(set, line)
+			set = append(set, fmt.Sprintf("%v: %v", o.Key, v))
 		}
 	}
 	return strings.Join(set, ", "), nil

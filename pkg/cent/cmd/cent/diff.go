@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"strings"
+
+	"github.com/aymanbagabas/go-udiff"
 )
 
 // The colours of a terminal.
@@ -13,50 +15,20 @@ const (
 	reset = "\x1b[0m"
 )
 
-// diff returns the lines of two texts, each behind a space, or a - where only the
-// first has it, or a + where only the second has it. It is for short texts: it takes
-// the time and room of their lengths multiplied.
+// diff returns all lines of two different texts: common lines after two spaces,
+// removed lines after "- ", added lines after "+ ". It returns nothing for equal
+// texts.
 func diff(before, after string) []string {
-	a, b := lines(before), lines(after)
-	// common[i][j] is how many lines a[i:] and b[j:] have in common, in order.
-	common := make([][]int, len(a)+1)
-	for i := range common {
-		common[i] = make([]int, len(b)+1)
-	}
-	for i := len(a) - 1; i >= 0; i-- {
-		for j := len(b) - 1; j >= 0; j-- {
-			if a[i] == b[j] {
-				common[i][j] = common[i+1][j+1] + 1
-			} else {
-				common[i][j] = max(common[i+1][j], common[i][j+1])
-			}
-		}
-	}
+	// The context is the whole text. The edits fit it, so there is no error.
+	unified, _ := udiff.ToUnifiedDiff("", "", before, udiff.Lines(before, after), len(before))
 	var out []string
-	i, j := 0, 0
-	for i < len(a) || j < len(b) {
-		switch {
-		case i < len(a) && j < len(b) && a[i] == b[j]:
-			out = append(out, "  "+a[i])
-			i++
-			j++
-		case j == len(b) || i < len(a) && common[i+1][j] >= common[i][j+1]:
-			out = append(out, "- "+a[i])
-			i++
-		default:
-			out = append(out, "+ "+b[j])
-			j++
+	for _, hunk := range unified.Hunks {
+		for _, line := range hunk.Lines {
+			mark := map[udiff.OpKind]string{udiff.Delete: "- ", udiff.Insert: "+ ", udiff.Equal: "  "}[line.Kind]
+			out = append(out, strings.TrimSuffix(mark+line.Content, "\n"))
 		}
 	}
 	return out
-}
-
-// lines are those of a text that is empty or ends with one.
-func lines(text string) []string {
-	if text == "" {
-		return nil
-	}
-	return strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 }
 
 // printDiff prints a change under its title.
@@ -80,7 +52,8 @@ func (s *session) printDiff(title, before, after string) {
 	}
 }
 
-// colours tells whether whoever reads the output can see them, and wants to.
+// colours reports whether the output is a terminal that shows colours, and the user
+// has not turned them off.
 func (s *session) colours() bool {
 	return s.outTerminal && s.getenv("NO_COLOR") == "" && s.getenv("TERM") != "dumb"
 }

@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	// dialsAtOnce is how many clients are connecting at a time.
-	dialsAtOnce = 32
+	// maxConcurrentClients is how many clients connect or settle concurrently.
+	maxConcurrentClients = 32
 	// hopeless is how many failures in a row, before any success, end a measurement.
 	hopeless = 10
 	// look is how often to see whether everything has come.
@@ -48,7 +48,7 @@ type measurement struct {
 	last  atomic.Int64   // when the last thing happened
 	done  bitmap         // which messages were published
 
-	calls, receipts histogram
+	calls, receipts *histogram
 
 	failure      sync.Once
 	firstFailure error
@@ -58,6 +58,7 @@ func newMeasurement(c *bench, s *session, publisher *cent.Client, id string) *me
 	m := &measurement{
 		bench: c, publisher: publisher, id: id, timeout: s.Timeout, backOff: s.backOff, began: time.Now(),
 		sent: make([]atomic.Int64, c.Messages), done: newBitmap(c.Messages),
+		calls: newHistogram(), receipts: newHistogram(),
 	}
 	m.pad = strings.Repeat("x", max(c.Size-len(m.data(c.Messages-1)), 0))
 	return m
@@ -102,7 +103,7 @@ func (m *measurement) measure(ctx, open context.Context) error {
 // connect has every client subscribe, a bounded number at a time.
 func (m *measurement) connect(ctx, open context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(dialsAtOnce)
+	g.SetLimit(maxConcurrentClients)
 	for _, c := range m.subscribers {
 		g.Go(func() error {
 			if over(ctx) {
@@ -239,6 +240,7 @@ func (m *measurement) settle(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, m.timeout)
 	defer cancel()
 	var g errgroup.Group
+	g.SetLimit(maxConcurrentClients)
 	for _, c := range m.subscribers {
 		if !c.alive() {
 			continue

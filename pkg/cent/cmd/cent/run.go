@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+	"github.com/willabides/kongplete"
 
 	"centrifuge/pkg/cent"
 )
@@ -143,16 +144,22 @@ func run(ctx context.Context, w world) int {
 
 func execute(ctx context.Context, w world) error {
 	var line commandLine
-	helped := false
+	ended := false // by --help or by completion
 	parser, err := kong.New(&line, kong.Name("cent"), kong.Description(description),
-		kong.Writers(w.stdout, w.stderr), kong.Exit(func(int) { helped = true }),
+		kong.Writers(w.stdout, w.stderr), kong.Exit(func(int) { ended = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.BindTo(ctx, (*context.Context)(nil)))
 	if err != nil {
 		return fmt.Errorf("read the grammar: %w", err)
 	}
+	if w.getenv(lineVariable) != "" {
+		kongplete.Complete(parser)
+	}
+	if ended {
+		return nil
+	}
 	parsed, err := parser.Parse(w.args)
-	if helped {
+	if ended {
 		return nil
 	}
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -8,9 +9,13 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
+
+	"gopkg.in/ini.v1"
 
 	"centrifuge/pkg/cent"
 )
@@ -98,19 +103,21 @@ func parseTimeout(text string) (time.Duration, error) {
 	return d, nil
 }
 
-// file reads the settings of the file, which need not exist unless it was named.
+// maxFileBytes is the size limit of the settings file.
+const maxFileBytes = 64 << 10
+
+// file reads the settings file. A file that --config does not name may be absent.
 func (s settings) file(w world) (map[string]string, error) {
-	path, named := s.Config, s.Config != ""
-	switch {
-	case named:
-	case w.home == "":
-		return nil, nil
-	default:
+	path := s.Config
+	if path == "" {
+		if w.home == "" {
+			return nil, nil
+		}
 		path = filepath.Join(w.home, ".centrc")
 	}
-	f, err := os.Open(path) //nolint:gosec // whoever runs the program chooses the file
+	f, err := os.Open(path) //nolint:gosec // the caller of the program chooses the file
 	if err != nil {
-		if !named && errors.Is(err, fs.ErrNotExist) {
+		if s.Config == "" && errors.Is(err, fs.ErrNotExist) {
 			return nil, nil
 		}
 		return nil, usageError{err}
@@ -126,7 +133,41 @@ func (s settings) file(w world) (map[string]string, error) {
 	}
 	if stat, err := f.Stat(); err == nil && runtime.GOOS != "windows" && stat.Mode().Perm()&0o077 != 0 &&
 		(values["secret_key"] != "" || values["api_key"] != "" || values["admin_password"] != "") {
-		fmt.Fprintf(w.stderr, "cent: warning: %s holds a secret and is open to others: chmod 600 it\n", printable(path))
+		fmt.Fprintf(w.stderr, "cent: warning: %s holds a secret and others can read it: chmod 600 it\n", printable(path))
+	}
+	return values, nil
+}
+
+var fileKeys = []string{"address", "admin_password", "api_key", "project_id", "secret_key", "timeout", "websocket"}
+
+// decodeINI reads the keys before any section and those of the section [cent]. The
+// case of keys does not matter. A value is the rest of its line: it may hold # and ;
+// and quotes. No error repeats a value.
+func decodeINI(b []byte) (map[string]string, error) {
+	switch {
+	case len(b) > maxFileBytes:
+		return nil, fmt.Errorf("longer than %d bytes", maxFileBytes)
+	case !utf8.Valid(b) || bytes.ContainsRune(b, 0):
+		return nil, errors.New("not text in UTF-8")
+	}
+	file, err := ini.LoadSources(ini.LoadOptions{
+		Insensitive: true, IgnoreContinuation: true, IgnoreInlineComment: true, PreserveSurroundedQuote: true, AllowShadows: true,
+	}, b)
+	if err != nil {
+		// The error of the library repeats the line, which may hold a secret.
+		return nil, errors.New("not an INI file: a line is [section], key = value, or a comment after #")
+	}
+	values := make(map[string]string)
+	for _, section := range []string{ini.DefaultSection, "cent"} {
+		for _, key := range file.Section(section).Keys() {
+			if !slices.Contains(fileKeys, key.Name()) {
+				return nil, fmt.Errorf("unknown key %s: the keys are %s", printable(key.Name()), strings.Join(fileKeys, ", "))
+			}
+			if _, twice := values[key.Name()]; twice || len(key.ValueWithShadows()) > 1 {
+				return nil, fmt.Errorf("duplicate key %s", key.Name())
+			}
+			values[key.Name()] = key.Value()
+		}
 	}
 	return values, nil
 }

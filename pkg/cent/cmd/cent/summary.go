@@ -20,10 +20,10 @@ type summary struct {
 	Lost       int `json:"lost"`
 	Duplicates int `json:"duplicates"`
 	// Seconds are from the first call to the last receipt.
-	Seconds             float64   `json:"seconds"`
-	DeliveriesPerSecond float64   `json:"deliveries_per_second"`
-	PublishMS           quantiles `json:"publish_ms"`
-	ReceiptMS           quantiles `json:"receipt_ms"`
+	Seconds             float64     `json:"seconds"`
+	DeliveriesPerSecond float64     `json:"deliveries_per_second"`
+	PublishMS           percentiles `json:"publish_ms"`
+	ReceiptMS           percentiles `json:"receipt_ms"`
 }
 
 // summary is for when everything has ended.
@@ -32,7 +32,7 @@ func (m *measurement) summary() summary {
 		Channel: m.Channel, Clients: int(m.connected.Load()), Disconnected: m.disconnected, Bytes: m.Size,
 		Published: int(m.published.Load()), Failed: int(m.failed.Load()),
 		Deliveries: int(m.received.Load()), Duplicates: int(m.twice.Load()),
-		PublishMS: m.calls.quantiles(), ReceiptMS: m.receipts.quantiles(),
+		PublishMS: m.calls.percentiles(), ReceiptMS: m.receipts.percentiles(),
 	}
 	if sum.Published > 0 {
 		sum.Lost = m.missing(false)
@@ -49,7 +49,7 @@ func (sum summary) print(s *session) error {
 	if s.JSON {
 		return s.printJSON(sum)
 	}
-	row := func(name string, q quantiles) []string {
+	row := func(name string, q percentiles) []string {
 		cells := []string{name}
 		for _, v := range []float64{q.P50, q.P90, q.P99, q.Max} {
 			cells = append(cells, fmt.Sprintf("%.1f ms", v))

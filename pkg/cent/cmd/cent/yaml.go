@@ -1,160 +1,121 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io"
 	"regexp"
+	"strconv"
 	"strings"
-	"unicode"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+
+	"centrifuge/pkg/manifest"
 )
 
-// member is a key with its value.
-type member struct {
-	key   string
-	value any
-}
-
-// object is a JSON object in the order in which it was written.
-type object []member
-
-// encodeYAML writes v, which becomes JSON, as YAML, keys in the order of the JSON.
-// A text is written plain only where nobody can take it for anything else.
-func encodeYAML(v any) (string, error) {
+// ordered returns the JSON form of v as values of package yaml, with the keys of
+// objects in their order.
+func ordered(v any) (value any, err error) {
 	b, err := json.Marshal(v)
-	if err != nil {
-		return "", err
-	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.UseNumber()
-	value, err := ordered(d)
-	if err != nil {
-		return "", err
-	}
-	var out strings.Builder
-	writeYAML(&out, value, "", "")
-	return out.String(), nil
-}
-
-// ordered reads a value whose objects keep their order.
-func ordered(d *json.Decoder) (any, error) {
-	token, err := d.Token()
 	if err != nil {
 		return nil, err
 	}
-	switch token {
-	case json.Delim('['):
-		list := []any{}
-		for d.More() {
-			value, err := ordered(d)
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, value)
-		}
-		_, err = d.Token()
-		return list, err
-	case json.Delim('{'):
-		o := object{}
-		for d.More() {
-			key, err := d.Token()
-			if err != nil {
-				return nil, err
-			}
-			value, err := ordered(d)
-			if err != nil {
-				return nil, err
-			}
-			o = append(o, member{fmt.Sprint(key), value})
-		}
-		_, err = d.Token()
-		return o, err
-	}
-	return token, nil
+	err = yaml.UnmarshalWithOptions(b, &value, yaml.UseOrderedMap())
+	return value, err
 }
 
-// writeYAML writes a value: its first line after first, its others after indent.
-func writeYAML(w io.Writer, value any, first, indent string) {
-	switch v := value.(type) {
-	case object:
-		for _, m := range v {
-			writeMember(w, m, first, indent)
-			first = indent
-		}
-		if len(v) == 0 {
-			fmt.Fprintln(w, first+"{}")
-		}
-	case []any:
-		for _, element := range v {
-			writeYAML(w, element, first+"- ", indent+"  ")
-			first = indent
-		}
-		if len(v) == 0 {
-			fmt.Fprintln(w, first+"[]")
-		}
-	default:
-		fmt.Fprintln(w, first+scalar(v))
+// encodeYAML writes the JSON form of v as YAML.
+func encodeYAML(v any) (string, error) {
+	value, err := ordered(v)
+	if err != nil {
+		return "", err
 	}
+	b, err := yaml.MarshalWithOptions(value, yaml.IndentSequence(true), yaml.CustomMarshaler(quote))
+	if err != nil {
+		return "", err
+	}
+	if list, ok := value.([]any); ok && len(list) > 0 {
+		// The encoder indents a list at the top, too.
+		return strings.ReplaceAll("\n"+string(b), "\n  ", "\n")[1:], nil
+	}
+	return string(b), nil
 }
 
-func writeMember(w io.Writer, m member, first, indent string) {
-	key := first + quoted(m.key) + ":"
-	switch v := m.value.(type) {
-	case object:
-		if len(v) > 0 {
-			fmt.Fprintln(w, key)
-			writeYAML(w, v, indent+"  ", indent+"  ")
-			return
-		}
-	case []any:
-		if len(v) > 0 {
-			fmt.Fprintln(w, key)
-			writeYAML(w, v, indent+"  ", indent+"  ")
-			return
-		}
-	}
-	writeYAML(w, m.value, key+" ", indent)
-}
-
-func scalar(value any) string {
-	switch v := value.(type) {
-	case nil:
-		return "null"
-	case string:
-		return quoted(v)
-	}
-	return fmt.Sprint(value) // a number or a bool
-}
-
-// plain are texts that are themselves in every YAML: names and addresses, without
-// what could be a number, a date or a bool.
+// plain are the strings that need no quotes in any version of YAML. The encoder's
+// own choice would leave 66e5123 unquoted, which YAML 1.2 reads as a number.
 var (
 	plain     = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_./-]*(:[A-Za-z0-9_./-]+)*$`)
 	ambiguous = regexp.MustCompile(`(?i)^(y|n|yes|no|on|off|true|false|null)$`)
 )
 
-// quoted is a text as YAML has it: between quotes with escapes that JSON has too,
-// unless it is plain.
-func quoted(text string) string {
+// quote writes a string as YAML. YAML knows every escape that strconv writes.
+func quote(text string) ([]byte, error) {
 	if plain.MatchString(text) && !ambiguous.MatchString(text) {
-		return text
+		return []byte(text), nil
 	}
-	var b strings.Builder
-	b.WriteByte('"')
-	for _, r := range text {
-		switch {
-		case r == '"' || r == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		case unicode.IsPrint(r):
-			b.WriteRune(r)
-		case r > 0xffff:
-			fmt.Fprintf(&b, `\U%08x`, r)
-		default:
-			fmt.Fprintf(&b, `\u%04x`, r)
+	return []byte(strconv.Quote(text)), nil
+}
+
+// decodeDocuments reads YAML or JSON: one document or several, each a T or a list of
+// T. It returns nil for a file without any document. The values are decoded by
+// package manifest, as seed files and requests of the admin API are: an unknown key
+// and a value of the wrong type are errors.
+func decodeDocuments[T any](b []byte) ([]T, error) {
+	file, err := parser.ParseBytes(b, 0)
+	if err != nil {
+		return nil, syntaxError(err)
+	}
+	var all []T
+	for _, document := range file.Docs {
+		body := document.Body
+		if body == nil || body.Type() == ast.NullType || body.Type() == ast.CommentType {
+			continue
+		}
+		entries := []ast.Node{body}
+		if list, ok := body.(*ast.SequenceNode); ok {
+			entries = list.Values
+		}
+		if all == nil {
+			all = []T{}
+		}
+		for _, entry := range entries {
+			one, err := decodeEntry[T](entry)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, one)
 		}
 	}
-	b.WriteByte('"')
-	return b.String()
+	return all, nil
+}
+
+// decodeEntry decodes a node into a T. Its errors name the line where the node
+// begins.
+func decodeEntry[T any](node ast.Node) (T, error) {
+	var value any
+	var decoded T
+	if err := yaml.NodeToValue(node, &value); err != nil {
+		return decoded, syntaxError(err)
+	}
+	b, err := json.Marshal(value)
+	if err == nil {
+		err = manifest.Decode(b, &decoded)
+	}
+	if err != nil {
+		return decoded, fmt.Errorf("line %d: %w", node.GetToken().Position.Line, err)
+	}
+	return decoded, nil
+}
+
+// syntaxError is the message of the parser's error, without its excerpt of the file.
+func syntaxError(err error) error {
+	var at yaml.Error
+	if errors.As(err, &at) && at.GetToken() != nil && at.GetToken().Position != nil {
+		p := at.GetToken().Position
+		return fmt.Errorf("line %d, column %d: %s", p.Line, p.Column, at.GetMessage())
+	}
+	first, _, _ := strings.Cut(err.Error(), "\n")
+	return errors.New(first)
 }
