@@ -165,7 +165,7 @@ var constants = map[string]string{
 }
 
 // constantCell is a table cell followed by one that names a Go constant.
-var constantCell = regexp.MustCompile("\\| ([^|\n]*) \\| `(\\w+\\.[A-Z]\\w*)` \\|")
+var constantCell = regexp.MustCompile("\\| ([^|\n]*?) ?\\| `(\\w+\\.[A-Z]\\w*)` \\|")
 
 // TestConstantValues checks the values that tables state next to the name of a Go
 // constant.

@@ -26,49 +26,40 @@ const patience = time.Minute
 // grace is how long the children of a killed command may keep its output open.
 const grace = 10 * time.Second
 
+const onAWS = "needs an AWS account"
+
 // notRun lists the commands that are not run here, by their first line, with the
 // reason. Every other command is run.
 var notRun = map[string]string{
-	"make run":                            "localstack/main_test.go runs the program that it starts",
-	"PORT=8081 JITTER=50ms make run":      "localstack/main_test.go runs the program that it starts",
-	"node client.mjs":                     "the client that it runs is run by testREADMEClient",
-	"make setup":                          "a step of .ci/run",
-	"make test":                           "this test is a part of it",
-	"make test-go":                        "this test is a part of it",
-	"make test-infra":                     "a part of make test",
-	"make cover":                          "runs this test",
-	"make load":                           "a step of .ci/run",
-	"make bench":                          "measures for minutes; its figures depend on the machine",
-	"make fuzz":                           "takes a minute for each decoder; its result depends on chance",
-	"make lint":                           "a step of .ci/run",
-	"make lint-api":                       "a step of .ci/run",
-	"make lint-template":                  "a step of .ci/run",
-	"make vulncheck":                      "needs vuln.go.dev",
-	"make synth":                          "a step of .ci/run",
-	"make build":                          "make synth, a step of .ci/run, runs it",
-	"make clean":                          "removes what other tests need",
-	"make test-dynamodb-local":            "a step of .ci/run",
-	"make test-deploy":                    "a step of .ci/run",
-	"make localstack-up":                  "needs Docker and an auth token",
-	"make localstack-deploy":              "needs Docker and an auth token",
-	"make localstack-test":                "needs Docker and an auth token",
-	"make localstack-down":                "needs Docker and an auth token",
-	"npx aws-cdk@2.1148.1 bootstrap":      "needs an AWS account",
-	"make deploy":                         "needs an AWS account; make test-deploy deploys the same stack on an emulator",
-	"make deploy DEMO=true":               "needs an AWS account; make test-deploy deploys the same stack on an emulator",
-	"make destroy":                        "needs an AWS account; make test-deploy does the same on an emulator",
-	"DOMAIN=rt.example.com CERTIFICATE=…": "needs an AWS account, a domain and a certificate",
-	"make seed TABLE=… SEED=projects.json":                                                  "needs an AWS account",
-	"make seed TABLE=… SEED=localstack/deploy/smoke.json":                                   "needs an AWS account",
-	"E2E_PROJECT=smoke E2E_SECRET=… E2E_API_KEY=… make smoke":                               "needs a deployment on AWS",
-	"make invoke FUNCTION=auth EVENT=events/auth/sha256-token.json":                         "localstack/main_test.go does the same",
-	`go test ./localstack/e2e -run 'TestConversations/presence'`:                            "a part of make test",
-	"aws secretsmanager get-secret-value --query SecretString --output text":                "needs an AWS account",
-	`aws secretsmanager put-secret-value --secret-id "$AdminSecretName"`:                    "needs an AWS account",
-	`aws dynamodb scan --table-name "$OLD"`:                                                 "needs an AWS account",
-	`aws sqs receive-message --queue-url "$QUEUE" --message-attribute-names All`:            "needs an AWS account",
-	`WEBHOOK=$(aws cloudformation describe-stack-resources --stack-name "$STACK"`:           "needs an AWS account",
-	`while m=$(aws sqs receive-message --queue-url "$QUEUE" --wait-time-seconds 5`:          "needs an AWS account",
+	"make run":                       "localstack/main_test.go runs the program that it starts",
+	"PORT=8081 JITTER=50ms make run": "localstack/main_test.go runs the program that it starts",
+	"node client.mjs":                "testREADMEClient runs the client",
+	"make invoke FUNCTION=auth EVENT=events/auth/sha256-token.json": "localstack/main_test.go does the same",
+
+	"make setup":               "a step of .ci/run",
+	"make test":                "this test is a part of it",
+	"make test-dynamodb-local": "a step of .ci/run",
+	"make lint":                "a step of .ci/run",
+	"make lint-template":       "a step of .ci/run",
+	"make lint-api":            "a step of .ci/run",
+	"make build":               "make synth, a step of .ci/run, runs it",
+	"make cover":               "runs this test",
+	"make vulncheck":           "needs vuln.go.dev",
+	"make clean":               "removes what other tests need",
+
+	"npx aws-cdk@2.1148.1 bootstrap":                                                        onAWS,
+	"make deploy":                                                                           onAWS + "; make test-deploy deploys the same stack on an emulator",
+	"make deploy DEMO=true":                                                                 onAWS + "; make test-deploy deploys the same stack on an emulator",
+	"make deploy DOMAIN=rt.example.com CERTIFICATE=…":                                       onAWS,
+	"make seed TABLE=… SEED=projects.json":                                                  onAWS,
+	"make seed TABLE=… SEED=localstack/deploy/smoke.json":                                   onAWS,
+	"E2E_PROJECT=smoke E2E_SECRET=… E2E_API_KEY=… make smoke":                               onAWS,
+	"aws secretsmanager get-secret-value --query SecretString --output text":                onAWS,
+	`aws secretsmanager put-secret-value --secret-id "$AdminSecretName"`:                    onAWS,
+	`aws dynamodb scan --table-name "$OLD"`:                                                 onAWS,
+	`aws sqs receive-message --queue-url "$QUEUE" --message-attribute-names All`:            onAWS,
+	`WEBHOOK=$(aws cloudformation list-stack-resources --stack-name "$STACK" --output json`: onAWS,
+	`while m=$(aws sqs receive-message --queue-url "$QUEUE" --wait-time-seconds 5`:          onAWS,
 }
 
 var (
@@ -89,6 +80,31 @@ func TestOnLocalStack(t *testing.T) {
 	t.Run("README client", func(t *testing.T) { testREADMEClient(t, s) })
 	t.Run("pages", func(t *testing.T) { testPages(t, s) })
 	t.Run("commands", func(t *testing.T) { testCommands(t, s, bin) })
+	t.Run("cent commands", func(t *testing.T) { testCentCommands(t, bin) })
+}
+
+// centCommand is a command of cent within the text.
+var centCommand = regexp.MustCompile(`^cent ([a-z][a-z-]*(?: (?:list|get|apply|delete))?)`)
+
+// testCentCommands checks that the commands of cent exist that documents name in
+// their text.
+func testCentCommands(t *testing.T, bin string) {
+	exists := map[string]bool{}
+	for _, d := range documents(t) {
+		for _, code := range d.spans {
+			m := centCommand.FindStringSubmatch(code.text)
+			if m == nil {
+				continue
+			}
+			if _, known := exists[m[1]]; !known {
+				help := exec.CommandContext(t.Context(), filepath.Join(bin, "cent"), append(strings.Fields(m[1]), "--help")...)
+				exists[m[1]] = help.Run() == nil
+			}
+			if !exists[m[1]] {
+				t.Errorf("%s:%d: cent has no command %q", d.path, code.line, m[1])
+			}
+		}
+	}
 }
 
 // testPages opens every address of the local stack that a document links to.

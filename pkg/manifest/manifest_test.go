@@ -177,7 +177,7 @@ var update = flag.Bool("update", false, "write the tables of options into the RE
 // TestREADMEHasTheReference compares the README's tables of options with those that
 // the code makes.
 func TestREADMEHasTheReference(t *testing.T) {
-	const path = "../../README.md"
+	const path = "../hub/README.md"
 	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
