@@ -23,9 +23,9 @@ var sources = []string{"functions", "infra", "pkg", "localstack"}
 var languages = []string{"go", "js", "html", "css"}
 
 // TestExcerpts checks that code in a document equals the code of the repository: the
-// lines of a block stand in one file, in the same order. Only the client that
-// TestREADMEClient runs is not from a file. Blanks before a line and comments after
-// it may differ; "…" and comments on lines of their own stand for omitted lines.
+// lines of a block are consecutive lines of one file. Blanks, comments and empty
+// lines may differ, and "…" on a line of its own stands for omitted lines. Only the
+// client of the README, which testREADMEClient runs, is not from a file.
 func TestExcerpts(t *testing.T) {
 	files := sourceFiles(t)
 	for _, d := range documents(t) {
@@ -35,34 +35,58 @@ func TestExcerpts(t *testing.T) {
 			}
 			best, missing := -1, ""
 			for _, file := range files {
-				n, line := inOrder(b.text, file)
+				n, line := excerptIn(b.text, file)
 				if n > best {
 					best, missing = n, line
 				}
 			}
 			if missing != "" {
-				t.Errorf("%s:%d: no file has these lines in this order; missing is %s", d.path, b.line, missing)
+				t.Errorf("%s:%d: no file has these lines; the first that differs is %s", d.path, b.line, missing)
 			}
 		}
 	}
 }
 
-// inOrder finds the lines of an excerpt in the lines of a file. It returns how many
-// it found, and the first that it did not find.
-func inOrder(excerpt string, file []string) (found int, missing string) {
-	for line := range strings.Lines(excerpt) {
-		code := withoutRemark(line)
-		if code == "" {
-			continue
+// excerptIn finds an excerpt in the lines of a file: its lines between two omissions
+// are consecutive lines. It returns how many it found, and the first that it did not
+// find.
+func excerptIn(excerpt string, file []string) (found int, missing string) {
+	for part := range strings.SplitSeq("\n"+excerpt, omission) {
+		lines := codeLines(part)
+		best, end := 0, 0
+		for start := range file {
+			n := 0
+			for n < len(lines) && start+n < len(file) && file[start+n] == lines[n] {
+				n++
+			}
+			if n > best || end == 0 {
+				best, end = n, start+n
+			}
+			if n == len(lines) {
+				break
+			}
 		}
-		i := slices.Index(file, code)
-		if i < 0 {
-			return found, code
+		found += best
+		if best < len(lines) {
+			return found, lines[best]
 		}
-		file = file[i+1:]
-		found++
+		file = file[min(end, len(file)):]
 	}
 	return found, ""
+}
+
+// omission stands for omitted lines, on a line of its own.
+const omission = "…\n"
+
+// codeLines returns the lines of a text without blanks around them and comments, and
+// without empty lines.
+func codeLines(text string) (lines []string) {
+	for line := range strings.Lines(text) {
+		if code := withoutRemark(line); code != "" {
+			lines = append(lines, code)
+		}
+	}
+	return lines
 }
 
 // sourceFiles returns the lines of all source files. Of the tests, only examples
@@ -91,11 +115,7 @@ func sourceFiles(t *testing.T) [][]string {
 			if err != nil {
 				return err
 			}
-			var lines []string
-			for line := range strings.Lines(string(b)) {
-				lines = append(lines, withoutRemark(line))
-			}
-			files = append(files, lines)
+			files = append(files, codeLines(string(b)))
 			return nil
 		})
 		if err != nil {
@@ -109,7 +129,7 @@ func sourceFiles(t *testing.T) [][]string {
 // end, and "" where nothing else is on it.
 func withoutRemark(line string) string {
 	line = strings.TrimSpace(line)
-	if line == "…" || strings.HasPrefix(line, "//") {
+	if strings.HasPrefix(line, "//") {
 		return ""
 	}
 	if i := strings.LastIndex(line, " // "); i >= 0 {
@@ -222,16 +242,17 @@ func TestParseGo(t *testing.T) {
 	}
 }
 
-func TestInOrder(t *testing.T) {
-	file := []string{"a", "b", "", "c"}
+func TestExcerptIn(t *testing.T) {
+	file := []string{"x", "a", "b", "c"}
 	for _, tt := range []struct{ name, excerpt, missing string }{
 		{"consecutive lines", "a\n  b // remark\n", ""},
-		{"an omission", "a\n…\n// that\nc\n", ""},
+		{"an omission", "a\n\t…\n// that\nc\n", ""},
+		{"a missing line", "a\nc\n", "c"},
 		{"another order", "b\na\n", "a"},
-		{"an unknown line", "a\nx\n", "x"},
+		{"an unknown line", "y\n", "y"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if _, missing := inOrder(tt.excerpt, file); missing != tt.missing {
+			if _, missing := excerptIn(tt.excerpt, file); missing != tt.missing {
 				t.Errorf("missing is %q, want %q", missing, tt.missing)
 			}
 		})

@@ -84,7 +84,7 @@ func TestOnLocalStack(t *testing.T) {
 }
 
 // centCommand is a command of cent within the text.
-var centCommand = regexp.MustCompile(`^cent ([a-z][a-z-]*(?: (?:list|get|apply|delete))?)`)
+var centCommand = regexp.MustCompile(`^cent ((?:(?:projects|categories) )?[a-z][a-z-]*)`)
 
 // testCentCommands checks that the commands of cent exist that documents name in
 // their text.
