@@ -1,7 +1,8 @@
-// Package docs holds README.md to what it says: its links lead somewhere, its
-// commands run, its code works or is that of the repository, its make targets exist.
+// Package docs tests that the Markdown documents of the repository are true: links
+// lead somewhere, shell commands run, code works or equals the code of the
+// repository, make targets exist, and generated tables are up to date.
 //
-// All of it is tests, which read the README as it is. What cannot be run beside a
-// local stack, because it wants AWS or is a test run itself, is named there with the
-// reason; the package knows nothing of what the README should say.
+// It holds tests only. They read every document as it is. A command that cannot run
+// next to a local stack, for example because it needs an AWS account, is on a list
+// with the reason. The package does not know what a document should say.
 package docs

@@ -2,7 +2,9 @@ package docs_test
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,22 +15,23 @@ import (
 )
 
 const (
-	root = "../.."
-	name = "README.md"
+	root   = "../.."
+	readme = "README.md"
 )
 
-// The addresses of `make run`, as the README has them.
+// The addresses of `make run`, as the documents write them.
 const (
 	localHTTP      = "http://127.0.0.1:8080"
 	localWebSocket = "ws://127.0.0.1:8080/dev"
 )
 
-// document is a Markdown file, taken apart as far as the tests need it.
+// document is a Markdown file, parsed as far as the tests need it.
 type document struct {
+	path     string // from the top of the repository, with slashes
 	headings []string
 	blocks   []block
 	spans    []span // of code within the text
-	// text is what is neither a block nor a span of code, on the lines where it was.
+	// text is everything outside blocks and code spans, on its original lines.
 	text string
 }
 
@@ -39,22 +42,46 @@ type block struct {
 	text              string
 }
 
-// span is a part of a line or of more, from line on.
+// span is a part of a line, or of several lines from line on.
 type span struct {
 	line int
 	text string
 }
 
-// readme is the README.
-func readme(t *testing.T) document {
+// documents returns every Markdown file of the repository.
+func documents(t *testing.T) []document {
 	t.Helper()
-	return read(t, name)
+	var all []document
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if name := entry.Name(); entry.IsDir() && path != root && (strings.HasPrefix(name, ".") || name == "node_modules" || name == "cdk.out") {
+			return filepath.SkipDir
+		}
+		if entry.IsDir() || filepath.Ext(path) != ".md" {
+			return nil
+		}
+		relative, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		all = append(all, read(t, filepath.ToSlash(relative)))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) < 2 {
+		t.Fatalf("found %d documents below %s", len(all), root)
+	}
+	return all
 }
 
 // read reads a Markdown file of the repository.
 func read(t *testing.T, path string) document {
 	t.Helper()
-	b, err := os.ReadFile(root + "/" + path)
+	b, err := os.ReadFile(filepath.Join(root, path))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,6 +89,7 @@ func read(t *testing.T, path string) document {
 	if err != nil {
 		t.Fatalf("%s:%v", path, err)
 	}
+	d.path = path
 	return d
 }
 
@@ -101,8 +129,8 @@ func parse(source string) (document, error) {
 
 var backticks = regexp.MustCompile("`+")
 
-// codeSpans tells the spans of code from the text around them, in which nothing but
-// their ends of line is left.
+// codeSpans separates code spans from the text around them. Of a span, the text
+// keeps the line breaks only.
 func codeSpans(text string) (spans []span, rest string) {
 	marks := backticks.FindAllStringIndex(text, -1)
 	var out strings.Builder
@@ -136,8 +164,9 @@ var (
 	anchorID = regexp.MustCompile(`\s(?:id|name)="([^"]+)"`)
 )
 
-// anchors are what links into a document may name, as GitHub makes them: of headings,
-// of which a second one of the same text is counted, and of HTML.
+// anchors are the fragments that links into a document may name, as GitHub makes
+// them: one for each heading, numbered from the second of the same text on, and the
+// ids in HTML.
 func (d document) anchors() []string {
 	var all []string
 	for _, m := range anchorID.FindAllStringSubmatch(d.text, -1) {
@@ -162,8 +191,8 @@ func (d document) anchors() []string {
 	return all
 }
 
-func TestDocument(t *testing.T) {
-	t.Run("a document has blocks, spans of code and text", func(t *testing.T) {
+func TestParse(t *testing.T) {
+	t.Run("blocks, code spans and text", func(t *testing.T) {
 		got, err := parse("# A `b`\n```sh\ncent # `x`\n```\nSee [`c`](d) and ``e ` f`` or\n`make\nrun`.\n\nA ` alone\n\nand ` another.\n")
 		if err != nil {
 			t.Fatal(err)
@@ -178,12 +207,12 @@ func TestDocument(t *testing.T) {
 			t.Error(diff)
 		}
 	})
-	t.Run("a block without an end is refused with its line", func(t *testing.T) {
+	t.Run("a block without an end fails with its line", func(t *testing.T) {
 		if _, err := parse("text\n```sh\ncent\n"); err == nil || !strings.HasPrefix(err.Error(), "3:") {
 			t.Errorf("error %v", err)
 		}
 	})
-	t.Run("anchors are those of GitHub", func(t *testing.T) {
+	t.Run("anchors as on GitHub", func(t *testing.T) {
 		d, err := parse("# Try it\n## `validate_url`, and *more*!\n```sh\n# not me\n```\n## [Try](x) it\n<a id=\"Here\"></a>\n")
 		if err != nil {
 			t.Fatal(err)

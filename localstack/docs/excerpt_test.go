@@ -16,39 +16,97 @@ import (
 	"testing"
 )
 
-// sources are the folders that code in the README may be taken from: others' tests
-// run what is there.
-var sources = []string{"functions/demo", "pkg/webclient", "pkg/cent"}
+// sources are the folders that excerpts may come from.
+var sources = []string{"functions", "infra", "pkg", "localstack"}
 
-// languages are those of the blocks that are taken from sources.
+// languages are those of excerpts.
 var languages = []string{"go", "js", "html", "css"}
 
-// TestExcerpts finds every line of code that the README shows in the repository,
-// but for the block that TestConnect runs. Blanks before a line and comments after
-// it may differ; "…" and comments on lines of their own stand for what is left out.
+// TestExcerpts checks that code in a document equals the code of the repository: the
+// lines of a block are consecutive lines of one file. Blanks, comments and empty
+// lines may differ, and "…" on a line of its own stands for omitted lines. Only the
+// client of the README, which testREADMEClient runs, is not from a file.
 func TestExcerpts(t *testing.T) {
-	there := sourceLines(t)
-	for _, b := range readme(t).blocks {
-		if !slices.Contains(languages, b.language) || b.section == connectSection && b.language == "js" {
-			continue
-		}
-		for i, line := range strings.Split(b.text, "\n") {
-			if code := withoutRemark(line); code != "" && !there[code] {
-				t.Errorf("%s:%d: no file below %s has the line %s", name, b.line+i, strings.Join(sources, ", "), code)
+	files := sourceFiles(t)
+	for _, d := range documents(t) {
+		for _, b := range d.blocks {
+			if !slices.Contains(languages, b.language) || isClient(d, b) {
+				continue
+			}
+			best, missing := -1, ""
+			for _, file := range files {
+				n, line := excerptIn(b.text, file)
+				if n > best {
+					best, missing = n, line
+				}
+			}
+			if missing != "" {
+				t.Errorf("%s:%d: no file has these lines; the first that differs is %s", d.path, b.line, missing)
 			}
 		}
 	}
 }
 
-// sourceLines are the lines of all files of sources, tests left out but for those
-// that go doc shows.
-func sourceLines(t *testing.T) map[string]bool {
+// excerptIn finds an excerpt in the lines of a file: its lines between two omissions
+// are consecutive lines. It returns how many it found, and the first that it did not
+// find.
+func excerptIn(excerpt string, file []string) (found int, missing string) {
+	for part := range strings.SplitSeq("\n"+excerpt, omission) {
+		lines := codeLines(part)
+		best, end := 0, 0
+		for start := range file {
+			n := 0
+			for n < len(lines) && start+n < len(file) && file[start+n] == lines[n] {
+				n++
+			}
+			if n > best || end == 0 {
+				best, end = n, start+n
+			}
+			if n == len(lines) {
+				break
+			}
+		}
+		found += best
+		if best < len(lines) {
+			return found, lines[best]
+		}
+		file = file[min(end, len(file)):]
+	}
+	return found, ""
+}
+
+// omission stands for omitted lines, on a line of its own.
+const omission = "…\n"
+
+// codeLines returns the lines of a text without blanks around them and comments, and
+// without empty lines.
+func codeLines(text string) (lines []string) {
+	for line := range strings.Lines(text) {
+		if code := withoutRemark(line); code != "" {
+			lines = append(lines, code)
+		}
+	}
+	return lines
+}
+
+// sourceFiles returns the lines of all source files. Of the tests, only examples
+// that go doc shows are sources.
+func sourceFiles(t *testing.T) [][]string {
 	t.Helper()
-	lines := map[string]bool{}
+	var files [][]string
 	for _, folder := range sources {
 		err := filepath.WalkDir(filepath.Join(root, folder), func(path string, entry fs.DirEntry, err error) error {
-			if err != nil || entry.IsDir() || !slices.Contains(languages, strings.TrimPrefix(filepath.Ext(path), ".")) {
+			if err != nil {
 				return err
+			}
+			if entry.IsDir() {
+				if entry.Name() == "node_modules" {
+					return filepath.SkipDir
+				}
+				return nil
+			}
+			if !slices.Contains(languages, strings.TrimPrefix(filepath.Ext(path), ".")) {
+				return nil
 			}
 			if strings.HasSuffix(path, "_test.go") && filepath.Base(path) != "example_test.go" {
 				return nil
@@ -57,23 +115,21 @@ func sourceLines(t *testing.T) map[string]bool {
 			if err != nil {
 				return err
 			}
-			for line := range strings.Lines(string(b)) {
-				lines[withoutRemark(line)] = true
-			}
+			files = append(files, codeLines(string(b)))
 			return nil
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	return lines
+	return files
 }
 
-// withoutRemark is a line without the blanks around it and without the comment at
-// its end; "" where there is no more to it.
+// withoutRemark returns a line without the blanks around it and the comment at its
+// end, and "" where nothing else is on it.
 func withoutRemark(line string) string {
 	line = strings.TrimSpace(line)
-	if line == "…" || strings.HasPrefix(line, "//") {
+	if strings.HasPrefix(line, "//") {
 		return ""
 	}
 	if i := strings.LastIndex(line, " // "); i >= 0 {
@@ -82,27 +138,29 @@ func withoutRemark(line string) string {
 	return line
 }
 
-// TestSyntax parses what the README shows, and knows every language in it.
+// TestSyntax parses the blocks whose language it knows, and refuses others.
 func TestSyntax(t *testing.T) {
-	for _, b := range readme(t).blocks {
-		switch b.language {
-		case "go":
-			if err := parseGo(b.text); err != nil {
-				t.Errorf("%s:%d: this is not Go: %v", name, b.line, err)
+	for _, d := range documents(t) {
+		for _, b := range d.blocks {
+			switch b.language {
+			case "go":
+				if err := parseGo(b.text); err != nil {
+					t.Errorf("%s:%d: this is not Go: %v", d.path, b.line, err)
+				}
+			case "json":
+				if err := parseJSON(b.text); err != nil {
+					t.Errorf("%s:%d: this is not JSON: %v", d.path, b.line, err)
+				}
+			case "text", "sh", "js", "html", "css":
+			default:
+				t.Errorf("%s:%d: nothing checks blocks of %q", d.path, b.line, b.language)
 			}
-		case "json":
-			if err := parseJSON(b.text); err != nil {
-				t.Errorf("%s:%d: this is not JSON: %v", name, b.line, err)
-			}
-		case "", "text", "sh", "js", "html", "css":
-		default:
-			t.Errorf("%s:%d: nothing checks blocks of %s", name, b.line, b.language)
 		}
 	}
 }
 
 // parseGo parses a part of a Go file: declarations, statements or the elements of a
-// literal, of which braces may stay open at the end.
+// literal. Braces may stay open at the end.
 func parseGo(text string) error {
 	var kept []string
 	for line := range strings.Lines(text) {
@@ -119,7 +177,7 @@ func parseGo(text string) error {
 		if err == nil {
 			return nil
 		}
-		// The error as it is in statements is the one that tells most.
+		// The error for statements is the most useful one.
 		if form == forms[2] {
 			failed = err
 		}
@@ -127,7 +185,7 @@ func parseGo(text string) error {
 	return failed
 }
 
-// closers close what text leaves open.
+// closers returns the brackets that close what text leaves open.
 func closers(text string) string {
 	var open []token.Token
 	var s scanner.Scanner
@@ -170,15 +228,32 @@ func TestParseGo(t *testing.T) {
 	}{
 		{"a file", "package p\nfunc f() {}\n", false},
 		{"a declaration", "func f() {}\n", false},
-		{"statements with something left out", "if x {\n\t…\n}\n// …\nreturn\n", false},
+		{"statements with an omission", "if x {\n\t…\n}\n// …\nreturn\n", false},
 		{"statements that stay open", "if f(x) {\nif y {\n", false},
 		{"elements of a literal", "\"a\": f(b),\n", false},
-		{"what is none", "if x then\n", true},
-		{"what closes more than it opens", "f()\n}\n", true},
+		{"no Go", "if x then\n", true},
+		{"a brace too many", "f()\n}\n", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if err := parseGo(tt.text); (err != nil) != tt.fails {
 				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
+
+func TestExcerptIn(t *testing.T) {
+	file := []string{"x", "a", "b", "c"}
+	for _, tt := range []struct{ name, excerpt, missing string }{
+		{"consecutive lines", "a\n  b // remark\n", ""},
+		{"an omission", "a\n\t…\n// that\nc\n", ""},
+		{"a missing line", "a\nc\n", "c"},
+		{"another order", "b\na\n", "a"},
+		{"an unknown line", "y\n", "y"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if _, missing := excerptIn(tt.excerpt, file); missing != tt.missing {
+				t.Errorf("missing is %q, want %q", missing, tt.missing)
 			}
 		})
 	}

@@ -1,18 +1,15 @@
 package docs_test
 
 import (
-	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
-
-	"centrifuge/localstack/stack"
-	"centrifuge/localstack/stack/stacktest"
 )
 
 // destinations are all ways to write a link or an image.
@@ -23,7 +20,7 @@ var destinations = []*regexp.Regexp{
 	regexp.MustCompile(`<(https?://[^\s>]+)>`),
 }
 
-// links are where the links and images of a document lead.
+// links returns the destinations of the links and images of a document.
 func links(d document) []span {
 	var all []span
 	for _, form := range destinations {
@@ -35,103 +32,82 @@ func links(d document) []span {
 	return all
 }
 
-// TestLinks follows every link within the repository.
+// TestLinks follows every link within the repository, from the folder of its
+// document, as GitHub does.
 func TestLinks(t *testing.T) {
-	found := links(readme(t))
-	if len(found) == 0 {
-		t.Fatalf("%s has no links: is it read wrongly?", name)
-	}
-	for _, link := range found {
-		u, err := url.Parse(link.text)
-		if err != nil {
-			t.Errorf("%s:%d: %v", name, link.line, err)
-			continue
-		}
-		if u.Scheme != "" || u.Host != "" {
-			continue
-		}
-		path := u.Path
-		if path == "" {
-			path = name
-		}
-		if !filepath.IsLocal(path) {
-			t.Errorf("%s:%d: the link %s leads out of the repository", name, link.line, link.text)
-			continue
-		}
-		if _, err := os.Stat(filepath.Join(root, path)); err != nil {
-			t.Errorf("%s:%d: the link %s leads nowhere: there is no %s", name, link.line, link.text, path)
-			continue
-		}
-		if ignored(t, path) {
-			t.Errorf("%s:%d: the link %s leads to what git ignores: nobody else has it", name, link.line, link.text)
-		}
-		if u.Fragment != "" {
-			checkAnchor(t, link, path, u.Fragment)
-		}
+	for _, d := range documents(t) {
+		t.Run(d.path, func(t *testing.T) {
+			for _, link := range links(d) {
+				u, err := url.Parse(link.text)
+				if err != nil {
+					t.Errorf("%s:%d: %v", d.path, link.line, err)
+					continue
+				}
+				if u.Scheme != "" || u.Host != "" {
+					continue
+				}
+				to := d.path
+				if u.Path != "" {
+					to = path.Join(path.Dir(d.path), u.Path)
+				}
+				if !filepath.IsLocal(to) {
+					t.Errorf("%s:%d: the link %s leaves the repository", d.path, link.line, link.text)
+					continue
+				}
+				if _, err := os.Stat(filepath.Join(root, to)); err != nil {
+					t.Errorf("%s:%d: the link %s is broken: there is no %s", d.path, link.line, link.text, to)
+					continue
+				}
+				if ignored(t, to) {
+					t.Errorf("%s:%d: the link %s leads to a file that git ignores", d.path, link.line, link.text)
+				}
+				if u.Fragment != "" {
+					checkAnchor(t, d, link, to, u.Fragment)
+				}
+			}
+		})
 	}
 }
 
-func checkAnchor(t *testing.T, link span, path, anchor string) {
+func checkAnchor(t *testing.T, d document, link span, to, anchor string) {
 	t.Helper()
-	if filepath.Ext(path) != ".md" {
-		t.Errorf("%s:%d: the link %s names a place in a file that has no headings, which a change would move", name, link.line, link.text)
+	if filepath.Ext(to) != ".md" {
+		t.Errorf("%s:%d: the link %s has a fragment, and its file has no headings", d.path, link.line, link.text)
 		return
 	}
-	if there := read(t, path).anchors(); !slices.Contains(there, anchor) {
-		t.Errorf("%s:%d: the link %s leads to no heading; those of %s are %s", name, link.line, link.text, path, strings.Join(there, " "))
+	if there := read(t, to).anchors(); !slices.Contains(there, anchor) {
+		t.Errorf("%s:%d: the link %s leads to no heading; those of %s are %s", d.path, link.line, link.text, to, strings.Join(there, " "))
 	}
 }
 
-// ignored tells whether git leaves path out. Without git, or out of its reach,
-// nothing is.
+// ignored tells whether git ignores a path. Without git it ignores none.
 func ignored(t *testing.T, path string) bool {
 	t.Helper()
 	return exec.CommandContext(t.Context(), "git", "-C", root, "check-ignore", "--quiet", path).Run() == nil
 }
 
-// TestPages opens every address of the local stack that the README links to.
-func TestPages(t *testing.T) {
-	s := stacktest.Start(t, stack.Options{Seed: stacktest.Seed(t), Log: os.Stderr, LogLevel: "warn"})
-	for _, link := range links(readme(t)) {
-		path, local := strings.CutPrefix(link.text, localHTTP)
-		if !local {
-			continue
-		}
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.HTTPURL+path, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		response, err := http.DefaultClient.Do(request)
-		if err != nil {
-			t.Fatal(err)
-		}
-		response.Body.Close()
-		if response.StatusCode != http.StatusOK {
-			t.Errorf("%s:%d: %s is answered with status %d", name, link.line, link.text, response.StatusCode)
-		}
-	}
-}
-
-// inRepository is a file or folder as one names it at the top of the repository.
+// inRepository is a file or folder, written from the top of the repository.
 var inRepository = regexp.MustCompile(`^(?:\./)?((?:functions|pkg|infra|events|localstack)/[\w./-]*)$`)
 
-// TestPaths looks for the files and folders that code in the README names.
+// TestPaths checks that the files and folders exist that code in the documents names
+// from the top of the repository.
 func TestPaths(t *testing.T) {
-	d := readme(t)
-	named := slices.Clone(d.spans)
-	for _, b := range d.blocks {
-		if b.language == "sh" {
-			named = append(named, span{b.line, b.text})
-		}
-	}
-	for _, code := range named {
-		for _, word := range strings.FieldsFunc(code.text, func(r rune) bool { return strings.ContainsRune(" \n\t='\"", r) }) {
-			m := inRepository.FindStringSubmatch(word)
-			if m == nil {
-				continue
+	for _, d := range documents(t) {
+		named := slices.Clone(d.spans)
+		for _, b := range d.blocks {
+			if b.language == "sh" {
+				named = append(named, span{b.line, b.text})
 			}
-			if _, err := os.Stat(filepath.Join(root, m[1])); err != nil {
-				t.Errorf("%s:%d: there is no %s", name, code.line, m[1])
+		}
+		for _, code := range named {
+			for _, word := range strings.FieldsFunc(code.text, func(r rune) bool { return strings.ContainsRune(" \n\t='\"", r) }) {
+				m := inRepository.FindStringSubmatch(word)
+				if m == nil {
+					continue
+				}
+				if _, err := os.Stat(filepath.Join(root, m[1])); err != nil {
+					t.Errorf("%s:%d: there is no %s", d.path, code.line, m[1])
+				}
 			}
 		}
 	}

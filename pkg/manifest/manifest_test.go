@@ -79,7 +79,7 @@ func TestDurationOutOfRange(t *testing.T) {
 	}
 }
 
-var update = flag.Bool("update", false, "write the tables of options into the README")
+var update = flag.Bool("update", false, "write the tables of options into pkg/hub/README.md")
 
 // optionTable is a table of options in Markdown.
 func optionTable(heading string, reference []hub.Option) string {
@@ -105,7 +105,7 @@ func optionTable(heading string, reference []hub.Option) string {
 }
 
 func TestOptionTables(t *testing.T) {
-	const path = "../../README.md"
+	const path = "../hub/README.md"
 	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

@@ -18,34 +18,34 @@ import (
 	"centrifuge/pkg/hub"
 )
 
-// reference is the package comment.
+// reference is README.md, the reference of the protocol.
 func reference(t *testing.T) string {
 	t.Helper()
-	f, err := parser.ParseFile(token.NewFileSet(), "doc.go", nil, parser.PackageClauseOnly|parser.ParseComments)
+	b, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return f.Doc.Text()
+	return string(b)
 }
 
-// examples are the frames in the package comment that follow an arrow, each put
-// together from its lines.
+// examples are the frames in the blocks of the reference that follow an arrow, each
+// put together from its lines.
 func examples(t *testing.T, arrow string) [][]byte {
 	t.Helper()
 	var frames [][]byte
-	open := false
+	inBlock, open := false, false
 	for line := range strings.Lines(reference(t)) {
-		code, isCode := strings.CutPrefix(line, "\t")
-		frame, begins := strings.CutPrefix(code, arrow+" ")
+		frame, begins := strings.CutPrefix(line, arrow+" ")
 		switch {
-		case !isCode:
-			open = false
+		case strings.HasPrefix(line, "```"):
+			inBlock, open = !inBlock, false
+		case !inBlock:
 		case begins:
 			open = true
 			frames = append(frames, []byte(strings.TrimSpace(frame)))
-		case strings.HasPrefix(code, " ") && open:
+		case strings.HasPrefix(line, " ") && open:
 			last := &frames[len(frames)-1]
-			*last = append(*last, strings.TrimSpace(code)...)
+			*last = append(*last, strings.TrimSpace(line)...)
 		default:
 			open = false // the other arrow
 		}
@@ -195,15 +195,15 @@ func TestReferenceNamesSchemas(t *testing.T) {
 }
 
 // TestReferenceErrors finds every entry of hub's table that a client may get in the
-// list of the reference, and nothing else.
+// table of the reference, and nothing else.
 func TestReferenceErrors(t *testing.T) {
-	_, errors, _ := strings.Cut(reference(t), "\n# Errors\n")
-	errors, _, _ = strings.Cut(errors, "\n# ")
+	_, errors, _ := strings.Cut(reference(t), "\n## Errors\n")
+	errors, _, _ = strings.Cut(errors, "\n## ")
 	var listed []string
 	for line := range strings.Lines(errors) {
-		if item, ok := strings.CutPrefix(line, "  - "); ok {
-			messages, _, _ := strings.Cut(item, ":")
-			listed = append(listed, strings.Split(messages, ", ")...)
+		if row, ok := strings.CutPrefix(line, "| `"); ok {
+			message, _, _ := strings.Cut(row, "`")
+			listed = append(listed, message)
 		}
 	}
 	// Those that only applications get.

@@ -1,0 +1,104 @@
+package docs_test
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"centrifuge/localstack/process"
+	"centrifuge/localstack/stack"
+)
+
+// clientSection is the section of the README with the client that runs as it stands.
+const clientSection = "Connect"
+
+// isClient tells whether b is that client.
+func isClient(d document, b block) bool {
+	return d.path == readme && b.section == clientSection && b.language == "js"
+}
+
+// testREADMEClient runs the README's client in Node. Only the address is replaced.
+// The client has to print a message of chat:lobby that is published while it runs.
+func testREADMEClient(t *testing.T, s *stack.Stack) {
+	var clients []block
+	d := read(t, readme)
+	for _, b := range d.blocks {
+		if isClient(d, b) {
+			clients = append(clients, b)
+		}
+	}
+	if len(clients) != 1 {
+		t.Fatalf("section %s of %s has %d blocks of js, want one", clientSection, readme, len(clients))
+	}
+	b := clients[0]
+	if !strings.Contains(b.text, localWebSocket) {
+		t.Fatalf("%s:%d: the client does not connect to %s", readme, b.line, localWebSocket)
+	}
+	node := nodeWithWebSocket(t)
+	script := filepath.Join(t.TempDir(), "client.mjs")
+	if err := os.WriteFile(script, []byte(strings.ReplaceAll(b.text, localWebSocket, s.WebSocketURL)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	const text = "published while it listens"
+	client, err := process.Start(exec.Command(node[0], append(node[1:], script)...), process.Options{Ready: text})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Stop() })
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	// The client does not print when it is subscribed, and gets no earlier messages.
+	for {
+		select {
+		case <-client.Ready():
+			return
+		case <-client.Done():
+			t.Fatalf("%s:%d: the client exited and printed %q", readme, b.line, client.Output())
+		case <-ctx.Done():
+			t.Fatalf("%s:%d: the client received no message of chat:lobby and printed %q", readme, b.line, client.Output())
+		default:
+			publish(t, s, `{"channel":"chat:lobby","data":{"text":"`+text+`"}}`)
+		}
+	}
+}
+
+func publish(t *testing.T, s *stack.Stack, body string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.HTTPURL+"/api/publish", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("X-API-Key", "demo-key")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		t.Fatalf("publish: status %d", response.StatusCode)
+	}
+}
+
+// nodeWithWebSocket returns how to run Node so that scripts have a WebSocket, as in
+// browsers: Node 22 has one, Node 20 has one behind a flag.
+func nodeWithWebSocket(t *testing.T) []string {
+	t.Helper()
+	path, err := exec.LookPath("node")
+	if err != nil {
+		t.Fatalf("Node.js is required (apt-get install nodejs): %v", err)
+	}
+	for _, call := range [][]string{{path}, {path, "--experimental-websocket"}} {
+		out, err := exec.CommandContext(t.Context(), path, append(call[1:], "-p", "typeof WebSocket")...).Output()
+		if err == nil && strings.TrimSpace(string(out)) == "function" {
+			return call
+		}
+	}
+	version, _ := exec.CommandContext(t.Context(), path, "--version").Output()
+	t.Fatalf("Node.js %s has no WebSocket, which the client of %s needs: install 20.10 or newer", strings.TrimSpace(string(version)), readme)
+	return nil
+}

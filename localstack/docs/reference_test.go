@@ -1,0 +1,234 @@
+package docs_test
+
+import (
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"centrifuge/pkg/auth"
+	"centrifuge/pkg/callback"
+	"centrifuge/pkg/cent"
+	"centrifuge/pkg/hub"
+	"centrifuge/pkg/serverapi"
+)
+
+var update = flag.Bool("update", false, "write the generated parts of the documents")
+
+// errorTable is the document with the table of errors.
+const errorTable = "pkg/hub/README.md"
+
+// errorHead begins that table.
+const errorHead = "| code | message | repeat | cause | what to do |\n|---|---|---|---|---|\n"
+
+// TestErrorTable checks the table of errors against those of package hub. Code,
+// message and "repeat" are generated; cause and cure are written by people and stay.
+func TestErrorTable(t *testing.T) {
+	path := filepath.Join(root, errorTable)
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	document := string(content)
+	begin := strings.Index(document, errorHead)
+	if begin < 0 {
+		t.Fatalf("%s has no table of errors, which begins %s", errorTable, errorHead)
+	}
+	begin += len(errorHead)
+	table, _, _ := strings.Cut(document[begin:]+"\n", "\n\n")
+	table += "\n"
+	written := map[string]string{} // by code, the cells that people write
+	for row := range strings.Lines(table) {
+		if cells := strings.SplitN(strings.Trim(row, "| \n"), " | ", 4); len(cells) == 4 {
+			written[cells[0]] = cells[3]
+		}
+	}
+	var want strings.Builder
+	for _, e := range hubErrors(t) {
+		code, repeat := strconv.Itoa(e.code), "no"
+		if e.temporary {
+			repeat = "yes"
+		}
+		cause := written[code]
+		if cause == "" {
+			cause = " | "
+			t.Errorf("%s does not say the cause of error %s and what to do", errorTable, code)
+		}
+		fmt.Fprintf(&want, "| %s | `%s` | %s | %s |\n", code, e.message, repeat, cause)
+	}
+	if want.String() == table {
+		return
+	}
+	if !*update {
+		t.Errorf("run go test ./localstack/docs -run TestErrorTable -update: -code +document\n%s", cmp.Diff(want.String(), table))
+		return
+	}
+	fresh := document[:begin] + want.String() + strings.TrimPrefix(document[begin:]+"\n", table)
+	if err := os.WriteFile(path, []byte(strings.TrimRight(fresh, "\n")+"\n"), 0o644); err != nil { //nolint:gosec // a document for everybody to read
+		t.Fatal(err)
+	}
+}
+
+// hubError is an entry of hub's table of errors.
+type hubError struct {
+	code      int
+	message   string
+	temporary bool
+}
+
+// hubErrors reads hub's table of errors from its source, so that no entry can be
+// forgotten here.
+func hubErrors(t *testing.T) []hubError {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), root+"/pkg/hub/error.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []hubError
+	ast.Inspect(f, func(n ast.Node) bool {
+		literal, ok := n.(*ast.CompositeLit)
+		if name, isName := literalType(literal, ok); !isName || name != "Error" {
+			return true
+		}
+		var e hubError
+		for _, element := range literal.Elts {
+			pair, ok := element.(*ast.KeyValueExpr)
+			if !ok {
+				return true
+			}
+			switch value := pair.Value.(type) {
+			case *ast.BasicLit:
+				if value.Kind == token.INT {
+					e.code, _ = strconv.Atoi(value.Value)
+				} else {
+					e.message, _ = strconv.Unquote(value.Value)
+				}
+			case *ast.Ident:
+				e.temporary = value.Name == "true"
+			}
+		}
+		all = append(all, e)
+		return true
+	})
+	if len(all) < 10 {
+		t.Fatalf("pkg/hub/error.go has %d errors: is it read wrongly?", len(all))
+	}
+	return all
+}
+
+func literalType(literal *ast.CompositeLit, ok bool) (string, bool) {
+	if !ok {
+		return "", false
+	}
+	name, isName := literal.Type.(*ast.Ident)
+	if !isName {
+		return "", false
+	}
+	return name.Name, true
+}
+
+// constants are those whose values documents may state, as documents write them.
+var constants = map[string]string{
+	"hub.MaxNameBytes":               size(hub.MaxNameBytes),
+	"hub.MaxChannels":                count(hub.MaxChannels),
+	"hub.MaxPermissions":             count(hub.MaxPermissions),
+	"hub.MaxInfoBytes":               size(hub.MaxInfoBytes),
+	"hub.DefaultMessageBytes":        size(hub.DefaultMessageBytes),
+	"hub.MaxMessageBytes":            size(hub.MaxMessageBytes),
+	"hub.MaxListed":                  count(hub.MaxListed),
+	"hub.MaxShards":                  count(hub.MaxShards),
+	"hub.MaxPresence":                count(hub.MaxPresence),
+	"hub.MaxPresenceBytes":           size(hub.MaxPresenceBytes),
+	"hub.MaxConnectionAge":           duration(hub.MaxConnectionAge),
+	"hub.IdempotencyWindow":          duration(hub.IdempotencyWindow),
+	"hub.IdempotencyLease":           duration(hub.IdempotencyLease),
+	"serverapi.MaxBodyBytes":         size(serverapi.MaxBodyBytes),
+	"serverapi.MaxBroadcastChannels": count(serverapi.MaxBroadcastChannels),
+	"auth.MaxTokenBytes":             size(auth.MaxTokenBytes),
+	"auth.Leeway":                    duration(auth.Leeway),
+	"callback.DefaultTimeout":        duration(callback.DefaultTimeout),
+	"callback.DefaultAttempts":       count(callback.DefaultAttempts),
+	"callback.Budget":                duration(callback.Budget),
+	"callback.NotifyTimeout":         duration(callback.NotifyTimeout),
+	"cent.DefaultTimeout":            duration(cent.DefaultTimeout),
+	"cent.DefaultAttempts":           count(cent.DefaultAttempts),
+}
+
+// constantCell is a table cell followed by one that names a Go constant.
+var constantCell = regexp.MustCompile("\\| ([^|\n]*?) ?\\| `(\\w+\\.[A-Z]\\w*)` \\|")
+
+// TestConstantValues checks the values that tables state next to the name of a Go
+// constant.
+func TestConstantValues(t *testing.T) {
+	found := 0
+	for _, d := range documents(t) {
+		path := filepath.Join(root, d.path)
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fresh := constantCell.ReplaceAllStringFunc(string(content), func(cells string) string {
+			m := constantCell.FindStringSubmatch(cells)
+			found++
+			value, known := constants[m[2]]
+			switch {
+			case !known:
+				t.Errorf("%s: this test does not know the constant %s", d.path, m[2])
+				return cells
+			case value != m[1] && !*update:
+				t.Errorf("%s: %s is %s, the document says %s; run go test ./localstack/docs -run TestConstantValues -update", d.path, m[2], value, m[1])
+			}
+			return "| " + value + " | `" + m[2] + "` |"
+		})
+		if *update && fresh != string(content) {
+			if err := os.WriteFile(path, []byte(fresh), 0o644); err != nil { //nolint:gosec // a document for everybody to read
+				t.Fatal(err)
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no document states the value of a constant: is it read wrongly?")
+	}
+}
+
+func size(bytes int) string {
+	switch {
+	case bytes >= 1<<20 && bytes%(1<<20) == 0:
+		return count(bytes>>20) + " MB"
+	case bytes >= 1<<10 && bytes%(1<<10) == 0:
+		return count(bytes>>10) + " KB"
+	}
+	return count(bytes) + " bytes"
+}
+
+func count(n int) string {
+	s := strconv.Itoa(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+func duration(d time.Duration) string {
+	var parts []string
+	for _, unit := range []struct {
+		length time.Duration
+		name   string
+	}{{time.Hour, "h"}, {time.Minute, "min"}, {time.Second, "s"}, {time.Millisecond, "ms"}} {
+		if n := d / unit.length; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, unit.name))
+			d -= n * unit.length
+		}
+	}
+	return strings.Join(parts, " ")
+}
