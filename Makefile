@@ -48,39 +48,35 @@ help: ## List what there is
 
 # ---- on one machine ----
 
-# What npm installs is a DynamoDB for the local stack and a driver for browsers.
-localstack/node_modules: localstack/package.json localstack/package-lock.json localstack/.npmrc
-	@echo "installing what the local stack needs, from npm"
-	@cd localstack && npm ci --no-fund --no-audit
-	@touch $@
+# The local stack installs a DynamoDB itself, and its tests a browser, on first use.
+setup: ## Install everything from npm now, which the local stack and its tests install on first use
+	@cd localstack && npm ci --ignore-scripts
 
-setup: localstack/node_modules ## Install what the local stack needs
-
-run: localstack/node_modules ## Run the whole service: PORT=8080 DATA_DIR=.data JITTER=0
+run: ## Run the whole service: PORT=8080 DATA_DIR=.data JITTER=0
 	@mkdir -p $(BUILD)
 	@echo "building the local stack (the first time takes a minute)"
 	@go build -o $(BUILD)/localstack ./localstack
 	@PORT=$(PORT) DATA_DIR=$(DATA_DIR) exec $(BUILD)/localstack
 
-invoke: localstack/node_modules ## Invoke one function: FUNCTION=auth EVENT=events/auth/sha256-token.json
+invoke: ## Invoke one function: FUNCTION=auth EVENT=events/auth/sha256-token.json
 	@test -n "$(FUNCTION)" -a -n "$(EVENT)" || { echo "say which: make invoke FUNCTION=auth EVENT=events/auth/sha256-token.json"; exit 2; }
 	@DATA_DIR=$(DATA_DIR) go run ./localstack invoke $(FUNCTION) $(EVENT)
 
-load: localstack/node_modules ## Measure deliveries: 1,000 clients, 100 messages; LOAD="-clients 200 -messages 50"
+load: ## Measure deliveries: 1,000 clients, 100 messages; LOAD="-clients 200 -messages 50"
 	@go run ./localstack/load $(LOAD)
 
 # ---- checks ----
 
-test: test-go test-infra ## Run all tests; needs a Chromium or Chrome
+test: test-go test-infra ## Run all tests; no test is ever skipped
 
-test-go: localstack/node_modules ## Run the Go tests but those of the CDK stack, with the race detector
+test-go: ## Run the Go tests except those of the CDK stack, with the race detector
 	go test -race ./functions/... ./pkg/... ./localstack/...
 
-test-infra: ## Run the tests of the CDK stack; the first time CDK is compiled, which takes two minutes
+test-infra: ## Run the tests of the CDK stack; the first run compiles CDK, which takes two minutes
 	go test ./infra/...
 
-test-dynamodb-local: ## Run the store's tests on DynamoDB Local too; needs Java 17 and an AWS account (its licence)
-	go run ./localstack/dynamodblocal go test -count=1 ./pkg/store/... ./pkg/hub/...
+test-dynamodb-local: ## Run the tests of the store and the hub on DynamoDB Local; needs Java 17 and an AWS account (its licence)
+	go run ./localstack/dynamodb/local go test -count=1 ./pkg/store/... ./pkg/hub/...
 
 lint: $(TOOLS)/bin/golangci-lint-$(GOLANGCI_VERSION) ## Check style and common mistakes
 	$< run ./...
@@ -122,7 +118,7 @@ fuzz: ## Fuzz every decoder: FUZZTIME=1m each
 		done; \
 	done
 
-bench: localstack/node_modules build ## Measure posting, the bootstraps and the handshake
+bench: build ## Measure posting, the bootstraps and the handshake
 	@$(MAKE) --no-print-directory build BUILD=$(BUILD)/native GOARCH_LAMBDA=$$(go env GOARCH)
 	go run ./localstack/coldstart $(BUILD) $(BUILD)/native
 	go run ./pkg/delivery/bench
@@ -130,7 +126,7 @@ bench: localstack/node_modules build ## Measure posting, the bootstraps and the 
 vulncheck: ## Look for known vulnerabilities; needs vuln.go.dev
 	go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...
 
-cover: localstack/node_modules ## Print the coverage of the tests by package
+cover: ## Print the coverage of the tests by package
 	go test -coverpkg=./pkg/... -coverprofile=coverage.out ./functions/... ./pkg/... ./localstack/... && go tool cover -func=coverage.out | tail -1
 
 # ---- on emulators ----
@@ -193,4 +189,4 @@ seed: ## Write projects into a table on AWS: TABLE=name SEED=file.json
 	@go run ./localstack seed $(TABLE) $(SEED)
 
 clean: ## Remove what was built and installed, but not the data
-	rm -rf $(BUILD) $(TOOLS) cdk.out coverage.out localstack/node_modules localstack/*/node_modules
+	rm -rf $(BUILD) $(TOOLS) cdk.out coverage.out localstack/node_modules

@@ -128,7 +128,7 @@ func FuzzFrames(f *testing.F) {
 	f.Add([]byte{0x81, 0xff, 0, 0})
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		if len(stream) > 4<<10 {
-			t.Skip("byte by byte that takes too long")
+			return // reading it byte by byte takes too long
 		}
 		judged, rest, broken := readFrames(bytes.NewReader(stream))
 		if broken != nil && !bytes.Equal(stream, append(judged, rest...)) {
