@@ -1,6 +1,6 @@
-# Centrifuge. "make" alone lists what there is.
+# Centrifuge. "make" lists the targets.
 
-# What is installed and built goes to folders that git does not see.
+# Installed and built files go to folders that git ignores.
 TOOLS := .tools
 BUILD := .build
 
@@ -19,8 +19,8 @@ HOOKS         ?= true
 GOLANGCI_VERSION    := v2.15.0
 GOVULNCHECK_VERSION := v1.8.0
 
-# The CDK command line, pinned by infra/package-lock.json. It is installed out of
-# the sight of Go, which would take the templates in it for packages of ours.
+# The CDK command line, pinned by infra/package-lock.json. It is installed outside
+# infra/, because Go would take the templates in it for packages.
 CDK         := $(TOOLS)/cdk/node_modules/.bin/cdk
 CDK_CONTEXT  = -c stage=$(STAGE) -c demo=$(DEMO) -c retain=$(RETAIN) -c monitoring=$(MONITORING) \
 	-c admin=$(ADMIN) -c hooks=$(HOOKS) \
@@ -35,7 +35,7 @@ CFN_LINT := $(TOOLS)/cfn-lint/bin/cfn-lint
 # A validator for OpenAPI documents, pinned by pkg/serverapi/lint/requirements.txt.
 OPENAPI_VALIDATOR := $(TOOLS)/openapi/bin/openapi-spec-validator
 
-# Without this CDK prints a banner on these versions of Node, on which it runs.
+# CDK runs on these versions of Node and would print a banner.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
 
 .DEFAULT_GOAL := help
@@ -43,7 +43,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
 	emulated test-deploy localstack-up localstack-deploy localstack-test localstack-down smoke fuzz bench load \
 	synth deploy destroy seed invoke vulncheck cover clean FORCE
 
-help: ## List what there is
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # ---- on one machine ----
@@ -59,7 +59,7 @@ run: ## Run the whole service: PORT=8080 DATA_DIR=.data JITTER=0
 	@PORT=$(PORT) DATA_DIR=$(DATA_DIR) exec $(BUILD)/localstack
 
 invoke: ## Invoke one function: FUNCTION=auth EVENT=events/auth/sha256-token.json
-	@test -n "$(FUNCTION)" -a -n "$(EVENT)" || { echo "say which: make invoke FUNCTION=auth EVENT=events/auth/sha256-token.json"; exit 2; }
+	@test -n "$(FUNCTION)" -a -n "$(EVENT)" || { echo "set FUNCTION and EVENT: make invoke FUNCTION=auth EVENT=events/auth/sha256-token.json"; exit 2; }
 	@DATA_DIR=$(DATA_DIR) go run ./localstack invoke $(FUNCTION) $(EVENT)
 
 load: ## Measure deliveries: 1,000 clients, 100 messages; LOAD="-clients 200 -messages 50"
@@ -87,12 +87,12 @@ $(TOOLS)/bin/golangci-lint-$(GOLANGCI_VERSION):
 	@GOBIN=$(CURDIR)/$(TOOLS)/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	@mv $(TOOLS)/bin/golangci-lint $@
 
-lint-template: $(CFN_LINT) $(BUILD)/infra ## Check the template, as it is by default and with every option
+lint-template: $(CFN_LINT) $(BUILD)/infra ## Check the template with the default options and with every option
 	@rm -rf $(BUILD)/template
 	@CDK_OUTDIR=$(BUILD)/template/default CDK_CONTEXT_JSON='{"assets":"infra/stack/testdata/build"}' $(BUILD)/infra
 	@CDK_OUTDIR=$(BUILD)/template/full CDK_CONTEXT_JSON="$$(cat infra/lint/options.json)" $(BUILD)/infra
 	@$(CFN_LINT) --config-file infra/lint/cfnlint.yaml -t $(BUILD)/template/*/*.template.json
-	@echo "cfn-lint has no finding that is not explained in infra/lint/cfnlint.yaml"
+	@echo "cfn-lint has no findings except those explained in infra/lint/cfnlint.yaml"
 
 $(CFN_LINT): infra/lint/requirements.txt
 	@echo "installing cfn-lint, from PyPI"
@@ -134,14 +134,14 @@ cover: ## Print the coverage of the tests by package
 $(BUILD)/deploy/deploy: FORCE
 	@go build -o $@ ./localstack/deploy
 
-# What emulators run are bootstraps for this machine.
+# Emulators run bootstraps that are built for this machine.
 emulated: $(CDK) $(BUILD)/infra $(BUILD)/deploy/deploy
 	@$(MAKE) --no-print-directory --silent build BUILD=$(BUILD)/native GOARCH_LAMBDA=$$(go env GOARCH)
 
 test-deploy: emulated ## Deploy on MiniStack, run every conversation there, destroy; needs Python, no Docker
 	@exec $(BUILD)/deploy/deploy ministack
 
-localstack-up: $(BUILD)/deploy/deploy ## Start LocalStack, which wants Docker and LOCALSTACK_AUTH_TOKEN
+localstack-up: $(BUILD)/deploy/deploy ## Start LocalStack, needs Docker and LOCALSTACK_AUTH_TOKEN
 	@$< localstack up
 
 localstack-deploy: emulated ## Deploy on LocalStack
@@ -150,15 +150,15 @@ localstack-deploy: emulated ## Deploy on LocalStack
 localstack-test: $(BUILD)/deploy/deploy ## Run every conversation on LocalStack
 	@$< localstack test
 
-localstack-down: $(BUILD)/deploy/deploy ## Stop LocalStack, with all that is in it
+localstack-down: $(BUILD)/deploy/deploy ## Stop LocalStack and delete its data
 	@$< localstack down
 
 # ---- on AWS ----
 
 build: $(FUNCTIONS:%=build-%) ## Build the bootstrap of every Lambda: GOARCH_LAMBDA=arm64
 
-# Go's cache knows what has changed, which make could not, because pkg/ counts too.
-# (Pattern targets cannot be .PHONY; no file of such a name ever exists.)
+# Go's cache decides what to rebuild: make does not know the dependencies in pkg/.
+# (A pattern target cannot be .PHONY; no file has such a name.)
 build-%:
 	@mkdir -p $(BUILD)/$*
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(GOARCH_LAMBDA) go build -tags lambda.norpc -trimpath -ldflags='-s -w' -o $(BUILD)/$*/bootstrap ./functions/$*
@@ -172,21 +172,21 @@ $(CDK): infra/package.json infra/package-lock.json infra/.npmrc
 	@cd $(TOOLS)/cdk && npm ci --no-fund --no-audit
 	@touch $@
 
-synth: $(CDK) build $(BUILD)/infra ## Make the CloudFormation template into cdk.out/, offline
+synth: $(CDK) build $(BUILD)/infra ## Write the CloudFormation template to cdk.out/, offline
 	$(CDK) --app $(BUILD)/infra synth --quiet --output cdk.out $(CDK_CONTEXT)
 
 deploy: $(CDK) build $(BUILD)/infra ## Deploy to AWS: STAGE=dev DEMO=false RETAIN=true MONITORING=true ADMIN=true HOOKS=true ALARMS=… DOMAIN=…
 	$(CDK) --app $(BUILD)/infra deploy $(CDK_CONTEXT) --outputs-file $(BUILD)/outputs.json
 
-destroy: $(CDK) build $(BUILD)/infra ## Take the stack down; the table stays unless it was deployed with RETAIN=false
+destroy: $(CDK) build $(BUILD)/infra ## Delete the stack; the table stays unless it was deployed with RETAIN=false
 	$(CDK) --app $(BUILD)/infra destroy $(CDK_CONTEXT)
 
-smoke: $(BUILD)/deploy/deploy ## Run every conversation on what is deployed: E2E_PROJECT, E2E_SECRET, E2E_API_KEY
+smoke: $(BUILD)/deploy/deploy ## Run every conversation on a deployment: E2E_PROJECT, E2E_SECRET, E2E_API_KEY
 	@$< smoke
 
 seed: ## Write projects into a table on AWS: TABLE=name SEED=file.json
-	@test -n "$(TABLE)" -a -n "$(SEED)" || { echo "say which: make seed TABLE=centrifuge-dev-… SEED=projects.json"; exit 2; }
+	@test -n "$(TABLE)" -a -n "$(SEED)" || { echo "set TABLE and SEED: make seed TABLE=centrifuge-dev-… SEED=projects.json"; exit 2; }
 	@go run ./localstack seed $(TABLE) $(SEED)
 
-clean: ## Remove what was built and installed, but not the data
+clean: ## Remove built and installed files, but not the data
 	rm -rf $(BUILD) $(TOOLS) cdk.out coverage.out localstack/node_modules
