@@ -1,6 +1,6 @@
-# Centrifuge. "make" alone lists what there is.
+# Centrifuge. "make" lists the targets.
 
-# What is installed and built goes to folders that git does not see.
+# Installed and built files go to folders that git ignores.
 TOOLS := .tools
 BUILD := .build
 
@@ -19,8 +19,8 @@ HOOKS         ?= true
 GOLANGCI_VERSION    := v2.15.0
 GOVULNCHECK_VERSION := v1.8.0
 
-# The CDK command line, pinned by infra/package-lock.json. It is installed out of
-# the sight of Go, which would take the templates in it for packages of ours.
+# The CDK command line, pinned by infra/package-lock.json. It is installed outside
+# infra/, because Go would take the templates in it for packages.
 CDK         := $(TOOLS)/cdk/node_modules/.bin/cdk
 CDK_CONTEXT  = -c stage=$(STAGE) -c demo=$(DEMO) -c retain=$(RETAIN) -c monitoring=$(MONITORING) \
 	-c admin=$(ADMIN) -c hooks=$(HOOKS) \
@@ -35,7 +35,7 @@ CFN_LINT := $(TOOLS)/cfn-lint/bin/cfn-lint
 # A validator for OpenAPI documents, pinned by pkg/serverapi/lint/requirements.txt.
 OPENAPI_VALIDATOR := $(TOOLS)/openapi/bin/openapi-spec-validator
 
-# Without this CDK prints a banner on these versions of Node, on which it runs.
+# CDK runs on these versions of Node and would print a banner.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
 
 .DEFAULT_GOAL := help
@@ -43,30 +43,26 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
 	emulated test-deploy localstack-up localstack-deploy localstack-test localstack-down smoke fuzz bench load \
 	synth deploy destroy seed invoke vulncheck cover clean FORCE
 
-help: ## List what there is
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # ---- on one machine ----
 
-# What npm installs is a DynamoDB for the local stack and a driver for browsers.
-localstack/node_modules: localstack/package.json localstack/package-lock.json localstack/.npmrc
-	@echo "installing what the local stack needs, from npm"
-	@cd localstack && npm ci --no-fund --no-audit
-	@touch $@
+# The local stack installs a DynamoDB itself, and its tests a browser, on first use.
+setup: ## Install everything from npm now, which the local stack and its tests install on first use
+	@cd localstack && npm ci --ignore-scripts
 
-setup: localstack/node_modules ## Install what the local stack needs
-
-run: localstack/node_modules ## Run the whole service: PORT=8080 DATA_DIR=.data JITTER=0
+run: ## Run the whole service: PORT=8080 DATA_DIR=.data JITTER=0
 	@mkdir -p $(BUILD)
 	@echo "building the local stack (the first time takes a minute)"
 	@go build -o $(BUILD)/localstack ./localstack
 	@PORT=$(PORT) DATA_DIR=$(DATA_DIR) exec $(BUILD)/localstack
 
-invoke: localstack/node_modules ## Invoke one function: FUNCTION=auth EVENT=events/auth/sha256-token.json
-	@test -n "$(FUNCTION)" -a -n "$(EVENT)" || { echo "say which: make invoke FUNCTION=auth EVENT=events/auth/sha256-token.json"; exit 2; }
+invoke: ## Invoke one function: FUNCTION=auth EVENT=events/auth/sha256-token.json
+	@test -n "$(FUNCTION)" -a -n "$(EVENT)" || { echo "set FUNCTION and EVENT: make invoke FUNCTION=auth EVENT=events/auth/sha256-token.json"; exit 2; }
 	@DATA_DIR=$(DATA_DIR) go run ./localstack invoke $(FUNCTION) $(EVENT)
 
-load: localstack/node_modules ## Run cent bench on a stack of its own: 1,000 clients, 100 messages; LOAD="--clients 200 --messages 50"
+load: ## Run cent bench on a stack of its own: 1,000 clients, 100 messages; LOAD="--clients 200 --messages 50"
 	@mkdir -p $(BUILD)
 	@go build -o $(BUILD)/cent ./pkg/cent/cmd/cent
 	@go build -o $(BUILD)/load ./localstack/load
@@ -74,16 +70,16 @@ load: localstack/node_modules ## Run cent bench on a stack of its own: 1,000 cli
 
 # ---- checks ----
 
-test: test-go test-infra ## Run all tests; needs a Chromium or Chrome
+test: test-go test-infra ## Run all tests; no test is ever skipped
 
-test-go: localstack/node_modules ## Run the Go tests but those of the CDK stack, with the race detector
+test-go: ## Run the Go tests except those of the CDK stack, with the race detector
 	go test -race ./functions/... ./pkg/... ./localstack/...
 
-test-infra: ## Run the tests of the CDK stack; the first time CDK is compiled, which takes two minutes
+test-infra: ## Run the tests of the CDK stack; the first run compiles CDK, which takes two minutes
 	go test ./infra/...
 
-test-dynamodb-local: ## Run the store's tests on DynamoDB Local too; needs Java 17 and an AWS account (its licence)
-	go run ./localstack/dynamodblocal go test -count=1 ./pkg/store/... ./pkg/hub/...
+test-dynamodb-local: ## Run the tests of the store and the hub on DynamoDB Local; needs Java 17 and an AWS account (its licence)
+	go run ./localstack/dynamodb/local go test -count=1 ./pkg/store/... ./pkg/hub/...
 
 lint: $(TOOLS)/bin/golangci-lint-$(GOLANGCI_VERSION) ## Check style and common mistakes
 	$< run ./...
@@ -94,12 +90,12 @@ $(TOOLS)/bin/golangci-lint-$(GOLANGCI_VERSION):
 	@GOBIN=$(CURDIR)/$(TOOLS)/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	@mv $(TOOLS)/bin/golangci-lint $@
 
-lint-template: $(CFN_LINT) $(BUILD)/infra ## Check the template, as it is by default and with every option
+lint-template: $(CFN_LINT) $(BUILD)/infra ## Check the template with the default options and with every option
 	@rm -rf $(BUILD)/template
 	@CDK_OUTDIR=$(BUILD)/template/default CDK_CONTEXT_JSON='{"assets":"infra/stack/testdata/build"}' $(BUILD)/infra
 	@CDK_OUTDIR=$(BUILD)/template/full CDK_CONTEXT_JSON="$$(cat infra/lint/options.json)" $(BUILD)/infra
 	@$(CFN_LINT) --config-file infra/lint/cfnlint.yaml -t $(BUILD)/template/*/*.template.json
-	@echo "cfn-lint has no finding that is not explained in infra/lint/cfnlint.yaml"
+	@echo "cfn-lint has no findings except those explained in infra/lint/cfnlint.yaml"
 
 $(CFN_LINT): infra/lint/requirements.txt
 	@echo "installing cfn-lint, from PyPI"
@@ -125,7 +121,7 @@ fuzz: ## Fuzz every decoder: FUZZTIME=1m each
 		done; \
 	done
 
-bench: localstack/node_modules build ## Measure posting, the bootstraps and the handshake
+bench: build ## Measure posting, the bootstraps and the handshake
 	@$(MAKE) --no-print-directory build BUILD=$(BUILD)/native GOARCH_LAMBDA=$$(go env GOARCH)
 	go run ./localstack/coldstart $(BUILD) $(BUILD)/native
 	go run ./pkg/delivery/bench
@@ -133,7 +129,7 @@ bench: localstack/node_modules build ## Measure posting, the bootstraps and the 
 vulncheck: ## Look for known vulnerabilities; needs vuln.go.dev
 	go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...
 
-cover: localstack/node_modules ## Print the coverage of the tests by package
+cover: ## Print the coverage of the tests by package
 	go test -coverpkg=./pkg/... -coverprofile=coverage.out ./functions/... ./pkg/... ./localstack/... && go tool cover -func=coverage.out | tail -1
 
 # ---- on emulators ----
@@ -141,14 +137,14 @@ cover: localstack/node_modules ## Print the coverage of the tests by package
 $(BUILD)/deploy/deploy: FORCE
 	@go build -o $@ ./localstack/deploy
 
-# What emulators run are bootstraps for this machine.
+# Emulators run bootstraps that are built for this machine.
 emulated: $(CDK) $(BUILD)/infra $(BUILD)/deploy/deploy
 	@$(MAKE) --no-print-directory --silent build BUILD=$(BUILD)/native GOARCH_LAMBDA=$$(go env GOARCH)
 
 test-deploy: emulated ## Deploy on MiniStack, run every conversation there, destroy; needs Python, no Docker
 	@exec $(BUILD)/deploy/deploy ministack
 
-localstack-up: $(BUILD)/deploy/deploy ## Start LocalStack, which wants Docker and LOCALSTACK_AUTH_TOKEN
+localstack-up: $(BUILD)/deploy/deploy ## Start LocalStack, needs Docker and LOCALSTACK_AUTH_TOKEN
 	@$< localstack up
 
 localstack-deploy: emulated ## Deploy on LocalStack
@@ -157,15 +153,15 @@ localstack-deploy: emulated ## Deploy on LocalStack
 localstack-test: $(BUILD)/deploy/deploy ## Run every conversation on LocalStack
 	@$< localstack test
 
-localstack-down: $(BUILD)/deploy/deploy ## Stop LocalStack, with all that is in it
+localstack-down: $(BUILD)/deploy/deploy ## Stop LocalStack and delete its data
 	@$< localstack down
 
 # ---- on AWS ----
 
 build: $(FUNCTIONS:%=build-%) ## Build the bootstrap of every Lambda: GOARCH_LAMBDA=arm64
 
-# Go's cache knows what has changed, which make could not, because pkg/ counts too.
-# (Pattern targets cannot be .PHONY; no file of such a name ever exists.)
+# Go's cache decides what to rebuild: make does not know the dependencies in pkg/.
+# (A pattern target cannot be .PHONY; no file has such a name.)
 build-%:
 	@mkdir -p $(BUILD)/$*
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(GOARCH_LAMBDA) go build -tags lambda.norpc -trimpath -ldflags='-s -w' -o $(BUILD)/$*/bootstrap ./functions/$*
@@ -179,21 +175,21 @@ $(CDK): infra/package.json infra/package-lock.json infra/.npmrc
 	@cd $(TOOLS)/cdk && npm ci --no-fund --no-audit
 	@touch $@
 
-synth: $(CDK) build $(BUILD)/infra ## Make the CloudFormation template into cdk.out/, offline
+synth: $(CDK) build $(BUILD)/infra ## Write the CloudFormation template to cdk.out/, offline
 	$(CDK) --app $(BUILD)/infra synth --quiet --output cdk.out $(CDK_CONTEXT)
 
 deploy: $(CDK) build $(BUILD)/infra ## Deploy to AWS: STAGE=dev DEMO=false RETAIN=true MONITORING=true ADMIN=true HOOKS=true ALARMS=… DOMAIN=…
 	$(CDK) --app $(BUILD)/infra deploy $(CDK_CONTEXT) --outputs-file $(BUILD)/outputs.json
 
-destroy: $(CDK) build $(BUILD)/infra ## Take the stack down; the table stays unless it was deployed with RETAIN=false
+destroy: $(CDK) build $(BUILD)/infra ## Delete the stack; the table stays unless it was deployed with RETAIN=false
 	$(CDK) --app $(BUILD)/infra destroy $(CDK_CONTEXT)
 
-smoke: $(BUILD)/deploy/deploy ## Run every conversation on what is deployed: E2E_PROJECT, E2E_SECRET, E2E_API_KEY
+smoke: $(BUILD)/deploy/deploy ## Run every conversation on a deployment: E2E_PROJECT, E2E_SECRET, E2E_API_KEY
 	@$< smoke
 
 seed: ## Write projects into a table on AWS: TABLE=name SEED=file.json
-	@test -n "$(TABLE)" -a -n "$(SEED)" || { echo "say which: make seed TABLE=centrifuge-dev-… SEED=projects.json"; exit 2; }
+	@test -n "$(TABLE)" -a -n "$(SEED)" || { echo "set TABLE and SEED: make seed TABLE=centrifuge-dev-… SEED=projects.json"; exit 2; }
 	@go run ./localstack seed $(TABLE) $(SEED)
 
-clean: ## Remove what was built and installed, but not the data
-	rm -rf $(BUILD) $(TOOLS) cdk.out coverage.out localstack/node_modules localstack/*/node_modules
+clean: ## Remove built and installed files, but not the data
+	rm -rf $(BUILD) $(TOOLS) cdk.out coverage.out localstack/node_modules

@@ -18,9 +18,8 @@ import (
 	"centrifuge/pkg/webclient"
 )
 
-// TestAdmin has somebody who is new here start the service with make run, sign in with
-// the password that it prints and get to a chat between two tabs, and looks at every
-// page of the admin interface.
+// TestAdmin starts the service with make run, signs in with the password that it
+// prints, sets up a chat between two tabs, and opens every page of the admin interface.
 func TestAdmin(t *testing.T) {
 	printed := makeRun(t)
 	play(t, "admin.mjs", map[string]string{
@@ -29,9 +28,9 @@ func TestAdmin(t *testing.T) {
 	})
 }
 
-// makeRun starts the service as the README says, on a free port and with a data folder
-// of its own, and returns what it prints, by what it calls it. It is interrupted when
-// the test ends.
+// makeRun starts the service as the README does, on a free port and with a data folder
+// of its own, and returns what it prints, by its label. It is interrupted when the test
+// ends.
 func makeRun(t *testing.T) map[string]string {
 	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -40,7 +39,7 @@ func makeRun(t *testing.T) map[string]string {
 	}
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	l.Close()
-	cmd := exec.Command("make", "run") //nolint:noctx // it ends by an interrupt, which its context could not send to what it starts
+	cmd := exec.Command("make", "run") //nolint:noctx // an interrupt ends it; a context cannot send one to its children
 	cmd.Dir, cmd.Stderr = "../..", os.Stderr
 	cmd.Env = append(os.Environ(), "PORT="+port, "DATA_DIR="+t.TempDir(), "MAKEFLAGS=", "LOG_LEVEL=warn")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -56,16 +55,16 @@ func makeRun(t *testing.T) map[string]string {
 		if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGINT); err != nil {
 			t.Error(err)
 		}
-		said, _ := io.ReadAll(rest)
-		_ = cmd.Wait() // make calls an interrupt an error
-		if !strings.Contains(string(said), "Stopping.") {
-			t.Errorf("interrupted, it said %q", said)
+		output, _ := io.ReadAll(rest)
+		_ = cmd.Wait() // make fails when it is interrupted
+		if !strings.Contains(string(output), "Stopping.") {
+			t.Errorf("after the interrupt it printed %q", output)
 		}
 	})
 	for {
 		line, err := rest.ReadString('\n')
 		if err != nil {
-			t.Fatalf("make run ended before it said where the data is: %v", err)
+			t.Fatalf("make run ended before it printed the data folder: %v", err)
 		}
 		if strings.HasPrefix(line, "The data is in") {
 			return printed
@@ -87,8 +86,8 @@ func cent(t *testing.T) string {
 	return path
 }
 
-// application serves the page of an application, from another origin than
-// Centrifuge's, and returns its address.
+// application serves the page of an application from an origin of its own, and
+// returns its address.
 func application(t *testing.T) string {
 	t.Helper()
 	files := http.FileServer(http.Dir("testdata"))

@@ -1,8 +1,9 @@
-// Package browser runs scripts that drive a real browser against the stack: Node
-// with playwright-core, which localstack/package.json pins, and Debian's Chromium.
+// Package browser runs Node scripts that drive a real browser with playwright-core.
+// It finds a Chromium on this machine, or installs the one that
+// localstack/package.json pins.
 //
-// It knows nothing of what a script does. A missing program is an error that says
-// how to install it, never a reason to skip.
+// It knows nothing about the scripts. When a program is missing it fails and says what
+// to install; it never skips.
 package browser
 
 import (
@@ -15,25 +16,33 @@ import (
 	"os/exec"
 	"syscall"
 	"time"
+
+	"centrifuge/localstack/npm"
 )
 
-// maxOutput is how much of the end of a script's output an error repeats, in bytes.
+// maxOutput is how many bytes of the end of a script's output an error repeats.
 const maxOutput = 16 << 10
 
-// Run runs a Node script and returns when it has ended. The script gets the
-// environment of this process, overridden by env, and CHROMIUM, the path of the
-// browser: env's own, else this process's, else the first of chromium,
-// chromium-browser and google-chrome that is installed.
+// driver is the library that the scripts import.
+var driver = npm.Package{Name: "playwright-core", File: "index.mjs", Alternative: "run the tests of the other packages"}
+
+// Run runs a Node script and returns when it has exited. The script gets the
+// environment of this process, env, and CHROMIUM, the path of the browser: CHROMIUM in
+// env or in this process's environment; the first of chromium, chromium-browser and
+// google-chrome on PATH; the Chromium from npm.
 //
-// It fails with what the script wrote when its exit status is not zero, and says
-// how to install Node or Chromium where one is missing. When ctx ends the script is
-// asked to stop, and killed ten seconds later. It is safe for concurrent use.
+// It fails with the output of the script when the exit status is not zero, and says
+// what to install when Node or a browser is missing. When ctx ends, the script gets
+// SIGTERM and is killed ten seconds later. Run is safe for concurrent use.
 func Run(ctx context.Context, script string, env map[string]string) error {
 	node, err := exec.LookPath("node")
 	if err != nil {
-		return fmt.Errorf("run %s: Node.js 20 or newer is needed (apt-get install nodejs): %w", script, err)
+		return fmt.Errorf("run %s: Node.js is not installed: install Node.js 20 or later with npm: %w", script, err)
 	}
-	chromium, err := find(cmp.Or(env["CHROMIUM"], os.Getenv("CHROMIUM")))
+	if _, err := driver.Install(ctx, os.Stderr); err != nil {
+		return fmt.Errorf("run %s: %w", script, err)
+	}
+	chromium, err := find(ctx, cmp.Or(env["CHROMIUM"], os.Getenv("CHROMIUM")))
 	if err != nil {
 		return fmt.Errorf("run %s: %w", script, err)
 	}
@@ -45,30 +54,12 @@ func Run(ctx context.Context, script string, env map[string]string) error {
 	cmd.Env = append(cmd.Env, "CHROMIUM="+chromium)
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
-	// Not a kill at once: the script ends the browser that it started.
+	// A killed script would leave its browser running.
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
 	if err := cmd.Run(); err != nil {
-		said := bytes.TrimSpace(output.Bytes())
-		return fmt.Errorf("run %s: %w\n%s", script, errors.Join(err, context.Cause(ctx)), said[max(0, len(said)-maxOutput):])
+		printed := bytes.TrimSpace(output.Bytes())
+		return fmt.Errorf("run %s: %w\n%s", script, errors.Join(err, context.Cause(ctx)), printed[max(0, len(printed)-maxOutput):])
 	}
 	return nil
-}
-
-// find returns the path of the browser; chosen, when not empty, is the only
-// candidate.
-func find(chosen string) (string, error) {
-	candidates := []string{"chromium", "chromium-browser", "google-chrome"}
-	if chosen != "" {
-		candidates = []string{chosen}
-	}
-	var missing []error
-	for _, name := range candidates {
-		path, err := exec.LookPath(name)
-		if err == nil {
-			return path, nil
-		}
-		missing = append(missing, err)
-	}
-	return "", fmt.Errorf("a Chromium is needed (apt-get install chromium, or set CHROMIUM to its path): %w", errors.Join(missing...))
 }

@@ -10,18 +10,18 @@ import (
 	"centrifuge/localstack/stack/stacktest"
 )
 
-// TestChat has two people chat in two tabs of a real browser, on the page and over
-// the API that visitors get.
+// TestChat lets two users chat in two tabs of a real browser, on the page and with the
+// API of the example.
 func TestChat(t *testing.T) {
 	s := stacktest.Start(t, stack.Options{Seed: stacktest.Seed(t), Log: os.Stderr, LogLevel: "warn"})
 	play(t, "chat.mjs", map[string]string{"BASE_URL": s.HTTPURL})
 }
 
-// play runs a script of this folder, whose screenshots go where CI looks for them.
+// play runs a script of this folder. The screenshots go to .build/screenshots.
 func play(t *testing.T, name string, env map[string]string) {
 	t.Helper()
-	// Go repeats a result without running the test while no file that the test has
-	// read is another: Node is not seen to read these.
+	// Go caches a result until a file that the test read has changed. It does not see
+	// what Node reads.
 	scripts, err := filepath.Glob("*.mjs")
 	if err != nil {
 		t.Fatal(err)

@@ -1,54 +1,54 @@
-// What the scripts that drive a browser share: starting it, opening tabs that report
-// whatever the browser complains about, screenshots, and how a script ends.
+// The session of a script that drives a browser: it starts the browser, opens tabs
+// that report the browser's errors, takes screenshots and sets the exit status.
 //
-// It knows nothing of the pages. Environment: CHROMIUM (default /usr/bin/chromium),
+// It knows nothing about the pages. Environment: CHROMIUM (default /usr/bin/chromium),
 // SCREENSHOTS (a folder; default .build/screenshots).
 
 import { mkdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 
-/** How long anything may take, in milliseconds, before it counts as never. */
+/** The timeout of every step, in milliseconds. */
 export const patience = 20_000;
 
-/** Where screenshots go. */
+/** The folder of the screenshots. */
 export const screenshots = process.env.SCREENSHOTS || fileURLToPath(new URL("../../.build/screenshots", import.meta.url));
 
-/** Reads an address from the environment, without a slash at its end. */
+/** Reads an address from the environment, without a trailing slash. */
 export const address = (name, otherwise) => (process.env[name] || otherwise).replace(/\/$/, "");
 
-/** Says what is about to happen: the last one before a failure tells where it was. */
+/** Logs the next step, so that the output of a failure shows where it happened. */
 export function step(what) {
   console.log(`- ${what}`);
 }
 
 /**
- * Starts a browser, lets play(open) do its part and ends the browser. The process
- * exits with status 0 when play returned and no tab complained, otherwise with 1, the
+ * Starts a browser, calls play(open) and closes the browser. The process exits with
+ * status 0 when play returned and no tab reported an error, otherwise with 1, the
  * reason and a screenshot of every tab.
  *
- * open(name, options, url) opens a tab in a context of its own, so that nothing is
- * shared but the server. options are those of Playwright's newContext; name says in
- * complaints whose they are. It resolves to a Tab.
+ * open(name, options, url) opens a tab in a context of its own, so that tabs share the
+ * server only. options are those of Playwright's newContext; name identifies the tab in
+ * errors. It resolves to a Tab.
  */
 export async function run(play) {
   const { chromium } = await import("playwright-core").catch((error) => {
-    console.error(`playwright-core is needed (npm ci --prefix localstack): ${error.message}`);
+    console.error(`playwright-core is not installed: run make setup: ${error.message}`);
     process.exit(1);
   });
   await mkdir(screenshots, { recursive: true });
-  // launch() makes a fresh profile each time and removes it afterwards. The sandbox needs privileges that containers and
-  // root do not have; what is opened here is our own page.
+  // launch() makes a new profile each time and removes it afterwards. The sandbox needs privileges that containers and
+  // root do not have; the pages are our own.
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
     headless: true,
     args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
       "--disable-component-update", "--disable-sync"],
   });
-  const wrong = []; // whatever a browser complained about
+  const errors = []; // reported by the browser
   let failure;
   try {
-    await play((name, options, url) => open(browser, wrong, name, options, url));
-    if (wrong.length > 0) throw new Error("all went well, but the browser complained");
+    await play((name, options, url) => open(browser, errors, name, options, url));
+    if (errors.length > 0) throw new Error("every step passed, but the browser reported errors");
     console.log(`ok: screenshots are in ${screenshots}`);
   } catch (error) {
     failure = error;
@@ -61,15 +61,15 @@ export async function run(play) {
   }
   if (failure) {
     console.error(failure.stack);
-    new Set(wrong).forEach((line) => console.error(`the browser: ${line}`));
+    new Set(errors).forEach((line) => console.error(`browser: ${line}`));
     process.exitCode = 1;
   }
 }
 
-async function open(browser, wrong, name, options, url) {
+async function open(browser, errors, name, options, url) {
   const context = await browser.newContext({ reducedMotion: "reduce", ...options });
   context.setDefaultTimeout(patience);
-  // Keeps the page's sockets, so that one can be closed, and makes refusals of the Content-Security-Policy heard.
+  // Keeps the page's sockets, so that a test can close one, and reports violations of the Content-Security-Policy.
   await context.addInitScript(() => {
     window.sockets = [];
     window.WebSocket = class extends WebSocket {
@@ -79,34 +79,34 @@ async function open(browser, wrong, name, options, url) {
       }
     };
     document.addEventListener("securitypolicyviolation", (event) => {
-      console.error(`CSP: ${event.violatedDirective} refused ${event.blockedURI}`);
+      console.error(`CSP: ${event.violatedDirective} blocked ${event.blockedURI}`);
     });
   });
-  const tab = new Tab(name, await context.newPage(), wrong);
+  const tab = new Tab(name, await context.newPage(), errors);
   if (url) await tab.page.goto(url);
   return tab;
 }
 
-/** A page of somebody, who has a name. */
+/** A page of a named user. */
 class Tab {
   #expected = null;
-  #heard = 0;
+  #reported = 0;
 
-  constructor(name, page, wrong) {
+  constructor(name, page, errors) {
     this.name = name;
     this.page = page;
-    const complain = (what) => {
-      if (this.#expected?.test(what)) this.#heard++;
-      else wrong.push(`${name}: ${what}`);
+    const report = (what) => {
+      if (this.#expected?.test(what)) this.#reported++;
+      else errors.push(`${name}: ${what}`);
     };
-    page.on("console", (message) => ["error", "warning"].includes(message.type()) && complain(`console: ${message.text()}`));
-    page.on("pageerror", (error) => complain(`uncaught: ${error.message}`));
-    // A page that is left behind takes what it was still asking for with it.
+    page.on("console", (message) => ["error", "warning"].includes(message.type()) && report(`console: ${message.text()}`));
+    page.on("pageerror", (error) => report(`uncaught: ${error.message}`));
+    // A page that navigates away aborts its pending requests.
     page.on("requestfailed", (request) => {
       const reason = request.failure()?.errorText;
-      if (reason !== "net::ERR_ABORTED") complain(`${request.method()} ${request.url()}: ${reason}`);
+      if (reason !== "net::ERR_ABORTED") report(`${request.method()} ${request.url()}: ${reason}`);
     });
-    page.on("response", (response) => response.status() >= 400 && complain(`${response.url()}: status ${response.status()}`));
+    page.on("response", (response) => response.status() >= 400 && report(`${response.url()}: status ${response.status()}`));
   }
 
   /** The element with this data-testid. */
@@ -114,21 +114,21 @@ class Tab {
     return this.page.getByTestId(id);
   }
 
-  /** Takes a screenshot; all of the page, or what is in sight. */
+  /** Takes a screenshot, with Playwright's options. */
   shot(file, options) {
     return this.page.screenshot({ path: `${screenshots}/${file}.png`, ...options });
   }
 
-  /** Does what makes the browser complain like this, and waits for what comes of it; that it does not complain is an error. */
+  /** Calls act, which must make the browser report an error that matches the pattern. */
   async expecting(pattern, act) {
-    [this.#expected, this.#heard] = [pattern, 0];
+    [this.#expected, this.#reported] = [pattern, 0];
     try {
       await act();
-      // What the browser said before it answers this has been heard.
+      // The errors of act arrive before this answer.
       await this.page.evaluate(() => {});
     } finally {
       this.#expected = null;
     }
-    if (this.#heard === 0) throw new Error(`${this.name}: the browser never complained about ${pattern}`);
+    if (this.#reported === 0) throw new Error(`${this.name}: the browser did not report ${pattern}`);
   }
 }

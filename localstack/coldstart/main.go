@@ -1,9 +1,8 @@
-// Command coldstart measures what a cold start and a handshake cost: the size of
-// each Lambda's bootstrap, the time from its start to its first call of the Lambda
-// runtime API, and how long a handshake with a warm local stack takes. It fails
-// when a limit that the project has set itself is passed.
+// Command coldstart measures the size of each Lambda's bootstrap, the time from its
+// start to its first call of the Lambda runtime API, and the time of a handshake with
+// a warm local stack. It fails when one exceeds its limit.
 //
-//	bootstraps ARM64-FOLDER NATIVE-FOLDER
+//	coldstart ARM64-FOLDER NATIVE-FOLDER
 //
 // The folders hold FUNCTION/bootstrap, built for Lambda and for this machine.
 package main
@@ -27,12 +26,11 @@ import (
 	"centrifuge/pkg/config"
 )
 
-// The limits that are kept: a bootstrap that is larger, or starts more slowly,
-// makes cold starts felt.
+// The limits. Users notice the cold start of a bootstrap beyond them.
 const (
 	maxBytes = 12 << 20
-	// maxAdminBytes is for the admin pages, which visitors never wait for. Templates
-	// have the linker keep every method there is.
+	// maxAdminBytes is the limit of the admin pages, which visitors do not load.
+	// Templates make the linker keep every method.
 	maxAdminBytes = 16 << 20
 
 	maxStart     = 50 * time.Millisecond
@@ -44,7 +42,7 @@ const (
 
 func main() {
 	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: bootstraps ARM64-FOLDER NATIVE-FOLDER")
+		fmt.Fprintln(os.Stderr, "usage: coldstart ARM64-FOLDER NATIVE-FOLDER")
 		os.Exit(2)
 	}
 	if err := measure(context.Background(), os.Args[1], os.Args[2], os.Stdout); err != nil {
@@ -58,7 +56,7 @@ func measure(ctx context.Context, lambda, native string, out io.Writer) error {
 	if err != nil || len(bootstraps) == 0 {
 		return fmt.Errorf("no bootstraps in %s: run make build", lambda)
 	}
-	var missed []error
+	var exceeded []error
 	fmt.Fprintf(out, "%-12s %14s %24s\n", "function", "size, MB", "start, ms (median of 9)")
 	for _, bootstrap := range bootstraps {
 		name := filepath.Base(filepath.Dir(bootstrap))
@@ -76,10 +74,10 @@ func measure(ctx context.Context, lambda, native string, out io.Writer) error {
 			limit = maxAdminBytes
 		}
 		if info.Size() > limit {
-			missed = append(missed, fmt.Errorf("%s is over %d MB", name, limit>>20))
+			exceeded = append(exceeded, fmt.Errorf("%s is over %d MB", name, limit>>20))
 		}
 		if took > maxStart {
-			missed = append(missed, fmt.Errorf("%s takes over 50 ms to start", name))
+			exceeded = append(exceeded, fmt.Errorf("%s takes over 50 ms to start", name))
 		}
 	}
 	p50, p99, err := handshake(ctx)
@@ -88,9 +86,9 @@ func measure(ctx context.Context, lambda, native string, out io.Writer) error {
 	}
 	fmt.Fprintf(out, "handshake with a warm stack: p50 %.1f ms, p99 %.1f ms\n", milliseconds(p50), milliseconds(p99))
 	if p99 > maxHandshake {
-		missed = append(missed, errors.New("a handshake takes over 50 ms"))
+		exceeded = append(exceeded, errors.New("a handshake takes over 50 ms"))
 	}
-	return errors.Join(missed...)
+	return errors.Join(exceeded...)
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
@@ -103,32 +101,32 @@ func percentile(d []time.Duration, percent int) time.Duration {
 // start returns the median time from the start of a bootstrap to its first call of
 // the runtime API.
 func start(ctx context.Context, bootstrap string) (time.Duration, error) {
-	asked := make(chan time.Time, 1)
+	called := make(chan time.Time, 1)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, err
 	}
 	server := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		select {
-		case asked <- time.Now():
+		case called <- time.Now():
 		default:
 		}
-		<-r.Context().Done() // there is no event; the function waits until it is killed
+		<-r.Context().Done() // no event: the function waits until it is killed
 	})}
 	go func() { _ = server.Serve(listener) }()
 	defer func() { _ = server.Close() }()
 
 	took := make([]time.Duration, starts)
 	for i := range took {
-		if took[i], err = startOnce(ctx, bootstrap, listener.Addr().String(), asked); err != nil {
+		if took[i], err = startOnce(ctx, bootstrap, listener.Addr().String(), called); err != nil {
 			return 0, err
 		}
 	}
 	return percentile(took, 50), nil
 }
 
-func startOnce(ctx context.Context, bootstrap, runtime string, asked <-chan time.Time) (time.Duration, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, 10*time.Second, errors.New("it did not call the runtime API within 10 s"))
+func startOnce(ctx context.Context, bootstrap, runtime string, called <-chan time.Time) (time.Duration, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, 10*time.Second, errors.New("no call of the runtime API within 10 s"))
 	defer cancel()
 	cmd := exec.CommandContext(ctx, bootstrap)
 	cmd.Env = []string{
@@ -143,17 +141,17 @@ func startOnce(ctx context.Context, bootstrap, runtime string, asked <-chan time
 	}
 	defer func() {
 		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // its end is ours
+		_ = cmd.Wait() // it was killed
 	}()
 	select {
-	case at := <-asked:
+	case at := <-called:
 		return at.Sub(began), nil
 	case <-ctx.Done():
 		return 0, context.Cause(ctx)
 	}
 }
 
-// handshake times the whole $connect of a warm stack as a client sees it.
+// handshake measures $connect on a warm stack, as a client sees it.
 func handshake(ctx context.Context) (p50, p99 time.Duration, err error) {
 	s, err := stack.Start(ctx, stack.Options{Progress: os.Stderr})
 	if err != nil {
@@ -172,6 +170,6 @@ func handshake(ctx context.Context) (p50, p99 time.Duration, err error) {
 			return 0, 0, err
 		}
 	}
-	took = took[10:] // until it is warm
+	took = took[10:] // the stack is warm after these
 	return percentile(took, 50), percentile(took, 99), nil
 }

@@ -129,7 +129,7 @@ func FuzzFrames(f *testing.F) {
 	f.Add([]byte{0x81, 0xff, 0, 0})
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		if len(stream) > 4<<10 {
-			t.Skip("too slow byte by byte")
+			return // reading it byte by byte takes too long
 		}
 		valid, rest, violation := readFrames(bytes.NewReader(stream))
 		if violation != nil && !bytes.Equal(stream, append(valid, rest...)) {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -134,6 +135,25 @@ func TestEveryPackageSaysWhatItIs(t *testing.T) {
 		}
 		if comments != 1 && len(pkg.GoFiles) > 0 {
 			t.Errorf("%s has %d package comments", pkg.ImportPath, comments)
+		}
+	}
+}
+
+// TestNoTestSkips holds that make test has nothing to skip: a test that lacks something
+// installs it, or fails and says what to install.
+func TestNoTestSkips(t *testing.T) {
+	out, err := exec.Command("git", "-C", root, "ls-files", "--", "*_test.go").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	skip := regexp.MustCompile(`[.]Skip(f|Now)?[(]`)
+	for _, path := range strings.Fields(string(out)) {
+		b, err := os.ReadFile(filepath.Join(root, path))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+		if found := skip.Find(b); found != nil {
+			t.Errorf("%s calls %s)", path, found)
 		}
 	}
 }

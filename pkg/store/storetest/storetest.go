@@ -81,7 +81,7 @@ var database = sync.OnceValues(func() (endpoint string, err error) {
 		return endpoint, nil
 	}
 	// The first start on a machine downloads.
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	server, err := local.Start(ctx, local.Options{Progress: os.Stderr})
 	if err != nil {
