@@ -65,7 +65,7 @@ func TestJoinsAndLeaves(t *testing.T) {
 		}, nil},
 		{"a category without join_leave", func(t *testing.T, r *rig) error {
 			r.enter(t, "c3", "w", open)
-			return r.Hub.Disconnect(t.Context(), "c3")
+			return r.Disconnect(t.Context(), "c3")
 		}, nil},
 		{"an unsubscribe", func(t *testing.T, r *rig) error {
 			return r.Unsubscribe(t.Context(), "c2", in(room))
@@ -74,7 +74,7 @@ func TestJoinsAndLeaves(t *testing.T) {
 			return r.Unsubscribe(t.Context(), "c2", in("room:y"))
 		}, nil},
 		{"a repeated disconnect, once", func(t *testing.T, r *rig) error {
-			return errors.Join(r.Hub.Disconnect(t.Context(), "c2"), r.Hub.Disconnect(t.Context(), "c2"))
+			return errors.Join(r.Disconnect(t.Context(), "c2"), r.Disconnect(t.Context(), "c2"))
 		}, []string{"leave room:x c2 to c1"}},
 		{"an application unsubscribes a user", func(t *testing.T, r *rig) error {
 			return r.UnsubscribeUser(t.Context(), r.project(t), "v", nil)
@@ -406,7 +406,7 @@ func TestCleanup(t *testing.T) {
 			r.store.Requests.Intercept = func(operation string, _ *http.Request) (*http.Response, error) {
 				if operation == "BatchWriteItem" {
 					r.store.Requests.Intercept = nil
-					return nil, r.Hub.Disconnect(t.Context(), "c1")
+					return nil, r.Disconnect(t.Context(), "c1")
 				}
 				return nil, nil
 			}
