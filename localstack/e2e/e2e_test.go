@@ -13,14 +13,15 @@ import (
 
 	"centrifuge/localstack/e2e"
 	"centrifuge/localstack/gateway"
+	"centrifuge/localstack/lambda"
 	"centrifuge/localstack/stack"
 	"centrifuge/localstack/stack/stacktest"
 )
 
 // TestConversations runs every script of testdata against the target of the
-// environment. Without one, it runs them against a stack in this process, twice: in
-// order, and for another project with frames and posts that overtake each other as
-// they can on AWS.
+// environment. Without one, it runs them against a stack whose functions are in this
+// process, and against one whose functions are processes, twice each: in order, and for
+// another project with frames and posts that overtake each other as they can on AWS.
 func TestConversations(t *testing.T) {
 	target, found, err := e2e.FromEnvironment(os.Getenv)
 	if err != nil {
@@ -30,12 +31,21 @@ func TestConversations(t *testing.T) {
 		runAll(t, target)
 		return
 	}
+	other := e2e.Target{Project: "shop", Secret: "another-secret", APIKey: "an_other_key"}
+	jitter := gateway.Options{Jitter: 20 * time.Millisecond}
 	t.Run("in order", func(t *testing.T) {
-		runAll(t, startStack(t, gateway.Options{}, e2e.Target{}))
+		runAll(t, startStack(t, stack.Options{}, e2e.Target{}))
 	})
 	t.Run("with jitter", func(t *testing.T) {
-		other := e2e.Target{Project: "shop", Secret: "another-secret", APIKey: "an_other_key"}
-		runAll(t, startStack(t, gateway.Options{Jitter: 20 * time.Millisecond}, other))
+		runAll(t, startStack(t, stack.Options{Gateway: jitter}, other))
+	})
+	// As many processes as the scripts of a function need that run in parallel.
+	processes := &stack.Lambda{Bootstraps: stacktest.Bootstraps(t), Options: lambda.Options{Concurrency: 50}}
+	t.Run("processes in order", func(t *testing.T) {
+		runAll(t, startStack(t, stack.Options{Lambda: processes}, e2e.Target{}))
+	})
+	t.Run("processes with jitter", func(t *testing.T) {
+		runAll(t, startStack(t, stack.Options{Gateway: jitter, Lambda: processes}, other))
 	})
 }
 
@@ -92,14 +102,15 @@ func runAll(t *testing.T, target e2e.Target) {
 
 // startStack starts a stack for a test and returns target with its URLs. If target
 // names a project, the stack has that one instead of the project demo.
-func startStack(t *testing.T, o gateway.Options, target e2e.Target) e2e.Target {
+func startStack(t *testing.T, o stack.Options, target e2e.Target) e2e.Target {
 	t.Helper()
 	seed := stacktest.Seed(t)
 	if target.Project != "" {
 		seed = stacktest.Seed(t, `"demo"`, strconv.Quote(target.Project),
 			`"demo-secret"`, strconv.Quote(target.Secret), `"demo-key"`, strconv.Quote(target.APIKey))
 	}
-	s := stacktest.Start(t, stack.Options{Seed: seed, Gateway: o, Log: testLog{t}, LogLevel: "warn"})
+	o.Seed, o.Log, o.LogLevel = seed, testLog{t}, "warn"
+	s := stacktest.Start(t, o)
 	target.WebSocketURL, target.HTTPURL = s.WebSocketURL, s.HTTPURL
 	return target
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -111,6 +112,23 @@ func (p *Process) Err() error {
 		out = "no output"
 	}
 	return errors.Join(fmt.Errorf("%s exited unexpectedly: %s", filepath.Base(p.cmd.Path), out), p.err)
+}
+
+// ExitError is the exit status of the process as an error, or nil where that is 0. It
+// waits for Done.
+func (p *Process) ExitError() error {
+	<-p.done
+	return p.err
+}
+
+// Signal sends a signal to the process. It fails when the process has exited.
+func (p *Process) Signal(s os.Signal) error { return p.cmd.Process.Signal(s) }
+
+// Kill kills the process, also when it is stopped, and returns when it has exited. A
+// process that has exited is not affected.
+func (p *Process) Kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.done
 }
 
 // Stop sends SIGTERM, kills the process after a grace period, and returns when it has

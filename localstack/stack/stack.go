@@ -1,8 +1,9 @@
 // Package stack is Centrifuge on one machine: DynamoDB, API Gateway and the
-// functions in one process, with the seeded project.
+// functions, with the seeded project.
 //
-// It puts the handlers of the functions behind the routes of functions/routes.go, as
-// the CDK stack does. Only addresses differ. It knows nothing of the command line.
+// It puts the functions behind the routes of functions/routes.go, as the CDK stack
+// does. Only addresses differ. The functions are handlers in this process or, with
+// Options.Lambda, the bootstraps as processes. It knows nothing of the command line.
 package stack
 
 import (
@@ -26,6 +27,7 @@ import (
 	"centrifuge/localstack/dynamodb"
 	"centrifuge/localstack/eventbridge"
 	"centrifuge/localstack/gateway"
+	"centrifuge/localstack/lambda"
 	"centrifuge/localstack/seed"
 	"centrifuge/pkg/app/console"
 	"centrifuge/pkg/app/publisher"
@@ -60,6 +62,8 @@ type Options struct {
 	// Gateway are further options of the gateway: jitter, faults, limits. Start sets
 	// the routes.
 	Gateway gateway.Options
+	// Lambda, if set, runs the functions as processes. Nil runs them in this process.
+	Lambda *Lambda
 	// Log receives the log lines of the functions, Progress messages about
 	// installation. Nil discards them.
 	Log, Progress io.Writer
@@ -77,7 +81,8 @@ type Stack struct {
 	AdminURL, AdminPassword string
 	// DynamoDBEndpoint is the DynamoDB in use.
 	DynamoDBEndpoint string
-	// App is the application of the functions.
+	// App is the application of the functions. With Options.Lambda it is one more, with
+	// caches of its own.
 	App *publisher.App
 	// Gateway is the API Gateway.
 	Gateway *gateway.Gateway
@@ -86,6 +91,7 @@ type Stack struct {
 
 	server   *http.Server
 	events   *eventbridge.Bus
+	lambda   *lambda.Service // nil without Options.Lambda
 	database *dynamodb.Server
 	served   chan error
 }
@@ -107,7 +113,7 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 	s := &Stack{served: make(chan error, 1), DynamoDBEndpoint: o.DynamoDBEndpoint}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, listener.Close(), s.stopDatabase())
+			err = errors.Join(err, listener.Close(), s.stopLambda(), s.stopDatabase())
 		}
 	}()
 	host := listener.Addr().String()
@@ -130,6 +136,11 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 		}
 	}
 	s.Functions = handlers(s.App)
+	if o.Lambda != nil {
+		if s.Functions, err = s.startLambda(ctx, o); err != nil {
+			return nil, err
+		}
+	}
 	if err := s.serve(listener, o); err != nil {
 		return nil, err
 	}
@@ -157,6 +168,13 @@ func (s *Stack) stopDatabase() error {
 		return nil
 	}
 	return s.database.Stop()
+}
+
+func (s *Stack) stopLambda() error {
+	if s.lambda == nil {
+		return nil
+	}
+	return s.lambda.Close()
 }
 
 // environment is the environment of all functions, which share one application, with
@@ -224,6 +242,13 @@ func (s *Stack) serve(listener net.Listener, o Options) error {
 	mux.Handle("/", s.Gateway)
 	mux.Handle(eventsPath, s.events)
 	mux.Handle(eventsPath+"/", s.events)
+	if s.lambda != nil {
+		services, err := s.services(o, g.Log)
+		if err != nil {
+			return err
+		}
+		mux.Handle(awsPath+"/", services)
+	}
 	s.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go func() { s.served <- s.server.Serve(listener) }()
 	return nil
@@ -237,5 +262,5 @@ func (s *Stack) Done() <-chan error { return s.served }
 func (s *Stack) Close() error {
 	s.Gateway.Close()
 	s.events.Close()
-	return errors.Join(s.server.Close(), s.stopDatabase())
+	return errors.Join(s.stopLambda(), s.server.Close(), s.stopDatabase())
 }

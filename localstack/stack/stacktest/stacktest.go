@@ -1,13 +1,15 @@
-// Package stacktest starts local stacks for tests, and reads the seed file of the local
-// stack. It knows nothing of the tests.
+// Package stacktest starts local stacks for tests, reads the seed file of the local
+// stack, and builds the bootstraps. It knows nothing of the tests.
 package stacktest
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"centrifuge/functions"
 	"centrifuge/localstack/stack"
 )
 
@@ -31,14 +33,23 @@ func Start(tb testing.TB, o stack.Options) *stack.Stack {
 // does not hold an old.
 func Seed(tb testing.TB, pairs ...string) []byte {
 	tb.Helper()
+	seed, err := os.ReadFile(filepath.Join(repository(tb), "localstack", "seed.json"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return replace(tb, string(seed), pairs)
+}
+
+// repository is the folder of the repository.
+func repository(tb testing.TB) string {
+	tb.Helper()
 	dir, err := os.Getwd()
 	if err != nil {
 		tb.Fatal(err)
 	}
 	for {
-		seed, err := os.ReadFile(filepath.Join(dir, "localstack", "seed.json"))
-		if err == nil {
-			return replace(tb, string(seed), pairs)
+		if _, err := os.Stat(filepath.Join(dir, "localstack", "seed.json")); err == nil {
+			return dir
 		}
 		if dir == filepath.Dir(dir) {
 			tb.Fatal("no localstack/seed.json in the working directory or above it: run the test inside the repository")
@@ -55,4 +66,22 @@ func replace(tb testing.TB, seed string, pairs []string) []byte {
 		}
 	}
 	return []byte(strings.NewReplacer(pairs...).Replace(seed))
+}
+
+// Bootstraps builds the bootstraps of all functions for this machine, as make build
+// does, and returns their folder. Go's cache keeps them: a second build takes a part of
+// a second.
+func Bootstraps(tb testing.TB) string {
+	tb.Helper()
+	root, folder := repository(tb), tb.TempDir()
+	args := []string{"build", "-tags", "lambda.norpc", "-trimpath", "-ldflags=-s -w", "-o", folder}
+	for _, f := range functions.All {
+		args = append(args, "./functions/"+f.Name)
+	}
+	cmd := exec.CommandContext(tb.Context(), "go", args...)
+	cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		tb.Fatalf("build the bootstraps: %v\n%s", err, out)
+	}
+	return folder
 }

@@ -1,0 +1,70 @@
+package iam
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"centrifuge/functions"
+)
+
+// grants reports whether f may make a request.
+func grants(f functions.Function, q Request) bool {
+	switch q.Service {
+	case DynamoDB:
+		return grantsTable(f, q)
+	case Management:
+		return slices.Contains(f.Connections, q.Action)
+	case EventBridge:
+		return q.Action == "PutEvents" && grantsEvents(f, q.Body)
+	}
+	return false
+}
+
+// value is an attribute value of DynamoDB, where that is a text.
+type value struct{ S string }
+
+// tableRequest is what decides about a request to DynamoDB.
+type tableRequest struct {
+	IndexName                 string
+	Key                       map[string]value
+	ExpressionAttributeValues map[string]value
+}
+
+func grantsTable(f functions.Function, q Request) bool {
+	var r tableRequest
+	if err := json.Unmarshal(q.Body, &r); err != nil {
+		return false
+	}
+	if r.IndexName != "" {
+		return slices.Contains(f.Index, q.Action)
+	}
+	return slices.Contains(f.Table, q.Action) || slices.ContainsFunc(f.Partitions, func(p functions.Partition) bool {
+		return slices.Contains(p.Actions, q.Action) && r.names(p.Key)
+	})
+}
+
+// names reports whether a request is for a partition: its key, or where it has none,
+// a value of its expressions. AWS reads the expressions and is stricter there.
+func (r tableRequest) names(partition string) bool {
+	values := r.Key
+	if len(values) == 0 {
+		values = r.ExpressionAttributeValues
+	}
+	prefix, wildcard := strings.CutSuffix(partition, "*")
+	for _, v := range values {
+		if v.S == partition || wildcard && strings.HasPrefix(v.S, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// grantsEvents reports whether f may put all events of a request.
+func grantsEvents(f functions.Function, body []byte) bool {
+	var r struct{ Entries []functions.Event }
+	if err := json.Unmarshal(body, &r); err != nil {
+		return false
+	}
+	return !slices.ContainsFunc(r.Entries, func(e functions.Event) bool { return !slices.Contains(f.Puts, e) })
+}

@@ -1,0 +1,201 @@
+// Package iam is the AWS services behind the rights of functions: a proxy that knows
+// which function made a request, and refuses what functions/routes.go does not grant
+// to it.
+//
+// A function is known by the access key id that signed the request, "NAME.N" for its
+// Nth process, as package lambda sets it. Signatures are not verified. The proxy checks
+// actions, the index, the keys of partitions, the methods of @connections and the kinds
+// of events. It does not check the names of resources: the local stack has one of each.
+//
+// Options.Faults makes the process that sent a request die before or after the request
+// is carried out. The package does not know how processes run.
+package iam
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"centrifuge/functions"
+)
+
+// The paths of the services, below which each has its own paths.
+const (
+	DynamoDBPath    = "/dynamodb"
+	ManagementPath  = "/management"
+	EventBridgePath = "/eventbridge"
+)
+
+// Service is a service of AWS, by its prefix in actions.
+type Service string
+
+// The services.
+const (
+	DynamoDB    Service = "dynamodb"
+	Management  Service = "execute-api"
+	EventBridge Service = "events"
+)
+
+// Request is a request of a function to a service.
+type Request struct {
+	Function string
+	// AccessKeyID names the process.
+	AccessKeyID string
+	Service     Service
+	// Action is the action of DynamoDB or EventBridge, or the HTTP method of the
+	// management API.
+	Action string
+	// Body is the body. The receiver must not change it.
+	Body []byte
+}
+
+// Fault is an injected death of the process that sent a request.
+type Fault int
+
+// The faults.
+const (
+	// None lets the process live.
+	None Fault = iota
+	// KillBefore kills the process. The request is not carried out.
+	KillBefore
+	// KillAfter carries the request out, then kills the process, which gets no answer.
+	KillAfter
+)
+
+// Options configure a proxy.
+type Options struct {
+	// Functions are the functions with their rights.
+	Functions []functions.Function
+	// DynamoDB is the address of the DynamoDB.
+	DynamoDB *url.URL
+	// Management and EventBridge serve these services.
+	Management, EventBridge http.Handler
+	// Faults, if set, returns the fault to inject into a request that is granted. It is
+	// called concurrently.
+	Faults func(Request) Fault
+	// Kill kills a process and returns when it has exited. Faults needs it.
+	Kill func(accessKeyID string)
+	// Log gets the requests that are refused. Required.
+	Log *slog.Logger
+}
+
+// proxy serves the services.
+type proxy struct {
+	options   Options
+	functions map[string]functions.Function
+}
+
+// New returns a handler for all services.
+func New(o Options) http.Handler {
+	p := &proxy{options: o, functions: make(map[string]functions.Function, len(o.Functions))}
+	for _, f := range o.Functions {
+		p.functions[f.Name] = f
+	}
+	mux := http.NewServeMux()
+	serve := func(path string, service Service, handler http.Handler) {
+		checked := p.check(service, http.StripPrefix(path, handler))
+		mux.Handle(path, checked)
+		mux.Handle(path+"/", checked)
+	}
+	serve(DynamoDBPath, DynamoDB, forward(o.DynamoDB))
+	serve(ManagementPath, Management, o.Management)
+	serve(EventBridgePath, EventBridge, o.EventBridge)
+	return mux
+}
+
+// forward returns a reverse proxy. A request without an answer gets none.
+func forward(to *url.URL) http.Handler {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = 256
+	return &httputil.ReverseProxy{
+		Transport: transport,
+		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(to) },
+		ErrorHandler: func(http.ResponseWriter, *http.Request, error) {
+			panic(http.ErrAbortHandler)
+		},
+	}
+}
+
+// check serves the requests that are granted with a service, and injects faults.
+func (p *proxy) check(service Service, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			panic(http.ErrAbortHandler) // the process has exited
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		q := Request{AccessKeyID: accessKeyID(r), Service: service, Action: action(service, r), Body: body}
+		q.Function, _, _ = strings.Cut(q.AccessKeyID, ".")
+		f, known := p.functions[q.Function]
+		if !known || !grants(f, q) {
+			p.options.Log.Error("request denied", "function", q.Function, "service", q.Service, "action", q.Action)
+			deny(w, q)
+			return
+		}
+		fault := None
+		if p.options.Faults != nil {
+			fault = p.options.Faults(q)
+		}
+		switch fault {
+		case KillAfter:
+			next.ServeHTTP(discard{}, r)
+			fallthrough
+		case KillBefore:
+			p.options.Kill(q.AccessKeyID)
+			panic(http.ErrAbortHandler)
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+// discard is the response writer of an answer that nobody gets.
+type discard struct{}
+
+func (discard) Header() http.Header         { return make(http.Header) }
+func (discard) WriteHeader(int)             {}
+func (discard) Write(b []byte) (int, error) { return len(b), nil }
+
+var credential = regexp.MustCompile(`Credential=([^/,]+)/`)
+
+// accessKeyID is the access key id that signed a request, or "".
+func accessKeyID(r *http.Request) string {
+	if found := credential.FindStringSubmatch(r.Header.Get("Authorization")); found != nil {
+		return found[1]
+	}
+	return ""
+}
+
+func action(service Service, r *http.Request) string {
+	if service == Management {
+		return r.Method
+	}
+	_, action, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	return action
+}
+
+// deny answers as the service does. The SDK and the poster do not repeat the request.
+func deny(w http.ResponseWriter, q Request) {
+	action := string(q.Service) + ":" + q.Action
+	if q.Service == Management {
+		action = "execute-api:ManageConnections"
+	}
+	message := fmt.Sprintf("User: arn:aws:sts::000000000000:assumed-role/%s/%s is not authorized to perform: %s", q.Function, q.Function, action)
+	status := http.StatusBadRequest
+	if q.Service == Management {
+		status = http.StatusForbidden
+	}
+	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+	w.Header().Set("X-Amzn-Errortype", "AccessDeniedException")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]string{ // fails only when the process has exited
+		"__type": "com.amazon.coral.service#AccessDeniedException", "Message": message,
+	})
+}

@@ -1,0 +1,191 @@
+package lambda
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"sync"
+	"time"
+)
+
+// Configuration describes a function.
+type Configuration struct {
+	// Name is the name of the function. It must be a segment of a URL's path.
+	Name string
+	// Bootstrap is the program.
+	Bootstrap string
+	// MemoryMB is in the environment and in the log. It is not enforced.
+	MemoryMB int
+	// Environment are further environment variables. Those that Lambda sets cannot be
+	// replaced. Among them are credentials: AWS_ACCESS_KEY_ID is "NAME.N" for the Nth
+	// process of the service, so that the service that gets a request knows the function
+	// and the process.
+	Environment map[string]string
+	// Log receives what the processes print and the lines of Lambda, whole lines in one
+	// write each, one write at a time; nil discards them.
+	Log io.Writer
+}
+
+// Function is a function. It is safe for concurrent use.
+type Function struct {
+	Configuration
+	service *Service
+	log     *functionLog
+
+	mu    sync.Mutex
+	freed sync.Cond // an environment became idle, or exited
+	idle  []*environment
+	count int // idle and busy environments
+}
+
+// New adds a function to a service.
+func (s *Service) New(c Configuration) *Function {
+	c.Environment = maps.Clone(c.Environment)
+	if c.Log == nil {
+		c.Log = io.Discard
+	}
+	f := &Function{Configuration: c, service: s, log: &functionLog{w: c.Log}}
+	f.freed.L = &f.mu
+	return f
+}
+
+// Invoke invokes the function with an event and returns its response when the process
+// has asked for the next event. It fails with a *FunctionError, ErrTimeout, ErrExited or
+// ErrThrottled. It ignores ctx: Lambda does not notice that its caller left.
+func (f *Function) Invoke(_ context.Context, event []byte) ([]byte, error) {
+	if !f.service.startWork() {
+		return nil, errClosed
+	}
+	defer f.service.running.Done()
+	e := f.acquire(false)
+	if e == nil {
+		return nil, fmt.Errorf("invoke %s: %w", f.Name, ErrThrottled)
+	}
+	return f.invoke(e, newRequestID(), event)
+}
+
+// InvokeAsync invokes the function and does not wait for it. When the function fails it
+// is invoked again with the same request id, at most twice. Then the event goes to
+// Options.DeadLetter. InvokeAsync fails only when the service is closed.
+func (f *Function) InvokeAsync(event []byte) error {
+	if !f.service.startWork() {
+		return errClosed
+	}
+	go func() {
+		defer f.service.running.Done()
+		id := newRequestID()
+		var err error
+		for n := range 1 + len(f.service.options.RetryDelays) {
+			if n > 0 {
+				f.service.wait(f.service.options.RetryDelays[n-1])
+			}
+			if _, err = f.invoke(f.acquire(true), id, event); err == nil {
+				return
+			}
+		}
+		if f.service.options.DeadLetter != nil {
+			f.service.options.DeadLetter(DeadLetter{Function: f.Name, RequestID: id, Event: event, Err: err})
+		}
+	}()
+	return nil
+}
+
+// wait waits for d, or until the service closes.
+func (s *Service) wait(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.closing:
+	}
+}
+
+// acquire returns an idle environment, the one that was used last, or a new one that is
+// not started. Where the concurrency does not allow that it returns nil, or waits.
+func (f *Function) acquire(wait bool) *environment {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for {
+		for len(f.idle) > 0 {
+			e := f.idle[len(f.idle)-1]
+			f.idle = f.idle[:len(f.idle)-1]
+			if !e.exited() {
+				return e
+			}
+			f.count--
+			f.service.forget(e)
+		}
+		if f.count < f.service.options.Concurrency {
+			f.count++
+			return f.service.newEnvironment(f)
+		}
+		if !wait {
+			return nil
+		}
+		f.freed.Wait()
+	}
+}
+
+// release makes an environment idle, or forgets it when its process has exited.
+func (f *Function) release(e *environment) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if e.exited() {
+		f.count--
+		f.service.forget(e)
+	} else {
+		f.idle = append(f.idle, e)
+	}
+	f.freed.Signal()
+}
+
+// invoke runs one invocation in an environment that was acquired, and releases it.
+func (f *Function) invoke(e *environment, id string, event []byte) ([]byte, error) {
+	defer f.release(e)
+	var initialized time.Duration
+	if e.process == nil {
+		began := time.Now()
+		kind, err := e.start()
+		initialized = time.Since(began)
+		if err != nil {
+			f.log.initFailed(initialized, kind)
+			f.log.start(id)
+			f.log.report(id, report{memoryMB: f.MemoryMB, kind: kind})
+			return nil, fmt.Errorf("invoke %s: RequestId: %s: %w", f.Name, id, err)
+		}
+	}
+	f.log.start(id)
+	began := time.Now()
+	response, err := e.run(id, event)
+	f.log.report(id, report{took: time.Since(began), initialized: initialized, memoryMB: f.MemoryMB, kind: kindOf(err)})
+	if err != nil {
+		return nil, fmt.Errorf("invoke %s: RequestId: %s: %w", f.Name, id, err)
+	}
+	return response, nil
+}
+
+// kindOf is the error type in the log for the error of an invocation: "" for none.
+func kindOf(err error) string {
+	var returned *FunctionError
+	switch {
+	case err == nil:
+		return ""
+	case errors.As(err, &returned):
+		return returned.Type
+	case errors.Is(err, ErrTimeout):
+		return timeoutKind
+	default:
+		return exitKind
+	}
+}
+
+// newRequestID returns a random UUID.
+func newRequestID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
