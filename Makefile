@@ -52,11 +52,13 @@ help: ## List the targets
 setup: ## Install everything from npm now, which the local stack and its tests install on first use
 	@cd localstack && npm ci --ignore-scripts
 
-run: ## Run the whole service: PORT=8080 DATA_DIR=.data JITTER=0
+run: ## Run the whole service: PORT=8080 DATA_DIR=.data JITTER=0; LAMBDA=process runs the bootstraps
 	@mkdir -p $(BUILD)
 	@echo "building the local stack (the first time takes a minute)"
 	@go build -o $(BUILD)/localstack ./localstack
-	@PORT=$(PORT) DATA_DIR=$(DATA_DIR) exec $(BUILD)/localstack
+	@if [ "$(LAMBDA)" = process ]; then \
+		$(MAKE) --no-print-directory --silent build BUILD=$(BUILD)/native GOARCH_LAMBDA=$$(go env GOARCH); fi
+	@PORT=$(PORT) DATA_DIR=$(DATA_DIR) LAMBDA=$(LAMBDA) exec $(BUILD)/localstack
 
 invoke: ## Invoke one function: FUNCTION=auth EVENT=events/auth/sha256-token.json
 	@test -n "$(FUNCTION)" -a -n "$(EVENT)" || { echo "set FUNCTION and EVENT: make invoke FUNCTION=auth EVENT=events/auth/sha256-token.json"; exit 2; }

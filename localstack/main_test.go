@@ -168,6 +168,7 @@ func TestArguments(t *testing.T) {
 		{name: "missing event file", args: []string{"invoke", "auth", "no-such-file"}, err: "read the event"},
 		{name: "JITTER: not a duration", env: map[string]string{"JITTER": "much"}, err: "JITTER must be a duration"},
 		{name: "JITTER: negative", env: map[string]string{"JITTER": "-1s"}, err: "JITTER must be a duration"},
+		{name: "LAMBDA: unknown", env: map[string]string{"LAMBDA": "docker"}, err: "LAMBDA must be process"},
 		{name: "PORT: not a port", env: map[string]string{"PORT": "1234567"}, err: "listen"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

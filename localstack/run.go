@@ -19,6 +19,10 @@ import (
 // seedFile is relative to the repository, the working directory of make.
 const seedFile = "localstack/seed.json"
 
+// bootstrapsFolder has the bootstraps for this machine, which make run builds. It is
+// relative to the repository.
+const bootstrapsFolder = ".build/native"
+
 // readOptions reads the options of the local stack from the environment.
 func readOptions(getenv func(string) string, stderr io.Writer) (stack.Options, error) {
 	port, dir := getenv("PORT"), getenv("DATA_DIR")
@@ -38,6 +42,13 @@ func readOptions(getenv func(string) string, stderr io.Writer) (stack.Options, e
 			return stack.Options{}, fmt.Errorf("JITTER must be a duration from 0s to 1s: %q", jitter)
 		}
 		o.Gateway.Jitter = d
+	}
+	switch mode := getenv("LAMBDA"); mode {
+	case "":
+	case "process":
+		o.Lambda = &stack.Lambda{Bootstraps: bootstrapsFolder}
+	default:
+		return stack.Options{}, fmt.Errorf("LAMBDA must be process or empty: %q", mode)
 	}
 	return o, nil
 }
