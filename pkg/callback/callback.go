@@ -23,8 +23,7 @@ const (
 	DefaultTimeout = time.Second
 	// DefaultAttempts is the number of attempts if a project does not set auth_attempts.
 	DefaultAttempts = 5
-	// Budget limits all attempts and waits of one validation. API Gateway's own limit
-	// is 29 s.
+	// Budget limits all attempts and waits of one validation. The function has 26 s.
 	Budget = 25 * time.Second
 )
 

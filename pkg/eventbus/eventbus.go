@@ -79,12 +79,12 @@ func New(o Options) *Bus {
 }
 
 // Emit puts m on the bus, in one request where nothing fails. It returns within Timeout,
-// and does not end with ctx. The client repeats a request that failed. Emit repeats an
+// or when ctx ends. The client repeats a request that failed. Emit repeats an
 // event that the answer refuses, up to three times, unless the refusal is final. It logs
 // a final failure as an error, without the data. An event whose answer was lost is put
 // twice: both have the same event_id.
 func (b *Bus) Emit(ctx context.Context, m hub.Message) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Timeout)
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
 	if err := b.emit(ctx, m); err != nil {
 		b.options.Log.ErrorContext(ctx, "put event failed",

@@ -9,4 +9,7 @@
 // command; a handler posts nothing to its own connection. A mistake of a client is a
 // reply. An internal failure is logged here, once, with the request id, and the client
 // gets "internal server error".
+//
+// The context of a handler ends 3 s before Lambda kills the process, so that a handler
+// that is cut off can log, settle and reply.
 package gateway

@@ -21,6 +21,8 @@ type HTTP func(context.Context, events.APIGatewayV2HTTPRequest) (events.APIGatew
 // path and the query that the client sent, and the client's address.
 func Serve(handler http.Handler) HTTP {
 	return func(ctx context.Context, e events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
+		ctx, cancel := limit(ctx)
+		defer cancel()
 		r, err := request(ctx, e)
 		if err != nil {
 			return events.APIGatewayV2HTTPResponse{StatusCode: http.StatusBadRequest, Body: "bad request"}, nil //nolint:nilerr // the caller's mistake, not ours

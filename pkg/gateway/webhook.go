@@ -23,6 +23,8 @@ type EventBridge func(context.Context, events.EventBridgeEvent) error
 // dead-letter queue, where an operator sees it.
 func Webhook(projects hub.Projects, notify func(ctx context.Context, p *hub.Project, body []byte) error, log *slog.Logger) EventBridge {
 	return func(ctx context.Context, e events.EventBridgeEvent) error {
+		ctx, cancel := limit(ctx)
+		defer cancel()
 		var detail struct {
 			Project string `json:"project_id"`
 			Message string `json:"event_id"`

@@ -26,6 +26,8 @@ const (
 // and refuses it otherwise. With "?project=ID" in the URL the Origin is checked here.
 func Connect(h *hub.Hub, log *slog.Logger) WebSocket {
 	return func(ctx context.Context, e events.APIGatewayWebsocketProxyRequest) (events.APIGatewayProxyResponse, error) {
+		ctx, cancel := limit(ctx)
+		defer cancel()
 		if e.RequestContext.EventType != eventConnect {
 			return refuseFrame(e), nil
 		}
@@ -58,6 +60,8 @@ func handshakeStatus(err error) int {
 // connection is over. Nobody reads the response.
 func Disconnect(h *hub.Hub, log *slog.Logger) WebSocket {
 	return func(ctx context.Context, e events.APIGatewayWebsocketProxyRequest) (events.APIGatewayProxyResponse, error) {
+		ctx, cancel := limit(ctx)
+		defer cancel()
 		if e.RequestContext.EventType != eventDisconnect {
 			return refuseFrame(e), nil
 		}
@@ -141,6 +145,8 @@ var errLongReply = hub.ErrLimitExceeded.With("the answer is over 128 KB")
 // serve decodes a frame and has the command of its method carried out.
 func serve(log *slog.Logger, c commands) WebSocket {
 	return func(ctx context.Context, r events.APIGatewayWebsocketProxyRequest) (events.APIGatewayProxyResponse, error) {
+		ctx, cancel := limit(ctx)
+		defer cancel()
 		e, err := classic.Decode([]byte(r.Body))
 		if err != nil {
 			return reply(classic.Refuse(err)), nil

@@ -38,17 +38,17 @@ func leaves(connections ...Connection) (all []announcement) {
 // announce sends joins and leaves to the channels whose category has JoinLeave.
 // Connections that are found gone are cleaned up, and their leaves follow after all
 // others, so that nothing is posted to them again. It logs failures: they concern no
-// caller. It ends after announceTimeout, and logs how many announcements were not
-// sent; presence tells clients the truth then.
+// caller. It ends after announceTimeout, or when the process may be stopped, and logs
+// how many announcements were not sent; presence tells clients the truth then.
 func (h *Hub) announce(ctx context.Context, all []announcement) {
 	if len(all) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), announceTimeout)
+	ctx, cancel := after(ctx, announceTimeout)
 	defer cancel()
 	for len(all) > 0 {
 		gone := h.dispatchAll(ctx, h.messages(ctx, all))
-		all = leaves(h.cleanUp(context.WithoutCancel(ctx), gone)...)
+		all = leaves(h.cleanUp(ctx, gone)...)
 	}
 }
 

@@ -12,8 +12,8 @@ const (
 	// maxConcurrentCloses bounds the connections that one operation removes
 	// concurrently.
 	maxConcurrentCloses = 16
-	// cleanupTimeout bounds the time that an operation removes connections. The next
-	// message finds those that remain.
+	// cleanupTimeout bounds the time that an operation removes connections, which also
+	// ends when the process may be stopped. The next message finds those that remain.
 	cleanupTimeout = 5 * time.Second
 )
 
@@ -23,7 +23,7 @@ func (h *Hub) cleanUp(ctx context.Context, gone []Gone) []Connection {
 	if len(gone) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, cleanupTimeout)
+	ctx, cancel := after(ctx, cleanupTimeout)
 	defer cancel()
 	found := make(map[string][]Gone)
 	for _, g := range gone {

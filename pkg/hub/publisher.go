@@ -14,7 +14,8 @@ type Clean func(data json.RawMessage, domains []string) (json.RawMessage, error)
 
 // Hooks emits published messages as events.
 type Hooks interface {
-	// Emit emits a message that was dispatched, within seconds. It logs its failures.
+	// Emit emits a message that was dispatched, within seconds, or until ctx ends. It
+	// logs its failures.
 	Emit(ctx context.Context, m Message)
 }
 
@@ -111,11 +112,12 @@ func (h *Publisher) send(ctx context.Context, p *Project, category Category, ch 
 		return result, err
 	}
 	// The claim is settled or released even when the caller has left.
-	after := context.WithoutCancel(ctx)
+	ctx, cancel := after(ctx, settleTimeout)
+	defer cancel()
 	if err != nil {
-		return result, errors.Join(err, h.store.Release(after, ch, idempotencyKey))
+		return result, errors.Join(err, h.store.Release(ctx, ch, idempotencyKey))
 	}
-	return result, h.store.Settle(after, ch, idempotencyKey, result, h.now())
+	return result, h.store.Settle(ctx, ch, idempotencyKey, result, h.now())
 }
 
 // accept makes the message of a publish, within the limits of its category.
@@ -154,14 +156,17 @@ func (h *Publisher) prepare(category Category, data json.RawMessage) (json.RawMe
 }
 
 // conclude does what follows a dispatch: it emits the event hook, counts, cleans up
-// connections that are gone and announces their leaves. It finishes even when the
-// caller has left.
+// connections that are gone and announces their leaves. It goes on when the caller has
+// left, until the process may be stopped.
 func (h *Publisher) conclude(ctx context.Context, category Category, m Message, result, feed Result) {
-	ctx = context.WithoutCancel(ctx)
+	emit, cancel := after(ctx, settleTimeout)
+	defer cancel()
 	if category.Hooks && h.hooks != nil && result.Err() == nil {
-		h.hooks.Emit(ctx, m)
+		h.hooks.Emit(emit, m)
 	}
-	if err := h.store.Count(ctx, m.Channel.Project, h.now(), 1, result.Delivered+feed.Delivered); err != nil {
+	count, cancel := after(ctx, settleTimeout)
+	defer cancel()
+	if err := h.store.Count(count, m.Channel.Project, h.now(), 1, result.Delivered+feed.Delivered); err != nil {
 		h.log.WarnContext(ctx, "count message failed", "project", m.Channel.Project, "error", err)
 	}
 	h.announce(ctx, leaves(h.cleanUp(ctx, append(result.Gone, feed.Gone...))...))
