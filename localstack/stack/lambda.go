@@ -47,7 +47,7 @@ func (s *Stack) startLambda(ctx context.Context, o Options) (map[string]gateway.
 		}
 	}
 	var err error
-	if s.lambda, err = lambda.Start(ctx, service); err != nil {
+	if s.Lambda, err = lambda.Start(ctx, service); err != nil {
 		return nil, err
 	}
 	var output sync.Mutex
@@ -57,7 +57,7 @@ func (s *Stack) startLambda(ctx context.Context, o Options) (map[string]gateway.
 		if err != nil {
 			return nil, err
 		}
-		function := s.lambda.New(lambda.Configuration{
+		function := s.Lambda.New(lambda.Configuration{
 			Name: f.Name, Bootstrap: bootstrap, MemoryMB: f.MemoryMB,
 			Environment: s.processEnvironment(o, f), Log: &prefixed{mu: &output, w: o.Log, prefix: "[" + f.Name + "] "},
 		})
@@ -107,7 +107,7 @@ func (s *Stack) services(o Options, log *slog.Logger) (http.Handler, error) {
 	}
 	return http.StripPrefix(awsPath, iam.New(iam.Options{
 		Functions: functions.All, DynamoDB: dynamoDB, Management: s.Gateway, EventBridge: s.events,
-		Faults: o.Lambda.Faults, Kill: s.lambda.Kill, Log: log,
+		Faults: o.Lambda.Faults, Kill: s.Lambda.Kill, Log: log,
 	})), nil
 }
 

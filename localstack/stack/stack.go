@@ -86,12 +86,13 @@ type Stack struct {
 	App *publisher.App
 	// Gateway is the API Gateway.
 	Gateway *gateway.Gateway
-	// Functions are the handlers of the functions by name.
+	// Functions are the functions by name.
 	Functions map[string]gateway.Function
+	// Lambda runs the functions as processes. It is nil without Options.Lambda.
+	Lambda *lambda.Service
 
 	server   *http.Server
 	events   *eventbridge.Bus
-	lambda   *lambda.Service // nil without Options.Lambda
 	database *dynamodb.Server
 	served   chan error
 }
@@ -171,10 +172,10 @@ func (s *Stack) stopDatabase() error {
 }
 
 func (s *Stack) stopLambda() error {
-	if s.lambda == nil {
+	if s.Lambda == nil {
 		return nil
 	}
-	return s.lambda.Close()
+	return s.Lambda.Close()
 }
 
 // environment is the environment of all functions, which share one application, with
@@ -242,7 +243,7 @@ func (s *Stack) serve(listener net.Listener, o Options) error {
 	mux.Handle("/", s.Gateway)
 	mux.Handle(eventsPath, s.events)
 	mux.Handle(eventsPath+"/", s.events)
-	if s.lambda != nil {
+	if s.Lambda != nil {
 		services, err := s.services(o, g.Log)
 		if err != nil {
 			return err

@@ -4,12 +4,10 @@ package stacktest
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"centrifuge/functions"
 	"centrifuge/localstack/stack"
 )
 
@@ -66,22 +64,4 @@ func replace(tb testing.TB, seed string, pairs []string) []byte {
 		}
 	}
 	return []byte(strings.NewReplacer(pairs...).Replace(seed))
-}
-
-// Bootstraps builds the bootstraps of all functions for this machine, as make build
-// does, and returns their folder. Go's cache keeps them: a second build takes a part of
-// a second.
-func Bootstraps(tb testing.TB) string {
-	tb.Helper()
-	root, folder := repository(tb), tb.TempDir()
-	args := []string{"build", "-tags", "lambda.norpc", "-trimpath", "-ldflags=-s -w", "-o", folder}
-	for _, f := range functions.All {
-		args = append(args, "./functions/"+f.Name)
-	}
-	cmd := exec.CommandContext(tb.Context(), "go", args...)
-	cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		tb.Fatalf("build the bootstraps: %v\n%s", err, out)
-	}
-	return folder
 }
