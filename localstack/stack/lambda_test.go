@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/cookiejar"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -112,11 +113,24 @@ func (l *processLog) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// wait waits until n lines contain all parts, and returns the last of them.
-func (l *processLog) wait(n int, parts ...string) string {
+// wait waits until n lines contain all parts, and returns the last of them. The test
+// fails when it waits for half a minute.
+func (l *processLog) wait(t *testing.T, n int, parts ...string) string {
+	t.Helper()
+	tooLong := false
+	timer := time.AfterFunc(30*time.Second, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		tooLong = true
+		l.written.Broadcast()
+	})
+	defer timer.Stop()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for {
+		if tooLong {
+			t.Fatalf("no line with %q in the log:\n%s", parts, strings.Join(l.lines, "\n"))
+		}
 		found := 0
 		for _, line := range l.lines {
 			if !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(line, part) }) {
@@ -127,6 +141,18 @@ func (l *processLog) wait(n int, parts ...string) string {
 		}
 		l.written.Wait()
 	}
+}
+
+// count returns the number of lines that start with a text.
+func (l *processLog) count(prefix string) (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, line := range l.lines {
+		if strings.HasPrefix(line, prefix) {
+			n++
+		}
+	}
+	return n
 }
 
 // dial opens a socket that ends with the test.
@@ -324,7 +350,7 @@ func killSubscribe(t *testing.T, s *processes, id string, operation run) {
 	if got := publish(t, s.Stack, id); got.Delivered != 1 || len(got.Gone) != 0 {
 		t.Errorf("publish after the repetition: %+v", got)
 	}
-	s.hangUp(conn)
+	s.hangUp(t, conn)
 	if got := publish(t, s.Stack, id); got.Delivered != 0 || len(got.Gone) != 0 {
 		t.Errorf("publish after the end of the connection: %+v", got)
 	}
@@ -332,17 +358,11 @@ func killSubscribe(t *testing.T, s *processes, id string, operation run) {
 
 // hangUp closes a socket and waits until the function disconnect has ended. No other
 // socket may close at the same time.
-func (s *processes) hangUp(conn *websocket.Conn) {
-	s.log.mu.Lock()
-	before := 0
-	for _, line := range s.log.lines {
-		if strings.HasPrefix(line, "[disconnect] REPORT") {
-			before++
-		}
-	}
-	s.log.mu.Unlock()
+func (s *processes) hangUp(t *testing.T, conn *websocket.Conn) {
+	t.Helper()
+	before := s.log.count("[disconnect] REPORT")
 	_ = conn.CloseNow()
-	s.log.wait(before+1, "[disconnect] REPORT")
+	s.log.wait(t, before+1, "[disconnect] REPORT")
 }
 
 func killUnsubscribe(t *testing.T, s *processes, id string, operation run) {
@@ -372,7 +392,7 @@ func killUnsubscribe(t *testing.T, s *processes, id string, operation run) {
 
 func killDisconnect(t *testing.T, s *processes, id string, operation run) {
 	conn := join(t, s.Stack, "", id, id+"b")
-	_, done := operation(func() { s.hangUp(conn) })
+	_, done := operation(func() { s.hangUp(t, conn) })
 	deleted, removed := has(done, "DeleteItem", ""), has(done, "BatchWriteItem", "")
 	// AWS does not repeat $disconnect. The next message finds what is left. If the item
 	// of the connection is left, it names all subscriptions, and one message removes them.
@@ -590,7 +610,7 @@ func TestKilledAnnouncements(t *testing.T) {
 			}
 			s.arm(tt.function, tt.fault, tt.match)
 			if tt.frame == "" {
-				s.hangUp(bob)
+				s.hangUp(t, bob)
 			} else {
 				for _, want := range []string{killed, succeeded} {
 					if reply := command(t, bob, tt.frame); !strings.Contains(reply, want) {
@@ -717,8 +737,8 @@ func TestCutOff(t *testing.T) {
 				t.Errorf("reply %s, want %s", got, tt.reply)
 			}
 			for _, function := range []string{"publish", "broadcast"} {
-				s.log.wait(1, "["+function+"] {", `"level":"WARN"`, `"msg":"message dispatched"`, tt.log)
-				if report := s.log.wait(1, "["+function+"] REPORT"); strings.Contains(report, "Status") {
+				s.log.wait(t, 1, "["+function+"] {", `"level":"WARN"`, `"msg":"message dispatched"`, tt.log)
+				if report := s.log.wait(t, 1, "["+function+"] REPORT"); strings.Contains(report, "Status") {
 					t.Errorf("%s", report)
 				}
 			}
@@ -733,5 +753,48 @@ func TestCutOff(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestFreeze publishes with a process that is frozen between two messages. Meanwhile the
+// management API closes the connections that the process keeps alive.
+func TestFreeze(t *testing.T) {
+	const subscribers = 20
+	var api atomic.Pointer[gateway.Gateway]
+	var posts atomic.Int32
+	management := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		posts.Add(1)
+		api.Load().ServeHTTP(w, r)
+	}))
+	t.Cleanup(management.Close)
+	s := startProcesses(t, stack.Lambda{
+		Environment: map[string]string{config.ManagementURL: management.URL + "/" + stack.Stage},
+	}, stack.Options{})
+	api.Store(s.Gateway)
+	var receivers []*websocket.Conn
+	for range subscribers {
+		receivers = append(receivers, join(t, s.Stack, "", "x"))
+	}
+	for n := range 3 {
+		if n > 0 {
+			// The process was frozen before the answer was returned.
+			management.CloseClientConnections()
+		}
+		status, body := request(t, http.DefaultClient, http.MethodPost, s.HTTPURL+"/api/publish", `{"channel":"chat:x","data":{"text":"hello"}}`)
+		if status != http.StatusOK || body != fmt.Sprintf(`{"result":{"delivered":%d}}`, subscribers) {
+			t.Errorf("message %d: status %d, answer %s", n, status, body)
+		}
+	}
+	if n := s.log.count("[publish] INIT_START"); n != 1 {
+		t.Errorf("%d processes, want one", n)
+	}
+	if got := posts.Load(); got != 3*subscribers {
+		t.Errorf("%d posts, want %d", got, 3*subscribers)
+	}
+	end(t, s.Stack, "chat", "x")
+	for _, r := range receivers {
+		if n := copies(t, r, `{"text":"hello"}`); n != 3 {
+			t.Errorf("%d copies, want 3", n)
+		}
 	}
 }

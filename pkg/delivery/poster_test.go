@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"net"
@@ -28,7 +29,8 @@ const (
 // management is a management API on a real socket.
 type management struct {
 	*httptest.Server
-	dials atomic.Int64 // connections it was offered
+	dials atomic.Int64  // connections it was offered
+	kept  chan net.Conn // those that a test took from the server
 }
 
 func newManagement(t *testing.T, handler http.HandlerFunc) *management {
@@ -234,6 +236,87 @@ func TestConnections(t *testing.T) {
 			p.Close()
 			if n := len(p.wires.idle); n != 0 {
 				t.Errorf("%d connections are left after Close", n)
+			}
+		})
+	}
+}
+
+// TestFreeze posts, as a Lambda does that was frozen after its last post. Meanwhile the
+// server has closed the connections. Each post is carried out once.
+func TestFreeze(t *testing.T) {
+	const connections = 20
+	aged := func(d time.Duration) func(*management, *Poster) {
+		return func(m *management, p *Poster) {
+			m.CloseClientConnections()
+			for _, w := range p.wires.idle {
+				w.since = w.since.Add(-d)
+			}
+		}
+	}
+	for name, freeze := range map[string]func(*management, *Poster){
+		"a second":    aged(time.Second),
+		"40 seconds":  aged(40 * time.Second),
+		"ten minutes": aged(10 * time.Minute),
+		"a second, on a server that writes 408": func(m *management, _ *Poster) {
+			for range connections {
+				conn := <-m.kept
+				_, _ = io.WriteString(conn, "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+				_ = conn.Close()
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, size := range []int{100, joinedBytes + 1} {
+				var mu sync.Mutex
+				received := make(map[string]int)
+				var all sync.WaitGroup
+				m := newManagement(t, nil)
+				m.kept = make(chan net.Conn, 2*connections)
+				m.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					_, _ = io.Copy(io.Discard, r.Body)
+					mu.Lock()
+					received[connectionOf(r)]++
+					mu.Unlock()
+					all.Done() // together, so that each post has a connection of its own
+					all.Wait()
+					if strings.HasSuffix(name, "408") {
+						conn, _, err := http.NewResponseController(w).Hijack()
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+						m.kept <- conn
+					}
+				})
+				p := m.newPoster(t, PosterOptions{Attempts: 1})
+				payload := NewPayload([]byte(strings.Repeat("x", size)))
+				for round := range 2 {
+					if round > 0 {
+						freeze(m, p)
+					}
+					all.Add(connections)
+					var posts sync.WaitGroup
+					for n := range connections {
+						posts.Go(func() {
+							if err := p.Post(t.Context(), fmt.Sprint(n), payload); err != nil {
+								t.Error(err)
+							}
+						})
+					}
+					posts.Wait()
+				}
+				if len(received) != connections {
+					t.Errorf("%d connections got posts of %d bytes, want %d", len(received), size, connections)
+				}
+				for connection, n := range received {
+					if n != 2 {
+						t.Errorf("connection %s got %d posts of %d bytes, want 2", connection, n, size)
+					}
+				}
+				if got := m.dials.Load(); got != 2*connections {
+					t.Errorf("%d connections were opened, want %d", got, 2*connections)
+				}
 			}
 		})
 	}

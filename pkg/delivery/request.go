@@ -37,9 +37,9 @@ func (p *Poster) attempt(ctx context.Context, method, connection string, payload
 		return p.unanswered(ctx, err)
 	}
 	status, kind, err := p.roundTrip(ctx, w, req)
-	if err != nil && w.reused && w.silent() && !timedOut(err) {
-		// The other side has closed a connection that it was done with, and most likely
-		// the others too. That is no failure yet.
+	if w.reused && (err != nil && w.silent() && !timedOut(err) || err == nil && status == http.StatusRequestTimeout) {
+		// The server has closed an idle connection, and most likely the others too. It may
+		// have written 408 before. It has not read the request, so this is no failure yet.
 		p.wires.closeIdle()
 		if w, err = p.wires.open(ctx, req.deadline); err == nil {
 			status, kind, err = p.roundTrip(ctx, w, req)
