@@ -79,7 +79,8 @@ func (p *Project) Validate() error {
 	if err := checkName("project id", p.ID); err != nil {
 		return err
 	}
-	// The id ends the text that webhooks sign, and a line feed separates its parts.
+	// The signed text of a webhook ends with a line feed and that of a classic token with
+	// the project id: so the two always differ.
 	if strings.HasSuffix(p.ID, "\n") {
 		return ErrBadRequest.With("a project id must not end with a line feed")
 	}
