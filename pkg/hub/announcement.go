@@ -37,9 +37,9 @@ func leaves(connections ...Connection) (all []announcement) {
 
 // announce sends joins and leaves to the channels whose category has JoinLeave.
 // Connections that are found gone are cleaned up, and their leaves follow after all
-// others, so that nothing is posted to them again. It logs failures: they concern no
-// caller. It ends after announceTimeout, and logs how many announcements were not
-// sent; presence tells clients the truth then.
+// others, so that nothing is posted to them again. It logs failures: they do not fail the
+// operation. It ends after announceTimeout, and logs how many announcements were not
+// sent. Clients then get the right list from presence.
 func (h *Hub) announce(ctx context.Context, all []announcement) {
 	if len(all) == 0 {
 		return

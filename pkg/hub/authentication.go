@@ -44,7 +44,7 @@ type Callback interface {
 	Validate(ctx context.Context, p *Project, user string, requested Permissions) (Confirmation, error)
 }
 
-// Credentials are what a client presents at auth.
+// Credentials are the parameters of a client's auth.
 type Credentials struct {
 	Connection string
 	Protocol   Protocol
@@ -148,7 +148,7 @@ func (h *Hub) checkAuthenticated(c Connection) error {
 }
 
 // authenticated returns a connection that may give commands, and its project. The
-// connection is one read: every permission is checked before anything is written.
+// connection is read once: every permission is checked before anything is written.
 func (h *Hub) authenticated(ctx context.Context, id string) (Connection, *Project, error) {
 	c, err := h.store.Connection(ctx, id)
 	if err != nil {

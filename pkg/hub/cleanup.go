@@ -18,7 +18,7 @@ const (
 )
 
 // cleanUp removes connections that posts found to be gone, with their subscriptions,
-// and returns them as they were. It logs failures: they concern no caller.
+// and returns them as they were. It logs failures: they do not fail the operation.
 func (h *Hub) cleanUp(ctx context.Context, gone []Gone) []Connection {
 	if len(gone) == 0 {
 		return nil

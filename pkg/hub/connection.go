@@ -20,7 +20,7 @@ const (
 )
 
 // MaxConnectionAge is the age at which a connection and its subscriptions expire.
-// API Gateway closes a connection after two hours; the rest allows for clocks.
+// API Gateway closes a connection after two hours; the rest allows for inexact clocks.
 const MaxConnectionAge = 2*time.Hour + 10*time.Minute
 
 // Connection is one client's WebSocket.
@@ -95,7 +95,7 @@ type Handshake struct {
 }
 
 // errOrigin: the Origin is not in the project's list.
-var errOrigin = ErrPermissionDenied.With("this origin may not connect")
+var errOrigin = ErrPermissionDenied.With("the project does not list this origin")
 
 // Connect opens a connection. It fails with ErrProjectNotFound or with
 // ErrPermissionDenied when the URL names a project that does not exist or does
@@ -134,8 +134,8 @@ func (h *Hub) DisconnectUser(ctx context.Context, p *Project, user string) error
 	if err != nil {
 		return err
 	}
-	// State goes first: when this returns, nothing of the user is left. API Gateway
-	// invokes $disconnect some time later.
+	// The state is removed first: no connection of the user remains when this returns. API
+	// Gateway invokes $disconnect some time later.
 	ids := make([]string, len(connections))
 	closed := make([]Connection, len(connections))
 	errs := make([]error, len(connections))

@@ -8,8 +8,8 @@ import (
 // The limits on input. API Gateway's own (32 KB a frame, 128 KB a message, 10
 // minutes idle, 2 hours a connection) come on top.
 const (
-	// MaxNameBytes is the longest name of a channel, a category, a user, and of
-	// "category:name" together.
+	// MaxNameBytes is the longest name of a channel, a category or a user, and the
+	// longest "category:name".
 	MaxNameBytes = 255
 	// MaxChannels is how many channels a connection may be subscribed to.
 	MaxChannels = 128

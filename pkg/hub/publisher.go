@@ -8,8 +8,8 @@ import (
 	"fmt"
 )
 
-// Clean removes from the strings in a JSON value the HTML that can do harm. Links and
-// images may lead to these domains. It fails with ErrBadRequest.
+// Clean removes unsafe HTML from the strings in a JSON value. Links and images may lead
+// to these domains. It fails with ErrBadRequest.
 type Clean func(data json.RawMessage, domains []string) (json.RawMessage, error)
 
 // Hooks emits published messages as events.
@@ -25,8 +25,8 @@ type Publisher struct {
 	hooks Hooks
 }
 
-// PublisherOptions are the parts of a Publisher. All are required, but those of which
-// Options says otherwise, and Hooks.
+// PublisherOptions are the parts of a Publisher. All are required except Hooks and what
+// is optional in Options.
 type PublisherOptions struct {
 	Options
 	Clean Clean
@@ -82,8 +82,8 @@ func (h *Publisher) Broadcast(ctx context.Context, connection string, ch Channel
 	return err
 }
 
-// send accepts a message and dispatches it, under an idempotency key where that is not
-// "". It fails when a post to every subscriber of the channel was not begun.
+// send accepts a message and dispatches it, under an idempotency key unless that is "". It
+// fails unless a post to every subscriber of the channel was begun.
 func (h *Publisher) send(ctx context.Context, p *Project, category Category, ch Channel, data json.RawMessage, idempotencyKey string) (Result, error) {
 	m, err := h.accept(p, category, ch, data)
 	if err != nil {
@@ -100,7 +100,7 @@ func (h *Publisher) send(ctx context.Context, p *Project, category Category, ch 
 	}
 	result, feed, err := h.dispatch(ctx, category, m)
 	if err == nil {
-		// Deferred, so that the claim is settled before anything that may take long.
+		// Deferred, so that the claim is settled before work that may take long.
 		defer h.conclude(ctx, category, m, result, feed)
 		err = result.Err()
 	}
@@ -110,7 +110,7 @@ func (h *Publisher) send(ctx context.Context, p *Project, category Category, ch 
 	if idempotencyKey == "" {
 		return result, err
 	}
-	// The claim is settled or released even when the caller has left.
+	// The claim is settled or released even after ctx has ended.
 	after := context.WithoutCancel(ctx)
 	if err != nil {
 		return result, errors.Join(err, h.store.Release(after, ch, idempotencyKey))
@@ -154,8 +154,7 @@ func (h *Publisher) prepare(category Category, data json.RawMessage) (json.RawMe
 }
 
 // conclude does what follows a dispatch: it emits the event hook, counts, cleans up
-// connections that are gone and announces their leaves. It finishes even when the
-// caller has left.
+// connections that are gone and announces their leaves. It does not end with ctx.
 func (h *Publisher) conclude(ctx context.Context, category Category, m Message, result, feed Result) {
 	ctx = context.WithoutCancel(ctx)
 	if category.Hooks && h.hooks != nil && result.Err() == nil {

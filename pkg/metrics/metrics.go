@@ -1,9 +1,9 @@
-// Package metrics writes the results of dispatches as CloudWatch metrics, in the
-// embedded metric format: one line of the function's log a dispatch, from which
-// CloudWatch Logs makes metrics without a call, a client or a permission.
+// Package metrics writes the results of dispatches as CloudWatch metrics in the embedded
+// metric format: one line in the log of the function for each dispatch. CloudWatch Logs
+// makes metrics from it without a call, a client or a permission.
 //
-// It knows neither how messages are dispatched nor who reads the log. API Gateway
-// itself counts connections and frames.
+// It does not know how messages are dispatched. API Gateway itself counts connections and
+// frames.
 package metrics
 
 import (
@@ -20,17 +20,17 @@ import (
 // The names of the metrics in CloudWatch. They have no dimensions: each stack has its
 // own namespace.
 const (
-	// Messages counts messages that were published or broadcast, and joins and leaves,
-	// once each: a dispatch to an audience that is not their channel, such as the admin
-	// feed, does not count.
+	// Messages counts messages that were published or broadcast, joins and leaves. A
+	// dispatch to an audience that is not their channel, such as the admin feed, does not
+	// count, so that each counts once.
 	Messages = "Messages"
 	// Deliveries, Gone, Slow and Failed are the counts of hub.Result.
 	Deliveries = "Deliveries"
 	Gone       = "Gone"
 	Slow       = "Slow"
 	Failed     = "Failed"
-	// Errors counts dispatches that did not begin a post to every subscriber. A mistake of the sender, such as a message that is too large, does not
-	// count.
+	// Errors counts dispatches that did not begin a post to every subscriber. A mistake of
+	// the sender, such as a message that is too large, does not count.
 	Errors = "Errors"
 	// PublishLatency is the time in milliseconds from the beginning of a dispatch to
 	// the end of its last post.

@@ -14,7 +14,7 @@ import (
 	"centrifuge/pkg/metrics"
 )
 
-// dispatcher returns what the test says.
+// dispatcher returns a result and an error that the test chooses.
 type dispatcher struct {
 	hub.Dispatcher
 	result hub.Result

@@ -226,7 +226,7 @@ func TestUserConnections(t *testing.T) {
 		s := newRig(t)
 		s.open(t, "c")
 		s.authenticate(t, hub.Connection{ID: "c", Project: "p", User: "former", TokenExpires: s.Clock.Now().Add(time.Minute)})
-		var index []byte // as it was then
+		var index []byte // the response before the change
 		s.Requests.Intercept = func(operation string, r *http.Request) (*http.Response, error) {
 			if operation != "Query" {
 				return nil, nil

@@ -1,5 +1,5 @@
-// Package storetest gives a test a store over a DynamoDB table of its own, a clock,
-// and the requests that the store sends.
+// Package storetest gives a test a store over a DynamoDB table of its own, the clock of
+// the store, and the requests that it sends.
 //
 // All tests of a package share one database: DYNAMODB_ENDPOINT, or a process that
 // ends with the test binary.
@@ -80,7 +80,7 @@ var database = sync.OnceValues(func() (endpoint string, err error) {
 	if endpoint := os.Getenv(config.DynamoDBEndpoint); endpoint != "" {
 		return endpoint, nil
 	}
-	// The first start on a machine downloads.
+	// The first start on a machine downloads the database.
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	server, err := local.Start(ctx, local.Options{Progress: os.Stderr})
@@ -90,7 +90,7 @@ var database = sync.OnceValues(func() (endpoint string, err error) {
 	return server.Endpoint(), nil
 })
 
-// Clock stands still until Advance. It is safe for concurrent use.
+// Clock changes only by Advance. It is safe for concurrent use.
 type Clock struct {
 	mu  sync.Mutex
 	now time.Time
