@@ -58,10 +58,11 @@ func (d *Direct) Dispatch(ctx context.Context, to hub.Audience, messages []hub.M
 	}
 	frames, err := d.encode(messages)
 	if err != nil {
-		return hub.Result{}, fmt.Errorf("dispatch to %s: %w", messages[0].Channel, err)
+		return hub.Result{}, fmt.Errorf("dispatch to %s: %w", to.Channel, err)
 	}
 	f := &fanout{
 		to:               to,
+		messages:         len(messages),
 		poster:           d.poster,
 		frames:           frames,
 		unknownProtocols: make(map[hub.Protocol]int),
@@ -97,7 +98,7 @@ func (d *Direct) logResult(ctx context.Context, messages []hub.Message, f *fanou
 	r := f.result
 	attrs := []slog.Attr{
 		slog.String("project", messages[0].Channel.Project),
-		slog.String("channel", messages[0].Channel.String()),
+		slog.String("channel", f.to.Channel.String()),
 		slog.String("message", messages[0].ID),
 		slog.Int("messages", len(messages)),
 		slog.Int("delivered", r.Delivered),

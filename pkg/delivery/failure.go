@@ -10,7 +10,8 @@ import (
 // The answers of the management API about one connection, in addition to
 // hub.ErrTooLarge.
 var (
-	// ErrGone: the connection is over (410).
+	// ErrGone: the connection is over (410). The hub removes it: see cleanup.go of package
+	// hub.
 	ErrGone = errors.New("connection is gone")
 	// ErrSlow: every attempt was answered with 429, because the client does not read its
 	// messages or the account is at its quota. API Gateway does not say which.

@@ -13,6 +13,7 @@ import (
 type fanout struct {
 	to               hub.Audience
 	poster           *Poster
+	messages         int
 	frames           map[hub.Protocol][]*Payload
 	unknownProtocols map[hub.Protocol]int // number of subscribers, by protocol without an encoder
 	queue            chan post
@@ -44,7 +45,7 @@ func (f *fanout) run(ctx context.Context, subscribers Subscribers) {
 			frames, known := f.frames[s.Protocol]
 			if !known {
 				f.unknownProtocols[s.Protocol]++
-				f.fail(fmt.Errorf("no encoder for protocol %q", s.Protocol), 1)
+				f.fail(fmt.Errorf("no encoder for protocol %q", s.Protocol), f.messages)
 				continue
 			}
 			if err := f.poster.acquire(ctx); err != nil {

@@ -15,6 +15,14 @@ import (
 )
 
 const (
+	// DefaultAttempts is how often a request is made that is answered with 429 or 5xx, or
+	// gets no answer.
+	DefaultAttempts = 4
+	// DefaultTimeout ends one attempt, connecting included.
+	DefaultTimeout = 3 * time.Second
+	// DefaultConcurrency bounds concurrent requests.
+	DefaultConcurrency = 64
+
 	connectionsPath = "/@connections/"
 
 	// backOff and maxBackOff bound the random waits between attempts: up to backOff
@@ -38,10 +46,10 @@ type PosterOptions struct {
 	// Concurrency bounds the concurrent requests and the connections kept alive; 0
 	// means 64.
 	Concurrency int
-	// Timeout ends one attempt, connecting included; 0 means 3 s.
+	// Timeout ends one attempt, connecting included; 0 means DefaultTimeout.
 	Timeout time.Duration
 	// Attempts is how often a request is made at most, if it is answered with 429 or 5xx
-	// or gets no answer; 0 means 4.
+	// or gets no answer; 0 means DefaultAttempts.
 	Attempts int
 	// Wait waits between attempts, until d has passed or ctx ends, whose error it
 	// then returns. nil means a timer.
@@ -94,11 +102,11 @@ func NewPoster(o PosterOptions) (*Poster, error) {
 		region:      o.Region,
 		credentials: o.Credentials,
 		signer:      v4.NewSigner(),
-		timeout:     orDefault(o.Timeout, 3*time.Second),
-		attempts:    orDefault(o.Attempts, 4),
+		timeout:     orDefault(o.Timeout, DefaultTimeout),
+		attempts:    orDefault(o.Attempts, DefaultAttempts),
 		wait:        o.Wait,
 		now:         o.Now,
-		slots:       make(chan struct{}, orDefault(o.Concurrency, 64)),
+		slots:       make(chan struct{}, orDefault(o.Concurrency, DefaultConcurrency)),
 		waiting:     make(chan struct{}, maxWaiting),
 	}
 	p.wires = newWires(base, cap(p.slots))

@@ -6,7 +6,7 @@
 // hub decides what a command may do, the protocol the form of a frame.
 //
 // A reply is the route response, which API Gateway sends to the connection of the
-// command; a handler posts nothing to its own connection. A mistake of a client is a
+// command; a handler posts no reply. A mistake of a client is a
 // reply. An internal failure is logged here, once, with the request id, and the client
 // gets "internal server error".
 package gateway

@@ -103,20 +103,19 @@ func (h *Hub) authenticate(ctx context.Context, cr Credentials) error {
 		ID: cr.Connection, Project: p.ID, User: identity.User, Info: confirmed.Info, Permissions: confirmed.Permissions,
 		Protocol: cr.Protocol, TokenExpires: identity.Expires,
 	}
-	before, recorded, err := h.store.Authenticate(ctx, c, h.now())
+	before, after, err := h.store.Authenticate(ctx, c, h.now())
 	if err != nil {
 		return err
 	}
 	h.announce(ctx, leaves(before))
-	if !recorded || len(identity.Channels) == 0 {
+	if after.ID == "" || len(identity.Channels) == 0 {
 		return nil
 	}
-	c.Expires = h.now().Add(MaxConnectionAge)
 	channels := make(map[Channel]int, len(identity.Channels))
 	for _, ch := range identity.Channels {
 		channels[ch] = p.Categories[ch.Category].ShardCount()
 	}
-	return h.join(ctx, c, channels)
+	return h.join(ctx, after, channels)
 }
 
 // grant decides what an identified client may use, and the info of its user.

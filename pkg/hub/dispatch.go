@@ -31,7 +31,8 @@ type Result struct {
 	// Slow posts were refused in every attempt, because the client does not read or
 	// the account is at its quota.
 	Slow int
-	// Failed posts met another error in every attempt, or were not begun.
+	// Failed posts met another error, in every attempt where repeating may help, or were
+	// not begun: no time was left, or the protocol of the subscriber is unknown.
 	Failed int
 	// Unsent posts, which are also Failed, were not begun before the time ran out.
 	Unsent int
@@ -55,7 +56,7 @@ type Unread struct {
 	Cause string
 }
 
-// Err is nil when a post to every subscriber was begun.
+// Err is nil when all subscribers were read and no post was left for lack of time.
 func (r Result) Err() error {
 	switch {
 	case len(r.Unread) > 0:

@@ -64,6 +64,9 @@ var (
 	ErrConnectionNotFound = &Error{Code: 410, Message: "connection not found"}
 )
 
+// errOrigin refuses a connection whose Origin is not in the project's list.
+var errOrigin = ErrPermissionDenied.With("this origin may not connect")
+
 // With returns a copy of e with a detail. Clients see it: it must hold nothing internal
 // and nothing secret.
 func (e *Error) With(detail string) *Error {

@@ -1,6 +1,7 @@
 package hub_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -438,5 +439,72 @@ func TestCleanup(t *testing.T) {
 				t.Error(r.log.String())
 			}
 		})
+	}
+}
+
+// TestPublishOfCallerThatLeft cancels the context in the middle of a dispatch.
+func TestPublishOfCallerThatLeft(t *testing.T) {
+	ch := hub.Channel{Project: projectID, Category: "hooked", Name: "x"}
+	for _, tt := range []struct {
+		name    string
+		failure error
+		sent    int // with the repetition under the same key
+		emitted int
+	}{
+		{"after a dispatch: settled, emitted, counted and cleaned up", nil, 1, 1},
+		{"after a failure: released", errors.New("no answer"), 1, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, hub.ProjectOptions{})
+			r.enter(t, "c1", "u", "hooked:x")
+			r.enter(t, "c2", "v", "hooked:x")
+			r.gone, r.failure = []string{"c2"}, tt.failure
+			ctx, cancel := context.WithCancel(t.Context())
+			r.during = cancel
+			p := r.project(t)
+			if _, err := r.Publish(ctx, p, ch, json.RawMessage(`1`), "key"); !errors.Is(err, tt.failure) || err != nil && tt.failure == nil {
+				t.Fatal(err)
+			}
+			if tt.failure == nil {
+				if _, err := r.store.Connection(t.Context(), "c2"); !errors.Is(err, hub.ErrConnectionNotFound) {
+					t.Errorf("the gone connection remains: error %v", err)
+				}
+			}
+			r.failure, r.during = nil, nil
+			result, err := r.Publish(t.Context(), p, ch, json.RawMessage(`1`), "key")
+			if err != nil || result.Delivered != 1 || r.sent != tt.sent || len(r.emitted) != tt.emitted {
+				t.Errorf("repeated: %+v, error %v, sent %d, emitted %d", result, err, r.sent, len(r.emitted))
+			}
+			counted, err := r.Counted(t.Context(), p, r.now)
+			if err != nil || len(counted) != 1 || counted[0].Messages != 1 || counted[0].Deliveries != 1 {
+				t.Errorf("counted %+v, error %v", counted, err)
+			}
+		})
+	}
+}
+
+// TestFeedAfterLostAnswer loses the answer to the write of auth, which the SDK repeats.
+func TestFeedAfterLostAnswer(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	if err := r.Connect(t.Context(), hub.Handshake{Connection: "admin"}); err != nil {
+		t.Fatal(err)
+	}
+	r.store.Requests.Intercept = func(operation string, request *http.Request) (*http.Response, error) {
+		if operation != "UpdateItem" {
+			return nil, nil
+		}
+		r.store.Requests.Intercept = nil
+		response, err := http.DefaultTransport.RoundTrip(request)
+		if err != nil {
+			return nil, err
+		}
+		return nil, errors.Join(errors.New("connection reset"), response.Body.Close())
+	}
+	id := hub.FeedIdentity(projectID, r.now.Add(time.Hour))
+	if err := r.Authenticate(t.Context(), hub.Credentials{Connection: "admin", Protocol: hub.Classic, Project: projectID, Token: token(t, id)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.send(t, "watched", `1`); err != nil || !slices.Equal(r.fed, []string{"admin"}) {
+		t.Errorf("%v received, error %v", r.fed, err)
 	}
 }

@@ -33,6 +33,7 @@ type rig struct {
 	// failure is the error of a dispatch, unread the shards that it cannot read. received
 	// are the connections that got the last message, fed those that got it in the feed.
 	failure  error
+	during   func() // called in a dispatch, where set
 	unread   map[hub.Channel][]hub.Unread
 	received []string
 	fed      []string
@@ -114,13 +115,16 @@ type dispatcher struct{ *rig }
 
 func (d dispatcher) Dispatch(ctx context.Context, to hub.Audience, messages []hub.Message) (hub.Result, error) {
 	r := d.rig
+	if r.during != nil {
+		r.during()
+	}
 	if r.failure != nil {
 		return hub.Result{}, r.failure
 	}
 	var received []string
 	result := hub.Result{Unread: r.unread[to.Channel]}
 	for shard := range to.Shards {
-		for page, err := range r.store.Subscribers(ctx, to.Channel, shard) {
+		for page, err := range r.store.Subscribers(context.WithoutCancel(ctx), to.Channel, shard) {
 			if err != nil {
 				return hub.Result{}, err
 			}

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"fmt"
+	"time"
 	"unicode/utf8"
 )
 
@@ -27,6 +28,10 @@ const (
 	// MaxShards is the most shards a channel may have.
 	MaxShards = 64
 )
+
+// MaxConnectionAge is the lifetime of a connection and of its subscriptions: then they
+// expire. API Gateway closes a connection after two hours; the rest allows for clocks.
+const MaxConnectionAge = 2*time.Hour + 10*time.Minute
 
 // checkName refuses a name that is empty, too long or not UTF-8. Any other
 // character is allowed; the store escapes what it must.

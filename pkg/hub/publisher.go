@@ -99,10 +99,14 @@ func (h *Publisher) send(ctx context.Context, p *Project, category Category, ch 
 		}
 	}
 	result, feed, err := h.dispatch(ctx, category, m)
+	// What follows is done even after ctx has ended.
+	ctx = context.WithoutCancel(ctx)
 	if err == nil {
-		// Deferred, so that the claim is settled before work that may take long.
-		defer h.conclude(ctx, category, m, result, feed)
 		err = result.Err()
+		h.emit(ctx, category, m, result)
+		h.count(ctx, m, result.Delivered+feed.Delivered)
+		// Deferred, so that the claim is settled before work that may take long.
+		defer h.cleanUpAndAnnounce(ctx, append(result.Gone, feed.Gone...))
 	}
 	if err != nil {
 		err = fmt.Errorf("publish in %s: %w", ch, err)
@@ -110,12 +114,10 @@ func (h *Publisher) send(ctx context.Context, p *Project, category Category, ch 
 	if idempotencyKey == "" {
 		return result, err
 	}
-	// The claim is settled or released even after ctx has ended.
-	after := context.WithoutCancel(ctx)
 	if err != nil {
-		return result, errors.Join(err, h.store.Release(after, ch, idempotencyKey))
+		return result, errors.Join(err, h.store.Release(ctx, ch, idempotencyKey))
 	}
-	return result, h.store.Settle(after, ch, idempotencyKey, result, h.now())
+	return result, h.store.Settle(ctx, ch, idempotencyKey, result, h.now())
 }
 
 // accept makes the message of a publish, within the limits of its category.
@@ -153,15 +155,16 @@ func (h *Publisher) prepare(category Category, data json.RawMessage) (json.RawMe
 	return cleaned, checkSize(cleaned)
 }
 
-// conclude does what follows a dispatch: it emits the event hook, counts, cleans up
-// connections that are gone and announces their leaves. It does not end with ctx.
-func (h *Publisher) conclude(ctx context.Context, category Category, m Message, result, feed Result) {
-	ctx = context.WithoutCancel(ctx)
+// emit emits a message that was dispatched to all subscribers. It comes before the claim
+// is settled: a publish that is interrupted between the two is repeated, and emitted again.
+func (h *Publisher) emit(ctx context.Context, category Category, m Message, result Result) {
 	if category.Hooks && h.hooks != nil && result.Err() == nil {
 		h.hooks.Emit(ctx, m)
 	}
-	if err := h.store.Count(ctx, m.Channel.Project, h.now(), 1, result.Delivered+feed.Delivered); err != nil {
+}
+
+func (h *Publisher) count(ctx context.Context, m Message, deliveries int) {
+	if err := h.store.Count(ctx, m.Channel.Project, h.now(), 1, deliveries); err != nil {
 		h.log.WarnContext(ctx, "count message failed", "project", m.Channel.Project, "error", err)
 	}
-	h.announce(ctx, leaves(h.cleanUp(ctx, append(result.Gone, feed.Gone...))...))
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 )
 
 // Subscriber is a subscription as a fan-out reads it.
@@ -94,9 +93,12 @@ func (h *Hub) Unsubscribe(ctx context.Context, connection string, channels []Cha
 	if err != nil {
 		return err
 	}
-	return h.leave(ctx, c, func(ch Channel) bool {
-		return slices.Contains(channels, Channel{Category: ch.Category, Name: ch.Name})
-	})
+	left := make(map[Channel]bool, len(channels))
+	for _, ch := range channels {
+		ch.Project = c.Project
+		left[ch] = true
+	}
+	return h.leave(ctx, c, func(ch Channel) bool { return left[ch] })
 }
 
 // UnsubscribeUser removes all connections of a user from the selected channels. It does

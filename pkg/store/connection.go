@@ -116,14 +116,14 @@ func (s *Store) OpenConnection(ctx context.Context, c hub.Connection) error {
 	return nil
 }
 
-// Authenticate is one request. A new identity replaces all of one whose token has expired.
-// The connection is in no channel then: its subscriptions expired with the token. In
-// addition to its contract it fails with ErrLimitExceeded when the permissions are over
-// 256 KB.
-func (s *Store) Authenticate(ctx context.Context, c hub.Connection, now time.Time) (before hub.Connection, recorded bool, err error) {
+// Authenticate is one request. A new identity replaces one whose token has expired as
+// a whole; the connection is in no channel then, since its subscriptions expired with
+// the token. Beyond the contract it fails with ErrLimitExceeded when the permissions
+// are over 256 KB.
+func (s *Store) Authenticate(ctx context.Context, c hub.Connection, now time.Time) (before, after hub.Connection, err error) {
 	permissions, err := encodePermissions(c.Permissions)
 	if err != nil {
-		return hub.Connection{}, false, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
+		return hub.Connection{}, hub.Connection{}, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
 	}
 	set := func(u expression.UpdateBuilder, name string, present bool, value any) expression.UpdateBuilder {
 		if !present {
@@ -142,7 +142,7 @@ func (s *Store) Authenticate(ctx context.Context, c hub.Connection, now time.Tim
 		Or(expression.Name(attrTokenExpires).LessThanEqual(expression.Value(now.Unix())))
 	e, err := expression.NewBuilder().WithUpdate(update).WithCondition(exists().And(live(now), unauthenticated)).Build()
 	if err != nil {
-		return hub.Connection{}, false, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
+		return hub.Connection{}, hub.Connection{}, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
 	}
 	out, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: aws.String(s.table), Key: key(connectionKey(c.ID), singletonSort),
@@ -152,22 +152,40 @@ func (s *Store) Authenticate(ctx context.Context, c hub.Connection, now time.Tim
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
 	if old, ok := conditionFailed(err); ok {
-		if _, err := decodeConnection(old, now); err != nil {
-			return hub.Connection{}, false, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
+		present, err := decodeConnection(old, now)
+		if err != nil {
+			return hub.Connection{}, hub.Connection{}, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
 		}
-		return hub.Connection{}, false, nil
+		// The SDK repeats a request whose answer was lost, and a client its auth.
+		if same, err := sameIdentity(present, c); !same || err != nil {
+			return hub.Connection{}, hub.Connection{}, err
+		}
+		return hub.Connection{}, present, nil
 	}
 	if err != nil {
-		return hub.Connection{}, false, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
+		return hub.Connection{}, hub.Connection{}, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
 	}
 	before, err = readConnection(out.Attributes)
 	if err != nil {
-		return hub.Connection{}, false, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
+		return hub.Connection{}, hub.Connection{}, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
 	}
+	after = c
+	after.Origin, after.Expires = before.Origin, before.Expires
 	if before.Project == "" {
-		return hub.Connection{}, true, nil
+		before = hub.Connection{}
 	}
-	return before, true, nil
+	return before, after, nil
+}
+
+// sameIdentity tells whether two connections have the same identity.
+func sameIdentity(a, b hub.Connection) (bool, error) {
+	one, err := encodePermissions(a.Permissions)
+	if err != nil {
+		return false, err
+	}
+	other, err := encodePermissions(b.Permissions)
+	return a.Project == b.Project && a.User == b.User && a.Protocol == b.Protocol && one == other &&
+		bytes.Equal(a.Info, b.Info) && a.TokenExpires.Unix() == b.TokenExpires.Unix(), err
 }
 
 func encodePermissions(p hub.Permissions) (string, error) {

@@ -208,9 +208,9 @@ func (s *Store) putAPIKey(ctx context.Context, project, hash string) error {
 }
 
 // ProjectByAPIKeyHash returns the project that has an API key with this hash, which is
-// lower-case hexadecimal SHA-256, under the contract of Project. It fails with
-// ErrUnauthorized where the hash is unknown. The caller compares the hash with those of
-// the project. Two requests; none while both are cached.
+// lower-case hexadecimal SHA-256, under the contract of Project: it fails with
+// ErrProjectNotFound where the hash is unknown. The caller compares the hash with those
+// of the project. Two requests; none while both are cached.
 func (s *Store) ProjectByAPIKeyHash(ctx context.Context, hash string) (*hub.Project, error) {
 	id, ok := s.apiKeys.get(hash)
 	if !ok {
@@ -219,7 +219,7 @@ func (s *Store) ProjectByAPIKeyHash(ctx context.Context, hash string) (*hub.Proj
 			return nil, fmt.Errorf("read API key: %w", err)
 		}
 		if len(out.Item) == 0 {
-			return nil, hub.ErrUnauthorized
+			return nil, hub.ErrProjectNotFound
 		}
 		id = textOf(out.Item, attrKeyProject)
 		s.apiKeys.put(hash, id)
