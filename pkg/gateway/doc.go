@@ -1,7 +1,7 @@
 // Package gateway turns the events of API Gateway and EventBridge into calls, and their
 // results into responses.
 //
-// It is the only package of pkg that knows the shape of an event. Each function here
+// It is the only package of pkg that knows the shape of a Lambda event. Each function here
 // returns the handler of one Lambda: decode, one call, encode. It decides nothing: the
 // hub decides what a command may do, the protocol the form of a frame.
 //

@@ -29,7 +29,7 @@ type Options struct {
 	Now func() time.Time
 }
 
-// Hub carries out the commands of clients and the requests of applications.
+// Hub executes the commands of clients and the requests of applications.
 type Hub struct {
 	store      Store
 	dispatcher Dispatcher

@@ -56,8 +56,8 @@ func DecodePermissions(raw json.RawMessage) (Permissions, error) {
 	return p, nil
 }
 
-// ErrCategoryTwice: the object names a category twice, and JSON parsers differ on which of
-// the two counts. It has the code of ErrBadRequest, so only == distinguishes it.
+// ErrCategoryTwice refuses an object that names a category twice: JSON parsers differ on
+// which of the two counts. It has the code of ErrBadRequest, so only == distinguishes it.
 var ErrCategoryTwice = ErrBadRequest.With("permissions name a category twice")
 
 var errMalformed = ErrBadRequest.With("permissions are not valid JSON")

@@ -15,11 +15,11 @@ type Subscriber struct {
 
 // Subscriptions keeps the subscribers of channels.
 type Subscriptions interface {
-	// Subscribe adds c to channels, a map to the number of shards of each: first
-	// on the connection, then as subscriptions, so that an interruption leaks nothing. A channel that c is in already is renewed in its shard. It
-	// fails with ErrConnectionNotFound when the connection is over and with
-	// ErrLimitExceeded when it would be in more than MaxChannels. One request, and
-	// one more for every 25 channels.
+	// Subscribe adds c to channels, a map to the number of shards of each: first on the
+	// connection, then as subscriptions, so that an interruption leaks nothing. A channel
+	// that c is in already is renewed in its shard. It fails with ErrConnectionNotFound when
+	// the connection is over, and with ErrLimitExceeded when it would be in more than
+	// MaxChannels. One request, and one more for every 25 channels.
 	Subscribe(ctx context.Context, c Connection, channels map[Channel]int) error
 	// Unsubscribe removes c from channels. It ignores channels that c is not in. One
 	// request, and one more for every 25 channels; none where c is in none of them.
