@@ -65,7 +65,7 @@ var (
 )
 
 // errOrigin refuses a connection whose Origin is not in the project's list.
-var errOrigin = ErrPermissionDenied.With("this origin may not connect")
+var errOrigin = ErrPermissionDenied.With("the project does not list this origin")
 
 // With returns a copy of e with a detail. Clients see it: it must hold nothing internal
 // and nothing secret.
