@@ -69,7 +69,7 @@ func TestEventSources(t *testing.T) {
 	}
 }
 
-func TestEventIsThatOfTheEventBus(t *testing.T) {
+func TestEventConstants(t *testing.T) {
 	want := functions.Event{Source: eventbus.Source, DetailType: eventbus.DetailType}
 	for _, f := range functions.All {
 		for _, got := range slices.Concat(f.Events, f.Puts) {

@@ -22,6 +22,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"centrifuge/functions"
 	"centrifuge/localstack/stack"
 	"centrifuge/pkg/config"
 )
@@ -70,7 +71,7 @@ func measure(ctx context.Context, lambda, native string, out io.Writer) error {
 		}
 		fmt.Fprintf(out, "%-12s %14.1f %24.1f\n", name, float64(info.Size())/(1<<20), milliseconds(took))
 		limit := int64(maxBytes)
-		if name == "admin" {
+		if slices.ContainsFunc(functions.All, func(f functions.Function) bool { return f.Name == name && f.Option == functions.Admin }) {
 			limit = maxAdminBytes
 		}
 		if info.Size() > limit {

@@ -16,7 +16,7 @@ import (
 // clientSection is the section of the README with the client that runs as it stands.
 const clientSection = "Connect"
 
-// isClient tells whether b is that client.
+// isClient reports whether b is that client.
 func isClient(d document, b block) bool {
 	return d.path == readme && b.section == clientSection && b.language == "js"
 }

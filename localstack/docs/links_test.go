@@ -80,7 +80,7 @@ func checkAnchor(t *testing.T, d document, link span, to, anchor string) {
 	}
 }
 
-// ignored tells whether git ignores a path. Without git it ignores none.
+// ignored reports whether git ignores a path. Without git it ignores none.
 func ignored(t *testing.T, path string) bool {
 	t.Helper()
 	return exec.CommandContext(t.Context(), "git", "-C", root, "check-ignore", "--quiet", path).Run() == nil

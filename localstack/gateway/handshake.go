@@ -76,7 +76,7 @@ func (g *Gateway) invokeDisconnect(s *socket) {
 	if function == nil || g.opts.LoseDisconnect != nil && g.opts.LoseDisconnect(s.id) {
 		return
 	}
-	// The response is not decoded: it is sent to nobody.
+	// The response is not decoded, because it is not sent.
 	if _, err := g.invoke(context.Background(), function, g.disconnectEvent(s)); err != nil {
 		g.logFailure(err, "route", "$disconnect", "connection", s.id)
 	}

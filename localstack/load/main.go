@@ -23,7 +23,7 @@ func main() {
 	var exit *exec.ExitError
 	switch {
 	case errors.As(err, &exit):
-		os.Exit(max(exit.ExitCode(), 1)) // the command has said why
+		os.Exit(max(exit.ExitCode(), 1)) // the command has printed the reason
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(1)

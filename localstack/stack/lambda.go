@@ -85,7 +85,7 @@ func findBootstrap(folder, function string) (string, error) {
 func (s *Stack) processEnvironment(o Options, f functions.Function) map[string]string {
 	aws := s.HTTPURL + awsPath
 	env := f.Environment(functions.Addresses{
-		Table: Table, EventBus: Table, MetricsNamespace: o.MetricsNamespace,
+		Table: o.Table, EventBus: Table, MetricsNamespace: o.MetricsNamespace,
 		ManagementURL: aws + iam.ManagementPath + "/" + Stage, WebSocketURL: s.WebSocketURL, HTTPURL: s.HTTPURL,
 	})
 	env[config.DynamoDBEndpoint] = aws + iam.DynamoDBPath

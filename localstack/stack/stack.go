@@ -55,6 +55,9 @@ type Options struct {
 	DataDir string
 	// DynamoDBEndpoint is the address of a running DynamoDB. Empty starts one.
 	DynamoDBEndpoint string
+	// Table is the name of the table. Start creates it where it does not exist. Default
+	// Table.
+	Table string
 	// Seed is the content of a seed file. Nil seeds nothing.
 	Seed []byte
 	// AdminPassword is the password of the admin pages. Empty generates one.
@@ -185,7 +188,7 @@ func (s *Stack) environment(o Options) func(string) string {
 	env := make(map[string]string)
 	for _, f := range functions.All {
 		maps.Copy(env, f.Environment(functions.Addresses{
-			Table: Table, EventBus: Table, MetricsNamespace: o.MetricsNamespace,
+			Table: cmp.Or(o.Table, Table), EventBus: Table, MetricsNamespace: o.MetricsNamespace,
 			ManagementURL: s.ManagementURL, WebSocketURL: s.WebSocketURL, HTTPURL: s.HTTPURL,
 		}))
 	}

@@ -120,8 +120,8 @@ func (b *Base) Count(ctx context.Context, name string, by int) (int, error) {
 	return b.Store.Tally(ctx, "demo/"+name, by, time.Now().AddDate(0, 1, 0))
 }
 
-// Secret returns a function that reads the secret of a project. The example application
-// needs it; any other application has it in its own configuration.
+// Secret returns a function that reads the secret of a project. It is for the example
+// application; other applications have the secret in their own configuration.
 func (b *Base) Secret(project string) func(context.Context) (string, error) {
 	return func(ctx context.Context) (string, error) {
 		p, err := b.Store.Project(ctx, project)

@@ -18,7 +18,7 @@ import (
 
 const root = "../.."
 
-// listed is what go list tells of a package.
+// listed is the output of go list for a package.
 type listed struct {
 	ImportPath, Dir string
 	GoFiles         []string
@@ -51,12 +51,12 @@ func under(path, pkg string) bool {
 	return path == pkg || strings.HasPrefix(path, strings.TrimSuffix(pkg, "/")+"/")
 }
 
-// TestImportDirection holds every package to what it may know of ours and of AWS.
+// TestImportDirection checks the imports of every package.
 func TestImportDirection(t *testing.T) {
 	const m, p = "centrifuge", "centrifuge/pkg/"
 	const sdk, events = "github.com/aws/aws-sdk-go-v2", "github.com/aws/aws-lambda-go/events"
-	// may lists, for the packages below a path, the packages of ours below which
-	// imports may lie. The longest path that applies counts.
+	// may lists the packages of this module that the packages below a path may import,
+	// with the packages below them. The longest path that matches a package applies.
 	may := map[string][]string{
 		p + "hub":                  {},
 		p + "config":               {},
@@ -90,7 +90,7 @@ func TestImportDirection(t *testing.T) {
 		m + "/localstack/npm":      {m + "/localstack/process"},
 		m + "/localstack/dynamodb": {m + "/localstack/dynamodb", m + "/localstack/process", m + "/localstack/npm", p + "config"},
 	}
-	// only lists who may import what is not ours.
+	// only lists the packages that may import a package, for packages with restricted use.
 	only := map[string][]string{
 		sdk:                         {p + "store", p + "delivery", p + "eventbus", p + "app", m + "/localstack"},
 		events:                      {p + "gateway", m + "/localstack"},
@@ -120,8 +120,8 @@ func TestImportDirection(t *testing.T) {
 	}
 }
 
-// TestEveryPackageSaysWhatItIs finds packages without a comment, and with two.
-func TestEveryPackageSaysWhatItIs(t *testing.T) {
+// TestPackageComments checks that every package has exactly one comment.
+func TestPackageComments(t *testing.T) {
 	for _, pkg := range packages(t) {
 		comments := 0
 		for _, file := range pkg.GoFiles {
@@ -139,8 +139,8 @@ func TestEveryPackageSaysWhatItIs(t *testing.T) {
 	}
 }
 
-// TestNoTestSkips holds that make test has nothing to skip: a test that lacks something
-// installs it, or fails and says what to install.
+// TestNoTestSkips checks that no test skips: a test that lacks something installs it, or
+// fails and says what to install.
 func TestNoTestSkips(t *testing.T) {
 	out, err := exec.Command("git", "-C", root, "ls-files", "--", "*_test.go").Output()
 	if err != nil {
@@ -158,7 +158,8 @@ func TestNoTestSkips(t *testing.T) {
 	}
 }
 
-func TestMainsAreWiringOnly(t *testing.T) {
+// TestFunctionMains checks that the folder of a function has one short main.go.
+func TestFunctionMains(t *testing.T) {
 	mains, err := filepath.Glob(root + "/functions/*/*.go")
 	if err != nil || len(mains) == 0 {
 		t.Fatalf("no mains: %v", err)
@@ -186,7 +187,7 @@ func TestTopLevel(t *testing.T) {
 	for _, path := range strings.Fields(string(out)) {
 		top, _, _ := strings.Cut(path, "/")
 		if !strings.HasPrefix(top, ".") && !slices.Contains(allowed, top) {
-			t.Errorf("%s lies at the top level", top)
+			t.Errorf("%s is not in the list of names allowed at the top level", top)
 		}
 	}
 }

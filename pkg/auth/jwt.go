@@ -103,6 +103,9 @@ func (c *claims) identity(p *hub.Project, user string, now time.Time) (hub.Ident
 	if feed, err := c.feed(); err != nil {
 		return hub.Identity{}, err
 	} else if feed {
+		if _, stated := c.values["permissions"]; stated || user != "" {
+			return hub.Identity{}, hub.ErrInvalidToken.With("feed goes with an empty sub and without permissions")
+		}
 		return hub.FeedIdentity(p.ID, expires), nil
 	}
 	permissions, err := c.permissions()

@@ -55,10 +55,6 @@ func TestJWT(t *testing.T) {
 			`{"sub":"","exp":1700000060,"feed":true}`,
 			hub.FeedIdentity(project, expires),
 		},
-		"feed true, with permissions, which are ignored": {
-			`{"sub":"","exp":1700000060,"feed":true,"permissions":{"a":[]}}`,
-			hub.FeedIdentity(project, expires),
-		},
 		"feed false": {
 			`{"sub":"","exp":1700000060,"feed":false}`,
 			hub.Identity{Expires: expires},
@@ -217,6 +213,7 @@ func TestJWTErrorTexts(t *testing.T) {
 		"no exp":                      {signRaw(sha256.New, secret, hs256, `{"sub":"2694"}`), "invalid token: exp is missing"},
 		"exp in the past":             {signRaw(sha256.New, secret, hs256, `{"sub":"2694","exp":1}`), "token expired"},
 		"permissions that are a list": {signRaw(sha256.New, secret, hs256, `{"sub":"2694","exp":1700000060,"permissions":[]}`), "invalid token: permissions are not an object"},
+		"feed of a user":              {signRaw(sha256.New, secret, hs256, `{"sub":"2694","exp":1700000060,"feed":true}`), "invalid token: feed goes with an empty sub and without permissions"},
 		"feed that is a string":       {signRaw(sha256.New, secret, hs256, `{"sub":"2694","exp":1700000060,"feed":"true"}`), "invalid token: feed is not a boolean"},
 		"info over the limit":         {signRaw(sha256.New, secret, hs256, `{"sub":"2694","exp":1700000060,"info":"`+strings.Repeat("x", hub.MaxInfoBytes)+`"}`), "limit exceeded: info is longer than 4096 bytes"},
 		"token over the limit":        {strings.Repeat("x", auth.MaxTokenBytes+1), "limit exceeded: the token is longer than 16384 bytes"},

@@ -12,13 +12,13 @@ import (
 	"time"
 )
 
-// AdminOptions say which Centrifuge to administer, and how. URL and Password are
-// required; the others are those of Options.
+// AdminOptions configure an Admin. URL and Password are required; the other fields
+// are those of Options.
 type AdminOptions struct {
-	// URL is the base of the HTTP API, without /admin: what the deployment printed
-	// as HTTPURL.
+	// URL is the base of the HTTP API, without /admin: the output HTTPURL of the
+	// deployment.
 	URL string
-	// Password is that of the admin pages.
+	// Password is the password of the admin pages.
 	Password string
 	HTTP     *http.Client
 	Timeout  time.Duration
@@ -26,45 +26,43 @@ type AdminOptions struct {
 	BackOff  time.Duration
 }
 
-// Admin reads and changes the projects and categories of one Centrifuge, all of
-// them. It signs in with the first call and again when its session is over, and
-// keeps the session in memory; SignOut ends it. It is safe for concurrent use.
+// Admin reads and changes all projects and categories of an installation. It signs
+// in with the first call, and again when its session has expired. It keeps the
+// session in memory; SignOut ends it. It is safe for concurrent use.
 //
-// Every call is repeated where that may help, as those of Client are: each says
-// what should be, and so may be said twice. A call fails with an *Error for what
-// Centrifuge refuses: CodeUnauthorized for a wrong password, CodeProjectNotFound,
-// CodeCategoryNotFound, CodeBadRequest and CodeLimitExceeded for values that break
-// their limits. Too many wrong passwords are refused for some minutes; the message
-// says for how long.
+// Every call is idempotent, and is repeated as the calls of Client are. A refusal is
+// an *Error: CodeUnauthorized for a wrong password, CodeProjectNotFound,
+// CodeCategoryNotFound, CodeBadRequest and CodeLimitExceeded for values outside their
+// limits. After too many wrong passwords sign-in is refused for some minutes; the
+// message says for how long.
 type Admin struct {
 	base, password string
 	http           *http.Client
-	tries          tries
+	retry          retry
 
 	mu      sync.Mutex
 	session []*http.Cookie // nil while signed out
 }
 
-// NewAdmin returns an Admin. It makes no request, and fails only for options that
-// make no sense.
+// NewAdmin returns an Admin. It makes no request. It fails for invalid options.
 func NewAdmin(o AdminOptions) (*Admin, error) {
 	base, err := baseURL(o.URL)
 	switch {
 	case err != nil:
 		return nil, err
 	case o.Password == "":
-		return nil, errors.New("cent: Password is missing")
+		return nil, errors.New("cent: no password: set Password")
 	}
-	t, err := newTries(o.Timeout, o.Attempts, o.BackOff)
+	retry, err := newRetry(o.Timeout, o.Attempts, o.BackOff)
 	if err != nil {
 		return nil, err
 	}
-	own := unredirected(o.HTTP)
-	own.Jar = nil // sessions are kept here
-	return &Admin{base: base + "/admin/api/", password: o.Password, http: own, tries: t}, nil
+	own := withoutRedirects(o.HTTP)
+	own.Jar = nil // Admin keeps the session itself
+	return &Admin{base: base + "/admin/api/", password: o.Password, http: own, retry: retry}, nil
 }
 
-// SignOut ends the session, if there is one; the next call begins another.
+// SignOut ends the session, if there is one. The next call starts a new one.
 func (a *Admin) SignOut(ctx context.Context) error {
 	a.mu.Lock()
 	session := a.session
@@ -73,10 +71,10 @@ func (a *Admin) SignOut(ctx context.Context) error {
 	if session == nil {
 		return nil
 	}
-	err := a.tries.repeat(ctx, func(ctx context.Context) error {
+	err := a.retry.do(ctx, func(ctx context.Context) error {
 		_, err := a.request(ctx, http.MethodPost, "sign-out", []byte("{}"), session, nil)
 		if isStatus(err, http.StatusUnauthorized) {
-			return nil // it was over
+			return nil // it had expired
 		}
 		return err
 	})
@@ -86,8 +84,8 @@ func (a *Admin) SignOut(ctx context.Context) error {
 	return nil
 }
 
-// call makes a request in the session until it has an answer, and decodes it into
-// result.
+// call makes a request in the session, repeats what may be repeated, and decodes the
+// response into result.
 func (a *Admin) call(ctx context.Context, method, path string, params, result any) error {
 	var body []byte
 	if params != nil {
@@ -96,19 +94,20 @@ func (a *Admin) call(ctx context.Context, method, path string, params, result an
 			return err
 		}
 	}
-	tried := 0
-	return a.tries.repeat(ctx, func(ctx context.Context) error {
-		tried++
+	attempts := 0
+	return a.retry.do(ctx, func(ctx context.Context) error {
+		attempts++
 		err := a.signedIn(ctx, method, path, body, result)
-		// What an attempt without an answer has deleted is not there for the next.
-		if method == http.MethodDelete && tried > 1 && isStatus(err, http.StatusNotFound) {
+		// An earlier attempt without a response may have deleted it.
+		if method == http.MethodDelete && attempts > 1 && isStatus(err, http.StatusNotFound) {
 			return nil
 		}
 		return err
 	})
 }
 
-// signedIn is one attempt, or two where the first tells that the session is over.
+// signedIn makes a request in the session, and once more in a new session if the
+// first had expired.
 func (a *Admin) signedIn(ctx context.Context, method, path string, body []byte, result any) error {
 	session, fresh, err := a.signIn(ctx)
 	if err != nil {
@@ -126,8 +125,8 @@ func (a *Admin) signedIn(ctx context.Context, method, path string, body []byte, 
 	return err
 }
 
-// signIn returns the session, and whether it is a new one. Callers who need one at
-// the same time get the same.
+// signIn returns the session and reports whether it is new. Concurrent callers share
+// one session.
 func (a *Admin) signIn(ctx context.Context) (session []*http.Cookie, fresh bool, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -149,7 +148,7 @@ func (a *Admin) signIn(ctx context.Context) (session []*http.Cookie, fresh bool,
 	return cookies, true, nil
 }
 
-// forget drops a session that is over, unless another has taken its place.
+// forget drops an expired session, unless another has replaced it.
 func (a *Admin) forget(session []*http.Cookie) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -158,8 +157,8 @@ func (a *Admin) forget(session []*http.Cookie) {
 	}
 }
 
-// request makes one request and returns the cookies of the answer. A nil result
-// stands for an answer that does not matter.
+// request makes one request and returns the cookies of the response. With a nil
+// result it ignores the body.
 func (a *Admin) request(ctx context.Context, method, path string, body []byte, session []*http.Cookie, result any) ([]*http.Cookie, error) {
 	req, err := http.NewRequestWithContext(ctx, method, a.base+path, bytes.NewReader(body))
 	if err != nil {
@@ -170,21 +169,21 @@ func (a *Admin) request(ctx context.Context, method, path string, body []byte, s
 	}
 	req.Header.Set("Accept", "application/json")
 	for _, c := range session {
-		req.AddCookie(&http.Cookie{Name: c.Name, Value: c.Value}) //nolint:gosec // what it may be used for is said to browsers, in answers
+		req.AddCookie(&http.Cookie{Name: c.Name, Value: c.Value}) //nolint:gosec // a request has no attributes of cookies
 	}
 	res, err := a.http.Do(req)
 	if err != nil {
 		return nil, err
 	}
 	defer res.Body.Close()
-	b, err := answer(res)
+	b, err := readBody(res)
 	if err != nil {
 		return nil, err
 	}
 	return res.Cookies(), decodeAdmin(res, b, result)
 }
 
-// decodeAdmin reads an answer of the admin API, whose results have no envelope.
+// decodeAdmin decodes a response of the admin API, whose results have no envelope.
 func decodeAdmin(res *http.Response, b []byte, result any) error {
 	if res.StatusCode == http.StatusOK || res.StatusCode == http.StatusCreated {
 		if result != nil && (!isObject(b) || json.Unmarshal(b, result) != nil) {
@@ -195,24 +194,25 @@ func decodeAdmin(res *http.Response, b []byte, result any) error {
 	var refusal struct {
 		Error *failure `json:"error"`
 	}
-	e := unknownStatus(res.StatusCode)
+	e := statusOnly(res.StatusCode)
 	if json.Unmarshal(b, &refusal) == nil && refusal.Error != nil && refusal.Error.Code != 0 {
 		e = refusal.Error.with(res.StatusCode)
 	}
 	if seconds, err := strconv.ParseUint(res.Header.Get("Retry-After"), 10, 31); err == nil && res.StatusCode == http.StatusTooManyRequests {
 		e.Message += fmt.Sprintf("; try again in %v", time.Duration(seconds)*time.Second)
-		e.Temporary = false // that is longer than a call should take
+		e.Temporary = false // the wait is longer than a call should take
 	}
 	return &statusError{e, res.StatusCode}
 }
 
-// isObject tells a JSON object from null, which decodes into anything.
+// isObject reports whether b begins like a JSON object. null, which decodes into
+// anything, does not.
 func isObject(b []byte) bool {
 	b = bytes.TrimSpace(b)
 	return len(b) > 0 && b[0] == '{'
 }
 
-// statusError is an Error that came with a status.
+// statusError is an Error with the status of its response.
 type statusError struct {
 	err    *Error
 	status int
@@ -221,7 +221,7 @@ type statusError struct {
 // Error implements error.
 func (e *statusError) Error() string { return e.err.Error() }
 
-// Unwrap has errors.As find the Error.
+// Unwrap lets errors.As find the Error.
 func (e *statusError) Unwrap() error { return e.err }
 
 func isStatus(err error, status int) bool {

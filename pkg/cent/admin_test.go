@@ -22,20 +22,18 @@ import (
 	"centrifuge/pkg/manifest"
 )
 
-// contract is an admin API that takes only what the real one must take, keeps one
-// project, and does as it is told by faults.
+// contract is a strict admin API with projects in memory and injected faults.
 type contract struct {
 	t *testing.T
 
 	mu       sync.Mutex
 	password string
 	sessions int
-	session  string // the one that is good
+	session  string // the valid one
 	projects map[string]manifest.Project
 	calls    []string
-	// faults are what happens to requests after sign-in, one after another: "" nothing,
-	// "503" nothing is done, "lost" it is done and the connection ends, "over" the
-	// session is.
+	// faults apply to requests after sign-in, one each: "" is none, "503" refuses the
+	// request, "lost" carries it out and drops the response, "expired" ends the session.
 	faults []string
 }
 
@@ -43,31 +41,31 @@ func newContract(t *testing.T) (*contract, *httptest.Server) {
 	c := &contract{t: t, password: "pass word", projects: map[string]manifest.Project{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /base/admin/api/sign-in", c.signIn)
-	mux.HandleFunc("POST /base/admin/api/sign-out", c.in(func(*http.Request) (int, any) { c.session = ""; return 200, struct{}{} }))
-	mux.HandleFunc("GET /base/admin/api/projects", c.in(func(*http.Request) (int, any) {
+	mux.HandleFunc("POST /base/admin/api/sign-out", c.signedIn(func(*http.Request) (int, any) { c.session = ""; return 200, struct{}{} }))
+	mux.HandleFunc("GET /base/admin/api/projects", c.signedIn(func(*http.Request) (int, any) {
 		list := []manifest.Project{}
 		for _, p := range c.projects {
 			list = append(list, p)
 		}
 		return 200, map[string]any{"projects": list}
 	}))
-	mux.HandleFunc("GET /base/admin/api/projects/{id}", c.in(func(r *http.Request) (int, any) {
+	mux.HandleFunc("GET /base/admin/api/projects/{id}", c.signedIn(func(r *http.Request) (int, any) {
 		p, ok := c.projects[r.PathValue("id")]
 		if !ok {
 			return refuse(404, 400, "project not found")
 		}
 		return 200, p
 	}))
-	mux.HandleFunc("PUT /base/admin/api/projects/{id}", c.in(c.putProject))
-	mux.HandleFunc("DELETE /base/admin/api/projects/{id}", c.in(func(r *http.Request) (int, any) {
+	mux.HandleFunc("PUT /base/admin/api/projects/{id}", c.signedIn(c.putProject))
+	mux.HandleFunc("DELETE /base/admin/api/projects/{id}", c.signedIn(func(r *http.Request) (int, any) {
 		if _, ok := c.projects[r.PathValue("id")]; !ok {
 			return refuse(404, 400, "project not found")
 		}
 		delete(c.projects, r.PathValue("id"))
 		return 200, struct{}{}
 	}))
-	mux.HandleFunc("PUT /base/admin/api/projects/{id}/categories/{name}", c.in(c.putCategory))
-	mux.HandleFunc("DELETE /base/admin/api/projects/{id}/categories/{name}", c.in(c.deleteCategory))
+	mux.HandleFunc("PUT /base/admin/api/projects/{id}/categories/{name}", c.signedIn(c.putCategory))
+	mux.HandleFunc("DELETE /base/admin/api/projects/{id}/categories/{name}", c.signedIn(c.deleteCategory))
 	s := httptest.NewServer(mux)
 	t.Cleanup(s.Close)
 	return c, s
@@ -83,7 +81,7 @@ func reply(w http.ResponseWriter, status int, v any) {
 	json.NewEncoder(w).Encode(v)
 }
 
-// strict reads a body of JSON, all of it, without keys that v lacks.
+// strict decodes a JSON body and refuses unknown keys and trailing data.
 func (c *contract) strict(r *http.Request, v any) bool {
 	if r.Header.Get("Content-Type") != "application/json" {
 		c.t.Errorf("%s %s is sent as %q", r.Method, r.URL, r.Header.Get("Content-Type"))
@@ -126,8 +124,8 @@ func (c *contract) signIn(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// in is what needs a session.
-func (c *contract) in(do func(*http.Request) (int, any)) http.HandlerFunc {
+// signedIn wraps a handler that requires a session.
+func (c *contract) signedIn(do func(*http.Request) (int, any)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -140,7 +138,7 @@ func (c *contract) in(do func(*http.Request) (int, any)) http.HandlerFunc {
 		switch {
 		case fault == "503":
 			reply(w, 503, map[string]string{"message": "Service Unavailable"})
-		case fault == "over", err != nil, c.session == "", cookie.Value != c.session:
+		case fault == "expired", err != nil, c.session == "", cookie.Value != c.session:
 			status, body := refuse(401, 101, "unauthorized")
 			reply(w, status, body)
 		default:
@@ -199,8 +197,9 @@ func (c *contract) deleteCategory(r *http.Request) (int, any) {
 	return 200, struct{}{}
 }
 
-// took returns the requests since the last time, and has the next ones meet faults.
-func (c *contract) took(faults ...string) []string {
+// inject returns the requests since the last call and sets the faults of the next
+// requests.
+func (c *contract) inject(faults ...string) []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	calls := c.calls
@@ -225,13 +224,13 @@ var (
 	chat = manifest.Category{Name: "chat", CategoryOptions: manifest.CategoryOptions{Bidirectional: true, Shards: 2}}
 )
 
-// TestAdmin has every call made, of the contract and of the real thing.
-func TestAdmin(t *testing.T) {
+// TestAdminMethods makes every call to the contract and to a real stack.
+func TestAdminMethods(t *testing.T) {
 	t.Run("the contract", func(t *testing.T) {
 		c, server := newContract(t)
 		a := administrator(t, cent.AdminOptions{URL: server.URL + "/base/", Password: "pass word"})
 		everyCall(t, a)
-		if n := len(slices.DeleteFunc(c.took(), func(call string) bool { return call != "sign-in" })); n != 1 {
+		if n := len(slices.DeleteFunc(c.inject(), func(call string) bool { return call != "sign-in" })); n != 1 {
 			t.Errorf("signed in %d times", n)
 		}
 	})
@@ -257,11 +256,11 @@ func everyCall(t *testing.T, a *cent.Admin) {
 	list, err := a.Projects(ctx)
 	equal([]manifest.Project{}, list, err)
 	if _, err := a.Project(ctx, "shop"); !errors.Is(err, &cent.Error{Code: cent.CodeProjectNotFound}) {
-		t.Errorf("error %v for a project that is not there", err)
+		t.Errorf("error %v for an absent project", err)
 	}
 
 	with := shop
-	with.Categories = []manifest.Category{chat} // passed over
+	with.Categories = []manifest.Category{chat} // ignored
 	made, err := a.PutProject(ctx, with)
 	if err != nil || !made.Created || made.Secret == "" || made.APIKey == "" {
 		t.Errorf("created %+v, error %v", made, err)
@@ -279,7 +278,7 @@ func everyCall(t *testing.T, a *cent.Admin) {
 	created, err = a.PutCategory(ctx, "shop", odd)
 	equal(true, created, err)
 	if _, err := a.PutCategory(ctx, "absent", chat); !errors.Is(err, &cent.Error{Code: cent.CodeProjectNotFound}) {
-		t.Errorf("error %v for a category of no project", err)
+		t.Errorf("error %v for a category of an absent project", err)
 	}
 
 	got, err := a.Project(ctx, "shop")
@@ -289,20 +288,20 @@ func everyCall(t *testing.T, a *cent.Admin) {
 
 	equal(nil, nil, a.DeleteCategory(ctx, "shop", odd.Name))
 	if err := a.DeleteCategory(ctx, "shop", odd.Name); !errors.Is(err, &cent.Error{Code: cent.CodeCategoryNotFound}) {
-		t.Errorf("error %v for a category that is not there", err)
+		t.Errorf("error %v for an absent category", err)
 	}
 	changed.Categories = []manifest.Category{chat}
 	list, err = a.Projects(ctx)
 	equal([]manifest.Project{changed}, list, err)
 	equal(nil, nil, a.DeleteProject(ctx, "shop"))
 	if err := a.DeleteProject(ctx, "shop"); !errors.Is(err, &cent.Error{Code: cent.CodeProjectNotFound}) {
-		t.Errorf("error %v for a project that is not there", err)
+		t.Errorf("error %v for an absent project", err)
 	}
 	equal(nil, nil, a.SignOut(ctx))
 	equal(nil, nil, a.SignOut(ctx))
 }
 
-func TestAdminCarriesOnAfterFailures(t *testing.T) {
+func TestAdminRepeats(t *testing.T) {
 	c, server := newContract(t)
 	a := administrator(t, cent.AdminOptions{URL: server.URL + "/base", Password: "pass word"})
 	ctx := t.Context()
@@ -312,46 +311,46 @@ func TestAdminCarriesOnAfterFailures(t *testing.T) {
 		do     func() error
 		want   []string
 	}{
-		{"a session begins with the first call", nil, func() error { _, err := a.Projects(ctx); return err },
+		{"the first call signs in", nil, func() error { _, err := a.Projects(ctx); return err },
 			[]string{"sign-in", "GET projects"}},
-		{"a failure of the gateway", []string{"503", "503"}, func() error { _, err := a.Projects(ctx); return err },
+		{"an error of the gateway", []string{"503", "503"}, func() error { _, err := a.Projects(ctx); return err },
 			[]string{"GET projects", "GET projects", "GET projects"}},
-		{"an answer that is lost", []string{"lost"}, func() error { _, err := a.PutProject(ctx, shop); return err },
+		{"a lost response", []string{"lost"}, func() error { _, err := a.PutProject(ctx, shop); return err },
 			[]string{"PUT projects/shop", "PUT projects/shop"}},
-		{"a session that is over", []string{"over"}, func() error { _, err := a.PutCategory(ctx, "shop", chat); return err },
+		{"an expired session", []string{"expired"}, func() error { _, err := a.PutCategory(ctx, "shop", chat); return err },
 			[]string{"PUT projects/shop/categories/chat", "sign-in", "PUT projects/shop/categories/chat"}},
-		{"a deletion whose answer is lost", []string{"lost"}, func() error { return a.DeleteProject(ctx, "shop") },
+		{"a lost response to a deletion", []string{"lost"}, func() error { return a.DeleteProject(ctx, "shop") },
 			[]string{"DELETE projects/shop", "DELETE projects/shop"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c.took(tt.faults...)
+			c.inject(tt.faults...)
 			if err := tt.do(); err != nil {
 				t.Error(err)
 			}
-			if diff := cmp.Diff(tt.want, c.took()); diff != "" {
+			if diff := cmp.Diff(tt.want, c.inject()); diff != "" {
 				t.Error(diff)
 			}
 		})
 	}
-	t.Run("a session that never begins", func(t *testing.T) {
-		c.took("over", "over")
+	t.Run("a session that expires again", func(t *testing.T) {
+		c.inject("expired", "expired")
 		if _, err := a.Projects(ctx); !errors.Is(err, &cent.Error{Code: cent.CodeUnauthorized}) {
 			t.Errorf("error %v", err)
 		}
-		if calls := c.took(); len(calls) != 3 {
+		if calls := c.inject(); len(calls) != 3 {
 			t.Errorf("requests %v", calls)
 		}
 	})
-	t.Run("it gives up", func(t *testing.T) {
-		c.took("503", "503", "503", "503", "503")
+	t.Run("the last attempt fails", func(t *testing.T) {
+		c.inject("503", "503", "503", "503", "503")
 		if _, err := a.Projects(ctx); err == nil || !strings.Contains(err.Error(), "status 503") {
 			t.Errorf("error %v", err)
 		}
-		if calls := c.took(); len(calls) != cent.DefaultAttempts {
+		if calls := c.inject(); len(calls) != cent.DefaultAttempts {
 			t.Errorf("requests %v", calls)
 		}
 	})
-	t.Run("when its context ends", func(t *testing.T) {
+	t.Run("the context ends", func(t *testing.T) {
 		ended, cancel := context.WithCancel(ctx)
 		cancel()
 		if _, err := a.Projects(ended); !errors.Is(err, context.Canceled) {
@@ -360,7 +359,7 @@ func TestAdminCarriesOnAfterFailures(t *testing.T) {
 	})
 }
 
-func TestAdminDoesNotGuessPasswords(t *testing.T) {
+func TestAdminWrongPassword(t *testing.T) {
 	c, server := newContract(t)
 	wrong := administrator(t, cent.AdminOptions{URL: server.URL + "/base", Password: "hidden"})
 	for range 10 {
@@ -373,12 +372,12 @@ func TestAdminDoesNotGuessPasswords(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "try again in 14m0s") {
 		t.Errorf("error %v", err)
 	}
-	if calls := c.took(); len(calls) != 11 {
-		t.Errorf("%d requests, expected 11: a wrong password is no matter of repeating", len(calls))
+	if calls := c.inject(); len(calls) != 11 {
+		t.Errorf("%d requests, expected 11: a wrong password is not tried again", len(calls))
 	}
 }
 
-func TestAdminSharesASession(t *testing.T) {
+func TestAdminSharesOneSession(t *testing.T) {
 	c, server := newContract(t)
 	a := administrator(t, cent.AdminOptions{URL: server.URL + "/base", Password: "pass word"})
 	var wg sync.WaitGroup
@@ -390,12 +389,12 @@ func TestAdminSharesASession(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if n := len(slices.DeleteFunc(c.took(), func(call string) bool { return call != "sign-in" })); n != 1 {
+	if n := len(slices.DeleteFunc(c.inject(), func(call string) bool { return call != "sign-in" })); n != 1 {
 		t.Errorf("signed in %d times", n)
 	}
 }
 
-func TestAdminBelievesNobodyElse(t *testing.T) {
+func TestAdminUnknownResponse(t *testing.T) {
 	for name, body := range map[string]string{"a page": "<html>", "null": "null", "a list": "[]", "another object": `{"id":"other"}`} {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -425,13 +424,13 @@ func TestAdminBelievesNobodyElse(t *testing.T) {
 	})
 }
 
-func TestNewAdminRefusesOptions(t *testing.T) {
+func TestNewAdminInvalidOptions(t *testing.T) {
 	for name, o := range map[string]cent.AdminOptions{
-		"no URL":                {Password: "p"},
-		"a password in the URL": {URL: "https://u:hidden@host", Password: "p"},
-		"no password":           {URL: "https://host"},
-		"too long a time-out":   {URL: "https://host", Password: "p", Timeout: time.Hour},
-		"too many attempts":     {URL: "https://host", Password: "p", Attempts: 11},
+		"no URL":                    {Password: "p"},
+		"a password in the URL":     {URL: "https://u:hidden@host", Password: "p"},
+		"no password":               {URL: "https://host"},
+		"a timeout above the limit": {URL: "https://host", Password: "p", Timeout: time.Hour},
+		"attempts above the limit":  {URL: "https://host", Password: "p", Attempts: 11},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := cent.NewAdmin(o); err == nil || strings.Contains(err.Error(), "hidden") {

@@ -10,30 +10,30 @@ import (
 	"net/url"
 )
 
-// call calls a method until it has an answer, and decodes its result.
+// call calls a method, repeats what may be repeated, and decodes the result.
 func (c *Client) call(ctx context.Context, method string, params, result any) error {
 	body, err := encode(params)
 	if err != nil {
 		return fmt.Errorf("%s: %w", method, err)
 	}
-	err = c.tries.repeat(ctx, func(ctx context.Context) error { return c.post(ctx, method, body, result) })
+	err = c.retry.do(ctx, func(ctx context.Context) error { return c.post(ctx, method, body, result) })
 	if err != nil {
 		return fmt.Errorf("%s: %w", method, err)
 	}
 	return nil
 }
 
-// Call calls a method of the server API by its name, such as "publish", with params
-// as its body, and returns the result as it came. It is for methods that have no
-// function here, and tries once whatever Options say: only the caller knows whether
-// a method may be repeated. It fails with an *Error for what Centrifuge refuses.
+// Call calls a method of the server API by name, such as "publish", with params as
+// its body, and returns the undecoded result. It is for methods without a function
+// in this package. It makes one attempt, whatever Options say: only the caller knows
+// whether the method may be repeated. A refusal is an *Error.
 func (c *Client) Call(ctx context.Context, method string, params any) (json.RawMessage, error) {
 	body, err := encode(params)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", method, err)
 	}
 	var result json.RawMessage
-	err = c.tries.bounded(ctx, func(ctx context.Context) error { return c.post(ctx, url.PathEscape(method), body, &result) })
+	err = c.retry.once(ctx, func(ctx context.Context) error { return c.post(ctx, url.PathEscape(method), body, &result) })
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", method, err)
 	}
@@ -48,7 +48,7 @@ func encode(params any) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// post is one attempt.
+// post makes one attempt.
 func (c *Client) post(ctx context.Context, method string, body []byte, result any) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+method, bytes.NewReader(body))
 	if err != nil {
@@ -61,49 +61,49 @@ func (c *Client) post(ctx context.Context, method string, body []byte, result an
 		return err
 	}
 	defer res.Body.Close()
-	b, err := answer(res)
+	b, err := readBody(res)
 	if err != nil {
 		return err
 	}
 	return decode(res.StatusCode, b, result)
 }
 
-// answer reads the body of a response.
-func answer(res *http.Response) ([]byte, error) {
-	b, err := io.ReadAll(io.LimitReader(res.Body, MaxAnswerBytes+1))
+// readBody reads the body of a response.
+func readBody(res *http.Response) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(res.Body, MaxResponseBytes+1))
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("read the answer: %w", err)
-	case len(b) > MaxAnswerBytes:
-		return nil, &Error{Message: fmt.Sprintf("the answer is longer than %d bytes", MaxAnswerBytes)}
+		return nil, fmt.Errorf("read the response: %w", err)
+	case len(b) > MaxResponseBytes:
+		return nil, &Error{Message: fmt.Sprintf("the response is longer than %d bytes", MaxResponseBytes)}
 	}
 	return b, nil
 }
 
-// decode reads an answer. Only one that has the form of the server API is
-// believed to come from it, whatever its status.
+// decode decodes a response of the server API. A body of another form comes from
+// another server, whatever its status is.
 func decode(status int, b []byte, result any) error {
-	var answer struct {
+	var response struct {
 		Result json.RawMessage `json:"result"`
 		Error  *failure        `json:"error"`
 	}
-	understood := json.Unmarshal(b, &answer) == nil
+	decoded := json.Unmarshal(b, &response) == nil
 	switch {
-	case understood && answer.Error != nil && answer.Error.Code != 0:
-		return answer.Error.with(status)
+	case decoded && response.Error != nil && response.Error.Code != 0:
+		return response.Error.with(status)
 	case status != http.StatusOK:
-		return unknownStatus(status)
-	case !understood || len(answer.Result) == 0 || json.Unmarshal(answer.Result, result) != nil:
+		return statusOnly(status)
+	case !decoded || len(response.Result) == 0 || json.Unmarshal(response.Result, result) != nil:
 		return errNotCentrifuge
 	}
 	return nil
 }
 
-// errNotCentrifuge: whoever answered well does not speak as Centrifuge does.
-var errNotCentrifuge = &Error{Message: "the answer is not one of Centrifuge"}
+// errNotCentrifuge is the error for a successful response with an unknown body.
+var errNotCentrifuge = &Error{Message: "not a response of Centrifuge: check the URL"}
 
-// unknownStatus is the error for an answer of which only the status is understood.
-func unknownStatus(status int) *Error {
+// statusOnly is the error for a response with an unknown body.
+func statusOnly(status int) *Error {
 	return &Error{
 		Message:   fmt.Sprintf("status %d %s", status, http.StatusText(status)),
 		Temporary: status >= http.StatusInternalServerError || status == http.StatusTooManyRequests,

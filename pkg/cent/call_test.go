@@ -16,14 +16,14 @@ import (
 	"centrifuge/pkg/hub"
 )
 
-// answers is a transport that gives one answer after another, the last for ever,
-// and keeps the bodies of requests.
-type answers struct {
+// responses is a transport that returns a list of responses, the last one again and
+// again, and records the bodies of requests.
+type responses struct {
 	list   []func(*http.Request) (*http.Response, error)
 	bodies []string
 }
 
-func (a *answers) RoundTrip(r *http.Request) (*http.Response, error) {
+func (a *responses) RoundTrip(r *http.Request) (*http.Response, error) {
 	b, err := io.ReadAll(r.Body)
 	if err != nil {
 		return nil, err
@@ -32,24 +32,24 @@ func (a *answers) RoundTrip(r *http.Request) (*http.Response, error) {
 	return a.list[min(len(a.bodies), len(a.list))-1](r)
 }
 
-func says(status int, body string) func(*http.Request) (*http.Response, error) {
+func respond(status int, body string) func(*http.Request) (*http.Response, error) {
 	return func(*http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: status, Header: http.Header{"Location": {"https://elsewhere.example/"}},
 			Body: io.NopCloser(strings.NewReader(body))}, nil
 	}
 }
 
-func breaks(*http.Request) (*http.Response, error) { return nil, errors.New("connection reset") }
+func disconnect(*http.Request) (*http.Response, error) { return nil, errors.New("connection reset") }
 
-// hangs answers nothing until the attempt is over.
-func hangs(r *http.Request) (*http.Response, error) {
+// timeout sends no response before the attempt ends.
+func timeout(r *http.Request) (*http.Response, error) {
 	<-r.Context().Done()
 	return nil, r.Context().Err()
 }
 
-func over(t *testing.T, o Options, list ...func(*http.Request) (*http.Response, error)) (*Client, *answers) {
+func newClient(t *testing.T, o Options, list ...func(*http.Request) (*http.Response, error)) (*Client, *responses) {
 	t.Helper()
-	a := &answers{list: list}
+	a := &responses{list: list}
 	o.URL, o.APIKey, o.HTTP = "https://host.example/stage", "key", &http.Client{Transport: a}
 	c, err := New(o)
 	if err != nil {
@@ -60,33 +60,33 @@ func over(t *testing.T, o Options, list ...func(*http.Request) (*http.Response, 
 
 const ok = `{"result":{}}`
 
-func TestWhichFailuresAreRepeated(t *testing.T) {
+func TestCallRepeatsTemporaryErrors(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
-		answer   func(*http.Request) (*http.Response, error)
-		want     *Error // nil for an error that is none of an answer
+		response func(*http.Request) (*http.Response, error)
+		want     *Error // nil for an error without a response
 		attempts int
 	}{
-		{"a connection that breaks", breaks, nil, 4},
-		{"an internal error", says(200, `{"error":{"code":100,"message":"m"}}`), &Error{100, "m", true}, 4},
-		{"a conflict", says(200, `{"error":{"code":113,"message":"m"}}`), &Error{113, "m", true}, 4},
-		{"an error of API Gateway", says(503, `{"message":"Service Unavailable"}`), &Error{0, "status 503 Service Unavailable", true}, 4},
-		{"a limit of API Gateway", says(429, `{"message":"Too Many Requests"}`), &Error{0, "status 429 Too Many Requests", true}, 4},
-		{"an internal error with its status", says(500, `{"error":{"code":100,"message":"m"}}`), &Error{100, "m", true}, 4},
-		{"a wrong key", says(401, `{"error":{"code":101,"message":"m"}}`), &Error{101, "m", false}, 1},
-		{"a category that is not there", says(200, `{"error":{"code":102,"message":"m"}}`), &Error{102, "m", false}, 1},
-		{"another server", says(404, `<html>`), &Error{0, "status 404 Not Found", false}, 1},
-		{"a redirect, which is not followed", says(307, ``), &Error{0, "status 307 Temporary Redirect", false}, 1},
-		{"a page", says(200, `<html>`), &Error{0, "the answer is not one of Centrifuge", false}, 1},
-		{"an answer without a result", says(200, `{}`), &Error{0, "the answer is not one of Centrifuge", false}, 1},
-		{"null", says(200, `null`), &Error{0, "the answer is not one of Centrifuge", false}, 1},
-		{"a result of another form", says(200, `{"result":[]}`), &Error{0, "the answer is not one of Centrifuge", false}, 1},
-		{"an endless answer", says(200, strings.Repeat(" ", MaxAnswerBytes+1)), &Error{0, "the answer is longer than 8388608 bytes", false}, 1},
+		{"a lost connection", disconnect, nil, 4},
+		{"an internal error", respond(200, `{"error":{"code":100,"message":"m"}}`), &Error{100, "m", true}, 4},
+		{"a conflict", respond(200, `{"error":{"code":113,"message":"m"}}`), &Error{113, "m", true}, 4},
+		{"an error of API Gateway", respond(503, `{"message":"Service Unavailable"}`), &Error{0, "status 503 Service Unavailable", true}, 4},
+		{"a limit of API Gateway", respond(429, `{"message":"Too Many Requests"}`), &Error{0, "status 429 Too Many Requests", true}, 4},
+		{"an internal error with its status", respond(500, `{"error":{"code":100,"message":"m"}}`), &Error{100, "m", true}, 4},
+		{"a wrong key", respond(401, `{"error":{"code":101,"message":"m"}}`), &Error{101, "m", false}, 1},
+		{"a category that is not there", respond(200, `{"error":{"code":102,"message":"m"}}`), &Error{102, "m", false}, 1},
+		{"a response of another server", respond(404, `<html>`), &Error{0, "status 404 Not Found", false}, 1},
+		{"a redirect, which is not followed", respond(307, ``), &Error{0, "status 307 Temporary Redirect", false}, 1},
+		{"a page", respond(200, `<html>`), &Error{0, "not a response of Centrifuge: check the URL", false}, 1},
+		{"a response without a result", respond(200, `{}`), &Error{0, "not a response of Centrifuge: check the URL", false}, 1},
+		{"null", respond(200, `null`), &Error{0, "not a response of Centrifuge: check the URL", false}, 1},
+		{"a result of another form", respond(200, `{"result":[]}`), &Error{0, "not a response of Centrifuge: check the URL", false}, 1},
+		{"a response without an end", respond(200, strings.Repeat(" ", MaxResponseBytes+1)), &Error{0, "the response is longer than 8388608 bytes", false}, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				c, a := over(t, Options{}, tt.answer)
-				err := c.Publish(t.Context(), "chat:x", 1, PublishOptions{})
+				c, a := newClient(t, Options{}, tt.response)
+				_, err := c.Publish(t.Context(), "chat:x", 1, PublishOptions{})
 				var got *Error
 				if errors.As(err, &got); err == nil {
 					t.Fatal("no error")
@@ -102,7 +102,7 @@ func TestWhichFailuresAreRepeated(t *testing.T) {
 	}
 }
 
-// idempotencyKeys are the keys that requests carried.
+// idempotencyKeys returns the keys of requests.
 func idempotencyKeys(t *testing.T, bodies []string) []string {
 	t.Helper()
 	var keys []string
@@ -118,11 +118,11 @@ func idempotencyKeys(t *testing.T, bodies []string) []string {
 	return keys
 }
 
-func TestAKeyIsMadeForEachCallAndKeptByItsAttempts(t *testing.T) {
+func TestPublishIdempotencyKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, a := over(t, Options{}, breaks, says(200, ok))
+		c, a := newClient(t, Options{}, disconnect, respond(200, ok))
 		for _, o := range []PublishOptions{{}, {}, {IdempotencyKey: "mine"}} {
-			if err := c.Publish(t.Context(), "chat:x", 1, o); err != nil {
+			if _, err := c.Publish(t.Context(), "chat:x", 1, o); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -133,13 +133,13 @@ func TestAKeyIsMadeForEachCallAndKeptByItsAttempts(t *testing.T) {
 	})
 }
 
-func TestABroadcastRepeatsWhatFailedForAWhile(t *testing.T) {
+func TestBroadcastRepeatsTemporaryErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, a := over(t, Options{},
-			says(200, `{"result":{"responses":[{"result":{}},{"error":{"code":113,"message":"m"}},{"error":{"code":102,"message":"n"}}]}}`),
-			says(200, `{"result":{"responses":[{"result":{}}]}}`))
+		c, a := newClient(t, Options{},
+			respond(200, `{"result":{"responses":[{"result":{}},{"error":{"code":113,"message":"m"}},{"error":{"code":102,"message":"n"}}]}}`),
+			respond(200, `{"result":{"responses":[{"result":{}}]}}`))
 		got, err := c.Broadcast(t.Context(), []string{"a:a", "b:b", "c:c"}, 1, PublishOptions{IdempotencyKey: "k"})
-		want := []Outcome{{"a:a", nil}, {"b:b", nil}, {"c:c", &Error{Code: 102, Message: "n"}}}
+		want := []Outcome{{Channel: "a:a"}, {Channel: "b:b"}, {Channel: "c:c", Error: &Error{Code: 102, Message: "n"}}}
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {
 			t.Error(diff, err)
 		}
@@ -147,18 +147,18 @@ func TestABroadcastRepeatsWhatFailedForAWhile(t *testing.T) {
 			t.Error(diff)
 		}
 	})
-	t.Run("in vain", func(t *testing.T) {
+	t.Run("the last attempt fails", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			c, a := over(t, Options{Attempts: 3}, says(200, `{"result":{"responses":[{"error":{"code":100,"message":"m"}}]}}`))
+			c, a := newClient(t, Options{Attempts: 3}, respond(200, `{"result":{"responses":[{"error":{"code":100,"message":"m"}}]}}`))
 			got, err := c.Broadcast(t.Context(), []string{"a:a"}, 1, PublishOptions{})
-			if diff := cmp.Diff([]Outcome{{"a:a", &Error{100, "m", true}}}, got); diff != "" || err != nil || len(a.bodies) != 3 {
+			if diff := cmp.Diff([]Outcome{{Channel: "a:a", Error: &Error{100, "m", true}}}, got); diff != "" || err != nil || len(a.bodies) != 3 {
 				t.Error(diff, err, len(a.bodies))
 			}
 		})
 	})
-	t.Run("an answer for another number of channels", func(t *testing.T) {
+	t.Run("another number of responses than channels", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			c, _ := over(t, Options{}, says(200, `{"result":{"responses":[]}}`))
+			c, _ := newClient(t, Options{}, respond(200, `{"result":{"responses":[]}}`))
 			if got, err := c.Broadcast(t.Context(), []string{"a:a"}, 1, PublishOptions{}); err == nil {
 				t.Errorf("outcomes %v", got)
 			}
@@ -166,12 +166,11 @@ func TestABroadcastRepeatsWhatFailedForAWhile(t *testing.T) {
 	})
 }
 
-// TestNoAttemptOutlivesTheKey has every attempt take as long as it may.
-func TestNoAttemptOutlivesTheKey(t *testing.T) {
+func TestAttemptsEndWithinIdempotencyWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, a := over(t, Options{Timeout: MaxTimeout, Attempts: MaxAttempts}, hangs)
+		c, a := newClient(t, Options{Timeout: MaxTimeout, Attempts: MaxAttempts}, timeout)
 		start := time.Now()
-		if err := c.Publish(t.Context(), "chat:x", 1, PublishOptions{}); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := c.Publish(t.Context(), "chat:x", 1, PublishOptions{}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("error %v", err)
 		}
 		if took := time.Since(start); took >= hub.IdempotencyWindow || len(a.bodies) < 3 {
@@ -180,9 +179,34 @@ func TestNoAttemptOutlivesTheKey(t *testing.T) {
 	})
 }
 
-func TestWaitsAreBoundedAndEndWithTheContext(t *testing.T) {
+func TestDelivered(t *testing.T) {
+	three, none := 3, 0
+	t.Run("of a publish", func(t *testing.T) {
+		for body, want := range map[string]*int{
+			`{"result":{"delivered":3}}`: &three,
+			`{"result":{"delivered":0}}`: &none,
+			`{"result":{}}`:              nil,
+		} {
+			c, _ := newClient(t, Options{}, respond(200, body))
+			got, err := c.Publish(t.Context(), "a:a", 1, PublishOptions{})
+			if diff := cmp.Diff(Result{want}, got); diff != "" || err != nil {
+				t.Error(body, diff, err)
+			}
+		}
+	})
+	t.Run("of a broadcast", func(t *testing.T) {
+		c, _ := newClient(t, Options{}, respond(200, `{"result":{"responses":[{"result":{"delivered":3}},{"error":{"code":102,"message":"n"}},{"result":{}}]}}`))
+		got, err := c.Broadcast(t.Context(), []string{"a:a", "b:b", "c:c"}, 1, PublishOptions{})
+		want := []Outcome{{Channel: "a:a", Result: Result{&three}}, {Channel: "b:b", Error: &Error{Code: 102, Message: "n"}}, {Channel: "c:c"}}
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Error(diff, err)
+		}
+	})
+}
+
+func TestRetryWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c, _ := over(t, Options{Attempts: 5, BackOff: time.Second}, breaks)
+		c, _ := newClient(t, Options{Attempts: 5, BackOff: time.Second}, disconnect)
 		start := time.Now()
 		if err := c.Disconnect(t.Context(), "u"); err == nil {
 			t.Error("no error")
@@ -192,7 +216,7 @@ func TestWaitsAreBoundedAndEndWithTheContext(t *testing.T) {
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
-		c, a := over(t, Options{}, hangs)
+		c, a := newClient(t, Options{}, timeout)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if _, err := c.Info(ctx); !errors.Is(err, context.DeadlineExceeded) || len(a.bodies) != 1 {
@@ -201,27 +225,27 @@ func TestWaitsAreBoundedAndEndWithTheContext(t *testing.T) {
 	})
 }
 
-func TestDataThatIsNoJSON(t *testing.T) {
-	c, a := over(t, Options{}, says(200, ok))
-	if err := c.Publish(t.Context(), "chat:x", func() {}, PublishOptions{}); err == nil || len(a.bodies) > 0 {
+func TestPublishDataWithoutJSONForm(t *testing.T) {
+	c, a := newClient(t, Options{}, respond(200, ok))
+	if _, err := c.Publish(t.Context(), "chat:x", func() {}, PublishOptions{}); err == nil || len(a.bodies) > 0 {
 		t.Errorf("error %v after %d requests", err, len(a.bodies))
 	}
-	if err := c.Publish(t.Context(), "chat:x", json.RawMessage("{"), PublishOptions{}); err == nil || len(a.bodies) > 0 {
+	if _, err := c.Publish(t.Context(), "chat:x", json.RawMessage("{"), PublishOptions{}); err == nil || len(a.bodies) > 0 {
 		t.Errorf("error %v after %d requests", err, len(a.bodies))
 	}
 }
 
-func TestCallIsMadeOnce(t *testing.T) {
-	c, a := over(t, Options{}, breaks)
+func TestCallMakesOneAttempt(t *testing.T) {
+	c, a := newClient(t, Options{}, disconnect)
 	if _, err := c.Call(t.Context(), "publish", 1); err == nil || len(a.bodies) != 1 {
 		t.Errorf("error %v after %d requests", err, len(a.bodies))
 	}
-	c, a = over(t, Options{}, says(200, `{"result":{"a": 1}}`))
+	c, a = newClient(t, Options{}, respond(200, `{"result":{"a": 1}}`))
 	got, err := c.Call(t.Context(), "publish", json.RawMessage(`{"channel":"a:b"}`))
 	if err != nil || string(got) != `{"a": 1}` || a.bodies[0] != `{"channel":"a:b"}`+"\n" {
 		t.Errorf("result %s, error %v, body %q", got, err, a.bodies)
 	}
-	c, _ = over(t, Options{}, says(404, `{"error":{"code":104,"message":"m"}}`))
+	c, _ = newClient(t, Options{}, respond(404, `{"error":{"code":104,"message":"m"}}`))
 	if _, err := c.Call(t.Context(), "../x", 1); !errors.Is(err, &Error{Code: 104}) {
 		t.Errorf("error %v", err)
 	}

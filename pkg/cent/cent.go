@@ -1,9 +1,9 @@
-// Package cent calls a Centrifuge over HTTPS. Client is what an application written
-// in Go uses to publish messages, and to see and change who is subscribed; Admin is
-// what keeps projects and categories as they should be.
+// Package cent calls the HTTP APIs of Centrifuge. Client calls the server API:
+// an application publishes messages with it, and reads and changes subscriptions.
+// Admin calls the admin API, which reads and changes projects and categories.
 //
-// It knows those two APIs alone. Tokens for clients are made by package auth;
-// receiving messages is what clients do, over a WebSocket.
+// It knows only these two APIs. Package auth makes tokens, and clients receive
+// messages over WebSockets.
 package cent
 
 import (
@@ -24,72 +24,72 @@ const (
 	MaxBackOff      = 5 * time.Second
 )
 
-// MaxAnswerBytes is the longest answer that is read; Lambda gives none above 6 MiB.
-const MaxAnswerBytes = 8 << 20
+// MaxResponseBytes is the size limit of a response. Lambda's own limit is 6 MiB.
+const MaxResponseBytes = 8 << 20
 
-// Options say which Centrifuge to call, and how. URL and APIKey are required.
+// Options configure a Client. URL and APIKey are required.
 type Options struct {
-	// URL is the base of the HTTP API, without /api: what the deployment printed as
-	// HTTPURL.
+	// URL is the base of the HTTP API, without /api: the output HTTPURL of the
+	// deployment.
 	URL string
 	// APIKey is a key of the project.
 	APIKey string
-	// HTTP makes the requests; nil means a client of its own. Redirects are never
-	// followed, whatever it says: they would carry the key elsewhere.
+	// HTTP makes the requests; nil means a new client. Redirects are never followed,
+	// whatever HTTP says: they would send the key to another server.
 	HTTP *http.Client
-	// Timeout bounds one attempt, up to MaxTimeout; 0 means DefaultTimeout. A
-	// context bounds the whole call.
+	// Timeout limits one attempt, up to MaxTimeout; 0 means DefaultTimeout. The
+	// context limits the whole call.
 	Timeout time.Duration
-	// Attempts is how often a call is tried, the first included, up to MaxAttempts;
-	// 0 means DefaultAttempts, 1 is never to repeat.
+	// Attempts is the number of attempts of a call, up to MaxAttempts; 0 means
+	// DefaultAttempts, and 1 means that no call is repeated.
 	Attempts int
-	// BackOff bounds the wait after the first attempt; each next bound is twice as
-	// long, up to MaxBackOff. The wait is random between 0 and the bound, so that
-	// many callers do not come back at once. 0 means DefaultBackOff.
+	// BackOff is the longest wait after the first attempt. It doubles after each
+	// attempt, up to MaxBackOff. A wait is random between 0 and that, so that many
+	// callers do not repeat at the same time. 0 means DefaultBackOff.
 	BackOff time.Duration
 }
 
-// Client calls one Centrifuge for one project. It is safe for concurrent use.
+// Client calls the server API for one project. It is safe for concurrent use.
 type Client struct {
 	key, base string
 	http      *http.Client
-	tries     tries
+	retry     retry
 }
 
-// New returns a client. It makes no request, and fails only for Options that make
-// no sense.
+// New returns a client. It makes no request. It fails for invalid Options.
 func New(o Options) (*Client, error) {
 	base, err := baseURL(o.URL)
 	switch {
 	case err != nil:
 		return nil, err
 	case o.APIKey == "":
-		return nil, errors.New("cent: APIKey is missing")
+		return nil, errors.New("cent: no API key: set APIKey")
 	}
-	tries, err := newTries(o.Timeout, o.Attempts, o.BackOff)
+	retry, err := newRetry(o.Timeout, o.Attempts, o.BackOff)
 	if err != nil {
 		return nil, err
 	}
-	return &Client{key: o.APIKey, base: base + "/api/", http: unredirected(o.HTTP), tries: tries}, nil
+	return &Client{key: o.APIKey, base: base + "/api/", http: withoutRedirects(o.HTTP), retry: retry}, nil
 }
 
-// baseURL checks an address and returns it without the slash that may end it.
+// baseURL checks an address and returns it without its final slash.
 func baseURL(address string) (string, error) {
 	u, err := url.Parse(address)
 	switch {
 	case err != nil:
 		// The parser's error repeats the address, which may hold a password.
-		return "", errors.New("cent: URL cannot be read")
+		return "", errors.New("cent: URL is invalid")
 	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		return "", errors.New("cent: URL is not an http or https address")
+		return "", errors.New("cent: URL is not an http or https address: set the output HTTPURL of the deployment")
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return "", errors.New("cent: URL has more than a host and a path")
+		return "", errors.New("cent: URL has a user, a query or a fragment: give only the host and the path")
 	}
 	return strings.TrimRight(u.String(), "/"), nil
 }
 
-// unredirected is c, or a client of its own for nil, following no redirects.
-func unredirected(c *http.Client) *http.Client {
+// withoutRedirects returns a copy of c, or a new client for nil, that follows no
+// redirects.
+func withoutRedirects(c *http.Client) *http.Client {
 	own := new(http.Client)
 	if c != nil {
 		*own = *c

@@ -5,19 +5,19 @@ import (
 	"net/http"
 )
 
-// Error is an answer that is no result. Failures to get any answer are other
-// errors; all of those are worth a retry later.
+// Error is a response without a result. A failure to get a response is another
+// error, and the call may be repeated later.
 type Error struct {
-	// Code is that of the server API, or 0 where something answered that does not
-	// speak it: API Gateway itself, a proxy, another server.
+	// Code is an error code of the server API. It is 0 for a response of API Gateway
+	// itself, a proxy or another server.
 	Code int
 	// Message is for people.
 	Message string
-	// Temporary tells that the same call may succeed later.
+	// Temporary reports whether the same call may succeed later.
 	Temporary bool
 }
 
-// The codes of the server API that programs ask for most.
+// The error codes that programs compare with.
 const (
 	CodeInternal         = 100
 	CodeUnauthorized     = 101
@@ -30,7 +30,7 @@ const (
 	CodeTooLarge         = 413
 )
 
-// Error is the message with the code, if there is one.
+// Error implements error: the message and, if there is one, the code.
 func (e *Error) Error() string {
 	if e.Code == 0 {
 		return e.Message
@@ -38,29 +38,29 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s (code %d)", e.Message, e.Code)
 }
 
-// Is makes errors.Is(err, &Error{Code: CodeConflict}) compare codes.
+// Is compares codes: errors.Is(err, &Error{Code: CodeConflict}).
 func (e *Error) Is(target error) bool {
 	t, ok := target.(*Error)
 	return ok && t.Code == e.Code
 }
 
-// failure is an error in an answer.
+// failure is the error in a response.
 type failure struct {
 	Code    int    `json:"code"`
 	Message string `json:"message"`
 }
 
-// known returns the failure as an Error, nil for none.
-func (f *failure) known() *Error {
+// toError converts the failure; it returns nil for nil.
+func (f *failure) toError() *Error {
 	if f == nil {
 		return nil
 	}
 	return &Error{Code: f.Code, Message: f.Message, Temporary: f.Code == CodeInternal || f.Code == CodeConflict}
 }
 
-// with is known for an answer with this status.
+// with converts the failure of a response with a status.
 func (f *failure) with(status int) *Error {
-	e := f.known()
+	e := f.toError()
 	e.Temporary = e.Temporary || status >= http.StatusInternalServerError
 	return e
 }

@@ -8,11 +8,11 @@ import (
 	"fmt"
 )
 
-// PublishOptions are what a message may be published with.
+// PublishOptions are the options of a message.
 type PublishOptions struct {
-	// IdempotencyKey, at most 255 bytes, names the message: published again with
-	// the same key, within five minutes, a channel gets nothing. "" has one made up
-	// for the call. Give one to carry on, in a call of your own, where one failed.
+	// IdempotencyKey, at most 255 bytes, identifies the message: a channel receives one
+	// message with the same key within five minutes. "" means a new key for the call.
+	// Set it to repeat a failed call in a later call.
 	IdempotencyKey string
 }
 
@@ -23,38 +23,47 @@ func (o PublishOptions) key() string {
 	return o.IdempotencyKey
 }
 
-// Publish sends data, anything that becomes JSON, to everybody in a channel named
-// "category:channel". (A json.RawMessage is JSON already; a []byte would become a
-// string of base64.) However often it is tried, a message that Centrifuge has sent
-// is not sent again; one that failed part-way there, which is told as an internal
-// error, may reach those twice whom it had reached.
+// Result is the result of a message in one channel.
+type Result struct {
+	// Delivered is the number of connections that the message was sent to. It is nil
+	// if the server does not report it.
+	Delivered *int `json:"delivered,omitempty"`
+}
+
+// Publish sends data to all subscribers of a channel, "category:channel". Data is any
+// value that encodes as JSON. (A json.RawMessage is JSON already; a []byte would
+// become a string of base64.) A repeated attempt does not send a message again that
+// Centrifuge has sent. After an internal error, which means that only a part of the
+// subscribers may have received it, a repeated attempt may reach these twice.
 //
-// It fails with an *Error for what Centrifuge refuses: CodeCategoryNotFound,
-// CodeBadRequest, CodeLimitExceeded, CodeTooLarge. After any other failure it is
-// not known whether the message was sent.
-func (c *Client) Publish(ctx context.Context, channel string, data any, o PublishOptions) error {
+// A refusal is an *Error: CodeCategoryNotFound, CodeBadRequest, CodeLimitExceeded,
+// CodeTooLarge. After any other error it is unknown whether the message was sent.
+func (c *Client) Publish(ctx context.Context, channel string, data any, o PublishOptions) (Result, error) {
 	b, err := encode(data)
 	if err != nil {
-		return fmt.Errorf("publish to %s: data: %w", channel, err)
+		return Result{}, fmt.Errorf("publish to %s: data: %w", channel, err)
 	}
-	return c.call(ctx, "publish", struct {
+	var result Result
+	err = c.call(ctx, "publish", struct {
 		Channel        string          `json:"channel"`
 		Data           json.RawMessage `json:"data"`
 		IdempotencyKey string          `json:"idempotency_key"`
-	}{channel, b, o.key()}, &struct{}{})
+	}{channel, b, o.key()}, &result)
+	return result, err
 }
 
-// Outcome is what became of a broadcast in one channel.
+// Outcome is the outcome of a broadcast in one channel.
 type Outcome struct {
 	Channel string
-	// Error is why the message was not sent; nil where it was.
+	Result
+	// Error is the reason why the message was not sent, or nil.
 	Error *Error
 }
 
-// Broadcast sends data to up to 1,000 channels, each as Publish does; one that is
-// named twice gets it once. Those that failed for a while are tried again with the
-// whole call. The outcomes are in the order of channels. The error is that of the
-// call: nil means that every channel has an outcome, not that all are good.
+// Broadcast sends data to up to 1,000 channels, each as Publish does. A channel that
+// is given twice receives it once. Channels with a temporary error are tried again.
+// The outcomes have the order of channels. A nil error means that every channel has
+// an outcome, which may be an error.
 func (c *Client) Broadcast(ctx context.Context, channels []string, data any, o PublishOptions) ([]Outcome, error) {
 	outcomes := make([]Outcome, len(channels))
 	b, err := encode(data)
@@ -62,38 +71,38 @@ func (c *Client) Broadcast(ctx context.Context, channels []string, data any, o P
 		return nil, fmt.Errorf("broadcast: data: %w", err)
 	}
 	key := o.key()
-	rest := make([]int, len(channels)) // what has no outcome that is final
+	pending := make([]int, len(channels)) // indexes of channels without a final outcome
 	for i, channel := range channels {
-		outcomes[i].Channel, rest[i] = channel, i
+		outcomes[i].Channel, pending[i] = channel, i
 	}
 	answered := false
-	err = c.tries.repeat(ctx, func(ctx context.Context) error {
-		left, err := c.broadcast(ctx, outcomes, rest, b, key)
+	err = c.retry.do(ctx, func(ctx context.Context) error {
+		left, err := c.broadcast(ctx, outcomes, pending, b, key)
 		if err != nil {
 			return err
 		}
-		answered, rest = true, left
-		if len(rest) > 0 {
-			return outcomes[rest[0]].Error // temporary: has the rest tried again
+		answered, pending = true, left
+		if len(pending) > 0 {
+			return outcomes[pending[0]].Error // it is temporary, so the rest is tried again
 		}
 		return nil
 	})
-	// What was tried again in vain has the outcome of its last answer.
+	// A channel that is still pending keeps the outcome of its last attempt.
 	if err != nil && (!answered || ctx.Err() != nil) {
 		return nil, fmt.Errorf("broadcast: %w", err)
 	}
 	return outcomes, nil
 }
 
-// broadcast is one attempt at the channels that rest names. It notes their
-// outcomes and returns which of them are temporary failures.
-func (c *Client) broadcast(ctx context.Context, outcomes []Outcome, rest []int, data json.RawMessage, key string) ([]int, error) {
+// broadcast makes one attempt for the pending channels, sets their outcomes, and
+// returns the channels with a temporary error.
+func (c *Client) broadcast(ctx context.Context, outcomes []Outcome, pending []int, data json.RawMessage, key string) ([]int, error) {
 	params := struct {
 		Channels       []string        `json:"channels"`
 		Data           json.RawMessage `json:"data"`
 		IdempotencyKey string          `json:"idempotency_key"`
-	}{make([]string, len(rest)), data, key}
-	for i, index := range rest {
+	}{make([]string, len(pending)), data, key}
+	for i, index := range pending {
 		params.Channels[i] = outcomes[index].Channel
 	}
 	body, err := encode(params)
@@ -102,19 +111,20 @@ func (c *Client) broadcast(ctx context.Context, outcomes []Outcome, rest []int, 
 	}
 	var result struct {
 		Responses []struct {
-			Error *failure `json:"error"`
+			Result Result   `json:"result"`
+			Error  *failure `json:"error"`
 		} `json:"responses"`
 	}
 	if err := c.post(ctx, "broadcast", body, &result); err != nil {
 		return nil, err
 	}
-	if len(result.Responses) != len(rest) {
-		return nil, errors.New("the answer has another number of channels")
+	if len(result.Responses) != len(pending) {
+		return nil, errors.New("the response has another number of channels than the request")
 	}
 	var left []int
-	for i, index := range rest {
-		e := result.Responses[i].Error.known()
-		outcomes[index].Error = e
+	for i, index := range pending {
+		e := result.Responses[i].Error.toError()
+		outcomes[index].Result, outcomes[index].Error = result.Responses[i].Result, e
 		if e != nil && e.Temporary {
 			left = append(left, index)
 		}

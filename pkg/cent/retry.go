@@ -10,52 +10,53 @@ import (
 	"centrifuge/pkg/hub"
 )
 
-// tries is how often and how long something is tried; see Options.
-type tries struct {
+// retry repeats calls; see Options.
+type retry struct {
 	timeout  time.Duration
 	attempts int
 	backOff  time.Duration
 }
 
-// newTries fills in the defaults and checks the bounds.
-func newTries(timeout time.Duration, attempts int, backOff time.Duration) (t tries, err error) {
-	if t.timeout, err = within("Timeout", timeout, DefaultTimeout, MaxTimeout); err != nil {
-		return tries{}, err
+// newRetry sets the defaults and checks the limits.
+func newRetry(timeout time.Duration, attempts int, backOff time.Duration) (r retry, err error) {
+	if r.timeout, err = within("Timeout", timeout, DefaultTimeout, MaxTimeout); err != nil {
+		return retry{}, err
 	}
-	if t.attempts, err = within("Attempts", attempts, DefaultAttempts, MaxAttempts); err != nil {
-		return tries{}, err
+	if r.attempts, err = within("Attempts", attempts, DefaultAttempts, MaxAttempts); err != nil {
+		return retry{}, err
 	}
-	if t.backOff, err = within("BackOff", backOff, DefaultBackOff, MaxBackOff); err != nil {
-		return tries{}, err
+	if r.backOff, err = within("BackOff", backOff, DefaultBackOff, MaxBackOff); err != nil {
+		return retry{}, err
 	}
-	return t, nil
+	return r, nil
 }
 
-func within[T int | time.Duration](name string, value, absent, most T) (T, error) {
+func within[T int | time.Duration](name string, value, fallback, most T) (T, error) {
 	switch {
 	case value == 0:
-		return absent, nil
+		return fallback, nil
 	case value < 0 || value > most:
-		return 0, fmt.Errorf("cent: %s is %v, not between 0 and %v", name, value, most)
+		return 0, fmt.Errorf("cent: %s is %v: set it between 0 and %v", name, value, most)
 	}
 	return value, nil
 }
 
-// repeat tries until attempt succeeds, fails for good, or may not be repeated.
+// do makes attempts until one succeeds, fails with an error that is not temporary, or
+// is the last.
 //
-// A publish that is repeated goes out once because Centrifuge remembers its key,
-// for hub.IdempotencyWindow after it was done, which is after the first attempt
-// began. No attempt of any call may therefore reach it later than that.
-func (t tries) repeat(ctx context.Context, attempt func(context.Context) error) error {
-	start, bound := time.Now(), t.backOff
+// A repeated publish sends the message once because Centrifuge remembers its key for
+// hub.IdempotencyWindow. The window begins after the first attempt has begun, so no
+// attempt may end later than the window after the start.
+func (r retry) do(ctx context.Context, attempt func(context.Context) error) error {
+	start, bound := time.Now(), r.backOff
 	for n := 1; ; n++ {
-		err := t.bounded(ctx, attempt)
-		if err == nil || n == t.attempts || !temporary(err) || ctx.Err() != nil {
+		err := r.once(ctx, attempt)
+		if err == nil || n == r.attempts || !temporary(err) || ctx.Err() != nil {
 			return err
 		}
 		wait := rand.N(bound + 1)
 		bound = min(2*bound, MaxBackOff)
-		if time.Since(start)+wait+t.timeout >= hub.IdempotencyWindow {
+		if time.Since(start)+wait+r.timeout >= hub.IdempotencyWindow {
 			return err
 		}
 		timer := time.NewTimer(wait)
@@ -68,15 +69,15 @@ func (t tries) repeat(ctx context.Context, attempt func(context.Context) error) 
 	}
 }
 
-// bounded is one attempt.
-func (t tries) bounded(ctx context.Context, attempt func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, t.timeout)
+// once makes one attempt within the timeout.
+func (r retry) once(ctx context.Context, attempt func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	return attempt(ctx)
 }
 
-// temporary tells whether another attempt may succeed: after an answer that says
-// so, and after none.
+// temporary reports whether another attempt may succeed: after a temporary Error, and
+// after a failure without a response.
 func temporary(err error) bool {
 	var e *Error
 	return !errors.As(err, &e) || e.Temporary

@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 )
 
-// Channels returns the channels that have subscribers, "category:channel", each
-// with how many. A pattern of shell wildcards narrows them; "" is all. It reads
-// the whole table of the installation: not for every request.
+// Channels returns the number of subscribers of each channel that has any. The keys
+// are "category:channel". The pattern has shell wildcards; "" means all channels.
+// Centrifuge reads its whole table for it: do not call it for each request.
 func (c *Client) Channels(ctx context.Context, pattern string) (map[string]int, error) {
 	var result struct {
 		Channels map[string]struct {
@@ -27,21 +27,21 @@ func (c *Client) Channels(ctx context.Context, pattern string) (map[string]int, 
 	return channels, nil
 }
 
-// Node describes an installation, as far as the project of the key uses it.
+// Node describes the use of an installation by the project of the key.
 type Node struct {
 	UID     string `json:"uid"`
 	Name    string `json:"name"`
 	Version string `json:"version"`
-	// Clients are connections, Users the users they belong to, Channels those with
-	// subscribers, and Subscriptions the sum of these.
-	Clients       int `json:"num_clients"`
-	Users         int `json:"num_users"`
+	// Clients is the number of connections.
+	Clients int `json:"num_clients"`
+	Users   int `json:"num_users"`
+	// Channels is the number of channels that have subscribers.
 	Channels      int `json:"num_channels"`
 	Subscriptions int `json:"num_subs"`
 }
 
-// Info returns the nodes of the installation, of which there is one. Like Channels
-// it reads the whole table.
+// Info returns the nodes of the installation: always one. Like Channels it reads the
+// whole table.
 func (c *Client) Info(ctx context.Context) ([]Node, error) {
 	var result struct {
 		Nodes []Node `json:"nodes"`
@@ -52,16 +52,16 @@ func (c *Client) Info(ctx context.Context) ([]Node, error) {
 	return result.Nodes, nil
 }
 
-// Member is a connection that is in a channel.
+// Member is a subscribed connection.
 type Member struct {
 	Client string `json:"client"`
 	User   string `json:"user"`
-	// Info is what the application attached to the connection, nil for nothing.
+	// Info is the connection info of the application, or nil.
 	Info json.RawMessage `json:"conn_info,omitempty"`
 }
 
-// Presence returns who is in a channel, by connection. It fails with
-// CodeNotAvailable where the category does not have presence.
+// Presence returns the members of a channel by connection. It fails with
+// CodeNotAvailable for a category without presence.
 func (c *Client) Presence(ctx context.Context, channel string) (map[string]Member, error) {
 	var result struct {
 		Presence map[string]Member `json:"presence"`
@@ -72,18 +72,19 @@ func (c *Client) Presence(ctx context.Context, channel string) (map[string]Membe
 	return result.Presence, nil
 }
 
-// Occupancy is how many are in a channel: connections, and the users they belong
-// to.
-type Occupancy struct {
+// PresenceStats counts the members of a channel.
+type PresenceStats struct {
+	// Clients is the number of connections.
 	Clients int `json:"num_clients"`
 	Users   int `json:"num_users"`
 }
 
-// PresenceStats returns how many are in a channel. It fails as Presence does.
-func (c *Client) PresenceStats(ctx context.Context, channel string) (Occupancy, error) {
-	var result Occupancy
+// PresenceStats returns the number of members of a channel. It fails as Presence
+// does.
+func (c *Client) PresenceStats(ctx context.Context, channel string) (PresenceStats, error) {
+	var result PresenceStats
 	if err := c.call(ctx, "presence_stats", inChannel{channel}, &result); err != nil {
-		return Occupancy{}, err
+		return PresenceStats{}, err
 	}
 	return result, nil
 }

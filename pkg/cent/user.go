@@ -2,8 +2,8 @@ package cent
 
 import "context"
 
-// Unsubscribe takes all connections of a user out of a channel. A user who is not
-// there is not an error.
+// Unsubscribe removes all connections of a user from a channel. It succeeds for a
+// user who is not subscribed.
 func (c *Client) Unsubscribe(ctx context.Context, user, channel string) error {
 	return c.call(ctx, "unsubscribe", struct {
 		User    string `json:"user"`
@@ -11,8 +11,8 @@ func (c *Client) Unsubscribe(ctx context.Context, user, channel string) error {
 	}{user, channel}, &struct{}{})
 }
 
-// Disconnect ends all connections of a user. They may connect again: first see to
-// it that the user gets no token.
+// Disconnect closes all connections of a user. A user with a valid token can connect
+// again: stop issuing tokens to the user first.
 func (c *Client) Disconnect(ctx context.Context, user string) error {
 	return c.call(ctx, "disconnect", struct {
 		User string `json:"user"`

@@ -17,15 +17,15 @@ type Subscribers interface {
 	Subscribers(ctx context.Context, ch hub.Channel, shard int) iter.Seq2[[]hub.Subscriber, error]
 }
 
-// Options are the parts of a Direct. All are required but Log.
+// Options are the parts of a Direct. All except Log are required.
 type Options struct {
 	Subscribers Subscribers
 	// Poster carries the bound on concurrency, for all dispatches together.
 	Poster *Poster
 	// Encoders make the pushes of each protocol.
 	Encoders map[hub.Protocol]Encoder
-	// Log gets one line a dispatch: at debug, or as a warning where posts failed. nil
-	// discards it.
+	// Log gets one line for each dispatch: at debug, or as a warning if posts were slow or
+	// failed. nil discards it.
 	Log *slog.Logger
 }
 
@@ -51,17 +51,18 @@ func New(o Options) *Direct {
 
 // Dispatch has the contract of hub.Dispatcher. A subscriber gets the messages in their
 // order; after the first that cannot be posted it gets none of the others. The size of
-// a push is judged in every protocol, also in those that no subscriber uses.
+// a push is checked in every protocol, also in those that no subscriber uses.
 func (d *Direct) Dispatch(ctx context.Context, to hub.Audience, messages []hub.Message) (hub.Result, error) {
 	if len(messages) == 0 {
 		return hub.Result{}, nil
 	}
 	frames, err := d.encode(messages)
 	if err != nil {
-		return hub.Result{}, fmt.Errorf("dispatch to %s: %w", messages[0].Channel, err)
+		return hub.Result{}, fmt.Errorf("dispatch to %s: %w", to.Channel, err)
 	}
 	f := &fanout{
 		to:               to,
+		messages:         len(messages),
 		poster:           d.poster,
 		frames:           frames,
 		unknownProtocols: make(map[hub.Protocol]int),
@@ -73,7 +74,7 @@ func (d *Direct) Dispatch(ctx context.Context, to hub.Audience, messages []hub.M
 }
 
 // encode makes the frames of every protocol. To encode only for protocols that have
-// subscribers would save microseconds, and make the refusal of a message depend on its
+// subscribers would save microseconds, but the limit on a message would depend on its
 // subscribers.
 func (d *Direct) encode(messages []hub.Message) (map[hub.Protocol][]*Payload, error) {
 	frames := make(map[hub.Protocol][]*Payload, len(d.encoders))
@@ -97,7 +98,7 @@ func (d *Direct) logResult(ctx context.Context, messages []hub.Message, f *fanou
 	r := f.result
 	attrs := []slog.Attr{
 		slog.String("project", messages[0].Channel.Project),
-		slog.String("channel", messages[0].Channel.String()),
+		slog.String("channel", f.to.Channel.String()),
 		slog.String("message", messages[0].ID),
 		slog.Int("messages", len(messages)),
 		slog.Int("delivered", r.Delivered),
@@ -121,8 +122,8 @@ func (d *Direct) logResult(ctx context.Context, messages []hub.Message, f *fanou
 	d.log.LogAttrs(ctx, level, "message dispatched", attrs...)
 }
 
-// Disconnect closes connections, as many concurrently as the Poster allows. One that
-// is gone already is no error; other failures are joined, and stop nothing.
+// Disconnect closes connections, as many concurrently as the Poster allows. One that is
+// gone already is no error. Other failures are joined, and do not stop the rest.
 func (d *Direct) Disconnect(ctx context.Context, connections []string) error {
 	var (
 		deletes sync.WaitGroup

@@ -80,7 +80,8 @@ func ids(prefix string, n int) []string {
 // audience is the subscribers of room, which has this many shards.
 func audience(shards int) hub.Audience { return hub.Audience{Channel: room, Shards: shards} }
 
-// posts counts what a management API accepted, by connection and body.
+// posts counts the requests that a management API accepted, by method, connection and
+// body.
 type posts struct {
 	mu   sync.Mutex
 	seen map[string]int
@@ -193,7 +194,7 @@ func TestEncoding(t *testing.T) {
 	frame := func(size int) Encoder {
 		return func([]hub.Message) ([][]byte, error) { return [][]byte{make([]byte, size)}, nil }
 	}
-	t.Run("once for all subscribers", func(t *testing.T) {
+	t.Run("one encoding for all subscribers", func(t *testing.T) {
 		result, err := dispatch(t, shards{{subscribers(ids("a", 50)...), subscribers(ids("b", 50)...)}}, data)
 		if err != nil || result.Delivered != 100 {
 			t.Errorf("got %v, %v", result, err)
@@ -202,18 +203,18 @@ func TestEncoding(t *testing.T) {
 			t.Errorf("encoded %d times", calls.Load())
 		}
 	})
-	t.Run("a push of the largest size", func(t *testing.T) {
+	t.Run("push of the largest size", func(t *testing.T) {
 		result, err := dispatch(t, shards{{subscribers("a")}}, frame(hub.MaxMessageBytes))
 		if err != nil || result.Delivered != 1 {
 			t.Errorf("got %v, %v", result, err)
 		}
 	})
-	t.Run("a larger push is refused before anything is read", func(t *testing.T) {
+	t.Run("larger push", func(t *testing.T) {
 		if _, err := dispatch(t, unread, frame(hub.MaxMessageBytes+1)); !errors.Is(err, hub.ErrTooLarge) {
 			t.Errorf("got %v, want ErrTooLarge", err)
 		}
 	})
-	t.Run("an encoder's failure before anything is read", func(t *testing.T) {
+	t.Run("error of an encoder", func(t *testing.T) {
 		broken := errors.New("broken")
 		if _, err := dispatch(t, unread, func([]hub.Message) ([][]byte, error) { return nil, broken }); !errors.Is(err, broken) {
 			t.Errorf("got %v", err)
@@ -256,7 +257,7 @@ func TestDispatchOrder(t *testing.T) {
 	}
 }
 
-func TestPostsBeginWhilePagesArrive(t *testing.T) {
+func TestPostsBetweenPages(t *testing.T) {
 	var first sync.WaitGroup
 	first.Add(10)
 	m := newManagement(t, func(_ http.ResponseWriter, r *http.Request) {
@@ -277,7 +278,7 @@ func TestPostsBeginWhilePagesArrive(t *testing.T) {
 	}
 }
 
-// TestPosterConcurrency has the server answer only when as many requests are in
+// TestPosterConcurrency has a server that answers only when as many requests are in
 // progress as are allowed: fewer would hang, more are counted.
 func TestPosterConcurrency(t *testing.T) {
 	const bound, deliveries, each = 8, 5, 40
@@ -323,7 +324,7 @@ func TestPosterConcurrency(t *testing.T) {
 	}
 }
 
-func TestSlowClientDelaysNobody(t *testing.T) {
+func TestSlowClient(t *testing.T) {
 	var others sync.WaitGroup
 	others.Add(1000)
 	m := newManagement(t, func(w http.ResponseWriter, r *http.Request) {
@@ -407,7 +408,7 @@ func TestDisconnect(t *testing.T) {
 		}
 	})
 	d := New(Options{Poster: m.newPoster(t, PosterOptions{Concurrency: 2, Attempts: 2})})
-	t.Run("connections that are gone count as closed", func(t *testing.T) {
+	t.Run("connections that are gone", func(t *testing.T) {
 		if err := d.Disconnect(t.Context(), []string{"a", "gone", "b"}); err != nil {
 			t.Error(err)
 		}
@@ -415,7 +416,7 @@ func TestDisconnect(t *testing.T) {
 			t.Errorf("requests (-want +got):\n%s", diff)
 		}
 	})
-	t.Run("failures are joined and stop nothing", func(t *testing.T) {
+	t.Run("connections that cannot be closed", func(t *testing.T) {
 		accepted.seen = nil
 		err := d.Disconnect(t.Context(), []string{"refused", "slow", "c"})
 		if !errors.Is(err, ErrSlow) || !strings.Contains(err.Error(), "delete connection refused: ") {

@@ -10,11 +10,11 @@ import (
 // The answers of the management API about one connection, in addition to
 // hub.ErrTooLarge.
 var (
-	// ErrGone: the connection is over (410).
+	// ErrGone: the connection is over (410). The hub removes it: see cleanup.go of package
+	// hub.
 	ErrGone = errors.New("connection is gone")
-	// ErrSlow: every attempt was answered with 429, because the client does not read
-	// what was sent to it, or because the account is at its quota; API Gateway does not
-	// say which.
+	// ErrSlow: every attempt was answered with 429, because the client does not read its
+	// messages or the account is at its quota. API Gateway does not say which.
 	ErrSlow = errors.New("connection is slow or the account throttled")
 )
 
@@ -43,8 +43,8 @@ type transient struct{ error }
 
 func (t transient) Unwrap() error { return t.error }
 
-// kindOf is the name before any colon in the X-Amzn-Errortype header, "" where that is
-// no name that may be logged.
+// kindOf is the name before any colon in the X-Amzn-Errortype header, "" if that has no
+// name or one that must not be logged.
 func kindOf(h http.Header) string {
 	name, _, _ := strings.Cut(h.Get("X-Amzn-Errortype"), ":")
 	if len(name) > 64 || strings.ContainsFunc(name, func(r rune) bool {

@@ -9,12 +9,13 @@ import (
 	"centrifuge/pkg/hub"
 )
 
-// fanout posts the frames of a dispatch to all subscribers.
+// fanout posts the frames of one dispatch to all subscribers.
 type fanout struct {
 	to               hub.Audience
 	poster           *Poster
+	messages         int
 	frames           map[hub.Protocol][]*Payload
-	unknownProtocols map[hub.Protocol]int // subscribers by protocol that has no encoder
+	unknownProtocols map[hub.Protocol]int // number of subscribers, by protocol without an encoder
 	queue            chan post
 	workers          sync.WaitGroup
 
@@ -44,7 +45,7 @@ func (f *fanout) run(ctx context.Context, subscribers Subscribers) {
 			frames, known := f.frames[s.Protocol]
 			if !known {
 				f.unknownProtocols[s.Protocol]++
-				f.fail(fmt.Errorf("no encoder for protocol %q", s.Protocol), 1)
+				f.fail(fmt.Errorf("no encoder for protocol %q", s.Protocol), f.messages)
 				continue
 			}
 			if err := f.poster.acquire(ctx); err != nil {
@@ -83,9 +84,9 @@ func (f *fanout) read(ctx context.Context, subscribers Subscribers) <-chan page 
 	return pages
 }
 
-// begin gives a post, with the slot that was acquired for it, to a worker that is free
-// or else to a new one. Workers are kept for the length of a fan-out, since a
-// goroutine's stack has to grow first to make a request.
+// begin gives a post, with the slot that was acquired for it, to a free worker or a new
+// one. Workers run until the fan-out ends: the stack of a new goroutine would have to grow
+// for every request.
 func (f *fanout) begin(ctx context.Context, p post) {
 	select {
 	case f.queue <- p:

@@ -8,8 +8,8 @@ import (
 )
 
 // Encoder makes the pushes of messages of one channel, in their order, in one
-// protocol: one frame or several. It is called once a dispatch, whatever the number of
-// subscribers, and may be called concurrently.
+// protocol: one frame or several. It is called once for each dispatch, and may be called
+// concurrently.
 type Encoder func([]hub.Message) (frames [][]byte, err error)
 
 // Payload is the body of any number of posts, hashed once for all their
@@ -19,8 +19,8 @@ type Payload struct {
 	hash string
 }
 
-// NewPayload makes a payload of body, which must not change any more and be at
-// most hub.MaxMessageBytes long.
+// NewPayload makes a payload of body, which is at most hub.MaxMessageBytes long and must
+// not change any more.
 func NewPayload(body []byte) *Payload {
 	sum := sha256.Sum256(body)
 	return &Payload{body: body, hash: hex.EncodeToString(sum[:])}

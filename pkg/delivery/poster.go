@@ -15,6 +15,14 @@ import (
 )
 
 const (
+	// DefaultAttempts is how often a request is made that is answered with 429 or 5xx, or
+	// gets no answer.
+	DefaultAttempts = 4
+	// DefaultTimeout ends one attempt, connecting included.
+	DefaultTimeout = 3 * time.Second
+	// DefaultConcurrency bounds concurrent requests.
+	DefaultConcurrency = 64
+
 	connectionsPath = "/@connections/"
 
 	// backOff and maxBackOff bound the random waits between attempts: up to backOff
@@ -23,7 +31,7 @@ const (
 	maxBackOff = 2 * time.Second
 
 	// maxWaiting is how many posts may wait for another attempt without a slot. More
-	// mean that the account is throttled, and not only some clients.
+	// mean that the account is throttled, and not only some clients are slow.
 	maxWaiting = 4096
 )
 
@@ -38,22 +46,22 @@ type PosterOptions struct {
 	// Concurrency bounds the concurrent requests and the connections kept alive; 0
 	// means 64.
 	Concurrency int
-	// Timeout ends one attempt, connecting included; 0 means 3 s.
+	// Timeout ends one attempt, connecting included; 0 means DefaultTimeout.
 	Timeout time.Duration
-	// Attempts is how often a request is made that is answered with 429 or 5xx, or
-	// gets no answer; 0 means 4.
+	// Attempts is how often a request is made at most, if it is answered with 429 or 5xx
+	// or gets no answer; 0 means DefaultAttempts.
 	Attempts int
 	// Wait waits between attempts, until d has passed or ctx ends, whose error it
 	// then returns. nil means a timer.
 	Wait func(ctx context.Context, d time.Duration) error
-	// Now is the time that requests are signed for. nil means time.Now.
+	// Now is the time of signatures. nil means time.Now.
 	Now func() time.Time
 }
 
 // Poster makes requests to the management API of API Gateway. It is safe for
 // concurrent use; one serves a whole process, and its bound on concurrency holds
 // for all uses together. A request that waits for its next attempt gives its slot to
-// others, so that one slow client delays nobody.
+// others, so that a slow client does not delay them.
 //
 // A request that got no answer is repeated although it may have been carried out: a
 // connection may, rarely, receive a message twice.
@@ -94,11 +102,11 @@ func NewPoster(o PosterOptions) (*Poster, error) {
 		region:      o.Region,
 		credentials: o.Credentials,
 		signer:      v4.NewSigner(),
-		timeout:     orDefault(o.Timeout, 3*time.Second),
-		attempts:    orDefault(o.Attempts, 4),
+		timeout:     orDefault(o.Timeout, DefaultTimeout),
+		attempts:    orDefault(o.Attempts, DefaultAttempts),
 		wait:        o.Wait,
 		now:         o.Now,
-		slots:       make(chan struct{}, orDefault(o.Concurrency, 64)),
+		slots:       make(chan struct{}, orDefault(o.Concurrency, DefaultConcurrency)),
 		waiting:     make(chan struct{}, maxWaiting),
 	}
 	p.wires = newWires(base, cap(p.slots))
@@ -115,8 +123,8 @@ func NewPoster(o PosterOptions) (*Poster, error) {
 }
 
 // Post sends payload to a connection. It fails with ErrGone, with ErrSlow, with
-// hub.ErrTooLarge, with the error of ctx when that ended first, or with what went
-// wrong in the last attempt.
+// hub.ErrTooLarge, with the error of ctx if that ended first, or with the error of the
+// last attempt.
 func (p *Poster) Post(ctx context.Context, connection string, payload *Payload) error {
 	if err := p.acquire(ctx); err != nil {
 		return fmt.Errorf("post to connection %s: %w", connection, err)
@@ -124,7 +132,7 @@ func (p *Poster) Post(ctx context.Context, connection string, payload *Payload) 
 	return p.post(ctx, connection, payload)
 }
 
-// post is Post for a caller that has acquired a slot. It gives it back.
+// post is Post for a caller that has acquired a slot. It gives the slot back.
 func (p *Poster) post(ctx context.Context, connection string, payload *Payload) error {
 	if err := p.try(ctx, http.MethodPost, connection, payload); err != nil {
 		return fmt.Errorf("post to connection %s: %w", connection, err)
@@ -140,7 +148,7 @@ func (p *Poster) Delete(ctx context.Context, connection string) error {
 	return p.delete(ctx, connection)
 }
 
-// delete is Delete for a caller that has acquired a slot. It gives it back.
+// delete is Delete for a caller that has acquired a slot. It gives the slot back.
 func (p *Poster) delete(ctx context.Context, connection string) error {
 	if err := p.try(ctx, http.MethodDelete, connection, empty); err != nil {
 		return fmt.Errorf("delete connection %s: %w", connection, err)
@@ -184,8 +192,8 @@ func (p *Poster) try(ctx context.Context, method, connection string, payload *Pa
 	}
 }
 
-// pause waits after the nth attempt, with the caller's slot given back meanwhile.
-// If it fails the caller has no slot any more.
+// pause gives the caller's slot back, waits after the nth attempt and acquires a slot
+// again. If it fails the caller has no slot.
 func (p *Poster) pause(ctx context.Context, n int) error {
 	d := rand.N(min(backOff<<(n-1), maxBackOff) + 1)
 	select {
@@ -197,7 +205,7 @@ func (p *Poster) pause(ctx context.Context, n int) error {
 		}
 		return p.acquire(ctx)
 	default:
-		// The slot is kept: other requests would only be refused as well.
+		// The slot is kept: other requests would be refused too.
 		err := p.wait(ctx, d)
 		if err != nil {
 			p.release()

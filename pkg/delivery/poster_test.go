@@ -29,8 +29,8 @@ const (
 // management is a management API on a real socket.
 type management struct {
 	*httptest.Server
-	dials atomic.Int64  // connections it was offered
-	kept  chan net.Conn // those that a test took from the server
+	dials atomic.Int64  // connections that clients opened
+	kept  chan net.Conn // connections that a test took from the server
 }
 
 func newManagement(t *testing.T, handler http.HandlerFunc) *management {
@@ -61,7 +61,7 @@ func (m *management) newPoster(t *testing.T, o PosterOptions) *Poster {
 		o.Wait = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
 	}
 	if o.Timeout == 0 {
-		o.Timeout = time.Minute // a busy machine is no fault
+		o.Timeout = time.Minute // so that a busy machine fails no test
 	}
 	p, err := NewPoster(o)
 	if err != nil {
@@ -71,7 +71,7 @@ func (m *management) newPoster(t *testing.T, o PosterOptions) *Poster {
 	return p
 }
 
-func TestFaults(t *testing.T) {
+func TestPostAnswers(t *testing.T) {
 	always := func(status int) func(int, http.ResponseWriter, *http.Request) {
 		return func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }
 	}
@@ -102,46 +102,46 @@ func TestFaults(t *testing.T) {
 		name     string
 		answer   func(attempt int, w http.ResponseWriter, r *http.Request)
 		timeout  time.Duration
-		is       error  // what errors.Is finds
+		is       error  // the error, for errors.Is
 		says     string // part of the error's text
 		attempts int
 	}{
-		{name: "an accepted message is posted once", answer: always(200), attempts: 1},
-		{name: "any 2xx is acceptance", answer: always(204), attempts: 1},
-		{name: "a connection that is over is not tried again", answer: always(410), is: ErrGone, attempts: 1},
-		{name: "a slow client that recovers gets its message", answer: once(429), attempts: 2},
-		{name: "a slow client that does not is given up", answer: always(429), is: ErrSlow, attempts: 4},
-		{name: "an internal error that passes is got over", answer: once(500), attempts: 2},
-		{name: "an internal error that stays is reported", answer: always(500), says: "answered 500 Internal Server Error", attempts: 4},
-		{name: "an unavailable API is tried again", answer: once(503), attempts: 2},
-		{name: "a message too large for API Gateway is not tried again", answer: always(413), is: hub.ErrTooLarge, attempts: 1},
-		{name: "a bad request is not tried again", answer: always(400), says: "answered 400 Bad Request", attempts: 1},
-		{name: "a refusal names its likely cause and is not tried again", answer: func(_ int, w http.ResponseWriter, _ *http.Request) {
+		{name: "200", answer: always(200), attempts: 1},
+		{name: "204", answer: always(204), attempts: 1},
+		{name: "410", answer: always(410), is: ErrGone, attempts: 1},
+		{name: "429 once", answer: once(429), attempts: 2},
+		{name: "429 always", answer: always(429), is: ErrSlow, attempts: 4},
+		{name: "500 once", answer: once(500), attempts: 2},
+		{name: "500 always", answer: always(500), says: "answered 500 Internal Server Error", attempts: 4},
+		{name: "503 once", answer: once(503), attempts: 2},
+		{name: "413", answer: always(413), is: hub.ErrTooLarge, attempts: 1},
+		{name: "400", answer: always(400), says: "answered 400 Bad Request", attempts: 1},
+		{name: "403", answer: func(_ int, w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("X-Amzn-Errortype", "AccessDeniedException:http://internal.amazon.com/")
 			http.Error(w, `{"message":"not authorized"}`, http.StatusForbidden)
 		}, says: "answered 403 Forbidden (AccessDeniedException): the role needs execute-api:ManageConnections", attempts: 1},
-		{name: "an error type that is none is left out", answer: func(_ int, w http.ResponseWriter, _ *http.Request) {
+		{name: "400 with an invalid error type", answer: func(_ int, w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("X-Amzn-Errortype", "<script>")
 			w.WriteHeader(400)
 		}, says: "answered 400 Bad Request", attempts: 1},
-		{name: "a redirect is not followed", answer: func(_ int, w http.ResponseWriter, r *http.Request) {
+		{name: "redirect", answer: func(_ int, w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
 		}, says: "answered 307", attempts: 1},
-		{name: "an answer that never comes ends with the time-out", answer: func(_ int, _ http.ResponseWriter, r *http.Request) {
+		{name: "no answer", answer: func(_ int, _ http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			<-r.Context().Done()
 		}, timeout: 20 * time.Millisecond, is: context.DeadlineExceeded, says: "no answer within 20ms", attempts: 4},
-		{name: "a body that never ends changes nothing of its status", answer: func(_ int, w http.ResponseWriter, r *http.Request) {
+		{name: "200 with a body that does not end", answer: func(_ int, w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			w.Header().Set("Content-Length", "10")
 			_ = http.NewResponseController(w).Flush()
 			<-r.Context().Done()
 		}, timeout: 20 * time.Millisecond, attempts: 1},
-		{name: "a reset connection is tried again and reported", answer: reset, says: "post to connection C1=: ", attempts: 4},
-		{name: "an answer that is not HTTP is tried again and reported", answer: raw("SSH-2.0-OpenSSH\r\n\r\n"), says: "malformed", attempts: 4},
-		{name: "a head without end is cut off", answer: raw("HTTP/1.1 200 OK\r\n" + strings.Repeat("X: "+strings.Repeat("x", 1000)+"\r\n", 1000)),
+		{name: "connection reset", answer: reset, says: "post to connection C1=: ", attempts: 4},
+		{name: "answer that is not HTTP", answer: raw("SSH-2.0-OpenSSH\r\n\r\n"), says: "malformed", attempts: 4},
+		{name: "head without an end", answer: raw("HTTP/1.1 200 OK\r\n" + strings.Repeat("X: "+strings.Repeat("x", 1000)+"\r\n", 1000)),
 			says: "unexpected EOF", attempts: 4},
-		{name: "an interim answer is passed over", answer: func(_ int, w http.ResponseWriter, _ *http.Request) {
+		{name: "interim answer, then 410", answer: func(_ int, w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusEarlyHints)
 			w.WriteHeader(http.StatusGone)
 		}, is: ErrGone, attempts: 1},
@@ -187,7 +187,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-func TestConnections(t *testing.T) {
+func TestKeepAlive(t *testing.T) {
 	post := func(t *testing.T, p *Poster) {
 		t.Helper()
 		if err := p.Post(t.Context(), "C", NewPayload([]byte("hello"))); err != nil {
@@ -200,24 +200,24 @@ func TestConnections(t *testing.T) {
 		between func(*management, *Poster)
 		dials   int64 // for three posts
 	}{
-		{name: "one is kept alive", answer: func(http.ResponseWriter, *http.Request) {}, dials: 1},
-		{name: "one is kept alive past an answer with a body", answer: func(w http.ResponseWriter, _ *http.Request) {
+		{name: "empty answer", answer: func(http.ResponseWriter, *http.Request) {}, dials: 1},
+		{name: "answer with a body", answer: func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, strings.Repeat("x", 5000))
 		}, dials: 1},
-		{name: "one is kept alive past an answer in chunks", answer: func(w http.ResponseWriter, _ *http.Request) {
+		{name: "answer in chunks", answer: func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, "x")
 			_ = http.NewResponseController(w).Flush()
 			_, _ = io.WriteString(w, "y")
 		}, dials: 1},
-		{name: "one with a huge answer is not read to its end but closed", answer: func(w http.ResponseWriter, _ *http.Request) {
+		{name: "huge answer", answer: func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.Copy(w, io.LimitReader(zeros{}, 100<<20))
 		}, dials: 3},
-		{name: "one is closed when the server says so", answer: func(w http.ResponseWriter, _ *http.Request) {
+		{name: "answer with Connection: close", answer: func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Connection", "close")
 		}, dials: 3},
-		{name: "one that the server closed meanwhile costs no attempt", answer: func(http.ResponseWriter, *http.Request) {},
+		{name: "connection that the server closed between posts", answer: func(http.ResponseWriter, *http.Request) {},
 			between: func(m *management, _ *Poster) { m.CloseClientConnections() }, dials: 3},
-		{name: "one that was idle for long is not used again", answer: func(http.ResponseWriter, *http.Request) {},
+		{name: "connection that was idle for too long", answer: func(http.ResponseWriter, *http.Request) {},
 			between: func(_ *management, p *Poster) { p.wires.idle[0].since = time.Now().Add(-maxIdle) }, dials: 3},
 	}
 	for _, test := range tests {
@@ -327,7 +327,7 @@ type zeros struct{}
 func (zeros) Read(b []byte) (int, error) { return len(b), nil }
 
 func TestSlots(t *testing.T) {
-	t.Run("a post that waits gives its slot away", func(t *testing.T) {
+	t.Run("post that waits", func(t *testing.T) {
 		m := newManagement(t, func(w http.ResponseWriter, r *http.Request) {
 			if connectionOf(r) == "slow" {
 				w.WriteHeader(http.StatusTooManyRequests)
@@ -341,7 +341,7 @@ func TestSlots(t *testing.T) {
 			t.Errorf("got %v, want ErrSlow", err)
 		}
 	})
-	t.Run("where too many wait already it keeps its slot", func(t *testing.T) {
+	t.Run("post that waits while too many others do", func(t *testing.T) {
 		m := newManagement(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) })
 		var p *Poster
 		var held atomic.Int64
@@ -354,16 +354,16 @@ func TestSlots(t *testing.T) {
 			t.Errorf("got %v, want ErrSlow", err)
 		}
 		if held.Load() != 1 {
-			t.Error("the slot was given away")
+			t.Error("the slot was given back during the wait")
 		}
 		if len(p.slots) != 0 {
-			t.Error("the slot was not given back in the end")
+			t.Error("the slot was not given back after the post")
 		}
 	})
 }
 
 func TestCancel(t *testing.T) {
-	t.Run("ends a post that hangs", func(t *testing.T) {
+	t.Run("post without an answer", func(t *testing.T) {
 		arrived := make(chan struct{})
 		m := newManagement(t, func(_ http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
@@ -377,7 +377,7 @@ func TestCancel(t *testing.T) {
 			t.Errorf("got %v, want the error of the context", err)
 		}
 	})
-	t.Run("ends a wait", func(t *testing.T) {
+	t.Run("wait between attempts", func(t *testing.T) {
 		m := newManagement(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) })
 		ctx, cancel := context.WithCancel(t.Context())
 		p := m.newPoster(t, PosterOptions{Concurrency: 1, Wait: func(ctx context.Context, _ time.Duration) error {
@@ -396,7 +396,7 @@ func TestCancel(t *testing.T) {
 		}
 		cancel()
 	})
-	t.Run("ends the wait for a slot", func(t *testing.T) {
+	t.Run("wait for a slot", func(t *testing.T) {
 		m := newManagement(t, func(http.ResponseWriter, *http.Request) {})
 		p := m.newPoster(t, PosterOptions{Concurrency: 1})
 		if err := p.acquire(t.Context()); err != nil {
@@ -417,11 +417,11 @@ func TestCancel(t *testing.T) {
 func TestConnectionWithoutID(t *testing.T) {
 	m := newManagement(t, func(http.ResponseWriter, *http.Request) { t.Error("a request was made") })
 	if err := m.newPoster(t, PosterOptions{}).Post(t.Context(), "", NewPayload([]byte("hello"))); err == nil {
-		t.Error("it was posted to")
+		t.Error("no error")
 	}
 }
 
-func TestWaitsEndByThemselves(t *testing.T) {
+func TestSleep(t *testing.T) {
 	var attempts atomic.Int64
 	m := newManagement(t, func(w http.ResponseWriter, _ *http.Request) {
 		if attempts.Add(1) == 1 {
@@ -433,13 +433,13 @@ func TestWaitsEndByThemselves(t *testing.T) {
 	}
 }
 
-func TestCredentialsThatFail(t *testing.T) {
+func TestInvalidCredentials(t *testing.T) {
 	m := newManagement(t, func(http.ResponseWriter, *http.Request) { t.Error("a request was made") })
 	for name, provider := range map[string]aws.CredentialsProviderFunc{
-		"that cannot be had": func(context.Context) (aws.Credentials, error) {
+		"credentials that cannot be retrieved": func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{}, errors.New("no role")
 		},
-		"that would break the head": func(context.Context) (aws.Credentials, error) {
+		"credentials with a line break": func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: "A", SecretAccessKey: "S", SessionToken: "T\r\nX: y"}, nil
 		},
 	} {
@@ -449,18 +449,18 @@ func TestCredentialsThatFail(t *testing.T) {
 				t.Fatal(err)
 			}
 			if err := p.Post(t.Context(), "C", NewPayload([]byte("hello"))); err == nil || !strings.Contains(err.Error(), "credentials") {
-				t.Errorf("got %v, want an error that speaks of credentials", err)
+				t.Errorf("got %v, want an error about credentials", err)
 			}
 		})
 	}
 }
 
-func TestNewPosterRefuses(t *testing.T) {
-	good := PosterOptions{URL: "https://a.example/prod", Region: "eu-west-1", Credentials: aws.AnonymousCredentials{}}
-	if _, err := NewPoster(good); err != nil {
-		t.Fatalf("good options: %v", err)
+func TestNewPosterErrors(t *testing.T) {
+	valid := PosterOptions{URL: "https://a.example/prod", Region: "eu-west-1", Credentials: aws.AnonymousCredentials{}}
+	if _, err := NewPoster(valid); err != nil {
+		t.Fatalf("valid options: %v", err)
 	}
-	for name, spoil := range map[string]func(*PosterOptions){
+	for name, change := range map[string]func(*PosterOptions){
 		"no URL":                 func(o *PosterOptions) { o.URL = "" },
 		"a URL without a host":   func(o *PosterOptions) { o.URL = "https:///prod" },
 		"a socket's URL":         func(o *PosterOptions) { o.URL = "wss://a.example/prod" },
@@ -471,8 +471,8 @@ func TestNewPosterRefuses(t *testing.T) {
 		"a negative concurrency": func(o *PosterOptions) { o.Concurrency = -1 },
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := good
-			spoil(&o)
+			o := valid
+			change(&o)
 			if _, err := NewPoster(o); err == nil || strings.Contains(err.Error(), "hunter2") {
 				t.Errorf("got error %v", err)
 			}

@@ -17,8 +17,8 @@ import (
 
 var contentType = []string{"application/octet-stream"}
 
-// attempt makes one request and returns nil, ErrGone, hub.ErrTooLarge, or what
-// else went wrong, as transient where another attempt may help.
+// attempt makes one request. It fails with ErrGone, hub.ErrTooLarge or another error,
+// which is transient where another attempt may succeed.
 func (p *Poster) attempt(ctx context.Context, method, connection string, payload *Payload) error {
 	if connection == "" {
 		return errors.New("connection has no id")
@@ -38,8 +38,8 @@ func (p *Poster) attempt(ctx context.Context, method, connection string, payload
 	}
 	status, kind, err := p.roundTrip(ctx, w, req)
 	if w.reused && (err != nil && w.silent() && !timedOut(err) || err == nil && status == http.StatusRequestTimeout) {
-		// The server has closed an idle connection, and most likely the others too. It may
-		// have written 408 before. It has not read the request, so this is no failure yet.
+		// The server has closed an idle connection, and probably the others too. It may have
+		// written 408 before. The request is sent again, and this is still the same attempt.
 		p.wires.closeIdle()
 		if w, err = p.wires.open(ctx, req.deadline); err == nil {
 			status, kind, err = p.roundTrip(ctx, w, req)
@@ -59,12 +59,12 @@ func (p *Poster) attempt(ctx context.Context, method, connection string, payload
 		return hub.ErrTooLarge
 	case status >= 500:
 		return transient{statusError{status, kind}}
-	default: // a redirect too: nothing is ever followed
+	default: // a redirect too: redirects are not followed
 		return statusError{status, kind}
 	}
 }
 
-// unanswered says why there was no answer.
+// unanswered is the error of a request that got no answer.
 func (p *Poster) unanswered(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
@@ -84,7 +84,7 @@ func breaksLine(s string) bool {
 	return strings.IndexByte(s, '\n') >= 0 || strings.IndexByte(s, '\r') >= 0
 }
 
-// request is what one attempt asks for.
+// request is the request of one attempt.
 type request struct {
 	method, connection string
 	payload            *Payload
@@ -92,7 +92,7 @@ type request struct {
 	deadline           time.Time
 }
 
-// roundTrip signs, sends and reads the answer. It keeps w alive or closes it.
+// roundTrip signs and sends a request and reads the answer. It keeps w alive or closes it.
 func (p *Poster) roundTrip(ctx context.Context, w *wire, req request) (status int, kind string, err error) {
 	alive := false
 	defer func() {
@@ -115,13 +115,12 @@ func (p *Poster) roundTrip(ctx context.Context, w *wire, req request) (status in
 	return status, kind, err
 }
 
-// prepare signs a request, the one that the SDK would make less the two headers
-// that tell of its own retries, and writes it to w.out. It returns the body where
-// that is too large to be copied there.
+// prepare signs a request and writes it to w.out. The request is that of the SDK without
+// the two headers about the SDK's retries. prepare returns the body if that is too large
+// to be copied to w.out.
 func (p *Poster) prepare(ctx context.Context, w *wire, req request) (rest []byte, err error) {
 	body := req.payload.body
-	// The path is given as it goes over the wire: net/url would leave the "=" of an
-	// id as it is, which Amazon's escaping does not.
+	// The path is escaped already: Amazon escapes the "=" of an id, and net/url does not.
 	path := p.path + escape(req.connection)
 	r := w.req
 	r.Method, r.URL.Opaque, r.ContentLength = req.method, path, int64(len(body))
@@ -137,7 +136,7 @@ func (p *Poster) prepare(ctx context.Context, w *wire, req request) (rest []byte
 		return nil, fmt.Errorf("sign: %w", err)
 	}
 
-	host := r.Host // set by the signer where the port is the scheme's own
+	host := r.Host // set by the signer if the port is the default of the scheme
 	if host == "" {
 		host = r.URL.Host
 	}
@@ -166,8 +165,8 @@ func (p *Poster) prepare(ctx context.Context, w *wire, req request) (rest []byte
 	return rest, nil
 }
 
-// escape escapes a segment of a path as Amazon does: all but RFC 3986's unreserved
-// characters.
+// escape escapes a segment of a path as Amazon does: all characters except the unreserved
+// ones of RFC 3986.
 func escape(segment string) string {
 	const hexadecimal = "0123456789ABCDEF"
 	escaped := make([]byte, 0, len(segment)+8)

@@ -22,17 +22,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// seen is what a server sees of a request, but for headers that nobody signs.
+// seen is a request as a server sees it, without headers that are not signed.
 type seen struct {
 	Method, URI, Host, Body string
 	Length                  int64
 	Header                  http.Header
 }
 
-// forgetRetries takes away the two headers that tell of the SDK's retries, one of
-// them random, before they are signed.
-func forgetRetries(s *middleware.Stack) error {
-	return s.Finalize.Insert(middleware.FinalizeMiddlewareFunc("ForgetRetries",
+// withoutRetryHeaders removes the two headers about the SDK's retries, one of them random,
+// before a request is signed.
+func withoutRetryHeaders(s *middleware.Stack) error {
+	return s.Finalize.Insert(middleware.FinalizeMiddlewareFunc("WithoutRetryHeaders",
 		func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
 			h := in.Request.(*smithyhttp.Request).Header
 			h.Del("Amz-Sdk-Invocation-Id")
@@ -41,9 +41,9 @@ func forgetRetries(s *middleware.Stack) error {
 		}), "Signing", middleware.Before)
 }
 
-// TestRequestsAreTheSDKs holds our requests against those that the SDK makes, byte
-// by byte: same target, same signed headers, same signature.
-func TestRequestsAreTheSDKs(t *testing.T) {
+// TestRequestsEqualSDK compares our requests with those of the SDK, byte by byte: same
+// target, same signed headers, same signature.
+func TestRequestsEqualSDK(t *testing.T) {
 	var last seen
 	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -62,7 +62,7 @@ func TestRequestsAreTheSDKs(t *testing.T) {
 						provider := credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", testSecret, token)
 						sdk := api.New(api.Options{
 							Region: "eu-west-1", BaseEndpoint: aws.String(srv.URL + stage), Credentials: provider,
-							APIOptions: []func(*middleware.Stack) error{forgetRetries},
+							APIOptions: []func(*middleware.Stack) error{withoutRetryHeaders},
 						})
 						var err error
 						if body == "" {
@@ -89,7 +89,7 @@ func TestRequestsAreTheSDKs(t *testing.T) {
 							t.Fatal(err)
 						}
 						defer p.Close()
-						for range 2 { // anew, and with what is left of the first
+						for range 2 { // over a new connection and over a used one
 							last = seen{}
 							if body == "" {
 								err = p.Delete(t.Context(), id)
@@ -110,7 +110,7 @@ func TestRequestsAreTheSDKs(t *testing.T) {
 	}
 }
 
-// TestUnmodifiedSDK shows what the other test takes away from the SDK.
+// TestUnmodifiedSDK shows which headers TestRequestsEqualSDK removes.
 func TestUnmodifiedSDK(t *testing.T) {
 	var requests []*http.Request
 	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { requests = append(requests, r) }))
@@ -171,9 +171,9 @@ func TestTLS(t *testing.T) {
 	if got != "HTTP/1.1 hello" {
 		t.Errorf("the server saw %q", got)
 	}
-	// The certificate is good for 127.0.0.1, not for this name of the same server.
+	// The certificate is valid for 127.0.0.1, not for this name of the same server.
 	err := newPoster(strings.Replace(srv.URL, "127.0.0.1", "localhost", 1)+"/prod").Post(context.Background(), "C", NewPayload([]byte("hello")))
 	if err == nil || !strings.Contains(err.Error(), "certificate") {
-		t.Errorf("a server with another's certificate: got %v", err)
+		t.Errorf("a certificate for another name: got %v", err)
 	}
 }

@@ -13,21 +13,21 @@ import (
 )
 
 const (
-	// maxAnswerBytes is how much of one answer is read, head and body together. Those
-	// of API Gateway are far smaller; a longer one costs its connection.
+	// maxAnswerBytes limits the bytes of one answer that are read, head and body together.
+	// Answers of API Gateway are far smaller. The connection of a longer one is closed.
 	maxAnswerBytes = 64 << 10
 
 	// maxIdle is how long a connection is kept alive without use.
 	maxIdle = 30 * time.Second
 
-	// joinedBytes is up to which size a body is copied behind its head, to leave in
-	// one write.
+	// joinedBytes is the largest body that is copied after its head, so that both are sent
+	// in one write.
 	joinedBytes = 8 << 10
 )
 
-// wires keeps connections alive to the one host there is. It stands in for
-// net/http's transport, which takes each request through three goroutines and so
-// uses more CPU than everything else in a post but the signature; see bench.
+// wires keeps connections to the one host alive. It replaces the transport of net/http,
+// which needs three goroutines for each request and therefore more CPU than all the rest of
+// a post except the signature; see bench.
 type wires struct {
 	dial func(ctx context.Context) (net.Conn, error)
 	base *url.URL
@@ -36,19 +36,20 @@ type wires struct {
 	idle []*wire // the one used last at the end
 }
 
-// wire is one HTTP/1.1 connection, and what it needs for its next request. One
-// goroutine uses it at a time.
+// wire is one HTTP/1.1 connection to the management API, with the buffers of its next
+// request. One goroutine uses it at a time. (A connection in this package is that of a
+// client.)
 type wire struct {
 	conn    net.Conn
 	limited io.LimitedReader
 	answers *bufio.Reader
 	out     []byte
-	req     *http.Request // only ever signed, never sent by net/http
+	req     *http.Request // to be signed; net/http never sends it
 	reused  bool
 	since   time.Time
 }
 
-// newWires connects directly: proxies that the environment names are not used.
+// newWires connects directly: it ignores proxies in the environment.
 func newWires(base *url.URL, concurrency int) *wires {
 	port := base.Port()
 	if port == "" {
@@ -70,13 +71,13 @@ func newWires(base *url.URL, concurrency int) *wires {
 	return ws
 }
 
-// get returns the connection that was used last, if one is alive, or a new one.
+// get returns the connection that was used last, if one is kept alive, or a new one.
 func (ws *wires) get(ctx context.Context, deadline time.Time) (*wire, error) {
 	ws.mu.Lock()
 	if n := len(ws.idle); n > 0 {
 		w := ws.idle[n-1]
-		// A Lambda that slept wakes up with connections that the other side has closed
-		// long ago. Round(0) leaves the wall clock, which went on meanwhile.
+		// While a Lambda is frozen the server closes connections. Round(0) compares wall
+		// clocks, which a freeze does not stop.
 		if time.Now().Round(0).Sub(w.since.Round(0)) < maxIdle {
 			ws.idle = ws.idle[:n-1]
 			ws.mu.Unlock()
@@ -85,7 +86,7 @@ func (ws *wires) get(ctx context.Context, deadline time.Time) (*wire, error) {
 		}
 	}
 	ws.mu.Unlock()
-	ws.closeIdle() // all the others were used even earlier
+	ws.closeIdle() // the other connections were used even earlier
 	return ws.open(ctx, deadline)
 }
 
@@ -128,8 +129,8 @@ func (ws *wires) closeIdle() {
 	}
 }
 
-// exchange sends w.out, and body unless that is part of it, and reads the answer
-// to its end. It returns the answer's status and X-Amzn-Errortype, and whether the
+// exchange sends w.out and then body, which w.out may contain already, and reads the whole
+// answer. It returns the answer's status and X-Amzn-Errortype, and whether the
 // connection can be used again.
 func (w *wire) exchange(body []byte) (status int, kind string, alive bool, err error) {
 	w.limited.N = maxAnswerBytes
@@ -151,8 +152,8 @@ func (w *wire) exchange(body []byte) (status int, kind string, alive bool, err e
 		}
 		alive := !res.Close
 		if res.ContentLength != 0 {
-			// What was decided stands in the status: a body that breaks off, or is too
-			// long, costs the connection and changes nothing else.
+			// The status alone is the answer. If the body breaks off or is too long, the
+			// connection is closed and nothing else changes.
 			_, err := io.Copy(io.Discard, res.Body)
 			alive = alive && err == nil && w.limited.N > 0
 		}
@@ -163,5 +164,5 @@ func (w *wire) exchange(body []byte) (status int, kind string, alive bool, err e
 	}
 }
 
-// silent tells that nothing of an answer was read.
+// silent reports that no byte of an answer was read.
 func (w *wire) silent() bool { return w.limited.N == maxAnswerBytes }

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// answering is a connection that takes everything and answers one thing.
+// answering is a connection that accepts every request and has one answer.
 type answering struct {
 	net.Conn
 	io.Reader
@@ -37,9 +37,9 @@ func FuzzAnswer(f *testing.F) {
 		case err != nil && (alive || status != 0):
 			t.Errorf("error %v with status %d, alive %v", err, status, alive)
 		case err == nil && status < 200:
-			t.Errorf("status %d was taken for an answer", status)
+			t.Errorf("status %d is not a final answer", status)
 		case alive && w.answers.Buffered() > 0:
-			t.Errorf("%d bytes are left for the next request to find", w.answers.Buffered())
+			t.Errorf("%d bytes remain before the next answer", w.answers.Buffered())
 		case len(kind) > 64:
 			t.Errorf("error type of %d bytes", len(kind))
 		}

@@ -1,8 +1,8 @@
 // Package eventbus puts messages on an Amazon EventBridge bus. Centrifuge's own rule
 // sends them to webhooks; an owner may add other rules.
 //
-// It knows how an event is put on a bus. It does not know the rules, which messages are
-// events, or how a message is encoded.
+// It knows how an event is put on a bus. It knows neither the rules, nor which messages are
+// events, nor how a message is encoded.
 package eventbus
 
 import (
@@ -30,7 +30,7 @@ const (
 const (
 	// Timeout bounds the time to put an event, with all attempts.
 	Timeout = 5 * time.Second
-	// attempts is how often an event is put while the bus refuses it temporarily.
+	// attempts is how often an event is put at most, if the bus refuses it temporarily.
 	attempts = 4
 	// pause is the wait after the first refusal; it doubles each time.
 	pause = 50 * time.Millisecond
@@ -43,8 +43,7 @@ type Client interface {
 
 // Options are the parts of a Bus.
 type Options struct {
-	// Client repeats requests that failed as a whole.
-	// Required.
+	// Client repeats requests that fail as a whole. Required.
 	Client Client
 	// Bus is the name or ARN of the bus. Required.
 	Bus string
@@ -78,10 +77,10 @@ func New(o Options) *Bus {
 	return &Bus{o}
 }
 
-// Emit puts m on the bus, in one request where nothing fails. It returns within Timeout,
-// or when ctx ends. The client repeats a request that failed. Emit repeats an
-// event that the answer refuses, up to three times, unless the refusal is final. It logs
-// a final failure as an error, without the data. An event whose answer was lost is put
+// Emit puts m on the bus, in one request if nothing fails. It returns within Timeout, or
+// when ctx ends. The client repeats a request that failed. Emit repeats an event that the
+// answer refuses, up to three times, unless a repetition cannot succeed. It logs a failure
+// of the last attempt as an error, without the data. An event whose answer was lost is put
 // twice: both have the same event_id.
 func (b *Bus) Emit(ctx context.Context, m hub.Message) {
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
@@ -122,12 +121,12 @@ func (b *Bus) emit(ctx context.Context, m hub.Message) error {
 	}
 }
 
-// refusal is why an event was refused in the answer to a request that succeeded.
+// refusal is the reason why an event was refused in the answer to a request that succeeded.
 type refusal struct{ code, message string }
 
 func (r *refusal) Error() string { return "event refused: " + r.code + ": " + r.message }
 
-// refusalIn finds the refusal of the one event that was put, or nil.
+// refusalIn returns the refusal of the one event that was put, or nil.
 func refusalIn(output *eventbridge.PutEventsOutput) *refusal {
 	for _, e := range output.Entries {
 		if e.ErrorCode != nil {
@@ -140,7 +139,7 @@ func refusalIn(output *eventbridge.PutEventsOutput) *refusal {
 	return nil
 }
 
-// final are the codes that AWS documents for refusals that repeating cannot change.
+// final are the codes, as AWS documents them, of refusals that a repetition cannot change.
 var final = []string{
 	"AccessDeniedException", "InvalidAccountIdException", "InvalidArgument", "MalformedDetail", "RedactionFailure",
 	"NotAuthorizedForSourceException", "NotAuthorizedForDetailTypeException",

@@ -36,14 +36,14 @@ func encode(hub.Message) ([]byte, error) { return []byte(detail), nil }
 
 // The answers of EventBridge.
 const (
-	taken     = `{"FailedEntryCount":0,"Entries":[{"EventId":"17793124-05d4-b198-2fde-7ededc63b103"}]}`
+	accepted  = `{"FailedEntryCount":0,"Entries":[{"EventId":"17793124-05d4-b198-2fde-7ededc63b103"}]}`
 	throttled = `{"FailedEntryCount":1,"Entries":[{"ErrorCode":"ThrottlingException","ErrorMessage":"Rate exceeded"}]}`
 	malformed = `{"FailedEntryCount":1,"Entries":[{"ErrorCode":"MalformedDetail","ErrorMessage":"Detail is malformed."}]}`
 	unnamed   = `{"FailedEntryCount":1,"Entries":[]}`
 )
 
 // endpoint is EventBridge on a real socket: it answers the nth request with the nth
-// answer, the last one again and again. An answer that begins with a status has it.
+// answer, and further requests with the last one. An answer may begin with its status.
 type endpoint struct {
 	mu       sync.Mutex
 	answers  []string
@@ -78,7 +78,8 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, answer)
 }
 
-// newBus returns a bus over the real client, which waits nowhere but in waits.
+// newBus returns a bus over the real client. It does not wait: it appends its waits to
+// waits.
 func (e *endpoint) newBus(t *testing.T, log io.Writer, waits *[]time.Duration) *Bus {
 	t.Helper()
 	s := httptest.NewServer(e)
@@ -101,8 +102,8 @@ func (e *endpoint) newBus(t *testing.T, log io.Writer, waits *[]time.Duration) *
 	})
 }
 
-func TestAMessageIsPutOnTheBus(t *testing.T) {
-	e := &endpoint{answers: []string{taken}}
+func TestEmit(t *testing.T) {
+	e := &endpoint{answers: []string{accepted}}
 	var log bytes.Buffer
 	var waits []time.Duration
 	e.newBus(t, &log, &waits).Emit(t.Context(), message)
@@ -120,23 +121,23 @@ func TestAMessageIsPutOnTheBus(t *testing.T) {
 	}
 }
 
-func TestFailures(t *testing.T) {
+func TestEmitFailures(t *testing.T) {
 	const ms = time.Millisecond
 	for name, c := range map[string]struct {
 		answers  []string
 		requests int
 		waits    []time.Duration
-		log      string // what the one line of the log says, "" for none
+		log      string // part of the error in the one line of the log, "" for no line
 	}{
-		"refused for a moment":              {[]string{throttled, throttled, taken}, 3, []time.Duration{50 * ms, 100 * ms}, ""},
-		"refused again and again":           {[]string{throttled}, 4, []time.Duration{50 * ms, 100 * ms, 200 * ms}, "ThrottlingException: Rate exceeded"},
+		"refused twice":                     {[]string{throttled, throttled, accepted}, 3, []time.Duration{50 * ms, 100 * ms}, ""},
+		"refused always":                    {[]string{throttled}, 4, []time.Duration{50 * ms, 100 * ms, 200 * ms}, "ThrottlingException: Rate exceeded"},
 		"refused without a reason":          {[]string{unnamed}, 4, []time.Duration{50 * ms, 100 * ms, 200 * ms}, "no reason is given"},
-		"refused for good":                  {[]string{malformed, taken}, 1, nil, "MalformedDetail: Detail is malformed."},
-		"failed for a moment":               {[]string{`500 {"__type":"InternalException"}`, taken}, 2, nil, ""},
-		"failed again and again":            {[]string{`500 {"__type":"InternalException"}`}, 3, nil, "InternalException"},
-		"a request that is not understood":  {[]string{`400 {"__type":"ValidationException","message":"no"}`}, 1, nil, "ValidationException: no"},
-		"failed, then refused, then taken":  {[]string{`500 {}`, throttled, `500 {}`, taken}, 4, []time.Duration{50 * ms}, ""},
-		"an answer that is not EventBridge": {[]string{`<html>`}, 1, nil, "put event"},
+		"final refusal":                     {[]string{malformed, accepted}, 1, nil, "MalformedDetail: Detail is malformed."},
+		"failed once":                       {[]string{`500 {"__type":"InternalException"}`, accepted}, 2, nil, ""},
+		"failed always":                     {[]string{`500 {"__type":"InternalException"}`}, 3, nil, "InternalException"},
+		"invalid request":                   {[]string{`400 {"__type":"ValidationException","message":"no"}`}, 1, nil, "ValidationException: no"},
+		"failed and refused, then accepted": {[]string{`500 {}`, throttled, `500 {}`, accepted}, 4, []time.Duration{50 * ms}, ""},
+		"answer that is not JSON":           {[]string{`<html>`}, 1, nil, "put event"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := &endpoint{answers: c.answers}
@@ -144,11 +145,11 @@ func TestFailures(t *testing.T) {
 			var waits []time.Duration
 			e.newBus(t, &log, &waits).Emit(t.Context(), message)
 			if len(e.requests) != c.requests {
-				t.Errorf("%d requests, not %d", len(e.requests), c.requests)
+				t.Errorf("%d requests, want %d", len(e.requests), c.requests)
 			}
 			for _, again := range e.requests[1:] {
 				if d := cmp.Diff(e.requests[0], again); d != "" {
-					t.Errorf("another request: %s", d)
+					t.Errorf("the repeated request differs: %s", d)
 				}
 			}
 			if d := cmp.Diff(c.waits, waits); d != "" {
@@ -189,7 +190,7 @@ func expectLog(t *testing.T, log, cause string) {
 }
 
 func TestEmitEndsWithContext(t *testing.T) {
-	e := &endpoint{answers: []string{throttled, taken}}
+	e := &endpoint{answers: []string{throttled, accepted}}
 	var log bytes.Buffer
 	var waits []time.Duration
 	ctx, cancel := context.WithCancel(t.Context())
@@ -201,7 +202,7 @@ func TestEmitEndsWithContext(t *testing.T) {
 	expectLog(t, log.String(), "context canceled")
 }
 
-// recorder is a client that notes the deadline that it is given.
+// recorder is a client that records the deadline of its context.
 type recorder struct {
 	deadline time.Time
 	err      error
@@ -212,14 +213,14 @@ func (r *recorder) PutEvents(ctx context.Context, _ *eventbridge.PutEventsInput,
 	return &eventbridge.PutEventsOutput{}, r.err
 }
 
-func TestItEndsInTime(t *testing.T) {
+func TestEmitTimeout(t *testing.T) {
 	r := &recorder{}
 	begin := time.Now()
 	New(Options{Client: r, Encode: encode}).Emit(t.Context(), message)
 	if r.deadline.Before(begin.Add(Timeout)) || r.deadline.After(time.Now().Add(Timeout)) {
 		t.Errorf("the deadline is %v after the call", r.deadline.Sub(begin))
 	}
-	t.Run("while waiting", func(t *testing.T) {
+	t.Run("wait", func(t *testing.T) {
 		e := &endpoint{answers: []string{throttled}}
 		var log bytes.Buffer
 		var waits []time.Duration
@@ -231,7 +232,7 @@ func TestItEndsInTime(t *testing.T) {
 		}
 		expectLog(t, log.String(), "ThrottlingException: Rate exceeded; context deadline exceeded while waiting")
 	})
-	t.Run("a real wait", func(t *testing.T) {
+	t.Run("wait with a timer", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if err := wait(ctx, time.Hour); !errors.Is(err, context.Canceled) {
@@ -243,8 +244,8 @@ func TestItEndsInTime(t *testing.T) {
 	})
 }
 
-func TestWhatCannotBeEncodedIsNotPut(t *testing.T) {
-	e := &endpoint{answers: []string{taken}}
+func TestEmitEncodingFailure(t *testing.T) {
+	e := &endpoint{answers: []string{accepted}}
 	var log bytes.Buffer
 	var waits []time.Duration
 	b := e.newBus(t, &log, &waits)
@@ -256,8 +257,8 @@ func TestWhatCannotBeEncodedIsNotPut(t *testing.T) {
 	expectLog(t, log.String(), "encode message: too long")
 }
 
-func TestConcurrentUse(t *testing.T) {
-	e := &endpoint{answers: []string{taken}}
+func TestEmitConcurrently(t *testing.T) {
+	e := &endpoint{answers: []string{accepted}}
 	var log bytes.Buffer
 	var waits []time.Duration
 	b := e.newBus(t, &log, &waits)

@@ -1,12 +1,12 @@
-// Package gateway turns the events of API Gateway into calls of the hub and the
-// hub's answers into responses.
+// Package gateway turns the events of API Gateway and EventBridge into calls, and their
+// results into responses.
 //
-// It is the only package of pkg that knows the shape of an event. Each function here
+// It is the only package of pkg that knows the shape of a Lambda event. Each function here
 // returns the handler of one Lambda: decode, one call, encode. It decides nothing: the
-// hub decides what a command may do, the protocol what a frame looks like.
+// hub decides what a command may do, the protocol the form of a frame.
 //
 // A reply is the route response, which API Gateway sends to the connection of the
-// command; a handler posts nothing to its own connection. A mistake of a client is a
+// command; a handler posts no reply. A mistake of a client is a
 // reply. An internal failure is logged here, once, with the request id, and the client
 // gets "internal server error".
 //

@@ -10,12 +10,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// seen is what a handler finds in a request.
+// seen is a request as a handler sees it.
 type seen struct {
 	Method, Path, Query, Host, Remote, Cookie, Agent, Body string
 }
 
-func TestServePassesTheRequestOn(t *testing.T) {
+func TestServeRequest(t *testing.T) {
 	echo := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -39,7 +39,7 @@ func TestServePassesTheRequestOn(t *testing.T) {
 	}{
 		{"a plain request", event("GET", "/healthz", nil),
 			seen{Method: "GET", Path: "/healthz", Host: "api.example.com", Remote: "192.0.2.1", Agent: "curl"}},
-		{"a path with anything in it and a query", event("GET", "/rpc/a b?%20", func(e *events.APIGatewayV2HTTPRequest) { e.RawQueryString = "x=1&x=2" }),
+		{"a path with special characters and a query", event("GET", "/rpc/a b?%20", func(e *events.APIGatewayV2HTTPRequest) { e.RawQueryString = "x=1&x=2" }),
 			seen{Method: "GET", Path: "/rpc/a b?%20", Query: "x=1&x=2", Host: "api.example.com", Remote: "192.0.2.1", Agent: "curl"}},
 		{"a body", event("POST", "/api/publish", func(e *events.APIGatewayV2HTTPRequest) { e.Body = `{"a":"é"}` }),
 			seen{Method: "POST", Path: "/api/publish", Host: "api.example.com", Remote: "192.0.2.1", Agent: "curl", Body: `{"a":"é"}`}},
@@ -64,25 +64,25 @@ func TestServePassesTheRequestOn(t *testing.T) {
 	}
 }
 
-func TestServePassesTheResponseOn(t *testing.T) {
+func TestServeResponse(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		handler http.HandlerFunc
 		want    events.APIGatewayV2HTTPResponse
 	}{
-		{"nothing written is an empty 200", func(http.ResponseWriter, *http.Request) {},
+		{"nothing written", func(http.ResponseWriter, *http.Request) {},
 			events.APIGatewayV2HTTPResponse{StatusCode: 200, Headers: map[string]string{}}},
-		{"a status is written once", func(w http.ResponseWriter, _ *http.Request) {
+		{"a status written twice", func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(404)
 			w.WriteHeader(500)
 		}, events.APIGatewayV2HTTPResponse{StatusCode: 404, Headers: map[string]string{}}},
-		{"text gets a content type", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("hello")) },
+		{"text", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("hello")) },
 			events.APIGatewayV2HTTPResponse{StatusCode: 200, Headers: map[string]string{"Content-Type": "text/plain; charset=utf-8"}, Body: "hello"}},
-		{"bytes go in base64", func(w http.ResponseWriter, _ *http.Request) {
+		{"bytes", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "image/x")
 			_, _ = w.Write([]byte{0xff, 0})
 		}, events.APIGatewayV2HTTPResponse{StatusCode: 200, Headers: map[string]string{"Content-Type": "image/x"}, Body: "/wA=", IsBase64Encoded: true}},
-		{"cookies stay apart, other headers are joined", func(w http.ResponseWriter, _ *http.Request) {
+		{"repeated headers", func(w http.ResponseWriter, _ *http.Request) {
 			for _, v := range []string{"1", "2"} {
 				w.Header().Add("Set-Cookie", "c"+v+"="+v)
 				w.Header().Add("Vary", v)
@@ -103,12 +103,12 @@ func TestServePassesTheResponseOn(t *testing.T) {
 	}
 }
 
-func TestServeRefusesWhatIsNoRequest(t *testing.T) {
+func TestServeInvalidRequest(t *testing.T) {
 	never := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the handler was called") })
 	badBase64 := events.APIGatewayV2HTTPRequest{RawPath: "/", Body: "%", IsBase64Encoded: true}
 	badMethod := events.APIGatewayV2HTTPRequest{RawPath: "/"}
 	badMethod.RequestContext.HTTP.Method = "GET\r\n"
-	for name, e := range map[string]events.APIGatewayV2HTTPRequest{"a body that is not base64": badBase64, "a method that is none": badMethod} {
+	for name, e := range map[string]events.APIGatewayV2HTTPRequest{"a body that is not base64": badBase64, "an invalid method": badMethod} {
 		t.Run(name, func(t *testing.T) {
 			response, err := Serve(never)(t.Context(), e)
 			if err != nil || response.StatusCode != http.StatusBadRequest {

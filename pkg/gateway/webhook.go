@@ -18,9 +18,9 @@ type EventBridge func(context.Context, events.EventBridgeEvent) error
 
 // Webhook handles messages from the event bus: notify gets the project that the detail
 // names by its project_id, and the unchanged bytes of the detail. A project that does
-// not exist any more is no error, since a repetition cannot succeed. An error of notify
-// is logged, and returned. So is a detail that names no project: it ends in the
-// dead-letter queue, where an operator sees it.
+// not exist any more is no error, because a repetition cannot succeed. An error of notify
+// is logged and returned. A detail that names no project is an error too, so that an
+// operator finds it in the dead-letter queue.
 func Webhook(projects hub.Projects, notify func(ctx context.Context, p *hub.Project, body []byte) error, log *slog.Logger) EventBridge {
 	return func(ctx context.Context, e events.EventBridgeEvent) error {
 		ctx, cancel := limit(ctx)

@@ -18,7 +18,7 @@ import (
 	"centrifuge/pkg/hub"
 )
 
-// oneProject knows the project demo, and fails for "broken".
+// oneProject has the project demo, and fails for the id "broken".
 type oneProject struct{}
 
 func (oneProject) Project(_ context.Context, id string) (*hub.Project, error) {
@@ -26,7 +26,7 @@ func (oneProject) Project(_ context.Context, id string) (*hub.Project, error) {
 	case "demo":
 		return &hub.Project{ID: "demo", Secret: "demo-secret"}, nil
 	case "broken":
-		return nil, errors.New("table is on fire")
+		return nil, errors.New("the table is missing")
 	}
 	return nil, hub.ErrProjectNotFound
 }
@@ -37,17 +37,17 @@ func TestWebhook(t *testing.T) {
 		detail   string
 		fails    error // of notify
 		notified string
-		err      string // what the error says, "" for none
-		log      string // what the one line of the log says, "" for none
+		err      string // part of the error, "" for none
+		log      string // part of the one line of the log, "" for no line
 	}{
-		"a message is handed on to the byte": {detail: detail, notified: detail},
-		"a webhook that fails":               {detail: detail, fails: errors.New("status 502"), notified: detail, err: "webhook of message m1: status 502", log: "level=ERROR msg=\"webhook failed\" project=demo message=m1 event=e1 error=\"status 502\""},
-		"a project that is gone":             {detail: `{"event_id":"m1","project_id":"gone"}`, log: "level=INFO msg=\"project not found\" project=gone message=m1"},
-		"a project that cannot be read":      {detail: `{"event_id":"m1","project_id":"broken"}`, err: "table is on fire", log: "level=ERROR"},
-		"a detail without a project":         {detail: `{"text":"confidential"}`, err: "event e1: the detail is not a message", log: "level=ERROR msg=\"event without message\" event=e1 source=centrifuge type=message"},
-		"a detail that is no object":         {detail: `["confidential"]`, err: "event e1: the detail is not a message", log: "level=ERROR"},
-		"a project whose id is another kind": {detail: `{"project_id":{"confidential":1}}`, err: "event e1: the detail is not a message", log: "level=ERROR"},
-		"an event without a detail":          {detail: ``, err: "event e1: the detail is not a message", log: "level=ERROR"},
+		"a message, unchanged":           {detail: detail, notified: detail},
+		"a webhook that fails":           {detail: detail, fails: errors.New("status 502"), notified: detail, err: "webhook of message m1: status 502", log: "level=ERROR msg=\"webhook failed\" project=demo message=m1 event=e1 error=\"status 502\""},
+		"a project that does not exist":  {detail: `{"event_id":"m1","project_id":"gone"}`, log: "level=INFO msg=\"project not found\" project=gone message=m1"},
+		"a project that cannot be read":  {detail: `{"event_id":"m1","project_id":"broken"}`, err: "the table is missing", log: "level=ERROR"},
+		"a detail without a project":     {detail: `{"text":"confidential"}`, err: "event e1: the detail is not a message", log: "level=ERROR msg=\"event without message\" event=e1 source=centrifuge type=message"},
+		"a detail that is no object":     {detail: `["confidential"]`, err: "event e1: the detail is not a message", log: "level=ERROR"},
+		"a project id that is an object": {detail: `{"project_id":{"confidential":1}}`, err: "event e1: the detail is not a message", log: "level=ERROR"},
+		"an event without a detail":      {detail: ``, err: "event e1: the detail is not a message", log: "level=ERROR"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer
@@ -73,13 +73,13 @@ func TestWebhook(t *testing.T) {
 				t.Errorf("logged: %s", &log)
 			}
 			if strings.Contains(log.String(), "confidential") || err != nil && strings.Contains(err.Error(), "confidential") {
-				t.Errorf("data is in the log or the error: %s, %v", &log, err)
+				t.Errorf("the log or the error holds data: %s, %v", &log, err)
 			}
 		})
 	}
 }
 
-// TestWebhookInLambda invokes it as Lambda does, with an event as EventBridge sends it.
+// TestWebhookInLambda invokes the handler as Lambda does, with an event of EventBridge.
 func TestWebhookInLambda(t *testing.T) {
 	event, err := os.ReadFile("../../events/webhook/message.json")
 	if err != nil {

@@ -57,7 +57,7 @@ func handshakeStatus(err error) int {
 }
 
 // Disconnect handles $disconnect, which API Gateway sends on a best effort after a
-// connection is over. Nobody reads the response.
+// connection is over. API Gateway ignores the response.
 func Disconnect(h *hub.Hub, log *slog.Logger) WebSocket {
 	return func(ctx context.Context, e events.APIGatewayWebsocketProxyRequest) (events.APIGatewayProxyResponse, error) {
 		ctx, cancel := limit(ctx)
@@ -116,7 +116,7 @@ func Message(h *hub.Hub, log *slog.Logger) WebSocket {
 		})})
 }
 
-// commands are the commands that a route carries out, by method.
+// commands are the commands of a route, by method.
 type commands map[string]func(ctx context.Context, connection string, e classic.Envelope) (frame []byte, err error)
 
 // command decodes the params of a frame, calls the hub and encodes the reply. It
@@ -139,10 +139,10 @@ func command[P any](
 	}
 }
 
-// errLongReply: API Gateway takes no larger reply.
+// errLongReply: the reply is larger than API Gateway allows.
 var errLongReply = hub.ErrLimitExceeded.With("the answer is over 128 KB")
 
-// serve decodes a frame and has the command of its method carried out.
+// serve decodes a frame and runs the command of its method.
 func serve(log *slog.Logger, c commands) WebSocket {
 	return func(ctx context.Context, r events.APIGatewayWebsocketProxyRequest) (events.APIGatewayProxyResponse, error) {
 		ctx, cancel := limit(ctx)
@@ -166,8 +166,8 @@ func reply(frame []byte) events.APIGatewayProxyResponse {
 	return events.APIGatewayProxyResponse{StatusCode: http.StatusOK, Body: string(frame)}
 }
 
-// refuseFrame answers a frame that reached $connect or $disconnect by naming it as its
-// method.
+// refuseFrame answers a frame whose method is "$connect" or "$disconnect": API Gateway
+// routes it there.
 func refuseFrame(r events.APIGatewayWebsocketProxyRequest) events.APIGatewayProxyResponse {
 	e, err := classic.Decode([]byte(r.Body))
 	if err != nil {

@@ -22,7 +22,7 @@ type broken struct {
 	hub.Callback
 }
 
-var errBroken = errors.New("the table is gone")
+var errBroken = errors.New("the table is missing")
 
 func (broken) OpenConnection(context.Context, hub.Connection) error { return errBroken }
 func (broken) CloseConnection(context.Context, string) (hub.Connection, error) {
@@ -85,7 +85,7 @@ func TestInternalErrors(t *testing.T) {
 			}
 			var line map[string]any
 			if err := json.Unmarshal([]byte(log.String()), &line); err != nil {
-				t.Fatalf("the log holds not one line: %v: %s", err, log.String())
+				t.Fatalf("the log does not hold one line: %v: %s", err, log.String())
 			}
 			for key, want := range map[string]string{"route": tt.route, "connection": "the-connection", "request": "the-request"} {
 				if line[key] != want {
@@ -93,7 +93,7 @@ func TestInternalErrors(t *testing.T) {
 				}
 			}
 			if cause, _ := line["error"].(string); !strings.Contains(cause, errBroken.Error()) {
-				t.Errorf("the log does not say why: %s", log.String())
+				t.Errorf("the log lacks the cause: %s", log.String())
 			}
 			if strings.Contains(log.String(), "the-token") {
 				t.Error("the log holds a token")
@@ -102,8 +102,7 @@ func TestInternalErrors(t *testing.T) {
 	}
 }
 
-// TestFramesToConnectionRoutes sends frames that name $connect and
-// $disconnect as their method, as if API Gateway had let them through.
+// TestFramesToConnectionRoutes sends frames whose method is $connect or $disconnect.
 func TestFramesToConnectionRoutes(t *testing.T) {
 	h := newBroken(t)
 	for route, handler := range map[string]WebSocket{"$connect": Connect(h.Hub, slog.New(slog.DiscardHandler)), "$disconnect": Disconnect(h.Hub, slog.New(slog.DiscardHandler))} {

@@ -37,9 +37,10 @@ func leaves(connections ...Connection) (all []announcement) {
 
 // announce sends joins and leaves to the channels whose category has JoinLeave.
 // Connections that are found gone are cleaned up, and their leaves follow after all
-// others, so that nothing is posted to them again. It logs failures: they concern no
-// caller. It ends after announceTimeout, or when the process may be stopped, and logs
-// how many announcements were not sent; presence tells clients the truth then.
+// others, so that nothing is posted to them again. It logs failures: they do not fail the
+// operation. It finishes even when the caller has left, but ends after announceTimeout and
+// when the process may be stopped, and logs how many announcements were not sent. Clients
+// then get the right list from presence.
 func (h *Hub) announce(ctx context.Context, all []announcement) {
 	if len(all) == 0 {
 		return
@@ -99,7 +100,7 @@ func (h *Hub) messages(ctx context.Context, all []announcement) (messages []addr
 		if !read {
 			var err error
 			if p, err = h.store.Project(ctx, a.connection.Project); err != nil && !errors.Is(err, ErrProjectNotFound) {
-				h.log.ErrorContext(ctx, "announce joins and leaves failed", "project", a.connection.Project, "error", err)
+				h.log.ErrorContext(ctx, "announce joins and leaves failed", "project", a.connection.Project, "unsent", len(all), "error", err)
 			}
 			projects[a.connection.Project] = p
 		}

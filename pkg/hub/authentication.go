@@ -44,7 +44,7 @@ type Callback interface {
 	Validate(ctx context.Context, p *Project, user string, requested Permissions) (Confirmation, error)
 }
 
-// Credentials are what a client presents at auth.
+// Credentials are the parameters of a client's auth.
 type Credentials struct {
 	Connection string
 	Protocol   Protocol
@@ -103,20 +103,19 @@ func (h *Hub) authenticate(ctx context.Context, cr Credentials) error {
 		ID: cr.Connection, Project: p.ID, User: identity.User, Info: confirmed.Info, Permissions: confirmed.Permissions,
 		Protocol: cr.Protocol, TokenExpires: identity.Expires,
 	}
-	before, recorded, err := h.store.Authenticate(ctx, c, h.now())
+	before, after, err := h.store.Authenticate(ctx, c, h.now())
 	if err != nil {
 		return err
 	}
 	h.announce(ctx, leaves(before))
-	if !recorded || len(identity.Channels) == 0 {
+	if after.ID == "" || len(identity.Channels) == 0 {
 		return nil
 	}
-	c.Expires = h.now().Add(MaxConnectionAge)
 	channels := make(map[Channel]int, len(identity.Channels))
 	for _, ch := range identity.Channels {
 		channels[ch] = p.Categories[ch.Category].ShardCount()
 	}
-	return h.join(ctx, c, channels)
+	return h.join(ctx, after, channels)
 }
 
 // grant decides what an identified client may use, and the info of its user.
@@ -148,7 +147,7 @@ func (h *Hub) checkAuthenticated(c Connection) error {
 }
 
 // authenticated returns a connection that may give commands, and its project. The
-// connection is one read: every permission is checked before anything is written.
+// connection is read once: every permission is checked before anything is written.
 func (h *Hub) authenticated(ctx context.Context, id string) (Connection, *Project, error) {
 	c, err := h.store.Connection(ctx, id)
 	if err != nil {

@@ -2,8 +2,8 @@ package hub
 
 import "strings"
 
-// Category is a named set of channels with the options of those channels. (The
-// later word of the field is namespace.)
+// Category is a named set of channels with the options of those channels. (Centrifugo
+// calls it a namespace.)
 type Category struct {
 	// ID is 24 hexadecimal digits. A category that is deleted and created again has
 	// another one.

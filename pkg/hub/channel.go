@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Channel is where messages go: a name in a category of a project. It exists
-// while someone uses it and needs no creation.
+// Channel is a name in a category of a project, to which messages are sent. It exists
+// while it is used and needs no creation.
 type Channel struct {
 	// Project is the project's id. It is "" in a client's command, whose connection
 	// has a project.

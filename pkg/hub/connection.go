@@ -19,10 +19,6 @@ const (
 	Classic Protocol = "classic"
 )
 
-// MaxConnectionAge is the age at which a connection and its subscriptions expire.
-// API Gateway closes a connection after two hours; the rest allows for clocks.
-const MaxConnectionAge = 2*time.Hour + 10*time.Minute
-
 // Connection is one client's WebSocket.
 type Connection struct {
 	// ID is API Gateway's connection id.
@@ -66,11 +62,12 @@ type Connections interface {
 	// Origin and Expires.
 	OpenConnection(ctx context.Context, c Connection) error
 	// Authenticate records the identity of c. It fails with ErrConnectionNotFound when
-	// the connection is over. It changes nothing, and recorded is false, when the
-	// connection is authenticated and its token is valid at now. Where the new identity
-	// replaces one whose token has expired, before is the connection as it was; it is
-	// in no channel any more.
-	Authenticate(ctx context.Context, c Connection, now time.Time) (before Connection, recorded bool, err error)
+	// the connection is over. It changes nothing when the connection is authenticated and
+	// its token is valid at now. after is the connection where it has the identity of c
+	// now, also by an earlier call; otherwise zero. Where the new identity replaces one
+	// whose token has expired, before is the connection as it was; it is in no channel
+	// any more.
+	Authenticate(ctx context.Context, c Connection, now time.Time) (before, after Connection, err error)
 	// Connection returns a connection as the last write left it. It fails with
 	// ErrConnectionNotFound.
 	Connection(ctx context.Context, id string) (Connection, error)
@@ -93,9 +90,6 @@ type Handshake struct {
 	// Project is the id in the URL, "" for none: then the Origin is checked at auth.
 	Project string
 }
-
-// errOrigin: the Origin is not in the project's list.
-var errOrigin = ErrPermissionDenied.With("this origin may not connect")
 
 // Connect opens a connection. It fails with ErrProjectNotFound or with
 // ErrPermissionDenied when the URL names a project that does not exist or does
@@ -134,8 +128,8 @@ func (h *Hub) DisconnectUser(ctx context.Context, p *Project, user string) error
 	if err != nil {
 		return err
 	}
-	// State goes first: when this returns, nothing of the user is left. API Gateway
-	// invokes $disconnect some time later.
+	// The state is removed first: no connection of the user remains when this returns. API
+	// Gateway invokes $disconnect some time later.
 	ids := make([]string, len(connections))
 	closed := make([]Connection, len(connections))
 	errs := make([]error, len(connections))

@@ -5,9 +5,8 @@ import (
 	"time"
 )
 
-// settleTimeout bounds the time to settle or release a claim, and that to count a
-// message and emit its event hook.
-const settleTimeout = 5 * time.Second
+// concludeTimeout bounds what follows the dispatch of a message, except announcements.
+const concludeTimeout = 10 * time.Second
 
 type stopKey struct{}
 
@@ -26,4 +25,11 @@ func after(ctx context.Context, limit time.Duration) (context.Context, context.C
 		end = stop
 	}
 	return context.WithDeadline(context.WithoutCancel(ctx), end)
+}
+
+// half returns a context that ends after half of the time that ctx has, which must have
+// a deadline.
+func half(ctx context.Context) (context.Context, context.CancelFunc) {
+	end, _ := ctx.Deadline()
+	return context.WithTimeout(ctx, time.Until(end)/2)
 }

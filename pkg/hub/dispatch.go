@@ -11,8 +11,8 @@ type Audience struct {
 	Shards  int
 }
 
-// Dispatcher takes accepted messages to subscribers. What it is given and what it
-// returns is data, which may cross from one Lambda to another.
+// Dispatcher sends accepted messages to subscribers. Its parameters and its Result are
+// data that could go to another Lambda: TestDispatchDataRoundTrip encodes them.
 type Dispatcher interface {
 	// Dispatch sends messages of one channel, in their order, to every subscriber of
 	// the audience, and returns when all posts have ended. A subscriber that cannot be
@@ -23,7 +23,7 @@ type Dispatcher interface {
 	Disconnect(ctx context.Context, connections []string) error
 }
 
-// Result is what became of dispatched messages. A post is one frame to one
+// Result has the outcomes of the posts of a dispatch. A post is one frame to one
 // subscriber.
 type Result struct {
 	// Delivered posts were accepted by API Gateway.
@@ -31,9 +31,10 @@ type Result struct {
 	// Slow posts were refused in every attempt, because the client does not read or
 	// the account is at its quota.
 	Slow int
-	// Failed posts met another error in every attempt, or were not begun.
+	// Failed posts met another error, in every attempt where repeating may help, or were
+	// not begun: no time was left, or the protocol of the subscriber is unknown.
 	Failed int
-	// Unsent posts, which are among the Failed, were not begun before the time ran out.
+	// Unsent posts, which are also Failed, were not begun before the time ran out.
 	Unsent int
 	// Gone are the subscriptions whose connection is over.
 	Gone []Gone
@@ -41,7 +42,7 @@ type Result struct {
 	Unread []Unread
 }
 
-// Gone is a subscription whose connection turned out to be over.
+// Gone is a subscription whose connection is over, as a post found.
 type Gone struct {
 	Connection string
 	Channel    Channel
@@ -55,13 +56,13 @@ type Unread struct {
 	Cause string
 }
 
-// Err is nil when a post to every subscriber was begun.
+// Err is nil when all subscribers were read and no post was left for lack of time.
 func (r Result) Err() error {
 	switch {
 	case len(r.Unread) > 0:
 		return fmt.Errorf("read subscribers of %d shards, such as %d: %s", len(r.Unread), r.Unread[0].Shard, r.Unread[0].Cause)
 	case r.Unsent > 0:
-		return fmt.Errorf("the time ended before %d posts", r.Unsent)
+		return fmt.Errorf("%d posts were not begun before the time ran out", r.Unsent)
 	}
 	return nil
 }

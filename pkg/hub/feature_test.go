@@ -1,6 +1,7 @@
 package hub_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -55,11 +56,11 @@ func TestJoinsAndLeaves(t *testing.T) {
 		do        func(t *testing.T, r *rig) error
 		announced []string
 	}{
-		{"a subscribe, to all subscribers and the new one", func(t *testing.T, r *rig) error {
+		{"a subscribe", func(t *testing.T, r *rig) error {
 			r.enter(t, "c3", "w", room)
 			return nil
 		}, []string{"join room:x c3 to c1 c2 c3"}},
-		{"a repeated subscribe announces nothing", func(t *testing.T, r *rig) error {
+		{"a repeated subscribe", func(t *testing.T, r *rig) error {
 			_, err := r.Subscribe(t.Context(), "c2", in(room))
 			return err
 		}, nil},
@@ -70,10 +71,10 @@ func TestJoinsAndLeaves(t *testing.T) {
 		{"an unsubscribe", func(t *testing.T, r *rig) error {
 			return r.Unsubscribe(t.Context(), "c2", in(room))
 		}, []string{"leave room:x c2 to c1"}},
-		{"an unsubscribe from another channel announces nothing", func(t *testing.T, r *rig) error {
+		{"an unsubscribe from another channel", func(t *testing.T, r *rig) error {
 			return r.Unsubscribe(t.Context(), "c2", in("room:y"))
 		}, nil},
-		{"a repeated disconnect, once", func(t *testing.T, r *rig) error {
+		{"a repeated disconnect", func(t *testing.T, r *rig) error {
 			return errors.Join(r.Disconnect(t.Context(), "c2"), r.Disconnect(t.Context(), "c2"))
 		}, []string{"leave room:x c2 to c1"}},
 		{"an application unsubscribes a user", func(t *testing.T, r *rig) error {
@@ -117,7 +118,7 @@ func TestJoinsAndLeaves(t *testing.T) {
 			r.enter(t, "c3", "w", room)
 			return nil
 		}, []string{"join room:x c3 to c1 c3", "leave room:x c2 to c1 c3"}},
-		{"several connections that are gone, to those that remain", func(t *testing.T, r *rig) error {
+		{"several connections that are gone", func(t *testing.T, r *rig) error {
 			r.enter(t, "c3", "w", room)
 			r.announced = nil
 			r.gone = []string{"c2", "c3"}
@@ -157,7 +158,7 @@ func TestFeed(t *testing.T) {
 	}
 	r.enter(t, "c1", "u", "watched:x", "open:x")
 
-	t.Run("gets messages of watched categories from applications", func(t *testing.T) {
+	t.Run("message of an application in a watched category", func(t *testing.T) {
 		result, err := r.Publish(t.Context(), r.project(t), hub.Channel{Project: projectID, Category: "watched", Name: "x"}, json.RawMessage(`1`), "")
 		if err != nil || !slices.Equal(r.fed, []string{"admin"}) {
 			t.Errorf("%v received, error %v", r.fed, err)
@@ -166,27 +167,27 @@ func TestFeed(t *testing.T) {
 			t.Errorf("the result counts the feed: -want +got\n%s", diff)
 		}
 	})
-	t.Run("gets messages of watched categories from clients", func(t *testing.T) {
+	t.Run("message of a client in a watched category", func(t *testing.T) {
 		r.fed = nil
 		err := r.Broadcast(t.Context(), "c1", in("watched:y")[0], json.RawMessage(`{}`))
 		if err != nil || !slices.Equal(r.fed, []string{"admin"}) {
 			t.Errorf("%v received, error %v", r.fed, err)
 		}
 	})
-	t.Run("gets no messages of other categories", func(t *testing.T) {
+	t.Run("message in another category", func(t *testing.T) {
 		r.fed = nil
 		if err := r.send(t, "open", `1`); err != nil || len(r.fed) > 0 {
 			t.Errorf("%v received, error %v", r.fed, err)
 		}
 	})
-	t.Run("unread subscribers of the feed fail no publish", func(t *testing.T) {
+	t.Run("unread subscribers of the feed", func(t *testing.T) {
 		r.unread = map[hub.Channel][]hub.Unread{feed: {{Cause: "throttled"}}}
 		defer func() { r.unread = nil }()
 		if err := r.send(t, "watched", `1`); err != nil || !strings.Contains(r.log.String(), "dispatch to feed failed") {
 			t.Errorf("error %v, log %s", err, &r.log)
 		}
 	})
-	t.Run("is not among the channels in use", func(t *testing.T) {
+	t.Run("usage without the feed", func(t *testing.T) {
 		usage, err := r.Usage(t.Context(), r.project(t), "")
 		if diff := cmp.Diff(map[hub.Channel]int{
 			{Project: projectID, Category: "watched", Name: "x"}: 1, {Project: projectID, Category: "open", Name: "x"}: 1,
@@ -194,7 +195,7 @@ func TestFeed(t *testing.T) {
 			t.Errorf("error %v, -want +got\n%s", err, diff)
 		}
 	})
-	t.Run("takes no messages", func(t *testing.T) {
+	t.Run("publish and broadcast to the feed", func(t *testing.T) {
 		if _, err := r.Publish(t.Context(), r.project(t), feed, json.RawMessage(`1`), ""); !errors.Is(err, hub.ErrCategoryNotFound) {
 			t.Errorf("publish: error %v", err)
 		}
@@ -204,7 +205,7 @@ func TestFeed(t *testing.T) {
 			}
 		}
 	})
-	t.Run("cannot be subscribed to", func(t *testing.T) {
+	t.Run("subscribe to the feed", func(t *testing.T) {
 		for _, connection := range []string{"admin", "c1"} {
 			refused, err := r.Subscribe(t.Context(), connection, []hub.Channel{feed})
 			if err != nil || !slices.Equal(names(refused), []string{feed.String()}) {
@@ -212,12 +213,12 @@ func TestFeed(t *testing.T) {
 			}
 		}
 	})
-	t.Run("cannot be a category", func(t *testing.T) {
+	t.Run("category with the name of the feed", func(t *testing.T) {
 		if err := (hub.Category{Name: feed.Category}).Validate(); !errors.Is(err, hub.ErrBadRequest) {
 			t.Errorf("error %v", err)
 		}
 	})
-	t.Run("does not join an authenticated connection", func(t *testing.T) {
+	t.Run("auth of an authenticated connection for the feed", func(t *testing.T) {
 		if err := watch("c1", hub.FeedIdentity(projectID, r.now.Add(time.Hour))); err != nil {
 			t.Fatal(err)
 		}
@@ -226,7 +227,7 @@ func TestFeed(t *testing.T) {
 			t.Errorf("%v received, error %v", r.fed, err)
 		}
 	})
-	t.Run("ends with its token", func(t *testing.T) {
+	t.Run("expired token", func(t *testing.T) {
 		r.now, r.fed = r.now.Add(time.Hour), nil
 		if err := r.send(t, "watched", `1`); err != nil || len(r.fed) > 0 {
 			t.Errorf("%v received, error %v", r.fed, err)
@@ -238,7 +239,7 @@ func TestClientPresence(t *testing.T) {
 	r := newRig(t, hub.ProjectOptions{})
 	r.enter(t, "c1", "u", "room:x")
 	r.enter(t, "c2", "v", "room:x", "open:x")
-	t.Run("names everybody in a channel", func(t *testing.T) {
+	t.Run("all clients in a channel", func(t *testing.T) {
 		clients, err := r.ClientPresence(t.Context(), "c1", in("room:x")[0])
 		slices.SortFunc(clients, func(a, b hub.Client) int { return strings.Compare(a.Connection, b.Connection) })
 		want := []hub.Client{{Connection: "c1", User: "u", Info: json.RawMessage(`{"n":1}`)}, {Connection: "c2", User: "v", Info: json.RawMessage(`{"n":1}`)}}
@@ -254,12 +255,12 @@ func TestClientPresence(t *testing.T) {
 		name, connection, category, channel string
 		want                                error
 	}{
-		{"not before auth", "c3", "room", "x", hub.ErrUnauthorized},
-		{"not of a category without presence", "c1", "open", "x", hub.ErrNotAvailable},
-		{"not of a category that does not exist", "c1", "none", "x", hub.ErrCategoryDenied},
-		{"not of the feed", "c1", hub.Feed(projectID).Category, hub.Feed(projectID).Name, hub.ErrCategoryDenied},
-		{"not of a private category without a grant", "c1", "closed", "x", hub.ErrCategoryDenied},
-		{"not of a channel without a name", "c1", "room", "", hub.ErrBadRequest},
+		{"before auth", "c3", "room", "x", hub.ErrUnauthorized},
+		{"category without presence", "c1", "open", "x", hub.ErrNotAvailable},
+		{"category that does not exist", "c1", "none", "x", hub.ErrCategoryDenied},
+		{"the feed", "c1", hub.Feed(projectID).Category, hub.Feed(projectID).Name, hub.ErrCategoryDenied},
+		{"private category without a grant", "c1", "closed", "x", hub.ErrCategoryDenied},
+		{"channel without a name", "c1", "room", "", hub.ErrBadRequest},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if _, err := r.ClientPresence(t.Context(), tt.connection, hub.Channel{Category: tt.category, Name: tt.channel}); !errors.Is(err, tt.want) {
@@ -267,7 +268,7 @@ func TestClientPresence(t *testing.T) {
 			}
 		})
 	}
-	t.Run("not of a channel that was not granted", func(t *testing.T) {
+	t.Run("channel that is not granted", func(t *testing.T) {
 		if err := r.Authenticate(t.Context(), hub.Credentials{
 			Connection: "c3", Protocol: hub.Classic, Project: projectID, User: "w", Token: token(t, hub.Identity{User: "w", Permissions: &only}),
 		}); err != nil {
@@ -339,7 +340,7 @@ func TestMessageCounts(t *testing.T) {
 
 func TestHooks(t *testing.T) {
 	r := newRig(t, hub.ProjectOptions{})
-	broken := errors.New("the table is gone")
+	broken := errors.New("the table is missing")
 	if err := r.send(t, "hooked", `{"a": 1}`); err != nil {
 		t.Fatal(err)
 	}
@@ -372,7 +373,7 @@ func TestCleanHTML(t *testing.T) {
 	}
 }
 
-// TestPublishResult counts the posts of a publish, and of its repetition.
+// TestPublishResult checks the result of a publish, and of its repetition.
 func TestPublishResult(t *testing.T) {
 	r := newRig(t, hub.ProjectOptions{})
 	r.enter(t, "c1", "u", "open:x")
@@ -389,7 +390,7 @@ func TestPublishResult(t *testing.T) {
 	}
 }
 
-// TestCleanup has a post find c1 gone, and counts the requests that remove it.
+// TestCleanup checks the requests that remove c1, which a post finds gone.
 func TestCleanup(t *testing.T) {
 	ch := hub.Channel{Project: projectID, Category: "open", Name: "x"}
 	for _, tt := range []struct {
@@ -438,5 +439,72 @@ func TestCleanup(t *testing.T) {
 				t.Error(r.log.String())
 			}
 		})
+	}
+}
+
+// TestPublishOfCallerThatLeft cancels the context in the middle of a dispatch.
+func TestPublishOfCallerThatLeft(t *testing.T) {
+	ch := hub.Channel{Project: projectID, Category: "hooked", Name: "x"}
+	for _, tt := range []struct {
+		name    string
+		failure error
+		sent    int // with the repetition under the same key
+		emitted int
+	}{
+		{"after a dispatch: settled, emitted, counted and cleaned up", nil, 1, 1},
+		{"after a failure: released", errors.New("no answer"), 1, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, hub.ProjectOptions{})
+			r.enter(t, "c1", "u", "hooked:x")
+			r.enter(t, "c2", "v", "hooked:x")
+			r.gone, r.failure = []string{"c2"}, tt.failure
+			ctx, cancel := context.WithCancel(t.Context())
+			r.during = cancel
+			p := r.project(t)
+			if _, err := r.Publish(ctx, p, ch, json.RawMessage(`1`), "key"); !errors.Is(err, tt.failure) || err != nil && tt.failure == nil {
+				t.Fatal(err)
+			}
+			if tt.failure == nil {
+				if _, err := r.store.Connection(t.Context(), "c2"); !errors.Is(err, hub.ErrConnectionNotFound) {
+					t.Errorf("the gone connection remains: error %v", err)
+				}
+			}
+			r.failure, r.during = nil, nil
+			result, err := r.Publish(t.Context(), p, ch, json.RawMessage(`1`), "key")
+			if err != nil || result.Delivered != 1 || r.sent != tt.sent || len(r.emitted) != tt.emitted {
+				t.Errorf("repeated: %+v, error %v, sent %d, emitted %d", result, err, r.sent, len(r.emitted))
+			}
+			counted, err := r.Counted(t.Context(), p, r.now)
+			if err != nil || len(counted) != 1 || counted[0].Messages != 1 || counted[0].Deliveries != 1 {
+				t.Errorf("counted %+v, error %v", counted, err)
+			}
+		})
+	}
+}
+
+// TestFeedAfterLostAnswer loses the answer to the write of auth, which the SDK repeats.
+func TestFeedAfterLostAnswer(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	if err := r.Connect(t.Context(), hub.Handshake{Connection: "admin"}); err != nil {
+		t.Fatal(err)
+	}
+	r.store.Requests.Intercept = func(operation string, request *http.Request) (*http.Response, error) {
+		if operation != "UpdateItem" {
+			return nil, nil
+		}
+		r.store.Requests.Intercept = nil
+		response, err := http.DefaultTransport.RoundTrip(request)
+		if err != nil {
+			return nil, err
+		}
+		return nil, errors.Join(errors.New("connection reset"), response.Body.Close())
+	}
+	id := hub.FeedIdentity(projectID, r.now.Add(time.Hour))
+	if err := r.Authenticate(t.Context(), hub.Credentials{Connection: "admin", Protocol: hub.Classic, Project: projectID, Token: token(t, id)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.send(t, "watched", `1`); err != nil || !slices.Equal(r.fed, []string{"admin"}) {
+		t.Errorf("%v received, error %v", r.fed, err)
 	}
 }

@@ -14,8 +14,8 @@ import (
 func Feed(project string) Channel { return Channel{Project: project, Category: ":admin", Name: "feed"} }
 
 // FeedIdentity is the identity of an administrator's page that shows the feed of a
-// project until expires. It is granted nothing else. Its page is not served by the
-// project's origins.
+// project until expires. It is granted nothing else. The page is on an origin that the
+// project need not list.
 func FeedIdentity(project string, expires time.Time) Identity {
 	return Identity{
 		Permissions: &Permissions{Confirmed: true}, Expires: expires,

@@ -17,19 +17,19 @@ type Store interface {
 	Usages
 }
 
-// Options are the parts of a Hub. All are required, but Log and Now.
+// Options are the parts of a Hub. All except Log and Now are required.
 type Options struct {
 	Store       Store
 	Dispatcher  Dispatcher
 	Callback    Callback
 	VerifyToken VerifyToken
-	// Log gets failures that concern no caller; nil discards them.
+	// Log gets failures that do not fail a call; nil discards them.
 	Log *slog.Logger
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
 
-// Hub carries out the commands of clients and the requests of applications.
+// Hub executes the commands of clients and the requests of applications.
 type Hub struct {
 	store      Store
 	dispatcher Dispatcher

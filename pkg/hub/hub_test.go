@@ -33,6 +33,7 @@ type rig struct {
 	// failure is the error of a dispatch, unread the shards that it cannot read. received
 	// are the connections that got the last message, fed those that got it in the feed.
 	failure  error
+	during   func() // called in a dispatch, where set
 	unread   map[hub.Channel][]hub.Unread
 	received []string
 	fed      []string
@@ -114,13 +115,16 @@ type dispatcher struct{ *rig }
 
 func (d dispatcher) Dispatch(ctx context.Context, to hub.Audience, messages []hub.Message) (hub.Result, error) {
 	r := d.rig
+	if r.during != nil {
+		r.during()
+	}
 	if r.failure != nil {
 		return hub.Result{}, r.failure
 	}
 	var received []string
 	result := hub.Result{Unread: r.unread[to.Channel]}
 	for shard := range to.Shards {
-		for page, err := range r.store.Subscribers(ctx, to.Channel, shard) {
+		for page, err := range r.store.Subscribers(context.WithoutCancel(ctx), to.Channel, shard) {
 			if err != nil {
 				return hub.Result{}, err
 			}
@@ -163,7 +167,7 @@ func clean(data json.RawMessage, domains []string) (json.RawMessage, error) {
 	return json.RawMessage(fmt.Sprintf(`"clean for %s: %d"`, strings.Join(domains, " "), len(data))), nil
 }
 
-// in are channels: "room:x".
+// in parses channels: "room:x".
 func in(names ...string) (channels []hub.Channel) {
 	for _, name := range names {
 		category, channel, _ := strings.Cut(name, ":")
@@ -216,7 +220,7 @@ func confirmed(p hub.Permissions) hub.Permissions {
 }
 
 func TestGrants(t *testing.T) {
-	const asks = "https://example.com/validate"
+	const validateURL = "https://example.com/validate"
 	granted := confirmed(closed)
 	for _, tt := range []struct {
 		name     string
@@ -228,13 +232,13 @@ func TestGrants(t *testing.T) {
 		refused  []string // of open:x and closed:y
 		fails    error
 	}{
-		{name: "no callback: a request is granted outside private categories", identity: hub.Identity{User: "u"}, request: all, refused: []string{"closed:y"}},
-		{name: "no callback: a request cannot confirm itself", identity: hub.Identity{User: "u"}, request: confirmed(all), refused: []string{"closed:y"}},
-		{name: "a token with permissions: they replace the request", identity: hub.Identity{User: "u", Permissions: &granted}, request: all, refused: []string{"open:x"}},
-		{name: "a token with permissions: the application is not asked", url: asks, identity: hub.Identity{User: "u", Permissions: &granted}, request: all, refused: []string{"open:x"}},
-		{name: "the application: its answer narrows the request", url: asks, identity: hub.Identity{User: "u"}, request: all, asked: 1, refused: []string{"open:x"}},
-		{name: "the application: its refusal is final", url: asks, identity: hub.Identity{User: "u"}, request: all, asked: 1, refusal: hub.ErrPermissionDenied, fails: hub.ErrPermissionDenied},
-		{name: "an anonymous user: the application is not asked", url: asks, request: all, refused: []string{"closed:y"}},
+		{name: "no callback", identity: hub.Identity{User: "u"}, request: all, refused: []string{"closed:y"}},
+		{name: "no callback: request that says it is confirmed", identity: hub.Identity{User: "u"}, request: confirmed(all), refused: []string{"closed:y"}},
+		{name: "token with permissions", identity: hub.Identity{User: "u", Permissions: &granted}, request: all, refused: []string{"open:x"}},
+		{name: "token with permissions, and a callback", url: validateURL, identity: hub.Identity{User: "u", Permissions: &granted}, request: all, refused: []string{"open:x"}},
+		{name: "callback that narrows the request", url: validateURL, identity: hub.Identity{User: "u"}, request: all, asked: 1, refused: []string{"open:x"}},
+		{name: "callback that refuses", url: validateURL, identity: hub.Identity{User: "u"}, request: all, asked: 1, refusal: hub.ErrPermissionDenied, fails: hub.ErrPermissionDenied},
+		{name: "anonymous user, and a callback", url: validateURL, request: all, refused: []string{"closed:y"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRig(t, hub.ProjectOptions{ValidateURL: tt.url})
@@ -269,12 +273,12 @@ func TestTokenExpiry(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := r.publish(t, ""); err != nil || !slices.Equal(r.received, []string{conn}) {
-		t.Fatalf("before the end %v received, error %v", r.received, err)
+		t.Fatalf("before the expiry %v received, error %v", r.received, err)
 	}
 
 	r.now = r.now.Add(time.Minute)
 	if err := r.publish(t, ""); err != nil || len(r.received) > 0 {
-		t.Errorf("after the end %v received, error %v", r.received, err)
+		t.Errorf("after the expiry %v received, error %v", r.received, err)
 	}
 	for name, err := range map[string]error{
 		"subscribe":   subscribe(),
@@ -283,7 +287,7 @@ func TestTokenExpiry(t *testing.T) {
 		"auth":        r.auth(t, short, all),
 	} {
 		if !errors.Is(err, hub.ErrTokenExpired) {
-			t.Errorf("%s after the end: error %v", name, err)
+			t.Errorf("%s after the expiry: error %v", name, err)
 		}
 	}
 
@@ -306,10 +310,10 @@ func TestOrigins(t *testing.T) {
 	}{
 		{"a listed origin", hub.Handshake{Origin: "https://good.example"}, nil, nil},
 		{"a listed origin and a project in the URL", hub.Handshake{Origin: "https://good.example", Project: projectID}, nil, nil},
-		{"another origin is refused at auth", hub.Handshake{Origin: "https://evil.example"}, nil, hub.ErrPermissionDenied},
-		{"another origin is refused at $connect where the URL names the project", hub.Handshake{Origin: "https://evil.example", Project: projectID}, hub.ErrPermissionDenied, nil},
-		{"no origin is no browser", hub.Handshake{}, nil, nil},
-		{"a URL that names another project does not help", hub.Handshake{Origin: "https://evil.example", Project: "other"}, nil, hub.ErrPermissionDenied},
+		{"another origin", hub.Handshake{Origin: "https://evil.example"}, nil, hub.ErrPermissionDenied},
+		{"another origin and a project in the URL", hub.Handshake{Origin: "https://evil.example", Project: projectID}, hub.ErrPermissionDenied, nil},
+		{"no origin", hub.Handshake{}, nil, nil},
+		{"another origin and another project in the URL", hub.Handshake{Origin: "https://evil.example", Project: "other"}, nil, hub.ErrPermissionDenied},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRig(t, hub.ProjectOptions{Origins: []string{"https://good.example"}})
@@ -332,7 +336,7 @@ func TestOrigins(t *testing.T) {
 
 func TestIdempotencyKey(t *testing.T) {
 	r := newRig(t, hub.ProjectOptions{})
-	broken := errors.New("the table is gone")
+	broken := errors.New("the table is missing")
 	ch := hub.Channel{Project: projectID, Category: "open", Name: "x"}
 	for _, tt := range []struct {
 		name    string
@@ -342,19 +346,19 @@ func TestIdempotencyKey(t *testing.T) {
 		fails   error
 		sent    int
 	}{
-		{name: "the first is sent", key: "k", sent: 1},
-		{name: "the second is not", key: "k"},
-		{name: "another key is", key: "l", sent: 1},
-		{name: "no key is", sent: 1},
-		{name: "a failure is returned", key: "m", failure: broken, fails: broken},
-		{name: "and may be repeated", key: "m", sent: 1},
-		{name: "a publish in progress is a conflict", key: "n", fails: hub.ErrConflict, before: func() {
+		{name: "first publish", key: "k", sent: 1},
+		{name: "second publish", key: "k"},
+		{name: "another key", key: "l", sent: 1},
+		{name: "no key", sent: 1},
+		{name: "failed publish", key: "m", failure: broken, fails: broken},
+		{name: "second publish after a failed one", key: "m", sent: 1},
+		{name: "publish while another is in progress", key: "n", fails: hub.ErrConflict, before: func() {
 			if _, err := r.store.Claim(t.Context(), ch, "n", r.now); err != nil {
 				t.Fatal(err)
 			}
 		}},
-		{name: "until its lease ends", key: "n", sent: 1, before: func() { r.now = r.now.Add(hub.IdempotencyLease + time.Second) }},
-		{name: "and a key expires", key: "k", sent: 1, before: func() { r.now = r.now.Add(hub.IdempotencyWindow) }},
+		{name: "publish after the lease", key: "n", sent: 1, before: func() { r.now = r.now.Add(hub.IdempotencyLease + time.Second) }},
+		{name: "publish after the window", key: "k", sent: 1, before: func() { r.now = r.now.Add(hub.IdempotencyWindow) }},
 	} {
 		if tt.before != nil {
 			tt.before()

@@ -9,11 +9,11 @@ import (
 // same channel is answered without publishing again.
 const IdempotencyWindow = 5 * time.Minute
 
-// IdempotencyLease is how long a publish in progress holds its key. After it the
-// publisher counts as dead, and the key is free again.
+// IdempotencyLease is how long a publish in progress holds its key. After that its
+// publisher is assumed to have failed, and the key is free again.
 const IdempotencyLease = 30 * time.Second
 
-// Claims remembers the publishes that were carried out, by idempotency key. Each
+// Claims records which publishes are done or in progress, by idempotency key. Each
 // method is one request.
 type Claims interface {
 	// Claim takes the key of a channel for IdempotencyLease from now. Where a publish

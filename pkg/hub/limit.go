@@ -2,14 +2,15 @@ package hub
 
 import (
 	"fmt"
+	"time"
 	"unicode/utf8"
 )
 
 // The limits on input. API Gateway's own (32 KB a frame, 128 KB a message, 10
 // minutes idle, 2 hours a connection) come on top.
 const (
-	// MaxNameBytes is the longest name of a channel, a category, a user, and of
-	// "category:name" together.
+	// MaxNameBytes is the longest name of a channel, a category or a user, and the
+	// longest "category:name".
 	MaxNameBytes = 255
 	// MaxChannels is how many channels a connection may be subscribed to.
 	MaxChannels = 128
@@ -27,6 +28,10 @@ const (
 	// MaxShards is the most shards a channel may have.
 	MaxShards = 64
 )
+
+// MaxConnectionAge is the lifetime of a connection and of its subscriptions: then they
+// expire. API Gateway closes a connection after two hours; the rest allows for clocks.
+const MaxConnectionAge = 2*time.Hour + 10*time.Minute
 
 // checkName refuses a name that is empty, too long or not UTF-8. Any other
 // character is allowed; the store escapes what it must.

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func TestChannelNames(t *testing.T) {
+func TestChannelValidate(t *testing.T) {
 	long := strings.Repeat("x", MaxNameBytes)
 	for _, tt := range []struct {
 		name    string
@@ -58,7 +58,7 @@ func TestProjectValidate(t *testing.T) {
 	}
 }
 
-func TestOrigins(t *testing.T) {
+func TestAllowsOrigin(t *testing.T) {
 	listed := &Project{Options: ProjectOptions{Origins: []string{"https://example.com"}}}
 	for _, tt := range []struct {
 		name    string
@@ -112,20 +112,20 @@ func TestGlob(t *testing.T) {
 func TestErrors(t *testing.T) {
 	detailed := ErrLimitExceeded.With("300 bytes")
 	if !errors.Is(detailed, ErrLimitExceeded) || errors.Is(detailed, ErrBadRequest) {
-		t.Error("a detail changes which error it is")
+		t.Error("errors.Is compares the detail")
 	}
 	if got := detailed.Error(); got != "limit exceeded: 300 bytes" {
 		t.Errorf("got %q", got)
 	}
-	if got := Public(errors.New("table is gone")); got != ErrInternal {
+	if got := Public(errors.New("the table is missing")); got != ErrInternal {
 		t.Errorf("the public error is %v", got)
 	}
-	if got := Public(errors.Join(errors.New("table is gone"), ErrOneWay)); got != ErrOneWay {
+	if got := Public(errors.Join(errors.New("the table is missing"), ErrOneWay)); got != ErrOneWay {
 		t.Errorf("the public error is %v", got)
 	}
 }
 
-func TestIDs(t *testing.T) {
+func TestNewID(t *testing.T) {
 	now := time.Unix(0x65000000, 0)
 	a, b := NewID(now), NewID(now)
 	if len(a) != 24 || !strings.HasPrefix(a, "65000000") || a == b {

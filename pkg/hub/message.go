@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Message is what is broadcast. It holds everything that any protocol needs to
-// encode it, so that a fan-out reads nothing but subscribers.
+// Message is a message to the subscribers of a channel, a join or a leave. It holds
+// everything that a protocol needs to encode it: a fan-out reads only subscribers.
 type Message struct {
 	// ID is the event id: 24 hexadecimal digits, unique.
 	ID      string
@@ -21,7 +21,7 @@ type Message struct {
 	Event Event
 	// Data is the JSON value that was published, compacted; nil with another Event.
 	Data json.RawMessage
-	// Client is the client that joined or left, with such an Event.
+	// Client is the client that joined or left; the zero Client without an Event.
 	Client Client
 }
 
@@ -39,7 +39,7 @@ const (
 // sort roughly by age, and eight random ones, in hexadecimal.
 func NewID(now time.Time) string {
 	var b [12]byte
-	binary.BigEndian.PutUint32(b[:], uint32(now.Unix())) //nolint:gosec // it starts again in 2106, and only sorts
+	binary.BigEndian.PutUint32(b[:], uint32(now.Unix())) //nolint:gosec // it wraps around in 2106, and only sorts
 	rand.Read(b[4:])
 	return hex.EncodeToString(b[:])
 }

@@ -14,9 +14,9 @@ import (
 )
 
 // Option is the reference of one option: a field of ProjectOptions or
-// CategoryOptions with the same JSON name. Everything that is said or checked about
-// an option follows from its field and its reference: the item in the table, the
-// manifest, the form of the admin pages, the tables in the documents, the limits.
+// CategoryOptions with the same JSON name. Everything about an option follows from its
+// field and its reference: the attribute in the table, the manifest, the form of the
+// admin pages, the tables in the documents, the limits.
 type Option struct {
 	// Name is the JSON name, Title the label in a form.
 	Name, Title string

@@ -3,8 +3,8 @@ package hub
 import "slices"
 
 // Permissions are the channels that a connection may use. The zero value grants
-// nothing. (On the wire an empty object grants everything; codecs translate, so
-// that no empty map here can ever widen a grant.)
+// nothing. (On the wire an empty object grants everything; DecodePermissions translates, so
+// that an empty map here never widens a grant.)
 type Permissions struct {
 	// Everything grants all categories and channels of the project.
 	Everything bool `json:"e,omitempty"`
@@ -23,7 +23,7 @@ type Grant struct {
 	Channels []string `json:"n,omitempty"`
 }
 
-// Allows tells whether the channel name is granted.
+// Allows reports whether the channel name is granted.
 func (g Grant) Allows(name string) bool {
 	return g.Whole || slices.Contains(g.Channels, name)
 }
@@ -50,11 +50,11 @@ const (
 	ReadPresence
 )
 
-// authorize tells whether a connection may perform an action in a channel of p, its
+// authorize decides whether a connection may perform an action in a channel of p, its
 // project. It fails, in this order, with ErrCategoryDenied where the category does not
 // exist or is not granted, ErrOneWay for Publish in a category that is not
-// bidirectional, and ErrChannelDenied where the channel is not granted. It is the one
-// place that decides this.
+// bidirectional, and ErrChannelDenied where the channel is not granted. No other function
+// decides this.
 func authorize(p *Project, c Connection, a Action, ch Channel) error {
 	category, exists := p.Categories[ch.Category]
 	grant, granted := c.Permissions.category(category)

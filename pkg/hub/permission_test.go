@@ -41,16 +41,16 @@ func TestPermissionsInCategory(t *testing.T) {
 		listed      bool
 		x, y        bool
 	}{
-		{name: "everything is all channels", permissions: everything, listed: true, x: true, y: true},
-		{name: "nothing is none", permissions: nothing},
+		{name: "everything", permissions: everything, listed: true, x: true, y: true},
+		{name: "nothing", permissions: nothing},
 		{name: "a whole category", permissions: of("a"), listed: true, x: true, y: true},
 		{name: "one channel", permissions: of("a:x"), listed: true, x: true},
 		{name: "a category without channels", permissions: of("a:"), listed: true},
 		{name: "another category", permissions: of("b")},
-		{name: "everything unconfirmed stops at a private category", permissions: everything, private: true},
-		{name: "a request for a private category is not enough", permissions: of("a"), private: true},
-		{name: "a confirmed grant opens a private category", permissions: of("a:x"), private: true, confirmed: true, listed: true, x: true},
-		{name: "everything confirmed opens a private category", permissions: everything, private: true, confirmed: true, listed: true, x: true, y: true},
+		{name: "unconfirmed everything, private category", permissions: everything, private: true},
+		{name: "unconfirmed grant, private category", permissions: of("a"), private: true},
+		{name: "confirmed grant, private category", permissions: of("a:x"), private: true, confirmed: true, listed: true, x: true},
+		{name: "confirmed everything, private category", permissions: everything, private: true, confirmed: true, listed: true, x: true, y: true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.permissions.Confirmed = tt.confirmed

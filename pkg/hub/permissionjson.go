@@ -7,11 +7,11 @@ import (
 	"io"
 )
 
-// DecodePermissions reads permissions: {} is everything, {"cat": []} the whole category,
-// {"cat": ["a", "b"]} these channels of it. A value that is not a list grants
+// DecodePermissions reads permissions: {} grants everything, {"cat": []} the whole
+// category, {"cat": ["a", "b"]} these channels of it. A value that is not a list grants
 // nothing in its category, and an entry that is not a string matches no channel.
 // The key "", which no category has as its name, is ignored. The result is not
-// confirmed: the codec does not know who wrote the object.
+// confirmed: the form does not say who granted it.
 //
 // This is the one JSON form of permissions, in classic auth frames, in the claims of
 // a JWT, and in both directions of validate_url. Invalid input never widens a grant:
@@ -35,7 +35,7 @@ func DecodePermissions(raw json.RawMessage) (Permissions, error) {
 		if err != nil {
 			return Permissions{}, errMalformed
 		}
-		name := key.(string) // the decoder returns nothing else in the place of a key
+		name := key.(string) // the decoder returns only strings as keys
 		var value json.RawMessage
 		if err := dec.Decode(&value); err != nil {
 			return Permissions{}, errMalformed
@@ -56,8 +56,8 @@ func DecodePermissions(raw json.RawMessage) (Permissions, error) {
 	return p, nil
 }
 
-// ErrCategoryTwice refuses an object that names a category twice: JSON parsers differ
-// on which of the two counts. Only == tells it from ErrBadRequest.
+// ErrCategoryTwice refuses an object that names a category twice: JSON parsers differ on
+// which of the two counts. It has the code of ErrBadRequest, so only == distinguishes it.
 var ErrCategoryTwice = ErrBadRequest.With("permissions name a category twice")
 
 var errMalformed = ErrBadRequest.With("permissions are not valid JSON")
@@ -92,10 +92,10 @@ func grant(value json.RawMessage) Grant {
 	return g
 }
 
-// EncodePermissions writes p so that DecodePermissions reads the same grant from it. A category in
-// which nothing is granted has the value null, and permissions that grant nothing
-// at all are {"":null}: an empty list or object would grant everything. Whether p
-// is confirmed has no place in the wire form.
+// EncodePermissions writes p so that DecodePermissions reads the same grants. A category
+// in which nothing is granted has the value null, and permissions that grant nothing at
+// all are {"":null}: an empty list or object would grant everything. The form does not
+// contain whether p is confirmed.
 func EncodePermissions(p Permissions) json.RawMessage {
 	categories := make(map[string][]string)
 	switch {

@@ -18,7 +18,7 @@ func only(category string, g hub.Grant) hub.Permissions {
 	return hub.Permissions{Categories: map[string]hub.Grant{category: g}}
 }
 
-func TestDecode(t *testing.T) {
+func TestDecodePermissions(t *testing.T) {
 	for name, c := range map[string]struct {
 		raw  string
 		want hub.Permissions
@@ -48,7 +48,7 @@ func TestDecode(t *testing.T) {
 	}
 }
 
-func TestDecodeRefuses(t *testing.T) {
+func TestDecodePermissionsErrors(t *testing.T) {
 	many := make([]string, hub.MaxPermissions)
 	for i := range many {
 		many[i] = fmt.Sprintf(`"%d"`, i)
@@ -57,35 +57,35 @@ func TestDecodeRefuses(t *testing.T) {
 		raw  string
 		want error
 	}{
-		"nothing":                      {``, hub.ErrBadRequest},
-		"null":                         {`null`, hub.ErrBadRequest},
-		"a list":                       {`[]`, hub.ErrBadRequest},
-		"a string":                     {`"{}"`, hub.ErrBadRequest},
-		"an object that does not end":  {`{"chat": []`, hub.ErrBadRequest},
-		"an empty one that does not":   {`{`, hub.ErrBadRequest},
-		"an object and more":           {`{"chat": ["a"]} {}`, hub.ErrBadRequest},
-		"an empty object and more":     {`{} {"chat": ["a"]}`, hub.ErrBadRequest},
-		"a value that is not JSON":     {`{"chat": [}`, hub.ErrBadRequest},
-		"a key that is not a string":   {`{1: []}`, hub.ErrBadRequest},
-		"a category that comes twice":  {`{"chat": ["a"], "chat": []}`, hub.ErrBadRequest},
-		"nesting without an end":       {`{"chat": ` + strings.Repeat("[", 20000), hub.ErrBadRequest},
-		"more names than the limit":    {`{"chat": [` + strings.Join(many, ",") + `]}`, hub.ErrLimitExceeded},
-		"a category name that is long": {`{"` + strings.Repeat("x", 256) + `": []}`, hub.ErrLimitExceeded},
-		"a channel name that is long":  {`{"chat": ["` + strings.Repeat("x", 256) + `"]}`, hub.ErrLimitExceeded},
+		"no input":                          {``, hub.ErrBadRequest},
+		"null":                              {`null`, hub.ErrBadRequest},
+		"a list":                            {`[]`, hub.ErrBadRequest},
+		"a string":                          {`"{}"`, hub.ErrBadRequest},
+		"an object that does not end":       {`{"chat": []`, hub.ErrBadRequest},
+		"an empty object that does not end": {`{`, hub.ErrBadRequest},
+		"an object and another":             {`{"chat": ["a"]} {}`, hub.ErrBadRequest},
+		"an empty object and another":       {`{} {"chat": ["a"]}`, hub.ErrBadRequest},
+		"a value that is not JSON":          {`{"chat": [}`, hub.ErrBadRequest},
+		"a key that is not a string":        {`{1: []}`, hub.ErrBadRequest},
+		"a category that is named twice":    {`{"chat": ["a"], "chat": []}`, hub.ErrBadRequest},
+		"nesting without an end":            {`{"chat": ` + strings.Repeat("[", 20000), hub.ErrBadRequest},
+		"more names than the limit":         {`{"chat": [` + strings.Join(many, ",") + `]}`, hub.ErrLimitExceeded},
+		"a category name that is long":      {`{"` + strings.Repeat("x", 256) + `": []}`, hub.ErrLimitExceeded},
+		"a channel name that is long":       {`{"chat": ["` + strings.Repeat("x", 256) + `"]}`, hub.ErrLimitExceeded},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := hub.DecodePermissions(json.RawMessage(c.raw))
 			if !errors.Is(err, c.want) {
-				t.Errorf("error is %v, not %v", err, c.want)
+				t.Errorf("error %v, want %v", err, c.want)
 			}
 			if d := cmp.Diff(hub.Permissions{}, got); d != "" {
-				t.Error("refused, yet granted: " + d)
+				t.Error("an error with a grant: " + d)
 			}
 		})
 	}
 }
 
-func TestEncode(t *testing.T) {
+func TestEncodePermissions(t *testing.T) {
 	for name, c := range map[string]struct {
 		permissions hub.Permissions
 		want        string
@@ -99,13 +99,13 @@ func TestEncode(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := string(hub.EncodePermissions(c.permissions)); got != c.want {
-				t.Errorf("got %s, not %s", got, c.want)
+				t.Errorf("got %s, want %s", got, c.want)
 			}
 		})
 	}
 }
 
-func FuzzDecode(f *testing.F) {
+func FuzzDecodePermissions(f *testing.F) {
 	for _, s := range []string{`{}`, `null`, `{"chat":[]}`, `{"chat":["a",1],"news":null}`, `{"a":[],"a":["b"]}`, `{"":[]}`, "{\"\xff\":[\"\xfe\"]}", `{"\ud800":["\udc00"]}`} {
 		f.Add([]byte(s))
 	}
@@ -113,7 +113,7 @@ func FuzzDecode(f *testing.F) {
 		p, err := hub.DecodePermissions(raw)
 		if err != nil {
 			if !errors.Is(err, hub.ErrBadRequest) && !errors.Is(err, hub.ErrLimitExceeded) {
-				t.Fatalf("the error is not one of ours: %v", err)
+				t.Fatalf("error %v, want ErrBadRequest or ErrLimitExceeded", err)
 			}
 			return
 		}
@@ -126,10 +126,10 @@ func FuzzDecode(f *testing.F) {
 		}
 		again, err := hub.DecodePermissions(hub.EncodePermissions(p))
 		if err != nil {
-			t.Fatalf("%s encodes to what cannot be decoded: %v", raw, err)
+			t.Fatalf("%s: the encoded permissions cannot be decoded: %v", raw, err)
 		}
 		if d := cmp.Diff(p, again, cmpopts.EquateEmpty()); d != "" {
-			t.Fatalf("%s does not survive: %s", raw, d)
+			t.Fatalf("%s: encoded and decoded permissions differ: %s", raw, d)
 		}
 	})
 }

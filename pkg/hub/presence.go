@@ -11,8 +11,8 @@ import (
 const (
 	// MaxPresence is how many clients Presence lists at most.
 	MaxPresence = 10_000
-	// MaxPresenceBytes is about how many bytes its answer has at most: less than the 6
-	// MB that a Lambda may return, with JSON's escapes.
+	// MaxPresenceBytes is the approximate limit on the bytes of its answer: less than the
+	// 6 MB that a Lambda may return, with JSON's escapes.
 	MaxPresenceBytes = 4 << 20
 )
 
@@ -47,10 +47,10 @@ func (h *Hub) Presence(ctx context.Context, p *Project, ch Channel) ([]Client, e
 	return h.presence(ctx, p, ch, MaxPresenceBytes)
 }
 
-// ClientPresence returns to a client who is in a channel of its project, which it need
-// not be subscribed to. It fails, in this order, with ErrUnauthorized,
-// ErrTokenExpired, ErrCategoryDenied, ErrChannelDenied, and as Presence does, but with
-// ErrLimitExceeded from MaxMessageBytes on.
+// ClientPresence returns the clients in a channel to a client of the same project, which
+// need not be subscribed to the channel. It fails, in this order, with ErrUnauthorized,
+// ErrTokenExpired, ErrCategoryDenied, ErrChannelDenied, and as Presence does, with
+// MaxMessageBytes instead of MaxPresenceBytes.
 func (h *Hub) ClientPresence(ctx context.Context, connection string, ch Channel) ([]Client, error) {
 	c, p, err := h.authenticated(ctx, connection)
 	if err != nil {
@@ -64,17 +64,17 @@ func (h *Hub) ClientPresence(ctx context.Context, connection string, ch Channel)
 }
 
 func (h *Hub) presence(ctx context.Context, p *Project, ch Channel, maxBytes int) ([]Client, error) {
-	// keys is about the size of a client's keys, quotes and braces on the wire.
+	// keys is the approximate size of a client's keys, quotes and braces on the wire.
 	const keys = 50
 	var clients []Client
 	bytes := 0
-	err := h.present(ctx, p, ch, func(page []Client) error {
+	err := h.presencePages(ctx, p, ch, func(page []Client) error {
 		clients = append(clients, page...)
 		for _, c := range page {
 			bytes += keys + 2*len(c.Connection) + len(c.User) + len(c.Info)
 		}
 		if len(clients) > MaxPresence || bytes > maxBytes {
-			return ErrLimitExceeded.With(fmt.Sprintf("more clients are in %s than an answer holds; presence_stats counts them", ch))
+			return ErrLimitExceeded.With(fmt.Sprintf("the list of clients in %s is too long; presence_stats counts them", ch))
 		}
 		return nil
 	})
@@ -89,7 +89,7 @@ func (h *Hub) presence(ctx context.Context, p *Project, ch Channel, maxBytes int
 func (h *Hub) PresenceStats(ctx context.Context, p *Project, ch Channel) (PresenceStats, error) {
 	var stats PresenceStats
 	users := make(map[string]bool)
-	err := h.present(ctx, p, ch, func(page []Client) error {
+	err := h.presencePages(ctx, p, ch, func(page []Client) error {
 		stats.Clients += len(page)
 		for _, c := range page {
 			if c.User != "" {
@@ -102,8 +102,8 @@ func (h *Hub) PresenceStats(ctx context.Context, p *Project, ch Channel) (Presen
 	return stats, err
 }
 
-// present calls page with all clients in a channel whose category has presence.
-func (h *Hub) present(ctx context.Context, p *Project, ch Channel, page func([]Client) error) error {
+// presencePages calls page with all clients in a channel whose category has presence.
+func (h *Hub) presencePages(ctx context.Context, p *Project, ch Channel, page func([]Client) error) error {
 	if err := ch.Validate(); err != nil {
 		return err
 	}

@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// Project is a tenant: nothing of one project is ever seen by another. It is
-// loaded whole, with its categories.
+// Project is a tenant: no project sees data of another. It is loaded with all its
+// categories.
 type Project struct {
-	// ID is what tokens and addresses name; it never changes.
+	// ID is the id in tokens and URLs; it never changes.
 	ID string
 	// Name is for people.
 	Name string
@@ -18,7 +18,7 @@ type Project struct {
 	// APIKeyHashes are the lower-case hexadecimal SHA-256 of the keys that may
 	// call the server API.
 	APIKeyHashes []string
-	// Options are what the owner set.
+	// Options are the options that the owner set.
 	Options ProjectOptions
 	// Revision counts how often the project has been written, 0 for a new one.
 	Revision int
@@ -42,7 +42,7 @@ type ProjectOptions struct {
 // ErrLimitExceeded.
 func (o ProjectOptions) Validate() error { return checkOptions(o, ProjectReference) }
 
-// Projects reads structure.
+// Projects reads projects.
 type Projects interface {
 	// Project returns the project with this id and all its categories. It fails
 	// with ErrProjectNotFound. The value is shared: it must not be changed. It may
@@ -68,25 +68,27 @@ type ProjectStore interface {
 	PutCategory(ctx context.Context, project string, c Category) error
 	// DeleteCategory removes a category; one that does not exist is no error.
 	DeleteCategory(ctx context.Context, project, name string) error
-	// DeleteProject removes a project with all that belongs to it; one that does not
+	// DeleteProject removes a project with its categories and API keys; one that does not
 	// exist is no error.
 	DeleteProject(ctx context.Context, id string) error
 }
 
 // Validate refuses a project whose names or options break their limits, with
-// ErrBadRequest or ErrLimitExceeded. Stores are given valid projects only.
+// ErrBadRequest or ErrLimitExceeded. Callers of a ProjectStore validate first.
 func (p *Project) Validate() error {
 	if err := checkName("project id", p.ID); err != nil {
 		return err
 	}
+	// The signed text of a webhook ends with a line feed and that of a classic token with
+	// the project id: so the two always differ.
 	if strings.HasSuffix(p.ID, "\n") {
-		return ErrBadRequest.With("a project id does not end with a line feed, which ends what webhooks sign")
+		return ErrBadRequest.With("a project id must not end with a line feed")
 	}
 	if err := checkName("project name", p.Name); err != nil {
 		return err
 	}
 	if p.Secret == "" {
-		return ErrBadRequest.With("a project needs a secret")
+		return ErrBadRequest.With("the project secret is empty")
 	}
 	if err := p.Options.Validate(); err != nil {
 		return err
@@ -99,7 +101,8 @@ func (p *Project) Validate() error {
 	return nil
 }
 
-// AllowsOrigin tells whether a browser page of this origin may connect.
+// AllowsOrigin reports whether a web page of this origin may connect. A client without
+// an origin is no browser and may connect.
 func (p *Project) AllowsOrigin(origin string) bool {
 	return origin == "" || len(p.Options.Origins) == 0 || slices.Contains(p.Options.Origins, origin)
 }

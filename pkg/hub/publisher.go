@@ -8,8 +8,8 @@ import (
 	"fmt"
 )
 
-// Clean removes from the strings in a JSON value the HTML that can do harm. Links and
-// images may lead to these domains. It fails with ErrBadRequest.
+// Clean removes unsafe HTML from the strings in a JSON value. Links and images may lead
+// to these domains. It fails with ErrBadRequest.
 type Clean func(data json.RawMessage, domains []string) (json.RawMessage, error)
 
 // Hooks emits published messages as events.
@@ -26,8 +26,8 @@ type Publisher struct {
 	hooks Hooks
 }
 
-// PublisherOptions are the parts of a Publisher. All are required, but those of which
-// Options says otherwise, and Hooks.
+// PublisherOptions are the parts of a Publisher. All are required except Hooks and what
+// is optional in Options.
 type PublisherOptions struct {
 	Options
 	Clean Clean
@@ -83,8 +83,8 @@ func (h *Publisher) Broadcast(ctx context.Context, connection string, ch Channel
 	return err
 }
 
-// send accepts a message and dispatches it, under an idempotency key where that is not
-// "". It fails when a post to every subscriber of the channel was not begun.
+// send accepts a message and dispatches it, under an idempotency key unless that is "". It
+// fails unless a post to every subscriber of the channel was begun.
 func (h *Publisher) send(ctx context.Context, p *Project, category Category, ch Channel, data json.RawMessage, idempotencyKey string) (Result, error) {
 	m, err := h.accept(p, category, ch, data)
 	if err != nil {
@@ -100,10 +100,15 @@ func (h *Publisher) send(ctx context.Context, p *Project, category Category, ch 
 		}
 	}
 	result, feed, err := h.dispatch(ctx, category, m)
+	// What follows is done even after ctx has ended.
+	ctx, cancel := after(ctx, concludeTimeout)
+	defer cancel()
 	if err == nil {
-		// Deferred, so that the claim is settled before anything that may take long.
-		defer h.conclude(ctx, category, m, result, feed)
 		err = result.Err()
+		h.emit(ctx, category, m, result)
+		h.count(ctx, m, result.Delivered+feed.Delivered)
+		// Deferred, so that the claim is settled before work that may take long.
+		defer h.cleanUpAndAnnounce(ctx, append(result.Gone, feed.Gone...))
 	}
 	if err != nil {
 		err = fmt.Errorf("publish in %s: %w", ch, err)
@@ -111,9 +116,6 @@ func (h *Publisher) send(ctx context.Context, p *Project, category Category, ch 
 	if idempotencyKey == "" {
 		return result, err
 	}
-	// The claim is settled or released even when the caller has left.
-	ctx, cancel := after(ctx, settleTimeout)
-	defer cancel()
 	if err != nil {
 		return result, errors.Join(err, h.store.Release(ctx, ch, idempotencyKey))
 	}
@@ -155,19 +157,19 @@ func (h *Publisher) prepare(category Category, data json.RawMessage) (json.RawMe
 	return cleaned, checkSize(cleaned)
 }
 
-// conclude does what follows a dispatch: it emits the event hook, counts, cleans up
-// connections that are gone and announces their leaves. It goes on when the caller has
-// left, until the process may be stopped.
-func (h *Publisher) conclude(ctx context.Context, category Category, m Message, result, feed Result) {
-	emit, cancel := after(ctx, settleTimeout)
-	defer cancel()
+// emit emits a message that was dispatched to all subscribers. It comes before the claim
+// is settled: a publish that is interrupted between the two is repeated, and emitted again.
+func (h *Publisher) emit(ctx context.Context, category Category, m Message, result Result) {
 	if category.Hooks && h.hooks != nil && result.Err() == nil {
-		h.hooks.Emit(emit, m)
+		// The rest of the time is for the claim.
+		ctx, cancel := half(ctx)
+		defer cancel()
+		h.hooks.Emit(ctx, m)
 	}
-	count, cancel := after(ctx, settleTimeout)
-	defer cancel()
-	if err := h.store.Count(count, m.Channel.Project, h.now(), 1, result.Delivered+feed.Delivered); err != nil {
+}
+
+func (h *Publisher) count(ctx context.Context, m Message, deliveries int) {
+	if err := h.store.Count(ctx, m.Channel.Project, h.now(), 1, deliveries); err != nil {
 		h.log.WarnContext(ctx, "count message failed", "project", m.Channel.Project, "error", err)
 	}
-	h.announce(ctx, leaves(h.cleanUp(ctx, append(result.Gone, feed.Gone...))...))
 }

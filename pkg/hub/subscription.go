@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 )
 
 // Subscriber is a subscription as a fan-out reads it.
@@ -16,14 +15,13 @@ type Subscriber struct {
 
 // Subscriptions keeps the subscribers of channels.
 type Subscriptions interface {
-	// Subscribe puts c into channels, a map to the number of shards of each: first
-	// on the connection, then as subscriptions, so that nothing is leaked wherever
-	// it is interrupted. A channel that c is in already is renewed in its shard. It
-	// fails with ErrConnectionNotFound when the connection is over and with
-	// ErrLimitExceeded when it would be in more than MaxChannels. One request, and
-	// one more for every 25 channels.
+	// Subscribe adds c to channels, a map to the number of shards of each: first on the
+	// connection, then as subscriptions, so that an interruption leaks nothing. A channel
+	// that c is in already is renewed in its shard. It fails with ErrConnectionNotFound when
+	// the connection is over, and with ErrLimitExceeded when it would be in more than
+	// MaxChannels. One request, and one more for every 25 channels.
 	Subscribe(ctx context.Context, c Connection, channels map[Channel]int) error
-	// Unsubscribe takes c out of channels; those it is not in are ignored. One
+	// Unsubscribe removes c from channels. It ignores channels that c is not in. One
 	// request, and one more for every 25 channels; none where c is in none of them.
 	Unsubscribe(ctx context.Context, c Connection, channels []Channel) error
 	// RemoveSubscriber removes a subscription in a shard of a channel, whether or not
@@ -42,8 +40,8 @@ type Refusal struct {
 	Reason  *Error
 }
 
-// Subscribe subscribes a connection to channels of its project, and returns those
-// it was refused. It fails with ErrUnauthorized, ErrTokenExpired, ErrBadRequest or
+// Subscribe subscribes a connection to channels of its project, and returns the channels
+// that it was refused. It fails with ErrUnauthorized, ErrTokenExpired, ErrBadRequest or
 // ErrLimitExceeded, and has then subscribed to nothing.
 func (h *Hub) Subscribe(ctx context.Context, connection string, channels []Channel) ([]Refusal, error) {
 	c, p, err := h.authenticated(ctx, connection)
@@ -88,20 +86,23 @@ func (h *Hub) join(ctx context.Context, c Connection, channels map[Channel]int) 
 	return nil
 }
 
-// Unsubscribe takes a connection out of channels of its project; those it is not
-// in are ignored. It fails with ErrUnauthorized or ErrTokenExpired.
+// Unsubscribe removes a connection from channels of its project. It ignores channels that
+// the connection is not in. It fails with ErrUnauthorized or ErrTokenExpired.
 func (h *Hub) Unsubscribe(ctx context.Context, connection string, channels []Channel) error {
 	c, _, err := h.authenticated(ctx, connection)
 	if err != nil {
 		return err
 	}
-	return h.leave(ctx, c, func(ch Channel) bool {
-		return slices.Contains(channels, Channel{Category: ch.Category, Name: ch.Name})
-	})
+	left := make(map[Channel]bool, len(channels))
+	for _, ch := range channels {
+		ch.Project = c.Project
+		left[ch] = true
+	}
+	return h.leave(ctx, c, func(ch Channel) bool { return left[ch] })
 }
 
-// UnsubscribeUser takes all connections of a user out of the selected channels. The
-// anonymous user has no connections of its own: nothing is done. It fails with
+// UnsubscribeUser removes all connections of a user from the selected channels. It does
+// nothing for the anonymous user, which has no connections of its own. It fails with
 // ErrLimitExceeded for a name that is too long.
 func (h *Hub) UnsubscribeUser(ctx context.Context, p *Project, user string, from Selection) error {
 	if user == "" {
@@ -120,7 +121,7 @@ func (h *Hub) UnsubscribeUser(ctx context.Context, p *Project, user string, from
 	return errors.Join(errs...)
 }
 
-// leave takes a connection out of those of its channels that selected tells, and
+// leave removes a connection from those of its channels that selected reports, and
 // announces the leaves.
 func (h *Hub) leave(ctx context.Context, c Connection, selected func(Channel) bool) error {
 	var channels []Channel

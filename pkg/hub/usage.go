@@ -14,7 +14,7 @@ type Usage struct {
 	Subscribers map[Channel]int
 }
 
-// Usages counts. It is for operators: it reads the whole table.
+// Usages counts what a project uses. It is for operators: it reads the whole table.
 type Usages interface {
 	// Usage counts what has not expired. It fails when ctx ends before everything
 	// was read, and never returns a part.

@@ -1,9 +1,9 @@
-// Package metrics writes the results of dispatches as CloudWatch metrics, in the
-// embedded metric format: one line of the function's log a dispatch, from which
-// CloudWatch Logs makes metrics without a call, a client or a permission.
+// Package metrics writes the results of dispatches as CloudWatch metrics in the embedded
+// metric format: one line in the log of the function for each dispatch. CloudWatch Logs
+// makes metrics from it without a call, a client or a permission.
 //
-// It knows neither how messages are dispatched nor who reads the log. API Gateway
-// itself counts connections and frames.
+// It does not know how messages are dispatched. API Gateway itself counts connections and
+// frames.
 package metrics
 
 import (
@@ -20,17 +20,17 @@ import (
 // The names of the metrics in CloudWatch. They have no dimensions: each stack has its
 // own namespace.
 const (
-	// Messages counts messages that were published or broadcast, and joins and leaves,
-	// once each: a dispatch to an audience that is not their channel, such as the admin
-	// feed, does not count.
+	// Messages counts messages that were published or broadcast, joins and leaves. It,
+	// Errors and PublishLatency leave out a dispatch to an audience that is not the
+	// channel of the messages: the admin feed.
 	Messages = "Messages"
 	// Deliveries, Gone, Slow and Failed are the counts of hub.Result.
 	Deliveries = "Deliveries"
 	Gone       = "Gone"
 	Slow       = "Slow"
 	Failed     = "Failed"
-	// Errors counts dispatches that did not begin a post to every subscriber. A mistake of the sender, such as a message that is too large, does not
-	// count.
+	// Errors counts dispatches that did not begin a post to every subscriber. A mistake of
+	// the sender, such as a message that is too large, does not count.
 	Errors = "Errors"
 	// PublishLatency is the time in milliseconds from the beginning of a dispatch to
 	// the end of its last post.
@@ -58,54 +58,70 @@ func (d *Dispatcher) Dispatch(ctx context.Context, to hub.Audience, messages []h
 	began := d.now()
 	result, err := d.Dispatcher.Dispatch(ctx, to, messages)
 	ended := d.now()
-	counted := 0
+	metrics := line{
+		{Deliveries, count, result.Delivered}, {Gone, count, len(result.Gone)}, {Slow, count, result.Slow}, {Failed, count, result.Failed},
+	}
 	if len(messages) > 0 && messages[0].Channel == to.Channel {
-		counted = len(messages)
+		metrics = append(metrics,
+			metric{Messages, count, len(messages)}, metric{Errors, count, failures(result, err)},
+			metric{PublishLatency, milliseconds, float64(ended.Sub(began).Microseconds()) / 1000})
 	}
-	failed := err
-	if err == nil {
-		failed = result.Err()
-	}
-	failures := 0
-	if known := new(hub.Error); failed != nil && !errors.As(failed, &known) {
-		failures = 1
-	}
-	d.write(ended, map[string]any{
-		Messages: counted, Deliveries: result.Delivered, Gone: len(result.Gone), Slow: result.Slow, Failed: result.Failed,
-		Errors: failures, PublishLatency: float64(ended.Sub(began).Microseconds()) / 1000,
-	})
+	d.write(ended, metrics)
 	return result, err
 }
 
-// metric is a metric as the embedded metric format declares it.
+// failures is 1 for a dispatch that did not begin a post to every subscriber, otherwise
+// 0.
+func failures(result hub.Result, err error) int {
+	if err == nil {
+		err = result.Err()
+	}
+	if known := new(hub.Error); err == nil || errors.As(err, &known) {
+		return 0
+	}
+	return 1
+}
+
+// The units of metrics in CloudWatch.
+const (
+	count        = "Count"
+	milliseconds = "Milliseconds"
+)
+
+// line is the metrics of one line.
+type line []metric
+
 type metric struct {
-	Name string `json:"Name"`
-	Unit string `json:"Unit"`
+	name, unit string
+	value      any
 }
 
-// declared are the metrics of every line.
-var declared = []metric{
-	{Messages, "Count"}, {Deliveries, "Count"}, {Gone, "Count"}, {Slow, "Count"}, {Failed, "Count"}, {Errors, "Count"},
-	{PublishLatency, "Milliseconds"},
-}
-
-// write adds the declaration to values and writes them as one line, as described
-// in "Specification: Embedded metric format" of the CloudWatch documentation.
-func (d *Dispatcher) write(at time.Time, values map[string]any) {
+// write writes a line with its declaration, as described in "Specification: Embedded
+// metric format" of the CloudWatch documentation.
+func (d *Dispatcher) write(at time.Time, metrics line) {
+	type declaration struct {
+		Name string `json:"Name"`
+		Unit string `json:"Unit"`
+	}
 	type directive struct {
-		Namespace  string     `json:"Namespace"`
-		Dimensions [][]string `json:"Dimensions"`
-		Metrics    []metric   `json:"Metrics"`
+		Namespace  string        `json:"Namespace"`
+		Dimensions [][]string    `json:"Dimensions"`
+		Metrics    []declaration `json:"Metrics"`
+	}
+	values := make(map[string]any, len(metrics)+1)
+	declared := make([]declaration, len(metrics))
+	for i, m := range metrics {
+		values[m.name], declared[i] = m.value, declaration{m.name, m.unit}
 	}
 	values["_aws"] = struct {
 		Timestamp         int64       `json:"Timestamp"`
 		CloudWatchMetrics []directive `json:"CloudWatchMetrics"`
 	}{at.UnixMilli(), []directive{{d.namespace, [][]string{{}}, declared}}}
-	line, err := json.Marshal(values)
+	encoded, err := json.Marshal(values)
 	if err != nil {
 		return
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	_, _ = d.out.Write(append(line, '\n'))
+	_, _ = d.out.Write(append(encoded, '\n'))
 }

@@ -19,12 +19,11 @@ import (
 // MaxBroadcastChannels is how many channels one broadcast may name.
 const MaxBroadcastChannels = 1000
 
-// maxConcurrentPublishes bounds the concurrent messages of one broadcast; delivery
+// maxConcurrentPublishes bounds the concurrent messages of one broadcast. The dispatcher
 // bounds their posts.
 const maxConcurrentPublishes = 16
 
-// method carries out one method of /api for a project and returns the value of the key
-// "result".
+// method runs one method of /api for a project and returns the value of the key "result".
 type method func(a *api, ctx context.Context, p *hub.Project, body []byte) (any, error)
 
 var methods = map[string]method{
@@ -53,8 +52,7 @@ type answer struct {
 func fail(e *hub.Error) answer { return answer{Error: &failure{e.Code, e.Error()}} }
 
 // call answers POST /api/{method}: 401 without a valid API key, 404 for an unknown
-// method, 400 and 413 for a body that cannot be read, otherwise 200 with a result
-// or an error.
+// method, 400 and 413 for an invalid body, otherwise 200 with a result or an error.
 func (a *api) call(w http.ResponseWriter, r *http.Request) {
 	p, err := auth.ProjectByAPIKey(r.Context(), a.APIKeys, apiKey(r.Header))
 	if err != nil {
@@ -71,7 +69,7 @@ func (a *api) call(w http.ResponseWriter, r *http.Request) {
 	write(w, status, answer)
 }
 
-// answer carries out a method for a project.
+// answer runs a method for a project.
 func (a *api) answer(ctx context.Context, p *hub.Project, method string, body []byte) (status int, _ answer) {
 	run, ok := methods[method]
 	if !ok {
@@ -87,7 +85,7 @@ func (a *api) answer(ctx context.Context, p *hub.Project, method string, body []
 	return http.StatusOK, answer{Result: result}
 }
 
-// Call carries out a method for a project without an API key. The caller has
+// Call runs a method for a project without an API key. The caller has
 // authorized the request. Status and reply are those of POST /api/{method} with this
 // body.
 func Call(ctx context.Context, h *hub.Publisher, log *slog.Logger, p *hub.Project, method string, body []byte) (status int, reply []byte) {
@@ -98,7 +96,7 @@ func Call(ctx context.Context, h *hub.Publisher, log *slog.Logger, p *hub.Projec
 	return status, b.Bytes()
 }
 
-// apiKey finds the key in the headers that Centrifugo's clients use.
+// apiKey finds the key in the headers that clients of Centrifugo send.
 func apiKey(h http.Header) string {
 	if key := h.Get("X-API-Key"); key != "" {
 		return key
@@ -128,7 +126,7 @@ func bodyStatus(err error) int {
 // clients of Centrifugo send options that do not exist here.
 func decode(body []byte, params any) error {
 	if err := json.Unmarshal(body, params); err != nil {
-		return hub.ErrBadRequest.With("the body does not have the form of this method's parameters")
+		return hub.ErrBadRequest.With("the body does not match the parameters of this method")
 	}
 	return nil
 }
@@ -149,8 +147,8 @@ func (a *api) publish(ctx context.Context, p *hub.Project, body []byte) (any, er
 
 // published is the result of a publish.
 type published struct {
-	// Delivered counts the connections that the message was posted to. Centrifugo's
-	// clients ignore it.
+	// Delivered is the number of connections that the message was posted to. Clients of
+	// Centrifugo ignore it.
 	Delivered int `json:"delivered"`
 }
 
@@ -169,8 +167,8 @@ func (a *api) publishTo(ctx context.Context, p *hub.Project, channel string, dat
 	return published{result.Delivered}, nil
 }
 
-// broadcast publishes to many channels. It has a response for each, in their order: one
-// that fails stops none of the others.
+// broadcast publishes to many channels. It has a response for each, in their order. An
+// error in one channel does not stop the others.
 func (a *api) broadcast(ctx context.Context, p *hub.Project, body []byte) (any, error) {
 	var q struct {
 		Channels       []string        `json:"channels"`

@@ -26,22 +26,22 @@ import (
 	"centrifuge/pkg/serverapi"
 )
 
-// exchange is a request and what must come of it.
+// exchange is a request and its expected answer.
 type exchange struct {
 	name string
-	// path of the request, and the operation of the document that it is held to,
-	// where that is not of the same path.
+	// path is the path of the request, operation that of its operation in the document,
+	// "" for the same path.
 	path, operation string
-	// header is "Name: value", the API key where there is none.
+	// header is "Name: value", "" for the API key.
 	header, body string
-	// allowed tells whether the document allows the body.
+	// allowed means that the document allows the body.
 	allowed bool
-	// status is 200 where none is given.
+	// status is the expected status, 0 for 200.
 	status int
-	// code is that of the error, message its beginning in /rpc; 0 and "" are success.
+	// code is the code of the error, message its prefix in /rpc; 0 and "" are success.
 	code    int
 	message string
-	// holds is a part of the answer.
+	// holds is a part of the body of the answer.
 	holds string
 	// broken sends the request to an installation without its table.
 	broken bool
@@ -49,11 +49,11 @@ type exchange struct {
 
 const key = "X-API-Key: demo-key"
 
-// TestEveryAnswerIsThatOfTheDocument sends every kind of request to a whole
-// service: status, content type and body of every answer must be described, and
-// every status that is described must occur.
-func TestEveryAnswerIsThatOfTheDocument(t *testing.T) {
-	s := serviceWithPeople(t)
+// TestConformance sends every kind of request to a whole service. The document must
+// describe status, content type and body of every answer, and every described status and
+// code must occur.
+func TestConformance(t *testing.T) {
+	s := serviceWithClients(t)
 	broken := httptest.NewServer(serverapi.New(serverapi.Options{
 		Projects: noTable{}, Log: slog.New(slog.DiscardHandler),
 		APIKeys: noTable{},
@@ -70,7 +70,7 @@ func TestEveryAnswerIsThatOfTheDocument(t *testing.T) {
 		t.Run(e.operation+" "+e.name, func(t *testing.T) {
 			at := join("/paths", e.operation, "post")
 			if err := lenient.request(at, e.body); (err == nil) != e.allowed {
-				t.Errorf("allowed %t, the document says %v", e.allowed, err)
+				t.Errorf("allowed: %t, error of the document: %v", e.allowed, err)
 			}
 			base := s.HTTPURL
 			if e.broken {
@@ -108,77 +108,77 @@ func TestEveryAnswerIsThatOfTheDocument(t *testing.T) {
 	_, described := strict.find("/components/schemas/Error/properties/code/enum")
 	for _, code := range described.([]any) {
 		if !codes[fmt.Sprint(code)] {
-			t.Errorf("the error %v never occurred", code)
+			t.Errorf("error %v never occurred", code)
 		}
 	}
 }
 
-// methodExchanges are what is particular to a method.
+// methodExchanges are the exchanges of single methods.
 func methodExchanges() []exchange {
 	long, thousand := strings.Repeat("x", 256), strings.TrimSuffix(strings.Repeat(`"news:x",`, 1000), ",")
 	return []exchange{
 		{name: "an object", path: "/api/publish", body: `{"channel":"news:x","data":{"n":1}}`, allowed: true},
-		{name: "null is data", path: "/api/publish", body: `{"channel":"news:x","data":null}`, allowed: true},
-		{name: "an option of Centrifugo's is passed over", path: "/api/publish", body: `{"channel":"news:x","data":1,"skip_history":true}`, allowed: true},
+		{name: "null", path: "/api/publish", body: `{"channel":"news:x","data":null}`, allowed: true},
+		{name: "an option of Centrifugo", path: "/api/publish", body: `{"channel":"news:x","data":1,"skip_history":true}`, allowed: true},
 		{name: "a colon in the name", path: "/api/publish", body: `{"channel":"news:x:y\nz","data":1}`, allowed: true},
 		{name: "an idempotency key", path: "/api/publish", body: `{"channel":"news:x","data":1,"idempotency_key":"k"}`, allowed: true},
-		{name: "the same again", path: "/api/publish", body: `{"channel":"news:x","data":1,"idempotency_key":"k"}`, allowed: true},
-		{name: "a key in use", path: "/api/publish", body: `{"channel":"news:x","data":1,"idempotency_key":"busy"}`, allowed: true, code: 113},
-		{name: "a key that is too long", path: "/api/publish", body: `{"channel":"news:x","data":1,"idempotency_key":"` + long + `"}`, code: 106},
+		{name: "a repeated idempotency key", path: "/api/publish", body: `{"channel":"news:x","data":1,"idempotency_key":"k"}`, allowed: true},
+		{name: "an idempotency key in use", path: "/api/publish", body: `{"channel":"news:x","data":1,"idempotency_key":"busy"}`, allowed: true, code: 113},
+		{name: "an idempotency key that is too long", path: "/api/publish", body: `{"channel":"news:x","data":1,"idempotency_key":"` + long + `"}`, code: 106},
 		{name: "an unknown category", path: "/api/publish", body: `{"channel":"nowhere:x","data":1}`, allowed: true, code: 102},
 		{name: "no channel", path: "/api/publish", body: `{"data":1}`, code: 107},
 		{name: "a channel without a category", path: "/api/publish", body: `{"channel":"x","data":1}`, code: 107},
 		{name: "a channel without a name", path: "/api/publish", body: `{"channel":"news:","data":1}`, code: 107},
 		{name: "a channel that is too long", path: "/api/publish", body: `{"channel":"news:` + long + `","data":1}`, code: 106},
-		{name: "a channel that is no string", path: "/api/publish", body: `{"channel":1,"data":1}`, code: 107},
+		{name: "a channel that is not a string", path: "/api/publish", body: `{"channel":1,"data":1}`, code: 107},
 		{name: "no data", path: "/api/publish", body: `{"channel":"news:x"}`, code: 107},
 		{name: "more data than the category allows", path: "/api/publish", body: `{"channel":"news:x","data":"` + strings.Repeat("x", hub.DefaultMessageBytes) + `"}`, allowed: true, code: 413},
 
 		{name: "two channels", path: "/api/broadcast", body: `{"channels":["news:x","chat:x"],"data":1}`, allowed: true},
 		{name: "a channel that fails", path: "/api/broadcast", body: `{"channels":["news:x","nowhere:x"],"data":1}`, allowed: true, holds: `[{"result":{"delivered":3}},{"error":{"code":102,`},
-		{name: "a channel of no form", path: "/api/broadcast", body: `{"channels":["news:x","x"],"data":1}`, holds: `[{"result":{"delivered":3}},{"error":{"code":107,`},
+		{name: "a channel without a category", path: "/api/broadcast", body: `{"channels":["news:x","x"],"data":1}`, holds: `[{"result":{"delivered":3}},{"error":{"code":107,`},
 		{name: "no data", path: "/api/broadcast", body: `{"channels":["news:x"]}`},
 		{name: "no channels", path: "/api/broadcast", body: `{"data":1}`, code: 107},
 		{name: "an empty list", path: "/api/broadcast", body: `{"channels":[],"data":1}`, code: 107},
 		{name: "too many channels", path: "/api/broadcast", body: `{"channels":[` + thousand + `,"news:x"],"data":1}`, code: 106},
 
-		{name: "somebody who is there", path: "/api/unsubscribe", body: `{"user":"bob","channel":"news:x"}`, allowed: true},
-		{name: "somebody who is not", path: "/api/unsubscribe", body: `{"user":"nobody","channel":"news:x"}`, allowed: true},
+		{name: "a user in the channel", path: "/api/unsubscribe", body: `{"user":"bob","channel":"news:x"}`, allowed: true},
+		{name: "a user who is not in the channel", path: "/api/unsubscribe", body: `{"user":"absent","channel":"news:x"}`, allowed: true},
 		{name: "no user", path: "/api/unsubscribe", body: `{"channel":"news:x"}`, code: 107},
 		{name: "the anonymous user", path: "/api/unsubscribe", body: `{"user":"","channel":"news:x"}`, code: 107},
-		{name: "a name that nobody can have", path: "/api/unsubscribe", body: `{"user":"` + strings.Repeat("u", 256) + `","channel":"news:x"}`, code: 106},
+		{name: "a user whose name is too long", path: "/api/unsubscribe", body: `{"user":"` + strings.Repeat("u", 256) + `","channel":"news:x"}`, code: 106},
 		{name: "no channel", path: "/api/unsubscribe", body: `{"user":"bob"}`, code: 107},
 
-		{name: "somebody who is not there", path: "/api/disconnect", body: `{"user":"nobody"}`, allowed: true},
+		{name: "a user who is not connected", path: "/api/disconnect", body: `{"user":"absent"}`, allowed: true},
 		{name: "no user", path: "/api/disconnect", body: `{}`, code: 107},
-		{name: "a name that nobody can have", path: "/api/disconnect", body: `{"user":"` + strings.Repeat("u", 256) + `"}`, code: 106},
-		{name: "a user that is no string", path: "/api/disconnect", body: `{"user":7}`, code: 107},
+		{name: "a user whose name is too long", path: "/api/disconnect", body: `{"user":"` + strings.Repeat("u", 256) + `"}`, code: 106},
+		{name: "a user that is not a string", path: "/api/disconnect", body: `{"user":7}`, code: 107},
 
-		{name: "people with and without info", path: "/api/presence", body: `{"channel":"chat:x"}`, allowed: true, holds: `"user":"ada","conn_info":{"name":"ada"}}`},
-		{name: "nobody", path: "/api/presence", body: `{"channel":"chat:empty"}`, allowed: true, holds: `{"presence":{}}`},
-		{name: "a category without it", path: "/api/presence", body: `{"channel":"news:x"}`, allowed: true, code: 108},
+		{name: "clients with and without info", path: "/api/presence", body: `{"channel":"chat:x"}`, allowed: true, holds: `"user":"ada","conn_info":{"name":"ada"}}`},
+		{name: "an empty channel", path: "/api/presence", body: `{"channel":"chat:empty"}`, allowed: true, holds: `{"presence":{}}`},
+		{name: "a category without presence", path: "/api/presence", body: `{"channel":"news:x"}`, allowed: true, code: 108},
 		{name: "an unknown category", path: "/api/presence", body: `{"channel":"nowhere:x"}`, allowed: true, code: 102},
 		{name: "no channel", path: "/api/presence", body: `{}`, code: 107},
 		{name: "a channel that is too long", path: "/api/presence", body: `{"channel":"chat:` + long + `"}`, code: 106},
-		{name: "people", path: "/api/presence_stats", body: `{"channel":"chat:x"}`, allowed: true, holds: `{"num_clients":3,"num_users":2}`},
-		{name: "a category without it", path: "/api/presence_stats", body: `{"channel":"news:x"}`, allowed: true, code: 108},
+		{name: "clients", path: "/api/presence_stats", body: `{"channel":"chat:x"}`, allowed: true, holds: `{"num_clients":3,"num_users":2}`},
+		{name: "a category without presence", path: "/api/presence_stats", body: `{"channel":"news:x"}`, allowed: true, code: 108},
 		{name: "no channel", path: "/api/presence_stats", body: `{}`, code: 107},
 
-		{name: "all", path: "/api/channels", body: `{}`, allowed: true},
-		{name: "those of a category", path: "/api/channels", body: `{"pattern":"chat:*"}`, allowed: true, holds: `{"chat:x":{"num_clients":3}}`},
-		{name: "none", path: "/api/channels", body: `{"pattern":"nowhere:*"}`, allowed: true},
-		{name: "a pattern of no form", path: "/api/channels", body: `{"pattern":"["}`, allowed: true, code: 107},
+		{name: "all channels", path: "/api/channels", body: `{}`, allowed: true},
+		{name: "channels of a category", path: "/api/channels", body: `{"pattern":"chat:*"}`, allowed: true, holds: `{"chat:x":{"num_clients":3}}`},
+		{name: "no channels", path: "/api/channels", body: `{"pattern":"nowhere:*"}`, allowed: true},
+		{name: "a malformed pattern", path: "/api/channels", body: `{"pattern":"["}`, allowed: true, code: 107},
 		{name: "a pattern that is too long", path: "/api/channels", body: `{"pattern":"` + long + `"}`, code: 107},
-		{name: "a pattern that is no string", path: "/api/channels", body: `{"pattern":[]}`, code: 107},
+		{name: "a pattern that is not a string", path: "/api/channels", body: `{"pattern":[]}`, code: 107},
 
 		{name: "the counts", path: "/api/info", body: `{}`, allowed: true, holds: `"num_clients":3,"num_users":2,`},
 	}
 }
 
-// commonExchanges are what every method of /api answers alike.
+// commonExchanges are the exchanges that are the same for every method of /api.
 func commonExchanges() []exchange {
-	// One body that every method understands.
-	const body = `{"channel":"news:x","channels":["news:x"],"data":1,"user":"nobody"}`
+	// One body that is valid for every method.
+	const body = `{"channel":"news:x","channels":["news:x"],"data":1,"user":"absent"}`
 	var all []exchange
 	for _, method := range serverapi.Methods {
 		path := "/api/" + method
@@ -193,7 +193,7 @@ func commonExchanges() []exchange {
 			exchange{name: "with another scheme", path: path, header: "Authorization: Bearer demo-key", body: body, allowed: true, status: 401, code: 101},
 			exchange{name: "a method that does not exist", path: path + "s-not", operation: path, body: body, allowed: true, status: 404, code: 104},
 			exchange{name: "an empty body", path: path, status: 400, code: 107},
-			exchange{name: "no JSON", path: path, body: `{"channel":`, status: 400, code: 107},
+			exchange{name: "a body that is not JSON", path: path, body: `{"channel":`, status: 400, code: 107},
 			exchange{name: "an array", path: path, body: `[]`, code: 107},
 			exchange{name: "a body over 1 MiB", path: path, body: `"` + strings.Repeat("x", serverapi.MaxBodyBytes) + `"`, status: 413, code: 106},
 			exchange{name: "without a table", path: path, body: body, allowed: true, status: 500, code: 100, broken: true},
@@ -203,8 +203,7 @@ func commonExchanges() []exchange {
 	return all
 }
 
-// rpcExchanges are those of the API of 2013. Commands are signed unless a header
-// is given.
+// rpcExchanges are the exchanges of the API of 2013.
 func rpcExchanges() []exchange {
 	const broadcast = `{"id":"1","method":"broadcast","params":{"category":"news","channel":"x","data":{}}}`
 	command := func(name, command string, allowed bool, status int, message string) exchange {
@@ -217,7 +216,7 @@ func rpcExchanges() []exchange {
 		return e
 	}
 	unknown := command("an unknown project", broadcast, true, 404, "project not found")
-	unknown.path = "/rpc/nobody"
+	unknown.path = "/rpc/absent"
 	noTable := command("without a table", broadcast, true, 500, "internal server error")
 	noTable.broken = true
 	noBase64 := exchange{name: "no base64", path: "/rpc/demo", header: signed("demo-secret", "demo", "{}"), body: "{}", status: 400, message: "malformed data"}
@@ -226,21 +225,21 @@ func rpcExchanges() []exchange {
 		command("broadcast", broadcast, true, 200, ""),
 		command("unsubscribe without an id", `{"method":"unsubscribe","params":{"user":"bob","from":{"chat":["x"],"news":[]}}}`, true, 200, ""),
 		command("presence", `{"id":"1","method":"presence","params":{"category":"room","channel":"lobby"}}`, true, 200, ""),
-		command("presence in a category without it", `{"id":"1","method":"presence","params":{"category":"news","channel":"x"}}`, true, 200, "not available"),
-		command("presence in no channel", `{"id":"1","method":"presence","params":{"category":"room"}}`, false, 200, "channel is required"),
+		command("presence in a category without presence", `{"id":"1","method":"presence","params":{"category":"news","channel":"x"}}`, true, 200, "not available"),
+		command("presence without a channel", `{"id":"1","method":"presence","params":{"category":"room"}}`, false, 200, "channel is required"),
 		command("an unknown category", strings.Replace(broadcast, "news", "nowhere", 1), true, 200, "category not found"),
-		command("data that is no object", `{"id":"1","method":"broadcast","params":{"category":"news","channel":"x","data":1}}`, false, 200, "data is not an object"),
-		command("a user that is no string", `{"method":"unsubscribe","params":{"user":1,"from":{}}}`, false, 200, "user is not a string"),
-		command("an id that is no string", `{"id":1,"method":"broadcast","params":{}}`, false, 200, "id is not a string"),
+		command("data that is not an object", `{"id":"1","method":"broadcast","params":{"category":"news","channel":"x","data":1}}`, false, 200, "data is not an object"),
+		command("a user that is not a string", `{"method":"unsubscribe","params":{"user":1,"from":{}}}`, false, 200, "user is not a string"),
+		command("an id that is not a string", `{"id":1,"method":"broadcast","params":{}}`, false, 200, "id is not a string"),
 		command("no params", `{"method":"broadcast"}`, false, 200, "params is required"),
 		command("another method", `{"id":"1","method":"publish","params":{}}`, false, 200, "method not found"),
 		command("an array", `[1]`, false, 200, "the message is not an object"),
-		command("an object that says nothing", `{}`, false, 400, "malformed data"),
-		command("no JSON", `hello`, false, 400, "malformed data"),
+		command("an empty object", `{}`, false, 400, "malformed data"),
+		command("a body that is not JSON", `hello`, false, 400, "malformed data"),
 		noBase64,
 		{name: "an empty body", path: "/rpc/demo", header: signed("demo-secret", "demo", ""), status: 400, message: "empty request"},
 		refused("no header", key, 401, "no auth header found"),
-		refused("a header of no form", "X-Centrifuge-Auth: nonsense", 401, "malformed auth header"),
+		refused("a malformed header", "X-Centrifuge-Auth: nonsense", 401, "malformed auth header"),
 		refused("a wrong signature", "X-Centrifuge-Auth: sign=00", 401, "unauthorized"),
 		unknown,
 		{name: "a body over 1 MiB", path: "/rpc/demo", header: key, body: large, status: 413, message: "limit exceeded"},
@@ -257,8 +256,7 @@ func signed(secret, project, body string) string {
 	return "X-Centrifuge-Auth: " + auth.SignRequest(secret, project, []byte(body))
 }
 
-// request tells whether a body is allowed by an operation, and for a body in
-// base64 whether what it holds is.
+// request fails unless an operation allows a body and, for a body in base64, its content.
 func (d *reference) request(at, body string) error {
 	if _, content := d.object(join(at, "requestBody", "content", "text/plain")); content != nil {
 		if err := d.check(join(at, "requestBody", "content", "text/plain", "schema"), body); err != nil {
@@ -282,7 +280,7 @@ func (d *reference) document(pointer string, text []byte) error {
 	return d.check(pointer, v)
 }
 
-// answer holds an answer to an operation and returns the pointer of its response.
+// answer checks an answer against an operation and returns the pointer of its response.
 func (d *reference) answer(t *testing.T, at string, status int, body []byte) string {
 	t.Helper()
 	pointer := join(at, "responses", fmt.Sprint(status))
@@ -292,13 +290,13 @@ func (d *reference) answer(t *testing.T, at string, status int, body []byte) str
 		return ""
 	}
 	if err := d.document(join(where, "content", "application/json", "schema"), body); err != nil {
-		t.Errorf("status %d: %s is not as described: %v", status, body, err)
+		t.Errorf("status %d: %s does not match its schema: %v", status, body, err)
 	}
 	return pointer
 }
 
-// failure returns the error of an answer: code and message in /api, a message
-// alone in /rpc and from the gateway.
+// failure returns the error of an answer: the code in /api, the message in /rpc and from
+// API Gateway.
 func failure(t *testing.T, body []byte) (code int, message string) {
 	t.Helper()
 	var answer struct {
@@ -342,10 +340,10 @@ func send(t *testing.T, method, address, header, body string) (int, []byte) {
 	return response.StatusCode, b
 }
 
-// serviceWithPeople starts a seeded service whose category chat tells presence,
-// and ada and bob, to whom the example application gives info, and somebody
-// anonymous in two channels.
-func serviceWithPeople(t *testing.T) *stack.Stack {
+// serviceWithClients starts a seeded service whose category chat has presence. ada and
+// bob, to whom the example application gives info, and an anonymous client are in two
+// channels.
+func serviceWithClients(t *testing.T) *stack.Stack {
 	t.Helper()
 	s := stacktest.Start(t, stack.Options{Seed: stacktest.Seed(t, `"name": "chat",`, `"name": "chat", "presence": true,`)})
 	for _, user := range []string{"ada", "bob", ""} {
@@ -370,7 +368,7 @@ func serviceWithPeople(t *testing.T) *stack.Stack {
 	return s
 }
 
-// discard reads a socket until it ends.
+// discard reads a connection until it ends.
 func discard(ctx context.Context, conn *websocket.Conn) {
 	for {
 		if _, _, err := conn.Read(ctx); err != nil {
@@ -379,7 +377,7 @@ func discard(ctx context.Context, conn *websocket.Conn) {
 	}
 }
 
-var errNoTable = errors.New("the table is gone")
+var errNoTable = errors.New("the table is missing")
 
 type noTable struct{}
 

@@ -27,7 +27,7 @@ import (
 // object is a JSON object.
 type object = map[string]any
 
-// reference is an OpenAPI document with its schemas at hand.
+// reference is an OpenAPI document with a compiler for its schemas.
 type reference struct {
 	root     object
 	compiler *jsonschema.Compiler
@@ -35,11 +35,11 @@ type reference struct {
 
 const location = "https://centrifuge.example/openapi.json"
 
-// published is the document as it is.
+// published is the unchanged document.
 func published(t *testing.T) *reference { return load(t, func(any) {}) }
 
-// exact is the document with objects that have no key but those described:
-// callers must expect new ones, the tests must not.
+// exact is the document with objects that have only the described keys. Callers must
+// expect new keys; the tests must not.
 func exact(t *testing.T) *reference {
 	return load(t, func(v any) {
 		schema, ok := v.(object)
@@ -47,7 +47,7 @@ func exact(t *testing.T) *reference {
 			return
 		}
 		_, isSchema := schema["properties"].(object)
-		if _, said := schema["additionalProperties"]; isSchema && !said {
+		if _, stated := schema["additionalProperties"]; isSchema && !stated {
 			schema["additionalProperties"] = false
 		}
 	})
@@ -68,7 +68,7 @@ func load(t *testing.T, change func(any)) *reference {
 	return d
 }
 
-// walk calls visit with everything in a document and its JSON pointer.
+// walk calls visit with every value in a document and its JSON pointer.
 func walk(pointer string, v any, visit func(pointer string, v any)) {
 	visit(pointer, v)
 	switch v := v.(type) {
@@ -90,8 +90,8 @@ func join(pointer string, keys ...string) string {
 	return pointer
 }
 
-// find returns what is at a JSON pointer or behind the $ref that is there, and
-// where it was found; nil where there is nothing.
+// find returns the value at a JSON pointer and its pointer. It follows $ref. The value is
+// nil if there is none.
 func (d *reference) find(pointer string) (string, any) {
 	var v any = d.root
 	for key := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
@@ -143,7 +143,7 @@ func (d *reference) operations() []string {
 	return pointers
 }
 
-func TestTheDocumentIsServedToAnybody(t *testing.T) {
+func TestDocumentRoute(t *testing.T) {
 	w := httptest.NewRecorder()
 	serverapi.New(serverapi.Options{}).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/openapi.json", nil))
 	if w.Code != http.StatusOK || w.Header().Get("Content-Type") != "application/json" || !bytes.Equal(w.Body.Bytes(), serverapi.OpenAPI) {
@@ -151,7 +151,7 @@ func TestTheDocumentIsServedToAnybody(t *testing.T) {
 	}
 }
 
-func TestTheDocumentHasEveryMethodAndNoOther(t *testing.T) {
+func TestDocumentMethods(t *testing.T) {
 	want := []string{"get /healthz", "get /api/openapi.json", "post /rpc/{project}"}
 	for _, method := range serverapi.Methods {
 		want = append(want, "post /api/"+method)
@@ -172,7 +172,7 @@ func TestTheDocumentHasEveryMethodAndNoOther(t *testing.T) {
 	}
 }
 
-func TestTheDocumentHasTheFormOfOpenAPI(t *testing.T) {
+func TestDocumentForm(t *testing.T) {
 	d := published(t)
 	info := d.root["info"].(object)
 	if d.root["openapi"] != "3.1.0" || info["title"] == nil || info["version"] != serverapi.Version {
@@ -188,7 +188,7 @@ func TestTheDocumentHasTheFormOfOpenAPI(t *testing.T) {
 		for _, alternative := range alternatives.([]any) {
 			for scheme := range alternative.(object) {
 				if used[scheme] = true; schemes[scheme] == nil {
-					t.Errorf("%s: there is no security scheme %s", where, scheme)
+					t.Errorf("%s: unknown security scheme %s", where, scheme)
 				}
 			}
 		}
@@ -203,7 +203,7 @@ func TestTheDocumentHasTheFormOfOpenAPI(t *testing.T) {
 			}
 		}
 		if ids[operation["operationId"]] {
-			t.Errorf("%s: the operationId %v is taken", at, operation["operationId"])
+			t.Errorf("%s: the operationId %v is used twice", at, operation["operationId"])
 		}
 		ids[operation["operationId"]] = true
 		if len(operation["tags"].([]any)) == 0 {
@@ -227,11 +227,11 @@ func TestTheDocumentHasTheFormOfOpenAPI(t *testing.T) {
 		}
 	}
 	if len(used) != len(schemes) {
-		t.Errorf("of the security schemes %v are used", used)
+		t.Errorf("only the security schemes %v are used", used)
 	}
 }
 
-// checkParameters holds the variables of a path and the parameters together.
+// checkParameters checks that the variables of a path and its parameters are the same.
 func checkParameters(t *testing.T, at string, operation object) {
 	t.Helper()
 	var got, want []string
@@ -242,7 +242,7 @@ func checkParameters(t *testing.T, at string, operation object) {
 	for _, parameter := range parameters {
 		p := parameter.(object)
 		if p["in"] != "path" || p["required"] != true || p["schema"] == nil || p["description"] == nil {
-			t.Errorf("%s: the parameter %v", at, p)
+			t.Errorf("%s: invalid parameter %v", at, p)
 		}
 		got = append(got, p["name"].(string))
 	}
@@ -255,11 +255,11 @@ func checkResponses(t *testing.T, d *reference, at string) {
 	t.Helper()
 	_, responses := d.object(at + "/responses")
 	if responses["200"] == nil {
-		t.Errorf("%s never succeeds", at)
+		t.Errorf("%s has no response for 200", at)
 	}
 	for status := range responses {
 		if !regexp.MustCompile(`^([1-5]\d\d|default)$`).MatchString(status) {
-			t.Errorf("%s: the status %s", at, status)
+			t.Errorf("%s: invalid status %s", at, status)
 		}
 		where, response := d.object(join(at, "responses", status))
 		if text, _ := response["description"].(string); text == "" {
@@ -271,7 +271,7 @@ func checkResponses(t *testing.T, d *reference, at string) {
 	}
 }
 
-func TestEveryReferenceAndEveryComponentIsOfUse(t *testing.T) {
+func TestDocumentReferences(t *testing.T) {
 	d := published(t)
 	used := map[string]bool{}
 	walk("", d.root, func(pointer string, v any) {
@@ -282,7 +282,7 @@ func TestEveryReferenceAndEveryComponentIsOfUse(t *testing.T) {
 		}
 		target, ok := strings.CutPrefix(ref, "#")
 		if _, v := d.find(target); !ok || v == nil {
-			t.Errorf("%s: %s leads nowhere", pointer, ref)
+			t.Errorf("%s: %s refers to nothing", pointer, ref)
 		}
 		used[target] = true
 	})
@@ -296,9 +296,9 @@ func TestEveryReferenceAndEveryComponentIsOfUse(t *testing.T) {
 	}
 }
 
-// TestEverySchemaCompilesAndAllowsItsExamples holds for the schemas of components,
-// bodies and parameters. Compiling holds a schema to the meta-schema.
-func TestEverySchemaCompilesAndAllowsItsExamples(t *testing.T) {
+// TestDocumentExamples checks the examples of the schemas of components, bodies and
+// parameters. Compiling a schema checks it against the meta-schema.
+func TestDocumentExamples(t *testing.T) {
 	d := exact(t)
 	examples := 0
 	allows := func(schema, where string, value any) {
@@ -344,8 +344,8 @@ func TestEverySchemaCompilesAndAllowsItsExamples(t *testing.T) {
 	}
 }
 
-// TestASchemaThatIsNoneIsFound makes sure that compiling can fail.
-func TestASchemaThatIsNoneIsFound(t *testing.T) {
+// TestInvalidSchema checks that compiling an invalid schema fails.
+func TestInvalidSchema(t *testing.T) {
 	d := load(t, func(v any) {
 		if o, ok := v.(object); ok && o["maxItems"] != nil {
 			o["maxItems"] = "many"
@@ -356,7 +356,7 @@ func TestASchemaThatIsNoneIsFound(t *testing.T) {
 	}
 }
 
-func TestSignedExamplesAreSigned(t *testing.T) {
+func TestSignatureExamples(t *testing.T) {
 	d := published(t)
 	_, examples := d.object(join("/paths", "/rpc/{project}", "post", "requestBody", "content", "text/plain", "examples"))
 	for name, v := range examples {
@@ -372,9 +372,9 @@ func TestSignedExamplesAreSigned(t *testing.T) {
 	}
 }
 
-// TestCommandsHaveThePublishedSchemas holds the document and the schemas of the
-// classic protocol together.
-func TestCommandsHaveThePublishedSchemas(t *testing.T) {
+// TestCommandSchemas checks that the document and the classic protocol have the same
+// schemas of commands.
+func TestCommandSchemas(t *testing.T) {
 	d := published(t)
 	for name, file := range map[string]string{"BroadcastParams": "broadcast", "UnsubscribeParams": "rpc-unsubscribe", "PresenceParams": "presence"} {
 		b, err := os.ReadFile("../protocol/classic/schema/" + file + ".json")
@@ -403,9 +403,8 @@ func TestCommandsHaveThePublishedSchemas(t *testing.T) {
 	}
 }
 
-// TestLimitsAreThoseInForce compares the numbers of the document with the
-// constants they come from.
-func TestLimitsAreThoseInForce(t *testing.T) {
+// TestDocumentLimits compares the numbers in the document with the constants.
+func TestDocumentLimits(t *testing.T) {
 	d := published(t)
 	for pointer, want := range map[string]int{
 		"/components/schemas/Broadcast/properties/channels/maxItems":                                  serverapi.MaxBroadcastChannels,

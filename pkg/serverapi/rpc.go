@@ -12,7 +12,7 @@ import (
 	"centrifuge/pkg/protocol/classic"
 )
 
-// The errors of /rpc that have a status of their own.
+// The errors of /rpc with status 400.
 const (
 	emptyRequest  = "empty request"
 	malformedData = "malformed data"
@@ -29,7 +29,7 @@ func rpcFail(id *string, message string) rpcReply { return rpcReply{ID: id, Erro
 
 // rpc answers POST /rpc/{project}. In this order: 413 body too large, 400 empty
 // body, 404 unknown project, 401 header absent, malformed or wrong, 400 body not
-// base64 of JSON, otherwise 200, also where the command fails. A request without a
+// base64 of JSON, otherwise 200, also if the command fails. A caller without a
 // well-formed header does not learn whether the project exists.
 func (a *api) rpc(w http.ResponseWriter, r *http.Request) {
 	signed, err := body(r)
@@ -64,7 +64,8 @@ func (a *api) rpc(w http.ResponseWriter, r *http.Request) {
 	write(w, http.StatusOK, rpcReply{ID: e.ID, Result: result.Value()})
 }
 
-// signer returns the project that the path names, whose secret signed the body.
+// signer returns the project that the path names. It fails unless the body was signed
+// with the secret of the project.
 func (a *api) signer(r *http.Request, signed []byte) (*hub.Project, error) {
 	signature, err := auth.ParseSignature(r.Header.Get("X-Centrifuge-Auth"))
 	if err != nil {
@@ -115,7 +116,8 @@ func rpcStatus(e *hub.Error) int {
 	return http.StatusInternalServerError
 }
 
-// falsy tells whether a body is not JSON, or a JSON value that Python takes for false.
+// falsy reports whether a body is not JSON, or a JSON value that is false in Python,
+// the language of the server of 2013.
 func falsy(frame []byte) bool {
 	if !json.Valid(frame) {
 		return true

@@ -1,6 +1,6 @@
-// Package serverapi is what applications call over HTTPS: the API of 2013 at
-// /rpc/<project>, whose requests are signed with the project's secret, and an API
-// shaped like Centrifugo's at /api/<method>, whose requests carry an API key.
+// Package serverapi is the HTTPS API for applications: the API of 2013 at /rpc/<project>,
+// whose requests are signed with the project's secret, and an API with the shape of
+// Centrifugo's at /api/<method>, whose requests carry an API key.
 //
 // It is a plain http.Handler: it knows HTTP and JSON, and neither Lambda nor the
 // store. The hub decides what a method may do.
@@ -85,6 +85,6 @@ func write(w http.ResponseWriter, status int, v any) {
 func encode(w io.Writer, v any) {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
-	// A failure means that the caller has left.
+	// It fails only if the connection of the caller has ended.
 	_ = e.Encode(v)
 }

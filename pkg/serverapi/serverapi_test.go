@@ -16,10 +16,10 @@ import (
 	"centrifuge/pkg/sanitizer"
 )
 
-// The conversations of localstack/e2e test the API of a whole service. Here everything
-// below the API fails.
+// The conversations of localstack/e2e test the API of a whole service. These tests are for
+// failures of the store and the dispatcher.
 
-var errBroken = errors.New("the table is gone")
+var errBroken = errors.New("the table is missing")
 
 // broken is a store with one project and one API key, and a dispatcher; everything else
 // fails.

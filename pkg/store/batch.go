@@ -13,12 +13,13 @@ import (
 )
 
 const (
-	// writeBatch and readBatch are the most items DynamoDB takes in one request.
+	// writeBatch and readBatch are the most items that DynamoDB takes in one request.
 	writeBatch, readBatch = 25, 100
-	// batchesAtOnce bounds the requests that one call has under way.
-	batchesAtOnce = 8
-
-	backOffFirst, backOffMost = 20 * time.Millisecond, time.Second
+	// maxConcurrentBatches bounds the concurrent requests of one write.
+	maxConcurrentBatches = 8
+	// firstBackOff and maxBackOff bound the random waits between attempts: up to
+	// firstBackOff after the first attempt, then up to twice as much each time.
+	firstBackOff, maxBackOff = 20 * time.Millisecond, time.Second
 )
 
 func put(i item) types.WriteRequest {
@@ -29,12 +30,11 @@ func remove(partition, sort string) types.WriteRequest {
 	return types.WriteRequest{DeleteRequest: &types.DeleteRequest{Key: key(partition, sort)}}
 }
 
-// write carries out requests, each for another item, in batches: what DynamoDB
-// leaves undone is sent again until ctx ends, and one batch that fails does not
-// keep the others from being written.
+// write sends requests, each for another item, in batches. It repeats requests that
+// DynamoDB did not process, until ctx ends. A batch that fails does not stop the others.
 func (s *Store) write(ctx context.Context, requests []types.WriteRequest) error {
 	var g errgroup.Group
-	g.SetLimit(batchesAtOnce)
+	g.SetLimit(maxConcurrentBatches)
 	for batch := range slices.Chunk(requests, writeBatch) {
 		g.Go(func() error {
 			for attempt := 0; len(batch) > 0; attempt++ {
@@ -55,8 +55,8 @@ func (s *Store) write(ctx context.Context, requests []types.WriteRequest) error 
 	return g.Wait()
 }
 
-// read returns the items under keys that exist, as the last write left them, in
-// no order.
+// read returns the items of these keys that exist, as the last write left them, in no
+// order. It repeats requests that DynamoDB did not process, until ctx ends.
 func (s *Store) read(ctx context.Context, keys []item) ([]item, error) {
 	var items []item
 	for batch := range slices.Chunk(keys, readBatch) {
@@ -77,14 +77,13 @@ func (s *Store) read(ctx context.Context, keys []item) ([]item, error) {
 	return items, nil
 }
 
-// backOff waits before an attempt, counted from 0, which has no wait: a random
-// time below a bound that doubles, so that those who were refused together do not
-// return together.
+// backOff waits before an attempt. Attempt 0 does not wait. The others wait a random time
+// below a bound that doubles, so that refused callers do not return at the same time.
 func backOff(ctx context.Context, attempt int) error {
 	if attempt == 0 {
 		return nil
 	}
-	bound := min(backOffFirst<<min(attempt-1, 10), backOffMost)
+	bound := min(firstBackOff<<min(attempt-1, 10), maxBackOff)
 	t := time.NewTimer(rand.N(bound))
 	defer t.Stop()
 	select {

@@ -5,12 +5,11 @@ import (
 	"time"
 )
 
-// maxCached bounds a cache: names come from outside, and a Lambda's memory is
+// maxCached bounds a cache: clients choose the names, and the memory of a Lambda is
 // small.
 const maxCached = 1024
 
-// cache remembers what was read for a while. It never remembers that something
-// was not there.
+// cache keeps values for a limited time. It does not keep that a value is missing.
 type cache[V any] struct {
 	now func() time.Time
 	age time.Duration
@@ -53,7 +52,7 @@ func (c *cache[V]) put(key string, value V) {
 			}
 		}
 	}
-	// Whatever is dropped is merely read again.
+	// A dropped value is read again.
 	for k := range c.entries {
 		if len(c.entries) < maxCached {
 			break

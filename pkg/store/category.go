@@ -14,8 +14,8 @@ import (
 	"centrifuge/pkg/store/schema"
 )
 
-// categoryItem is a category as the table holds it, besides its keys: an option is an
-// attribute of the same name.
+// categoryItem is the item of a category without its keys. An option is an attribute of
+// the same name.
 type categoryItem struct {
 	ID string `json:"id"`
 	hub.CategoryOptions
@@ -49,7 +49,7 @@ func (s *Store) PutCategory(ctx context.Context, project string, c hub.Category)
 	if err != nil {
 		return fmt.Errorf("write category %q of project %q: %w", c.Name, project, err)
 	}
-	// The condition of the next write compares it, so it is there even where it is 0.
+	// The condition of the next write compares it, so 0 is written too.
 	i[attrShards] = &types.AttributeValueMemberN{Value: strconv.Itoa(c.Shards)}
 	i[schema.PartitionKey], i[schema.SortKey] = text(projectKey(project)), text(categorySort(c.Name))
 	_, err = s.db.PutItem(ctx, &dynamodb.PutItemInput{

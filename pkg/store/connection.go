@@ -18,13 +18,13 @@ import (
 	"centrifuge/pkg/store/schema"
 )
 
-// maxPermissionsBytes keeps a connection well under the 400 KB of an item,
-// channels included.
+// maxPermissionsBytes keeps the item of a connection, channels included, well under
+// DynamoDB's limit of 400 KB.
 const maxPermissionsBytes = 256 << 10
 
-// connectionItem is a connection as the table holds it, beside its keys. The
-// expiry is the connection's own even where its token ends before, so that time
-// to live never removes a connection that can authenticate again.
+// connectionItem is the item of a connection without its keys. It expires with the
+// connection even if the token expires earlier: time to live must not remove a connection
+// that can authenticate again.
 type connectionItem struct {
 	Expires      int64    `dynamodbav:"exp"`
 	Origin       string   `dynamodbav:"origin,omitempty"`
@@ -47,8 +47,8 @@ const (
 	attrChannels     = "channels"
 )
 
-// decodeConnection fails with ErrConnectionNotFound where there is no item or it
-// has expired at now.
+// decodeConnection fails with ErrConnectionNotFound if there is no item or it has expired
+// at now.
 func decodeConnection(i item, now time.Time) (hub.Connection, error) {
 	if len(i) == 0 {
 		return hub.Connection{}, hub.ErrConnectionNotFound
@@ -118,11 +118,12 @@ func (s *Store) OpenConnection(ctx context.Context, c hub.Connection) error {
 
 // Authenticate is one request. A new identity replaces one whose token has expired as
 // a whole; the connection is in no channel then, since its subscriptions expired with
-// the token. Beyond the contract it fails with ErrLimitExceeded when the permissions are over 256 KB.
-func (s *Store) Authenticate(ctx context.Context, c hub.Connection, now time.Time) (before hub.Connection, recorded bool, err error) {
+// the token. Beyond the contract it fails with ErrLimitExceeded when the permissions
+// are over 256 KB.
+func (s *Store) Authenticate(ctx context.Context, c hub.Connection, now time.Time) (before, after hub.Connection, err error) {
 	permissions, err := encodePermissions(c.Permissions)
 	if err != nil {
-		return hub.Connection{}, false, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
+		return hub.Connection{}, hub.Connection{}, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
 	}
 	set := func(u expression.UpdateBuilder, name string, present bool, value any) expression.UpdateBuilder {
 		if !present {
@@ -137,11 +138,11 @@ func (s *Store) Authenticate(ctx context.Context, c hub.Connection, now time.Tim
 	update = set(update, schema.UserKey, c.User != "", userKey(c.Project, c.User))
 	update = set(update, attrInfo, len(c.Info) > 0, string(c.Info))
 	update = set(update, attrTokenExpires, !c.TokenExpires.IsZero(), c.TokenExpires.Unix())
-	free := expression.AttributeNotExists(expression.Name(attrProject)).
+	unauthenticated := expression.AttributeNotExists(expression.Name(attrProject)).
 		Or(expression.Name(attrTokenExpires).LessThanEqual(expression.Value(now.Unix())))
-	e, err := expression.NewBuilder().WithUpdate(update).WithCondition(exists().And(live(now), free)).Build()
+	e, err := expression.NewBuilder().WithUpdate(update).WithCondition(exists().And(live(now), unauthenticated)).Build()
 	if err != nil {
-		return hub.Connection{}, false, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
+		return hub.Connection{}, hub.Connection{}, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
 	}
 	out, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: aws.String(s.table), Key: key(connectionKey(c.ID), singletonSort),
@@ -151,28 +152,46 @@ func (s *Store) Authenticate(ctx context.Context, c hub.Connection, now time.Tim
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
 	if old, ok := conditionFailed(err); ok {
-		if _, err := decodeConnection(old, now); err != nil {
-			return hub.Connection{}, false, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
+		present, err := decodeConnection(old, now)
+		if err != nil {
+			return hub.Connection{}, hub.Connection{}, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
 		}
-		return hub.Connection{}, false, nil
+		// The SDK repeats a request whose answer was lost, and a client its auth.
+		if same, err := sameIdentity(present, c); !same || err != nil {
+			return hub.Connection{}, hub.Connection{}, err
+		}
+		return hub.Connection{}, present, nil
 	}
 	if err != nil {
-		return hub.Connection{}, false, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
+		return hub.Connection{}, hub.Connection{}, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
 	}
 	before, err = readConnection(out.Attributes)
 	if err != nil {
-		return hub.Connection{}, false, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
+		return hub.Connection{}, hub.Connection{}, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
 	}
+	after = c
+	after.Origin, after.Expires = before.Origin, before.Expires
 	if before.Project == "" {
-		return hub.Connection{}, true, nil
+		before = hub.Connection{}
 	}
-	return before, true, nil
+	return before, after, nil
+}
+
+// sameIdentity tells whether two connections have the same identity.
+func sameIdentity(a, b hub.Connection) (bool, error) {
+	one, err := encodePermissions(a.Permissions)
+	if err != nil {
+		return false, err
+	}
+	other, err := encodePermissions(b.Permissions)
+	return a.Project == b.Project && a.User == b.User && a.Protocol == b.Protocol && one == other &&
+		bytes.Equal(a.Info, b.Info) && a.TokenExpires.Unix() == b.TokenExpires.Unix(), err
 }
 
 func encodePermissions(p hub.Permissions) (string, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
-	// Escaping for HTML would make six bytes of one.
+	// Each escape for HTML would make six bytes of one.
 	e.SetEscapeHTML(false)
 	if err := e.Encode(p); err != nil {
 		return "", err
@@ -200,8 +219,8 @@ func (s *Store) Connection(ctx context.Context, id string) (hub.Connection, erro
 
 // CloseConnection is one request, and one for every 25 subscriptions.
 func (s *Store) CloseConnection(ctx context.Context, id string) (hub.Connection, error) {
-	// The deleted item names the subscriptions: none can be added afterwards. One that is
-	// being added at this moment is a ghost: its expiry hides it, and RemoveSubscriber
+	// The deleted item names the subscriptions, and none can be added afterwards. One that
+	// is being written at this moment becomes an orphan: it expires, or RemoveSubscriber
 	// removes it.
 	out, err := s.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{
 		TableName: aws.String(s.table), Key: key(connectionKey(id), singletonSort), ReturnValues: types.ReturnValueAllOld,
@@ -226,9 +245,9 @@ func (s *Store) CloseConnection(ctx context.Context, id string) (hub.Connection,
 	return c, nil
 }
 
-// UserConnections is one request for the index, and one for every 100
-// connections, which are returned as the last write left them; one that was
-// opened a moment ago may be missing.
+// UserConnections is one request for the index, and one for every 100 connections. The
+// index is eventually consistent: a connection that has just authenticated may be missing.
+// The connections are returned as the last write left them.
 func (s *Store) UserConnections(ctx context.Context, project, user string) ([]hub.Connection, error) {
 	if user == "" {
 		return nil, nil
@@ -249,14 +268,14 @@ func (s *Store) UserConnections(ctx context.Context, project, user string) ([]hu
 		case err != nil:
 			return nil, fmt.Errorf("read connections of user %q: %w", user, err)
 		case c.Project == project && c.User == user:
-			// The index follows the table late: the connection may be another's by now.
+			// The index may be late: the connection may have another user now.
 			connections = append(connections, c)
 		}
 	}
 	return connections, nil
 }
 
-// userKeys asks the index.
+// userKeys reads the keys of a user's connections from the index.
 func (s *Store) userKeys(ctx context.Context, project, user string) ([]item, error) {
 	e, err := expression.NewBuilder().WithKeyCondition(
 		expression.Key(schema.UserKey).Equal(expression.Value(userKey(project, user)))).Build()

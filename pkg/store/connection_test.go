@@ -40,23 +40,32 @@ func TestAuthenticate(t *testing.T) {
 
 	t.Run("second identity while the first is valid", func(t *testing.T) {
 		before := s.connection(t, "c")
-		replaced, recorded, err := s.Authenticate(t.Context(), hub.Connection{ID: "c", Project: "p", User: "other"}, now.Add(time.Hour-1))
+		replaced, after, err := s.Authenticate(t.Context(), hub.Connection{ID: "c", Project: "p", User: "other"}, now.Add(time.Hour-1))
 		if err != nil {
 			t.Fatal(err)
 		}
-		same(t, "recorded", recorded, false)
+		same(t, "after", after, hub.Connection{})
 		same(t, "replaced", replaced, hub.Connection{})
 		same(t, "connection", s.connection(t, "c"), before)
+	})
+
+	t.Run("same identity again", func(t *testing.T) {
+		replaced, after, err := s.Authenticate(t.Context(), identity, now.Add(time.Hour-1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, "replaced", replaced, hub.Connection{})
+		same(t, "after", after, s.connection(t, "c"))
 	})
 
 	t.Run("second identity after the first expired", func(t *testing.T) {
 		s.subscribe(t, "c", map[hub.Channel]int{{Project: "p#", Category: "chat", Name: "x"}: 1})
 		before := s.connection(t, "c")
-		replaced, recorded, err := s.Authenticate(t.Context(), hub.Connection{ID: "c", Project: "q", Protocol: "other"}, identity.TokenExpires)
+		replaced, after, err := s.Authenticate(t.Context(), hub.Connection{ID: "c", Project: "q", Protocol: "other"}, identity.TokenExpires)
 		if err != nil {
 			t.Fatal(err)
 		}
-		same(t, "recorded", recorded, true)
+		same(t, "after", after, s.connection(t, "c"))
 		same(t, "replaced", replaced, before)
 		same(t, "connection", s.connection(t, "c"), hub.Connection{
 			ID: "c", Origin: "https://o", Expires: now.Add(hub.MaxConnectionAge), Project: "q", Protocol: "other",
@@ -226,7 +235,7 @@ func TestUserConnections(t *testing.T) {
 		s := newRig(t)
 		s.open(t, "c")
 		s.authenticate(t, hub.Connection{ID: "c", Project: "p", User: "former", TokenExpires: s.Clock.Now().Add(time.Minute)})
-		var index []byte // as it was then
+		var index []byte // the response before the change
 		s.Requests.Intercept = func(operation string, r *http.Request) (*http.Response, error) {
 			if operation != "Query" {
 				return nil, nil

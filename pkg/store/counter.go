@@ -19,14 +19,14 @@ import (
 // DefaultCountEvery is how often counts are written.
 const DefaultCountEvery = time.Second
 
-// The attributes of the counts of a minute, and of a tally, beside their expiry.
+// The attributes of the counts of a minute, and of a tally, in addition to their expiry.
 const (
 	attrMessages   = "messages"
 	attrDeliveries = "deliveries"
 	attrSum        = "sum"
 )
 
-// counts holds back what has been counted and not been written, by project.
+// counts are the counts that have not been written, by project.
 type counts struct {
 	every time.Duration
 
@@ -39,8 +39,8 @@ type pending struct {
 	written              time.Time // when the last write began
 }
 
-// add adds to what is pending of a project. Where a write is due at now it returns
-// all of that, which is pending no more, and true.
+// add adds to the pending counts of a project. If a write is due at now, it returns all of
+// them and true, and nothing is pending any more.
 func (c *counts) add(project string, messages, deliveries int, now time.Time) (pending, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -54,11 +54,10 @@ func (c *counts) add(project string, messages, deliveries int, now time.Time) (p
 	return p, true
 }
 
-// Count makes one request at most every CountEvery for a project, and otherwise
-// none: what is counted in between is held back until the project's next Count, to
-// whose minute it is then added. So what one Store may lose, when its process ends,
-// is what it counted in less than CountEvery. What could not be written is held
-// back too.
+// Count makes at most one request every CountEvery for a project. Counts in between are
+// kept until the project's next Count after that time, and added to its minute. Counts
+// that could not be written are kept too. When its process ends, a Store loses the counts
+// that it has kept.
 func (s *Store) Count(ctx context.Context, project string, at time.Time, messages, deliveries int) error {
 	p, due := s.counts.add(project, messages, deliveries, at)
 	if !due {
@@ -74,7 +73,7 @@ func (s *Store) Count(ctx context.Context, project string, at time.Time, message
 	return nil
 }
 
-// addTo updates a counter, which may expire at until, and returns what it became.
+// addTo updates a counter, which may expire at until, and returns its new attributes.
 func (s *Store) addTo(ctx context.Context, key item, update expression.UpdateBuilder, until time.Time) (item, error) {
 	e, err := expression.NewBuilder().WithUpdate(
 		update.Set(expression.Name(schema.ExpiryAttribute), expression.Value(until.Unix()))).Build()
@@ -91,7 +90,7 @@ func (s *Store) addTo(ctx context.Context, key item, update expression.UpdateBui
 	return out.Attributes, nil
 }
 
-// Counted is one request for each megabyte, which all 26 hours of a project fit in.
+// Counted is one request for each megabyte. All 26 hours of a project fit in one.
 func (s *Store) Counted(ctx context.Context, project string, since time.Time) ([]hub.Counts, error) {
 	e, err := expression.NewBuilder().WithKeyCondition(
 		expression.Key(schema.PartitionKey).Equal(expression.Value(countsKey(project))).
@@ -133,8 +132,9 @@ func decodeCounts(i item) (hub.Counts, error) {
 }
 
 // Tally adds by, which may be negative, to the counter of this name and returns the
-// sum; by 0 it only reads. The counter may be forgotten any time after until, and is no
-// part of the domain: it counts attempts to sign in, and applause. One request.
+// sum; by 0 it only reads. DynamoDB deletes the counter within some days after until. It
+// is not part of the domain: it counts attempts to sign in, and is the database of the
+// example application. One request.
 func (s *Store) Tally(ctx context.Context, name string, by int, until time.Time) (int, error) {
 	i, err := s.tally(ctx, key(tallyKey(name), singletonSort), by, until)
 	if err != nil {

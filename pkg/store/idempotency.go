@@ -18,8 +18,8 @@ import (
 // The attributes of a claim, in addition to its expiry.
 const (
 	attrHolder    = "holder"    // of a publish in progress: which call of Claim
-	attrSettled   = "settled"   // true once the publish was done
-	attrDelivered = "delivered" // then: the number of posts delivered
+	attrSettled   = "settled"   // true after the publish is done
+	attrDelivered = "delivered" // with attrSettled: the number of posts delivered
 )
 
 func claimItem(ch hub.Channel, k string, until time.Time) item {
@@ -46,7 +46,7 @@ func (s *Store) Claim(ctx context.Context, ch hub.Channel, k string, now time.Ti
 			return &hub.Result{Delivered: numberOf(old, attrDelivered)}, nil
 		}
 		if textOf(old, attrHolder) == holder {
-			// The SDK repeated the request, since the first answer was lost.
+			// The SDK repeated the request, because the first response was lost.
 			return nil, nil
 		}
 		return nil, hub.ErrConflict
@@ -68,8 +68,8 @@ func (s *Store) Settle(ctx context.Context, ch hub.Channel, k string, result hub
 	return nil
 }
 
-// Release is one request. A publish that another publisher settled, after the lease
-// had run out, stays settled.
+// Release is one request. A claim that another publisher settled, after the lease had
+// ended, stays settled.
 func (s *Store) Release(ctx context.Context, ch hub.Channel, k string) error {
 	e, err := expression.NewBuilder().WithCondition(expression.AttributeNotExists(expression.Name(attrSettled))).Build()
 	if err != nil {

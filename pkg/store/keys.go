@@ -10,8 +10,8 @@ import (
 	"centrifuge/pkg/hub"
 )
 
-// The first part of a partition key says what the item is. No other file of this
-// package makes or parses a key, which TestKeysAreMadeInOneFile holds.
+// The first part of a partition key is the kind of the item. No other file of this
+// package makes or parses a key: TestKeysAreMadeInOneFile checks it.
 const (
 	projectPrefix      = "P"
 	categoryPrefix     = "C" // of a sort key
@@ -30,8 +30,8 @@ const (
 	singletonSort = "-"
 
 	separator = "#"
-	// maxPartitionKey is DynamoDB's limit in bytes. Valid names at most double
-	// when escaped: the longest key of valid ones, a claim's, has 1533.
+	// maxPartitionKey is DynamoDB's limit in bytes. An escaped name is at most twice as
+	// long: the longest key of valid names, that of a claim, has 1533 bytes.
 	maxPartitionKey = 2048
 )
 
@@ -61,7 +61,7 @@ func escape(s string) string {
 	return b.String()
 }
 
-// unescape is the reverse of escape. It fails on anything that escape does not make.
+// unescape is the reverse of escape. It fails on an unknown escape sequence.
 func unescape(s string) (string, error) {
 	if !strings.Contains(s, "%") {
 		return s, nil
@@ -150,7 +150,7 @@ func subscriptionKeys(project string) string {
 	return join(subscriptionPrefix, project) + separator
 }
 
-// userKey is the key of a named user's connections in the index.
+// userKey is the key in the index of the connections of a named user.
 func userKey(project, user string) string { return join(project, user) }
 
 // member is a channel and its shard in a connection's set of channels. The project is

@@ -2,6 +2,10 @@ package store
 
 import (
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -11,6 +15,62 @@ import (
 
 	"centrifuge/pkg/hub"
 )
+
+// TestKeysAreMadeInOneFile checks that only keys.go refers to what makes and parses the
+// parts of keys, and that no other file holds a separator in a string.
+func TestKeysAreMadeInOneFile(t *testing.T) {
+	const home = "keys.go"
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed := make(map[string]*ast.File)
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		if parsed[file], err = parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution); err != nil {
+			t.Fatal(err)
+		}
+	}
+	private := map[string]bool{"separator": false, "escape": false, "unescape": false, "join": false, "split": false}
+	ast.Inspect(parsed[home], func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.FuncDecl:
+			if _, ok := private[n.Name.Name]; ok {
+				private[n.Name.Name] = true
+			}
+		case *ast.ValueSpec:
+			for _, name := range n.Names {
+				if _, ok := private[name.Name]; ok || strings.HasSuffix(name.Name, "Prefix") {
+					private[name.Name] = true
+				}
+			}
+		}
+		return true
+	})
+	for name, declared := range private {
+		if !declared {
+			t.Errorf("%s does not declare %s: the test needs its new name", home, name)
+		}
+	}
+	delete(parsed, home)
+	for file, f := range parsed {
+		ast.Inspect(f, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.Ident:
+				if private[n.Name] {
+					t.Errorf("%s refers to %s", file, n.Name)
+				}
+			case *ast.BasicLit:
+				if n.Kind == token.STRING && strings.Contains(n.Value, separator) {
+					t.Errorf("%s holds the separator: %s", file, n.Value)
+				}
+			}
+			return true
+		})
+	}
+}
 
 // separators generates names from parts of separators and escapes.
 func separators() *rapid.Generator[string] {

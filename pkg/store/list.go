@@ -16,11 +16,14 @@ import (
 	"centrifuge/pkg/store/schema"
 )
 
-// list enters a project in the list of projects.
+// list adds a project to the list of projects.
 func (s *Store) list(ctx context.Context, id string) error {
 	_, err := s.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String(s.table), Item: key(listKey, id)})
 	return err
 }
+
+// maxConcurrentReads bounds the projects that ListProjects reads concurrently.
+const maxConcurrentReads = 8
 
 // ListProjects is one request, and one more for each project.
 func (s *Store) ListProjects(ctx context.Context) ([]*hub.Project, error) {
@@ -43,7 +46,7 @@ func (s *Store) ListProjects(ctx context.Context) ([]*hub.Project, error) {
 	}
 	found := make([]*hub.Project, len(ids))
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(batchesAtOnce)
+	g.SetLimit(maxConcurrentReads)
 	for n, id := range ids {
 		g.Go(func() (err error) {
 			found[n], err = s.ReadProject(ctx, id)

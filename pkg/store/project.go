@@ -15,8 +15,8 @@ import (
 	"centrifuge/pkg/store/schema"
 )
 
-// projectItem is a project as the table holds it, besides its keys: an option is an
-// attribute of the same name.
+// projectItem is the item of a project without its keys. An option is an attribute of
+// the same name.
 type projectItem struct {
 	Name         string   `json:"name"`
 	Secret       string   `json:"secret"`
@@ -38,8 +38,8 @@ func decodeItem(i item, v any) error {
 // attrRevision is the attribute of projects and categories that conditions name.
 const attrRevision = "revision"
 
-// owner is the attribute of an API key's item that holds the project id.
-const owner = "project"
+// attrKeyProject is the attribute of an API key's item that holds the project id.
+const attrKeyProject = "project"
 
 // Project is one request, and none while the value of an earlier call is cached.
 func (s *Store) Project(ctx context.Context, id string) (*hub.Project, error) {
@@ -126,8 +126,8 @@ func decodeProject(id string, items []item) (p *hub.Project, err error) {
 }
 
 // PutProject writes a project without its categories, which PutCategory writes. The
-// API keys of p replace those that the project had; other Stores see this when their
-// cache expires. It fails with ErrConflict when the project was written after p was
+// API keys of p replace those of the project; other Stores see this when their cache
+// expires. It fails with ErrConflict when the project was written after p was
 // read, or exists where the Revision is 0, and with ErrBadRequest when an API key
 // belongs to another project. Two requests, one for each API key, and one for every 25
 // keys that it removes.
@@ -191,12 +191,12 @@ func unchanged(revision int) expression.ConditionBuilder {
 
 func (s *Store) putAPIKey(ctx context.Context, project, hash string) error {
 	e, err := expression.NewBuilder().WithCondition(
-		absent().Or(expression.Name(owner).Equal(expression.Value(project)))).Build()
+		absent().Or(expression.Name(attrKeyProject).Equal(expression.Value(project)))).Build()
 	if err != nil {
 		return err
 	}
 	i := key(apiKeyKey(hash), singletonSort)
-	i[owner] = text(project)
+	i[attrKeyProject] = text(project)
 	_, err = s.db.PutItem(ctx, &dynamodb.PutItemInput{
 		TableName: aws.String(s.table), Item: i, ConditionExpression: e.Condition(),
 		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
@@ -208,9 +208,9 @@ func (s *Store) putAPIKey(ctx context.Context, project, hash string) error {
 }
 
 // ProjectByAPIKeyHash returns the project that has an API key with this hash, which is
-// lower-case hexadecimal SHA-256, under the contract of Project. It fails with
-// ErrUnauthorized where the hash is unknown. The caller compares the hash with those of
-// the project. Two requests; none while both are cached.
+// lower-case hexadecimal SHA-256, under the contract of Project: it fails with
+// ErrProjectNotFound where the hash is unknown. The caller compares the hash with those
+// of the project. Two requests; none while both are cached.
 func (s *Store) ProjectByAPIKeyHash(ctx context.Context, hash string) (*hub.Project, error) {
 	id, ok := s.apiKeys.get(hash)
 	if !ok {
@@ -219,17 +219,17 @@ func (s *Store) ProjectByAPIKeyHash(ctx context.Context, hash string) (*hub.Proj
 			return nil, fmt.Errorf("read API key: %w", err)
 		}
 		if len(out.Item) == 0 {
-			return nil, hub.ErrUnauthorized
+			return nil, hub.ErrProjectNotFound
 		}
-		id = textOf(out.Item, owner)
+		id = textOf(out.Item, attrKeyProject)
 		s.apiKeys.put(hash, id)
 	}
 	return s.Project(ctx, id)
 }
 
 // DeleteProject removes a project with its categories and API keys. A project that
-// does not exist is no error. Its connections stay until they end, and can do nothing.
-// A deletion that was interrupted is completed by calling it again.
+// does not exist is no error. Its connections stay until they end, and their commands
+// fail. A repeated call completes a deletion that was interrupted.
 func (s *Store) DeleteProject(ctx context.Context, id string) error {
 	items, err := s.projectItems(ctx, id, true)
 	if err != nil {
@@ -250,7 +250,8 @@ func (s *Store) DeleteProject(ctx context.Context, id string) error {
 			parts = append(parts, remove(apiKeyKey(hash), singletonSort))
 		}
 	}
-	// The project goes after what it names, and its list entry last.
+	// The project is removed after its parts, and its list entry last: a repeated call finds
+	// what remains.
 	err = s.write(ctx, parts)
 	for _, last := range []types.WriteRequest{remove(projectKey(id), singletonSort), remove(listKey, id)} {
 		if err == nil {

@@ -53,8 +53,8 @@ func (s *rig) putProject(tb testing.TB, p *hub.Project) {
 	}
 }
 
-// TestItems holds the attributes of a project and of a category to what tables
-// already contain.
+// TestItems checks that the attributes of a project and of a category are those of
+// existing tables.
 func TestItems(t *testing.T) {
 	str := func(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
 	num := func(s string) types.AttributeValue { return &types.AttributeValueMemberN{Value: s} }

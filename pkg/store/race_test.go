@@ -28,8 +28,8 @@ func concurrently(t *testing.T, all ...func() error) {
 	wg.Wait()
 }
 
-// unless is err, or nil when err is one of the expected errors.
-func unless(err error, expected ...error) error {
+// unexpected is err, or nil when err is one of the expected errors.
+func unexpected(err error, expected ...error) error {
 	for _, e := range expected {
 		if errors.Is(err, e) {
 			return nil
@@ -46,7 +46,7 @@ func TestSubscribeWhileDisconnecting(t *testing.T) {
 		id := fmt.Sprint("c", i)
 		c := s.enter(t, id, "u")
 		concurrently(t,
-			func() error { return unless(s.Subscribe(t.Context(), c, channels), hub.ErrConnectionNotFound) },
+			func() error { return unexpected(s.Subscribe(t.Context(), c, channels), hub.ErrConnectionNotFound) },
 			func() error { _, err := s.CloseConnection(t.Context(), id); return err },
 		)
 		if _, err := s.Connection(t.Context(), id); !errors.Is(err, hub.ErrConnectionNotFound) {
@@ -63,14 +63,14 @@ func TestSubscribeWhileDisconnecting(t *testing.T) {
 			}
 		}
 		if got := len(s.subscribers(t, ch, 0)); got != len(ids)-len(ids)/2 {
-			t.Errorf("%d of %d orphans are left after dropping half", got, len(ids))
+			t.Errorf("%d of %d subscribers remain after removing half", got, len(ids))
 		}
 	}
-	t.Logf("orphans dropped: %d of %d subscriptions", orphans, rounds*len(channels))
+	t.Logf("orphans removed: %d of %d subscriptions", orphans, rounds*len(channels))
 	s.Clock.Advance(hub.MaxConnectionAge)
 	for ch := range channels {
 		if got := s.subscribers(t, ch, 0); len(got) > 0 {
-			t.Errorf("orphans outlive a connection's age: %v", got)
+			t.Errorf("orphans remain after MaxConnectionAge: %v", got)
 		}
 	}
 }
@@ -83,7 +83,7 @@ func TestSubscribeConcurrentlyChannelLimit(t *testing.T) {
 		var all []func() error
 		for i := range 10 {
 			channels := channelsNamed(20, fmt.Sprint("x", i, "-"))
-			all = append(all, func() error { return unless(s.Subscribe(t.Context(), c, channels), hub.ErrLimitExceeded) })
+			all = append(all, func() error { return unexpected(s.Subscribe(t.Context(), c, channels), hub.ErrLimitExceeded) })
 		}
 		concurrently(t, all...)
 		now := s.connection(t, id)
@@ -143,7 +143,7 @@ func TestAuthenticateWhileDisconnecting(t *testing.T) {
 		concurrently(t,
 			func() error {
 				_, _, err := s.Authenticate(t.Context(), hub.Connection{ID: id, Project: "p", User: "u"}, s.Clock.Now())
-				return unless(err, hub.ErrConnectionNotFound)
+				return unexpected(err, hub.ErrConnectionNotFound)
 			},
 			func() error { _, err := s.CloseConnection(t.Context(), id); return err },
 		)

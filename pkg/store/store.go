@@ -1,16 +1,17 @@
 // Package store keeps everything in one DynamoDB table: projects, categories,
-// connections, subscriptions, idempotency claims and counters. It implements the interfaces
-// through which pkg/hub asks for state.
+// connections, subscriptions, idempotency claims and counters. It implements the
+// interfaces of pkg/hub that keep state.
 //
-// It validates no input: the hub has done so. It holds only those rules that need a
-// condition on a write: a connection's limit of channels, the shards of a category that
-// cannot be lowered, an API key that belongs to one project. DynamoDB's errors and keys
-// do not leave it. What a method costs in requests is part of its contract, and tests
-// hold it.
+// It does not validate input: the hub does. It enforces only the rules that require a
+// condition on a write: the channel limit of a connection, the number of shards of a
+// category, which cannot be lowered, and the one project of an API key. A failed
+// condition becomes an error of the hub. Other errors of DynamoDB are returned wrapped.
+// The number of requests of each method is part of its contract: TestRequestCounts
+// counts them.
 //
-// DynamoDB's time to live removes items days late, so every read filters on expiry.
-// Expiry is kept in whole seconds, rounded down: an item may expire up to a second
-// early, and never late.
+// DynamoDB deletes expired items days late. Therefore reads of connections,
+// subscriptions, claims and counts ignore expired items. Expiry is kept in whole seconds,
+// rounded down: an item may expire up to a second early, and never late.
 package store
 
 import (
@@ -42,18 +43,18 @@ type API interface {
 	DescribeTable(context.Context, *dynamodb.DescribeTableInput, ...func(*dynamodb.Options)) (*dynamodb.DescribeTableOutput, error)
 }
 
-// DefaultCacheFor is how long a project that was read counts as current.
+// DefaultCacheFor is how long a project is cached.
 const DefaultCacheFor = 5 * time.Second
 
 // Options adjust a Store. The zero value is the default.
 type Options struct {
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
-	// CountEvery is how long Count collects at most before it writes; 0 means
-	// DefaultCountEvery, and a negative value that it never collects.
+	// CountEvery is the longest time that Count collects counts before it writes them; 0
+	// means DefaultCountEvery, and a negative value that Count always writes.
 	CountEvery time.Duration
-	// CacheFor is how long a project that was read is used again without a request;
-	// 0 means DefaultCacheFor, and a negative value never.
+	// CacheFor is how long a project is cached; 0 means DefaultCacheFor, and a negative
+	// value that nothing is cached.
 	CacheFor time.Duration
 }
 
@@ -123,12 +124,12 @@ func key(partition, sort string) item {
 	return item{schema.PartitionKey: text(partition), schema.SortKey: text(sort)}
 }
 
-// live is true of an item that has not expired at now.
+// live is the condition that an item exists and has not expired at now.
 func live(now time.Time) expression.ConditionBuilder {
 	return expression.Name(schema.ExpiryAttribute).GreaterThan(expression.Value(now.Unix()))
 }
 
-// expired is the opposite, in an item that exists.
+// expired is the condition that an item exists and has expired at now.
 func expired(now time.Time) expression.ConditionBuilder {
 	return expression.Name(schema.ExpiryAttribute).LessThanEqual(expression.Value(now.Unix()))
 }
@@ -141,8 +142,8 @@ func absent() expression.ConditionBuilder {
 	return expression.AttributeNotExists(expression.Name(schema.PartitionKey))
 }
 
-// conditionFailed tells whether a write failed by its condition, and returns the item
-// that exists where the request asked for it.
+// conditionFailed reports whether err is the failed condition of a write. It returns the
+// existing item if the request asked for it.
 func conditionFailed(err error) (old item, ok bool) {
 	var e *types.ConditionalCheckFailedException
 	if errors.As(err, &e) {
@@ -151,8 +152,8 @@ func conditionFailed(err error) (old item, ok bool) {
 	return nil, false
 }
 
-// pages yields the items of each page of a query, as they are read. After an
-// error it yields nothing more.
+// pages yields the items of each page of a query, as they are read. It ends after an
+// error.
 func (s *Store) pages(ctx context.Context, in *dynamodb.QueryInput) iter.Seq2[[]item, error] {
 	return func(yield func([]item, error) bool) {
 		for {
@@ -161,7 +162,7 @@ func (s *Store) pages(ctx context.Context, in *dynamodb.QueryInput) iter.Seq2[[]
 				yield(nil, err)
 				return
 			}
-			// A page whose items the filter left out is empty, and need not be the last.
+			// The filter may leave a page empty that is not the last.
 			if len(out.Items) > 0 && !yield(out.Items, nil) || len(out.LastEvaluatedKey) == 0 {
 				return
 			}

@@ -15,8 +15,8 @@ import (
 	"centrifuge/pkg/store/schema"
 )
 
-// The attributes of a subscription are short: a fan-out reads, and pays for, all
-// of every subscriber's.
+// The names of the attributes of a subscription are short: a fan-out reads, and pays for,
+// the whole items of all subscribers.
 const (
 	attrSubscriberProtocol = "p"
 	attrSubscriberUser     = "u"
@@ -27,11 +27,11 @@ const (
 // other commands are changing.
 const joinAttempts = 8
 
-// Subscribe is one request, and one for every 25 channels. One more is made for
-// each change of the same connection that comes between its reading and its
-// writing, where that matters: close to the limit, or when the number of shards
-// is raised meanwhile. Beyond the contract it fails with ErrUnauthorized when the
-// connection has authenticated to another project since it was read.
+// Subscribe is one request, and one for every 25 channels. It makes one more for each
+// change of the connection since it was read that matters: close to the channel limit, or
+// after the number of shards was raised. In addition to its contract it fails with
+// ErrUnauthorized when the connection has authenticated to another project since it was
+// read.
 func (s *Store) Subscribe(ctx context.Context, c hub.Connection, channels map[hub.Channel]int) error {
 	places, err := s.joinChannels(ctx, c, channels)
 	if err != nil {
@@ -41,7 +41,7 @@ func (s *Store) Subscribe(ctx context.Context, c hub.Connection, channels map[hu
 	for ch, shard := range places {
 		i := key(subscriptionKey(ch, shard), c.ID)
 		i[attrSubscriberProtocol] = text(string(c.Protocol))
-		// The token's end, too, ends what the connection receives.
+		// A subscription expires with the token, too.
 		i[schema.ExpiryAttribute] = number(int(c.Until().Unix()))
 		if c.User != "" {
 			i[attrSubscriberUser] = text(c.User)
@@ -72,7 +72,7 @@ func (s *Store) joinChannels(ctx context.Context, c hub.Connection, channels map
 			Or(set.Size().LessThanEqual(expression.Value(hub.MaxChannels - fresh)))
 		out, err := s.updateChannels(ctx, c, expression.Add(set, members(places)), room)
 		if err == nil {
-			return s.adopt(ctx, c, places, out.Attributes)
+			return s.keepRecordedShards(ctx, c, places, out.Attributes)
 		}
 		old, ok := conditionFailed(err)
 		if !ok {
@@ -85,7 +85,7 @@ func (s *Store) joinChannels(ctx context.Context, c hub.Connection, channels map
 		if now.Project != c.Project {
 			return nil, hub.ErrUnauthorized
 		}
-		// It is in more channels than c knew; some of them may be among these.
+		// The connection is in more channels than c: some of them may be among channels.
 		known = now.Channels
 		if _, fresh := place(c.ID, channels, known); len(known)+fresh > hub.MaxChannels {
 			return nil, full
@@ -94,10 +94,11 @@ func (s *Store) joinChannels(ctx context.Context, c hub.Connection, channels map
 	return nil, hub.ErrConflict
 }
 
-// adopt compares the places just added with the set as it was before. A channel
-// that was in another shard, because the number of shards has been raised since c
-// was read, stays there: two subscriptions would deliver every message twice.
-func (s *Store) adopt(ctx context.Context, c hub.Connection, places map[hub.Channel]int, before item) (map[hub.Channel]int, error) {
+// keepRecordedShards compares the shards that were added, places, with the set before. A
+// channel that was recorded in another shard, because the number of shards has been raised
+// since c was read, stays in that shard: two subscriptions would deliver every message
+// twice. It returns the shard of each channel.
+func (s *Store) keepRecordedShards(ctx context.Context, c hub.Connection, places map[hub.Channel]int, before item) (map[hub.Channel]int, error) {
 	old, ok := before[attrChannels].(*types.AttributeValueMemberSS)
 	if !ok {
 		return places, nil
@@ -118,8 +119,8 @@ func (s *Store) adopt(ctx context.Context, c hub.Connection, places map[hub.Chan
 	return places, s.leaveChannels(ctx, c, redundant)
 }
 
-// leaveChannels takes channels out of the connection's set. A connection that is
-// over, or has another identity, is in none of them.
+// leaveChannels removes channels from the connection's set. A connection that is over, or
+// has another project, is in none of them.
 func (s *Store) leaveChannels(ctx context.Context, c hub.Connection, places map[hub.Channel]int) error {
 	_, err := s.updateChannels(ctx, c, expression.Delete(expression.Name(attrChannels), members(places)))
 	if _, ok := conditionFailed(err); ok {
@@ -128,12 +129,12 @@ func (s *Store) leaveChannels(ctx context.Context, c hub.Connection, places map[
 	return err
 }
 
-// updateChannels updates a connection that is live and still of c's project, on
-// further conditions. It returns the set as it was.
+// updateChannels updates a connection that has not expired and has the project of c, on
+// further conditions. It returns the set before.
 func (s *Store) updateChannels(ctx context.Context, c hub.Connection, u expression.UpdateBuilder, conditions ...expression.ConditionBuilder) (*dynamodb.UpdateItemOutput, error) {
-	ours := expression.Name(attrProject).Equal(expression.Value(c.Project))
+	sameProject := expression.Name(attrProject).Equal(expression.Value(c.Project))
 	e, err := expression.NewBuilder().WithUpdate(u).
-		WithCondition(live(s.now()).And(ours, conditions...)).Build()
+		WithCondition(live(s.now()).And(sameProject, conditions...)).Build()
 	if err != nil {
 		return nil, err
 	}
@@ -146,9 +147,9 @@ func (s *Store) updateChannels(ctx context.Context, c hub.Connection, u expressi
 	})
 }
 
-// place finds the shard of each channel, which maps to its number of shards: the
-// recorded one where the connection is in the channel already. fresh counts the
-// others.
+// place returns the shard of each channel: the recorded one, known, where the connection
+// is in the channel already, and a computed one otherwise, which fresh counts. channels
+// has the number of shards of each channel.
 func place(connection string, channels, known map[hub.Channel]int) (places map[hub.Channel]int, fresh int) {
 	places = make(map[hub.Channel]int, len(channels))
 	for ch, shards := range channels {
@@ -162,8 +163,8 @@ func place(connection string, channels, known map[hub.Channel]int) (places map[h
 	return places, fresh
 }
 
-// shardOf spreads connections over shards. It must never change: subscriptions
-// are found by it.
+// shardOf spreads connections over shards. It must never change: stored subscriptions
+// depend on it.
 func shardOf(connection string, shards int) int {
 	h := fnv.New32a()
 	h.Write([]byte(connection))
@@ -178,8 +179,8 @@ func members(places map[hub.Channel]int) expression.ValueBuilder {
 	return expression.Value(set)
 }
 
-// Unsubscribe is one request, and one for every 25 channels; none where c is in
-// none of them. A connection that is over is no error.
+// Unsubscribe is one request, and one for every 25 channels; none if c is in none of the
+// channels. A connection that is over is no error.
 func (s *Store) Unsubscribe(ctx context.Context, c hub.Connection, channels []hub.Channel) error {
 	places := make(map[hub.Channel]int, len(channels))
 	var requests []types.WriteRequest
@@ -194,7 +195,7 @@ func (s *Store) Unsubscribe(ctx context.Context, c hub.Connection, channels []hu
 	if len(places) == 0 {
 		return nil
 	}
-	// The set goes last: as long as it names a subscription, closing removes it.
+	// The set is changed last: CloseConnection removes the subscriptions that it names.
 	if err := s.write(ctx, requests); err != nil {
 		return fmt.Errorf("remove subscriptions of connection %s: %w", c.ID, err)
 	}
@@ -204,8 +205,8 @@ func (s *Store) Unsubscribe(ctx context.Context, c hub.Connection, channels []hu
 	return nil
 }
 
-// RemoveSubscriber is one request. It is for ghosts: subscriptions that their
-// connection does not name.
+// RemoveSubscriber is one request. It is for orphans: subscriptions that their connection
+// does not name.
 func (s *Store) RemoveSubscriber(ctx context.Context, ch hub.Channel, shard int, connection string) error {
 	_, err := s.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{
 		TableName: aws.String(s.table), Key: key(subscriptionKey(ch, shard), connection),
@@ -216,8 +217,8 @@ func (s *Store) RemoveSubscriber(ctx context.Context, ch hub.Channel, shard int,
 	return nil
 }
 
-// Subscribers is one request for each megabyte of subscriptions, some thousand
-// of them, made as the loop over it goes on.
+// Subscribers is one request for each megabyte of subscriptions, which is some thousands
+// of them, made while the caller iterates.
 func (s *Store) Subscribers(ctx context.Context, ch hub.Channel, shard int) iter.Seq2[[]hub.Subscriber, error] {
 	return subscriptions(ctx, s, ch, shard, func(i item) hub.Subscriber {
 		return hub.Subscriber{Connection: textOf(i, schema.SortKey), Protocol: hub.Protocol(textOf(i, attrSubscriberProtocol))}
@@ -241,7 +242,7 @@ func subscriptions[T any](ctx context.Context, s *Store, ch hub.Channel, shard i
 		}
 		for page, err := range s.pages(ctx, &dynamodb.QueryInput{
 			TableName: aws.String(s.table),
-			// A client whose subscribe was acknowledged must get the next message. It doubles
+			// A client whose subscribe was acknowledged must get the next message. This doubles
 			// the cost of the read, which is half a percent of the cost of the posts.
 			ConsistentRead:         aws.Bool(true),
 			KeyConditionExpression: e.KeyCondition(), FilterExpression: e.Filter(), ProjectionExpression: e.Projection(),

@@ -95,7 +95,7 @@ func TestSubscribe(t *testing.T) {
 		same(t, "subscribers of all shards", all, ids)
 	})
 
-	t.Run("recorded shard wins over the computed one", func(t *testing.T) {
+	t.Run("recorded shard differs from the computed one", func(t *testing.T) {
 		s := newRig(t)
 		ch, other := channel("big"), channel("other")
 		const id, shard = "connection-1", 43 // of 64
@@ -244,7 +244,7 @@ func TestSubscribers(t *testing.T) {
 		}
 		for id, times := range seen {
 			if times != 1 {
-				t.Errorf("%s came %d times", id, times)
+				t.Errorf("%s was returned %d times", id, times)
 			}
 		}
 		same(t, "requests", s.Requests.Sent(), fmt.Sprintf("%d Query", pages))
@@ -298,7 +298,7 @@ func TestSubscribers(t *testing.T) {
 		s.Requests.Intercept = nil
 	})
 
-	t.Run("drop a subscriber", func(t *testing.T) {
+	t.Run("removed subscriber", func(t *testing.T) {
 		s := newRig(t)
 		s.enter(t, "c", "")
 		s.enter(t, "d", "")

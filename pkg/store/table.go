@@ -13,9 +13,9 @@ import (
 	"centrifuge/pkg/store/schema"
 )
 
-// CreateTable makes the table where it is absent and returns when it can be used.
-// It is for the local stack and for tests: on AWS the CDK stack makes the table,
-// with time to live, backups and encryption, none of which this one has.
+// CreateTable creates the table unless it exists, and returns when the table is active.
+// It is for the local stack and for tests. On AWS the CDK stack creates the table, with
+// time to live, backups and encryption, which this one does not have.
 func (s *Store) CreateTable(ctx context.Context) error {
 	attribute := func(name string) types.AttributeDefinition {
 		return types.AttributeDefinition{AttributeName: aws.String(name), AttributeType: types.ScalarAttributeTypeS}
@@ -34,8 +34,8 @@ func (s *Store) CreateTable(ctx context.Context) error {
 			Projection: &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly},
 		}},
 	})
-	var there *types.ResourceInUseException
-	if err != nil && !errors.As(err, &there) {
+	var inUse *types.ResourceInUseException
+	if err != nil && !errors.As(err, &inUse) {
 		return fmt.Errorf("create table %s: %w", s.table, err)
 	}
 	active := dynamodb.NewTableExistsWaiter(s.db, func(o *dynamodb.TableExistsWaiterOptions) {

@@ -17,7 +17,7 @@ import (
 // scanSegments is the number of parts of the table that are read concurrently.
 const scanSegments = 4
 
-// Usage scans the whole table: one request a segment, and one more for each
+// Usage scans the whole table: one request for each segment, and one more for each
 // megabyte. A connection whose token has expired does not count.
 func (s *Store) Usage(ctx context.Context, project string) (hub.Usage, error) {
 	now := s.now()
@@ -31,7 +31,7 @@ func (s *Store) Usage(ctx context.Context, project string) (hub.Usage, error) {
 	if err != nil {
 		return hub.Usage{}, fmt.Errorf("measure project %q: %w", project, err)
 	}
-	c := census{usage: hub.Usage{Subscribers: make(map[hub.Channel]int)}, users: make(map[string]struct{})}
+	c := usageSum{usage: hub.Usage{Subscribers: make(map[hub.Channel]int)}, users: make(map[string]struct{})}
 	g, ctx := errgroup.WithContext(ctx)
 	for segment := range int32(scanSegments) {
 		g.Go(func() error {
@@ -62,14 +62,14 @@ func (s *Store) Usage(ctx context.Context, project string) (hub.Usage, error) {
 	return c.usage, nil
 }
 
-// census adds up the counts of all segments.
-type census struct {
+// usageSum adds up the counts of all segments.
+type usageSum struct {
 	mu    sync.Mutex
 	usage hub.Usage
 	users map[string]struct{}
 }
 
-func (c *census) count(items []item) error {
+func (c *usageSum) count(items []item) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, i := range items {

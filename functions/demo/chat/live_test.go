@@ -60,12 +60,12 @@ func TestLive(t *testing.T) {
 }
 
 func TestCountErrors(t *testing.T) {
-	broken := func(context.Context, string, int) (int, error) { return 0, errors.New("the table is on fire") }
+	broken := func(context.Context, string, int) (int, error) { return 0, errors.New("the table is missing") }
 	poll := func(_ context.Context, name string, _ int) (int, error) {
 		if name == "applause" {
 			return 0, nil
 		}
-		return 0, errors.New("the table is on fire")
+		return 0, errors.New("the table is missing")
 	}
 	for _, test := range []struct {
 		name         string

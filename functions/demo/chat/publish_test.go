@@ -61,7 +61,7 @@ func TestSignature(t *testing.T) {
 	}
 }
 
-func TestCentrifugeDoesNotAnswer(t *testing.T) {
+func TestPublishWithoutAnswer(t *testing.T) {
 	closed := httptest.NewServer(http.NotFoundHandler())
 	closed.Close()
 	var log bytes.Buffer

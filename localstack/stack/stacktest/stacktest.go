@@ -9,11 +9,16 @@ import (
 	"testing"
 
 	"centrifuge/localstack/stack"
+	"centrifuge/pkg/store/storetest"
 )
 
-// Start starts a stack on a free port that ends with the test.
+// Start starts a stack on a free port that ends with the test. Without a database in o
+// it has a table of its own on a database that all tests of a package share.
 func Start(tb testing.TB, o stack.Options) *stack.Stack {
 	tb.Helper()
+	if o.DynamoDBEndpoint == "" && o.DataDir == "" {
+		o.DynamoDBEndpoint, o.Table = storetest.Table(tb)
+	}
 	s, err := stack.Start(tb.Context(), o)
 	if err != nil {
 		tb.Fatal(err)

@@ -31,7 +31,7 @@ func Handler(a *publisher.App) http.Handler {
 	})
 }
 
-// errNoPassword: without a password nobody may sign in.
+// errNoPassword: no password is configured, so that every sign-in fails.
 var errNoPassword = errors.New("the environment names neither a secret nor a password for the admin pages")
 
 // password returns a function that reads the password of the admin pages: from Secrets

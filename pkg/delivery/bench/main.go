@@ -1,11 +1,11 @@
-// Command bench measures what one post to a connection costs, and holds delivery
-// to its targets: at least twice the SDK at the same concurrency, and at least 0.7
-// of what net/http can do without any signature.
+// Command bench measures the cost of one post to a connection, and compares delivery with
+// its targets: at least twice the posts per second of the SDK at the same concurrency, and
+// at least 0.7 times those of net/http without a signature.
 //
-// It starts itself twice over: as the management API (serve), so that the server's
-// work is not counted, and as the measured client (measure), once for each number
-// of CPUs. The variants take turns for several rounds and the median counts, since
-// a shared machine is noisy. It exits with 1 when a target is missed.
+// It starts itself in other processes: as the management API (serve), so that the work of
+// the server is not counted, and as the measured client (measure), once for each number of
+// CPUs. The variants alternate for several rounds and the medians count, because a shared
+// machine is noisy. It exits with 1 when a target is missed.
 package main
 
 import (
@@ -46,10 +46,10 @@ func run(args []string) error {
 		}
 		return json.NewEncoder(os.Stdout).Encode(result)
 	}
-	return errors.New("want no arguments")
+	return errors.New("too many arguments: bench takes none")
 }
 
-// compare runs everything and prints it.
+// compare measures all variants, prints the results and checks the targets.
 func compare() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
 	defer cancel()
@@ -114,7 +114,7 @@ func startServer(ctx context.Context, exe string) (address string, stop func(), 
 	if err != nil {
 		return "", nil, err
 	}
-	if _, err := child.StdinPipe(); err != nil { // open as long as this process lives
+	if _, err := child.StdinPipe(); err != nil { // open until this process ends
 		return "", nil, err
 	}
 	if err := child.Start(); err != nil {

@@ -13,24 +13,24 @@ const (
 	messageBytes = 200
 	concurrency  = 64
 
-	rounds = 15
-	least  = 5                // rounds, however slow the machine
-	budget = 20 * time.Second // for all rounds at one number of CPUs
+	maxRounds = 15
+	minRounds = 5                // also on a slow machine
+	budget    = 20 * time.Second // for all rounds at one number of CPUs
 )
 
-// sample is what a number of posts cost.
+// sample is the cost of a post, as the mean of many.
 type sample struct {
 	PerSecond, CPUMicros, Allocs, Bytes float64
 }
 
-// result is what was measured at one number of CPUs: medians over the rounds. The
-// ratios are those of neighbours within a round, which had the same machine.
+// result has the medians over all rounds at one number of CPUs. The ratios compare
+// variants of the same round, because the load of the machine changes between rounds.
 type result struct {
 	Variants            map[string]sample
 	OverSDK, OfTheLimit float64
 }
 
-// measure takes rounds of all variants in turns until its budget is spent.
+// measure measures rounds of all variants until its budget is spent.
 func measure(ctx context.Context, address string) (result, error) {
 	posts := make(map[string]func(context.Context, int) error)
 	for _, v := range variants {
@@ -44,7 +44,7 @@ func measure(ctx context.Context, address string) (result, error) {
 		posts[v.name] = post
 	}
 	var all []map[string]sample
-	for start := time.Now(); len(all) < least || (len(all) < rounds && time.Since(start) < budget); {
+	for start := time.Now(); len(all) < minRounds || (len(all) < maxRounds && time.Since(start) < budget); {
 		round := make(map[string]sample)
 		for _, v := range variants {
 			s, err := take(ctx, v.posts, posts[v.name])
@@ -88,7 +88,7 @@ func take(ctx context.Context, n int, post func(context.Context, int) error) (sa
 	}, nil
 }
 
-// cpuTime is what this process has used, in user and system mode.
+// cpuTime is the CPU time of this process, in user and system mode.
 func cpuTime() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {

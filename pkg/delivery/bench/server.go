@@ -10,9 +10,9 @@ import (
 	"strconv"
 )
 
-// serve answers every request with an empty 200, as cheaply as it can be done, so
-// that it takes little of the CPU that the client is measured on. It prints its
-// address and ends with its standard input, so that it never outlives its parent.
+// serve answers every request with an empty 200 at the least cost, so that most of the CPU
+// is left to the measured client. It prints its address. It ends when its standard input
+// ends, and so with its parent process.
 func serve() error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -24,7 +24,7 @@ import (
 
 const (
 	sdkName   = "SDK PostToConnection, concurrent"
-	oursName  = "ours: Deliver"
+	oursName  = "ours: Dispatch"
 	limitName = "limit: net/http, not signed"
 
 	region     = "eu-west-1"
@@ -40,7 +40,7 @@ var (
 // variant is one way to post.
 type variant struct {
 	name  string
-	posts int // a round, about a quarter of a second's worth
+	posts int // in a round, for about a quarter of a second
 	build func(url string) (func(ctx context.Context, n int) error, error)
 }
 
@@ -77,8 +77,8 @@ func workers(width int, post func(context.Context) error) func(context.Context, 
 	}
 }
 
-// sdk is the SDK's client, given a pool as wide as the concurrency, without which
-// it would dial anew most of the time.
+// sdk is the client of the SDK with a pool for as many connections as the concurrency: with
+// the default it would open a new one for most posts.
 func sdk(url string) func(context.Context) error {
 	client := api.New(api.Options{
 		Region:       region,
@@ -94,8 +94,8 @@ func sdk(url string) func(context.Context) error {
 	}
 }
 
-// plain is the least that net/http needs for a post: the transport alone, without
-// a client's cookies and redirects and without a time-out.
+// plain posts with the transport of net/http alone: without the cookies and redirects of a
+// client and without a time-out.
 func plain(url string) func(context.Context) error {
 	transport := &http.Transport{
 		MaxIdleConns: concurrency, MaxIdleConnsPerHost: concurrency, IdleConnTimeout: 30 * time.Second,
@@ -122,7 +122,7 @@ func plain(url string) func(context.Context) error {
 	}
 }
 
-// ours is the whole of Dispatch: subscribers read, encoded, posted and counted.
+// ours is a whole Dispatch: it reads subscribers, encodes, posts and counts.
 func ours(url string) (func(context.Context, int) error, error) {
 	poster, err := delivery.NewPoster(delivery.PosterOptions{
 		URL: url, Region: region, Credentials: provider, Concurrency: concurrency,

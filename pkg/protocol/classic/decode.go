@@ -15,7 +15,7 @@ const (
 	MethodSubscribe   = "subscribe"
 	MethodUnsubscribe = "unsubscribe"
 	MethodBroadcast   = "broadcast"
-	// MethodPresence is not of 2013. It comes through $default.
+	// MethodPresence is newer than 2013. Its route is $default.
 	MethodPresence = "presence"
 )
 
@@ -46,8 +46,8 @@ type UserUnsubscribe struct {
 	From hub.Selection
 }
 
-// object is a JSON object whose keys differ by case. The keys of struct fields in
-// encoding/json do not.
+// object is a JSON object. Case distinguishes its keys, unlike those of struct fields in
+// encoding/json.
 type object map[string]json.RawMessage
 
 // malformed refuses a frame that is not JSON.
@@ -214,7 +214,7 @@ func (o object) selection(key string) (hub.Selection, error) {
 	}
 	s := make(hub.Selection, len(categories))
 	for category, value := range categories {
-		// Unmarshal would read null, for the list or in it, as nothing.
+		// Unmarshal would accept null, for the list and in it.
 		var list []json.RawMessage
 		if kind(value) != '[' || json.Unmarshal(value, &list) != nil {
 			return nil, invalid("a category in " + key + " is not an array of channels")

@@ -1,11 +1,11 @@
 // Package classic is the codec of the classic protocol, the wire format of Centrifuge
-// of 2013: frames in, values of the domain out, and back.
+// of 2013. It decodes frames to values of the domain, and encodes values to frames.
 //
 // It knows no connection, no store and no route, and decides nothing. README.md in
-// this folder is the reference of the protocol for authors of clients. A test holds
-// each example in it to decoder, encoder and schema.
+// this folder is the reference of the protocol for authors of clients. Tests check each
+// example in it with decoder, encoder and schema.
 //
 // The folder schema holds the JSON Schemas of every frame. The decoder accepts
-// exactly what they accept, which a fuzz test holds, except permissions that are too
+// exactly what they accept, which a fuzz test checks, except permissions that are too
 // large or name a category twice, which no schema can express.
 package classic

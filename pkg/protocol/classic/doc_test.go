@@ -28,8 +28,8 @@ func reference(t *testing.T) string {
 	return string(b)
 }
 
-// examples are the frames in the blocks of the reference that follow an arrow, each
-// put together from its lines.
+// examples are the frames in the blocks of the reference that follow an arrow. The lines
+// of a frame are joined.
 func examples(t *testing.T, arrow string) [][]byte {
 	t.Helper()
 	var frames [][]byte
@@ -81,11 +81,12 @@ func TestReferenceCommands(t *testing.T) {
 		}
 	}
 	if diff := cmp.Diff(slices.Sorted(maps.Keys(decode)), slices.Sorted(maps.Keys(shown))); diff != "" {
-		t.Errorf("methods with an example (-there +shown):\n%s", diff)
+		t.Errorf("methods with an example (-methods +examples):\n%s", diff)
 	}
 }
 
-// Whatever a client is shown to receive is, to the byte, what the encoder makes of it.
+// TestReferenceAnswers checks that the encoder makes the same bytes as each frame that a
+// client receives in the reference.
 func TestReferenceAnswers(t *testing.T) {
 	replies, messages, events := 0, 0, map[hub.Event]int{}
 	for _, frame := range examples(t, "<-") {
@@ -113,7 +114,7 @@ func TestReferenceAnswers(t *testing.T) {
 		}
 	}
 	if replies == 0 || messages == 0 || events[hub.Join] == 0 || events[hub.Leave] == 0 {
-		t.Errorf("there are %d replies, %d messages and of events %v", replies, messages, events)
+		t.Errorf("%d replies, %d messages and the events %v: one of each kind is required", replies, messages, events)
 	}
 }
 
@@ -172,7 +173,7 @@ func encodedPush(t *testing.T, frame []byte) []byte {
 	return push
 }
 
-// unmarshal reads what the reference shows. A key that no frame has fails.
+// unmarshal decodes JSON, and reports an error.
 func unmarshal(t *testing.T, document []byte, into any) {
 	t.Helper()
 	if err := json.Unmarshal(document, into); err != nil {
@@ -180,8 +181,8 @@ func unmarshal(t *testing.T, document []byte, into any) {
 	}
 }
 
-// Of each method in the reference, the schema is named; and no schema is left out.
-func TestReferenceNamesSchemas(t *testing.T) {
+// TestReferenceSchemas checks that the reference names every schema.
+func TestReferenceSchemas(t *testing.T) {
 	text := reference(t)
 	files, err := filepath.Glob("schema/*.json")
 	if err != nil || len(files) != len(schemas) {
@@ -194,8 +195,8 @@ func TestReferenceNamesSchemas(t *testing.T) {
 	}
 }
 
-// TestReferenceErrors finds every entry of hub's table that a client may get in the
-// table of the reference, and nothing else.
+// TestReferenceErrors checks that the table of the reference has exactly the errors of
+// the hub that a client may get.
 func TestReferenceErrors(t *testing.T) {
 	_, errors, _ := strings.Cut(reference(t), "\n## Errors\n")
 	errors, _, _ = strings.Cut(errors, "\n## ")
@@ -206,17 +207,17 @@ func TestReferenceErrors(t *testing.T) {
 			listed = append(listed, message)
 		}
 	}
-	// Those that only applications get.
+	// The errors that only applications get.
 	only := []string{hub.ErrCategoryNotFound.Message, hub.ErrMethodNotFound.Message, hub.ErrConflict.Message}
 	want := slices.DeleteFunc(table(t), func(message string) bool { return slices.Contains(only, message) })
 	slices.Sort(listed)
 	if diff := cmp.Diff(want, listed); diff != "" {
-		t.Errorf("errors of clients (-there +listed):\n%s", diff)
+		t.Errorf("errors of clients (-errors +listed):\n%s", diff)
 	}
 }
 
-// table lists the messages of hub's table of errors, in alphabetical order, from its
-// source: no list to be forgotten here.
+// table lists the messages of the errors of the hub in alphabetical order. It reads them
+// from the source, so that it is always complete.
 func table(t *testing.T) []string {
 	t.Helper()
 	source, err := os.ReadFile("../../hub/error.go")

@@ -9,7 +9,7 @@ import (
 	"centrifuge/pkg/hub"
 )
 
-// Result is the result of a command. The zero value is plain success.
+// Result is the result of a command. The zero value is success without data.
 type Result struct {
 	// Refused are the channels that a subscribe was refused.
 	Refused []hub.Refusal
@@ -35,7 +35,7 @@ func Presence(clients []hub.Client) map[string]Client {
 	return byConnection
 }
 
-// Value is the value of the key "result" in a reply: true for plain success.
+// Value is the value of the key "result" in a reply: true for success without data.
 func (r Result) Value() any {
 	if r.Presence == nil {
 		return true
@@ -121,8 +121,8 @@ func Push(m hub.Message) ([]byte, error) {
 	return encode(push), nil
 }
 
-// encode is json.Marshal without escaping <, > and &. Each escape would cost five
-// bytes more on the wire, and no frame is put into a page as it is.
+// encode is json.Marshal without escaping <, > and &. Each escape would cost five more
+// bytes on the wire, and no frame is inserted into a page unescaped.
 func encode(v any) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

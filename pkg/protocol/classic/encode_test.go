@@ -19,17 +19,17 @@ func TestReply(t *testing.T) {
 	}{
 		{name: "success", to: named, want: `{"ack":true,"id":"7","method":"subscribe","result":true,"error":null}`},
 		{name: "success without an id", to: Envelope{Method: "auth"}, want: `{"ack":true,"id":null,"method":"auth","result":true,"error":null}`},
-		{name: "refused channels are named", to: named, result: Result{Refused: []hub.Refusal{{Channel: hub.Channel{Category: "a", Name: "x"}, Reason: hub.ErrChannelDenied}, {Channel: hub.Channel{Category: "a", Name: "x"}, Reason: hub.ErrChannelDenied}}}, want: `{"ack":true,"id":"7","method":"subscribe","result":true,"error":null,"refused":{"a":["x"]}}`},
-		{name: "who is in a channel", to: named, result: Result{Presence: Presence([]hub.Client{{Connection: "c1", User: "u", Info: json.RawMessage(`{"a":1}`)}, {Connection: "c2"}})},
+		{name: "refused channels, each once", to: named, result: Result{Refused: []hub.Refusal{{Channel: hub.Channel{Category: "a", Name: "x"}, Reason: hub.ErrChannelDenied}, {Channel: hub.Channel{Category: "a", Name: "x"}, Reason: hub.ErrChannelDenied}}}, want: `{"ack":true,"id":"7","method":"subscribe","result":true,"error":null,"refused":{"a":["x"]}}`},
+		{name: "presence", to: named, result: Result{Presence: Presence([]hub.Client{{Connection: "c1", User: "u", Info: json.RawMessage(`{"a":1}`)}, {Connection: "c2"}})},
 			want: `{"ack":true,"id":"7","method":"subscribe","result":{"presence":{"c1":{"client":"c1","user":"u","conn_info":{"a":1}},"c2":{"client":"c2","user":""}}},"error":null}`},
-		{name: "nobody is in a channel", to: named, result: Result{Presence: Presence(nil)}, want: `{"ack":true,"id":"7","method":"subscribe","result":{"presence":{}},"error":null}`},
-		{name: "an error, whatever the result", to: named, result: Result{Presence: Presence(nil)}, err: hub.ErrNotAvailable, want: `{"ack":true,"id":"7","method":"subscribe","result":null,"error":"not available"}`},
+		{name: "presence of an empty channel", to: named, result: Result{Presence: Presence(nil)}, want: `{"ack":true,"id":"7","method":"subscribe","result":{"presence":{}},"error":null}`},
+		{name: "an error with a result", to: named, result: Result{Presence: Presence(nil)}, err: hub.ErrNotAvailable, want: `{"ack":true,"id":"7","method":"subscribe","result":null,"error":"not available"}`},
 		{name: "an error", to: named, err: hub.ErrOneWay, want: `{"ack":true,"id":"7","method":"subscribe","result":null,"error":"one-way category"}`},
 		{name: "an error with a detail", to: named, err: hub.ErrLimitExceeded.With("too much"), want: `{"ack":true,"id":"7","method":"subscribe","result":null,"error":"limit exceeded: too much"}`},
-		{name: "who is not in learns neither id nor method", to: named, err: hub.ErrUnauthorized, want: `{"ack":true,"id":null,"method":null,"result":null,"error":"unauthorized"}`},
-		{name: "what went wrong inside stays inside", to: named, err: errors.New("table centrifuge-7 is gone"), want: `{"ack":true,"id":"7","method":"subscribe","result":null,"error":"internal server error"}`},
+		{name: "unauthorized, without id and method", to: named, err: hub.ErrUnauthorized, want: `{"ack":true,"id":null,"method":null,"result":null,"error":"unauthorized"}`},
+		{name: "an internal error", to: named, err: errors.New("table centrifuge-7 is missing"), want: `{"ack":true,"id":"7","method":"subscribe","result":null,"error":"internal server error"}`},
 		{name: "an unknown method", to: Envelope{Method: "x"}, err: UnknownMethod("x"), want: `{"ack":true,"id":null,"method":"x","result":null,"error":"unknown method x"}`},
-		{name: "characters of HTML are left alone", to: Envelope{ID: text("<&>"), Method: "auth"}, want: `{"ack":true,"id":"<&>","method":"auth","result":true,"error":null}`},
+		{name: "characters of HTML", to: Envelope{ID: text("<&>"), Method: "auth"}, want: `{"ack":true,"id":"<&>","method":"auth","result":true,"error":null}`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := Reply(tt.to, tt.result, tt.err)

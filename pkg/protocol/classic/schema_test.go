@@ -36,8 +36,8 @@ func validate(t *testing.T, schema string, document []byte) {
 	}
 }
 
-// FuzzDecode holds decoder and schemas together: what one accepts, the other
-// does, for every method.
+// FuzzDecode checks that the decoder and the schemas accept the same frames and the same
+// params of every method.
 func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{
 		``, `null`, `[]`, `{}`, `{"method":"auth","params":{}}`, `{"id":null,"method":"x","params":{}}`,
@@ -54,7 +54,7 @@ func FuzzDecode(f *testing.F) {
 		e, err := Decode(frame)
 		var known *hub.Error
 		if err != nil && !errors.As(err, &known) {
-			t.Fatalf("%q fails with something that is no hub.Error: %v", frame, err)
+			t.Fatalf("%q: the error is no hub.Error: %v", frame, err)
 		}
 		if !utf8.Valid(frame) {
 			if err == nil {
@@ -78,7 +78,7 @@ func FuzzDecode(f *testing.F) {
 			"rpc-unsubscribe": func() error { _, err := e.UnsubscribeUser(); return err },
 		} {
 			err := decode()
-			// No schema states a limit on all names together, or sees a key twice.
+			// No schema can limit the number of all names, or find a key that occurs twice.
 			if errors.Is(err, hub.ErrLimitExceeded) || err == error(hub.ErrCategoryTwice) { //nolint:errorlint // this entry alone
 				continue
 			}

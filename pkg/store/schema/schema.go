@@ -1,9 +1,9 @@
-// Package schema is the shape of the DynamoDB table: the names of its keys, of
-// its index and of the attribute that expires items.
+// Package schema has the names of the DynamoDB table: of its keys, of its index and of
+// the attribute that expires items.
 //
-// The store reads and writes by these names and the CDK stack creates the table
-// with them, so that the two cannot drift apart. It knows neither the AWS SDK nor
-// what the items hold.
+// The store reads and writes by these names and the CDK stack creates the table with
+// them, so that both always agree. It knows neither the AWS SDK nor the other attributes
+// of items.
 package schema
 
 // The table. All keys are strings.
@@ -11,8 +11,8 @@ const (
 	// PartitionKey and SortKey are the primary key.
 	PartitionKey = "PK"
 	SortKey      = "SK"
-	// ExpiryAttribute is the number of seconds since 1970 after which an item
-	// counts no more; DynamoDB deletes it some days later at the latest.
+	// ExpiryAttribute is the time, in seconds since 1970, at which an item expires.
+	// DynamoDB deletes it within some days after that.
 	ExpiryAttribute = "exp"
 )
 

@@ -1,5 +1,5 @@
-// Package storetest gives a test a store over a DynamoDB table of its own, a clock,
-// and the requests that the store sends.
+// Package storetest gives a test a store over a DynamoDB table of its own, the clock of
+// the store, and the requests that it sends.
 //
 // All tests of a package share one database: DYNAMODB_ENDPOINT, or a process that
 // ends with the test binary.
@@ -8,6 +8,7 @@ package storetest
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -21,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	local "centrifuge/localstack/dynamodb"
 	"centrifuge/pkg/config"
@@ -43,28 +45,42 @@ type Store struct {
 // default clock is Clock, not time.Now.
 func New(tb testing.TB, o store.Options) *Store {
 	tb.Helper()
-	endpoint, err := database()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	s := &Store{Table: "test-" + rand.Text(), Requests: &Requests{}, Clock: &Clock{now: time.Now()}}
-	s.Client = dynamodb.New(dynamodb.Options{
-		Region: "us-east-1", BaseEndpoint: aws.String(endpoint),
-		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
-		HTTPClient:  &http.Client{Transport: s.Requests},
-	})
+	endpoint, table := Table(tb)
+	s := &Store{Table: table, Requests: &Requests{}, Clock: &Clock{now: time.Now()}}
+	s.Client = newClient(endpoint, s.Requests)
 	s.Store = s.Another(o)
 	if err := s.CreateTable(tb.Context()); err != nil {
 		tb.Fatal(err)
 	}
+	s.Requests.Sent()
+	return s
+}
+
+// Table returns the address of the database and the name of a table that the test may
+// create, and that is deleted when the test ends.
+func Table(tb testing.TB) (endpoint, table string) {
+	tb.Helper()
+	endpoint, err := database()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	table = "test-" + rand.Text()
 	tb.Cleanup(func() {
-		s.Requests.Intercept = nil
-		if _, err := s.Client.DeleteTable(context.WithoutCancel(tb.Context()), &dynamodb.DeleteTableInput{TableName: &s.Table}); err != nil {
+		client := newClient(endpoint, http.DefaultTransport)
+		_, err := client.DeleteTable(context.WithoutCancel(tb.Context()), &dynamodb.DeleteTableInput{TableName: &table})
+		if missing := new(types.ResourceNotFoundException); err != nil && !errors.As(err, &missing) {
 			tb.Error(err)
 		}
 	})
-	s.Requests.Sent()
-	return s
+	return endpoint, table
+}
+
+func newClient(endpoint string, transport http.RoundTripper) *dynamodb.Client {
+	return dynamodb.New(dynamodb.Options{
+		Region: "us-east-1", BaseEndpoint: aws.String(endpoint),
+		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
+		HTTPClient:  &http.Client{Transport: transport},
+	})
 }
 
 // Another returns a second store over the same table.
@@ -80,7 +96,7 @@ var database = sync.OnceValues(func() (endpoint string, err error) {
 	if endpoint := os.Getenv(config.DynamoDBEndpoint); endpoint != "" {
 		return endpoint, nil
 	}
-	// The first start on a machine downloads.
+	// The first start on a machine downloads the database.
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	server, err := local.Start(ctx, local.Options{Progress: os.Stderr})
@@ -90,7 +106,7 @@ var database = sync.OnceValues(func() (endpoint string, err error) {
 	return server.Endpoint(), nil
 })
 
-// Clock stands still until Advance. It is safe for concurrent use.
+// Clock changes only by Advance. It is safe for concurrent use.
 type Clock struct {
 	mu  sync.Mutex
 	now time.Time

@@ -13,19 +13,19 @@ import (
 	"centrifuge/pkg/cent"
 )
 
-// applying are the flags of apply.
+// applying has the flags of apply.
 type applying struct {
-	Yes    bool `short:"y" help:"Do not ask."`
-	DryRun bool `help:"Show the differences and change nothing; the exit status is 4 when there are any."`
-	Prune  bool `help:"Delete the categories that the file does not have."`
+	Yes    bool `short:"y" help:"Do not ask for confirmation."`
+	DryRun bool `help:"Show the differences and change nothing. The exit status is 4 if there are any."`
+	Prune  bool `help:"Delete categories that are not in the file."`
 }
 
-// document reads a file, or stdin for -.
+// document reads a file, or stdin for "-".
 func (s *session) document(ctx context.Context, file string) ([]byte, error) {
 	if file == "-" {
-		return s.text(ctx, "", "no file: name one, or pipe one in")
+		return s.text(ctx, "", "no file: give its name, or pipe it in")
 	}
-	f, err := os.Open(file) //nolint:gosec // whoever runs the program chooses the file
+	f, err := os.Open(file) //nolint:gosec // the caller of the program chooses the file
 	if err != nil {
 		return nil, usageError{err}
 	}
@@ -40,7 +40,7 @@ func (s *session) document(ctx context.Context, file string) ([]byte, error) {
 	return b, nil
 }
 
-// outcome is what became of a change, as --json prints it.
+// outcome is the outcome of a change, as --json prints it.
 type outcome struct {
 	Action   string `json:"action"`
 	Project  string `json:"project"`
@@ -50,14 +50,15 @@ type outcome struct {
 	APIKey   string `json:"api_key,omitempty"`
 }
 
-// apply shows a plan, asks, and carries it out up to the first failure.
+// apply shows a plan, asks for confirmation, and carries it out up to the first
+// failure.
 func (s *session) apply(ctx context.Context, a *cent.Admin, p plan, o applying) error {
 	s.show(p)
 	switch {
 	case len(p.changes) == 0:
-		return s.told(nil)
+		return s.printUndone(nil)
 	case o.DryRun:
-		if err := s.told(p.changes); err != nil {
+		if err := s.printUndone(p.changes); err != nil {
 			return err
 		}
 		return exit{code: exitDifferent}
@@ -70,10 +71,10 @@ func (s *session) apply(ctx context.Context, a *cent.Admin, p plan, o applying) 
 	return s.carryOut(ctx, a, p.changes)
 }
 
-// show prints the differences for people.
+// show prints the differences, except with --json.
 func (s *session) show(p plan) {
 	for _, name := range p.kept {
-		fmt.Fprintf(s.stderr, "cent: category %s is not in the file and stays; --prune deletes it\n", printable(name))
+		fmt.Fprintf(s.stderr, "cent: category %s is not in the file and is kept; --prune deletes it\n", printable(name))
 	}
 	if s.JSON {
 		return
@@ -86,8 +87,8 @@ func (s *session) show(p plan) {
 	}
 }
 
-// told tells programs of changes that were not made.
-func (s *session) told(changes []change) error {
+// printUndone prints changes that were not made, with --json.
+func (s *session) printUndone(changes []change) error {
 	if !s.JSON {
 		return nil
 	}
@@ -109,17 +110,17 @@ func changesIn(p plan) string {
 	return fmt.Sprintf("these %d changes", len(p.changes))
 }
 
-// carryOut makes the changes, says so of each, and says of those after a failure
-// that they are not made.
+// carryOut makes the changes and prints each. After a failure it prints the changes
+// that were not made.
 func (s *session) carryOut(ctx context.Context, a *cent.Admin, changes []change) error {
 	list := outcomes(changes)
 	var failure error
 	for i, c := range changes {
 		if failure == nil {
-			var made cent.Creation
-			if made, failure = c.carryOut(ctx, a); failure == nil {
-				list[i].Done, list[i].Secret, list[i].APIKey = true, made.Secret, made.APIKey
-				s.report(c, made)
+			var creation cent.Creation
+			if creation, failure = c.carryOut(ctx, a); failure == nil {
+				list[i].Done, list[i].Secret, list[i].APIKey = true, creation.Secret, creation.APIKey
+				s.report(c, creation)
 				continue
 			}
 		}
@@ -133,32 +134,33 @@ func (s *session) carryOut(ctx context.Context, a *cent.Admin, changes []change)
 	return failure
 }
 
-// report tells people of a change that was made.
-func (s *session) report(c change, made cent.Creation) {
+// report prints a change that was made, except with --json. A lost secret is a
+// warning in both cases.
+func (s *session) report(c change, creation cent.Creation) {
 	created := c.verb == "create" && c.category == ""
-	if created && made.APIKey == "" {
-		fmt.Fprintf(s.stderr, "cent: warning: the answer with the secret and the API key of %s was lost: make new ones in the admin pages\n", c.subject())
+	if created && creation.APIKey == "" {
+		fmt.Fprintf(s.stderr, "cent: warning: the secret and the API key of %s were lost with a response: make new ones in the admin pages\n", c.subject())
 	}
 	if s.JSON {
 		return
 	}
 	fmt.Fprintln(s.stdout, c.past()+" "+c.subject())
-	if created && made.APIKey != "" {
-		fmt.Fprintf(s.stdout, "  secret:  %s\n  API key: %s\n  The key is shown this once.\n", printable(made.Secret), printable(made.APIKey))
+	if created && creation.APIKey != "" {
+		fmt.Fprintf(s.stdout, "  secret:  %s\n  API key: %s\n  The key is not shown again.\n", printable(creation.Secret), printable(creation.APIKey))
 	}
 }
 
-// errDeclined: whoever was asked did not agree.
+// errDeclined is the error for a confirmation that was not given.
 var errDeclined = exit{exitRefused, errors.New("nothing was changed")}
 
-// confirm asks on the terminal and fails unless one of answers is given. Without a
-// terminal nobody can be asked.
+// confirm asks on the terminal and fails unless the user types one of answers. It
+// fails without a terminal.
 func (s *session) confirm(ctx context.Context, question string, answers ...string) error {
 	if !s.terminal {
-		return misuse("there is no terminal to ask on: add --yes")
+		return misuse("no terminal for the confirmation: add --yes")
 	}
 	fmt.Fprint(s.stderr, question)
-	// A read cannot be interrupted: where ctx ends first, it is left behind.
+	// A read cannot be interrupted: it continues in the background when ctx ends first.
 	read := make(chan string, 1)
 	go func() {
 		line, _ := bufio.NewReader(io.LimitReader(s.stdin, 4096)).ReadString('\n')

@@ -11,7 +11,7 @@ import (
 	"centrifuge/pkg/hub"
 )
 
-// The bounds of a measurement.
+// The limits of a measurement.
 const (
 	maxClients   = 10_000
 	maxMessages  = 100_000
@@ -19,37 +19,37 @@ const (
 	maxParallel  = 64
 	minSize      = 64
 	maxStopAfter = time.Hour
-	// maxDeliveries is what may be caused without being asked.
+	// maxDeliveries is the limit of billed deliveries without --yes.
 	maxDeliveries = 1_000_000
-	// billedBytes is how much API Gateway bills as one message.
+	// billedBytes is the size that API Gateway bills as one message.
 	billedBytes = 32 << 10
-	// spareFiles is how many files are open in addition to the sockets of the clients,
+	// spareFiles is the number of open files in addition to the sockets of the clients,
 	// in this process or in a local stack, which has the same limit.
 	spareFiles = 1000
-	// envelopeBytes is about what a push has around its data.
+	// envelopeBytes is about the size of a push without its data.
 	envelopeBytes = 256
 )
 
 type bench struct {
-	Channel string `arg:"" help:"Which channel to publish to; its messages go to whoever else is in it, too."`
+	Channel string `arg:"" help:"The channel. Other subscribers receive the messages, too."`
 
-	Clients   int           `default:"50" placeholder:"N" help:"How many subscribers, from 1 to 10000 (${default})."`
-	Messages  int           `default:"100" placeholder:"M" help:"How many messages, from 1 to 100000 (${default})."`
-	Rate      int           `default:"50" placeholder:"R" help:"How many messages a second, at most 10000; 0 is as fast as answers come (${default})."`
-	Size      int           `default:"128" placeholder:"BYTES" help:"How long the data of a message is, from 64 to 131072 bytes (${default})."`
-	Parallel  int           `default:"16" placeholder:"N" help:"How many messages are being published at a time, from 1 to 64 (${default})."`
-	StopAfter time.Duration `default:"10m" placeholder:"10m" help:"After how long to stop publishing, at most 1h (${default})."`
+	Clients   int           `default:"50" placeholder:"N" help:"The number of subscribers, from 1 to 10000 (${default})."`
+	Messages  int           `default:"100" placeholder:"M" help:"The number of messages, from 1 to 100000 (${default})."`
+	Rate      int           `default:"50" placeholder:"R" help:"Messages per second, at most 10000; 0 is as fast as possible (${default})."`
+	Size      int           `default:"128" placeholder:"BYTES" help:"The size of the data of a message, from 64 to 131072 bytes (${default})."`
+	Parallel  int           `default:"16" placeholder:"N" help:"The number of concurrent calls, from 1 to 64 (${default})."`
+	StopAfter time.Duration `default:"10m" placeholder:"10m" help:"The time limit of publishing, at most 1h (${default})."`
 	Quiet     bool          `short:"q" help:"Show no progress."`
 	Yes       bool          `short:"y" help:"Allow more than 1000000 deliveries."`
 }
 
 // Help is shown below the usage.
 func (*bench) Help() string {
-	return `It connects real WebSocket clients, each with a token of its own made with the secret, publishes through the server API, and tells how long the calls took and how long it took from the call to each receipt, on one clock. AWS bills every delivery, clients × messages, and each 32 KB of it; how many is said before.
+	return `cent connects WebSocket clients, each with its own token made with the secret, publishes messages through the server API, and measures the latency of the calls and the latency from a call to each receipt. AWS bills each delivery, clients × messages, in units of 32 KB. cent prints the number of billed deliveries first.
 
---timeout bounds a call, which is not repeated, and the wait for what is still missing after the last. An interrupt stops publishing; what is under way is waited for, and the summary is printed.
+--timeout limits each call, which is not repeated, and the wait for missing messages after the last call. An interrupt stops publishing. cent then waits for the messages that were published and prints the summary.
 
-The exit status is 1 when messages were lost or could not be published. A message that comes twice is counted and is no failure.`
+The exit status is 1 if messages were lost or could not be published. A duplicate is counted and is not a failure.`
 }
 
 // Run implements the command.
@@ -58,8 +58,8 @@ func (c *bench) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.stderr, "cent: %d clients × %d messages: %d billed deliveries, and more where others listen, or the category has join_leave\n", c.Clients, c.Messages, c.billed())
-	// What is connected, and what has been published, outlives an interrupt.
+	fmt.Fprintf(s.stderr, "cent: %d clients × %d messages: %d billed deliveries, and more if the channel has other subscribers or the category has join_leave\n", c.Clients, c.Messages, c.billed())
+	// An interrupt does not close the connections: published messages still arrive.
 	open, closeAll := context.WithCancel(context.WithoutCancel(ctx))
 	stop := func() {}
 	if !c.Quiet {
@@ -80,21 +80,21 @@ func (c *bench) Run(ctx context.Context, s *session) error {
 	case sum.Lost > 0:
 		return exit{exitRefused, fmt.Errorf("%d of %d deliveries were lost", sum.Lost, sum.Lost+sum.Deliveries)}
 	case sum.Failed > 0:
-		return exit{exitRefused, fmt.Errorf("%d messages could not be published, the first: %w", sum.Failed, m.firstFailure)}
+		return exit{exitRefused, fmt.Errorf("%d messages could not be published; the first error: %w", sum.Failed, m.firstFailure)}
 	}
 	return nil
 }
 
-// billed is how many messages the deliveries are on a bill.
+// billed returns the number of messages that AWS bills.
 func (c *bench) billed() int {
 	return c.Clients * c.Messages * ((c.Size + envelopeBytes + billedBytes - 1) / billedBytes)
 }
 
-// check refuses what is out of bounds.
+// check refuses values outside their limits.
 func (c *bench) check() error {
 	for _, bound := range []struct {
-		flag               string
-		value, least, most int
+		flag             string
+		value, low, high int
 	}{
 		{"clients", c.Clients, 1, maxClients},
 		{"messages", c.Messages, 1, maxMessages},
@@ -103,32 +103,32 @@ func (c *bench) check() error {
 		{"parallel", c.Parallel, 1, maxParallel},
 		{"stop-after", int(c.StopAfter / time.Second), 1, int(maxStopAfter / time.Second)},
 	} {
-		if bound.value < bound.least || bound.value > bound.most {
+		if bound.value < bound.low || bound.value > bound.high {
 			unit := ""
 			if bound.flag == "stop-after" {
 				unit = " s"
 			}
-			return misuse("--%s is not from %d to %d%s", bound.flag, bound.least, bound.most, unit)
+			return misuse("--%s is out of range: set it from %d to %d%s", bound.flag, bound.low, bound.high, unit)
 		}
 	}
 	if takes := c.duration(); takes > c.StopAfter {
-		return misuse("%d messages at %d a second take %v: raise --rate or --stop-after", c.Messages, c.Rate, takes.Round(time.Second))
+		return misuse("%d messages at %d per second take %v: raise --rate or --stop-after", c.Messages, c.Rate, takes.Round(time.Second))
 	}
 	if n := c.billed(); n > maxDeliveries && !c.Yes {
-		return misuse("that would be %d billed deliveries, more than %d: add --yes if it is meant", n, maxDeliveries)
+		return misuse("%d billed deliveries are more than %d: add --yes to allow them", n, maxDeliveries)
 	}
 	return nil
 }
 
 // checkOpenFiles refuses more clients than the process may have sockets.
 func (c *bench) checkOpenFiles(limit uint64) error {
-	if needed := uint64(c.Clients + spareFiles); needed > limit { //nolint:gosec // check has bounded it
+	if needed := uint64(c.Clients + spareFiles); needed > limit { //nolint:gosec // check has limited it
 		return misuse("%d clients need %d open files, and the limit is %d: raise it with ulimit -n %d, or lower --clients", c.Clients, needed, limit, needed)
 	}
 	return nil
 }
 
-// duration is how long publishing takes at the rate asked for, 0 for none.
+// duration returns the time of publishing at the rate, 0 without a rate.
 func (c *bench) duration() time.Duration {
 	if c.Rate == 0 {
 		return 0
@@ -136,7 +136,7 @@ func (c *bench) duration() time.Duration {
 	return time.Duration(c.Messages) * time.Second / time.Duration(c.Rate)
 }
 
-// prepare checks everything that can be before anything is connected.
+// prepare checks the arguments and settings before anything is connected.
 func (c *bench) prepare(s *session) (*measurement, error) {
 	if err := c.check(); err != nil {
 		return nil, err
@@ -152,7 +152,7 @@ func (c *bench) prepare(s *session) (*measurement, error) {
 	if s.APIKey == "" {
 		return nil, errNoAPIKey
 	}
-	publisher, err := cent.New(cent.Options{URL: s.Address, APIKey: s.APIKey, Timeout: s.Timeout, Attempts: 1, HTTP: widened(c.Parallel)})
+	publisher, err := cent.New(cent.Options{URL: s.Address, APIKey: s.APIKey, Timeout: s.Timeout, Attempts: 1, HTTP: poolOf(c.Parallel)})
 	if err != nil {
 		return nil, usageError{err}
 	}

@@ -21,7 +21,7 @@ import (
 	"centrifuge/pkg/cent"
 )
 
-// benched is what bench --json printed.
+// benched decodes the output of bench --json.
 func benched(t *testing.T, r result) summary {
 	t.Helper()
 	var sum summary
@@ -31,9 +31,9 @@ func benched(t *testing.T, r result) summary {
 	return sum
 }
 
-// between is a server that hands requests to the stack unless do, which is told how
-// many there have been, has answered.
-func between(t *testing.T, env map[string]string, do func(n int, w http.ResponseWriter, r *http.Request, forward func()) (answered bool)) {
+// between puts a proxy in front of the stack. It forwards a request unless do has
+// responded; n counts the requests.
+func between(t *testing.T, env map[string]string, do func(n int, w http.ResponseWriter, r *http.Request, forward func()) (responded bool)) {
 	t.Helper()
 	target, err := url.Parse(env["CENT_ADDRESS"])
 	if err != nil {
@@ -46,7 +46,7 @@ func between(t *testing.T, env map[string]string, do func(n int, w http.Response
 		if err != nil {
 			t.Error(err)
 		}
-		// Without its key a message may be published twice.
+		// Without its key the stack publishes a message twice.
 		b = regexp.MustCompile(`,"idempotency_key":"[^"]*"`).ReplaceAll(b, nil)
 		forward := func() {
 			again := r.Clone(r.Context())
@@ -70,18 +70,18 @@ func TestBench(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct {
-		name string
-		do   handler // of the server API
-		args []string
-		code int
-		want summary
-		says string
+		name    string
+		do      handler // of the server API
+		args    []string
+		code    int
+		want    summary
+		message string
 	}{
 		{"everything arrives", nil, []string{"chat:load", "--clients=5", "--messages=40", "--rate=0"}, 0,
 			summary{Channel: "chat:load", Clients: 5, Bytes: 128, Published: 40, Deliveries: 200}, "200 billed deliveries"},
 		{"at a rate, one by one, in large messages", nil, []string{"chat:load", "--clients=2", "--messages=10", "--rate=500", "--parallel=1", "--size=30000"}, 0,
 			summary{Channel: "chat:load", Clients: 2, Bytes: 30000, Published: 10, Deliveries: 20}, "20 billed deliveries"},
-		{"messages that are lost", func(n int, w http.ResponseWriter, _ *http.Request, _ func()) bool {
+		{"lost messages", func(n int, w http.ResponseWriter, _ *http.Request, _ func()) bool {
 			if n == 3 || n == 7 {
 				io.WriteString(w, `{"result":{}}`)
 				return true
@@ -89,20 +89,20 @@ func TestBench(t *testing.T) {
 			return false
 		}, []string{"chat:load", "--clients=3", "--messages=10", "--rate=0", "--timeout=3s"}, 1,
 			summary{Channel: "chat:load", Clients: 3, Bytes: 128, Published: 10, Deliveries: 24, Lost: 6}, "6 of 30 deliveries were lost"},
-		{"messages that come twice", func(n int, _ http.ResponseWriter, _ *http.Request, forward func()) bool {
+		{"duplicates", func(n int, _ http.ResponseWriter, _ *http.Request, forward func()) bool {
 			if n <= 2 {
 				forward()
 			}
 			return false
 		}, []string{"chat:load", "--clients=3", "--messages=5", "--rate=0"}, 0,
 			summary{Channel: "chat:load", Clients: 3, Bytes: 128, Published: 5, Deliveries: 15, Duplicates: 6}, ""},
-		{"calls that fail", func(n int, w http.ResponseWriter, _ *http.Request, _ func()) bool {
+		{"failed calls", func(n int, w http.ResponseWriter, _ *http.Request, _ func()) bool {
 			if n%2 == 0 {
 				w.WriteHeader(http.StatusServiceUnavailable)
 			}
 			return n%2 == 0
 		}, []string{"chat:load", "--clients=2", "--messages=10", "--rate=0"}, 1,
-			summary{Channel: "chat:load", Clients: 2, Bytes: 128, Published: 5, Failed: 5, Deliveries: 10}, "5 messages could not be published, the first: publish: status 503"},
+			summary{Channel: "chat:load", Clients: 2, Bytes: 128, Published: 5, Failed: 5, Deliveries: 10}, "5 messages could not be published; the first error: publish: status 503"},
 		{"a client that loses its connection", func(n int, _ http.ResponseWriter, r *http.Request, _ func()) bool {
 			if n == 4 {
 				if err := client.Disconnect(r.Context(), "bench-1"); err != nil {
@@ -119,8 +119,8 @@ func TestBench(t *testing.T) {
 				between(t, env, tt.do)
 			}
 			r := invoke(t, env, "", append([]string{"bench", "--json", "--quiet"}, tt.args...)...)
-			if r.code != tt.code || !strings.Contains(r.stderr, tt.says) {
-				t.Errorf("%+v, expected exit code %d and %q", r, tt.code, tt.says)
+			if r.code != tt.code || !strings.Contains(r.stderr, tt.message) {
+				t.Errorf("%+v, expected exit code %d and %q", r, tt.code, tt.message)
 			}
 			sum := benched(t, r)
 			p := sum.ReceiptMS
@@ -133,15 +133,15 @@ func TestBench(t *testing.T) {
 			}
 		})
 	}
-	t.Run("a table, and lines on what is no terminal", func(t *testing.T) {
+	t.Run("a table and lines without a terminal", func(t *testing.T) {
 		r := invoke(t, environment(s), "", "bench", "chat:load", "--clients=3", "--messages=5", "--rate=0")
 		digits := regexp.MustCompile(`\d+\.\d ms`)
 		text := regexp.MustCompile(` {2,}`).ReplaceAllString(digits.ReplaceAllString(r.stdout, "N ms"), "  ")
 		text = regexp.MustCompile(`15  \d+  0  0`).ReplaceAllString(text, "15  N  0  0")
-		said := strings.Split(strings.TrimSuffix(r.stderr, "\n"), "\n") // a slow machine prints more lines between these
-		golden(t, "output/bench.txt", "$ cent bench chat:load --clients=3 --messages=5 --rate=0\n"+text+said[0]+"\n"+said[len(said)-1]+"\n")
+		notes := strings.Split(strings.TrimSuffix(r.stderr, "\n"), "\n") // a slow machine prints more lines between these
+		golden(t, "output/bench.txt", "$ cent bench chat:load --clients=3 --messages=5 --rate=0\n"+text+notes[0]+"\n"+notes[len(notes)-1]+"\n")
 	})
-	t.Run("a category that is not there", func(t *testing.T) {
+	t.Run("an absent category", func(t *testing.T) {
 		r := invoke(t, environment(s), "", "bench", "-q", "nowhere:x")
 		if r.code != 1 || !strings.Contains(r.stderr, "cent: subscribe: refused: nowhere:x") || r.stdout != "" {
 			t.Errorf("%+v", r)
@@ -153,7 +153,7 @@ func TestBench(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 	})
-	t.Run("an address where nobody is", func(t *testing.T) {
+	t.Run("an unreachable address", func(t *testing.T) {
 		r := invoke(t, environment(s), "", "bench", "-q", "--address=http://127.0.0.1:1", "--clients=1", "--rate=0", "--parallel=1", "chat:x")
 		if r.code != 3 || !strings.Contains(r.stderr, "connection refused") {
 			t.Errorf("%+v", r)
@@ -161,7 +161,7 @@ func TestBench(t *testing.T) {
 	})
 }
 
-func TestAnInterruptedBenchSumsUp(t *testing.T) {
+func TestBenchInterrupt(t *testing.T) {
 	s := start(t)
 	for name, after := range map[string]int32{"while it publishes": 5, "before it has connected": 0} {
 		t.Run(name, func(t *testing.T) {
@@ -188,27 +188,27 @@ func TestAnInterruptedBenchSumsUp(t *testing.T) {
 	}
 }
 
-func TestBenchIsBounded(t *testing.T) {
+func TestBenchLimits(t *testing.T) {
 	env := map[string]string{"CENT_API_KEY": "k", "CENT_PROJECT": "demo", "CENT_SECRET": "s", "CENT_ADDRESS": "http://127.0.0.1:1", "CENT_WEBSOCKET": "ws://127.0.0.1:1/dev"}
 	for _, tt := range []struct {
-		args []string
-		says string
+		args    []string
+		message string
 	}{
-		{[]string{"--clients=0"}, "--clients is not from 1 to 10000"},
-		{[]string{"--clients=10001"}, "--clients is not from 1 to 10000"},
-		{[]string{"--messages=100001"}, "--messages is not from 1 to 100000"},
-		{[]string{"--rate=-1"}, "--rate is not from 0 to 10000"},
-		{[]string{"--size=63"}, "--size is not from 64 to 131072"},
-		{[]string{"--parallel=65"}, "--parallel is not from 1 to 64"},
-		{[]string{"--stop-after=2h"}, "--stop-after is not from 1 to 3600 s"},
-		{[]string{"--messages=100000", "--clients=1"}, "100000 messages at 50 a second take 33m20s"},
-		{[]string{"--messages=10001", "--rate=0", "--clients=100"}, "1000100 billed deliveries, more than 1000000: add --yes"},
+		{[]string{"--clients=0"}, "--clients is out of range: set it from 1 to 10000"},
+		{[]string{"--clients=10001"}, "--clients is out of range: set it from 1 to 10000"},
+		{[]string{"--messages=100001"}, "--messages is out of range: set it from 1 to 100000"},
+		{[]string{"--rate=-1"}, "--rate is out of range: set it from 0 to 10000"},
+		{[]string{"--size=63"}, "--size is out of range: set it from 64 to 131072"},
+		{[]string{"--parallel=65"}, "--parallel is out of range: set it from 1 to 64"},
+		{[]string{"--stop-after=2h"}, "--stop-after is out of range: set it from 1 to 3600 s"},
+		{[]string{"--messages=100000", "--clients=1"}, "100000 messages at 50 per second take 33m20s"},
+		{[]string{"--messages=10001", "--rate=0", "--clients=100"}, "1000100 billed deliveries are more than 1000000: add --yes"},
 		{[]string{"--messages=5001", "--rate=0", "--clients=100", "--size=33000"}, "1000200 billed deliveries"},
 	} {
 		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
 			r := invoke(t, env, "", append([]string{"bench", "chat:x"}, tt.args...)...)
-			if r.code != 2 || !strings.Contains(r.stderr, tt.says) || r.stdout != "" {
-				t.Errorf("%+v, expected %q", r, tt.says)
+			if r.code != 2 || !strings.Contains(r.stderr, tt.message) || r.stdout != "" {
+				t.Errorf("%+v, expected %q", r, tt.message)
 			}
 		})
 	}
@@ -217,7 +217,7 @@ func TestBenchIsBounded(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	t.Run("nobody is there", func(t *testing.T) {
+	t.Run("an unreachable address", func(t *testing.T) {
 		if r := invoke(t, env, "", "bench", "-q", "chat:x"); r.code != 3 || !strings.Contains(r.stderr, "subscribe: connect: ") {
 			t.Errorf("%+v", r)
 		}
@@ -289,8 +289,8 @@ func TestProgress(t *testing.T) {
 		after    time.Duration
 		want     string
 	}{
-		{"a line now and then, and the last", false, 12 * time.Second, "cent: 1/2 clients\ncent: 1/2 clients\ncent: 1/2 clients\n"},
-		{"a bar in place", true, 250 * time.Millisecond, strings.Repeat("\r[###############...............] 1/2 clients\x1b[K", 3) + "\n"},
+		{"lines at an interval and a final line", false, 12 * time.Second, "cent: 1/2 clients\ncent: 1/2 clients\ncent: 1/2 clients\n"},
+		{"a bar on one line", true, 250 * time.Millisecond, strings.Repeat("\r[###############...............] 1/2 clients\x1b[K", 3) + "\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -14,8 +14,8 @@ import (
 
 type categories struct {
 	List   categoriesList   `cmd:"" help:"List the categories of a project."`
-	Get    categoriesGet    `cmd:"" help:"Print categories as YAML, or with --json as JSON."`
-	Apply  categoriesApply  `cmd:"" help:"Make the categories of a project what a file says."`
+	Get    categoriesGet    `cmd:"" help:"Print categories as YAML, or as JSON with --json."`
+	Apply  categoriesApply  `cmd:"" help:"Create and change categories as a file specifies."`
 	Delete categoriesDelete `cmd:"" help:"Delete a category."`
 }
 
@@ -23,7 +23,7 @@ type categories struct {
 func (*categories) Help() string { return adminHelp }
 
 type categoriesList struct {
-	ProjectID string `arg:"" name:"project" help:"Of which project, by its id."`
+	ProjectID string `arg:"" name:"project" help:"The id of the project."`
 }
 
 // Run implements the command.
@@ -68,8 +68,8 @@ func optionsOf(c manifest.Category) (string, error) {
 }
 
 type categoriesGet struct {
-	ProjectID string   `arg:"" name:"project" help:"Of which project, by its id."`
-	Names     []string `arg:"" name:"category" optional:"" help:"Which categories; left out, all of them."`
+	ProjectID string   `arg:"" name:"project" help:"The id of the project."`
+	Names     []string `arg:"" name:"category" optional:"" help:"The names of categories (default: all categories)."`
 }
 
 // Run implements the command.
@@ -89,7 +89,7 @@ func (c *categoriesGet) Run(ctx context.Context, s *session) error {
 	return nil
 }
 
-// categoriesOf returns those of a project that are named, or all.
+// categoriesOf returns the named categories of a project, or all without names.
 func (s *session) categoriesOf(ctx context.Context, project string, names []string) ([]manifest.Category, error) {
 	a, err := s.admin()
 	if err != nil {
@@ -114,16 +114,16 @@ func (s *session) categoriesOf(ctx context.Context, project string, names []stri
 }
 
 type categoriesApply struct {
-	ProjectID string `arg:"" name:"project" help:"Of which project, by its id."`
-	File      string `arg:"" help:"What categories get prints, YAML or JSON; - is the standard input."`
+	ProjectID string `arg:"" name:"project" help:"The id of the project."`
+	File      string `arg:"" help:"A file in the form of categories get, YAML or JSON; - is the standard input."`
 	applying
 }
 
 // Help is shown below the usage.
 func (*categoriesApply) Help() string {
-	return `The file says all about its categories: an option that it leaves out gets its default. Categories that it does not have stay, unless --prune. Nothing is done before everything has been checked, shown as differences, and agreed to.
+	return `The file specifies its categories completely: an option that is not in the file gets its default. Categories that are not in the file are kept without --prune. cent checks the file, shows the differences and asks before it changes anything.
 
-The file holds a list:
+The file contains a list:
 
     - name: chat
       bidirectional: true
@@ -137,13 +137,14 @@ func (c *categoriesApply) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	wanted, err := decodeDocuments[manifest.Category](b)
+	targets, err := decodeDocuments[manifest.Category](b)
 	switch {
-	case err == nil && wanted == nil:
-		// With --prune, that would delete them all: as when what was to be piped in failed.
-		err = errors.New("there is nothing in it; an empty list is []")
+	case err == nil && targets == nil:
+		// With --prune an empty file would delete all categories. It may come from a
+		// command that failed in a pipe.
+		err = errors.New("the file is empty: for no categories write []")
 	case err == nil:
-		err = checkCategories(wanted)
+		err = checkCategories(targets)
 	}
 	if err != nil {
 		return misuse("%s: %w", c.File, err)
@@ -157,17 +158,17 @@ func (c *categoriesApply) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	var p plan
-	if err := p.addCategories(c.ProjectID, present.Categories, wanted, c.Prune); err != nil {
+	if err := p.addCategories(c.ProjectID, present.Categories, targets, c.Prune); err != nil {
 		return err
 	}
 	return s.apply(ctx, a, p, c.applying)
 }
 
 type categoriesDelete struct {
-	ProjectID string `arg:"" name:"project" help:"Of which project, by its id."`
-	Name      string `arg:"" name:"category" help:"Which category."`
+	ProjectID string `arg:"" name:"project" help:"The id of the project."`
+	Name      string `arg:"" name:"category" help:"The category."`
 
-	Yes bool `short:"y" help:"Do not ask."`
+	Yes bool `short:"y" help:"Do not ask for confirmation."`
 }
 
 // Run implements the command.
@@ -180,7 +181,7 @@ func (c *categoriesDelete) Run(ctx context.Context, s *session) error {
 		if _, err := s.categoriesOf(ctx, c.ProjectID, []string{c.Name}); err != nil {
 			return err
 		}
-		question := fmt.Sprintf("This deletes category %s. Go on? [y/N] ", printable(c.ProjectID+":"+c.Name))
+		question := fmt.Sprintf("This deletes category %s. Continue? [y/N] ", printable(c.ProjectID+":"+c.Name))
 		if err := s.confirm(ctx, question, "y", "Y", "yes"); err != nil {
 			return err
 		}

@@ -7,7 +7,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// maxLatency is the longest duration that a histogram distinguishes.
+// maxLatency is the end of the range of a histogram. Longer durations count as this.
 const maxLatency = time.Hour
 
 // histogram counts durations in constant memory. It is safe for concurrent use.

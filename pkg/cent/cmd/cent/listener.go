@@ -18,16 +18,17 @@ import (
 )
 
 const (
-	// keepAlive is well below the ten idle minutes after which API Gateway closes.
+	// keepAlive is the interval of keep-alive commands. API Gateway closes a connection
+	// after ten idle minutes.
 	keepAlive = 8 * time.Minute
-	// answerPatience is how long a reply may take: API Gateway waits 29 s for one.
-	answerPatience = 30 * time.Second
-	// maxFrameBytes is twice the largest push.
+	// replyTimeout is the time limit of a reply. API Gateway waits 29 s for a function.
+	replyTimeout = 30 * time.Second
+	// maxFrameBytes is twice the size limit of a message.
 	maxFrameBytes = 2 * hub.MaxMessageBytes
 )
 
-// nothing is a command that keeps a connection open and is answered.
-var nothing = []byte(`{"id":"alive","method":"subscribe","params":{"to":{}}}`)
+// keepAliveCommand is a command without an effect.
+var keepAliveCommand = []byte(`{"id":"alive","method":"subscribe","params":{"to":{}}}`)
 
 type command struct {
 	ID     string         `json:"id"`
@@ -35,28 +36,28 @@ type command struct {
 	Params map[string]any `json:"params"`
 }
 
-// audience is what a listener tells of what comes in, all on one goroutine.
-type audience interface {
-	// subscribed is told that the connection is in its channels, with a way to send
-	// commands that is good, on any goroutine, until it fails.
+// receiver handles what a listener receives. The listener calls it on one goroutine.
+type receiver interface {
+	// subscribed is called when the connection has subscribed to its channels. send
+	// sends commands. It may be called on any goroutine until it fails.
 	subscribed(send func(ctx context.Context, command []byte) error)
-	// message is told what was published and says whether that is enough.
-	message(f frame) (enough bool, err error)
-	// replied is told the id of a reply to a command that the audience sent and says
-	// whether that is enough.
-	replied(id string) (enough bool)
+	// message handles a message. The listener closes the connection if done is true.
+	message(f frame) (done bool, err error)
+	// replied handles the id of a reply to a command of the receiver. The listener
+	// closes the connection if done is true.
+	replied(id string) (done bool)
 }
 
-// listener listens over one connection after another.
+// listener connects, subscribes and passes messages to its receiver.
 type listener struct {
 	websocket       string
-	timeout         time.Duration // of a handshake and of a frame that is sent
+	timeout         time.Duration // of a handshake and of sending a frame
 	auth, subscribe []byte
-	audience        audience
+	receiver        receiver
 }
 
-// frame is what comes in: a reply, which has an ack; a push; or, with a message
-// alone, what API Gateway says when a function failed.
+// frame is a frame from the server: a reply, which has an ack; a push; or an error of
+// API Gateway, which has only a message.
 type frame struct {
 	Ack      bool                `json:"ack"`
 	ID       *string             `json:"id"`
@@ -70,17 +71,18 @@ type frame struct {
 	Message  string              `json:"message"`
 }
 
-// published tells a message from the news of who joined and left, and from replies.
+// published reports whether the frame is a message, not a reply or the announcement of
+// a join or a leave.
 func (f *frame) published() bool { return f.Category != "" && f.Event == "" }
 
-// listener makes one for a user and channels, and checks what the settings and the
-// command line say of them. It is without an audience.
+// listener returns a listener for a user and channels, without a receiver. It checks
+// the settings and the channels.
 func (s *session) listener(user, token string, channels []string) (*listener, error) {
 	if s.WebSocket == "" {
-		return nil, misuse("no WebSocket for that address: set --websocket, CENT_WEBSOCKET or websocket in the file")
+		return nil, misuse("no WebSocket for this address: set --websocket, CENT_WEBSOCKET or websocket in the file")
 	}
 	if u, err := url.Parse(s.WebSocket); err != nil || u.Scheme != "ws" && u.Scheme != "wss" || u.Host == "" || u.User != nil {
-		return nil, misuse("the WebSocket is not a ws or wss address")
+		return nil, misuse("the WebSocket is not a ws or wss address: set the output WebSocketURL of the deployment")
 	}
 	to := make(hub.Selection)
 	for _, name := range channels {
@@ -102,9 +104,9 @@ func (s *session) listener(user, token string, channels []string) (*listener, er
 	return &listener{websocket: s.WebSocket, timeout: s.Timeout, auth: authenticate, subscribe: subscribe}, nil
 }
 
-// listen connects, and tells the audience until that is enough. It says whether it
-// came as far as being subscribed, and fails with what ended the connection before:
-// refused, or anything else, after which it is worth connecting again.
+// listen connects and calls the receiver until the receiver is done. It reports
+// whether it has subscribed. It fails if the connection ends earlier: with refused, or
+// with another error, after which the caller may connect again.
 func (l *listener) listen(ctx context.Context) (subscribed bool, err error) {
 	conn, err := l.dial(ctx)
 	if err != nil {
@@ -117,10 +119,10 @@ func (l *listener) listen(ctx context.Context) (subscribed bool, err error) {
 	}
 	stop := l.keepOpen(ctx, conn)
 	defer stop()
-	patience := answerPatience
+	timeout := replyTimeout
 	for {
-		f, err := l.read(ctx, conn, patience)
-		enough := false
+		f, err := l.read(ctx, conn, timeout)
+		done := false
 		switch {
 		case err != nil:
 			return subscribed, err
@@ -133,25 +135,25 @@ func (l *listener) listen(ctx context.Context) (subscribed bool, err error) {
 				return false, err
 			}
 		case f.Ack && f.ID != nil && *f.ID == "subscribe":
-			subscribed, patience = true, keepAlive+answerPatience
-			l.audience.subscribed(func(ctx context.Context, command []byte) error { return l.send(ctx, conn, command) })
+			subscribed, timeout = true, keepAlive+replyTimeout
+			l.receiver.subscribed(func(ctx context.Context, command []byte) error { return l.send(ctx, conn, command) })
 		case f.Ack && f.ID != nil:
-			enough = l.audience.replied(*f.ID)
+			done = l.receiver.replied(*f.ID)
 		case f.published():
-			if enough, err = l.audience.message(f); err != nil {
+			if done, err = l.receiver.message(f); err != nil {
 				return subscribed, err
 			}
 		case !f.Ack && f.Message != "":
 			return subscribed, errors.New("API Gateway: " + f.Message)
 		}
-		if enough {
+		if done {
 			_ = conn.Close(websocket.StatusNormalClosure, "")
 			return true, nil
 		}
 	}
 }
 
-// dial opens a connection. A handshake that is refused for good is refused.
+// dial opens a connection. It fails with refused if the server refuses the handshake.
 func (l *listener) dial(ctx context.Context) (*websocket.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
@@ -165,7 +167,7 @@ func (l *listener) dial(ctx context.Context) (*websocket.Conn, error) {
 			res.Body.Close()
 		}
 		if res.StatusCode == http.StatusForbidden || res.StatusCode == http.StatusUnauthorized {
-			return nil, refused{fmt.Sprintf("the handshake, with status %d", res.StatusCode)}
+			return nil, refused{fmt.Sprintf("the WebSocket handshake, with status %d", res.StatusCode)}
 		}
 	}
 	return nil, fmt.Errorf("connect: %w", err)
@@ -180,8 +182,8 @@ func (l *listener) send(ctx context.Context, conn *websocket.Conn, b []byte) err
 	return nil
 }
 
-// keepOpen sends something now and then until stop is called. That no answer
-// comes is noticed by whoever reads.
+// keepOpen sends keep-alive commands until stop is called. A missing reply is found by
+// the reader, whose timeout is longer than the interval.
 func (l *listener) keepOpen(ctx context.Context, conn *websocket.Conn) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
@@ -194,7 +196,7 @@ func (l *listener) keepOpen(ctx context.Context, conn *websocket.Conn) (stop fun
 			case <-ctx.Done():
 				return
 			case <-ticker.C:
-				if l.send(ctx, conn, nothing) != nil {
+				if l.send(ctx, conn, keepAliveCommand) != nil {
 					return
 				}
 			}
@@ -203,8 +205,8 @@ func (l *listener) keepOpen(ctx context.Context, conn *websocket.Conn) (stop fun
 	return func() { cancel(); <-done }
 }
 
-func (l *listener) read(ctx context.Context, conn *websocket.Conn, patience time.Duration) (frame, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+func (l *listener) read(ctx context.Context, conn *websocket.Conn, timeout time.Duration) (frame, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	_, b, err := conn.Read(ctx)
 	if err != nil {
@@ -221,7 +223,7 @@ func decodeFrame(b []byte) (frame, error) {
 	return f, nil
 }
 
-// refusal is the error for what a reply says: refused, unless the same may
+// refusal is the error for the error text of a reply: refused, unless the command may
 // succeed on another connection.
 func refusal(message string) error {
 	for _, e := range []*hub.Error{hub.ErrInternal, hub.ErrValidation, hub.ErrConnectionNotFound} {

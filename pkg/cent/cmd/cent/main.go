@@ -1,9 +1,9 @@
-// Command cent talks to a Centrifuge from a terminal or a script: it publishes,
-// shows who is there, makes tokens, listens, measures, and keeps projects and
-// categories as a file says.
+// Command cent is the command-line client of Centrifuge. It publishes messages, reads
+// presence, makes tokens, subscribes, measures latency, and applies files of projects
+// and categories.
 //
-// It uses what everybody can use, the server API, the WebSocket API and the admin
-// API, and knows nothing of what lies behind them. cent --help is its manual.
+// It uses only the public APIs: the server API, the WebSocket API and the admin API.
+// cent --help is its manual.
 package main
 
 import (
@@ -16,8 +16,8 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // the second interrupt ends what does not heed the first
-	home, _ := os.UserHomeDir()  // without one there is no ~/.centrc
+	context.AfterFunc(ctx, stop) // a second interrupt ends the process
+	home, _ := os.UserHomeDir()  // without a home directory there is no ~/.centrc
 	code := run(ctx, world{
 		args: os.Args[1:], stdin: os.Stdin, terminal: isTerminal(os.Stdin), stdout: os.Stdout, stderr: os.Stderr,
 		outTerminal: isTerminal(os.Stdout), errTerminal: isTerminal(os.Stderr),
@@ -27,8 +27,8 @@ func main() {
 	os.Exit(code)
 }
 
-// isTerminal tells whether nobody has redirected f, as far as the standard
-// library can: a device is taken for a terminal.
+// isTerminal reports whether f is a terminal. The standard library can only tell that
+// it is a character device.
 func isTerminal(f *os.File) bool {
 	stat, err := f.Stat()
 	return err == nil && stat.Mode()&os.ModeCharDevice != 0

@@ -22,13 +22,13 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// start starts a stack with the demo project, whose category chat has presence.
+// start starts a stack with the demo project and presence in its category chat.
 func start(t *testing.T) *stack.Stack {
 	t.Helper()
 	return stacktest.Start(t, stack.Options{Seed: stacktest.Seed(t, `"name": "chat",`, `"name": "chat", "presence": true,`)})
 }
 
-// environment are the variables for the demo project of a stack.
+// environment returns the variables for the demo project of a stack.
 func environment(s *stack.Stack) map[string]string {
 	return map[string]string{
 		"CENT_ADDRESS": s.HTTPURL, "CENT_WEBSOCKET": s.WebSocketURL,
@@ -36,13 +36,13 @@ func environment(s *stack.Stack) map[string]string {
 	}
 }
 
-// result is what a run of the program did.
+// result is the result of a run of the program.
 type result struct {
 	code           int
 	stdout, stderr string
 }
 
-// invoke runs the program. Without a stdin there is a terminal.
+// invoke runs the program. An empty stdin is a terminal.
 func invoke(t *testing.T, env map[string]string, stdin string, args ...string) result {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
@@ -54,7 +54,7 @@ func invoke(t *testing.T, env map[string]string, stdin string, args ...string) r
 	return result{code, stdout.String(), stderr.String()}
 }
 
-// golden compares text with testdata/name, or writes it with -update.
+// golden compares text with testdata/name, or writes the file with -update.
 func golden(t *testing.T, name, text string) {
 	t.Helper()
 	path := filepath.Join("testdata", name)
@@ -72,11 +72,11 @@ func golden(t *testing.T, name, text string) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), text); diff != "" {
-		t.Errorf("%s (-update writes it anew):\n%s", path, diff)
+		t.Errorf("%s (-update writes it):\n%s", path, diff)
 	}
 }
 
-// commands are those with a help text of their own.
+// commands are the commands with a help text.
 var commands = []string{
 	"", "publish", "broadcast", "unsubscribe", "disconnect", "channels", "info", "presence", "presence-stats", "send", "token", "sub", "bench",
 	"projects", "projects list", "projects get", "projects apply", "projects delete",
@@ -108,7 +108,7 @@ type listening struct {
 	stop     context.CancelFunc
 }
 
-// bufferedLines hands out what is written as lines.
+// bufferedLines splits written text into lines.
 type bufferedLines struct {
 	t     *testing.T
 	lines chan string
@@ -133,12 +133,12 @@ func (l *bufferedLines) next() string {
 	case line := <-l.lines:
 		return line
 	case <-time.After(20 * time.Second):
-		l.t.Fatal("no line came")
+		l.t.Fatal("no line within 20 s")
 		return ""
 	}
 }
 
-// listen runs sub until it is subscribed.
+// listen starts sub and waits until it has subscribed.
 func listen(t *testing.T, env map[string]string, args ...string) *listening {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -155,7 +155,7 @@ func listen(t *testing.T, env map[string]string, args ...string) *listening {
 	}()
 	t.Cleanup(cancel)
 	if note := l.notes.next(); !strings.HasPrefix(note, "cent: subscribed to ") {
-		t.Fatalf("%q, expected to be subscribed", note)
+		t.Fatalf("%q, expected subscribed", note)
 	}
 	return l
 }
@@ -166,13 +166,13 @@ func (l *listening) exit(t *testing.T) int {
 	case code := <-l.code:
 		return code
 	case <-time.After(20 * time.Second):
-		t.Fatal("sub does not end")
+		t.Fatal("sub did not exit within 20 s")
 		return 0
 	}
 }
 
-// The parts of an output that differ from run to run. API Gateway's connection ids
-// are base64.
+// The parts of an output that differ between runs. Connection ids of API Gateway are
+// base64.
 var (
 	eventID    = regexp.MustCompile(`"event_id":"[^"]+"`)
 	connection = regexp.MustCompile(`[A-Za-z0-9_+/-]{11,}=+`)
@@ -253,7 +253,7 @@ func TestCommands(t *testing.T) {
 			t.Errorf("note %q", note)
 		}
 	}
-	if r := invoke(t, env, "", "publish", "chat:lobby", `"after"`); r != (result{}) {
+	if r := invoke(t, env, "", "publish", "chat:lobby", `"after"`); r.code != 0 {
 		t.Errorf("publish: %+v", r)
 	}
 	if m := alice.messages.next(); !strings.Contains(m, `"after"`) {
@@ -268,7 +268,7 @@ func TestCommands(t *testing.T) {
 func TestSub(t *testing.T) {
 	s := start(t)
 	env := environment(s)
-	t.Run("it ends after as many messages as asked for", func(t *testing.T) {
+	t.Run("exit after --count messages", func(t *testing.T) {
 		l := listen(t, env, "--user", "bob", "-n", "2", "news:all")
 		for _, data := range []string{"1", "2"} {
 			if r := invoke(t, env, "", "publish", "news:all", data); r.code != 0 {
@@ -286,7 +286,7 @@ func TestSub(t *testing.T) {
 			t.Errorf("exit code %d", code)
 		}
 	})
-	t.Run("a JWT opens a private category", func(t *testing.T) {
+	t.Run("a private category with a JWT", func(t *testing.T) {
 		made := make(chan string, 1)
 		out := &bufferedLines{t: t, lines: made}
 		code := run(t.Context(), world{args: []string{"token", "--jwt", "--permissions", `{"secret":["x"]}`, "carol"},
@@ -300,17 +300,17 @@ func TestSub(t *testing.T) {
 		l.exit(t)
 	})
 	for _, tt := range []struct {
-		name string
-		env  map[string]string
-		args []string
-		code int
-		says string
+		name    string
+		env     map[string]string
+		args    []string
+		code    int
+		message string
 	}{
-		{"a wrong secret is refused", map[string]string{"CENT_SECRET": "other"}, []string{"chat:x"}, 1, "refused: invalid token"},
-		{"a project that is not there is refused", map[string]string{"CENT_PROJECT": "other"}, []string{"chat:x"}, 1, "refused: "},
-		{"a private category is refused", nil, []string{"chat:x", "secret:x", "nowhere:y"}, 1, "refused: nowhere:y, secret:x"},
-		{"nobody is there", map[string]string{"CENT_WEBSOCKET": "ws://127.0.0.1:1/dev"}, []string{"chat:x"}, 3, "connect: "},
-		{"it is no WebSocket", map[string]string{"CENT_WEBSOCKET": strings.Replace(s.HTTPURL, "http", "ws", 1)}, []string{"chat:x"}, 3, "connect: "},
+		{"a wrong secret", map[string]string{"CENT_SECRET": "other"}, []string{"chat:x"}, 1, "refused: invalid token"},
+		{"an absent project", map[string]string{"CENT_PROJECT": "other"}, []string{"chat:x"}, 1, "refused: "},
+		{"private and absent categories", nil, []string{"chat:x", "secret:x", "nowhere:y"}, 1, "refused: nowhere:y, secret:x"},
+		{"an unreachable address", map[string]string{"CENT_WEBSOCKET": "ws://127.0.0.1:1/dev"}, []string{"chat:x"}, 3, "connect: "},
+		{"an address without a WebSocket", map[string]string{"CENT_WEBSOCKET": strings.Replace(s.HTTPURL, "http", "ws", 1)}, []string{"chat:x"}, 3, "connect: "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			changed := environment(s)
@@ -318,8 +318,8 @@ func TestSub(t *testing.T) {
 				changed[name] = value
 			}
 			r := invoke(t, changed, "", append([]string{"sub", "--user", "u"}, tt.args...)...)
-			if r.code != tt.code || !strings.Contains(r.stderr, tt.says) || r.stdout != "" {
-				t.Errorf("%+v, expected exit code %d and %q", r, tt.code, tt.says)
+			if r.code != tt.code || !strings.Contains(r.stderr, tt.message) || r.stdout != "" {
+				t.Errorf("%+v, expected exit code %d and %q", r, tt.code, tt.message)
 			}
 		})
 	}
@@ -328,12 +328,12 @@ func TestSub(t *testing.T) {
 func TestUsage(t *testing.T) {
 	full := map[string]string{"CENT_API_KEY": "hidden-key", "CENT_PROJECT": "demo", "CENT_SECRET": "hidden-secret", "CENT_ADDRESS": "http://127.0.0.1:1"}
 	for _, tt := range []struct {
-		name  string
-		env   map[string]string
-		stdin string
-		args  []string
-		code  int
-		says  string
+		name    string
+		env     map[string]string
+		stdin   string
+		args    []string
+		code    int
+		message string
 	}{
 		{"no command", full, "", nil, 2, "expected one of"},
 		{"an unknown command", full, "", []string{"shout"}, 2, "unexpected argument shout"},
@@ -342,39 +342,39 @@ func TestUsage(t *testing.T) {
 		{"no secret", map[string]string{"CENT_PROJECT": "demo"}, "", []string{"token", "u"}, 2, "no secret"},
 		{"no project", nil, "", []string{"token", "u"}, 2, "no project"},
 		{"data that is not JSON", full, "", []string{"publish", "a:b", "hello"}, 2, "data is not JSON"},
-		{"a method that is none", full, "{}", []string{"send", "../rpc"}, 2, "a method has letters"},
-		{"a terminal instead of params", full, "", []string{"send", "info"}, 2, "no params"},
+		{"an invalid method", full, "{}", []string{"send", "../rpc"}, 2, "invalid method"},
+		{"no params on a terminal", full, "", []string{"send", "info"}, 2, "no params"},
 		{"no admin password", full, "", []string{"projects", "list"}, 2, "no admin password"},
-		{"a shell that is none", full, "", []string{"completion", "tcsh"}, 2, "must be one of"},
-		{"a terminal instead of data", full, "", []string{"publish", "a:b"}, 2, "no data"},
+		{"an unknown shell", full, "", []string{"completion", "tcsh"}, 2, "must be one of"},
+		{"no data on a terminal", full, "", []string{"publish", "a:b"}, 2, "no data"},
 		{"too much data", full, strings.Repeat(" ", maxDataBytes+1), []string{"broadcast", "a:b"}, 2, "data is longer"},
-		{"an address that is none", full, "", []string{"info", "--address", "ftp://host"}, 2, "not an http or https address"},
-		{"a time-out too long", full, "", []string{"info", "--timeout", "1h"}, 2, "a timeout is between"},
-		{"a time-out that is none", map[string]string{"CENT_TIMEOUT": "soon"}, "", []string{"info"}, 2, "a timeout is a number"},
+		{"an invalid address", full, "", []string{"info", "--address", "ftp://host"}, 2, "not an http or https address"},
+		{"a timeout above the limit", full, "", []string{"info", "--timeout", "1h"}, 2, "invalid timeout: set it between"},
+		{"an invalid timeout", map[string]string{"CENT_TIMEOUT": "soon"}, "", []string{"info"}, 2, "invalid timeout: give seconds"},
 		{"claims in a classic token", full, "", []string{"token", "u", "--info", "1"}, 2, "add --jwt"},
 		{"permissions that are not JSON", full, "", []string{"token", "u", "--jwt", "--permissions", "{"}, 2, "--permissions is not JSON"},
-		{"permissions that Centrifuge would not take", full, "", []string{"token", "u", "--jwt", "--permissions", "[]"}, 2, "would be refused"},
-		{"an info too long", full, "", []string{"token", "u", "--jwt", "--info", `"` + strings.Repeat("x", 5000) + `"`}, 2, "would be refused"},
-		{"a life too short", full, "", []string{"token", "u", "--jwt", "--ttl", "1ms"}, 2, "--ttl"},
-		{"an address with no WebSocket", full, "", []string{"sub", "a:b"}, 2, "no WebSocket"},
-		{"a WebSocket that is none", full, "", []string{"sub", "a:b", "--websocket", "http://host"}, 2, "not a ws or wss"},
-		{"a channel with no category", full, "", []string{"sub", "b", "--websocket", "ws://host"}, 2, "b: "},
-		{"a file that is not there", full, "", []string{"info", "--config", "testdata/absent"}, 2, "testdata/absent"},
-		{"nobody is there", full, "", []string{"info"}, 3, "connection refused"},
+		{"invalid permissions", full, "", []string{"token", "u", "--jwt", "--permissions", "[]"}, 2, "would refuse this token"},
+		{"info above the limit", full, "", []string{"token", "u", "--jwt", "--info", `"` + strings.Repeat("x", 5000) + `"`}, 2, "would refuse this token"},
+		{"a lifetime below 1 s", full, "", []string{"token", "u", "--jwt", "--ttl", "1ms"}, 2, "--ttl"},
+		{"no WebSocket for the address", full, "", []string{"sub", "a:b"}, 2, "no WebSocket"},
+		{"an invalid WebSocket address", full, "", []string{"sub", "a:b", "--websocket", "http://host"}, 2, "not a ws or wss"},
+		{"a channel without a category", full, "", []string{"sub", "b", "--websocket", "ws://host"}, 2, "b: "},
+		{"an absent settings file", full, "", []string{"info", "--config", "testdata/absent"}, 2, "testdata/absent"},
+		{"an unreachable address", full, "", []string{"info"}, 3, "connection refused"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := invoke(t, tt.env, tt.stdin, tt.args...)
-			if r.code != tt.code || !strings.Contains(r.stderr, tt.says) || r.stdout != "" {
-				t.Errorf("%+v, expected exit code %d and %q", r, tt.code, tt.says)
+			if r.code != tt.code || !strings.Contains(r.stderr, tt.message) || r.stdout != "" {
+				t.Errorf("%+v, expected exit code %d and %q", r, tt.code, tt.message)
 			}
 			if strings.Contains(r.stderr, "hidden") {
-				t.Errorf("a secret is printed: %s", r.stderr)
+				t.Errorf("printed a secret: %s", r.stderr)
 			}
 		})
 	}
 }
 
-func TestAnInterruptEndsWaitingForData(t *testing.T) {
+func TestPublishInterrupt(t *testing.T) {
 	stdin, never := io.Pipe()
 	defer never.Close()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -18,20 +18,21 @@ import (
 )
 
 const (
-	// maxConcurrentClients is how many clients connect or settle concurrently.
+	// maxConcurrentClients limits the clients that connect or settle concurrently.
 	maxConcurrentClients = 32
-	// hopeless is how many failures in a row, before any success, end a measurement.
-	hopeless = 10
-	// look is how often to see whether everything has come.
-	look = 10 * time.Millisecond
+	// maxFirstFailures is the number of failed calls before the first success that ends
+	// a measurement.
+	maxFirstFailures = 10
+	// awaitInterval is the interval of checks for missing messages.
+	awaitInterval = 10 * time.Millisecond
 )
 
-// measurement publishes messages and counts their receipts. All times are since
-// began, on one clock.
+// measurement publishes messages and counts deliveries. All times are durations since
+// began.
 type measurement struct {
 	*bench
 	publisher   *cent.Client
-	id          string // tells our messages from those of others
+	id          string // identifies the messages of this measurement
 	pad         string
 	timeout     time.Duration
 	backOff     time.Duration
@@ -39,14 +40,14 @@ type measurement struct {
 	subscribers []*subscriber
 	running     sync.WaitGroup
 
-	connected, published, failed, received, twice atomic.Int64
+	connected, published, failed, received, duplicates atomic.Int64
 
-	disconnected int // clients who lost their connection
+	disconnected int // clients that lost their connection
 
-	sent  []atomic.Int64 // when, by message
-	first atomic.Int64   // when the first was sent
-	last  atomic.Int64   // when the last thing happened
-	done  bitmap         // which messages were published
+	sent  []atomic.Int64 // the time of each call
+	first atomic.Int64   // the time of the first call
+	last  atomic.Int64   // the time of the last response or receipt
+	done  bitmap         // the messages that were published
 
 	calls, receipts *histogram
 
@@ -64,8 +65,8 @@ func newMeasurement(c *bench, s *session, publisher *cent.Client, id string) *me
 	return m
 }
 
-// widened is a client that keeps as many connections as it makes calls at once.
-func widened(connections int) *http.Client {
+// poolOf returns a client that keeps a number of idle connections.
+func poolOf(connections int) *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = connections
 	return &http.Client{Transport: transport}
@@ -73,18 +74,18 @@ func widened(connections int) *http.Client {
 
 func (m *measurement) add(l *listener) {
 	c := &subscriber{m: m, listener: l, seen: newBitmap(m.Messages), ready: make(chan struct{}), ended: make(chan struct{})}
-	l.audience = c
+	l.receiver = c
 	m.subscribers = append(m.subscribers, c)
 }
 
-// measure does all of it. Where ctx ends it publishes no more, and waits for what
-// it has; connections are bound by open alone. It fails where there is nothing to
-// measure.
+// measure runs the measurement. When ctx ends it stops publishing and waits for the
+// messages that were published. Connections stay until open ends. It fails if nothing
+// can be measured.
 func (m *measurement) measure(ctx, open context.Context) error {
 	if err := m.connect(ctx, open); err != nil {
 		return err
 	}
-	if over(ctx) {
+	if ended(ctx) {
 		return nil
 	}
 	if err := m.publish(ctx); err != nil {
@@ -93,20 +94,20 @@ func (m *measurement) measure(ctx, open context.Context) error {
 	m.await(m.timeout)
 	m.settle(open)
 	for _, c := range m.subscribers {
-		if c.lost() {
+		if c.disconnected() {
 			m.disconnected++
 		}
 	}
 	return nil
 }
 
-// connect has every client subscribe, a bounded number at a time.
+// connect connects and subscribes all clients.
 func (m *measurement) connect(ctx, open context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(maxConcurrentClients)
 	for _, c := range m.subscribers {
 		g.Go(func() error {
-			if over(ctx) {
+			if ended(ctx) {
 				return nil
 			}
 			m.running.Go(func() { c.run(open) })
@@ -124,8 +125,8 @@ func (m *measurement) connect(ctx, open context.Context) error {
 	return g.Wait()
 }
 
-// publish sends the messages at the rate asked for. It fails, and stops, when
-// Centrifuge refuses one for good or when none can be sent.
+// publish publishes the messages at the rate of the command. It stops and fails if
+// Centrifuge refuses a message or if the first calls fail.
 func (m *measurement) publish(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, m.StopAfter)
 	defer cancel()
@@ -133,7 +134,7 @@ func (m *measurement) publish(ctx context.Context) error {
 	m.first.Store(int64(time.Since(m.began)))
 	g, failed := errgroup.WithContext(context.WithoutCancel(ctx))
 	g.SetLimit(m.Parallel)
-	for n := 0; n < m.Messages && !over(ctx) && !over(failed); n++ {
+	for n := 0; n < m.Messages && !ended(ctx) && !ended(failed); n++ {
 		if m.Rate > 0 && !sleep(ctx, time.Until(began.Add(time.Duration(n)*time.Second/time.Duration(m.Rate)))) {
 			break
 		}
@@ -142,20 +143,13 @@ func (m *measurement) publish(ctx context.Context) error {
 	return g.Wait()
 }
 
-// over tells whether ctx has ended.
-func over(ctx context.Context) bool {
-	select {
-	case <-ctx.Done():
-		return true
-	default:
-		return false
-	}
-}
+// ended reports whether ctx has ended.
+func ended(ctx context.Context) bool { return ctx.Err() != nil }
 
-// sleep waits and tells whether the time has passed, not ctx.
+// sleep waits and reports whether the time has passed before ctx ended.
 func sleep(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
-		return !over(ctx)
+		return !ended(ctx)
 	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -167,11 +161,11 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// send publishes message n. It fails with what ends the measurement.
+// send publishes message n. It fails with an error that ends the measurement.
 func (m *measurement) send(ctx context.Context, n int) error {
 	began := time.Since(m.began)
 	m.sent[n].Store(int64(began))
-	err := m.publisher.Publish(ctx, m.Channel, json.RawMessage(m.data(n)), cent.PublishOptions{})
+	_, err := m.publisher.Publish(ctx, m.Channel, json.RawMessage(m.data(n)), cent.PublishOptions{})
 	now := time.Since(m.began)
 	if err == nil {
 		m.done.set(n)
@@ -180,23 +174,23 @@ func (m *measurement) send(ctx context.Context, n int) error {
 		m.happened(now)
 		return nil
 	}
-	if over(ctx) {
-		return err // another failure ended this call
+	if ended(ctx) {
+		return err // another error ended this call
 	}
 	m.failure.Do(func() { m.firstFailure = err })
 	var refusal *cent.Error
-	if errors.As(err, &refusal) && !refusal.Temporary || m.failed.Add(1) == hopeless && m.published.Load() == 0 {
+	if errors.As(err, &refusal) && !refusal.Temporary || m.failed.Add(1) == maxFirstFailures && m.published.Load() == 0 {
 		return err
 	}
 	return nil
 }
 
-// data is the data of message n.
+// data returns the data of message n.
 func (m *measurement) data(n int) string {
 	return fmt.Sprintf(`{"bench":%q,"n":%d,"pad":%q}`, m.id, n, m.pad)
 }
 
-// happened moves the end of the measurement to now.
+// happened sets the end of the measurement to now.
 func (m *measurement) happened(now time.Duration) {
 	for {
 		last := m.last.Load()
@@ -206,12 +200,12 @@ func (m *measurement) happened(now time.Duration) {
 	}
 }
 
-// await waits, so long, until every client that is still connected has received
-// everything that was published.
-func (m *measurement) await(patience time.Duration) {
-	deadline := time.NewTimer(patience)
+// await waits until every connected client has received all published messages, or
+// until the timeout.
+func (m *measurement) await(timeout time.Duration) {
+	deadline := time.NewTimer(timeout)
 	defer deadline.Stop()
-	ticker := time.NewTicker(look)
+	ticker := time.NewTicker(awaitInterval)
 	defer ticker.Stop()
 	for m.missing(true) > 0 {
 		select {
@@ -222,8 +216,8 @@ func (m *measurement) await(patience time.Duration) {
 	}
 }
 
-// missing counts the messages that were published and not received, by clients
-// that are connected or by all.
+// missing counts the published messages that were not received, by the connected
+// clients or by all clients.
 func (m *measurement) missing(connected bool) int {
 	n := 0
 	for _, c := range m.subscribers {
@@ -234,8 +228,7 @@ func (m *measurement) missing(connected bool) int {
 	return n
 }
 
-// settle finds what comes after everything has come: whatever precedes the reply to
-// a command came twice.
+// settle finds late duplicates: each client sends a command and reads until the reply.
 func (m *measurement) settle(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, m.timeout)
 	defer cancel()
@@ -246,8 +239,8 @@ func (m *measurement) settle(ctx context.Context) {
 			continue
 		}
 		g.Go(func() error {
-			if err := c.send(ctx, settling); err != nil {
-				return err // that is counted where it reads
+			if err := c.send(ctx, settleCommand); err != nil {
+				return err // the reader counts the lost connection
 			}
 			select {
 			case <-c.ended:
@@ -259,7 +252,7 @@ func (m *measurement) settle(ctx context.Context) {
 	_ = g.Wait()
 }
 
-// counts are how far it is.
+// counts returns the progress.
 func (m *measurement) counts() counts {
 	return counts{
 		connected: int(m.connected.Load()), clients: m.Clients, published: int(m.published.Load()), messages: m.Messages,
@@ -272,13 +265,13 @@ type bitmap []atomic.Uint64
 
 func newBitmap(size int) bitmap { return make(bitmap, (size+63)/64) }
 
-// set adds n and tells whether it was there.
+// set adds n and reports whether the set contained it.
 func (b bitmap) set(n int) (before bool) {
 	bit := uint64(1) << (n % 64)
 	return b[n/64].Or(bit)&bit != 0
 }
 
-// without counts what is in b and not in other.
+// without counts the numbers in b that are not in other.
 func (b bitmap) without(other bitmap) int {
 	n := 0
 	for i := range b {

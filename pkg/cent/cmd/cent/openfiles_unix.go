@@ -4,8 +4,8 @@ package main
 
 import "syscall"
 
-// openFiles returns how many files and sockets the process may have open. Go raises
-// the soft limit to the hard one when a program starts.
+// openFiles returns the limit of open files and sockets of the process. Go raises the
+// soft limit to the hard limit when a program starts.
 func openFiles() (limit uint64, known bool) {
 	var r syscall.Rlimit
 	err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r)

@@ -9,7 +9,7 @@ import (
 	"unicode"
 )
 
-// printJSON prints v on a line.
+// printJSON prints v on one line.
 func (s *session) printJSON(v any) error {
 	e := json.NewEncoder(s.stdout)
 	e.SetEscapeHTML(false)
@@ -19,7 +19,7 @@ func (s *session) printJSON(v any) error {
 	return nil
 }
 
-// done says so to programs; people are told of what went wrong only.
+// done ends a command without a result: with --json it prints {}.
 func (s *session) done() error {
 	if !s.JSON {
 		return nil
@@ -42,8 +42,8 @@ func (s *session) table(rows [][]string) error {
 	return nil
 }
 
-// printable quotes text that could do something to a terminal or a table: names
-// are chosen by clients.
+// printable quotes text with characters that are not printable. Clients choose names,
+// which could otherwise send control sequences to the terminal.
 func printable(text string) string {
 	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return strconv.Quote(text)

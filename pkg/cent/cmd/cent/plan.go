@@ -12,17 +12,17 @@ import (
 	"centrifuge/pkg/manifest"
 )
 
-// change is one thing to do.
+// change is one change of a project or a category.
 type change struct {
 	verb     string // create, update or delete
 	project  string
 	category string // "" for the project itself
-	before   string // how it is written, "" for what is absent
+	before   string // in YAML, "" if it does not exist
 	after    string
 	carryOut func(context.Context, *cent.Admin) (cent.Creation, error)
 }
 
-// subject names what is changed.
+// subject names the project or category.
 func (c change) subject() string {
 	if c.category == "" {
 		return "project " + printable(c.project)
@@ -30,17 +30,17 @@ func (c change) subject() string {
 	return "category " + printable(c.project+":"+c.category)
 }
 
-// plan is what leads from what there is to what a file says.
+// plan lists the changes from the present state to the state in a file.
 type plan struct {
 	changes []change
-	// kept are the categories that the file does not name and that stay.
+	// kept are the categories that are not in the file and are not deleted.
 	kept []string
 }
 
-// addProject plans for a project and its categories. present is nil for one that is
-// absent.
-func (p *plan) addProject(present *manifest.Project, wanted manifest.Project, prune bool) error {
-	after, err := encodeYAML(headOf(wanted))
+// addProject plans the changes of a project and its categories. present is nil for a
+// new project.
+func (p *plan) addProject(present *manifest.Project, target manifest.Project, prune bool) error {
+	after, err := encodeYAML(headOf(target))
 	if err != nil {
 		return err
 	}
@@ -52,21 +52,21 @@ func (p *plan) addProject(present *manifest.Project, wanted manifest.Project, pr
 		}
 	}
 	p.add(change{
-		project: wanted.ID, before: before, after: after,
-		carryOut: func(ctx context.Context, a *cent.Admin) (cent.Creation, error) { return a.PutProject(ctx, wanted) },
+		project: target.ID, before: before, after: after,
+		carryOut: func(ctx context.Context, a *cent.Admin) (cent.Creation, error) { return a.PutProject(ctx, target) },
 	})
-	return p.addCategories(wanted.ID, categories, wanted.Categories, prune)
+	return p.addCategories(target.ID, categories, target.Categories, prune)
 }
 
-// addCategories plans for the categories of a project.
-func (p *plan) addCategories(project string, present, wanted []manifest.Category, prune bool) error {
+// addCategories plans the changes of the categories of a project.
+func (p *plan) addCategories(project string, present, target []manifest.Category, prune bool) error {
 	byName := func(name string) func(manifest.Category) bool {
 		return func(c manifest.Category) bool { return c.Name == name }
 	}
-	for _, c := range wanted {
+	for _, c := range target {
 		before, err := "", error(nil)
 		if i := slices.IndexFunc(present, byName(c.Name)); i >= 0 {
-			// Centrifuge would refuse it when half of the plan is carried out.
+			// Centrifuge would refuse it in the middle of the plan.
 			if from, to := present[i].ShardCount(), c.ShardCount(); to < from {
 				return misuse("category %q of project %q: shards cannot be lowered, from %d to %d", c.Name, project, from, to)
 			}
@@ -87,7 +87,7 @@ func (p *plan) addCategories(project string, present, wanted []manifest.Category
 		})
 	}
 	for _, c := range present {
-		if slices.ContainsFunc(wanted, byName(c.Name)) {
+		if slices.ContainsFunc(target, byName(c.Name)) {
 			continue
 		}
 		if !prune {
@@ -108,7 +108,7 @@ func (p *plan) addCategories(project string, present, wanted []manifest.Category
 	return nil
 }
 
-// add adds a change that changes something.
+// add adds a change, unless nothing differs.
 func (p *plan) add(c change) {
 	switch {
 	case c.before == c.after:
@@ -132,8 +132,8 @@ type head struct {
 
 func headOf(p manifest.Project) head { return head{p.ID, p.Name, p.Options} }
 
-// checkProjects refuses, before anything is done, what Centrifuge would refuse, and
-// what is said twice. A project without a name is called by its id.
+// checkProjects refuses invalid and duplicate projects before any change is made. It
+// sets the name of a project without one to its id.
 func checkProjects(projects []manifest.Project) error {
 	seen := make(map[string]bool)
 	for i := range projects {
@@ -146,7 +146,7 @@ func checkProjects(projects []manifest.Project) error {
 		case err != nil:
 			return fmt.Errorf("project %q: %w", p.ID, err)
 		case seen[p.ID]:
-			return fmt.Errorf("project %q comes twice", p.ID)
+			return fmt.Errorf("duplicate project %q", p.ID)
 		}
 		seen[p.ID] = true
 		if err := checkCategories(p.Categories); err != nil {
@@ -154,12 +154,12 @@ func checkProjects(projects []manifest.Project) error {
 		}
 	}
 	if len(projects) == 0 {
-		return errors.New("there is no project in it")
+		return errors.New("no project in the file")
 	}
 	return nil
 }
 
-// checkCategories does so for categories.
+// checkCategories refuses invalid and duplicate categories.
 func checkCategories(categories []manifest.Category) error {
 	seen := make(map[string]bool)
 	for _, c := range categories {
@@ -168,7 +168,7 @@ func checkCategories(categories []manifest.Category) error {
 		case err != nil:
 			return fmt.Errorf("category %q: %w", c.Name, err)
 		case seen[c.Name]:
-			return fmt.Errorf("category %q comes twice", c.Name)
+			return fmt.Errorf("duplicate category %q", c.Name)
 		}
 		seen[c.Name] = true
 	}
@@ -177,8 +177,8 @@ func checkCategories(categories []manifest.Category) error {
 
 // title is the line above the diff of a change.
 func (c change) title() string {
-	return c.subject() + map[string]string{"create": " (new)", "delete": " (to be deleted)"}[c.verb]
+	return c.subject() + map[string]string{"create": " (new)", "delete": " (delete)"}[c.verb]
 }
 
-// past is the verb for what has been done.
+// past is the verb in the past tense.
 func (c change) past() string { return strings.TrimSuffix(c.verb, "e") + "ed" }

@@ -9,20 +9,20 @@ import (
 
 const (
 	barWidth = 30
-	// A bar is drawn anew so often, and a line is printed so often where there is no
-	// terminal to draw on.
+	// barInterval is the interval of the bar on a terminal, lineInterval the interval of
+	// lines otherwise.
 	barInterval  = 100 * time.Millisecond
 	lineInterval = 5 * time.Second
 )
 
-// counts are how far a measurement is.
+// counts is the progress of a measurement.
 type counts struct {
 	connected, clients  int
 	published, messages int
 	received, expected  int
 }
 
-// line tells the counts in words.
+// line formats the counts as text.
 func (c counts) line() string {
 	if c.connected < c.clients && c.published == 0 {
 		return fmt.Sprintf("%d/%d clients", c.connected, c.clients)
@@ -30,7 +30,7 @@ func (c counts) line() string {
 	return fmt.Sprintf("%d/%d messages, %d/%d deliveries", c.published, c.messages, c.received, c.expected)
 }
 
-// bar draws them.
+// bar formats the counts as a bar with text.
 func (c counts) bar() string {
 	done, all := c.received, c.expected
 	if c.connected < c.clients && c.published == 0 {
@@ -40,7 +40,7 @@ func (c counts) bar() string {
 	return "[" + strings.Repeat("#", full) + strings.Repeat(".", barWidth-full) + "] " + c.line()
 }
 
-// progress shows counts until it is stopped: a bar on a terminal, lines otherwise.
+// progress prints counts until stop is called: a bar on a terminal, lines otherwise.
 func progress(out io.Writer, terminal bool, count func() counts) (stop func()) {
 	interval, show := lineInterval, func() { fmt.Fprintln(out, "cent: "+count().line()) }
 	if terminal {
@@ -63,7 +63,7 @@ func progress(out io.Writer, terminal bool, count func() counts) (stop func()) {
 	return func() {
 		close(done)
 		<-ended
-		show() // the last state, which stays
+		show() // the final state
 		if terminal {
 			fmt.Fprintln(out)
 		}

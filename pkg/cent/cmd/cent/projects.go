@@ -13,15 +13,15 @@ import (
 
 type projects struct {
 	List   projectsList   `cmd:"" help:"List the projects."`
-	Get    projectsGet    `cmd:"" help:"Print projects with their categories as YAML, or with --json as JSON."`
-	Apply  projectsApply  `cmd:"" help:"Make projects and their categories what a file says."`
+	Get    projectsGet    `cmd:"" help:"Print projects with their categories as YAML, or as JSON with --json."`
+	Apply  projectsApply  `cmd:"" help:"Create and change projects and categories as a file specifies."`
 	Delete projectsDelete `cmd:"" help:"Delete a project with its categories, secret and keys."`
 }
 
 // Help is shown below the usage.
 func (*projects) Help() string { return adminHelp }
 
-const adminHelp = `These commands use the admin API and want the password of the admin pages: --admin-password, CENT_ADMIN_PASSWORD or admin_password in the file. They sign in anew each time.`
+const adminHelp = `These commands use the admin API. They require the password of the admin pages: --admin-password, CENT_ADMIN_PASSWORD or admin_password in the file. Each command signs in.`
 
 type projectsList struct{}
 
@@ -46,7 +46,7 @@ func (*projectsList) Run(ctx context.Context, s *session) error {
 }
 
 type projectsGet struct {
-	IDs []string `arg:"" name:"id" optional:"" help:"Which projects; left out, all of them."`
+	IDs []string `arg:"" name:"id" optional:"" help:"The ids of projects (default: all projects)."`
 }
 
 // Run implements the command.
@@ -82,7 +82,7 @@ func (c *projectsGet) find(ctx context.Context, a *cent.Admin) ([]manifest.Proje
 	return found, nil
 }
 
-// printYAML prints projects as documents.
+// printYAML prints each project as a YAML document.
 func (s *session) printYAML(list ...manifest.Project) error {
 	for i, p := range list {
 		text, err := encodeYAML(p)
@@ -98,17 +98,17 @@ func (s *session) printYAML(list ...manifest.Project) error {
 }
 
 type projectsApply struct {
-	File string `arg:"" help:"What projects get prints, YAML or JSON; - is the standard input."`
+	File string `arg:"" help:"A file in the form of projects get, YAML or JSON; - is the standard input."`
 	applying
 }
 
 // Help is shown below the usage.
 func (*projectsApply) Help() string {
-	return `The file says all about its projects: an option that it leaves out gets its default. A project that is absent is created, and its secret and API key are printed once. Categories that the file does not have stay, unless --prune, and so do other projects.
+	return `The file specifies its projects completely: an option that is not in the file gets its default. A project that does not exist is created, and its secret and API key are printed once. Categories that are not in the file are kept without --prune. Other projects are not changed.
 
-Nothing is done before everything has been checked, shown as differences, and agreed to. After a failure it is said what was done and what was not; the same command carries on.
+cent checks the file, shows the differences and asks before it changes anything. After a failure it prints what was not done; run the same command again.
 
-The file holds a project, a list of them, or several documents with "---" between them:
+The file contains a project, a list of projects, or several documents separated by "---":
 
     id: shop
     name: Shop
@@ -125,9 +125,9 @@ func (c *projectsApply) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	wanted, err := decodeDocuments[manifest.Project](b)
+	targets, err := decodeDocuments[manifest.Project](b)
 	if err == nil {
-		err = checkProjects(wanted)
+		err = checkProjects(targets)
 	}
 	if err != nil {
 		return misuse("%s: %w", c.File, err)
@@ -141,12 +141,12 @@ func (c *projectsApply) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	var p plan
-	for _, w := range wanted {
-		var there *manifest.Project
-		if i := slices.IndexFunc(present, func(p manifest.Project) bool { return p.ID == w.ID }); i >= 0 {
-			there = &present[i]
+	for _, target := range targets {
+		var existing *manifest.Project
+		if i := slices.IndexFunc(present, func(p manifest.Project) bool { return p.ID == target.ID }); i >= 0 {
+			existing = &present[i]
 		}
-		if err := p.addProject(there, w, c.Prune); err != nil {
+		if err := p.addProject(existing, target, c.Prune); err != nil {
 			return err
 		}
 	}
@@ -154,9 +154,9 @@ func (c *projectsApply) Run(ctx context.Context, s *session) error {
 }
 
 type projectsDelete struct {
-	ID string `arg:"" help:"Which project."`
+	ID string `arg:"" help:"The id of the project."`
 
-	Yes bool `short:"y" help:"Do not ask."`
+	Yes bool `short:"y" help:"Do not ask for confirmation."`
 }
 
 // Run implements the command.
@@ -166,11 +166,11 @@ func (c *projectsDelete) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	if !c.Yes {
-		// Whether it is there is told before anything is asked.
+		// An absent project is an error before the question.
 		if _, err := a.Project(ctx, c.ID); err != nil {
 			return err
 		}
-		question := fmt.Sprintf("This deletes project %s with all that belongs to it. Type its id to go on: ", printable(c.ID))
+		question := fmt.Sprintf("This deletes project %s with its categories, secret and keys. Type its id to continue: ", printable(c.ID))
 		if err := s.confirm(ctx, question, c.ID); err != nil {
 			return err
 		}
@@ -181,7 +181,7 @@ func (c *projectsDelete) Run(ctx context.Context, s *session) error {
 	return s.done()
 }
 
-// errNoCategory is the error for a category that a project does not have.
+// errNoCategory is the error for an absent category.
 func errNoCategory(project, name string) error {
 	return exit{exitRefused, errors.New("project " + printable(project) + " has no category " + printable(name))}
 }

@@ -22,8 +22,8 @@ import (
 	"centrifuge/localstack/stack/stacktest"
 )
 
-// structureEnvironment is a stack with a project that options are set of.
-func structureEnvironment(t *testing.T) map[string]string {
+// manifestEnvironment starts a stack with a project that has options.
+func manifestEnvironment(t *testing.T) map[string]string {
 	t.Helper()
 	seed := `{"projects": [{"id": "demo", "name": "demo", "secret": "s", "api_keys": ["k"],
 		"options": {"allow_md5": true, "origins": ["https://a.example", "https://b.example"]},
@@ -31,10 +31,10 @@ func structureEnvironment(t *testing.T) map[string]string {
 	return environment(stacktest.Start(t, stack.Options{Seed: []byte(seed)}))
 }
 
-var made = regexp.MustCompile(`(secret:  |API key: |"secret":"|"api_key":")[A-Za-z0-9_-]+`)
+var generated = regexp.MustCompile(`(secret:  |API key: |"secret":"|"api_key":")[A-Za-z0-9_-]+`)
 
-func TestStructure(t *testing.T) {
-	env := structureEnvironment(t)
+func TestProjectsAndCategories(t *testing.T) {
+	env := manifestEnvironment(t)
 	dir := t.TempDir()
 	write := func(name, text string) string {
 		path := filepath.Join(dir, name)
@@ -44,7 +44,7 @@ func TestStructure(t *testing.T) {
 		return path
 	}
 	changed := write("changed.yaml", `
-# One that is there, and one that is not.
+# An existing project and a new one.
 id: demo
 name: "Demo: the \"first\""
 options:
@@ -78,7 +78,7 @@ categories: [{name: x}]
 
 		{"apply-dry-run", "", []string{"projects", "apply", "--dry-run", changed}, 4},
 		{"apply-dry-run-json", "", []string{"projects", "apply", "--dry-run", "--json", "--prune", changed}, 4},
-		{"apply-declined", "", []string{"projects", "apply", changed}, 1}, // the terminal says nothing
+		{"apply-declined", "", []string{"projects", "apply", changed}, 1}, // the terminal has no input
 		{"apply-unasked", "x", []string{"projects", "apply", changed}, 2},
 		{"apply", "", []string{"projects", "apply", "--yes", changed}, 0},
 		{"apply-again", "", []string{"projects", "apply", "--dry-run", changed}, 0},
@@ -104,10 +104,10 @@ categories: [{name: x}]
 				t.Errorf("exit code %d, expected %d", r.code, step.code)
 			}
 			text := "$ cent " + strings.Join(step.args, " ") + "\n" + r.stdout + r.stderr
-			golden(t, "structure/"+step.name+".txt", made.ReplaceAllString(strings.ReplaceAll(text, dir+"/", ""), "${1}GENERATED"))
+			golden(t, "manifest/"+step.name+".txt", generated.ReplaceAllString(strings.ReplaceAll(text, dir+"/", ""), "${1}GENERATED"))
 		})
 	}
-	t.Run("what is got changes nothing when it is applied", func(t *testing.T) {
+	t.Run("applying the output of get changes nothing", func(t *testing.T) {
 		for _, form := range [][]string{nil, {"--json"}} {
 			got := invoke(t, env, "", append([]string{"projects", "get"}, form...)...)
 			if r := invoke(t, env, got.stdout, "projects", "apply", "--dry-run", "--prune", "-"); r != (result{0, "nothing to do\n", ""}) {
@@ -121,7 +121,7 @@ categories: [{name: x}]
 	})
 }
 
-// answering runs the program on a terminal where somebody types.
+// answering runs the program on a terminal with typed input.
 func answering(t *testing.T, env map[string]string, typed string, args ...string) result {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
@@ -130,8 +130,8 @@ func answering(t *testing.T, env map[string]string, typed string, args ...string
 	return result{code, stdout.String(), stderr.String()}
 }
 
-func TestAsking(t *testing.T) {
-	env := structureEnvironment(t)
+func TestConfirmation(t *testing.T) {
+	env := manifestEnvironment(t)
 	file := filepath.Join(t.TempDir(), "f.yaml")
 	if err := os.WriteFile(file, []byte("id: demo\nname: Demo\ncategories:\n  - name: new\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -140,36 +140,36 @@ func TestAsking(t *testing.T) {
 		name, typed string
 		args        []string
 		code        int
-		says        string
+		message     string
 	}{
 		{"no", "n\n", []string{"projects", "apply", file}, 1, "Make these 2 changes? [y/N] cent: nothing was changed"},
 		{"nothing", "", []string{"projects", "apply", file}, 1, "nothing was changed"},
-		{"another id", "Demo\n", []string{"projects", "delete", "demo"}, 1, "Type its id to go on: cent: nothing was changed"},
+		{"another id", "Demo\n", []string{"projects", "delete", "demo"}, 1, "Type its id to continue: cent: nothing was changed"},
 		{"yes", "yes\n", []string{"projects", "apply", file}, 0, ""},
-		{"y to a category", "y\n", []string{"categories", "delete", "demo", "new"}, 0, "This deletes category demo:new. Go on? [y/N] "},
+		{"y to a category", "y\n", []string{"categories", "delete", "demo", "new"}, 0, "This deletes category demo:new. Continue? [y/N] "},
 		{"the id", "demo\n", []string{"projects", "delete", "demo"}, 0, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if r := answering(t, env, tt.typed, tt.args...); r.code != tt.code || !strings.Contains(r.stderr, tt.says) {
-				t.Errorf("%+v, expected exit code %d and %q", r, tt.code, tt.says)
+			if r := answering(t, env, tt.typed, tt.args...); r.code != tt.code || !strings.Contains(r.stderr, tt.message) {
+				t.Errorf("%+v, expected exit code %d and %q", r, tt.code, tt.message)
 			}
 		})
 	}
 	if r := invoke(t, env, "", "projects", "list"); r.stdout != "PROJECT  NAME  CATEGORIES\n" {
-		t.Errorf("left is %+v", r)
+		t.Errorf("remaining: %+v", r)
 	}
 }
 
-func TestColours(t *testing.T) {
-	env := structureEnvironment(t)
+func TestDiffColours(t *testing.T) {
+	env := manifestEnvironment(t)
 	for _, tt := range []struct {
 		name     string
 		set      map[string]string
 		coloured bool
 	}{
-		{"a terminal has colours", nil, true},
+		{"a terminal", nil, true},
 		{"NO_COLOR", map[string]string{"NO_COLOR": "1"}, false},
-		{"a terminal that has none", map[string]string{"TERM": "dumb"}, false},
+		{"a terminal without colours", map[string]string{"TERM": "dumb"}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			changed := map[string]string{}
@@ -191,9 +191,9 @@ func TestColours(t *testing.T) {
 	}
 }
 
-// TestAFailureHalfWay has a proxy refuse the third change.
-func TestAFailureHalfWay(t *testing.T) {
-	env := structureEnvironment(t)
+// TestApplyFailure applies a plan through a proxy that refuses the third change.
+func TestApplyFailure(t *testing.T) {
+	env := manifestEnvironment(t)
 	target, err := url.Parse(env["CENT_ADDRESS"])
 	if err != nil {
 		t.Fatal(err)
@@ -215,15 +215,15 @@ func TestAFailureHalfWay(t *testing.T) {
 	if r.code != 1 {
 		t.Errorf("exit code %d", r.code)
 	}
-	golden(t, "structure/half-way.txt", r.stdout+r.stderr)
+	golden(t, "manifest/half-way.txt", r.stdout+r.stderr)
 	again := invoke(t, env, file, "projects", "apply", "--yes", "--prune", "-")
 	if again.code != 0 {
 		t.Errorf("exit code %d", again.code)
 	}
-	golden(t, "structure/half-way-again.txt", again.stdout+again.stderr)
+	golden(t, "manifest/half-way-again.txt", again.stdout+again.stderr)
 }
 
-func TestAnInterruptEndsAsking(t *testing.T) {
+func TestConfirmationInterrupt(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var stderr strings.Builder

@@ -4,18 +4,19 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 
 	"centrifuge/pkg/cent"
 )
 
-// repeatable has what publish and broadcast share: they may be called again.
-type repeatable struct {
-	IdempotencyKey string `placeholder:"KEY" help:"Names the message: with the same key nothing is sent again for five minutes."`
+// publication has the flags that publish and broadcast share.
+type publication struct {
+	IdempotencyKey string `placeholder:"KEY" help:"Identifies the message: a channel receives one message with the same key within five minutes."`
 }
 
-// prepare returns the message to send, with whom and how to send it.
-func (r repeatable) prepare(ctx context.Context, s *session, given string) (json.RawMessage, *cent.Client, cent.PublishOptions, error) {
-	o := cent.PublishOptions{IdempotencyKey: r.IdempotencyKey}
+// prepare returns the data of the message, the client and the options.
+func (p publication) prepare(ctx context.Context, s *session, given string) (json.RawMessage, *cent.Client, cent.PublishOptions, error) {
+	o := cent.PublishOptions{IdempotencyKey: p.IdempotencyKey}
 	data, err := s.data(ctx, given)
 	if err != nil {
 		return nil, nil, o, err
@@ -25,10 +26,10 @@ func (r repeatable) prepare(ctx context.Context, s *session, given string) (json
 }
 
 type publish struct {
-	Channel string `arg:"" help:"Where to, such as news:announcements."`
+	Channel string `arg:"" help:"The channel, such as news:announcements."`
 	Data    string `arg:"" optional:"" help:"The message, any JSON."`
 
-	repeatable
+	publication
 }
 
 // Run implements the command.
@@ -37,18 +38,24 @@ func (c *publish) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	if err := client.Publish(ctx, c.Channel, data, o); err != nil {
+	result, err := client.Publish(ctx, c.Channel, data, o)
+	switch {
+	case err != nil:
 		return err
+	case s.JSON:
+		return s.printJSON(result)
+	case result.Delivered != nil:
+		fmt.Fprintln(s.stdout, "delivered:", *result.Delivered)
 	}
-	return s.done()
+	return nil
 }
 
 type broadcast struct {
-	Channels []string `arg:"" name:"channel" help:"Where to, up to 1,000 of them."`
+	Channels []string `arg:"" name:"channel" help:"The channels, at most 1,000."`
 
 	Data string `short:"d" placeholder:"DATA" help:"The message, any JSON."`
 
-	repeatable
+	publication
 }
 
 // Run implements the command.
@@ -61,15 +68,13 @@ func (c *broadcast) Run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
+	if err := s.printOutcomes(outcomes); err != nil {
+		return err
+	}
 	var failed refused
 	for _, o := range outcomes {
 		if o.Error != nil {
 			failed = append(failed, fmt.Sprintf("%s: %s", o.Channel, o.Error))
-		}
-	}
-	if s.JSON {
-		if err := s.printJSON(outcomeJSON(outcomes)); err != nil {
-			return err
 		}
 	}
 	if failed != nil {
@@ -78,24 +83,38 @@ func (c *broadcast) Run(ctx context.Context, s *session) error {
 	return nil
 }
 
-// problem is an error as the server API writes it.
-type problem struct {
+// apiError is an error as the server API writes it.
+type apiError struct {
 	Code    int    `json:"code"`
 	Message string `json:"message"`
 }
 
-// outcomeJSON is what --json prints of a broadcast.
-func outcomeJSON(outcomes []cent.Outcome) any {
-	type outcome struct {
-		Channel string   `json:"channel"`
-		Error   *problem `json:"error"`
+// printOutcomes prints the outcomes of a broadcast as JSON, or as a table if the
+// server reports deliveries.
+func (s *session) printOutcomes(outcomes []cent.Outcome) error {
+	if s.JSON {
+		type outcome struct {
+			Channel string `json:"channel"`
+			cent.Result
+			Error *apiError `json:"error"`
+		}
+		list := make([]outcome, len(outcomes))
+		for i, o := range outcomes {
+			list[i] = outcome{Channel: o.Channel, Result: o.Result}
+			if o.Error != nil {
+				list[i].Error = &apiError{o.Error.Code, o.Error.Message}
+			}
+		}
+		return s.printJSON(list)
 	}
-	list := make([]outcome, len(outcomes))
-	for i, o := range outcomes {
-		list[i].Channel = o.Channel
-		if o.Error != nil {
-			list[i].Error = &problem{o.Error.Code, o.Error.Message}
+	rows := [][]string{{"CHANNEL", "DELIVERED"}}
+	for _, o := range outcomes {
+		if o.Delivered != nil {
+			rows = append(rows, []string{o.Channel, strconv.Itoa(*o.Delivered)})
 		}
 	}
-	return list
+	if len(rows) == 1 {
+		return nil
+	}
+	return s.table(rows)
 }

@@ -2,7 +2,7 @@ package main
 
 import "strings"
 
-// refused are the things that Centrifuge said no to, each with why.
+// refused is an error that lists what Centrifuge refused, each with its reason.
 type refused []string
 
 // Error implements error.

@@ -23,18 +23,18 @@ const (
 	exitDifferent   = 4
 )
 
-// world is everything that the program uses of where it runs.
+// world is the environment of the program.
 type world struct {
 	args           []string
 	stdin          io.Reader
-	terminal       bool // whether stdin is one
+	terminal       bool // stdin is a terminal
 	stdout, stderr io.Writer
-	// outTerminal and errTerminal tell whether those are terminals.
+	// outTerminal and errTerminal report whether stdout and stderr are terminals.
 	outTerminal, errTerminal bool
 	getenv                   func(string) string
 	home                     string
 	now                      func() time.Time
-	// backOff bounds the first wait of sub and of calls before they try again.
+	// backOff is the longest wait of sub and of calls after the first failure.
 	backOff time.Duration
 }
 
@@ -42,30 +42,30 @@ type world struct {
 type commandLine struct {
 	Flags settings `embed:""`
 
-	Publish     publish     `cmd:"" help:"Send a message to everybody in a channel."`
+	Publish     publish     `cmd:"" help:"Send a message to the subscribers of a channel."`
 	Broadcast   broadcast   `cmd:"" help:"Send a message to many channels."`
-	Unsubscribe unsubscribe `cmd:"" help:"Take a user out of a channel."`
-	Disconnect  disconnect  `cmd:"" help:"End all connections of a user."`
+	Unsubscribe unsubscribe `cmd:"" help:"Remove a user from a channel."`
+	Disconnect  disconnect  `cmd:"" help:"Close all connections of a user."`
 	Channels    channels    `cmd:"" help:"List the channels that have subscribers."`
 	Info        info        `cmd:"" help:"Count connections, users, channels and subscriptions."`
-	Presence    presence    `cmd:"" help:"List who is in a channel."`
+	Presence    presence    `cmd:"" help:"List the members of a channel."`
 
-	PresenceStats presenceStats `cmd:"" help:"Count who is in a channel."`
+	PresenceStats presenceStats `cmd:"" help:"Count the members of a channel."`
 
-	Send       send       `cmd:"" help:"Make any call of the server API, as it is."`
-	Token      token      `cmd:"" help:"Make the token that a client connects with."`
-	Sub        sub        `cmd:"" help:"Subscribe to channels and print their messages as they come."`
-	Bench      bench      `cmd:"" help:"Measure how fast messages reach the subscribers of a channel."`
-	Projects   projects   `cmd:"" help:"Keep projects and their categories in a file."`
-	Categories categories `cmd:"" help:"Keep the categories of a project in a file."`
-	Completion completion `cmd:"" help:"Print what makes a shell complete cent's commands and flags."`
+	Send       send       `cmd:"" help:"Call any method of the server API."`
+	Token      token      `cmd:"" help:"Make a token for a client."`
+	Sub        sub        `cmd:"" help:"Subscribe to channels and print their messages."`
+	Bench      bench      `cmd:"" help:"Measure the latency and the rate of deliveries to a channel."`
+	Projects   projects   `cmd:"" help:"Read and change projects, with files in YAML or JSON."`
+	Categories categories `cmd:"" help:"Read and change the categories of a project."`
+	Completion completion `cmd:"" help:"Print a script for the completion of commands and flags in a shell."`
 }
 
-const description = `Talk to a Centrifuge from a terminal or a script.
+const description = `The command-line client of Centrifuge.
 
-A channel is named category:channel. Where the message is left out it is read from the standard input.
+A channel is written category:channel. Without a message on the command line, cent reads it from the standard input.
 
-A setting comes from its flag, else from the environment, else from the file ~/.centrc, else it has its default. Keep secrets in the file, open to you alone, or in the environment: others on the same machine can see the arguments of a command. The file has lines such as these:
+A setting is taken from its flag, from the environment, from the file ~/.centrc, or is the default, in this order. Keep secrets in the file, with mode 600, or in the environment: other users of the machine can see the arguments of a command. An example of the file:
 
     [cent]
     address = https://api.rt.example.com
@@ -76,7 +76,7 @@ A setting comes from its flag, else from the environment, else from the file ~/.
     admin_password = …
     timeout = 10
 
-Exit status: 0 done; 1 Centrifuge refused, or bench lost messages; 2 wrong usage; 3 Centrifuge could not be reached, or something else answered; 4 apply --dry-run found differences.
+Exit status: 0 done; 1 Centrifuge refused the request, or bench lost messages; 2 wrong usage; 3 Centrifuge is unreachable, or another server answered; 4 apply --dry-run found differences.
 
 Examples:
 
@@ -88,19 +88,18 @@ Examples:
     cent projects get > centrifuge.yaml; cent projects apply centrifuge.yaml
     source <(cent completion bash)`
 
-// session is what a command works with.
+// session is the environment and the settings of a command.
 type session struct {
 	world
 	settings
 }
 
-// usageError is a mistake of whoever called the program.
+// usageError is a mistake of the caller.
 type usageError struct{ error }
 
 func misuse(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-// exit is an error with an exit code of its own. One without an error inside has
-// been told of.
+// exit is an error with its own exit code. Without an inner error nothing is printed.
 type exit struct {
 	code int
 	err  error
@@ -114,10 +113,10 @@ func (e exit) Error() string {
 	return e.err.Error()
 }
 
-// Unwrap implements what errors.As asks for.
+// Unwrap lets errors.As find the inner error.
 func (e exit) Unwrap() error { return e.err }
 
-// run is the program; it returns the exit code.
+// run runs the program and returns the exit code.
 func run(ctx context.Context, w world) int {
 	err := execute(ctx, w)
 	if err == nil {
@@ -132,7 +131,7 @@ func run(ctx context.Context, w world) int {
 	var refusal *cent.Error
 	switch {
 	case errors.As(err, &usage):
-		fmt.Fprintln(w.stderr, `Run "cent --help" for how to use it.`)
+		fmt.Fprintln(w.stderr, `Run "cent --help" for usage.`)
 		return exitUsage
 	case own.code != 0:
 		return own.code
@@ -174,7 +173,7 @@ func execute(ctx context.Context, w world) error {
 
 var errNoAPIKey = misuse("no API key: set --api-key, CENT_API_KEY or api_key in the file")
 
-// client makes the client of the server API.
+// client returns a client of the server API.
 func (s *session) client() (*cent.Client, error) {
 	if s.APIKey == "" {
 		return nil, errNoAPIKey
@@ -186,7 +185,7 @@ func (s *session) client() (*cent.Client, error) {
 	return c, nil
 }
 
-// admin makes the client of the admin API.
+// admin returns a client of the admin API.
 func (s *session) admin() (*cent.Admin, error) {
 	if s.AdminPassword == "" {
 		return nil, misuse("no admin password: set --admin-password, CENT_ADMIN_PASSWORD or admin_password in the file")
@@ -198,24 +197,23 @@ func (s *session) admin() (*cent.Admin, error) {
 	return a, nil
 }
 
-// maxDataBytes is what the server API takes as a body.
+// maxDataBytes is the size limit of a body of the server API.
 const maxDataBytes = 1 << 20
 
-// data returns the JSON to send: what the command line says, else what stdin has.
+// data returns the JSON to send, from the command line or from stdin.
 func (s *session) data(ctx context.Context, given string) (json.RawMessage, error) {
 	b, err := s.text(ctx, given, "no data: give DATA, or pipe it in")
 	if err != nil {
 		return nil, err
 	}
 	if !json.Valid(b) {
-		return nil, misuse(`data is not JSON (a text is: '"hello"')`)
+		return nil, misuse(`data is not JSON: a string needs quotes, as in '"hello"'`)
 	}
 	return b, nil
 }
 
-// text returns what the command line says, else what stdin has, without the space
-// around it. On a terminal, where nothing is to be waited for, it fails with the
-// misuse that absent says.
+// text returns the text of the command line or of stdin, without surrounding space.
+// If stdin is a terminal, it does not wait and fails with the message absent.
 func (s *session) text(ctx context.Context, given, absent string) ([]byte, error) {
 	b := []byte(given)
 	if given == "" {
@@ -228,13 +226,13 @@ func (s *session) text(ctx context.Context, given, absent string) ([]byte, error
 		}
 	}
 	if len(b) > maxDataBytes {
-		return nil, misuse("data is longer than %d bytes", maxDataBytes)
+		return nil, misuse("data is longer than %d bytes: split it", maxDataBytes)
 	}
 	return bytes.TrimSpace(b), nil
 }
 
-// piped reads stdin, at most a byte too much. A read cannot be interrupted: where
-// ctx ends first, it is left behind.
+// piped reads stdin up to one byte above the limit. A read cannot be interrupted: it
+// continues in the background when ctx ends first.
 func (s *session) piped(ctx context.Context) ([]byte, error) {
 	var b []byte
 	var err error

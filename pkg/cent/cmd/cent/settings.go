@@ -26,22 +26,22 @@ const (
 	localWebSocket = "ws://127.0.0.1:8080/dev"
 )
 
-// settings are the flags that every command has, and what they come to.
+// settings are the flags of all commands, and their values.
 type settings struct {
-	Config string `placeholder:"FILE" help:"The file with the settings (~/.centrc)."`
+	Config string `placeholder:"FILE" help:"The settings file (~/.centrc)."`
 
-	Address       string        `placeholder:"URL" help:"The HTTP API: HTTPURL of the deployment, $$CENT_ADDRESS (http://127.0.0.1:8080)."`
-	APIKey        string        `name:"api-key" placeholder:"KEY" help:"A key of the project, $$CENT_API_KEY."`
-	Project       string        `placeholder:"ID" help:"The project, for tokens, $$CENT_PROJECT."`
-	Secret        string        `placeholder:"SECRET" help:"The project's secret, for tokens, $$CENT_SECRET."`
+	Address       string        `placeholder:"URL" help:"The HTTP API, the output HTTPURL of the deployment, $$CENT_ADDRESS (http://127.0.0.1:8080)."`
+	APIKey        string        `name:"api-key" placeholder:"KEY" help:"An API key of the project, $$CENT_API_KEY."`
+	Project       string        `placeholder:"ID" help:"The id of the project, for tokens, $$CENT_PROJECT."`
+	Secret        string        `placeholder:"SECRET" help:"The secret of the project, for tokens, $$CENT_SECRET."`
 	AdminPassword string        `placeholder:"PASSWORD" help:"The password of the admin pages, for projects and categories, $$CENT_ADMIN_PASSWORD."`
-	WebSocket     string        `name:"websocket" placeholder:"URL" help:"The WebSocket API: WebSocketURL of the deployment, $$CENT_WEBSOCKET (ws://127.0.0.1:8080/dev)."`
-	Timeout       time.Duration `placeholder:"10s" help:"How long an attempt may take, at most 1m, $$CENT_TIMEOUT (10s)."`
+	WebSocket     string        `name:"websocket" placeholder:"URL" help:"The WebSocket API, the output WebSocketURL of the deployment, $$CENT_WEBSOCKET (ws://127.0.0.1:8080/dev)."`
+	Timeout       time.Duration `placeholder:"10s" help:"The time limit of an attempt, at most 1m, $$CENT_TIMEOUT (10s)."`
 	JSON          bool          `name:"json" help:"Print JSON."`
 }
 
-// resolve fills what the flags leave open: from the environment, then from the
-// file, then with the defaults.
+// resolve sets the settings without a flag: from the environment, from the file, or to
+// their defaults.
 func (s settings) resolve(w world) (settings, error) {
 	file, err := s.file(w)
 	if err != nil {
@@ -73,22 +73,22 @@ func (s settings) resolve(w world) (settings, error) {
 		}
 	}
 	if s.Timeout < 0 || s.Timeout > cent.MaxTimeout {
-		return settings{}, misuse("a timeout is between 0 and %v", cent.MaxTimeout)
+		return settings{}, misuse("invalid timeout: set it between 0 and %v", cent.MaxTimeout)
 	}
-	// A token for one Centrifuge is not to be shown to another: with an address of
-	// its own goes a WebSocket of its own.
+	// The default WebSocket belongs to the default address. With another address it
+	// would send a token to the wrong installation.
 	if s.Address == "" && s.WebSocket == "" {
 		s.WebSocket = localWebSocket
 	}
 	if s.Address == "" {
 		s.Address = localAddress
 	}
-	// The address of 2013 was that of its one method.
+	// In 2013 the address was that of the method rpc.
 	s.Address = strings.TrimSuffix(strings.TrimRight(s.Address, "/"), "/rpc")
 	return s, nil
 }
 
-// parseTimeout reads seconds, as in 2013, or a duration with its unit.
+// parseTimeout parses a number of seconds, as in 2013, or a duration with a unit.
 func parseTimeout(text string) (time.Duration, error) {
 	if text == "" {
 		return cent.DefaultTimeout, nil
@@ -98,7 +98,7 @@ func parseTimeout(text string) (time.Duration, error) {
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d <= 0 {
-		return 0, misuse("a timeout is a number of seconds, or such as 1m30s")
+		return 0, misuse("invalid timeout: give seconds, or a duration such as 1m30s")
 	}
 	return d, nil
 }
@@ -140,9 +140,9 @@ func (s settings) file(w world) (map[string]string, error) {
 
 var fileKeys = []string{"address", "admin_password", "api_key", "project_id", "secret_key", "timeout", "websocket"}
 
-// decodeINI reads the keys before any section and those of the section [cent]. The
-// case of keys does not matter. A value is the rest of its line: it may hold # and ;
-// and quotes. No error repeats a value.
+// decodeINI reads the keys before any section and in the section [cent]. The case of
+// keys does not matter. A value is the rest of its line, including #, ; and quotes;
+// between backticks or triple quotes it may span lines. No error repeats a value.
 func decodeINI(b []byte) (map[string]string, error) {
 	switch {
 	case len(b) > maxFileBytes:

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestPrecedence(t *testing.T) {
+func TestSettingsPrecedence(t *testing.T) {
 	const file = "address = http://file:1/\napi_key: file-key\nproject_id = file-project\nsecret_key = file=secret\nadmin_password = file password\nwebsocket = ws://file\ntimeout = 2\n"
 	all := settings{Address: "http://file:1", APIKey: "file-key", Project: "file-project", Secret: "file=secret", AdminPassword: "file password", WebSocket: "ws://file", Timeout: 2 * time.Second}
 	for _, tt := range []struct {
@@ -21,22 +21,22 @@ func TestPrecedence(t *testing.T) {
 		flags      []string
 		want       settings
 	}{
-		{"nothing is set", "", nil, nil,
+		{"defaults", "", nil, nil,
 			settings{Address: localAddress, WebSocket: localWebSocket, Timeout: 10 * time.Second}},
-		{"the file alone", file, nil, nil, all},
-		{"the file in its section", "[other]\napi_key = x\n[cent]\n" + file, nil, nil, all},
-		{"the environment before the file", file,
+		{"the file", file, nil, nil, all},
+		{"the section cent of the file", "[other]\napi_key = x\n[cent]\n" + file, nil, nil, all},
+		{"the environment overrides the file", file,
 			map[string]string{"CENT_ADDRESS": "http://env", "CENT_API_KEY": "env-key", "CENT_PROJECT": "env-project", "CENT_SECRET": "env-secret", "CENT_ADMIN_PASSWORD": "env-password", "CENT_WEBSOCKET": "ws://env", "CENT_TIMEOUT": "3s"}, nil,
 			settings{Address: "http://env", APIKey: "env-key", Project: "env-project", Secret: "env-secret", AdminPassword: "env-password", WebSocket: "ws://env", Timeout: 3 * time.Second}},
-		{"flags before all", file,
+		{"flags override both", file,
 			map[string]string{"CENT_ADDRESS": "http://env", "CENT_API_KEY": "env-key", "CENT_PROJECT": "env-project", "CENT_SECRET": "env-secret", "CENT_ADMIN_PASSWORD": "env-password", "CENT_WEBSOCKET": "ws://env", "CENT_TIMEOUT": "3s"},
 			[]string{"--address=http://flag", "--api-key=flag-key", "--project=flag-project", "--secret=flag-secret", "--admin-password=flag-password", "--websocket=ws://flag", "--timeout=4s", "--json"},
 			settings{Address: "http://flag", APIKey: "flag-key", Project: "flag-project", Secret: "flag-secret", AdminPassword: "flag-password", WebSocket: "ws://flag", Timeout: 4 * time.Second, JSON: true}},
-		{"each setting for itself", "api_key = file-key\nproject_id = file-project", map[string]string{"CENT_PROJECT": "env-project"}, []string{"--secret=flag-secret"},
+		{"each setting on its own", "api_key = file-key\nproject_id = file-project", map[string]string{"CENT_PROJECT": "env-project"}, []string{"--secret=flag-secret"},
 			settings{Address: localAddress, APIKey: "file-key", Project: "env-project", Secret: "flag-secret", WebSocket: localWebSocket, Timeout: 10 * time.Second}},
-		{"an empty variable is none", "api_key = file-key", map[string]string{"CENT_API_KEY": ""}, nil,
+		{"an empty variable is ignored", "api_key = file-key", map[string]string{"CENT_API_KEY": ""}, nil,
 			settings{Address: localAddress, APIKey: "file-key", WebSocket: localWebSocket, Timeout: 10 * time.Second}},
-		{"another address has no default WebSocket", "", map[string]string{"CENT_ADDRESS": "https://host"}, nil,
+		{"no default WebSocket for another address", "", map[string]string{"CENT_ADDRESS": "https://host"}, nil,
 			settings{Address: "https://host", Timeout: 10 * time.Second}},
 		{"an address of 2013", "[cent]\naddress = http://localhost:8000/rpc\ntimeout = 2", nil, nil,
 			settings{Address: "http://localhost:8000", Timeout: 2 * time.Second}},
@@ -63,7 +63,7 @@ func TestPrecedence(t *testing.T) {
 	}
 }
 
-func TestAFileThatIsNamedTakesThePlaceOfTheOther(t *testing.T) {
+func TestSettingsFileFlag(t *testing.T) {
 	home := t.TempDir()
 	for name, content := range map[string]string{".centrc": "api_key = home", "named": "project_id = named"} {
 		if err := os.WriteFile(filepath.Join(home, name), []byte(content), 0o600); err != nil {
@@ -76,17 +76,17 @@ func TestAFileThatIsNamedTakesThePlaceOfTheOther(t *testing.T) {
 	}
 }
 
-func TestAFileThatOthersMayReadIsWarnedOf(t *testing.T) {
+func TestSettingsFileModeWarning(t *testing.T) {
 	for _, tt := range []struct {
 		name, content string
 		mode          os.FileMode
 		warned        bool
 	}{
-		{"a secret that all may read", "secret_key = hidden", 0o644, true},
-		{"a key that the group may read", "api_key = hidden", 0o640, true},
+		{"a secret, readable by all", "secret_key = hidden", 0o644, true},
+		{"a key, readable by the group", "api_key = hidden", 0o640, true},
 		{"the admin password", "admin_password = hidden", 0o644, true},
-		{"a secret of one's own", "secret_key = hidden", 0o600, false},
-		{"nothing secret", "project_id = demo", 0o644, false},
+		{"a secret, readable by the owner", "secret_key = hidden", 0o600, false},
+		{"no secret", "project_id = demo", 0o644, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			home := t.TempDir()
@@ -115,13 +115,13 @@ func TestDecodeINI(t *testing.T) {
 		{"both separators, comments, spaces, a byte order mark", "\ufeff# a\n; b\r\n\n Address = http://h:1 \r\nAPI_KEY:k=#;\n", map[string]string{"address": "http://h:1", "api_key": "k=#;"}, ""},
 		{"sections", "project_id = p\n[other]\nproject_id = q\nwhat = ever\n[CENT]\nsecret_key = s", map[string]string{"project_id": "p", "secret_key": "s"}, ""},
 		{"a key without a value", "api_key =", map[string]string{"api_key": ""}, ""},
-		{"a line that is none", "\nhidden", nil, "not an INI file"},
+		{"a line without a separator", "\nhidden", nil, "not an INI file"},
 		{"an unknown key", "key = hidden", nil, "unknown key key: the keys are address, "},
-		{"a key that comes twice", "api_key = hidden\n[cent]\napi_key = hidden", nil, "duplicate key api_key"},
-		{"a section that does not end", "[cent", nil, "not an INI file"},
-		{"a key that comes twice in a section", "[cent]\napi_key = hidden\napi_key = hidden too", nil, "duplicate key api_key"},
+		{"a duplicate key", "api_key = hidden\n[cent]\napi_key = hidden", nil, "duplicate key api_key"},
+		{"an unclosed section", "[cent", nil, "not an INI file"},
+		{"a duplicate key in a section", "[cent]\napi_key = hidden\napi_key = hidden too", nil, "duplicate key api_key"},
 		{"quotes and backslashes are part of a value", "api_key = \"a b\"\nsecret_key = '\\n\\", map[string]string{"api_key": `"a b"`, "secret_key": `'\n\`}, ""},
-		{"no text", "api_key = \xff", nil, "UTF-8"},
+		{"not UTF-8", "api_key = \xff", nil, "UTF-8"},
 		{"a zero byte", "api_key = \x00", nil, "UTF-8"},
 		{"too long", strings.Repeat("#", maxFileBytes+1), nil, "longer than"},
 	} {
@@ -145,7 +145,7 @@ func FuzzDecodeINI(f *testing.F) {
 		if err != nil {
 			return
 		}
-		// What was read, written again, is read as the same.
+		// Values that are written and read again are equal.
 		var again strings.Builder
 		for key, value := range values {
 			again.WriteString(key + " = " + value + "\n")

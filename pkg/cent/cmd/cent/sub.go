@@ -13,23 +13,23 @@ import (
 )
 
 type sub struct {
-	Channels []string `arg:"" name:"channel" help:"Which channels, up to 128 of them."`
+	Channels []string `arg:"" name:"channel" help:"The channels, at most 128."`
 
-	User  string `placeholder:"USER" help:"Whom to connect as; left out, anonymously."`
-	Token string `placeholder:"TOKEN" help:"The user's token, $$CENT_TOKEN; left out, one is made with the secret."`
-	Count int    `short:"n" placeholder:"N" help:"End after N messages."`
+	User  string `placeholder:"USER" help:"The user (default: the anonymous user)."`
+	Token string `placeholder:"TOKEN" help:"The token of the user, $$CENT_TOKEN (default: a token made with the secret)."`
+	Count int    `short:"n" placeholder:"N" help:"Exit after N messages."`
 }
 
 // Help is shown below the usage.
 func (*sub) Help() string {
-	return `Each message is a line of JSON: {"channel", "event_id", "data"}. Everything else goes to the standard error, "subscribed" first. A connection that is lost is made again, until the program is interrupted; what was sent meanwhile is lost. Who joins and leaves is not told. Private categories want a JWT: --token "$(cent token USER --jwt --permissions …)" --user USER.`
+	return `Each message is a line of JSON: {"channel", "event_id", "data"}. Notes go to the standard error; the first one is "subscribed". cent connects again after a lost connection until it is interrupted. Messages sent without a connection are lost. Joins and leaves are not printed. Private categories require a JWT: --token "$(cent token USER --jwt --permissions …)" --user USER.`
 }
 
 const (
-	// firstTries is how often to try before there ever was a connection.
-	firstTries = 4
-	maxBackOff = 30 * time.Second
-	// stable is how long a connection holds that starts the back-off anew.
+	// firstAttempts is the number of attempts before the first success.
+	firstAttempts = 4
+	maxBackOff    = 30 * time.Second
+	// stable is the lifetime of a connection that resets the back-off.
 	stable = 10 * time.Second
 )
 
@@ -51,7 +51,7 @@ func (c *sub) Run(ctx context.Context, s *session) error {
 			failures = 0
 		}
 		failures++
-		if errors.As(err, new(refused)) || !ever && failures == firstTries {
+		if errors.As(err, new(refused)) || !ever && failures == firstAttempts {
 			return fmt.Errorf("subscribe: %w", err)
 		}
 		s.wait(ctx, err, failures)
@@ -59,9 +59,9 @@ func (c *sub) Run(ctx context.Context, s *session) error {
 	return nil
 }
 
-// wait says what went wrong and waits before the next connection, a random time
-// whose bound doubles with every failure in a row. It ends with ctx, and says
-// nothing when that is what went wrong.
+// wait prints the error and waits a random time before the next connection. The
+// longest wait doubles with each consecutive failure. It returns when ctx ends, and
+// prints nothing if ctx has ended before.
 func (s *session) wait(ctx context.Context, err error, failures int) {
 	if ctx.Err() != nil {
 		return
@@ -75,10 +75,10 @@ func (s *session) wait(ctx context.Context, err error, failures int) {
 	}
 }
 
-// listener checks what was asked for.
+// listener checks the arguments.
 func (c *sub) listener(s *session) (*listener, error) {
 	if c.Count < 0 {
-		return nil, misuse("--count is less than 0")
+		return nil, misuse("--count is negative")
 	}
 	token := c.Token
 	if token == "" {
@@ -97,7 +97,7 @@ func (c *sub) listener(s *session) (*listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.audience = &printer{s: s, names: strings.Join(c.Channels, " "), left: c.Count, endless: c.Count == 0}
+	l.receiver = &printer{s: s, names: strings.Join(c.Channels, " "), left: c.Count, endless: c.Count == 0}
 	return l, nil
 }
 
@@ -105,7 +105,7 @@ func (c *sub) listener(s *session) (*listener, error) {
 type printer struct {
 	s     *session
 	names string
-	// left is how many messages are still to be printed, unless endless.
+	// left is the number of messages before the exit, unless endless is set.
 	left    int
 	endless bool
 }
@@ -114,7 +114,7 @@ func (p *printer) subscribed(func(context.Context, []byte) error) {
 	fmt.Fprintln(p.s.stderr, "cent: subscribed to "+printable(p.names))
 }
 
-func (p *printer) message(f frame) (enough bool, err error) {
+func (p *printer) message(f frame) (done bool, err error) {
 	err = p.s.printJSON(struct {
 		Channel string          `json:"channel"`
 		EventID string          `json:"event_id"`

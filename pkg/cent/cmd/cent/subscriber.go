@@ -8,29 +8,30 @@ import (
 	"time"
 )
 
-// settling is a command to which only the reply matters.
-var settling = []byte(`{"id":"settle","method":"subscribe","params":{"to":{}}}`)
+// settleCommand is a command without an effect. Pushes before its reply were sent
+// earlier.
+var settleCommand = []byte(`{"id":"settle","method":"subscribe","params":{"to":{}}}`)
 
 // subscriber is a client of a measurement.
 type subscriber struct {
 	m        *measurement
 	listener *listener
 	seen     bitmap
-	// ready is closed when it has subscribed, and send is set before; ended when its
-	// connection is over, and err before.
+	// ready is closed after the client has subscribed and send is set. ended is closed
+	// after its connection has ended and err is set.
 	ready, ended chan struct{}
 	send         func(ctx context.Context, command []byte) error
 	err          error
 }
 
-// run connects, trying a few times, and listens until ctx ends. A connection that
-// is lost later is not made again: what it missed is lost.
+// run connects, with some attempts, and listens until ctx ends. It does not connect
+// again after it has subscribed: messages after a lost connection are lost.
 func (c *subscriber) run(ctx context.Context) {
 	defer close(c.ended)
 	for n := 1; ; n++ {
 		subscribed, err := c.listener.listen(ctx)
 		c.err = err
-		if subscribed || n == firstTries || errors.As(err, new(refused)) {
+		if subscribed || n == firstAttempts || errors.As(err, new(refused)) {
 			return
 		}
 		if !sleep(ctx, rand.N(c.m.backOff<<n+1)) {
@@ -39,7 +40,7 @@ func (c *subscriber) run(ctx context.Context) {
 	}
 }
 
-// alive tells whether it has subscribed and is still connected.
+// alive reports whether the client has subscribed and is connected.
 func (c *subscriber) alive() bool {
 	select {
 	case <-c.ended:
@@ -54,8 +55,8 @@ func (c *subscriber) alive() bool {
 	}
 }
 
-// lost tells whether its connection ended before it was meant to.
-func (c *subscriber) lost() bool {
+// disconnected reports whether the connection has ended with an error.
+func (c *subscriber) disconnected() bool {
 	select {
 	case <-c.ended:
 		return c.err != nil
@@ -69,18 +70,18 @@ func (c *subscriber) subscribed(send func(context.Context, []byte) error) {
 	close(c.ready)
 }
 
-func (c *subscriber) message(f frame) (enough bool, err error) {
+func (c *subscriber) message(f frame) (done bool, err error) {
 	now := time.Since(c.m.began)
 	var data struct {
 		Bench string `json:"bench"`
 		N     *int   `json:"n"`
 	}
-	understood := json.Unmarshal(f.Data, &data) == nil
-	if !understood || data.Bench != c.m.id || data.N == nil || *data.N < 0 || *data.N >= c.m.Messages {
-		return false, nil // somebody else's
+	decoded := json.Unmarshal(f.Data, &data) == nil
+	if !decoded || data.Bench != c.m.id || data.N == nil || *data.N < 0 || *data.N >= c.m.Messages {
+		return false, nil // a message of another publisher
 	}
 	if c.seen.set(*data.N) {
-		c.m.twice.Add(1)
+		c.m.duplicates.Add(1)
 		return false, nil
 	}
 	c.m.receipts.add(now - time.Duration(c.m.sent[*data.N].Load()))

@@ -6,32 +6,32 @@ import (
 	"time"
 )
 
-// summary is what a measurement found.
+// summary is the result of a measurement.
 type summary struct {
 	Channel string `json:"channel"`
-	// Clients were subscribed, of which so many lost their connection.
+	// Clients have subscribed. Disconnected clients have lost their connection.
 	Clients      int `json:"clients"`
 	Disconnected int `json:"disconnected"`
 	Bytes        int `json:"bytes"`
-	// Published messages were accepted, Failed ones not.
+	// Published messages were accepted by Centrifuge. Failed ones were not.
 	Published  int `json:"published"`
 	Failed     int `json:"failed"`
 	Deliveries int `json:"deliveries"`
 	Lost       int `json:"lost"`
 	Duplicates int `json:"duplicates"`
-	// Seconds are from the first call to the last receipt.
+	// Seconds is the time from the first call to the last receipt.
 	Seconds             float64     `json:"seconds"`
 	DeliveriesPerSecond float64     `json:"deliveries_per_second"`
 	PublishMS           percentiles `json:"publish_ms"`
 	ReceiptMS           percentiles `json:"receipt_ms"`
 }
 
-// summary is for when everything has ended.
+// summary returns the result after the measurement has ended.
 func (m *measurement) summary() summary {
 	sum := summary{
 		Channel: m.Channel, Clients: int(m.connected.Load()), Disconnected: m.disconnected, Bytes: m.Size,
 		Published: int(m.published.Load()), Failed: int(m.failed.Load()),
-		Deliveries: int(m.received.Load()), Duplicates: int(m.twice.Load()),
+		Deliveries: int(m.received.Load()), Duplicates: int(m.duplicates.Load()),
 		PublishMS: m.calls.percentiles(), ReceiptMS: m.receipts.percentiles(),
 	}
 	if sum.Published > 0 {
@@ -44,7 +44,7 @@ func (m *measurement) summary() summary {
 	return sum
 }
 
-// print prints it as tables, or as JSON.
+// print prints the summary as tables, or as JSON with --json.
 func (sum summary) print(s *session) error {
 	if s.JSON {
 		return s.printJSON(sum)

@@ -10,12 +10,12 @@ import (
 )
 
 type token struct {
-	User string `arg:"" help:"Whom it is for; an empty one is the anonymous user."`
+	User string `arg:"" help:"The user; an empty one is the anonymous user."`
 
-	JWT         bool          `name:"jwt" help:"Make a JWT, which ends, rather than a classic token, which never does."`
-	TTL         time.Duration `name:"ttl" default:"1h" placeholder:"1h" help:"How long a JWT is good for (${default})."`
-	Permissions string        `placeholder:"JSON" help:"What a JWT grants, such as '{\"chat\":[\"lobby\"],\"news\":[]}'; left out, it does not say."`
-	Info        string        `placeholder:"JSON" help:"What a JWT tells others of the user, any JSON up to 4 KB."`
+	JWT         bool          `name:"jwt" help:"Make a JWT, which expires. A classic token does not."`
+	TTL         time.Duration `name:"ttl" default:"1h" placeholder:"1h" help:"The lifetime of a JWT (${default})."`
+	Permissions string        `placeholder:"JSON" help:"The channels that a JWT grants by category, such as '{\"chat\":[\"lobby\"],\"news\":[]}'; an empty list grants the whole category."`
+	Info        string        `placeholder:"JSON" help:"The connection info in a JWT, which other members of a channel see: any JSON up to 4 KB."`
 }
 
 // Run implements the command.
@@ -23,30 +23,30 @@ func (c *token) Run(s *session) error {
 	if err := s.needSecret(); err != nil {
 		return err
 	}
-	made, err := c.sign(s)
+	token, err := c.sign(s)
 	if err != nil {
 		return err
 	}
-	// What Centrifuge would not take is not handed out.
-	if _, err := auth.VerifyToken(&hub.Project{ID: s.Project, Secret: s.Secret}, c.User, made, s.now()); err != nil {
-		return misuse("such a token would be refused: %w", err)
+	// A token that Centrifuge would refuse is not printed.
+	if _, err := auth.VerifyToken(&hub.Project{ID: s.Project, Secret: s.Secret}, c.User, token, s.now()); err != nil {
+		return misuse("Centrifuge would refuse this token: %w", err)
 	}
 	if s.JSON {
-		return s.printJSON(map[string]string{"token": made, "user": c.User, "project_id": s.Project})
+		return s.printJSON(map[string]string{"token": token, "user": c.User, "project_id": s.Project})
 	}
-	fmt.Fprintln(s.stdout, made)
+	fmt.Fprintln(s.stdout, token)
 	return nil
 }
 
 func (c *token) sign(s *session) (string, error) {
 	if !c.JWT {
 		if c.Permissions != "" || c.Info != "" || c.TTL != time.Hour {
-			return "", misuse("a classic token has neither --ttl nor --permissions nor --info: add --jwt")
+			return "", misuse("a classic token has no --ttl, --permissions or --info: add --jwt")
 		}
 		return auth.SignToken(s.Secret, c.User, s.Project), nil
 	}
 	if c.TTL < time.Second {
-		return "", misuse("--ttl is less than a second")
+		return "", misuse("--ttl is less than 1s")
 	}
 	now := s.now()
 	claims := map[string]any{"sub": c.User, "iat": now.Unix(), "exp": now.Add(c.TTL).Unix()}
@@ -59,11 +59,11 @@ func (c *token) sign(s *session) (string, error) {
 		}
 		claims[name] = json.RawMessage(value)
 	}
-	made, err := auth.SignJWT(s.Secret, claims)
+	token, err := auth.SignJWT(s.Secret, claims)
 	if err != nil {
 		return "", usageError{err}
 	}
-	return made, nil
+	return token, nil
 }
 
 func (s *session) needSecret() error {

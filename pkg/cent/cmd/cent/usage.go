@@ -8,7 +8,7 @@ import (
 )
 
 type channels struct {
-	Pattern string `arg:"" optional:"" help:"Only those whose names match, such as 'chat:*'."`
+	Pattern string `arg:"" optional:"" help:"Only channels that match a pattern of shell wildcards, such as 'chat:*'."`
 }
 
 // Run implements the command.
@@ -55,8 +55,8 @@ func (*info) Run(ctx context.Context, s *session) error {
 }
 
 type presence struct {
-	Channel string `arg:"" help:"Which channel; its category must have presence."`
-	Stats   bool   `help:"Only how many, as presence-stats does."`
+	Channel string `arg:"" help:"The channel; its category must have the option presence."`
+	Stats   bool   `help:"Only count them, as presence-stats does."`
 }
 
 // Run implements the command.
@@ -83,7 +83,7 @@ func (c *presence) Run(ctx context.Context, s *session) error {
 }
 
 type presenceStats struct {
-	Channel string `arg:"" help:"Which channel; its category must have presence."`
+	Channel string `arg:"" help:"The channel; its category must have the option presence."`
 }
 
 // Run implements the command.

@@ -3,8 +3,8 @@ package main
 import "context"
 
 type unsubscribe struct {
-	User    string `arg:"" help:"Whom."`
-	Channel string `arg:"" help:"Out of which channel."`
+	User    string `arg:"" help:"The user."`
+	Channel string `arg:"" help:"The channel."`
 }
 
 // Run implements the command.
@@ -20,7 +20,7 @@ func (c *unsubscribe) Run(ctx context.Context, s *session) error {
 }
 
 type disconnect struct {
-	User string `arg:"" help:"Whom. Who still has a token may connect again."`
+	User string `arg:"" help:"The user. With a valid token the user can connect again."`
 }
 
 // Run implements the command.

@@ -11,9 +11,9 @@ import (
 	"centrifuge/pkg/hub"
 )
 
-// TestBillOfCalls holds the requests that each operation sends: an operator pays for
+// TestRequestCounts checks the requests that each operation sends: an operator pays for
 // them and a client waits for them.
-func TestBillOfCalls(t *testing.T) {
+func TestRequestCounts(t *testing.T) {
 	s := newRig(t)
 	s.putProject(t, &hub.Project{
 		ID: "p", Name: "n", Secret: "s", APIKeyHashes: []string{hashOf("k1"), hashOf("k2")},
@@ -99,7 +99,7 @@ func TestBillOfCalls(t *testing.T) {
 		{"closing a connection without channels is one write", func() error { _, err := s.CloseConnection(ctx, "few"); return err }, "1 DeleteItem"},
 		{"closing a closed connection is one write", func() error { _, err := s.CloseConnection(ctx, "few"); return err }, "1 DeleteItem"},
 		{"closing a connection in 26 channels is three writes", func() error { _, err := s.CloseConnection(ctx, "fresh"); return err }, "2 BatchWriteItem, 1 DeleteItem"},
-		{"a user without connections is one query", func() error { _, err := s.UserConnections(ctx, "p", "nobody"); return err }, "1 Query"},
+		{"a user without connections is one query", func() error { _, err := s.UserConnections(ctx, "p", "absent"); return err }, "1 Query"},
 		{"a user with 101 connections is one query and two reads", func() error {
 			got, err := s.UserConnections(ctx, "p", "tabs")
 			if err == nil && len(got) != 101 {

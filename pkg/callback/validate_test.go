@@ -293,8 +293,8 @@ func TestValidateRedirect(t *testing.T) {
 			http.Redirect(w, r, target.project.Options.ValidateURL, code)
 		})
 		expectFailure(t, New(new(clock).options()), a.project)
-		if n := a.requests.Load(); n != DefaultAttempts {
-			t.Errorf("status %d: %d requests, expected %d", code, n, DefaultAttempts)
+		if n := a.requests.Load(); n != ValidateAttempts {
+			t.Errorf("status %d: %d requests, expected %d", code, n, ValidateAttempts)
 		}
 	}
 	if n := target.requests.Load(); n != 0 {
@@ -308,8 +308,8 @@ func TestValidateConnectionRefused(t *testing.T) {
 	s.Close()
 	c := new(clock)
 	expectFailure(t, New(c.options()), p)
-	if len(c.waits) != DefaultAttempts {
-		t.Errorf("%d attempts, expected %d", len(c.waits), DefaultAttempts)
+	if len(c.waits) != ValidateAttempts {
+		t.Errorf("%d attempts, expected %d", len(c.waits), ValidateAttempts)
 	}
 }
 

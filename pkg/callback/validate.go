@@ -19,11 +19,12 @@ import (
 )
 
 const (
-	// DefaultTimeout limits one attempt, including the time to connect.
-	DefaultTimeout = time.Second
-	// DefaultAttempts is the number of attempts if a project does not set auth_attempts.
-	DefaultAttempts = 5
-	// Budget limits all attempts and waits of one validation. The function has 26 s.
+	// ValidateTimeout limits one attempt at validate_url, including the time to connect,
+	// where Options set no other.
+	ValidateTimeout = time.Second
+	// ValidateAttempts is the number of attempts if a project does not set auth_attempts.
+	ValidateAttempts = 5
+	// Budget limits all attempts and waits of one validation. A function has 26 s.
 	Budget = 25 * time.Second
 )
 
@@ -32,7 +33,7 @@ type Options struct {
 	// Insecure allows plain http and private addresses. UNSAFE: for the local stack
 	// only.
 	Insecure bool
-	// Timeout limits one attempt; 0 means DefaultTimeout.
+	// Timeout limits one attempt; 0 means ValidateTimeout.
 	Timeout time.Duration
 	// Log receives the error of every failed attempt; nil discards it.
 	Log *slog.Logger
@@ -57,7 +58,7 @@ var _ hub.Callback = (*Validator)(nil)
 // New returns a Validator.
 func New(o Options) *Validator {
 	if o.Timeout == 0 {
-		o.Timeout = DefaultTimeout
+		o.Timeout = ValidateTimeout
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -128,7 +129,7 @@ func (v *Validator) Validate(ctx context.Context, p *hub.Project, user string, r
 	deadline := v.options.Now().Add(Budget)
 	attempts := p.Options.AuthAttempts
 	if attempts == 0 {
-		attempts = DefaultAttempts
+		attempts = ValidateAttempts
 	}
 	for attempt := 1; attempt <= attempts; attempt++ {
 		delay := v.backOff(p)

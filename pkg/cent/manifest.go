@@ -9,8 +9,8 @@ import (
 	"centrifuge/pkg/manifest"
 )
 
-// Projects returns all projects with their categories, sorted by name. Secrets and
-// keys are not among what it returns.
+// Projects returns all projects with their categories, sorted by name, without their
+// secrets and keys.
 func (a *Admin) Projects(ctx context.Context) ([]manifest.Project, error) {
 	var result struct {
 		Projects []manifest.Project `json:"projects"`
@@ -36,33 +36,34 @@ func (a *Admin) Project(ctx context.Context, id string) (manifest.Project, error
 	return p, nil
 }
 
-// Creation tells what PutProject made.
+// Creation is the result of PutProject.
 type Creation struct {
-	// Created is false for a project that was there.
+	// Created is false for a project that existed.
 	Created bool `json:"created"`
-	// Secret and APIKey are those of the new project. The key cannot be read again.
+	// Secret and APIKey belong to a new project. The key cannot be read again.
 	Secret string `json:"secret"`
 	APIKey string `json:"api_key"`
 }
 
-// PutProject gives a project its name and its options, all of them: what p leaves
-// out gets its default. It creates a project that is absent. Categories are left
-// alone, and those of p passed over. It fails with CodeBadRequest or
-// CodeLimitExceeded for values that break their limits.
+// PutProject sets the name and all options of a project; options that p leaves out
+// get their defaults. It creates a project that does not exist. It does not change
+// categories and ignores those of p. It fails with CodeBadRequest or
+// CodeLimitExceeded for values outside their limits.
 //
-// Where the answer to the attempt that created a project is lost, the next attempt
-// finds it created: its secret and key are then to be made anew in the admin pages.
+// If the response to the attempt that created the project is lost, the next attempt
+// finds the project, and the secret and the key are lost: make new ones in the admin
+// pages.
 func (a *Admin) PutProject(ctx context.Context, p manifest.Project) (Creation, error) {
-	var made Creation
+	var result Creation
 	err := a.call(ctx, http.MethodPut, projectPath(p.ID), struct {
 		ID      string                  `json:"id"`
 		Name    string                  `json:"name"`
 		Options manifest.ProjectOptions `json:"options"`
-	}{p.ID, p.Name, p.Options}, &made)
+	}{p.ID, p.Name, p.Options}, &result)
 	if err != nil {
 		return Creation{}, fmt.Errorf("put project %q: %w", p.ID, err)
 	}
-	return made, nil
+	return result, nil
 }
 
 // DeleteProject deletes a project with its categories, secret and keys. It fails
@@ -74,17 +75,17 @@ func (a *Admin) DeleteProject(ctx context.Context, id string) error {
 	return nil
 }
 
-// PutCategory gives a category its options, all of them, creates one that is
-// absent, and tells which. It fails with CodeProjectNotFound, CodeBadRequest or
-// CodeLimitExceeded.
+// PutCategory sets all options of a category. It creates a category that does not
+// exist and reports whether it did. It fails with CodeProjectNotFound,
+// CodeBadRequest or CodeLimitExceeded.
 func (a *Admin) PutCategory(ctx context.Context, project string, c manifest.Category) (created bool, err error) {
-	var made struct {
+	var result struct {
 		Created bool `json:"created"`
 	}
-	if err := a.call(ctx, http.MethodPut, categoryPath(project, c.Name), c, &made); err != nil {
+	if err := a.call(ctx, http.MethodPut, categoryPath(project, c.Name), c, &result); err != nil {
 		return false, fmt.Errorf("put category %q of project %q: %w", c.Name, project, err)
 	}
-	return made.Created, nil
+	return result.Created, nil
 }
 
 // DeleteCategory deletes a category. It fails with CodeProjectNotFound or

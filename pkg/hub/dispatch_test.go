@@ -1,0 +1,69 @@
+package hub
+
+import (
+	"encoding/json"
+	"reflect"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// dispatchData is what crosses the seam of a Dispatcher.
+type dispatchData struct {
+	Audience Audience
+	Messages []Message
+	Result   Result
+}
+
+// TestDispatchDataRoundTrip checks that the parameters and the result of a dispatch are
+// data that could go to another Lambda: JSON keeps every field.
+func TestDispatchDataRoundTrip(t *testing.T) {
+	ch := Channel{Project: "p", Category: "chat", Name: "ключ \x00"}
+	want := dispatchData{
+		Audience: Audience{Channel: ch, Shards: 4},
+		Messages: []Message{{
+			ID: "6921d2fb0123456789abcdef", Channel: ch, ProjectName: "P", CategoryID: "6921d2fa0123456789abcdef",
+			Event: Join, Data: json.RawMessage(`{"n":1.50}`),
+			Client: Client{Connection: "L0SM9cOFvHcCIhw=", User: "u", Info: json.RawMessage(`["info"]`)},
+		}},
+		Result: Result{
+			Delivered: 1, Slow: 2, Failed: 3, Unsent: 4,
+			Gone:   []Gone{{Connection: "L0SM9cOFvHcCIhw=", Channel: ch, Shard: 5}},
+			Unread: []Unread{{Shard: 6, Cause: "throttled"}},
+		},
+	}
+	checkData(t, "dispatchData", reflect.ValueOf(want))
+	b, err := json.Marshal(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got dispatchData
+	if err := json.Unmarshal(b, &got); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// checkData checks that a value consists of data, with every field set.
+func checkData(t *testing.T, path string, v reflect.Value) {
+	t.Helper()
+	switch v.Kind() {
+	case reflect.Bool, reflect.Int, reflect.Uint8, reflect.String:
+	case reflect.Slice:
+		for i := range v.Len() {
+			checkData(t, path+"[]", v.Index(i))
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			field := path + "." + v.Type().Field(i).Name
+			if v.Field(i).IsZero() {
+				t.Errorf("%s is not set: set it in the test", field)
+			}
+			checkData(t, field, v.Field(i))
+		}
+	default:
+		t.Errorf("%s is a %s, which is not data", path, v.Kind())
+	}
+}
