@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -45,7 +46,7 @@ func verifySignatures(ctx context.Context, python, script string) (string, error
 	if err != nil {
 		return "", err
 	}
-	if got, want := strings.TrimSpace(string(verified)), fmt.Sprint(len(requests)); got != want {
+	if got, want := strings.TrimSpace(string(verified)), strconv.Itoa(len(requests)); got != want {
 		return "", fmt.Errorf("botocore verified %s of %s requests", got, want)
 	}
 	return fmt.Sprintf("%d requests", len(requests)), nil

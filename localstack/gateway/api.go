@@ -94,7 +94,7 @@ func (g *Gateway) serveAPI(w http.ResponseWriter, r *http.Request) {
 		writeMessage(w, http.StatusServiceUnavailable, "Service Unavailable")
 	case err != nil:
 		// Documented for errors of the function and for responses that are not understood:
-		// "Troubleshoot issues with HTTP API Lambda integrations".
+		// "Troubleshooting issues with HTTP API Lambda integrations".
 		g.logFailure(err, "route", route.key, "request", event.RequestContext.RequestID)
 		writeMessage(w, http.StatusInternalServerError, "Internal Server Error")
 	default:
