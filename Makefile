@@ -35,11 +35,16 @@ CFN_LINT := $(TOOLS)/cfn-lint/bin/cfn-lint
 # A validator for OpenAPI documents, pinned by pkg/serverapi/lint/requirements.txt.
 OPENAPI_VALIDATOR := $(TOOLS)/openapi/bin/openapi-spec-validator
 
+# The AWS SDKs and schemathesis of make test-clients.
+CLIENTS_PYTHON := $(TOOLS)/clients/python
+CLIENTS_JARS   := $(TOOLS)/clients/jars
+MAVEN_COPY     := org.apache.maven.plugins:maven-dependency-plugin:3.9.0:copy-dependencies
+
 # CDK runs on these versions of Node and would print a banner.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run build test test-go test-infra test-dynamodb-local lint lint-template lint-api \
+.PHONY: help setup run build test test-go test-infra test-dynamodb-local test-clients lint lint-template lint-api \
 	emulated test-deploy localstack-up localstack-deploy localstack-test localstack-down smoke fuzz bench load \
 	synth deploy destroy seed invoke vulncheck cover clean FORCE
 
@@ -82,6 +87,21 @@ test-infra: ## Run the tests of the CDK stack; the first run compiles CDK, which
 
 test-dynamodb-local: ## Run the tests of the store and the hub on DynamoDB Local; needs Java 17 and an AWS account (its licence)
 	go run ./localstack/dynamodb/local go test -count=1 ./pkg/store/... ./pkg/hub/...
+
+test-clients: $(CLIENTS_PYTHON)/installed $(CLIENTS_JARS)/installed ## Call the local stack with AWS SDKs of three languages, and test the server API with schemathesis; needs Python 3.11, Java 17 and Maven
+	@go run ./localstack/clients $(CLIENTS_PYTHON) $(CLIENTS_JARS)
+
+$(CLIENTS_PYTHON)/installed: localstack/clients/python/requirements.txt
+	@echo "installing boto3 and schemathesis, from PyPI"
+	@python3 -m venv --clear $(CLIENTS_PYTHON)
+	@$(CLIENTS_PYTHON)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(CLIENTS_JARS)/installed: localstack/clients/java/pom.xml
+	@echo "installing the AWS SDK for Java, with Maven"
+	@rm -rf $(CLIENTS_JARS) && mkdir -p $(CLIENTS_JARS)
+	@mvn --quiet --batch-mode -Dstyle.color=never --file $< $(MAVEN_COPY) -DincludeScope=runtime -DoutputDirectory=$(CURDIR)/$(CLIENTS_JARS)
+	@touch $@
 
 lint: $(TOOLS)/bin/golangci-lint-$(GOLANGCI_VERSION) ## Check style and common mistakes
 	$< run ./...

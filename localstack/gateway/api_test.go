@@ -80,6 +80,7 @@ func TestHTTPRoutePrecedence(t *testing.T) {
 		{"a method takes precedence over ANY", "POST", "/rpc/p", "POST /rpc/{project} map[project:p]"},
 		{"ANY matches the other methods", "GET", "/rpc/p", "ANY /rpc/{project} map[project:p]"},
 		{"variables are decoded", "POST", "/rpc/a%20b%3A", "POST /rpc/{project} map[project:a b:]"},
+		{"an escaped question mark does not end the path", "POST", "/rpc/a%3Fb", "POST /rpc/{project} map[project:a?b]"},
 		{"a variable does not match an empty segment", "POST", "/rpc/", ""},
 		{"a variable matches one segment", "POST", "/rpc/a/b", ""},
 		{"a trailing slash is significant", "GET", "/end", ""},
@@ -250,6 +251,7 @@ func TestHTTPResponse(t *testing.T) {
 			return nil, errors.New("failed")
 		}), internalError},
 		{"a panic of the function", gateway.FunctionFunc(func(context.Context, []byte) ([]byte, error) { panic("failed") }), internalError},
+		{"a function without a response is answered with 503", unavailable, answer{503, `{"message":"Service Unavailable"}`, internalError.Header}},
 		{"a timeout is answered with 503", gateway.FunctionFunc(func(ctx context.Context, _ []byte) ([]byte, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()

@@ -38,6 +38,7 @@ func TestHandshakeStatus(t *testing.T) {
 		{"a response without statusCode refuses", returns(`{}`), 502, "Internal server error"},
 		{"statusCode 101 refuses", returns(`{"statusCode":101}`), 502, "Internal server error"},
 		{"an error of the function refuses", gateway.FunctionFunc(fails), 502, "Internal server error"},
+		{"a function without a response refuses", unavailable, 502, "Internal server error"},
 		{"a timeout refuses", gateway.FunctionFunc(hangs), 502, "Internal server error"},
 	}
 	withAndWithoutJitter(t, func(t *testing.T, jitter time.Duration) {
@@ -325,4 +326,18 @@ func TestNewPanicsOnRouteWithoutFunction(t *testing.T) {
 		}
 	}()
 	gateway.New(gateway.Options{Routes: map[string]gateway.Function{"auth": nil}})
+}
+
+func TestNewPanicsOnMock(t *testing.T) {
+	t.Parallel()
+	for _, route := range []string{"$connect", "$disconnect", "auth"} {
+		t.Run(route, func(t *testing.T) {
+			defer func() {
+				if got := fmt.Sprint(recover()); !strings.Contains(got, route) {
+					t.Errorf("New panicked with %q, want the name of the route in it", got)
+				}
+			}()
+			gateway.New(gateway.Options{Routes: map[string]gateway.Function{"auth": echo}, Mocks: map[string]string{route: ""}})
+		})
+	}
 }

@@ -16,7 +16,7 @@
 //   - $connect accepts or refuses the handshake. A post to a connection fails until
 //     its $connect has returned.
 //   - Each message of a client is an invocation of its own. Invocations run
-//     concurrently.
+//     concurrently. A route with a mock integration invokes nothing.
 //   - A frame has at most 32 KB and a message at most 128 KB. Binary frames are
 //     refused.
 //   - A connection ends after ten minutes without a message, and after two hours.
@@ -27,8 +27,8 @@
 // Options.Jitter makes frames and posts overtake each other. Options.Faults injects
 // failures of posts.
 //
-// AWS does not document every detail. The comments of this package mark what is not
-// documented where it matters; only a run on AWS shows what AWS does there.
+// AWS does not document every detail. localstack/README.md lists each behaviour with
+// its source; only a run on AWS shows what AWS does where none is named.
 //
 // The package does not know what the functions do or how they are packaged. A
 // signature on @connections is required but not verified. There are no authorizers,

@@ -13,8 +13,8 @@ type Post struct {
 type Fault struct {
 	// Delay is how long the post waits first.
 	Delay time.Duration
-	// Status replaces the status of the answer: 403, 410, 413, 429 or a 5xx. Zero
-	// keeps the real answer.
+	// Status replaces the status of the answer: 400 (the connection id is invalid),
+	// 403, 410, 413, 429 or a 5xx. Zero keeps the real answer.
 	Status int
 	// Abort closes the HTTP connection without an answer.
 	Abort bool

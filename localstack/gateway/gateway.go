@@ -46,6 +46,10 @@ type Options struct {
 	// those of AWS. Any other route gets the messages whose member SelectBy is its
 	// name. Without $connect every handshake is accepted.
 	Routes map[string]Function
+	// Mocks are the WebSocket routes with a mock integration: no function is invoked,
+	// and the value is the message that the client gets. The route is one-way when it is
+	// empty. $connect and $disconnect cannot be mocks here.
+	Mocks map[string]string
 	// SelectBy is the member of a message that names its route. "method", the
 	// default, is the route selection expression $request.body.method.
 	SelectBy string
@@ -110,7 +114,7 @@ type Gateway struct {
 //	every other request                           the HTTP API
 //
 // It panics, like http.ServeMux, when an HTTP route is malformed or defined twice,
-// and when a route has no function.
+// when a route has no function, and when a route has a function and a mock.
 func New(opts Options) *Gateway {
 	setDefault(&opts.Stage, "dev")
 	setDefault(&opts.SelectBy, "method")
@@ -136,6 +140,11 @@ func New(opts Options) *Gateway {
 			panic("gateway: route " + name + " has no function")
 		}
 		g.routeResponses[name] = opts.RouteResponses == nil
+	}
+	for name := range opts.Mocks {
+		if _, twice := opts.Routes[name]; twice || name == "$connect" || name == "$disconnect" {
+			panic("gateway: route " + name + " cannot have a mock integration")
+		}
 	}
 	for _, name := range opts.RouteResponses {
 		g.routeResponses[name] = true

@@ -58,6 +58,7 @@ func (g *Gateway) invokeConnect(w http.ResponseWriter, r *http.Request, s *socke
 	}
 	response, err := g.invokeProxy(r.Context(), function, event)
 	if err != nil {
+		// Reported: serverless/serverless-websockets-plugin#13.
 		g.logFailure(err, "route", "$connect", "connection", s.id)
 		return refuse(http.StatusBadGateway, "Internal server error")
 	}

@@ -24,6 +24,9 @@ import (
 // breaks the contract, at least up to v1.55.1: its response is in a pooled buffer
 // that the next invocation overwrites. Use NewFunction with the handler that
 // lambda.Start takes.
+//
+// An error that wraps ErrUnavailable means that the function gave no response at all.
+// Any other error is one that the function returned.
 type Function interface {
 	Invoke(ctx context.Context, payload []byte) ([]byte, error)
 }
@@ -57,9 +60,15 @@ func NewFunction[E, R any](handle func(context.Context, E) (R, error)) Function 
 	})
 }
 
+// ErrUnavailable is what the error of a Function wraps when the function gave no
+// response: it was killed at its timeout, its process exited, or it was throttled. A
+// frame and a $connect fail as for any other error. An HTTP request is answered with
+// 503 instead of 500.
+var ErrUnavailable = errors.New("function gave no response")
+
 // The failures of an integration, in addition to the errors of the function itself.
 var (
-	errTimeout          = errors.New("function timed out")
+	errTimeout          = fmt.Errorf("%w: integration timeout", ErrUnavailable)
 	errEventTooLarge    = errors.New("event exceeds 6 MB")
 	errResponseTooLarge = errors.New("response is too large")
 	errResponseNotText  = errors.New("response is not UTF-8 text")
@@ -200,5 +209,6 @@ func (g *Gateway) logFailure(err error, attributes ...any) {
 func writeMessage(w http.ResponseWriter, status int, message string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write([]byte(`{"message":"` + message + `"}`))
+	body, _ := json.Marshal(map[string]string{"message": message}) // cannot fail
+	_, _ = w.Write(body)
 }

@@ -21,6 +21,14 @@ var (
 	forbiddenError  = managementError{http.StatusForbidden, "ForbiddenException", "Forbidden"}
 )
 
+// invalidIDError is an answer to a malformed connection id that is reported as well
+// (dherault/serverless-offline#749, localstack/localstack#4694). Only an injected
+// fault gives it: the gateway takes a malformed id for one that is gone, as AWS
+// documents in "How do I troubleshoot 410 GoneException errors".
+func invalidIDError(id string) managementError {
+	return managementError{http.StatusBadRequest, "BadRequestException", "Invalid connectionId: " + id}
+}
+
 type managementError struct {
 	status    int
 	exception string
@@ -127,7 +135,7 @@ func (g *Gateway) injectFault(w http.ResponseWriter, r *http.Request, post Post)
 		panic(http.ErrAbortHandler)
 	}
 	failure := managementError{fault.Status, "InternalServerError", http.StatusText(fault.Status)}
-	for _, known := range []managementError{goneError, tooLargeError, limitError, forbiddenError} {
+	for _, known := range []managementError{invalidIDError(post.ConnectionID), goneError, tooLargeError, limitError, forbiddenError} {
 		if known.status == fault.Status {
 			failure = known
 		}

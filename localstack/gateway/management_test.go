@@ -47,7 +47,7 @@ func TestPostErrors(t *testing.T) {
 	t.Parallel()
 	ids := make(chan string, 1)
 	faults := map[string]gateway.Fault{
-		"410": {Status: 410}, "413": {Status: 413}, "429": {Status: 429}, "403": {Status: 403},
+		"400": {Status: 400}, "410": {Status: 410}, "413": {Status: 413}, "429": {Status: 429}, "403": {Status: 403},
 		"500": {Status: 500}, "503": {Status: 503}, "delivered": {Status: 503, Deliver: true}, "aborted": {Abort: true},
 	}
 	withAndWithoutJitter(t, func(t *testing.T, jitter time.Duration) {
@@ -69,6 +69,7 @@ func TestPostErrors(t *testing.T) {
 			{"an unknown id is gone", "L0SM9cOFvHcCIhw=", "hello", outcome{410, "GoneException"}, ""},
 			{"a malformed id is gone", "a/b c?d#e%", "hello", outcome{410, "GoneException"}, ""},
 			{"data that is not UTF-8 is refused", id, "\xff", outcome{400, "BadRequestException"}, ""},
+			{"an injected 400", id, "400", outcome{400, "BadRequestException"}, ""},
 			{"an injected 410", id, "410", outcome{410, "GoneException"}, ""},
 			{"an injected 413", id, "413", outcome{413, "PayloadTooLargeException"}, ""},
 			{"an injected 429", id, "429", outcome{429, "LimitExceededException"}, ""},

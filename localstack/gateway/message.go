@@ -11,9 +11,17 @@ import (
 // response to the client.
 //
 // The body of the response is sent whatever its statusCode is. AWS does not document
-// that; users have reported it.
+// that; it is reported:
+// yai333/React-Chat-App-using-AWS-API-Gateway-Websocket-and-Serverless-Framework#2.
 func (g *Gateway) handleMessage(s *socket, body []byte) {
 	route, function := g.selectRoute(body)
+	if mock, ok := g.opts.Mocks[route]; ok {
+		g.applyJitter(context.Background())
+		if mock != "" {
+			g.reply(s, route, []byte(mock))
+		}
+		return
+	}
 	event := g.messageEvent(s, route, body)
 	if function == nil {
 		g.reply(s, route, errorBody("Forbidden", s.id, event.RequestContext.RequestID))
@@ -24,6 +32,8 @@ func (g *Gateway) handleMessage(s *socket, body []byte) {
 		err = response.checkMessage()
 	}
 	if err != nil {
+		// Reported for timeouts (Kludex/mangum#128) and for errors, also on routes without
+		// a route response (aws-samples/simple-websockets-chat-app#42).
 		g.logFailure(err, "route", route, "connection", s.id)
 		g.reply(s, route, errorBody("Internal server error", s.id, event.RequestContext.RequestID))
 		return
@@ -34,10 +44,12 @@ func (g *Gateway) handleMessage(s *socket, body []byte) {
 }
 
 // selectRoute evaluates the route selection expression for a message. The function
-// is nil when no route matches. A message cannot select $connect or $disconnect.
+// is nil when the route has a mock integration, and when no route matches. A message
+// cannot select $connect or $disconnect.
 func (g *Gateway) selectRoute(body []byte) (string, Function) {
 	if name, ok := stringMember(body, g.opts.SelectBy); ok && name != "" && name[0] != '$' {
-		if function := g.opts.Routes[name]; function != nil {
+		_, mock := g.opts.Mocks[name]
+		if function := g.opts.Routes[name]; function != nil || mock {
 			return name, function
 		}
 	}

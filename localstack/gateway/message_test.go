@@ -101,6 +101,7 @@ func TestRouteResponse(t *testing.T) {
 		{"a panic of the function is a failure", gateway.FunctionFunc(func(context.Context, []byte) ([]byte, error) {
 			panic("failed")
 		}), "", failure},
+		{"a function without a response is a failure", unavailable, "", failure},
 		{"a timeout is a failure", gateway.FunctionFunc(func(ctx context.Context, _ []byte) ([]byte, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
@@ -190,6 +191,48 @@ func TestRouteResponses(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+func TestMocks(t *testing.T) {
+	t.Parallel()
+	const marker = "marker"
+	for _, c := range []struct{ name, frame, want string }{
+		{"a mock without a response is one-way", `{"method":"ping"}`, ""},
+		{"a mock with a response answers", `{"method":"version"}`, `{"version":1}`},
+		{"another method goes to $default", `{"method":"pong"}`, `$default {"method":"pong"}`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r, stop := startInMemory(gateway.Options{
+					RouteResponses: []string{"$default"}, Routes: map[string]gateway.Function{"$default": echo},
+					Mocks: map[string]string{"ping": "", "version": `{"version":1}`},
+				})
+				defer stop()
+				conn := r.dial(t)
+				write(t, conn, c.frame)
+				if c.want != "" {
+					if diff := cmp.Diff(c.want, read(t, conn)); diff != "" {
+						t.Error(diff)
+					}
+				}
+				synctest.Wait()
+				write(t, conn, marker)
+				if got := read(t, conn); got != "$default "+marker {
+					t.Errorf("got %q, which should not have been sent", got)
+				}
+			})
+		})
+	}
+}
+
+func TestMockOfDefault(t *testing.T) {
+	t.Parallel()
+	r := start(t, gateway.Options{Mocks: map[string]string{"$default": "unknown method"}})
+	conn := r.dial(t)
+	write(t, conn, `{}`)
+	if got := read(t, conn); got != "unknown method" {
+		t.Errorf("got %q", got)
 	}
 }
 

@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -224,6 +225,11 @@ func returns(payload string) gateway.Function {
 		return []byte(payload), nil
 	})
 }
+
+// unavailable is a Function that Lambda could not run to its end.
+var unavailable = gateway.FunctionFunc(func(context.Context, []byte) ([]byte, error) {
+	return nil, fmt.Errorf("process exited: %w", gateway.ErrUnavailable)
+})
 
 // echo answers with its route and the message.
 var echo = function(func(_ context.Context, r request) (response, error) {

@@ -28,6 +28,9 @@ func TestConnectionLifetime(t *testing.T) {
 		{"two hours when the client sends", func(t *testing.T, _ *rig, _ string, conn *websocket.Conn) {
 			_ = conn.Write(t.Context(), websocket.MessageText, []byte(`{}`))
 		}, 2 * time.Hour},
+		{"two hours when the client sends to a mock integration", func(t *testing.T, _ *rig, _ string, conn *websocket.Conn) {
+			_ = conn.Write(t.Context(), websocket.MessageText, []byte(`{"method":"ping"}`))
+		}, 2 * time.Hour},
 		{"two hours when the client receives", func(t *testing.T, r *rig, id string, _ *websocket.Conn) {
 			_ = r.post(t, id, "x")
 		}, 2 * time.Hour},
@@ -41,7 +44,7 @@ func TestConnectionLifetime(t *testing.T) {
 				ids, ends := make(chan string, 1), make(chan websocket.CloseError, 1)
 				r, stop := startInMemory(gateway.Options{Routes: map[string]gateway.Function{
 					"$connect": accept(ids), "$default": returns(`{"statusCode":200}`), "$disconnect": recordClose(ends),
-				}})
+				}, Mocks: map[string]string{"ping": ""}})
 				defer stop()
 				conn := r.dial(t)
 				begin := time.Now()

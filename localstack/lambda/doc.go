@@ -26,6 +26,6 @@
 // process is kept until Close, and an asynchronous invocation that is throttled waits
 // for a process without a limit of time.
 //
-// The package knows nothing of the functions, of their rights, or of what invokes them.
-// It needs a system with SIGSTOP and SIGCONT.
+// The package knows nothing of the functions, of their rights, or of what invokes them,
+// except that a Function is one of package gateway. It needs a system with SIGSTOP and SIGCONT.
 package lambda

@@ -9,6 +9,8 @@ import (
 	"maps"
 	"sync"
 	"time"
+
+	"centrifuge/localstack/gateway"
 )
 
 // Configuration describes a function.
@@ -40,6 +42,8 @@ type Function struct {
 	idle  []*environment
 	count int // idle and busy environments
 }
+
+var _ gateway.Function = (*Function)(nil)
 
 // New adds a function to a service.
 func (s *Service) New(c Configuration) *Function {

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"centrifuge/localstack/gateway"
 )
 
 // The limits of Lambda.
@@ -26,15 +28,15 @@ const (
 	maxPayload = 6 << 20
 )
 
-// The failures of an invocation without an answer of the function. An answer that is an
-// error is a *FunctionError.
+// The failures of an invocation that the function did not answer. They wrap
+// gateway.ErrUnavailable. An answer that is an error is a *FunctionError.
 var (
 	// ErrTimeout: the process was killed at the timeout.
-	ErrTimeout = errors.New("function timed out")
+	ErrTimeout = fmt.Errorf("%w: it timed out", gateway.ErrUnavailable)
 	// ErrExited: the process exited before it answered.
-	ErrExited = errors.New("function exited")
+	ErrExited = fmt.Errorf("%w: it exited", gateway.ErrUnavailable)
 	// ErrThrottled: as many processes as Options.Concurrency allows were busy.
-	ErrThrottled = errors.New("function is throttled: raise its concurrency")
+	ErrThrottled = fmt.Errorf("%w: it is throttled, raise its concurrency", gateway.ErrUnavailable)
 )
 
 // errClosed: the service is closed.

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -85,7 +86,7 @@ func findBootstrap(folder, function string) (string, error) {
 func (s *Stack) processEnvironment(o Options, f functions.Function) map[string]string {
 	aws := s.HTTPURL + awsPath
 	env := f.Environment(functions.Addresses{
-		Table: o.Table, EventBus: Table, MetricsNamespace: o.MetricsNamespace,
+		Table: cmp.Or(o.Table, Table), EventBus: Table, MetricsNamespace: o.MetricsNamespace,
 		ManagementURL: aws + iam.ManagementPath + "/" + Stage, WebSocketURL: s.WebSocketURL, HTTPURL: s.HTTPURL,
 	})
 	env[config.DynamoDBEndpoint] = aws + iam.DynamoDBPath

@@ -86,6 +86,8 @@ func TestImportDirection(t *testing.T) {
 		m + "/functions/demo/chat": {p + "webclient"},
 		m + "/localstack":          {m},
 		m + "/localstack/gateway":  {},
+		m + "/localstack/iam":      {m + "/functions"},
+		m + "/localstack/lambda":   {m + "/localstack/gateway", m + "/localstack/process"},
 		m + "/localstack/process":  {},
 		m + "/localstack/npm":      {m + "/localstack/process"},
 		m + "/localstack/dynamodb": {m + "/localstack/dynamodb", m + "/localstack/process", m + "/localstack/npm", p + "config"},

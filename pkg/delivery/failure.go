@@ -1,8 +1,10 @@
 package delivery
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 )
@@ -10,8 +12,8 @@ import (
 // The answers of the management API about one connection, in addition to
 // hub.ErrTooLarge.
 var (
-	// ErrGone: the connection is over (410). The hub removes it: see cleanup.go of package
-	// hub.
+	// ErrGone: the connection is over (410), or its id is invalid (a 400 that says so). The
+	// hub removes it: see cleanup.go of package hub.
 	ErrGone = errors.New("connection is gone")
 	// ErrSlow: every attempt was answered with 429, because the client does not read its
 	// messages or the account is at its quota. API Gateway does not say which.
@@ -36,6 +38,31 @@ func (e statusError) Error() string {
 			" and the management URL must name its execute-api host and stage, in the region that signs"
 	}
 	return s
+}
+
+// answer is what is read of an answer of the management API.
+type answer struct {
+	status int
+	kind   string // X-Amzn-Errortype, "" where there is none
+	// invalidID is set for a 400 that says that the connection id is invalid.
+	invalidID bool
+}
+
+// maxMessageBytes is how much of the body of a 400 is read to find its message.
+const maxMessageBytes = 1 << 10
+
+// namesInvalidID reports whether the type or the message of a 400 says that the
+// connection id is invalid, as in {"message":"Invalid connectionId: abc"}. AWS is
+// reported to answer a malformed id so, as well as with 410. The text is compared and
+// never kept.
+func namesInvalidID(kind string, body io.Reader) bool {
+	var refusal struct{ Message string }
+	// A body that breaks off or is too long is no JSON: it names nothing.
+	if text, err := io.ReadAll(io.LimitReader(body, maxMessageBytes)); err == nil {
+		_ = json.Unmarshal(text, &refusal)
+	}
+	named := strings.ToLower(strings.ReplaceAll(kind+"\n"+refusal.Message, " ", ""))
+	return strings.Contains(named, "invalidconnectionid")
 }
 
 // transient wraps a failure after which another attempt may succeed.

@@ -98,6 +98,12 @@ func TestPostAnswers(t *testing.T) {
 			}
 		}
 	}
+	badRequest := func(kind, body string) func(int, http.ResponseWriter, *http.Request) {
+		return func(_ int, w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X-Amzn-Errortype", kind)
+			http.Error(w, body, http.StatusBadRequest)
+		}
+	}
 	tests := []struct {
 		name     string
 		answer   func(attempt int, w http.ResponseWriter, r *http.Request)
@@ -116,6 +122,19 @@ func TestPostAnswers(t *testing.T) {
 		{name: "503 once", answer: once(503), attempts: 2},
 		{name: "413", answer: always(413), is: hub.ErrTooLarge, attempts: 1},
 		{name: "400", answer: always(400), says: "answered 400 Bad Request", attempts: 1},
+		{name: "400 with an invalid connection id", answer: badRequest("BadRequestException", `{"message":"Invalid connectionId: C1="}`), is: ErrGone, attempts: 1},
+		{name: "400 with an invalid connection id in other words", answer: badRequest("", `{"connectionId":"C1=","Message":"invalid connection ID"}`), is: ErrGone, attempts: 1},
+		{name: "400 with an error type of an invalid connection id", answer: badRequest("InvalidConnectionIdException:http://internal.amazon.com/", ``), is: ErrGone, attempts: 1},
+		{name: "400 with another message", answer: badRequest("BadRequestException", `{"message":"connectionId and data are required, secret wJalrXUtnFEMI"}`),
+			says: "answered 400 Bad Request (BadRequestException)", attempts: 1},
+		{name: "400 with the id in another member", answer: badRequest("BadRequestException", `{"message":"no","detail":"Invalid connectionId: C1="}`),
+			says: "answered 400 Bad Request (BadRequestException)", attempts: 1},
+		{name: "400 that is not JSON", answer: badRequest("", `<p>Invalid connectionId: C1=</p>`), says: "answered 400 Bad Request", attempts: 1},
+		{name: "400 with a long message", answer: badRequest("", `{"message":"`+strings.Repeat("x", maxMessageBytes)+`Invalid connectionId: C1="}`),
+			says: "answered 400 Bad Request", attempts: 1},
+		{name: "403 with an invalid connection id", answer: func(_ int, w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, `{"message":"Invalid connectionId: C1="}`, http.StatusForbidden)
+		}, says: "answered 403 Forbidden", attempts: 1},
 		{name: "403", answer: func(_ int, w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("X-Amzn-Errortype", "AccessDeniedException:http://internal.amazon.com/")
 			http.Error(w, `{"message":"not authorized"}`, http.StatusForbidden)

@@ -36,31 +36,32 @@ func (p *Poster) attempt(ctx context.Context, method, connection string, payload
 	if err != nil {
 		return p.unanswered(ctx, err)
 	}
-	status, kind, err := p.roundTrip(ctx, w, req)
-	if w.reused && (err != nil && w.silent() && !timedOut(err) || err == nil && status == http.StatusRequestTimeout) {
+	answer, err := p.roundTrip(ctx, w, req)
+	closed := err != nil && w.silent() && !timedOut(err) || err == nil && answer.status == http.StatusRequestTimeout
+	if closed && w.reused {
 		// The server has closed an idle connection, and probably the others too. It may have
 		// written 408 before. The request is sent again, and this is still the same attempt.
 		p.wires.closeIdle()
 		if w, err = p.wires.open(ctx, req.deadline); err == nil {
-			status, kind, err = p.roundTrip(ctx, w, req)
+			answer, err = p.roundTrip(ctx, w, req)
 		}
 	}
 	if err != nil {
 		return p.unanswered(ctx, err)
 	}
-	switch {
+	switch status := answer.status; {
 	case status < 300:
 		return nil
-	case status == http.StatusGone:
+	case status == http.StatusGone, answer.invalidID:
 		return ErrGone
 	case status == http.StatusTooManyRequests:
 		return transient{ErrSlow}
 	case status == http.StatusRequestEntityTooLarge:
 		return hub.ErrTooLarge
 	case status >= 500:
-		return transient{statusError{status, kind}}
+		return transient{statusError{status, answer.kind}}
 	default: // a redirect too: redirects are not followed
-		return statusError{status, kind}
+		return statusError{status, answer.kind}
 	}
 }
 
@@ -93,7 +94,7 @@ type request struct {
 }
 
 // roundTrip signs and sends a request and reads the answer. It keeps w alive or closes it.
-func (p *Poster) roundTrip(ctx context.Context, w *wire, req request) (status int, kind string, err error) {
+func (p *Poster) roundTrip(ctx context.Context, w *wire, req request) (a answer, err error) {
 	alive := false
 	defer func() {
 		if alive {
@@ -104,15 +105,15 @@ func (p *Poster) roundTrip(ctx context.Context, w *wire, req request) (status in
 	}()
 	rest, err := p.prepare(ctx, w, req)
 	if err != nil {
-		return 0, "", err
+		return answer{}, err
 	}
 	if err := w.conn.SetDeadline(req.deadline); err != nil {
-		return 0, "", err
+		return answer{}, err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = w.conn.SetDeadline(time.Unix(1, 0)) })
-	status, kind, alive, err = w.exchange(rest)
+	a, alive, err = w.exchange(rest)
 	alive = stop() && alive
-	return status, kind, err
+	return a, err
 }
 
 // prepare signs a request and writes it to w.out. The request is that of the SDK without

@@ -130,25 +130,31 @@ func (ws *wires) closeIdle() {
 }
 
 // exchange sends w.out and then body, which w.out may contain already, and reads the whole
-// answer. It returns the answer's status and X-Amzn-Errortype, and whether the
-// connection can be used again.
-func (w *wire) exchange(body []byte) (status int, kind string, alive bool, err error) {
+// answer. It returns whether the connection can be used again.
+func (w *wire) exchange(body []byte) (a answer, alive bool, err error) {
 	w.limited.N = maxAnswerBytes
 	if _, err := w.conn.Write(w.out); err != nil {
-		return 0, "", false, err
+		return answer{}, false, err
 	}
 	if len(body) > 0 {
 		if _, err := w.conn.Write(body); err != nil {
-			return 0, "", false, err
+			return answer{}, false, err
 		}
 	}
 	for {
 		res, err := http.ReadResponse(w.answers, nil) //nolint:bodyclose // read to its end below; the connection is not its own
 		if err != nil {
-			return 0, "", false, err
+			return answer{}, false, err
 		}
 		if res.StatusCode < http.StatusOK { // an interim answer: the real one follows
 			continue
+		}
+		a := answer{status: res.StatusCode}
+		if a.status >= 300 {
+			a.kind = kindOf(res.Header)
+		}
+		if a.status == http.StatusBadRequest {
+			a.invalidID = namesInvalidID(a.kind, res.Body)
 		}
 		alive := !res.Close
 		if res.ContentLength != 0 {
@@ -157,10 +163,7 @@ func (w *wire) exchange(body []byte) (status int, kind string, alive bool, err e
 			_, err := io.Copy(io.Discard, res.Body)
 			alive = alive && err == nil && w.limited.N > 0
 		}
-		if status := res.StatusCode; status >= 300 {
-			kind = kindOf(res.Header)
-		}
-		return res.StatusCode, kind, alive && w.answers.Buffered() == 0, nil
+		return a, alive && w.answers.Buffered() == 0, nil
 	}
 }
 
