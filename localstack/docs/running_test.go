@@ -33,6 +33,7 @@ const onAWS = "needs an AWS account"
 var notRun = map[string]string{
 	"make run":                       "localstack/main_test.go runs the program that it starts",
 	"PORT=8081 JITTER=50ms make run": "localstack/main_test.go runs the program that it starts",
+	"LAMBDA=process make run":        "localstack/e2e runs the conversations on such a stack",
 	"node client.mjs":                "testREADMEClient runs the client",
 	"make invoke FUNCTION=auth EVENT=events/auth/sha256-token.json": "localstack/main_test.go does the same",
 
