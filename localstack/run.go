@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -46,6 +47,9 @@ func readOptions(getenv func(string) string, stderr io.Writer) (stack.Options, e
 	switch mode := getenv("LAMBDA"); mode {
 	case "":
 	case "process":
+		if runtime.GOOS != "linux" {
+			return stack.Options{}, errors.New("LAMBDA=process needs Linux: the bootstraps are programs for Linux")
+		}
 		o.Lambda = &stack.Lambda{Bootstraps: bootstrapsFolder}
 	default:
 		return stack.Options{}, fmt.Errorf("LAMBDA must be process or empty: %q", mode)

@@ -7,8 +7,11 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"centrifuge/localstack/lambda"
 	"centrifuge/localstack/stack"
 	"centrifuge/localstack/stack/stacktest"
 )
@@ -17,6 +20,18 @@ import (
 // refuses the first attempt and gets the message, signed, in the second. It gets
 // nothing else.
 func TestWebhook(t *testing.T) {
+	for name, l := range map[string]*stack.Lambda{
+		"functions in one process": nil,
+		"functions as processes": {
+			Bootstraps: stacktest.Bootstraps(t), Options: lambda.Options{RetryDelays: [2]time.Duration{time.Nanosecond, time.Minute}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) { testWebhook(t, l) })
+	}
+}
+
+func testWebhook(t *testing.T, l *stack.Lambda) {
+	t.Helper()
 	type post struct{ body, signature, timestamp string }
 	posts := make(chan post, 10)
 	refuse := make(chan bool, 1)
@@ -35,7 +50,7 @@ func TestWebhook(t *testing.T) {
 		posts <- post{string(body), r.Header.Get("X-Centrifuge-Signature"), r.Header.Get("X-Centrifuge-Timestamp")}
 	}))
 	t.Cleanup(receiver.Close)
-	s := stacktest.Start(t, stack.Options{Log: os.Stderr, Seed: stacktest.Seed(t,
+	s := stacktest.Start(t, stack.Options{Lambda: l, Log: os.Stderr, Seed: stacktest.Seed(t,
 		`{"name": "news"}`, `{"name": "news", "hooks": true}`,
 		`"validate_url"`, `"webhook_url": "`+receiver.URL+`", "validate_url"`)})
 	for _, channel := range []string{"chat:silent", "news:hooked"} {
@@ -82,5 +97,33 @@ func publishOne(t *testing.T, s *stack.Stack, channel string) {
 	defer w.Body.Close()
 	if body, err := io.ReadAll(w.Body); err != nil || strings.TrimSpace(string(body)) != `{"result":{"delivered":0}}` {
 		t.Fatalf("publish to %s: %s, error %v", channel, body, err)
+	}
+}
+
+// TestDeadLetter publishes a message whose webhook always fails.
+func TestDeadLetter(t *testing.T) {
+	var attempts atomic.Int32
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		attempts.Add(1)
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}))
+	t.Cleanup(receiver.Close)
+	letters := make(chan lambda.DeadLetter, 1)
+	s := stacktest.Start(t, stack.Options{
+		Seed: stacktest.Seed(t, `{"name": "news"}`, `{"name": "news", "hooks": true}`,
+			`"validate_url"`, `"webhook_url": "`+receiver.URL+`", "validate_url"`),
+		Lambda: &stack.Lambda{Bootstraps: stacktest.Bootstraps(t), Options: lambda.Options{
+			RetryDelays: [2]time.Duration{time.Nanosecond, time.Nanosecond},
+			DeadLetter:  func(d lambda.DeadLetter) { letters <- d },
+		}},
+	})
+	publishOne(t, s, "news:hooked")
+	d := <-letters
+	var event struct{ Detail struct{ Channel string } }
+	if err := json.Unmarshal(d.Event, &event); err != nil {
+		t.Fatal(err)
+	}
+	if d.Function != "webhook" || event.Detail.Channel != "hooked" || !strings.Contains(d.Err.Error(), "status 503") || attempts.Load() != 3 {
+		t.Errorf("after %d attempts: %s of %s, error %v", attempts.Load(), d.Event, d.Function, d.Err)
 	}
 }

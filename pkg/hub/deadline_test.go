@@ -20,7 +20,7 @@ func TestAfter(t *testing.T) {
 			"stop after the limit":   {WithStop(ended, now.Add(time.Minute)), 5 * time.Second},
 			"stop before the limit":  {WithStop(ended, now.Add(2*time.Second)), 2 * time.Second},
 			"stop that has passed":   {WithStop(ended, now.Add(-time.Second)), -time.Second},
-			"stop of an outer after": {outer(t, WithStop(ended, now.Add(time.Second))), time.Second},
+			"stop of an outer after": {outer(WithStop(ended, now.Add(time.Second)), t), time.Second},
 		} {
 			ctx, cancel := after(tt.ctx, 5*time.Second)
 			deadline, ok := ctx.Deadline()
@@ -33,7 +33,7 @@ func TestAfter(t *testing.T) {
 }
 
 // outer is a context that after returned for ctx.
-func outer(t *testing.T, ctx context.Context) context.Context {
+func outer(ctx context.Context, t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := after(ctx, time.Hour)
 	t.Cleanup(cancel)
