@@ -28,10 +28,10 @@ type template struct {
 }
 
 type resource struct {
-	Type           string
-	DeletionPolicy string
-	DependsOn      []string
-	Properties     map[string]any
+	Type                                string
+	DeletionPolicy, UpdateReplacePolicy string
+	DependsOn                           []string
+	Properties                          map[string]any
 }
 
 // contexts are the CDK contexts of the tested stacks: "plain" has the defaults, "full"
