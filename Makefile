@@ -41,7 +41,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
 .DEFAULT_GOAL := help
 .PHONY: help setup run build test test-go test-infra test-dynamodb-local lint lint-template lint-api \
 	emulated test-deploy localstack-up localstack-deploy localstack-test localstack-down smoke fuzz bench load \
-	synth deploy destroy seed invoke vulncheck cover clean FORCE
+	synth bootstrap deploy destroy seed invoke vulncheck cover clean FORCE
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -177,6 +177,11 @@ $(CDK): infra/package.json infra/package-lock.json infra/.npmrc
 
 synth: $(CDK) build $(BUILD)/infra ## Write the CloudFormation template to cdk.out/, offline
 	$(CDK) --app $(BUILD)/infra synth --quiet --output cdk.out $(CDK_CONTEXT)
+
+# The command line runs the app to find out where to bootstrap, and the app needs the
+# functions.
+bootstrap: $(CDK) build $(BUILD)/infra ## Prepare an account and region for deployments, once: BOOTSTRAP="options of cdk bootstrap"
+	$(CDK) --app $(BUILD)/infra bootstrap $(CDK_CONTEXT) $(BOOTSTRAP)
 
 deploy: $(CDK) build $(BUILD)/infra ## Deploy to AWS: STAGE=dev DEMO=false RETAIN=true MONITORING=true ADMIN=true HOOKS=true ALARMS=… DOMAIN=…
 	$(CDK) --app $(BUILD)/infra deploy $(CDK_CONTEXT) --outputs-file $(BUILD)/outputs.json
