@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"centrifuge/functions"
 	"centrifuge/infra/stack"
 	"centrifuge/pkg/store/schema"
 )
@@ -38,6 +39,14 @@ func TestFunctionsAreDeployed(t *testing.T) {
 			if code := tpl.bootstraps[f.at("Code", "S3Key").(string)]; !strings.Contains(code, "functions/"+name+".\n") {
 				t.Errorf("%s: %s has the bootstrap of another function: %q", stage, name, code)
 			}
+		}
+	}
+}
+
+func TestFunctionTimeout(t *testing.T) {
+	for name, f := range load(t, "full").functions(t) {
+		if f.at("Timeout") != functions.Timeout.Seconds() {
+			t.Errorf("%s ends after %v s, want %v", name, f.at("Timeout"), functions.Timeout)
 		}
 	}
 }
