@@ -32,6 +32,9 @@ CDK_CONTEXT  = -c stage=$(STAGE) -c demo=$(DEMO) -c retain=$(RETAIN) -c monitori
 # A linter for templates, pinned by infra/lint/requirements.txt.
 CFN_LINT := $(TOOLS)/cfn-lint/bin/cfn-lint
 
+# An IAM simulator, pinned by infra/iam/package-lock.json.
+IAM := $(TOOLS)/iam
+
 # A validator for OpenAPI documents, pinned by pkg/serverapi/lint/requirements.txt.
 OPENAPI_VALIDATOR := $(TOOLS)/openapi/bin/openapi-spec-validator
 
@@ -39,8 +42,8 @@ OPENAPI_VALIDATOR := $(TOOLS)/openapi/bin/openapi-spec-validator
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run build test test-go test-infra test-dynamodb-local lint lint-template lint-api \
-	emulated test-deploy localstack-up localstack-deploy localstack-test localstack-down smoke fuzz bench load \
+.PHONY: help setup run build test test-go test-infra test-dynamodb-local lint lint-template lint-api test-iam \
+	templates emulated test-deploy localstack-up localstack-deploy localstack-test localstack-down smoke fuzz bench load \
 	synth bootstrap deploy destroy seed invoke vulncheck cover clean FORCE
 
 help: ## List the targets
@@ -90,10 +93,22 @@ $(TOOLS)/bin/golangci-lint-$(GOLANGCI_VERSION):
 	@GOBIN=$(CURDIR)/$(TOOLS)/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	@mv $(TOOLS)/bin/golangci-lint $@
 
-lint-template: $(CFN_LINT) $(BUILD)/infra ## Check the template with the default options and with every option
+# The templates with the default options and with every option.
+templates: $(BUILD)/infra
 	@rm -rf $(BUILD)/template
 	@CDK_OUTDIR=$(BUILD)/template/default CDK_CONTEXT_JSON='{"assets":"infra/stack/testdata/build"}' $(BUILD)/infra
 	@CDK_OUTDIR=$(BUILD)/template/full CDK_CONTEXT_JSON="$$(cat infra/lint/options.json)" $(BUILD)/infra
+
+test-iam: $(IAM)/installed templates ## Ask an IAM simulator which requests the policies of the stack allow and deny
+	@go run ./infra/iam $(IAM) $(BUILD)/template/*/*.template.json
+
+$(IAM)/installed: infra/iam/package.json infra/iam/package-lock.json infra/iam/.npmrc infra/iam/simulate.mjs
+	@echo "installing the IAM simulator, from npm"
+	@mkdir -p $(IAM) && cp $^ $(IAM)/
+	@cd $(IAM) && npm ci --ignore-scripts --no-fund --no-audit
+	@touch $@
+
+lint-template: $(CFN_LINT) templates ## Check the templates with the default options and with every option
 	@$(CFN_LINT) --config-file infra/lint/cfnlint.yaml -t $(BUILD)/template/*/*.template.json
 	@echo "cfn-lint has no findings except those explained in infra/lint/cfnlint.yaml"
 
