@@ -91,8 +91,8 @@ func TestAPIs(t *testing.T) {
 	}
 }
 
-// API Gateway answers concurrent changes of an API with conflicts.
-func TestPartsOfAnAPIAreCreatedOneAfterAnother(t *testing.T) {
+// CloudFormation must not change an API concurrently: API Gateway answers with conflicts.
+func TestAPISequence(t *testing.T) {
 	for stage := range contexts {
 		tpl := load(t, stage)
 		parts := map[string][]string{} // of an API: integrations, routes, route responses and the stage

@@ -43,7 +43,6 @@ var notRun = map[string]string{
 	"make lint-template":       "a step of .ci/run",
 	"make lint-api":            "a step of .ci/run",
 	"make test-iam":            "a step of .ci/run",
-	"make build":               "make synth, a step of .ci/run, runs it",
 	"make cover":               "runs this test",
 	"make vulncheck":           "needs vuln.go.dev",
 	"make clean":               "removes what other tests need",
