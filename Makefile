@@ -156,7 +156,7 @@ $(BUILD)/deploy/deploy: FORCE
 emulated: $(CDK) $(BUILD)/infra $(BUILD)/deploy/deploy
 	@$(MAKE) --no-print-directory --silent build BUILD=$(BUILD)/native GOARCH_LAMBDA=$$(go env GOARCH)
 
-test-deploy: emulated ## Deploy on MiniStack, run every conversation there, destroy; needs Python, no Docker
+test-deploy: emulated ## Deploy on MiniStack, run every conversation there, destroy; needs Git and Python, no Docker
 	@exec $(BUILD)/deploy/deploy ministack
 
 localstack-up: $(BUILD)/deploy/deploy ## Start LocalStack, needs Docker and LOCALSTACK_AUTH_TOKEN
