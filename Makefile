@@ -32,6 +32,9 @@ CDK_CONTEXT  = -c stage=$(STAGE) -c demo=$(DEMO) -c retain=$(RETAIN) -c monitori
 # A linter for templates, pinned by infra/lint/requirements.txt.
 CFN_LINT := $(TOOLS)/cfn-lint/bin/cfn-lint
 
+# An IAM simulator, pinned by infra/iam/package-lock.json.
+IAM := $(TOOLS)/iam
+
 # A validator for OpenAPI documents, pinned by pkg/serverapi/lint/requirements.txt.
 OPENAPI_VALIDATOR := $(TOOLS)/openapi/bin/openapi-spec-validator
 
@@ -44,9 +47,9 @@ MAVEN_COPY     := org.apache.maven.plugins:maven-dependency-plugin:3.9.0:copy-de
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run build test test-go test-infra test-dynamodb-local test-clients lint lint-template lint-api \
-	emulated test-deploy localstack-up localstack-deploy localstack-test localstack-down smoke fuzz bench load \
-	synth deploy destroy seed invoke vulncheck cover clean FORCE
+.PHONY: help setup run build test test-go test-infra test-dynamodb-local test-clients lint lint-template lint-api test-iam \
+	templates emulated test-deploy localstack-up localstack-deploy localstack-test localstack-down smoke fuzz bench load \
+	synth bootstrap deploy destroy seed invoke vulncheck cover clean FORCE
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -112,10 +115,22 @@ $(TOOLS)/bin/golangci-lint-$(GOLANGCI_VERSION):
 	@GOBIN=$(CURDIR)/$(TOOLS)/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	@mv $(TOOLS)/bin/golangci-lint $@
 
-lint-template: $(CFN_LINT) $(BUILD)/infra ## Check the template with the default options and with every option
+# The templates with the default options and with every option.
+templates: $(BUILD)/infra
 	@rm -rf $(BUILD)/template
 	@CDK_OUTDIR=$(BUILD)/template/default CDK_CONTEXT_JSON='{"assets":"infra/stack/testdata/build"}' $(BUILD)/infra
 	@CDK_OUTDIR=$(BUILD)/template/full CDK_CONTEXT_JSON="$$(cat infra/lint/options.json)" $(BUILD)/infra
+
+test-iam: $(IAM)/installed templates ## Ask an IAM simulator which requests the policies of the stack allow and deny
+	@go run ./infra/iam $(IAM) $(BUILD)/template/*/*.template.json
+
+$(IAM)/installed: infra/iam/package.json infra/iam/package-lock.json infra/iam/.npmrc infra/iam/simulate.mjs
+	@echo "installing the IAM simulator, from npm"
+	@mkdir -p $(IAM) && cp $^ $(IAM)/
+	@cd $(IAM) && npm ci --ignore-scripts --no-fund --no-audit
+	@touch $@
+
+lint-template: $(CFN_LINT) templates ## Check the templates with the default options and with every option
 	@$(CFN_LINT) --config-file infra/lint/cfnlint.yaml -t $(BUILD)/template/*/*.template.json
 	@echo "cfn-lint has no findings except those explained in infra/lint/cfnlint.yaml"
 
@@ -163,7 +178,7 @@ $(BUILD)/deploy/deploy: FORCE
 emulated: $(CDK) $(BUILD)/infra $(BUILD)/deploy/deploy
 	@$(MAKE) --no-print-directory --silent build BUILD=$(BUILD)/native GOARCH_LAMBDA=$$(go env GOARCH)
 
-test-deploy: emulated ## Deploy on MiniStack, run every conversation there, destroy; needs Python, no Docker
+test-deploy: emulated ## Deploy on MiniStack, run every conversation there, destroy; needs Git and Python, no Docker
 	@exec $(BUILD)/deploy/deploy ministack
 
 localstack-up: $(BUILD)/deploy/deploy ## Start LocalStack, needs Docker and LOCALSTACK_AUTH_TOKEN
@@ -199,6 +214,11 @@ $(CDK): infra/package.json infra/package-lock.json infra/.npmrc
 
 synth: $(CDK) build $(BUILD)/infra ## Write the CloudFormation template to cdk.out/, offline
 	$(CDK) --app $(BUILD)/infra synth --quiet --output cdk.out $(CDK_CONTEXT)
+
+# The command line runs the app to find out where to bootstrap, and the app needs the
+# functions.
+bootstrap: $(CDK) build $(BUILD)/infra ## Prepare an account and region for deployments, once: BOOTSTRAP="options of cdk bootstrap"
+	$(CDK) --app $(BUILD)/infra bootstrap $(CDK_CONTEXT) $(BOOTSTRAP)
 
 deploy: $(CDK) build $(BUILD)/infra ## Deploy to AWS: STAGE=dev DEMO=false RETAIN=true MONITORING=true ADMIN=true HOOKS=true ALARMS=… DOMAIN=…
 	$(CDK) --app $(BUILD)/infra deploy $(CDK_CONTEXT) --outputs-file $(BUILD)/outputs.json

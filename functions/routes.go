@@ -8,6 +8,8 @@ package functions
 
 import (
 	"maps"
+	"strconv"
+	"time"
 
 	"centrifuge/pkg/config"
 )
@@ -45,6 +47,9 @@ type Function struct {
 	// Connections are the methods of the management API it may use. A function that
 	// may use one counts deliveries as metrics.
 	Connections []string
+	// Posts is the maximum number of concurrent posts to connections, for functions
+	// that may post.
+	Posts int
 	// Puts are the events it may put on the event bus.
 	Puts []Event
 	// AdminSecret lets it read the password of the admin pages.
@@ -95,6 +100,25 @@ var message = Event{Source: "centrifuge", DetailType: "message"}
 // demoProject is the project of the example application.
 const demoProject = "demo"
 
+// Timeout is when Lambda ends a function. API Gateway waits no longer for a response.
+// The context of a handler ends Reserve earlier: in the rest it reports, settles what
+// it claimed and replies.
+const (
+	Timeout = 29 * time.Second
+	Reserve = 3 * time.Second
+)
+
+// The numbers of concurrent posts.
+const (
+	// manyPosts is for functions that deliver messages to whole channels, with a CPU.
+	manyPosts = 64
+	// fewPosts is for light functions, which announce joins and leaves. They have a
+	// seventh of a CPU, and each concurrent post begins with a TLS handshake. Many of
+	// them run concurrently when many clients connect, and all share the account's quota
+	// of requests.
+	fewPosts = 16
+)
+
 // The memory of functions, in MB.
 const (
 	// light is for functions that wait for DynamoDB: a Go function starts and answers
@@ -137,24 +161,28 @@ var All = []Function{
 		WebSocket:   []Route{{"auth", twoWay}},
 		Table:       list{query, get, update, remove, batchWrite},
 		Connections: list{"POST"},
+		Posts:       fewPosts,
 	},
 	{
 		Name: "subscribe", MemoryMB: light, Hub: true,
 		WebSocket:   []Route{{"subscribe", twoWay}},
 		Table:       list{query, get, update, remove, batchWrite},
 		Connections: list{"POST"},
+		Posts:       fewPosts,
 	},
 	{
 		Name: "unsubscribe", MemoryMB: light, Hub: true,
 		WebSocket:   []Route{{"unsubscribe", twoWay}},
 		Table:       list{query, get, update, remove, batchWrite},
 		Connections: list{"POST"},
+		Posts:       fewPosts,
 	},
 	{
 		Name: "broadcast", MemoryMB: heavy, Hub: true,
 		WebSocket:   []Route{{"broadcast", twoWay}},
 		Table:       list{query, get, update, remove, batchWrite},
 		Connections: list{"POST"},
+		Posts:       manyPosts,
 		Puts:        []Event{message},
 	},
 	{
@@ -162,6 +190,7 @@ var All = []Function{
 		WebSocket:   []Route{{"$disconnect", oneWay}},
 		Table:       list{query, remove, batchWrite},
 		Connections: list{"POST"},
+		Posts:       fewPosts,
 	},
 	{
 		Name: "message", MemoryMB: light, Hub: true,
@@ -174,6 +203,7 @@ var All = []Function{
 		Table:       list{query, get, put, update, remove, batchGet, batchWrite, scan},
 		Index:       list{query},
 		Connections: list{"POST", "DELETE"},
+		Posts:       manyPosts,
 		Puts:        []Event{message},
 	},
 	{
@@ -182,6 +212,7 @@ var All = []Function{
 		Table:       list{query, put, update, remove, batchGet, batchWrite, scan},
 		Index:       list{query},
 		Connections: list{"POST", "DELETE"},
+		Posts:       manyPosts,
 		Puts:        []Event{message},
 		AdminSecret: true,
 	},
@@ -225,6 +256,7 @@ func (f Function) Environment(a Addresses) map[string]string {
 	set(f.Pages, config.WebSocketURL, a.WebSocketURL)
 	set(f.Pages, config.HTTPURL, a.HTTPURL)
 	set(len(f.Connections) > 0, config.MetricsNamespace, a.MetricsNamespace)
+	set(f.Posts > 0, config.Concurrency, strconv.Itoa(f.Posts))
 	set(len(f.Puts) > 0, config.EventBus, a.EventBus)
 	set(f.AdminSecret, config.AdminSecret, a.AdminSecret)
 	maps.Copy(environment, f.Variables)

@@ -69,6 +69,14 @@ func TestEventSources(t *testing.T) {
 	}
 }
 
+func TestPosts(t *testing.T) {
+	for _, f := range functions.All {
+		if posts := slices.Contains(f.Connections, "POST"); posts != (f.Posts > 0) {
+			t.Errorf("%s: may post is %v, concurrent posts are %d", f.Name, posts, f.Posts)
+		}
+	}
+}
+
 func TestEventConstants(t *testing.T) {
 	want := functions.Event{Source: eventbus.Source, DetailType: eventbus.DetailType}
 	for _, f := range functions.All {
@@ -99,6 +107,10 @@ func TestEnvironment(t *testing.T) {
 		{
 			"a hub that may post", functions.Function{Hub: true, Connections: []string{"POST"}}, everything,
 			map[string]string{config.Table: "table", config.ManagementURL: "management", config.MetricsNamespace: "namespace"},
+		},
+		{
+			"concurrent posts", functions.Function{Posts: 16}, everything,
+			map[string]string{config.Table: "table", config.Concurrency: "16"},
 		},
 		{
 			"events", functions.Function{Puts: make([]functions.Event, 1)}, everything,

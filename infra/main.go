@@ -14,14 +14,15 @@ import (
 )
 
 func main() {
+	stderr := os.Stderr // closeRuntime replaces it
 	if err := run(); err != nil {
-		fmt.Fprintln(os.Stderr, "infra:", err)
+		fmt.Fprintln(stderr, "infra:", err)
 		os.Exit(1)
 	}
 }
 
 func run() error {
-	defer jsii.Close()
+	defer closeRuntime()
 	app := awscdk.NewApp(nil)
 	options, err := stack.ReadOptions(func(key string) any {
 		return app.Node().TryGetContext(jsii.String(key))
@@ -34,4 +35,15 @@ func run() error {
 	}
 	app.Synth(nil)
 	return nil
+}
+
+// closeRuntime ends the Node.js process of jsii. When it ends, two goroutines of jsii
+// wait for it, and the one that comes second prints "Runtime process exited abnormally:
+// waitid: no child processes" to os.Stderr, although nothing is wrong. Everything
+// before, including a runtime that does exit abnormally, is printed.
+func closeRuntime() {
+	if discard, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0); err == nil {
+		os.Stderr = discard
+	}
+	jsii.Close()
 }

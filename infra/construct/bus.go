@@ -38,10 +38,14 @@ func (b *Bus) Name() string { return *b.bus.EventBusName() }
 // AllowPut allows to put events of one kind on the bus.
 func (b *Bus) AllowPut(e Event) awsiam.PolicyStatement {
 	statement := allow([]string{"events:PutEvents"}, *b.bus.EventBusArn())
-	// A request may have several sources, so the condition needs ForAllValues. That is
-	// also true of a request without a source, but such a request has no detail type.
-	statement.AddCondition(jsii.String("ForAllValues:StringEquals"), map[string]string{"events:source": e.Source})
-	statement.AddCondition(jsii.String("StringEquals"), map[string]string{"events:detail-type": e.DetailType})
+	// Both keys hold the values of all events of a request, and IAM requires ForAllValues
+	// or ForAnyValue for such keys. ForAllValues is also true without any value.
+	statement.AddCondition(jsii.String("ForAllValues:StringEquals"), map[string]string{
+		"events:source": e.Source, "events:detail-type": e.DetailType,
+	})
+	statement.AddCondition(jsii.String("Null"), map[string]string{
+		"events:source": "false", "events:detail-type": "false",
+	})
 	return statement
 }
 

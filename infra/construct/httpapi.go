@@ -26,6 +26,7 @@ type HTTPAPI struct {
 	constructs.Construct
 	API    awsapigatewayv2.HttpApi
 	domain *Domain
+	parts  *sequence
 }
 
 // NewHTTPAPI makes an HTTP API without routes.
@@ -41,7 +42,7 @@ func NewHTTPAPI(scope constructs.Construct, id *string, props *HTTPAPIProps) *HT
 		Throttle:   props.Throttle.settings(),
 	})
 	props.Domain.mapTo(api, stage)
-	return &HTTPAPI{Construct: this, API: api, domain: props.Domain}
+	return &HTTPAPI{Construct: this, API: api, domain: props.Domain, parts: newSequence(stage)}
 }
 
 // Route sends the requests of routes to f, in payload format 2.0. A route is written
@@ -51,11 +52,13 @@ func (a *HTTPAPI) Route(f *Function, routes ...string) {
 		f.Node().Id(), f.Lambda, &awsapigatewayv2integrations.HttpLambdaIntegrationProps{})
 	for _, route := range routes {
 		method, path, _ := strings.Cut(route, " ")
-		a.API.AddRoutes(&awsapigatewayv2.AddRoutesOptions{
+		for _, r := range *a.API.AddRoutes(&awsapigatewayv2.AddRoutesOptions{
 			Methods:     &[]awsapigatewayv2.HttpMethod{awsapigatewayv2.HttpMethod(method)},
 			Path:        jsii.String(path),
 			Integration: integration,
-		})
+		}) {
+			a.parts.add(r)
+		}
 	}
 }
 

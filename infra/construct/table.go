@@ -18,7 +18,8 @@ type TableProps struct {
 	// Index is the name of an index over IndexKey. It holds keys only, and only of
 	// items that have IndexKey.
 	Index, IndexKey string
-	// Retain keeps the table and its items when the stack is deleted.
+	// Retain keeps the table and its items when the stack is deleted. A first
+	// deployment that fails deletes the table in any case: it holds nothing yet.
 	Retain bool
 }
 
@@ -35,22 +36,22 @@ type Table struct {
 // It is a Table, not a TableV2. TableV2 adds replicas in other regions, but a
 // connection belongs to the API of one region, and so do the items about it.
 //
-// It is encrypted with the key that AWS manages in the account (aws/dynamodb), not
-// with the default key that AWS owns. The key costs nothing while idle, the roles of
-// functions need no right to use it, and its use shows in CloudTrail.
+// It is encrypted with the default key, which AWS owns and does not bill. The key that
+// AWS manages in the account (aws/dynamodb) would show its use in CloudTrail, but KMS
+// bills the requests that DynamoDB makes with it.
 func NewTable(scope constructs.Construct, id *string, props *TableProps) *Table {
 	this := constructs.NewConstruct(scope, id)
 
 	removal := awscdk.RemovalPolicy_DESTROY
 	if props.Retain {
-		removal = awscdk.RemovalPolicy_RETAIN
+		removal = awscdk.RemovalPolicy_RETAIN_ON_UPDATE_OR_DELETE
 	}
 	table := awsdynamodb.NewTable(this, jsii.String("Table"), &awsdynamodb.TableProps{
 		PartitionKey:        text(props.PartitionKey),
 		SortKey:             text(props.SortKey),
 		BillingMode:         awsdynamodb.BillingMode_PAY_PER_REQUEST,
 		TimeToLiveAttribute: jsii.String(props.Expiry),
-		Encryption:          awsdynamodb.TableEncryption_AWS_MANAGED,
+		Encryption:          awsdynamodb.TableEncryption_DEFAULT,
 		PointInTimeRecoverySpecification: &awsdynamodb.PointInTimeRecoverySpecification{
 			PointInTimeRecoveryEnabled: jsii.Bool(true),
 		},

@@ -12,7 +12,7 @@ import (
 
 // Throttle limits a stage to Rate requests a second and to a burst of Burst requests.
 // API Gateway refuses more with 429. AWS documents the limit for frames and requests
-// of clients, not for posts to connections.
+// of clients. It does not document whether posts to connections count.
 type Throttle struct{ Rate, Burst int }
 
 func (t Throttle) settings() *awsapigatewayv2.ThrottleSettings {
@@ -42,6 +42,7 @@ type WebSocket struct {
 	API    awsapigatewayv2.WebSocketApi
 	stage  string
 	domain *Domain
+	parts  *sequence
 }
 
 // NewWebSocket makes a WebSocket API without routes. It has no access log: API Gateway
@@ -60,7 +61,7 @@ func NewWebSocket(scope constructs.Construct, id *string, props *WebSocketProps)
 		Throttle:     props.Throttle.settings(),
 	})
 	props.Domain.mapTo(api, stage)
-	return &WebSocket{Construct: this, API: api, stage: props.Stage, domain: props.Domain}
+	return &WebSocket{Construct: this, API: api, stage: props.Stage, domain: props.Domain, parts: newSequence(stage)}
 }
 
 // Route sends the frames of a route to f. With reply, f's response goes to the
@@ -71,10 +72,10 @@ func (w *WebSocket) Route(route string, f *Function, reply bool) {
 		jsii.String("Integration"), f.Lambda, &awsapigatewayv2integrations.WebSocketLambdaIntegrationProps{
 			Timeout: awscdk.Duration_Seconds(jsii.Number(IntegrationTimeout)),
 		})
-	w.API.AddRoute(jsii.String(route), &awsapigatewayv2.WebSocketRouteOptions{
+	w.parts.add(w.API.AddRoute(jsii.String(route), &awsapigatewayv2.WebSocketRouteOptions{
 		Integration:    integration,
 		ReturnResponse: jsii.Bool(reply),
-	})
+	}))
 }
 
 // The addresses are built from the id of the API and the name of the stage. The

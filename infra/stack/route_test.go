@@ -91,6 +91,50 @@ func TestAPIs(t *testing.T) {
 	}
 }
 
+// CloudFormation must not change an API concurrently: API Gateway answers with conflicts.
+func TestAPISequence(t *testing.T) {
+	for stage := range contexts {
+		tpl := load(t, stage)
+		parts := map[string][]string{} // of an API: integrations, routes, route responses and the stage
+		for id, r := range tpl.Resources {
+			switch r.Type {
+			case "AWS::ApiGatewayV2::Integration", "AWS::ApiGatewayV2::Route", "AWS::ApiGatewayV2::RouteResponse", "AWS::ApiGatewayV2::Stage":
+				api := tpl.string(r.at("ApiId"))
+				parts[api] = append(parts[api], id)
+			}
+		}
+		if len(parts) != 2 {
+			t.Errorf("%s: %d APIs, want 2", stage, len(parts))
+		}
+		for api, ids := range parts {
+			// In a sequence every part has one predecessor, except the first.
+			next := map[string]string{}
+			for _, id := range ids {
+				before := slices.DeleteFunc(slices.Clone(tpl.Resources[id].DependsOn), func(other string) bool {
+					return !slices.Contains(ids, other)
+				})
+				switch {
+				case len(before) > 1:
+					t.Errorf("%s: %s depends on %v, want one part of the API", stage, id, before)
+				case len(before) == 0:
+					before = []string{""}
+				}
+				if other, taken := next[before[0]]; taken {
+					t.Errorf("%s: both %s and %s may follow %q", stage, other, id, before[0])
+				}
+				next[before[0]] = id
+			}
+			last, n := "", 0
+			for next[last] != "" && n <= len(ids) {
+				last, n = next[last], n+1
+			}
+			if n != len(ids) || tpl.Resources[last].Type != "AWS::ApiGatewayV2::Stage" {
+				t.Errorf("%s: the sequence of %s has %d of %d parts and ends with %s, want all and the stage", stage, api, n, len(ids), last)
+			}
+		}
+	}
+}
+
 func TestDomains(t *testing.T) {
 	for _, test := range []struct {
 		name, stage string

@@ -20,7 +20,9 @@ import (
 
 // An account has 10,000 requests a second, with a burst of 5,000, for all its APIs in
 // a region, posts to connections included. The stages limit clients and applications
-// to a part of it, so that the larger part is left for deliveries.
+// to a part of it, so that the larger part is left for deliveries. AWS documents the
+// limit of a stage for frames of clients. If posts count too, which is unknown, a stack
+// delivers at most webSocketThrottle.Rate messages a second.
 var (
 	webSocketThrottle = construct.Throttle{Rate: 2000, Burst: 1000}
 	httpThrottle      = construct.Throttle{Rate: 1000, Burst: 500}
@@ -83,7 +85,9 @@ func New(scope constructs.Construct, o Options) (awscdk.Stack, error) {
 	for _, f := range deployed(o) {
 		lambda := r.deploy(stack, o, f)
 		m.functions = append(m.functions, lambda)
-		if !f.DeadLetters {
+		if f.DeadLetters {
+			output(stack, "WebhookFunction", *lambda.Lambda.FunctionName(), "The function that posts messages to webhooks")
+		} else {
 			m.alarmed = append(m.alarmed, lambda)
 		}
 	}

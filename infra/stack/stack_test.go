@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"centrifuge/functions"
 	"centrifuge/infra/stack"
 	"centrifuge/pkg/store/schema"
 )
@@ -42,6 +43,14 @@ func TestFunctionsAreDeployed(t *testing.T) {
 	}
 }
 
+func TestFunctionTimeout(t *testing.T) {
+	for name, f := range load(t, "full").functions(t) {
+		if f.at("Timeout") != functions.Timeout.Seconds() {
+			t.Errorf("%s ends after %v s, want %v", name, f.at("Timeout"), functions.Timeout)
+		}
+	}
+}
+
 func TestTable(t *testing.T) {
 	attribute := func(name string) map[string]any {
 		return map[string]any{"AttributeName": name, "AttributeType": "S"}
@@ -61,16 +70,19 @@ func TestTable(t *testing.T) {
 			"Projection": map[string]any{"ProjectionType": "KEYS_ONLY"},
 		}},
 		"TimeToLiveSpecification":          map[string]any{"AttributeName": schema.ExpiryAttribute, "Enabled": true},
-		"SSESpecification":                 map[string]any{"SSEEnabled": true},
+		"SSESpecification":                 map[string]any{"SSEEnabled": false}, // the key that AWS owns, which costs nothing
 		"PointInTimeRecoverySpecification": map[string]any{"PointInTimeRecoveryEnabled": true},
 	}
-	for stage, policy := range map[string]string{"plain": "Retain", "full": "Delete"} {
+	for stage, policy := range map[string]string{"plain": "RetainExceptOnCreate", "full": "Delete"} {
 		table := load(t, stage).one(t, "AWS::DynamoDB::Table")
 		if diff := cmp.Diff(want, table.Properties); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", stage, diff)
 		}
 		if table.DeletionPolicy != policy {
 			t.Errorf("%s: the deletion policy is %s, want %s", stage, table.DeletionPolicy, policy)
+		}
+		if replaced := strings.TrimSuffix(policy, "ExceptOnCreate"); table.UpdateReplacePolicy != replaced {
+			t.Errorf("%s: the policy for a replacement is %s, want %s", stage, table.UpdateReplacePolicy, replaced)
 		}
 	}
 }

@@ -28,10 +28,10 @@ type template struct {
 }
 
 type resource struct {
-	Type           string
-	DeletionPolicy string
-	DependsOn      []string
-	Properties     map[string]any
+	Type                                string
+	DeletionPolicy, UpdateReplacePolicy string
+	DependsOn                           []string
+	Properties                          map[string]any
 }
 
 // contexts are the CDK contexts of the tested stacks: "plain" has the defaults, "full"
@@ -61,7 +61,11 @@ var synthesize = sync.OnceValues(func() (map[string]template, error) {
 	}
 	defer os.RemoveAll(out)
 
-	app := awscdk.NewApp(&awscdk.AppProps{Outdir: jsii.String(out)})
+	flags, err := featureFlags()
+	if err != nil {
+		return nil, err
+	}
+	app := awscdk.NewApp(&awscdk.AppProps{Outdir: jsii.String(out), Context: &flags})
 	for stage, context := range contexts {
 		o, err := stack.ReadOptions(func(key string) any {
 			switch key {
@@ -103,6 +107,22 @@ var synthesize = sync.OnceValues(func() (map[string]template, error) {
 	}
 	return templates, nil
 })
+
+// featureFlags returns the context in cdk.json, which the CDK command line gives to the
+// app: CDK's feature flags. With them the tested templates are the deployed ones. All
+// have the recommended value except minimizePolicies, which would sort the actions of
+// every policy, and enableAdditionalMetadataCollection, because version reporting is off.
+func featureFlags() (map[string]any, error) {
+	data, err := os.ReadFile("../../cdk.json")
+	if err != nil {
+		return nil, err
+	}
+	var file struct{ Context map[string]any }
+	if err := json.Unmarshal(data, &file); err != nil {
+		return nil, fmt.Errorf("cdk.json: %w", err)
+	}
+	return file.Context, nil
+}
 
 // load returns the template of a stack of contexts.
 func load(t *testing.T, stage string) template {

@@ -71,7 +71,8 @@ func TestEventHooks(t *testing.T) {
 		for _, name := range []string{"broadcast", "publish", "admin"} {
 			wantBus[name] = "${EventsBus}"
 			wantRights[name] = `may events:PutEvents on ${EventsBus.Arn} if ` +
-				`{ForAllValues:StringEquals: {events:source: "` + eventbus.Source + `"}, StringEquals: {events:detail-type: "` + eventbus.DetailType + `"}}`
+				`{ForAllValues:StringEquals: {events:detail-type: "` + eventbus.DetailType + `", events:source: "` + eventbus.Source + `"}, ` +
+				`Null: {events:detail-type: "false", events:source: "false"}}`
 		}
 		if diff := cmp.Diff(wantBus, bus); diff != "" {
 			t.Errorf("environment (-want +got):\n%s", diff)
@@ -115,7 +116,7 @@ func TestHooksOptionFalse(t *testing.T) {
 			t.Errorf("the environment of %s holds the bus %v", name, bus)
 		}
 	}
-	for _, name := range []string{"EventBusName", "DeadLetterQueueURL"} {
+	for _, name := range []string{"EventBusName", "DeadLetterQueueURL", "WebhookFunction"} {
 		if output, ok := tpl.Outputs[name]; ok {
 			t.Errorf("output %s is %v, want none", name, output.Value)
 		}

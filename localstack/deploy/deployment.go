@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -21,9 +22,8 @@ const (
 	buildHint = "run it with make, which builds this file"
 )
 
-// The account of emulators, and credentials that are valid nowhere else.
+// The region of emulators, and credentials that are valid nowhere else.
 const (
-	account        = "000000000000"
 	region         = "us-east-1"
 	testCredential = "test"
 	stage          = "test"
@@ -78,15 +78,17 @@ type deployment struct {
 
 func (d deployment) assembly() string { return filepath.Join(d.folder, "assembly") }
 
-// environment is the environment of this process, with every AWS and CDK variable
-// replaced: nothing can reach an account on AWS.
+// replaced are the variables, by prefix, that programs do not inherit: those of AWS and
+// CDK, so that nothing can reach an account on AWS, and the options of a make that runs
+// this program.
+var replaced = []string{"AWS_", "CDK_", "MAKEFLAGS=", "MAKELEVEL=", "MAKEOVERRIDES=", "MFLAGS="}
+
+// environment is the environment of this process, with the replaced variables changed
+// to reach the emulator.
 func (e emulator) environment() []string {
-	var environment []string
-	for _, variable := range os.Environ() {
-		if !strings.HasPrefix(variable, "AWS_") && !strings.HasPrefix(variable, "CDK_") {
-			environment = append(environment, variable)
-		}
-	}
+	environment := slices.DeleteFunc(os.Environ(), func(variable string) bool {
+		return slices.ContainsFunc(replaced, func(prefix string) bool { return strings.HasPrefix(variable, prefix) })
+	})
 	return append(environment,
 		"AWS_ENDPOINT_URL="+e.endpoint, "AWS_REGION="+region, "AWS_DEFAULT_REGION="+region,
 		"AWS_ACCESS_KEY_ID="+testCredential, "AWS_SECRET_ACCESS_KEY="+testCredential,
@@ -96,6 +98,16 @@ func (e emulator) environment() []string {
 
 func (d deployment) cdk(ctx context.Context, log io.Writer, args ...string) error {
 	return runProgram(ctx, log, d.environment(), cdk, args...)
+}
+
+// bootstrap prepares the account as a user does: it runs "make bootstrap" in a fresh
+// checkout of the committed and staged files, in which nothing is built or installed.
+func (d deployment) bootstrap(ctx context.Context, log io.Writer) error {
+	checkout := filepath.Join(d.folder, "checkout")
+	if err := runProgram(ctx, log, d.environment(), "git", "checkout-index", "--all", "--prefix="+checkout+"/"); err != nil {
+		return fmt.Errorf("%w: this needs git and a clone of the repository", err)
+	}
+	return runProgram(ctx, log, d.environment(), "make", "-C", checkout, "bootstrap")
 }
 
 // synthesize writes the cloud assembly to the folder, the same as for AWS.
@@ -123,13 +135,11 @@ func (d deployment) deploy(ctx context.Context) (o outputs, took time.Duration, 
 		name string
 		do   func(log io.Writer) error
 	}{
+		{"bootstrap", func(log io.Writer) error { return d.bootstrap(ctx, log) }},
 		{"synthesize", func(log io.Writer) error { return d.synthesize(ctx, log) }},
 		{"rewrite", func(io.Writer) error {
 			changes, err = rewrite(d.assembly(), d.workarounds)
 			return err
-		}},
-		{"bootstrap", func(log io.Writer) error {
-			return d.cdk(ctx, log, "--app", d.assembly(), "bootstrap", "aws://"+account+"/"+region)
 		}},
 		{"deploy", func(log io.Writer) error {
 			return d.cdk(ctx, log, "--app", d.assembly(), "deploy", "--require-approval", "never", "--outputs-file", outputsFile)

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"centrifuge/pkg/config"
@@ -68,12 +69,12 @@ var ministackLacks = map[string]string{
 func localstackWorkarounds() []workaround {
 	return []workaround{
 		// As for MiniStack, but LocalStack serves a WebSocket API on a port of its own,
-		// which is in the ApiEndpoint. The host names resolve to this machine, and to
-		// LocalStack inside the containers of the functions. Remove this when
-		// `cdk deploy` prints URLs that work.
+		// which is in the ApiEndpoint, and its management API without a stage, as users
+		// report. The host names resolve to this machine, and to LocalStack inside the
+		// containers of the functions. Remove this when `cdk deploy` prints URLs that work.
 		{"URLs of the APIs", addresses{
 			webSocket:  func(api, _ any) any { return map[string]any{"Fn::GetAtt": []any{ref(api), "ApiEndpoint"}} },
-			management: func(api, stage any) any { return join("http://", api, ".execute-api."+localstackDomain, stage) },
+			management: func(api, _ any) any { return join("http://", api, ".execute-api."+localstackDomain) },
 			http:       func(api any) any { return join("http://", api, ".execute-api."+localstackDomain) },
 		}.change},
 		{"environment of the functions", settings("http://" + localstackDomain)},
@@ -183,11 +184,22 @@ func resources(t template, kind string) map[string]any {
 	return found
 }
 
+// remove removes the resources of a type. What depended on one of them then depends on
+// what that one depended on.
 func remove(t template, kind string) int {
 	found := resources(t, kind)
 	all, _ := objectAt(t, "Resources")
 	for name := range found {
+		removed, _ := all[name].(map[string]any)
 		delete(all, name)
+		for _, r := range all {
+			other, _ := r.(map[string]any)
+			before, _ := other["DependsOn"].([]any)
+			if i := slices.Index(before, any(name)); i >= 0 {
+				earlier, _ := removed["DependsOn"].([]any)
+				other["DependsOn"] = slices.Concat(before[:i], earlier, before[i+1:])
+			}
+		}
 	}
 	return len(found)
 }

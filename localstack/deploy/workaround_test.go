@@ -20,7 +20,8 @@ const synthesized = `{
    "CENTRIFUGE_MANAGEMENT_URL": {"Fn::Join": ["", ["https://", {"Ref": "Socket"}, ".execute-api.", {"Ref": "AWS::Region"}, ".", {"Ref": "AWS::URLSuffix"}, "/test"]]},
    "CENTRIFUGE_HTTP_URL": {"Fn::GetAtt": ["HTTP", "ApiEndpoint"]}}}}},
   "Route": {"Type": "AWS::ApiGatewayV2::Route", "Properties": {"RouteResponseSelectionExpression": "$default"}},
-  "Response": {"Type": "AWS::ApiGatewayV2::RouteResponse", "Properties": {"RouteId": {"Ref": "Route"}}},
+  "Response": {"Type": "AWS::ApiGatewayV2::RouteResponse", "DependsOn": ["Route"], "Properties": {"RouteId": {"Ref": "Route"}}},
+  "Stage": {"Type": "AWS::ApiGatewayV2::Stage", "DependsOn": ["Table", "Response"]},
   "Permission": {"Type": "AWS::Lambda::Permission", "Properties": {
    "FunctionName": {"Fn::GetAtt": ["Connect", "Arn"]},
    "SourceArn": {"Fn::Join": ["", ["arn:", {"Ref": "AWS::Partition"}, ":execute-api:", {"Ref": "AWS::Region"}, ":", {"Ref": "Socket"}, "/*$connect"]]}}}
@@ -52,6 +53,7 @@ func TestRewrite(t *testing.T) {
    "CENTRIFUGE_ADMIN_SECRET": {"Ref": "Secret"}, "SECRETSMANAGER_ENDPOINT": "http://127.0.0.1:4599",
    "DYNAMODB_ENDPOINT": "http://127.0.0.1:4599", "CENTRIFUGE_INSECURE_CALLBACKS": "true"}}}},
   "Route": {"Type": "AWS::ApiGatewayV2::Route", "Properties": {"RouteResponseSelectionExpression": "$default"}},
+  "Stage": {"Type": "AWS::ApiGatewayV2::Stage", "DependsOn": ["Table", "Route"]},
   "Permission": {"Type": "AWS::Lambda::Permission", "Properties": {
    "FunctionName": {"Fn::GetAtt": ["Connect", "Arn"]},
    "SourceArn": {"Fn::Join": ["", ["arn:", {"Ref": "AWS::Partition"}, ":execute-api:", {"Ref": "AWS::Region"}, ":", {"Ref": "Socket"}, "/*$connect"]]}}}
@@ -71,13 +73,14 @@ func TestRewrite(t *testing.T) {
   "Connect": {"Type": "AWS::Lambda::Function", "Properties": {"Environment": {"Variables": {
    "CENTRIFUGE_TABLE": {"Ref": "Table"}, "DYNAMODB_ENDPOINT": "http://localhost.localstack.cloud:4566", "CENTRIFUGE_INSECURE_CALLBACKS": "true"}}}},
   "Publish": {"Type": "AWS::Lambda::Function", "Properties": {"Environment": {"Variables": {
-   "CENTRIFUGE_MANAGEMENT_URL": {"Fn::Join": ["", ["http://", {"Ref": "Socket"}, ".execute-api.localhost.localstack.cloud:4566", "/test"]]},
+   "CENTRIFUGE_MANAGEMENT_URL": {"Fn::Join": ["", ["http://", {"Ref": "Socket"}, ".execute-api.localhost.localstack.cloud:4566"]]},
    "CENTRIFUGE_HTTP_URL": {"Fn::Join": ["", ["http://", {"Ref": "HTTP"}, ".execute-api.localhost.localstack.cloud:4566"]]},
    "CENTRIFUGE_EVENT_BUS": {"Ref": "Bus"}, "EVENTBRIDGE_ENDPOINT": "http://localhost.localstack.cloud:4566",
    "CENTRIFUGE_ADMIN_SECRET": {"Ref": "Secret"}, "SECRETSMANAGER_ENDPOINT": "http://localhost.localstack.cloud:4566",
    "DYNAMODB_ENDPOINT": "http://localhost.localstack.cloud:4566", "CENTRIFUGE_INSECURE_CALLBACKS": "true"}}}},
   "Route": {"Type": "AWS::ApiGatewayV2::Route", "Properties": {"RouteResponseSelectionExpression": "$default"}},
-  "Response": {"Type": "AWS::ApiGatewayV2::RouteResponse", "Properties": {"RouteId": {"Ref": "Route"}}},
+  "Response": {"Type": "AWS::ApiGatewayV2::RouteResponse", "DependsOn": ["Route"], "Properties": {"RouteId": {"Ref": "Route"}}},
+  "Stage": {"Type": "AWS::ApiGatewayV2::Stage", "DependsOn": ["Table", "Response"]},
   "Permission": {"Type": "AWS::Lambda::Permission", "Properties": {
    "FunctionName": {"Fn::GetAtt": ["Connect", "Arn"]},
    "SourceArn": {"Fn::Join": ["", ["arn:", {"Ref": "AWS::Partition"}, ":execute-api:", {"Ref": "AWS::Region"}, ":", {"Ref": "Socket"}, "/*$connect"]]}}}

@@ -192,6 +192,8 @@ func (s *Stack) environment(o Options) func(string) string {
 			ManagementURL: s.ManagementURL, WebSocketURL: s.WebSocketURL, HTTPURL: s.HTTPURL,
 		}))
 	}
+	// One application posts for all functions, with the default number of concurrent posts.
+	delete(env, config.Concurrency)
 	maps.Copy(env, map[string]string{
 		config.Region:          "us-east-1",
 		config.AccessKeyID:     "local",
