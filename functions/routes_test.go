@@ -11,6 +11,7 @@ import (
 	"centrifuge/functions"
 	"centrifuge/pkg/config"
 	"centrifuge/pkg/eventbus"
+	"centrifuge/pkg/gateway"
 )
 
 func TestFolders(t *testing.T) {
@@ -138,5 +139,13 @@ func TestEnvironment(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestReserve holds the reserve that the capacity is computed with to that of the
+// handlers.
+func TestReserve(t *testing.T) {
+	if functions.Reserve != gateway.Reserve {
+		t.Errorf("functions.Reserve is %v, gateway.Reserve is %v", functions.Reserve, gateway.Reserve)
 	}
 }

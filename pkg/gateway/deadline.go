@@ -8,10 +8,10 @@ import (
 )
 
 const (
-	// reserve is the time between the end of a handler's context and the moment at which
+	// Reserve is the time between the end of a handler's context and the moment at which
 	// Lambda kills the process. In it a handler that was cut off logs, settles and
 	// replies.
-	reserve = 3 * time.Second
+	Reserve = 3 * time.Second
 	// replyShare is the part of the reserve that is left for the reply when everything
 	// else has to end.
 	replyShare = 6
@@ -25,6 +25,6 @@ func limit(ctx context.Context) (context.Context, context.CancelFunc) {
 	if !ok {
 		return context.WithCancel(ctx)
 	}
-	r := min(reserve, time.Until(kill)/2)
+	r := min(Reserve, time.Until(kill)/2)
 	return context.WithDeadline(hub.WithStop(ctx, kill.Add(-r/replyShare)), kill.Add(-r))
 }
