@@ -11,16 +11,17 @@ import (
 	"time"
 
 	"centrifuge/functions"
+	"centrifuge/pkg/hub"
 )
 
 // postTime is the time of one post that the documents assume. Nobody has measured it on
 // AWS.
 const postTime = 20 * time.Millisecond
 
-// capacity is the number of posts that an invocation can make, rounded down to
+// capacity is the number of posts that an invocation can make in a time, rounded down to
 // thousands.
-func capacity(posts int) int {
-	return posts * int((functions.Timeout-functions.Reserve)/postTime) / 1000 * 1000
+func capacity(posts int, in time.Duration) int {
+	return posts * int(in/postTime) / 1000 * 1000
 }
 
 // subscribers is a statement about the number of subscribers that one invocation can
@@ -44,10 +45,11 @@ func TestCapacity(t *testing.T) {
 
 	page := file(t, "infra/README.md")
 	work := functions.Timeout - functions.Reserve
+	message, join := capacity(publish, work), capacity(subscribe, hub.AnnounceTimeout)
 	for _, statement := range []string{
 		fmt.Sprintf("and %s: Lambda ends it after %s, and it keeps %s", duration(work), duration(functions.Timeout), duration(functions.Reserve)),
-		fmt.Sprintf("| %d posts × %s ÷ %s | about %s subscribers |", publish, duration(work), duration(postTime), count(capacity(publish))),
-		fmt.Sprintf("| %d posts × %s ÷ %s | about %s subscribers |", subscribe, duration(work), duration(postTime), count(capacity(subscribe))),
+		fmt.Sprintf("| %d posts × %s ÷ %s | about %s subscribers |", publish, duration(work), duration(postTime), count(message)),
+		fmt.Sprintf("| %d posts × %s ÷ %s | about %s subscribers |", subscribe, duration(hub.AnnounceTimeout), duration(postTime), count(join)),
 		fmt.Sprintf("about %s posts a second", count(publish*int(time.Second/postTime))),
 	} {
 		if !strings.Contains(strings.Join(strings.Fields(page), " "), statement) {
@@ -59,8 +61,8 @@ func TestCapacity(t *testing.T) {
 	for _, d := range documents(t) {
 		for _, m := range subscribers.FindAllStringSubmatch(file(t, d.path), -1) {
 			found = append(found, d.path)
-			if m[1] != count(capacity(publish)) && (d.path != "infra/README.md" || m[1] != count(capacity(subscribe))) {
-				t.Errorf("%s says %q, want %s", d.path, m[0], count(capacity(publish)))
+			if m[1] != count(message) && (d.path != "infra/README.md" || m[1] != count(join)) {
+				t.Errorf("%s says %q, want %s", d.path, m[0], count(message))
 			}
 		}
 	}

@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	// announceTimeout bounds the time that an operation announces joins and leaves:
+	// AnnounceTimeout bounds the time that an operation announces joins and leaves:
 	// its caller waits for that.
-	announceTimeout = 5 * time.Second
+	AnnounceTimeout = 5 * time.Second
 	// maxConcurrentAnnouncements bounds the announcements that one operation sends
 	// concurrently. A dispatcher bounds their posts.
 	maxConcurrentAnnouncements = 8
@@ -38,14 +38,14 @@ func leaves(connections ...Connection) (all []announcement) {
 // announce sends joins and leaves to the channels whose category has JoinLeave.
 // Connections that are found gone are cleaned up, and their leaves follow after all
 // others, so that nothing is posted to them again. It logs failures: they do not fail the
-// operation. It finishes even when the caller has left, but ends after announceTimeout and
+// operation. It finishes even when the caller has left, but ends after AnnounceTimeout and
 // when the process may be stopped, and logs how many announcements were not sent. Clients
 // then get the right list from presence.
 func (h *Hub) announce(ctx context.Context, all []announcement) {
 	if len(all) == 0 {
 		return
 	}
-	ctx, cancel := after(ctx, announceTimeout)
+	ctx, cancel := after(ctx, AnnounceTimeout)
 	defer cancel()
 	for len(all) > 0 {
 		gone := h.dispatchAll(ctx, h.messages(ctx, all))
