@@ -87,7 +87,7 @@ func TestDoctor(t *testing.T) {
 			golden(t, "doctor/"+tt.name+".txt", text)
 		})
 	}
-	t.Run("changes nothing", func(t *testing.T) {
+	t.Run("subscriptions afterwards", func(t *testing.T) {
 		if r := invoke(t, env, "", "channels"); r.stdout != "CHANNEL  CLIENTS\n" {
 			t.Errorf("%+v", r)
 		}
@@ -227,6 +227,23 @@ func TestDoctorServiceErrors(t *testing.T) {
 				t.Errorf("%s, exit code %d, stderr %q", diff, r.code, r.stderr)
 			}
 		})
+	}
+}
+
+func TestDoctorOtherServer(t *testing.T) {
+	var requests []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests = append(requests, r.Method+" "+r.URL.Path)
+		fmt.Fprint(w, `{"status":"ok"}`)
+	}))
+	defer server.Close()
+	env := map[string]string{"CENT_ADDRESS": server.URL, "CENT_API_KEY": "k", "CENT_PROJECT": "p", "CENT_SECRET": "s", "CENT_WEBSOCKET": "ws://127.0.0.1:1"}
+	if r := invokeAt(t, time.Now, env, "", "doctor"); r.code != exitUnreachable {
+		t.Errorf("%+v", r)
+	}
+	// Neither the key nor a signature is sent to it.
+	if diff := cmp.Diff([]string{"GET /healthz", "GET /api/openapi.json"}, requests); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -41,7 +41,7 @@ func cure(ctx context.Context, err error, addresses ...string) string {
 	}
 	for _, address := range addresses {
 		if secure, found := speaksTLS(ctx, address); found {
-			return fmt.Sprintf("the server speaks TLS on this port: use %s", secure)
+			return "the server speaks TLS on this port: use " + secure
 		}
 	}
 	switch {
