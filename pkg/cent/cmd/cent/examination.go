@@ -222,10 +222,10 @@ func (e *examination) apiKey(ctx context.Context) {
 		e.ok("api key", "accepted")
 	case errors.As(err, &refusal) && refusal.Code == cent.CodeUnauthorized:
 		e.fail(exitRefused, "api key", "no project has this API key", "make a key on the page Keys of the admin pages and set api_key to it"+e.local("; the key of make run is demo-key"))
-	case refusal != nil && refusal.Code == cent.CodeInternal:
+	case isRefusal(err):
 		e.fail(exitRefused, "api key", refusal.Error(), cureFailure)
 	default:
-		e.fail(exitCode(err), "api key", err.Error(), cmp.Or(cure(ctx, err, e.Address), cureFailure))
+		e.fail(exitUnreachable, "api key", err.Error(), cmp.Or(cure(ctx, err, e.Address), cureFailure))
 	}
 }
 

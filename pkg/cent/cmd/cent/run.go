@@ -136,26 +136,23 @@ func run(ctx context.Context, w world) int {
 		return own.code
 	}
 	fmt.Fprintln(w.stderr, "cent: "+printable(err.Error()))
-	code := exitCode(err)
-	if code == exitUsage {
-		fmt.Fprintln(w.stderr, `Run "cent --help" for usage.`)
-	}
-	return code
-}
-
-// exitCode returns the exit code for an error.
-func exitCode(err error) int {
-	var own exit
-	var refusal *cent.Error
 	switch {
 	case errors.As(err, new(usageError)):
+		fmt.Fprintln(w.stderr, `Run "cent --help" for usage.`)
 		return exitUsage
-	case errors.As(err, &own):
+	case own.code != 0:
 		return own.code
-	case errors.As(err, &refusal) && refusal.Code != 0, errors.As(err, new(refused)):
+	case isRefusal(err):
 		return exitRefused
 	}
 	return exitUnreachable
+}
+
+// isRefusal reports whether err is an answer of Centrifuge. Every other failure of a
+// request means that Centrifuge could not be reached, or that something else answered.
+func isRefusal(err error) bool {
+	var answer *cent.Error
+	return errors.As(err, &answer) && answer.Code != 0 || errors.As(err, new(refused))
 }
 
 func execute(ctx context.Context, w world) error {

@@ -14,7 +14,7 @@ import (
 // explain adds to the error of a command what to do about it, if Centrifuge could not be
 // reached or something else answered.
 func (s *session) explain(ctx context.Context, err error) error {
-	if err == nil || errors.As(err, new(exit)) || exitCode(err) != exitUnreachable || ctx.Err() != nil {
+	if err == nil || errors.As(err, new(exit)) || errors.As(err, new(usageError)) || isRefusal(err) || ctx.Err() != nil {
 		return err
 	}
 	if cure := cure(ctx, err, s.Address, s.WebSocket); cure != "" {
