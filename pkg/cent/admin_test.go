@@ -301,7 +301,7 @@ func everyCall(t *testing.T, a *cent.Admin) {
 	equal(nil, nil, a.SignOut(ctx))
 }
 
-func TestAdminRepeats(t *testing.T) {
+func TestAdminRepetition(t *testing.T) {
 	c, server := newContract(t)
 	a := administrator(t, cent.AdminOptions{URL: server.URL + "/base", Password: "pass word"})
 	ctx := t.Context()
@@ -377,7 +377,7 @@ func TestAdminWrongPassword(t *testing.T) {
 	}
 }
 
-func TestAdminSharesOneSession(t *testing.T) {
+func TestAdminConcurrentSession(t *testing.T) {
 	c, server := newContract(t)
 	a := administrator(t, cent.AdminOptions{URL: server.URL + "/base", Password: "pass word"})
 	var wg sync.WaitGroup

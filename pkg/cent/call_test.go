@@ -60,7 +60,7 @@ func newClient(t *testing.T, o Options, list ...func(*http.Request) (*http.Respo
 
 const ok = `{"result":{}}`
 
-func TestCallRepeatsTemporaryErrors(t *testing.T) {
+func TestCallRepetition(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		response func(*http.Request) (*http.Response, error)
@@ -133,7 +133,7 @@ func TestPublishIdempotencyKey(t *testing.T) {
 	})
 }
 
-func TestBroadcastRepeatsTemporaryErrors(t *testing.T) {
+func TestBroadcastRepetition(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, a := newClient(t, Options{},
 			respond(200, `{"result":{"responses":[{"result":{}},{"error":{"code":113,"message":"m"}},{"error":{"code":102,"message":"n"}}]}}`),
@@ -166,7 +166,7 @@ func TestBroadcastRepeatsTemporaryErrors(t *testing.T) {
 	})
 }
 
-func TestAttemptsEndWithinIdempotencyWindow(t *testing.T) {
+func TestAttemptsIdempotencyWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, a := newClient(t, Options{Timeout: MaxTimeout, Attempts: MaxAttempts}, timeout)
 		start := time.Now()
@@ -235,7 +235,7 @@ func TestPublishDataWithoutJSONForm(t *testing.T) {
 	}
 }
 
-func TestCallMakesOneAttempt(t *testing.T) {
+func TestCallAttempts(t *testing.T) {
 	c, a := newClient(t, Options{}, disconnect)
 	if _, err := c.Call(t.Context(), "publish", 1); err == nil || len(a.bodies) != 1 {
 		t.Errorf("error %v after %d requests", err, len(a.bodies))

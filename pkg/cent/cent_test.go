@@ -179,10 +179,10 @@ func TestClientMethods(t *testing.T) {
 	}
 }
 
-// TestLostResponsesPublishOnce calls through a proxy that forwards requests and drops
+// TestPublishAfterLostResponses calls through a proxy that forwards requests and drops
 // the first two responses: it closes the connection, then responds like a gateway
 // after a timeout.
-func TestLostResponsesPublishOnce(t *testing.T) {
+func TestPublishAfterLostResponses(t *testing.T) {
 	s := start(t)
 	target, err := url.Parse(s.HTTPURL)
 	if err != nil {

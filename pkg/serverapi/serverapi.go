@@ -32,7 +32,7 @@ type Options struct {
 type api struct{ Options }
 
 // Version is the version in the result of /api/info.
-const Version = "0.1.0"
+const Version = hub.Version
 
 // New returns the handler of POST /rpc/{project}, POST /api/{method}, GET
 // /api/openapi.json and GET /healthz. It is safe for concurrent use.

@@ -56,7 +56,7 @@ func candidates(t *testing.T, line string) []string {
 
 func TestCompletionCandidates(t *testing.T) {
 	for _, tt := range []struct{ line, want string }{
-		{"cent ", "publish broadcast unsubscribe disconnect channels info presence presence-stats send token sub bench projects categories completion"},
+		{"cent ", "publish broadcast unsubscribe disconnect channels info presence presence-stats send token sub bench projects categories doctor completion"},
 		{"cent pres", "presence presence-stats"},
 		{"cent projects ", "list get apply delete"},
 		{"cent projects a", "apply"},
@@ -80,7 +80,7 @@ func TestCompletionCandidates(t *testing.T) {
 	}
 }
 
-func TestCompletionFlagsAreThoseOfTheHelp(t *testing.T) {
+func TestCompletionFlags(t *testing.T) {
 	listed := regexp.MustCompile(`(?m)^ {2,6}(?:-\w, )?(--[a-z-]+)`)
 	for _, command := range commands {
 		t.Run("cent "+command, func(t *testing.T) {

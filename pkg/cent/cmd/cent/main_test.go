@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 
 	"centrifuge/localstack/stack"
 	"centrifuge/localstack/stack/stacktest"
+	"centrifuge/pkg/hub"
 	"centrifuge/pkg/serverapi"
 )
 
@@ -45,11 +47,18 @@ type result struct {
 // invoke runs the program. An empty stdin is a terminal.
 func invoke(t *testing.T, env map[string]string, stdin string, args ...string) result {
 	t.Helper()
+	now := func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }
+	return invokeAt(t, now, env, stdin, args...)
+}
+
+// invokeAt runs the program with a clock.
+func invokeAt(t *testing.T, now func() time.Time, env map[string]string, stdin string, args ...string) result {
+	t.Helper()
 	var stdout, stderr bytes.Buffer
 	code := run(t.Context(), world{
 		args: args, stdin: strings.NewReader(stdin), terminal: stdin == "", stdout: &stdout, stderr: &stderr,
 		getenv: func(name string) string { return env[name] }, home: env["HOME"],
-		now: func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }, backOff: time.Millisecond,
+		now: now, backOff: time.Millisecond,
 	})
 	return result{code, stdout.String(), stderr.String()}
 }
@@ -80,7 +89,7 @@ func golden(t *testing.T, name, text string) {
 var commands = []string{
 	"", "publish", "broadcast", "unsubscribe", "disconnect", "channels", "info", "presence", "presence-stats", "send", "token", "sub", "bench",
 	"projects", "projects list", "projects get", "projects apply", "projects delete",
-	"categories", "categories list", "categories get", "categories apply", "categories delete", "completion",
+	"categories", "categories list", "categories get", "categories apply", "categories delete", "doctor", "completion",
 }
 
 func TestHelp(t *testing.T) {
@@ -96,6 +105,38 @@ func TestHelp(t *testing.T) {
 				t.Errorf("exit code %d, stderr %q", r.code, r.stderr)
 			}
 			golden(t, "help/"+name+".txt", r.stdout)
+		})
+	}
+}
+
+func TestHelpWithoutCommand(t *testing.T) {
+	t.Setenv("COLUMNS", "100")
+	r := invoke(t, nil, "")
+	if r.code != 0 || r.stderr != "" {
+		t.Errorf("exit code %d, stderr %q", r.code, r.stderr)
+	}
+	golden(t, "help/cent.txt", r.stdout)
+}
+
+func TestVersion(t *testing.T) {
+	if r := invoke(t, nil, "", "--version"); r.code != 0 || r.stderr != "" || !strings.HasPrefix(r.stdout, "cent "+serverapi.Version) {
+		t.Errorf("%+v", r)
+	}
+	for _, tt := range []struct {
+		name  string
+		info  debug.BuildInfo
+		known bool
+		want  string
+	}{
+		{"no build info", debug.BuildInfo{}, false, "cent 0.1.0"},
+		{"a build in the repository", debug.BuildInfo{GoVersion: "go1.26.8", Main: debug.Module{Version: "v0.0.0-20260102030405-abcdef123456"}}, true,
+			"cent 0.1.0 (v0.0.0-20260102030405-abcdef123456, go1.26.8)"},
+		{"a build without version control", debug.BuildInfo{GoVersion: "go1.26.8", Main: debug.Module{Version: "(devel)"}}, true, "cent 0.1.0 (go1.26.8)"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := strings.Replace(version(&tt.info, tt.known), hub.Version, "0.1.0", 1); got != tt.want {
+				t.Errorf("%q, expected %q", got, tt.want)
+			}
 		})
 	}
 }
@@ -335,7 +376,7 @@ func TestUsage(t *testing.T) {
 		code    int
 		message string
 	}{
-		{"no command", full, "", nil, 2, "expected one of"},
+		{"no command of projects", full, "", []string{"projects"}, 2, "expected one of"},
 		{"an unknown command", full, "", []string{"shout"}, 2, "unexpected argument shout"},
 		{"an unknown flag", full, "", []string{"info", "--loud"}, 2, "unknown flag --loud"},
 		{"no key", nil, "", []string{"info"}, 2, "no API key"},
@@ -360,7 +401,9 @@ func TestUsage(t *testing.T) {
 		{"an invalid WebSocket address", full, "", []string{"sub", "a:b", "--websocket", "http://host"}, 2, "not a ws or wss"},
 		{"a channel without a category", full, "", []string{"sub", "b", "--websocket", "ws://host"}, 2, "b: "},
 		{"an absent settings file", full, "", []string{"info", "--config", "testdata/absent"}, 2, "testdata/absent"},
-		{"an unreachable address", full, "", []string{"info"}, 3, "connection refused"},
+		{"a port without a server", full, "", []string{"info"}, 3, "connection refused: is make run running on this port?"},
+		{"a port without a server, for sub", full, "", []string{"sub", "a:b", "--websocket", "ws://localhost:1/dev"}, 3, "is make run running on this port?"},
+		{"a port without a server, for projects", full, "", []string{"projects", "list", "--admin-password", "hidden"}, 3, "is make run running on this port?"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := invoke(t, tt.env, tt.stdin, tt.args...)

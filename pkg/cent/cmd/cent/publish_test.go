@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestPublishPrintsDelivered(t *testing.T) {
+func TestPublishDelivered(t *testing.T) {
 	const refusal = `{"error":{"code":102,"message":"category not found"}}`
 	for _, tt := range []struct {
 		name, response string // of the server

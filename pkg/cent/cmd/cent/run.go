@@ -7,12 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/willabides/kongplete"
 
 	"centrifuge/pkg/cent"
+	"centrifuge/pkg/hub"
 )
 
 // The exit codes.
@@ -38,9 +41,13 @@ type world struct {
 	backOff time.Duration
 }
 
+// globalFlags is the group of the flags that all commands have.
+const globalFlags = "Global flags:"
+
 // commandLine is the grammar.
 type commandLine struct {
-	Flags settings `embed:""`
+	Flags   settings         `embed:"" group:"Global flags:"`
+	Version kong.VersionFlag `group:"Global flags:" help:"Print the version."`
 
 	Publish     publish     `cmd:"" help:"Send a message to the subscribers of a channel."`
 	Broadcast   broadcast   `cmd:"" help:"Send a message to many channels."`
@@ -58,6 +65,7 @@ type commandLine struct {
 	Bench      bench      `cmd:"" help:"Measure the latency and the rate of deliveries to a channel."`
 	Projects   projects   `cmd:"" help:"Read and change projects, with files in YAML or JSON."`
 	Categories categories `cmd:"" help:"Read and change the categories of a project."`
+	Doctor     doctor     `cmd:"" help:"Check the settings, the addresses, the API key and the secret."`
 	Completion completion `cmd:"" help:"Print a script for the completion of commands and flags in a shell."`
 }
 
@@ -76,10 +84,11 @@ A setting is taken from its flag, from the environment, from the file ~/.centrc,
     admin_password = …
     timeout = 10
 
-Exit status: 0 done; 1 Centrifuge refused the request, or bench lost messages; 2 wrong usage; 3 Centrifuge is unreachable, or another server answered; 4 apply --dry-run found differences.
+Exit status: 0 done; 1 Centrifuge refused the request, bench lost messages, or a check of doctor failed; 2 wrong usage; 3 Centrifuge is unreachable, or another server answered; 4 apply --dry-run found differences.
 
 Examples:
 
+    cent doctor
     cent publish news:all '{"text":"hello"}'
     date | jq -R . | cent publish news:all
     cent sub --user alice chat:lobby | jq .data
@@ -127,18 +136,23 @@ func run(ctx context.Context, w world) int {
 		return own.code
 	}
 	fmt.Fprintln(w.stderr, "cent: "+printable(err.Error()))
-	var usage usageError
-	var refusal *cent.Error
 	switch {
-	case errors.As(err, &usage):
+	case errors.As(err, new(usageError)):
 		fmt.Fprintln(w.stderr, `Run "cent --help" for usage.`)
 		return exitUsage
 	case own.code != 0:
 		return own.code
-	case errors.As(err, &refusal) && refusal.Code != 0, errors.As(err, new(refused)):
+	case isRefusal(err):
 		return exitRefused
 	}
 	return exitUnreachable
+}
+
+// isRefusal reports whether err is an answer of Centrifuge. Every other failure of a
+// request means that Centrifuge could not be reached, or that something else answered.
+func isRefusal(err error) bool {
+	var answer *cent.Error
+	return errors.As(err, &answer) && answer.Code != 0 || errors.As(err, new(refused))
 }
 
 func execute(ctx context.Context, w world) error {
@@ -147,17 +161,24 @@ func execute(ctx context.Context, w world) error {
 	parser, err := kong.New(&line, kong.Name("cent"), kong.Description(description),
 		kong.Writers(w.stdout, w.stderr), kong.Exit(func(int) { ended = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.Vars{"version": version(debug.ReadBuildInfo())},
 		kong.BindTo(ctx, (*context.Context)(nil)))
 	if err != nil {
 		return fmt.Errorf("read the grammar: %w", err)
 	}
+	// Help shows flags without a group first: those of the command.
+	parser.Model.HelpFlag.Group = &kong.Group{Key: globalFlags, Title: globalFlags}
 	if w.getenv(lineVariable) != "" {
 		kongplete.Complete(parser)
 	}
 	if ended {
 		return nil
 	}
-	parsed, err := parser.Parse(w.args)
+	args := w.args
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parsed, err := parser.Parse(args)
 	if ended {
 		return nil
 	}
@@ -168,7 +189,21 @@ func execute(ctx context.Context, w world) error {
 	if s.settings, err = line.Flags.resolve(w); err != nil {
 		return err
 	}
-	return parsed.Run(&s)
+	return s.explain(ctx, parsed.Run(&s))
+}
+
+// version returns the version of Centrifuge, and the version of the module and that of
+// Go if they are known.
+func version(info *debug.BuildInfo, known bool) string {
+	text := "cent " + hub.Version
+	if !known {
+		return text
+	}
+	build := []string{info.GoVersion}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		build = append([]string{v}, build...)
+	}
+	return text + " (" + strings.Join(build, ", ") + ")"
 }
 
 var errNoAPIKey = misuse("no API key: set --api-key, CENT_API_KEY or api_key in the file")

@@ -15,6 +15,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/agnivade/levenshtein"
 	"gopkg.in/ini.v1"
 
 	"centrifuge/pkg/cent"
@@ -38,6 +39,12 @@ type settings struct {
 	WebSocket     string        `name:"websocket" placeholder:"URL" help:"The WebSocket API, the output WebSocketURL of the deployment, $$CENT_WEBSOCKET (ws://127.0.0.1:8080/dev)."`
 	Timeout       time.Duration `placeholder:"10s" help:"The time limit of an attempt, at most 1m, $$CENT_TIMEOUT (10s)."`
 	JSON          bool          `name:"json" help:"Print JSON."`
+
+	// File is the path of the file that was read, "" if there is none. Source is where
+	// each value comes from, by its key in the file: a flag, a variable, File or
+	// "default". A setting without a value has no source.
+	File   string            `kong:"-"`
+	Source map[string]string `kong:"-"`
 }
 
 // resolve sets the settings without a flag: from the environment, from the file, or to
@@ -47,24 +54,30 @@ func (s settings) resolve(w world) (settings, error) {
 	if err != nil {
 		return settings{}, err
 	}
+	s.Source = make(map[string]string)
 	timeout := ""
+	if s.Timeout != 0 {
+		timeout = s.Timeout.String()
+	}
 	for _, field := range []struct {
-		value         *string
-		variable, key string
+		value               *string
+		flag, variable, key string
 	}{
-		{&s.Address, "CENT_ADDRESS", "address"},
-		{&s.APIKey, "CENT_API_KEY", "api_key"},
-		{&s.Project, "CENT_PROJECT", "project_id"},
-		{&s.Secret, "CENT_SECRET", "secret_key"},
-		{&s.AdminPassword, "CENT_ADMIN_PASSWORD", "admin_password"},
-		{&s.WebSocket, "CENT_WEBSOCKET", "websocket"},
-		{&timeout, "CENT_TIMEOUT", "timeout"},
+		{&s.Address, "--address", "CENT_ADDRESS", "address"},
+		{&s.APIKey, "--api-key", "CENT_API_KEY", "api_key"},
+		{&s.Project, "--project", "CENT_PROJECT", "project_id"},
+		{&s.Secret, "--secret", "CENT_SECRET", "secret_key"},
+		{&s.AdminPassword, "--admin-password", "CENT_ADMIN_PASSWORD", "admin_password"},
+		{&s.WebSocket, "--websocket", "CENT_WEBSOCKET", "websocket"},
+		{&timeout, "--timeout", "CENT_TIMEOUT", "timeout"},
 	} {
-		if *field.value == "" {
-			*field.value = w.getenv(field.variable)
-		}
-		if *field.value == "" {
-			*field.value = file[field.key]
+		for _, from := range []struct{ name, value string }{
+			{field.flag, *field.value}, {field.variable, w.getenv(field.variable)}, {s.File, file[field.key]},
+		} {
+			if from.value != "" {
+				*field.value, s.Source[field.key] = from.value, from.name
+				break
+			}
 		}
 	}
 	if s.Timeout == 0 {
@@ -78,15 +91,21 @@ func (s settings) resolve(w world) (settings, error) {
 	// The default WebSocket belongs to the default address. With another address it
 	// would send a token to the wrong installation.
 	if s.Address == "" && s.WebSocket == "" {
-		s.WebSocket = localWebSocket
+		s.WebSocket, s.Source["websocket"] = localWebSocket, sourceDefault
 	}
 	if s.Address == "" {
-		s.Address = localAddress
+		s.Address, s.Source["address"] = localAddress, sourceDefault
+	}
+	if timeout == "" {
+		s.Source["timeout"] = sourceDefault
 	}
 	// In 2013 the address was that of the method rpc.
 	s.Address = strings.TrimSuffix(strings.TrimRight(s.Address, "/"), "/rpc")
 	return s, nil
 }
+
+// sourceDefault is the source of a default.
+const sourceDefault = "default"
 
 // parseTimeout parses a number of seconds, as in 2013, or a duration with a unit.
 func parseTimeout(text string) (time.Duration, error) {
@@ -106,8 +125,9 @@ func parseTimeout(text string) (time.Duration, error) {
 // maxFileBytes is the size limit of the settings file.
 const maxFileBytes = 64 << 10
 
-// file reads the settings file. A file that --config does not name may be absent.
-func (s settings) file(w world) (map[string]string, error) {
+// file reads the settings file and sets File. A file that --config does not name may be
+// absent.
+func (s *settings) file(w world) (map[string]string, error) {
 	path := s.Config
 	if path == "" {
 		if w.home == "" {
@@ -135,6 +155,7 @@ func (s settings) file(w world) (map[string]string, error) {
 		(values["secret_key"] != "" || values["api_key"] != "" || values["admin_password"] != "") {
 		fmt.Fprintf(w.stderr, "cent: warning: %s holds a secret and others can read it: chmod 600 it\n", printable(path))
 	}
+	s.File = path
 	return values, nil
 }
 
@@ -161,7 +182,7 @@ func decodeINI(b []byte) (map[string]string, error) {
 	for _, section := range []string{ini.DefaultSection, "cent"} {
 		for _, key := range file.Section(section).Keys() {
 			if !slices.Contains(fileKeys, key.Name()) {
-				return nil, fmt.Errorf("unknown key %s: the keys are %s", printable(key.Name()), strings.Join(fileKeys, ", "))
+				return nil, unknownKey(key.Name())
 			}
 			if _, twice := values[key.Name()]; twice || len(key.ValueWithShadows()) > 1 {
 				return nil, fmt.Errorf("duplicate key %s", key.Name())
@@ -170,4 +191,19 @@ func decodeINI(b []byte) (map[string]string, error) {
 		}
 	}
 	return values, nil
+}
+
+// maxKeyDistance is how many characters a misspelled key may differ from the key that an
+// error suggests.
+const maxKeyDistance = 3
+
+// unknownKey is the error for a key that is not one of fileKeys. It names the nearest.
+func unknownKey(name string) error {
+	nearest := slices.MinFunc(fileKeys, func(a, b string) int {
+		return levenshtein.ComputeDistance(name, a) - levenshtein.ComputeDistance(name, b)
+	})
+	if levenshtein.ComputeDistance(name, nearest) <= maxKeyDistance {
+		return fmt.Errorf("unknown key %q: did you mean %s?", name, nearest)
+	}
+	return fmt.Errorf("unknown key %q: the keys are %s", name, strings.Join(fileKeys, ", "))
 }

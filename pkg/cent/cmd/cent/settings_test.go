@@ -10,6 +10,7 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 func TestSettingsPrecedence(t *testing.T) {
@@ -56,7 +57,7 @@ func TestSettingsPrecedence(t *testing.T) {
 			}
 			var stderr strings.Builder
 			got, err := line.Flags.resolve(world{home: home, stderr: &stderr, getenv: func(name string) string { return tt.env[name] }})
-			if diff := cmp.Diff(tt.want, got); diff != "" || err != nil || stderr.String() != "" {
+			if diff := cmp.Diff(tt.want, got, cmpopts.IgnoreFields(settings{}, "File", "Source")); diff != "" || err != nil || stderr.String() != "" {
 				t.Error(diff, err, stderr.String())
 			}
 		})
@@ -73,6 +74,25 @@ func TestSettingsFileFlag(t *testing.T) {
 	s, err := settings{Config: filepath.Join(home, "named")}.resolve(world{home: home, stderr: io.Discard, getenv: func(string) string { return "" }})
 	if err != nil || s.Project != "named" || s.APIKey != "" {
 		t.Errorf("%+v, error %v", s, err)
+	}
+}
+
+func TestSettingsSources(t *testing.T) {
+	home := t.TempDir()
+	path := filepath.Join(home, ".centrc")
+	if err := os.WriteFile(path, []byte("api_key = a\nproject_id = b\nwebsocket = ws://c\ntimeout = 2"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env := map[string]string{"CENT_PROJECT": "d", "CENT_SECRET": "e", "CENT_WEBSOCKET": "ws://f"}
+	s, err := settings{WebSocket: "ws://g"}.resolve(world{home: home, stderr: io.Discard, getenv: func(name string) string { return env[name] }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{
+		"address": "default", "api_key": path, "project_id": "CENT_PROJECT", "secret_key": "CENT_SECRET", "websocket": "--websocket", "timeout": path,
+	}
+	if diff := cmp.Diff(want, s.Source); diff != "" || s.File != path {
+		t.Error(diff, s.File)
 	}
 }
 
@@ -116,7 +136,10 @@ func TestDecodeINI(t *testing.T) {
 		{"sections", "project_id = p\n[other]\nproject_id = q\nwhat = ever\n[CENT]\nsecret_key = s", map[string]string{"project_id": "p", "secret_key": "s"}, ""},
 		{"a key without a value", "api_key =", map[string]string{"api_key": ""}, ""},
 		{"a line without a separator", "\nhidden", nil, "not an INI file"},
-		{"an unknown key", "key = hidden", nil, "unknown key key: the keys are address, "},
+		{"a misspelled key", "api_kye = hidden", nil, `unknown key "api_kye": did you mean api_key?`},
+		{"a key without its underscore", "ProjectID = hidden", nil, `unknown key "projectid": did you mean project_id?`},
+		{"a key of no resemblance", "user = hidden", nil, `unknown key "user": the keys are address, admin_password, api_key, `},
+		{"a key with a control character", "api\x1bkey = hidden", nil, `unknown key "api\x1bkey": did you mean api_key?`},
 		{"a duplicate key", "api_key = hidden\n[cent]\napi_key = hidden", nil, "duplicate key api_key"},
 		{"an unclosed section", "[cent", nil, "not an INI file"},
 		{"a duplicate key in a section", "[cent]\napi_key = hidden\napi_key = hidden too", nil, "duplicate key api_key"},
