@@ -68,7 +68,7 @@ func authorize(p *Project, c Connection, a Action, ch Channel) error {
 	switch {
 	case !exists:
 		return errUnknownCategory
-	case !granted && category.Private && !c.Permissions.Confirmed:
+	case !granted && category.Private:
 		return errPrivateCategory
 	case !granted:
 		return errCategoryNotGranted

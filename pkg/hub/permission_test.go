@@ -143,7 +143,7 @@ func TestRefusalReasons(t *testing.T) {
 		{"the feed", everything, Feed("p").Category, errUnknownCategory},
 		{"a private category, requested", of("private"), "private", errPrivateCategory},
 		{"a private category, not requested", of("open"), "private", errPrivateCategory},
-		{"a private category that a token does not grant", confirmed, "private", errCategoryNotGranted},
+		{"a private category that a token does not grant", confirmed, "private", errPrivateCategory},
 		{"a category that is not granted", of("private"), "open", errCategoryNotGranted},
 		{"a channel that is not granted", of("open:x"), "open", ErrChannelDenied},
 	} {

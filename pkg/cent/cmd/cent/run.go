@@ -116,6 +116,9 @@ func (e exit) Error() string {
 // Unwrap lets errors.As find the inner error.
 func (e exit) Unwrap() error { return e.err }
 
+// errorReference names the document that explains the errors by their codes.
+const errorReference = "Errors by code, with causes and cures: pkg/hub/README.md#errors"
+
 // run runs the program and returns the exit code.
 func run(ctx context.Context, w world) int {
 	err := execute(ctx, w)
@@ -136,6 +139,7 @@ func run(ctx context.Context, w world) int {
 	case own.code != 0:
 		return own.code
 	case errors.As(err, &refusal) && refusal.Code != 0, errors.As(err, new(refused)):
+		fmt.Fprintln(w.stderr, errorReference)
 		return exitRefused
 	}
 	return exitUnreachable
