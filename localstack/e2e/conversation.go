@@ -273,5 +273,5 @@ func (c *conversation) expectSilence(ctx context.Context, so *socket) error {
 	if err := so.conn.Write(ctx, websocket.MessageText, []byte(`{"id":"quiet","method":"no-such-method","params":{}}`)); err != nil {
 		return err
 	}
-	return c.expect(ctx, so, `{"ack":true,"id":"quiet","method":"no-such-method","result":null,"error":"unknown method no-such-method"}`)
+	return c.expect(ctx, so, `{"ack":true,"id":"quiet","method":"no-such-method","result":null,"error":"unknown method no-such-method","code":104,"detail":"*"}`)
 }

@@ -29,14 +29,14 @@ func TestOptions(t *testing.T) {
 		"listed origin in the handshake":   "open a ?project=strict https://good.example\n" + auth + in,
 		"unlisted origin in the handshake": "refused 403 ?project=strict https://evil.example",
 		"unlisted origin in auth keeps the socket open": "open a https://evil.example\n" + auth +
-			`expect a {"ack":true,"id":"1","method":"auth","result":null,"error":"permission denied: the project does not list this origin"}` + "\nquiet a",
+			`expect a {"ack":true,"id":"1","method":"auth","result":null,"error":"permission denied: the project does not list this origin","code":103,"detail":"*"}` + "\nquiet a",
 		"MD5 token without the option": "open a\n" + strings.ReplaceAll(auth, "token \"u\"", "md5token \"u\"") +
-			`expect a {"ack":true,"id":"1","method":"auth","result":null,"error":"invalid token"}`,
+			`expect a {"ack":true,"id":"1","method":"auth","result":null,"error":"invalid token","code":401,"detail":"*"}`,
 		"max_message_bytes of a category": "open a\n" + auth + in +
 			`send a {"id":"2","method":"broadcast","params":{"category":"wide","channel":"x","data":{"a":"{{repeat "x" 92}}"}}}
 			expect a {"ack":true,"id":"2","method":"broadcast","result":true,"error":null}
 			send a {"id":"3","method":"broadcast","params":{"category":"wide","channel":"x","data":{"a":"{{repeat "x" 93}}"}}}
-			expect a {"ack":true,"id":"3","method":"broadcast","result":null,"error":"message too large: data is 101 bytes, at most 100 are allowed in category wide"}`,
+			expect a {"ack":true,"id":"3","method":"broadcast","result":null,"error":"message too large: data is 101 bytes, at most 100 are allowed in category wide","code":413,"detail":"data is 101 bytes, at most 100 are allowed in category wide"}`,
 		"push too large for API Gateway is refused before any post": "open a\n" + auth + in +
 			`send a {"id":"2","method":"subscribe","params":{"to":{"large":["x"]}}}
 			expect a {"ack":true,"id":"2","method":"subscribe","result":true,"error":null}
@@ -60,9 +60,9 @@ func TestOptions(t *testing.T) {
 			api strict-key presence {"channel":"wide:empty"}
 			status 200 {"result":{"presence":{}}}
 			api strict-key presence {"channel":"large:x"}
-			status 200 {"error":{"code":108,"message":"not available: category large has no presence"}}
+			status 200 {"error":{"code":108,"message":"not available: category large has no presence: turn on its option presence"}}
 			api strict-key presence {"channel":"nowhere:x"}
-			status 200 {"error":{"code":102,"message":"category not found"}}
+			status 200 {"error":{"code":102,"message":"category not found: create the category, or correct its name"}}
 			api strict-key presence_stats {}
 			status 200 {"error":{"code":107,"message":"*"}}`,
 	} {

@@ -26,17 +26,20 @@ type APIKeys interface {
 	ProjectByAPIKeyHash(ctx context.Context, hash string) (*hub.Project, error)
 }
 
+// errWrongKey: no project has the API key.
+var errWrongKey = hub.ErrUnauthorized.With("no project has this API key").WithHelp("check it, or make a new one on the admin pages")
+
 // ProjectByAPIKey returns the project that key belongs to. It fails with
 // hub.ErrUnauthorized for a key of no project, and with the error of keys if the
 // lookup fails otherwise. A key that is empty or longer than MaxAPIKeyBytes fails
 // without a lookup.
 func ProjectByAPIKey(ctx context.Context, keys APIKeys, key string) (*hub.Project, error) {
 	if !isAPIKey(key) {
-		return nil, hub.ErrUnauthorized
+		return nil, errWrongKey
 	}
 	p, err := keys.ProjectByAPIKeyHash(ctx, HashAPIKey(key))
 	if errors.Is(err, hub.ErrProjectNotFound) {
-		return nil, hub.ErrUnauthorized
+		return nil, errWrongKey
 	}
 	if err != nil {
 		return nil, err
@@ -52,7 +55,7 @@ func ProjectByAPIKey(ctx context.Context, keys APIKeys, key string) (*hub.Projec
 // empty or longer than MaxAPIKeyBytes.
 func CheckAPIKey(p *hub.Project, key string) error {
 	if !isAPIKey(key) {
-		return hub.ErrUnauthorized
+		return errWrongKey
 	}
 	hash := []byte(HashAPIKey(key))
 	found := 0
@@ -60,7 +63,7 @@ func CheckAPIKey(p *hub.Project, key string) error {
 		found |= subtle.ConstantTimeCompare([]byte(h), hash)
 	}
 	if found == 0 {
-		return hub.ErrUnauthorized
+		return errWrongKey
 	}
 	return nil
 }

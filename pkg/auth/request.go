@@ -13,9 +13,12 @@ const maxHeaderBytes = 4096
 // The errors of ParseSignature, with the texts of 2013. errors.Is reports both as
 // hub.ErrUnauthorized.
 var (
-	ErrNoHeader        = &hub.Error{Code: hub.ErrUnauthorized.Code, Message: "no auth header found"}
-	ErrMalformedHeader = &hub.Error{Code: hub.ErrUnauthorized.Code, Message: "malformed auth header"}
+	ErrNoHeader        = &hub.Error{Code: hub.ErrUnauthorized.Code, Message: "no auth header found", Help: "send the header X-Centrifuge-Auth: sign=SIGNATURE; an API key is for /api"}
+	ErrMalformedHeader = &hub.Error{Code: hub.ErrUnauthorized.Code, Message: "malformed auth header", Help: "the header is X-Centrifuge-Auth: sign=SIGNATURE"}
 )
+
+// errWrongSignature has the text of 2013.
+var errWrongSignature = hub.ErrUnauthorized.WithHelp("the signature is wrong: it is hex(HMAC-SHA256(secret, project_id + body)), with the secret of the project in the URL and the body as it is sent")
 
 // ParseSignature returns the signature in the value of the header X-Centrifuge-Auth:
 // key=value pairs, separated by spaces. The value of the key sign is the signature;
@@ -54,7 +57,7 @@ func ParseSignature(header string) (string, error) {
 func VerifyRequest(p *hub.Project, signature string, body []byte) error {
 	message := p.ID + string(body)
 	if !verify(p, signature, message) || endsLikeToken(p, message) {
-		return hub.ErrUnauthorized
+		return errWrongSignature
 	}
 	return nil
 }

@@ -119,7 +119,7 @@ func TestClientMethods(t *testing.T) {
 	}
 	want := []cent.Outcome{
 		{Channel: "chat:den"},
-		{Channel: "nowhere:x", Error: &cent.Error{Code: cent.CodeCategoryNotFound, Message: "category not found"}},
+		{Channel: "nowhere:x", Error: &cent.Error{Code: cent.CodeCategoryNotFound, Message: "category not found: create the category, or correct its name"}},
 		{Channel: "chat:lobby"},
 	}
 	if diff := cmp.Diff(want, outcomes); diff != "" {

@@ -29,14 +29,14 @@ func Connect(h *hub.Hub, log *slog.Logger) WebSocket {
 		ctx, cancel := limit(ctx)
 		defer cancel()
 		if e.RequestContext.EventType != eventConnect {
-			return refuseFrame(e), nil
+			return serve(log, nil)(ctx, e) // a frame whose method is the name of this route
 		}
 		err := h.Connect(ctx, hub.Handshake{
 			Connection: e.RequestContext.ConnectionID,
 			Origin:     header(e.Headers, "Origin"),
 			Project:    e.QueryStringParameters["project"],
 		})
-		logInternal(ctx, log, e, err)
+		logError(ctx, log, e, err)
 		return events.APIGatewayProxyResponse{StatusCode: handshakeStatus(err)}, nil
 	}
 }
@@ -63,10 +63,10 @@ func Disconnect(h *hub.Hub, log *slog.Logger) WebSocket {
 		ctx, cancel := limit(ctx)
 		defer cancel()
 		if e.RequestContext.EventType != eventDisconnect {
-			return refuseFrame(e), nil
+			return serve(log, nil)(ctx, e) // a frame whose method is the name of this route
 		}
 		err := h.Disconnect(ctx, e.RequestContext.ConnectionID)
-		logInternal(ctx, log, e, err)
+		logError(ctx, log, e, err)
 		return events.APIGatewayProxyResponse{StatusCode: handshakeStatus(err)}, nil
 	}
 }
@@ -117,46 +117,52 @@ func Message(h *hub.Hub, log *slog.Logger) WebSocket {
 }
 
 // commands are the commands of a route, by method.
-type commands map[string]func(ctx context.Context, connection string, e classic.Envelope) (frame []byte, err error)
+type commands map[string]func(ctx context.Context, connection string, e classic.Envelope) (classic.Result, error)
 
-// command decodes the params of a frame, calls the hub and encodes the reply. It
-// returns the error of the call too.
+// command decodes the params of a frame and calls the hub.
 func command[P any](
 	decode func(classic.Envelope) (P, error),
 	call func(ctx context.Context, connection string, params P) (classic.Result, error),
-) func(context.Context, string, classic.Envelope) ([]byte, error) {
-	return func(ctx context.Context, connection string, e classic.Envelope) ([]byte, error) {
+) func(context.Context, string, classic.Envelope) (classic.Result, error) {
+	return func(ctx context.Context, connection string, e classic.Envelope) (classic.Result, error) {
 		params, err := decode(e)
 		if err != nil {
-			return classic.Refuse(err), nil
+			return classic.Result{}, err
 		}
-		result, err := call(ctx, connection, params)
-		frame := classic.Reply(e, result, err)
-		if len(frame) > hub.MaxMessageBytes {
-			frame = classic.Reply(e, classic.Result{}, errLongReply)
-		}
-		return frame, err
+		return call(ctx, connection, params)
 	}
 }
 
 // errLongReply: the reply is larger than API Gateway allows.
 var errLongReply = hub.ErrLimitExceeded.With("the answer is over 128 KB")
 
-// serve decodes a frame and runs the command of its method.
+// serve decodes a frame, runs the command of its method and encodes the reply.
 func serve(log *slog.Logger, c commands) WebSocket {
 	return func(ctx context.Context, r events.APIGatewayWebsocketProxyRequest) (events.APIGatewayProxyResponse, error) {
 		ctx, cancel := limit(ctx)
 		defer cancel()
 		e, err := classic.Decode([]byte(r.Body))
-		if err != nil {
-			return reply(classic.Refuse(err)), nil
+		var result classic.Result
+		if err == nil {
+			if run, known := c[e.Method]; known {
+				result, err = run(ctx, r.RequestContext.ConnectionID, e)
+			} else {
+				err = classic.UnknownMethod(e.Method)
+			}
 		}
-		run, known := c[e.Method]
-		if !known {
-			return reply(classic.Reply(e, classic.Result{}, classic.UnknownMethod(e.Method))), nil
+		logError(ctx, log, r, err)
+		logRefusals(ctx, log, r, result.Refused)
+		frame := classic.Reply(e, result, err)
+		if len(frame) > hub.MaxMessageBytes {
+			// The names of refused channels are necessary, the reasons are not.
+			for i := range result.Refused {
+				result.Refused[i].Reason = nil
+			}
+			frame = classic.Reply(e, result, err)
 		}
-		frame, err := run(ctx, r.RequestContext.ConnectionID, e)
-		logInternal(ctx, log, r, err)
+		if len(frame) > hub.MaxMessageBytes {
+			frame = classic.Reply(e, classic.Result{}, errLongReply)
+		}
 		return reply(frame), nil
 	}
 }
@@ -164,16 +170,6 @@ func serve(log *slog.Logger, c commands) WebSocket {
 // reply is a route response. Its status is always 200: the frame carries the error.
 func reply(frame []byte) events.APIGatewayProxyResponse {
 	return events.APIGatewayProxyResponse{StatusCode: http.StatusOK, Body: string(frame)}
-}
-
-// refuseFrame answers a frame whose method is "$connect" or "$disconnect": API Gateway
-// routes it there.
-func refuseFrame(r events.APIGatewayWebsocketProxyRequest) events.APIGatewayProxyResponse {
-	e, err := classic.Decode([]byte(r.Body))
-	if err != nil {
-		return reply(classic.Refuse(err))
-	}
-	return reply(classic.Reply(e, classic.Result{}, classic.UnknownMethod(e.Method)))
 }
 
 // header finds a header whatever the case of its name: API Gateway passes on the case
@@ -187,12 +183,38 @@ func header(headers map[string]string, name string) string {
 	return ""
 }
 
-// logInternal logs the cause of an internal failure, which no client may see.
-func logInternal(ctx context.Context, log *slog.Logger, e events.APIGatewayWebsocketProxyRequest, err error) {
-	var known *hub.Error
-	if err == nil || errors.As(err, &known) {
+// logError logs why a command failed or was refused: the cause of an internal failure,
+// which no client may see, or what the client was answered.
+func logError(ctx context.Context, log *slog.Logger, e events.APIGatewayWebsocketProxyRequest, err error) {
+	if err == nil {
 		return
 	}
-	log.ErrorContext(ctx, "command failed", "route", e.RequestContext.RouteKey, "request", e.RequestContext.RequestID,
-		"connection", e.RequestContext.ConnectionID, "error", err)
+	log = log.With("route", e.RequestContext.RouteKey, "request", e.RequestContext.RequestID, "connection", e.RequestContext.ConnectionID)
+	var known *hub.Error
+	if !errors.As(err, &known) {
+		log.ErrorContext(ctx, "command failed", "error", err)
+		return
+	}
+	log.InfoContext(ctx, "command refused", "code", known.Code, "error", shorten(known.Text()))
+}
+
+// maxLoggedRefusals limits the lines about one subscribe.
+const maxLoggedRefusals = 10
+
+// logRefusals logs the first channels that a subscribe was refused.
+func logRefusals(ctx context.Context, log *slog.Logger, e events.APIGatewayWebsocketProxyRequest, refused []hub.Refusal) {
+	for _, r := range refused[:min(len(refused), maxLoggedRefusals)] {
+		log.InfoContext(ctx, "subscribe refused", "request", e.RequestContext.RequestID, "connection", e.RequestContext.ConnectionID,
+			"project", r.Channel.Project, "channel", r.Channel.String(), "code", r.Reason.Code, "error", r.Reason.Text())
+	}
+}
+
+// maxLoggedBytes limits an error in the log: its text may repeat what a client sent.
+const maxLoggedBytes = 512
+
+func shorten(text string) string {
+	if len(text) <= maxLoggedBytes {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxLoggedBytes], "") + "…"
 }

@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
+	"github.com/google/go-cmp/cmp"
 
 	"centrifuge/pkg/hub"
 )
@@ -56,7 +58,7 @@ func TestInternalErrors(t *testing.T) {
 		return `{"id":"1","method":"` + method + `","params":` + params + `}`
 	}
 	reply := func(method string) string {
-		return `{"ack":true,"id":"1","method":"` + method + `","result":null,"error":"internal server error"}`
+		return `{"ack":true,"id":"1","method":"` + method + `","result":null,"error":"internal server error","code":100,"detail":"repeat later; the log of the service has the cause"}`
 	}
 	for _, tt := range []struct {
 		route     string
@@ -110,10 +112,125 @@ func TestFramesToConnectionRoutes(t *testing.T) {
 			var e events.APIGatewayWebsocketProxyRequest
 			e.RequestContext.EventType, e.Body = "MESSAGE", `{"method":"`+route+`","params":{}}`
 			got, err := handler(t.Context(), e)
-			want := `{"ack":true,"id":null,"method":"` + route + `","result":null,"error":"unknown method ` + route + `"}`
+			want := `{"ack":true,"id":null,"method":"` + route + `","result":null,"error":"unknown method ` + route + `","code":104,"detail":"the methods are auth, subscribe, unsubscribe, broadcast and presence"}`
 			if err != nil || got.Body != want {
 				t.Errorf("body %s, error %v", got.Body, err)
 			}
 		})
+	}
+}
+
+// strict is a store with one authenticated connection, which may use nothing.
+type strict struct{ broken }
+
+func (strict) Connection(context.Context, string) (hub.Connection, error) {
+	return hub.Connection{ID: "the-connection", Project: "p", Expires: time.Now().Add(time.Hour)}, nil
+}
+
+func (strict) Project(context.Context, string) (*hub.Project, error) {
+	return &hub.Project{ID: "p", Categories: map[string]hub.Category{
+		"open":   {Name: "open"},
+		"closed": {Name: "closed", CategoryOptions: hub.CategoryOptions{Private: true}},
+	}}, nil
+}
+
+// subscribe sends a frame to the route subscribe of a strict store, and returns the reply
+// and the log.
+func subscribe(t *testing.T, frame string) (reply string, log []map[string]any) {
+	t.Helper()
+	h, err := hub.New(hub.Options{Store: strict{}, Dispatcher: broken{}, Callback: broken{},
+		VerifyToken: func(*hub.Project, string, string, time.Time) (hub.Identity, error) { return hub.Identity{}, nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	var e events.APIGatewayWebsocketProxyRequest
+	e.RequestContext.EventType, e.RequestContext.RouteKey, e.Body = "MESSAGE", "subscribe", frame
+	e.RequestContext.ConnectionID, e.RequestContext.RequestID = "the-connection", "the-request"
+	got, err := Subscribe(h, slog.New(slog.NewJSONHandler(&b, nil)))(t.Context(), e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(b.String()) {
+		var attributes map[string]any
+		if err := json.Unmarshal([]byte(line), &attributes); err != nil {
+			t.Fatal(err)
+		}
+		delete(attributes, "time")
+		log = append(log, attributes)
+	}
+	return got.Body, log
+}
+
+// TestRefusedSubscribe checks the reply and the log of a subscribe that is refused for
+// three reasons.
+func TestRefusedSubscribe(t *testing.T) {
+	const denied = "category does not exist or permission denied"
+	reasons := map[string]string{
+		"absent": "the project has no category of this name: create it, or correct the name",
+		"closed": "the category is private: it requires a JWT that grants it in its permissions, or a validate_url that does",
+		"open":   "the category is not granted: request it in the permissions of auth, and grant it in the JWT or in validate_url where the project has one",
+	}
+	reply, log := subscribe(t, `{"id":"1","method":"subscribe","params":{"to":{"absent":["x"],"closed":["x"],"open":["x"]}}}`)
+	reason := func(category string) string {
+		return `"` + category + `":{"x":{"code":403,"error":"` + denied + `","detail":"` + reasons[category] + `"}}`
+	}
+	want := `{"ack":true,"id":"1","method":"subscribe","result":true,"error":null,"refused":{"absent":["x"],"closed":["x"],"open":["x"]},` +
+		`"reasons":{` + reason("absent") + `,` + reason("closed") + `,` + reason("open") + `}}`
+	if diff := cmp.Diff(want, reply); diff != "" {
+		t.Errorf("-expected +replied:\n%s", diff)
+	}
+	var lines []map[string]any
+	for _, category := range []string{"absent", "closed", "open"} {
+		lines = append(lines, map[string]any{
+			"level": "INFO", "msg": "subscribe refused", "request": "the-request", "connection": "the-connection",
+			"project": "p", "channel": category + ":x", "code": 403.0, "error": denied + ": " + reasons[category],
+		})
+	}
+	if diff := cmp.Diff(lines, log); diff != "" {
+		t.Errorf("-expected +logged:\n%s", diff)
+	}
+}
+
+// TestRefusedCommand checks the log of commands that are refused as a whole.
+func TestRefusedCommand(t *testing.T) {
+	for _, tt := range []struct{ name, frame, err string }{
+		{"no JSON", `{`, "malformed JSON data: line 1, column 2: it ends too early"},
+		{"invalid params", `{"method":"subscribe","params":{}}`, `to is required: the params of subscribe are {"to": {"category": ["channel"]}}`},
+		{"a long method", `{"method":"` + strings.Repeat("é", 1000) + `","params":{}}`, "unknown method " + strings.Repeat("é", 248) + "…"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, log := subscribe(t, tt.frame)
+			if len(log) != 1 || log[0]["msg"] != "command refused" || log[0]["error"] != tt.err || log[0]["connection"] != "the-connection" {
+				t.Errorf("logged %v", log)
+			}
+		})
+	}
+}
+
+// TestLongRefusal sends names that need so many escapes that a reply with the reasons
+// would exceed the limit of API Gateway.
+func TestLongRefusal(t *testing.T) {
+	names := make([]string, hub.MaxChannels)
+	for i := range names {
+		names[i] = fmt.Sprintf("%0240d", i) + strings.Repeat("x", 10)
+	}
+	frame := func(names []string) string {
+		b, err := json.Marshal(map[string]any{"id": "1", "method": "subscribe", "params": map[string]any{"to": map[string]any{"a": names}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	short, log := subscribe(t, frame(names))
+	for i := range names {
+		names[i] = fmt.Sprintf("%03d", i) + strings.Repeat(`"`, 230)
+	}
+	long, _ := subscribe(t, frame(names))
+	if !strings.Contains(short, `"reasons":`) || strings.Contains(long, `"reasons":`) || !strings.Contains(long, `"refused":{"a":["000`) {
+		t.Errorf("%d bytes %.100s, %d bytes %.100s", len(short), short, len(long), long)
+	}
+	if len(log) != maxLoggedRefusals {
+		t.Errorf("%d lines for %d refusals", len(log), hub.MaxChannels)
 	}
 }

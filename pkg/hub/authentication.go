@@ -92,7 +92,7 @@ func (h *Hub) authenticate(ctx context.Context, cr Credentials) error {
 			return err
 		}
 		if !p.AllowsOrigin(c.Origin) {
-			return errOrigin
+			return errOrigin(c.Origin)
 		}
 	}
 	confirmed, err := h.grant(ctx, p, identity, cr.Permissions)

@@ -101,7 +101,7 @@ func (h *Hub) Connect(ctx context.Context, hs Handshake) error {
 			return err
 		}
 		if !p.AllowsOrigin(hs.Origin) {
-			return errOrigin
+			return errOrigin(hs.Origin)
 		}
 	}
 	if len(hs.Origin) > MaxNameBytes {

@@ -117,6 +117,20 @@ func TestErrors(t *testing.T) {
 	if got := detailed.Error(); got != "limit exceeded: 300 bytes" {
 		t.Errorf("got %q", got)
 	}
+	for text, e := range map[string]*Error{
+		"limit exceeded: 300 bytes":                    detailed,
+		"limit exceeded: 300 bytes: send less":         detailed.WithHelp("send less"),
+		"conflict: repeat after a moment":              ErrConflict,
+		"conflict":                                     ErrConflict.WithHelp(""),
+		"connection not found: it ended: connect then": ErrConnectionNotFound.With("it ended").WithHelp("connect then"),
+	} {
+		if got := e.Text(); got != text {
+			t.Errorf("text %q, expected %q", got, text)
+		}
+	}
+	if got := detailed.WithHelp("send less").Error(); got != "limit exceeded: 300 bytes" {
+		t.Errorf("got %q with a help", got)
+	}
 	if got := Public(errors.New("the table is missing")); got != ErrInternal {
 		t.Errorf("the public error is %v", got)
 	}

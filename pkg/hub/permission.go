@@ -50,17 +50,28 @@ const (
 	ReadPresence
 )
 
+// The reasons for ErrCategoryDenied.
+var (
+	errUnknownCategory    = ErrCategoryDenied.WithHelp("the project has no category of this name: create it, or correct the name")
+	errPrivateCategory    = ErrCategoryDenied.WithHelp("the category is private: it requires a JWT that grants it in its permissions, or a validate_url that does")
+	errCategoryNotGranted = ErrCategoryDenied.WithHelp("the category is not granted: request it in the permissions of auth, and grant it in the JWT or in validate_url where the project has one")
+)
+
 // authorize decides whether a connection may perform an action in a channel of p, its
 // project. It fails, in this order, with ErrCategoryDenied where the category does not
 // exist or is not granted, ErrOneWay for Publish in a category that is not
-// bidirectional, and ErrChannelDenied where the channel is not granted. No other function
-// decides this.
+// bidirectional, and ErrChannelDenied where the channel is not granted. The help of the
+// error distinguishes all reasons. No other function decides this.
 func authorize(p *Project, c Connection, a Action, ch Channel) error {
 	category, exists := p.Categories[ch.Category]
 	grant, granted := c.Permissions.category(category)
 	switch {
-	case !exists || !granted:
-		return ErrCategoryDenied
+	case !exists:
+		return errUnknownCategory
+	case !granted && category.Private:
+		return errPrivateCategory
+	case !granted:
+		return errCategoryNotGranted
 	case a == Publish && !category.Bidirectional:
 		return ErrOneWay
 	case !grant.Allows(ch.Name):

@@ -123,6 +123,39 @@ func TestAuthorize(t *testing.T) {
 	}
 }
 
+// TestRefusalReasons checks that the help of ErrCategoryDenied and ErrChannelDenied
+// distinguishes why a channel is refused.
+func TestRefusalReasons(t *testing.T) {
+	p := &Project{ID: "p", Categories: map[string]Category{
+		"open":    {Name: "open"},
+		"private": {Name: "private", CategoryOptions: CategoryOptions{Private: true}},
+	}}
+	confirmed := of("open:x")
+	confirmed.Confirmed = true
+	for _, tt := range []struct {
+		name        string
+		permissions Permissions
+		category    string
+		want        *Error
+	}{
+		{"a category that does not exist", everything, "none", errUnknownCategory},
+		{"a category that does not exist, granted", of("none"), "none", errUnknownCategory},
+		{"the feed", everything, Feed("p").Category, errUnknownCategory},
+		{"a private category, requested", of("private"), "private", errPrivateCategory},
+		{"a private category, not requested", of("open"), "private", errPrivateCategory},
+		{"a private category that a token does not grant", confirmed, "private", errPrivateCategory},
+		{"a category that is not granted", of("private"), "open", errCategoryNotGranted},
+		{"a channel that is not granted", of("open:x"), "open", ErrChannelDenied},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := Public(authorize(p, Connection{Permissions: tt.permissions}, Subscribe, Channel{Project: "p", Category: tt.category, Name: "y"}))
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
 func TestPermissionsLimits(t *testing.T) {
 	names := make([]string, MaxPermissions)
 	for i := range names {

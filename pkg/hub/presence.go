@@ -112,7 +112,7 @@ func (h *Hub) presencePages(ctx context.Context, p *Project, ch Channel, page fu
 	case !ok:
 		return ErrCategoryNotFound
 	case !category.Presence:
-		return ErrNotAvailable.With("category " + ch.Category + " has no presence")
+		return ErrNotAvailable.With("category " + ch.Category + " has no presence").WithHelp("turn on its option presence")
 	}
 	for shard := range category.ShardCount() {
 		for clients, err := range h.store.Presence(ctx, ch, shard) {

@@ -7,13 +7,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
 
 	"centrifuge/pkg/auth"
 	"centrifuge/pkg/hub"
+	"centrifuge/pkg/protocol/classic"
 )
 
 // MaxBroadcastChannels is how many channels one broadcast may name.
@@ -49,12 +52,12 @@ type answer struct {
 	Error  *failure `json:"error,omitempty"`
 }
 
-func fail(e *hub.Error) answer { return answer{Error: &failure{e.Code, e.Error()}} }
+func fail(e *hub.Error) answer { return answer{Error: &failure{e.Code, e.Text()}} }
 
 // call answers POST /api/{method}: 401 without a valid API key, 404 for an unknown
 // method, 400 and 413 for an invalid body, otherwise 200 with a result or an error.
 func (a *api) call(w http.ResponseWriter, r *http.Request) {
-	p, err := auth.ProjectByAPIKey(r.Context(), a.APIKeys, apiKey(r.Header))
+	p, err := a.project(r)
 	if err != nil {
 		e := a.public(r.Context(), err)
 		write(w, authStatus(e), fail(e))
@@ -73,10 +76,10 @@ func (a *api) call(w http.ResponseWriter, r *http.Request) {
 func (a *api) answer(ctx context.Context, p *hub.Project, method string, body []byte) (status int, _ answer) {
 	run, ok := methods[method]
 	if !ok {
-		return http.StatusNotFound, fail(hub.ErrMethodNotFound)
+		return http.StatusNotFound, fail(hub.ErrMethodNotFound.WithHelp(suggest(method, slices.Collect(maps.Keys(methods)))))
 	}
 	if !json.Valid(body) {
-		return http.StatusBadRequest, fail(hub.ErrBadRequest.With("the body is not JSON"))
+		return http.StatusBadRequest, fail(hub.ErrBadRequest.With("the body is not JSON").WithHelp(classic.SyntaxError(body)))
 	}
 	result, err := run(a, ctx, p, body)
 	if err != nil {
@@ -96,16 +99,36 @@ func Call(ctx context.Context, h *hub.Publisher, log *slog.Logger, p *hub.Projec
 	return status, b.Bytes()
 }
 
-// apiKey finds the key in the headers that clients of Centrifugo send.
-func apiKey(h http.Header) string {
-	if key := h.Get("X-API-Key"); key != "" {
-		return key
+// project returns the project whose API key a request carries.
+func (a *api) project(r *http.Request) (*hub.Project, error) {
+	key, err := apiKey(r)
+	if err != nil {
+		return nil, err
 	}
-	scheme, key, _ := strings.Cut(h.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "apikey") {
-		return ""
+	return auth.ProjectByAPIKey(r.Context(), a.APIKeys, key)
+}
+
+// apiKey finds the key in the headers that clients of Centrifugo send. It fails with
+// hub.ErrUnauthorized, which says what was sent instead.
+func apiKey(r *http.Request) (string, error) {
+	if key := r.Header.Get("X-API-Key"); key != "" {
+		return key, nil
 	}
-	return strings.TrimSpace(key)
+	authorization := r.Header.Get("Authorization")
+	scheme, key, _ := strings.Cut(authorization, " ")
+	if key = strings.TrimSpace(key); key != "" && strings.EqualFold(scheme, "apikey") {
+		return key, nil
+	}
+	wrong := "no API key"
+	switch {
+	case authorization != "" && !strings.EqualFold(scheme, "apikey"):
+		wrong = "the API key is in the wrong header"
+	case r.Header.Get("X-Centrifuge-Auth") != "":
+		wrong = "a signature is for /rpc, not for /api"
+	case r.URL.Query().Has("api_key"):
+		wrong = "the API key is in the URL"
+	}
+	return "", hub.ErrUnauthorized.With(wrong).WithHelp("send the header X-API-Key: KEY, or Authorization: apikey KEY")
 }
 
 func authStatus(e *hub.Error) int {
@@ -122,16 +145,11 @@ func bodyStatus(err error) int {
 	return http.StatusBadRequest
 }
 
-// decode reads the params of a method. It ignores unknown keys, as Centrifugo does:
-// clients of Centrifugo send options that do not exist here.
-func decode(body []byte, params any) error {
-	if err := json.Unmarshal(body, params); err != nil {
-		return hub.ErrBadRequest.With("the body does not match the parameters of this method")
-	}
-	return nil
-}
-
 type empty struct{}
+
+// unsupportedInPublish are the fields of Centrifugo's publish and broadcast that do not
+// exist here.
+var unsupportedInPublish = []string{"b64data", "skip_history", "tags", "delta", "version", "version_epoch"}
 
 func (a *api) publish(ctx context.Context, p *hub.Project, body []byte) (any, error) {
 	var q struct {
@@ -139,7 +157,7 @@ func (a *api) publish(ctx context.Context, p *hub.Project, body []byte) (any, er
 		Data           json.RawMessage `json:"data"`
 		IdempotencyKey string          `json:"idempotency_key"`
 	}
-	if err := decode(body, &q); err != nil {
+	if err := decode(body, &q, unsupportedInPublish...); err != nil {
 		return nil, err
 	}
 	return a.publishTo(ctx, p, q.Channel, q.Data, q.IdempotencyKey)
@@ -175,7 +193,7 @@ func (a *api) broadcast(ctx context.Context, p *hub.Project, body []byte) (any, 
 		Data           json.RawMessage `json:"data"`
 		IdempotencyKey string          `json:"idempotency_key"`
 	}
-	if err := decode(body, &q); err != nil {
+	if err := decode(body, &q, unsupportedInPublish...); err != nil {
 		return nil, err
 	}
 	if len(q.Channels) == 0 {
@@ -209,7 +227,7 @@ func (a *api) unsubscribe(ctx context.Context, p *hub.Project, body []byte) (any
 		User    string `json:"user"`
 		Channel string `json:"channel"`
 	}
-	if err := decode(body, &q); err != nil {
+	if err := decode(body, &q, "client", "session"); err != nil {
 		return nil, err
 	}
 	if q.User == "" {
@@ -226,7 +244,7 @@ func (a *api) disconnect(ctx context.Context, p *hub.Project, body []byte) (any,
 	var q struct {
 		User string `json:"user"`
 	}
-	if err := decode(body, &q); err != nil {
+	if err := decode(body, &q, "client", "session", "whitelist", "disconnect"); err != nil {
 		return nil, err
 	}
 	return empty{}, a.Hub.DisconnectUser(ctx, p, q.User)

@@ -119,7 +119,10 @@ func methodExchanges() []exchange {
 	return []exchange{
 		{name: "an object", path: "/api/publish", body: `{"channel":"news:x","data":{"n":1}}`, allowed: true},
 		{name: "null", path: "/api/publish", body: `{"channel":"news:x","data":null}`, allowed: true},
-		{name: "an option of Centrifugo", path: "/api/publish", body: `{"channel":"news:x","data":1,"skip_history":true}`, allowed: true},
+		{name: "empty fields of Centrifugo", path: "/api/publish", body: `{"channel":"news:x","data":1,"b64data":"","skip_history":false,"tags":{},"delta":null,"version":0,"version_epoch":""}`, allowed: true},
+		{name: "a field of Centrifugo", path: "/api/publish", body: `{"channel":"news:x","data":1,"skip_history":true}`, code: 108, holds: `"not available: field \"skip_history\" is not supported: leave it out"`},
+		{name: "an unknown field", path: "/api/publish", body: `{"chanel":"news:x","data":1}`, code: 107, holds: `"bad request: unknown field \"chanel\": did you mean channel?"`},
+		{name: "a field in the wrong case", path: "/api/publish", body: `{"Channel":"news:x","data":1}`, code: 107, holds: `did you mean channel?`},
 		{name: "a colon in the name", path: "/api/publish", body: `{"channel":"news:x:y\nz","data":1}`, allowed: true},
 		{name: "an idempotency key", path: "/api/publish", body: `{"channel":"news:x","data":1,"idempotency_key":"k"}`, allowed: true},
 		{name: "a repeated idempotency key", path: "/api/publish", body: `{"channel":"news:x","data":1,"idempotency_key":"k"}`, allowed: true},
@@ -138,18 +141,24 @@ func methodExchanges() []exchange {
 		{name: "a channel that fails", path: "/api/broadcast", body: `{"channels":["news:x","nowhere:x"],"data":1}`, allowed: true, holds: `[{"result":{"delivered":3}},{"error":{"code":102,`},
 		{name: "a channel without a category", path: "/api/broadcast", body: `{"channels":["news:x","x"],"data":1}`, holds: `[{"result":{"delivered":3}},{"error":{"code":107,`},
 		{name: "no data", path: "/api/broadcast", body: `{"channels":["news:x"]}`},
+		{name: "a field of Centrifugo", path: "/api/broadcast", body: `{"channels":["news:x"],"data":1,"tags":{"a":"b"}}`, code: 108},
+		{name: "a channel instead of channels", path: "/api/broadcast", body: `{"channel":"news:x","data":1}`, code: 107, holds: `did you mean channels?`},
 		{name: "no channels", path: "/api/broadcast", body: `{"data":1}`, code: 107},
 		{name: "an empty list", path: "/api/broadcast", body: `{"channels":[],"data":1}`, code: 107},
 		{name: "too many channels", path: "/api/broadcast", body: `{"channels":[` + thousand + `,"news:x"],"data":1}`, code: 106},
 
 		{name: "a user in the channel", path: "/api/unsubscribe", body: `{"user":"bob","channel":"news:x"}`, allowed: true},
 		{name: "a user who is not in the channel", path: "/api/unsubscribe", body: `{"user":"absent","channel":"news:x"}`, allowed: true},
+		{name: "empty fields of Centrifugo", path: "/api/unsubscribe", body: `{"user":"absent","channel":"news:x","client":"","session":""}`, allowed: true},
+		{name: "a client of Centrifugo", path: "/api/unsubscribe", body: `{"user":"absent","channel":"news:x","client":"c"}`, code: 108},
 		{name: "no user", path: "/api/unsubscribe", body: `{"channel":"news:x"}`, code: 107},
 		{name: "the anonymous user", path: "/api/unsubscribe", body: `{"user":"","channel":"news:x"}`, code: 107},
 		{name: "a user whose name is too long", path: "/api/unsubscribe", body: `{"user":"` + strings.Repeat("u", 256) + `","channel":"news:x"}`, code: 106},
 		{name: "no channel", path: "/api/unsubscribe", body: `{"user":"bob"}`, code: 107},
 
 		{name: "a user who is not connected", path: "/api/disconnect", body: `{"user":"absent"}`, allowed: true},
+		{name: "empty fields of Centrifugo", path: "/api/disconnect", body: `{"user":"absent","client":"","session":"","whitelist":[],"disconnect":null}`, allowed: true},
+		{name: "a disconnect of Centrifugo", path: "/api/disconnect", body: `{"user":"absent","disconnect":{"code":4000,"reason":"bye"}}`, code: 108},
 		{name: "no user", path: "/api/disconnect", body: `{}`, code: 107},
 		{name: "a user whose name is too long", path: "/api/disconnect", body: `{"user":"` + strings.Repeat("u", 256) + `"}`, code: 106},
 		{name: "a user that is not a string", path: "/api/disconnect", body: `{"user":7}`, code: 107},
@@ -171,30 +180,39 @@ func methodExchanges() []exchange {
 		{name: "a pattern that is too long", path: "/api/channels", body: `{"pattern":"` + long + `"}`, code: 107},
 		{name: "a pattern that is not a string", path: "/api/channels", body: `{"pattern":[]}`, code: 107},
 
+		{name: "a field", path: "/api/info", body: `{"user":"ada"}`, code: 107, holds: `unknown field \"user\": there are no fields here`},
 		{name: "the counts", path: "/api/info", body: `{}`, allowed: true, holds: `"num_clients":3,"num_users":2,`},
 	}
 }
 
 // commonExchanges are the exchanges that are the same for every method of /api.
 func commonExchanges() []exchange {
-	// One body that is valid for every method.
-	const body = `{"channel":"news:x","channels":["news:x"],"data":1,"user":"absent"}`
+	bodies := map[string]string{
+		"publish": `{"channel":"news:x","data":1}`, "broadcast": `{"channels":["news:x"],"data":1}`,
+		"unsubscribe": `{"user":"absent","channel":"news:x"}`, "disconnect": `{"user":"absent"}`,
+		"presence": `{"channel":"news:x"}`, "presence_stats": `{"channel":"news:x"}`, "channels": `{}`, "info": `{}`,
+	}
+	const header = "send the header X-API-Key: KEY, or Authorization: apikey KEY"
 	var all []exchange
 	for _, method := range serverapi.Methods {
-		path := "/api/" + method
+		path, body := "/api/"+method, bodies[method]
 		code := 0
 		if strings.HasPrefix(method, "presence") {
 			code = 108
 		}
 		all = append(all,
 			exchange{name: "with the key in Authorization", path: path, header: "Authorization: apikey demo-key", body: body, allowed: true, code: code},
-			exchange{name: "without a key", path: path, header: "X-Nothing: 1", body: body, allowed: true, status: 401, code: 101},
-			exchange{name: "with a wrong key", path: path, header: "X-API-Key: wrong", body: body, allowed: true, status: 401, code: 101},
-			exchange{name: "with another scheme", path: path, header: "Authorization: Bearer demo-key", body: body, allowed: true, status: 401, code: 101},
-			exchange{name: "a method that does not exist", path: path + "s-not", operation: path, body: body, allowed: true, status: 404, code: 104},
-			exchange{name: "an empty body", path: path, status: 400, code: 107},
-			exchange{name: "a body that is not JSON", path: path, body: `{"channel":`, status: 400, code: 107},
-			exchange{name: "an array", path: path, body: `[]`, code: 107},
+			exchange{name: "without a key", path: path, header: "X-Nothing: 1", body: body, allowed: true, status: 401, code: 101, holds: `"unauthorized: no API key: ` + header + `"`},
+			exchange{name: "with a wrong key", path: path, header: "X-API-Key: wrong", body: body, allowed: true, status: 401, code: 101, holds: `"unauthorized: no project has this API key: `},
+			exchange{name: "with another scheme", path: path, header: "Authorization: Bearer demo-key", body: body, allowed: true, status: 401, code: 101, holds: `"unauthorized: the API key is in the wrong header: ` + header + `"`},
+			exchange{name: "with a signature", path: path, header: "X-Centrifuge-Auth: sign=00", body: body, allowed: true, status: 401, code: 101, holds: `"unauthorized: a signature is for /rpc, not for /api: `},
+			exchange{name: "with the key in the URL", path: path + "?api_key=demo-key", operation: path, header: "X-Nothing: 1", body: body, allowed: true, status: 401, code: 101, holds: `"unauthorized: the API key is in the URL: `},
+			exchange{name: "an unknown field", path: path, body: `{"x":1}`, code: 107, holds: `unknown field \"x\": there are `},
+			exchange{name: "a method that does not exist", path: path + "_", operation: path, body: body, allowed: true, status: 404, code: 104, holds: `"method not found: did you mean ` + method + `?"`},
+			exchange{name: "an empty body", path: path, status: 400, code: 107, holds: "the body is not JSON: it is empty"},
+			exchange{name: "a body that is not JSON", path: path, body: `{"channel":`, status: 400, code: 107, holds: "the body is not JSON: line 1, column 12: it ends too early"},
+			exchange{name: "an array", path: path, body: `[]`, code: 107, holds: "the body is not a JSON object"},
+			exchange{name: "null", path: path, body: `null`, code: 107},
 			exchange{name: "a body over 1 MiB", path: path, body: `"` + strings.Repeat("x", serverapi.MaxBodyBytes) + `"`, status: 413, code: 106},
 			exchange{name: "without a table", path: path, body: body, allowed: true, status: 500, code: 100, broken: true},
 		)

@@ -13,19 +13,28 @@ import (
 )
 
 // The errors of /rpc with status 400.
-const (
-	emptyRequest  = "empty request"
-	malformedData = "malformed data"
+var (
+	errEmptyRequest = &hub.Error{Code: hub.ErrBadRequest.Code, Message: "empty request", Help: "the body is a command in base64"}
+	errNotBase64    = &hub.Error{Code: hub.ErrBadRequest.Code, Message: "malformed data", Help: "the body is not base64: it is a command in base64"}
+	errNoCommand    = &hub.Error{Code: hub.ErrBadRequest.Code, Message: "malformed data", Help: "the command is empty"}
 )
 
-// rpcReply is a reply of the API of 2013.
+// errUnknownCommand: /rpc does not have the method.
+var errUnknownCommand = hub.ErrMethodNotFound.WithHelp("the methods are broadcast, unsubscribe and presence")
+
+// rpcReply is a reply of the API of 2013. Code and Detail are newer.
 type rpcReply struct {
 	ID     *string `json:"id"`
 	Error  *string `json:"error"`
 	Result any     `json:"result"`
+	Code   int     `json:"code,omitempty"`
+	Detail string  `json:"detail,omitempty"`
 }
 
-func rpcFail(id *string, message string) rpcReply { return rpcReply{ID: id, Error: &message} }
+func rpcFail(id *string, e *hub.Error) rpcReply {
+	text := e.Error()
+	return rpcReply{ID: id, Error: &text, Code: e.Code, Detail: e.Explanation()}
+}
 
 // rpc answers POST /rpc/{project}. In this order: 413 body too large, 400 empty
 // body, 404 unknown project, 401 header absent, malformed or wrong, 400 body not
@@ -34,22 +43,30 @@ func rpcFail(id *string, message string) rpcReply { return rpcReply{ID: id, Erro
 func (a *api) rpc(w http.ResponseWriter, r *http.Request) {
 	signed, err := body(r)
 	if err != nil {
-		write(w, bodyStatus(err), rpcFail(nil, err.Error()))
+		write(w, bodyStatus(err), rpcFail(nil, hub.Public(err)))
 		return
 	}
 	if len(signed) == 0 {
-		write(w, http.StatusBadRequest, rpcFail(nil, emptyRequest))
+		write(w, http.StatusBadRequest, rpcFail(nil, errEmptyRequest))
 		return
 	}
 	p, err := a.signer(r, signed)
 	if err != nil {
 		e := a.public(r.Context(), err)
-		write(w, rpcStatus(e), rpcFail(nil, e.Error()))
+		write(w, rpcStatus(e), rpcFail(nil, e))
 		return
 	}
 	frame, err := base64.StdEncoding.DecodeString(string(signed))
-	if err != nil || falsy(frame) {
-		write(w, http.StatusBadRequest, rpcFail(nil, malformedData))
+	if err != nil {
+		write(w, http.StatusBadRequest, rpcFail(nil, errNotBase64))
+		return
+	}
+	if falsy(frame) {
+		e := errNoCommand
+		if wrong := classic.SyntaxError(frame); wrong != "" {
+			e = e.WithHelp("the command is not JSON: " + wrong)
+		}
+		write(w, http.StatusBadRequest, rpcFail(nil, e))
 		return
 	}
 	var result classic.Result
@@ -58,7 +75,7 @@ func (a *api) rpc(w http.ResponseWriter, r *http.Request) {
 		result, err = a.run(r.Context(), p, e)
 	}
 	if err != nil {
-		write(w, http.StatusOK, rpcFail(e.ID, a.public(r.Context(), err).Error()))
+		write(w, http.StatusOK, rpcFail(e.ID, a.public(r.Context(), err)))
 		return
 	}
 	write(w, http.StatusOK, rpcReply{ID: e.ID, Result: result.Value()})
@@ -103,7 +120,7 @@ func (a *api) run(ctx context.Context, p *hub.Project, e classic.Envelope) (clas
 		clients, err := a.Hub.Presence(ctx, p, ch)
 		return classic.Result{Presence: classic.Presence(clients)}, err
 	}
-	return classic.Result{}, hub.ErrMethodNotFound
+	return classic.Result{}, errUnknownCommand
 }
 
 func rpcStatus(e *hub.Error) int {

@@ -55,8 +55,8 @@ func (broken) UserConnections(context.Context, string, string) ([]hub.Connection
 func (broken) Usage(context.Context, string) (hub.Usage, error) { return hub.Usage{}, errBroken }
 
 func TestInternalErrors(t *testing.T) {
-	const internal = `{"error":{"code":100,"message":"internal server error"}}`
-	const rpcInternal = `{"id":null,"error":"internal server error","result":null}`
+	const internal = `{"error":{"code":100,"message":"internal server error: repeat later; the log of the service has the cause"}}`
+	const rpcInternal = `{"id":null,"error":"internal server error","result":null,"code":100,"detail":"repeat later; the log of the service has the cause"}`
 	rpc := base64.StdEncoding.EncodeToString([]byte(`{"method":"broadcast","params":{"category":"news","channel":"x","data":{}}}`))
 	for _, tt := range []struct {
 		name   string
@@ -121,6 +121,60 @@ func TestUnknownRoutes(t *testing.T) {
 			h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), tt.method, tt.path, nil))
 			if w.Code != tt.status {
 				t.Errorf("status %d, expected %d", w.Code, tt.status)
+			}
+		})
+	}
+}
+
+// TestSuggestion checks what an unknown name is answered with.
+func TestSuggestion(t *testing.T) {
+	for _, tt := range []struct{ name, want string }{
+		{"chanel", "did you mean channel?"},
+		{"channles", "did you mean channel?"},
+		{"CHANNEL", "did you mean channel?"},
+		{"cahnnel", "did you mean channel?"},
+		{"chan", "did you mean channel?"},
+		{"dta", "did you mean data?"},
+		{"idempotencyKey", "did you mean idempotency_key?"},
+		{"topic", "there are channel, data, idempotency_key"},
+		{"", "there are channel, data, idempotency_key"},
+		{"x", "there are channel, data, idempotency_key"},
+		{strings.Repeat("channel", 1000), "there are channel, data, idempotency_key"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := suggest(tt.name, []string{"channel", "data", "idempotency_key"}); got != tt.want {
+				t.Errorf("%q, expected %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestUnknownFieldsOfRequests checks the messages about fields.
+func TestUnknownFieldsOfRequests(t *testing.T) {
+	for _, tt := range []struct{ body, want string }{
+		{`{"user":1}`, "bad request: user is not a string"},
+		{`{"users":"ann"}`, `bad request: users is not an array of strings`},
+		{`{"users":[1]}`, `bad request: users is not an array of strings`},
+		{`{"usr":1}`, `bad request: unknown field "usr": did you mean user?`},
+		{`{"` + strings.Repeat("é", 100) + `":1}`, `bad request: unknown field "` + strings.Repeat("é", 32) + `…": there are user, users`},
+		{`{"old":[]}`, ""},
+		{`{"old":false}`, ""},
+		{`{"old":"x"}`, `not available: field "old" is not supported: leave it out`},
+		{`{"old":-1}`, `not available: field "old" is not supported: leave it out`},
+		{`[]`, "bad request: the body is not a JSON object"},
+		{`null`, "bad request: the body is not a JSON object"},
+	} {
+		t.Run(tt.body, func(t *testing.T) {
+			var q struct {
+				User  string   `json:"user"`
+				Users []string `json:"users"`
+			}
+			got := ""
+			if err := decode([]byte(tt.body), &q, "old"); err != nil {
+				got = hub.Public(err).Text()
+			}
+			if got != tt.want {
+				t.Errorf("%q, expected %q", got, tt.want)
 			}
 		})
 	}

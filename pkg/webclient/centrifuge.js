@@ -8,7 +8,8 @@
 //     });
 //     centrifuge.start();
 //
-// Commands are {id, method, params}. Each gets one reply, {ack: true, id, result, error}.
+// Commands are {id, method, params}. Each gets one reply, {ack: true, id, result, error}, with
+// `code` and `detail` where it has an error.
 // A frame without `ack` is a push: a message in a channel, or, with `event`, a join or a
 // leave.
 
@@ -18,16 +19,42 @@ const BACK_OFF = 500;
 const MAX_BACK_OFF = 30_000;
 const STABLE = 10_000; // a connection of this duration resets the back-off
 
-// Errors of `auth` that another attempt does not change.
-const FINAL = ["invalid token", "permission denied", "project not found"];
+// The codes of errors that another attempt, with fresh credentials, can change: a failure of the service, no auth, an
+// expired token, a conflict, no answer of validate_url, a connection that is over.
+const REPEATABLE = [100, 101, 109, 113, 402, 410];
 
 /**
  * A connection in a channel: its id, its user, and the info that the application attached to the user.
  * @typedef {{client: string, user: string, conn_info?: any}} Client
  */
 
+/**
+ * Why the client is not subscribed to a channel.
+ * @typedef {{code: number, error: string, detail: string}} Reason
+ */
+
 /** An error after which the client does not connect again. */
 export class Refused extends Error {}
+
+// Makes an error one after which the client does not connect again.
+const final = ({ message, code, detail }) => Object.assign(new Refused(message), { code, detail });
+
+// Opens a WebSocket. An invalid address stays invalid.
+function connect(url) {
+  try {
+    return new WebSocket(url);
+  } catch (error) {
+    throw final(error);
+  }
+}
+
+// The error in a reply: its text, `code`, and `detail`, which says what to do.
+class ReplyError extends Error {
+  constructor({ error, code, detail }) {
+    super(error);
+    Object.assign(this, { code, detail });
+  }
+}
 
 export class Centrifuge {
   #options;
@@ -51,7 +78,10 @@ export class Centrifuge {
    * @param {(push: {category: string, channel: string, event: "join" | "leave", client: Client}) => void} [options.onPresence]
    *   receives joins and leaves in categories with `join_leave`, also those of this client. A leave can arrive before its
    *   join, but a client joins once: a new connection of the same user is another client
+   * @param {(reasons: Record<string, Record<string, Reason>>) => void} [options.onRefused] receives the channels that the
+   *   client was not subscribed to, category to names to reasons; without it they are warned about on the console
    * @param {(state: "connecting" | "online" | "waiting" | "offline", detail: {seconds?: number, error?: Error}) => void} options.onState
+   *   `offline` comes with the error that another attempt cannot change; it has `code` and `detail` where the server refused
    */
   constructor(options) {
     this.#options = options;
@@ -69,7 +99,7 @@ export class Centrifuge {
   stop(error) {
     this.#end();
     this.#attempts = 0;
-    this.#options.onState("offline", { error });
+    this.#call("onState", "offline", { error });
   }
 
   /** Sends a command. Resolves to its reply; rejects with the error in the reply. */
@@ -96,17 +126,19 @@ export class Centrifuge {
   }
 
   async #connect(run) {
-    this.#options.onState("connecting", {});
+    this.#call("onState", "connecting", {});
+    if (run !== this.#run) return;
     try {
       const { url, token, user, project } = await this.#options.credentials();
       if (run !== this.#run) return;
       await this.#open(url, run);
-      await this.#authenticate({ token, user, project_id: project, permissions: {} });
-      const { to } = this.#options;
-      const { refused } = await this.send("subscribe", { to: typeof to === "function" ? to(user) : to });
+      await this.send("auth", { token, user, project_id: project, permissions: {} });
+      const { refused, reasons = {} } = await this.send("subscribe", { to: this.#channels(user) });
       if (run !== this.#run) return;
       this.#onlineSince = Date.now();
-      this.#options.onState("online", { error: refused && new Error(`not subscribed to ${JSON.stringify(refused)}`) });
+      if (refused && this.#options.onRefused) this.#call("onRefused", reasons);
+      else if (refused) console.warn("centrifuge: not subscribed to", reasons);
+      this.#call("onState", "online", { error: refused && new Error(`not subscribed to ${JSON.stringify(refused)}`) });
     } catch (error) {
       this.#lost(run, error);
     }
@@ -123,7 +155,7 @@ export class Centrifuge {
 
   #open(url, run) {
     return new Promise((resolve, reject) => {
-      const socket = (this.#socket = new WebSocket(url));
+      const socket = (this.#socket = connect(url));
       const timer = setTimeout(() => reject(new Error("no connection within 10 s")), REPLY_TIMEOUT);
       socket.onopen = () => {
         clearTimeout(timer);
@@ -138,25 +170,37 @@ export class Centrifuge {
     });
   }
 
-  async #authenticate(params) {
+  #channels(user) {
+    const { to } = this.#options;
     try {
-      await this.send("auth", params);
+      return typeof to === "function" ? to(user) : to;
     } catch (error) {
-      throw FINAL.some((message) => error.message.startsWith(message)) ? new Refused(error.message) : error;
+      throw final(error);
+    }
+  }
+
+  // Calls a callback of the page. Its exception is reported as uncaught, and changes nothing here.
+  #call(callback, ...args) {
+    try {
+      this.#options[callback]?.(...args);
+    } catch (error) {
+      setTimeout(() => {
+        throw error;
+      });
     }
   }
 
   #receive(text) {
     const frame = JSON.parse(text);
     if (frame.ack) {
-      const error = frame.error && new Error(frame.error);
-      // The reply to a malformed command has no id: it can be the reply to any pending command.
+      const error = frame.error && new ReplyError(frame);
+      // "unauthorized" and the reply to a malformed command have no id: it can be the reply to any pending command.
       const ids = frame.id === null ? [...this.#pending.keys()] : [frame.id];
       ids.forEach((id) => this.#settle(id, error, frame));
     } else if (frame.event) {
-      this.#options.onPresence?.(frame);
+      this.#call("onPresence", frame);
     } else if (frame.event_id) {
-      this.#options.onMessage(frame);
+      this.#call("onMessage", frame);
     } else if (frame.message) {
       // API Gateway sends this frame after a function failed. It has no id either.
       [...this.#pending.keys()].forEach((id) => this.#settle(id, new Error(frame.message)));
@@ -186,6 +230,7 @@ export class Centrifuge {
 
   #lost(run, error) {
     if (run !== this.#run) return;
+    if (error instanceof ReplyError && !REPEATABLE.includes(error.code)) error = final(error);
     if (error instanceof Refused) {
       this.stop(error);
       return;
@@ -196,6 +241,6 @@ export class Centrifuge {
     // Full jitter: after an outage, the clients must not all connect at the same time.
     const wait = Math.random() * Math.min(MAX_BACK_OFF, BACK_OFF * 2 ** this.#attempts++);
     this.#timer = setTimeout(() => this.start(), wait);
-    this.#options.onState("waiting", { seconds: Math.ceil(wait / 1000), error });
+    this.#call("onState", "waiting", { seconds: Math.ceil(wait / 1000), error });
   }
 }

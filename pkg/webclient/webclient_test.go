@@ -2,6 +2,7 @@ package webclient_test
 
 import (
 	"bytes"
+	"os/exec"
 	"regexp"
 	"testing"
 	"unicode/utf8"
@@ -20,7 +21,7 @@ func TestScript(t *testing.T) {
 	for name, pattern := range map[string]string{
 		"no imports or addresses": `(?m)^\s*import\b|\bimport\(|\brequire\(|https?://`,
 		"no access to the page":   `\bdocument\b|innerHTML|\beval\(|\bFunction\(`,
-		"no console":              `\bconsole\.`,
+		"no console but warnings": `\bconsole\.(?:[^w]|w[^a])`,
 		"no storage":              `\b(?:local|session)Storage\b`,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -34,4 +35,17 @@ func TestScript(t *testing.T) {
 			t.Errorf("%d bytes, expected at most 10 KB of UTF-8", n)
 		}
 	})
+}
+
+// TestScriptErrors runs the client in Node, with a fake WebSocket: it checks after which
+// errors it connects again.
+func TestScriptErrors(t *testing.T) {
+	node, err := exec.LookPath("node")
+	if err != nil {
+		t.Skip("Node.js is not installed")
+	}
+	output, err := exec.CommandContext(t.Context(), node, "testdata/errors.mjs").CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, output)
+	}
 }

@@ -1,7 +1,9 @@
 package classic
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"unicode/utf8"
@@ -51,43 +53,62 @@ type UserUnsubscribe struct {
 type object map[string]json.RawMessage
 
 // malformed refuses a frame that is not JSON.
-var malformed = &hub.Error{Code: hub.ErrBadRequest.Code, Message: "malformed JSON data"}
+func malformed(frame []byte) error {
+	return (&hub.Error{Code: hub.ErrBadRequest.Code, Message: "malformed JSON data"}).WithHelp(SyntaxError(frame))
+}
 
 // invalid refuses JSON that the schemas do not allow.
 func invalid(what string) error {
-	return &hub.Error{Code: hub.ErrBadRequest.Code, Message: what}
+	return &hub.Error{Code: hub.ErrBadRequest.Code, Message: what, Help: shapes[""]}
+}
+
+// shapes show what a frame and the params of each method look like.
+var shapes = map[string]string{
+	"":                `a command is {"id": "1", "method": "…", "params": {…}}`,
+	MethodAuth:        `the params of auth are {"token": "…", "user": "…", "project_id": "…", "permissions": {}}`,
+	MethodSubscribe:   `the params of subscribe are {"to": {"category": ["channel"]}}`,
+	MethodUnsubscribe: `the params of unsubscribe are {"from": {"category": ["channel"]}}`,
+	MethodBroadcast:   `the params of broadcast are {"category": "…", "channel": "…", "data": {}}`,
+	MethodPresence:    `the params of presence are {"category": "…", "channel": "…"}`,
+}
+
+// inParams gives an error about the params of a method the shape of these params as its
+// help.
+func inParams(method string, err *error) {
+	if e := (*hub.Error)(nil); errors.As(*err, &e) && e.Help == shapes[""] {
+		*err = e.WithHelp(shapes[method])
+	}
 }
 
 // Decode reads the envelope of a frame: schema/envelope.json. Every error of this
-// package is a *hub.Error with the code of hub.ErrBadRequest.
+// package is a *hub.Error with the code of hub.ErrBadRequest. The Envelope then holds id
+// and method as far as they can be read, for the reply.
 func Decode(frame []byte) (Envelope, error) {
 	if !utf8.Valid(frame) || !json.Valid(frame) {
-		return Envelope{}, malformed
+		return Envelope{}, malformed(frame)
 	}
 	o, err := asObject(frame, "the message")
 	if err != nil {
 		return Envelope{}, err
 	}
 	var e Envelope
-	if e.Method, err = o.text("method"); err != nil {
-		return Envelope{}, err
-	}
+	method, noMethod := o.text("method")
+	var noID error
 	if _, given := o["id"]; given {
-		id, err := o.text("id")
-		if err != nil {
-			return Envelope{}, err
+		var id string
+		if id, noID = o.text("id"); noID == nil {
+			e.ID = &id
 		}
-		e.ID = &id
 	}
-	if e.params, err = o.object("params"); err != nil {
-		return Envelope{}, err
-	}
-	return e, nil
+	params, noParams := o.object("params")
+	e.Method, e.params = method, params
+	return e, cmp.Or(noMethod, noID, noParams)
 }
 
 // Auth reads the params of auth: schema/auth.json. It fails with
 // hub.ErrLimitExceeded too, for permissions that are too large.
 func (e Envelope) Auth() (a Auth, err error) {
+	defer inParams(MethodAuth, &err)
 	if a.Token, err = e.params.text("token"); err != nil {
 		return Auth{}, err
 	}
@@ -106,15 +127,22 @@ func (e Envelope) Auth() (a Auth, err error) {
 
 // Subscribe reads the params of subscribe: schema/subscribe.json. The channels are in
 // the order of their categories' names, and have no project.
-func (e Envelope) Subscribe() ([]hub.Channel, error) { return e.params.channels("to") }
+func (e Envelope) Subscribe() (to []hub.Channel, err error) {
+	defer inParams(MethodSubscribe, &err)
+	return e.params.channels("to")
+}
 
 // Unsubscribe reads the params of unsubscribe: schema/unsubscribe.json. The channels
 // have no project.
-func (e Envelope) Unsubscribe() ([]hub.Channel, error) { return e.params.channels("from") }
+func (e Envelope) Unsubscribe() (from []hub.Channel, err error) {
+	defer inParams(MethodUnsubscribe, &err)
+	return e.params.channels("from")
+}
 
 // UnsubscribeUser reads the params of an application's unsubscribe:
 // schema/rpc-unsubscribe.json.
 func (e Envelope) UnsubscribeUser() (u UserUnsubscribe, err error) {
+	defer inParams(MethodUnsubscribe, &err)
 	if u.From, err = e.params.selection("from"); err != nil {
 		return UserUnsubscribe{}, err
 	}
@@ -127,6 +155,7 @@ func (e Envelope) UnsubscribeUser() (u UserUnsubscribe, err error) {
 // Broadcast reads the params of broadcast: schema/broadcast.json. The channel has no
 // project.
 func (e Envelope) Broadcast() (b Broadcast, err error) {
+	defer inParams(MethodBroadcast, &err)
 	if b.Channel, err = e.params.channel(); err != nil {
 		return Broadcast{}, err
 	}
@@ -142,7 +171,10 @@ func (e Envelope) Broadcast() (b Broadcast, err error) {
 
 // Presence reads the params of presence: schema/presence.json. The channel has no
 // project.
-func (e Envelope) Presence() (hub.Channel, error) { return e.params.channel() }
+func (e Envelope) Presence() (ch hub.Channel, err error) {
+	defer inParams(MethodPresence, &err)
+	return e.params.channel()
+}
 
 // kind is the first byte of a valid JSON value, from which its type follows.
 func kind(value json.RawMessage) byte {
@@ -162,7 +194,7 @@ func asObject(value json.RawMessage, what string) (object, error) {
 	}
 	var o object
 	if err := json.Unmarshal(value, &o); err != nil {
-		return nil, malformed
+		return nil, malformed(value)
 	}
 	return o, nil
 }

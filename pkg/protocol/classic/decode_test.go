@@ -54,6 +54,87 @@ func TestDecode(t *testing.T) {
 	}
 }
 
+// TestInvalidFrameReply checks the whole reply to invalid frames: id and method as far as
+// they can be read, and what to do.
+func TestInvalidFrameReply(t *testing.T) {
+	reply := func(id, method, text, detail string) string {
+		quoted, err := json.Marshal(detail)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return `{"ack":true,"id":` + id + `,"method":` + method + `,"result":null,"error":"` + text + `","code":107,"detail":` + string(quoted) + `}`
+	}
+	const command = `a command is {"id": "1", "method": "…", "params": {…}}`
+	for _, tt := range []struct{ name, frame, want string }{
+		{"an empty frame", ``, reply(`null`, `null`, "malformed JSON data", "it is empty")},
+		{"text", `hello`, reply(`null`, `null`, "malformed JSON data", "line 1, column 1: invalid character 'h' looking for beginning of value")},
+		{"a comma too many", "{\"id\":\"1\",\n \"params\":{},}", reply(`null`, `null`, "malformed JSON data", "line 2, column 14: invalid character '}' looking for beginning of object key string")},
+		{"a frame that ends too early", `{"id":"1"`, reply(`null`, `null`, "malformed JSON data", "line 1, column 10: it ends too early")},
+		{"a byte that is not UTF-8", "{\"é\xff\"}", reply(`null`, `null`, "malformed JSON data", "line 1, column 5: this byte is not UTF-8")},
+		{"nesting that is too deep", strings.Repeat("[", 20000), reply(`null`, `null`, "malformed JSON data", "line 1, column 10001: invalid character '[' exceeded max depth")},
+		{"an array", `[]`, reply(`null`, `null`, "the message is not an object", command)},
+		{"no method", `{"id":"7","params":{}}`, reply(`"7"`, `null`, "method is required", command)},
+		{"a method that is a number", `{"id":"7","method":1,"params":{}}`, reply(`"7"`, `null`, "method is not a string", command)},
+		{"an id that is a number", `{"id":7,"method":"auth","params":{}}`, reply(`null`, `"auth"`, "id is not a string", command)},
+		{"an id and a method that are numbers", `{"id":7,"method":7,"params":{}}`, reply(`null`, `null`, "method is not a string", command)},
+		{"no params", `{"id":"7","method":"auth"}`, reply(`"7"`, `"auth"`, "params is required", command)},
+		{"params that are a list", `{"id":"7","method":"auth","params":[]}`, reply(`"7"`, `"auth"`, "params is not an object", command)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e, err := Decode([]byte(tt.frame))
+			got := Reply(e, Result{}, err)
+			if diff := cmp.Diff(tt.want, string(got)); diff != "" {
+				t.Errorf("-expected +encoded:\n%s", diff)
+			}
+			validate(t, "reply", got)
+		})
+	}
+}
+
+// TestInvalidParamsHelp checks that an error about params shows their shape.
+func TestInvalidParamsHelp(t *testing.T) {
+	for _, tt := range []struct {
+		method string
+		read   func(Envelope) error
+		params string
+	}{
+		{"auth", func(e Envelope) error { _, err := e.Auth(); return err }, `{}`},
+		{"subscribe", func(e Envelope) error { _, err := e.Subscribe(); return err }, `{"to":[]}`},
+		{"unsubscribe", func(e Envelope) error { _, err := e.Unsubscribe(); return err }, `{"from":{"a":1}}`},
+		{"unsubscribe", func(e Envelope) error { _, err := e.UnsubscribeUser(); return err }, `{"from":{},"user":1}`},
+		{"broadcast", func(e Envelope) error { _, err := e.Broadcast(); return err }, `{"category":"a"}`},
+		{"presence", func(e Envelope) error { _, err := e.Presence(); return err }, `{"channel":"a"}`},
+	} {
+		t.Run(tt.method, func(t *testing.T) {
+			e, err := Decode([]byte(`{"method":"` + tt.method + `","params":` + tt.params + `}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			help := hub.Public(tt.read(e)).Explanation()
+			shape, ok := strings.CutPrefix(help, "the params of "+tt.method+" are ")
+			if !ok {
+				t.Fatalf("help %q", help)
+			}
+			if e, err = Decode([]byte(`{"method":"m","params":` + shape + `}`)); err != nil {
+				t.Fatal(err)
+			}
+			if err := tt.read(e); err != nil {
+				t.Errorf("the shape %s is not valid: %v", shape, err)
+			}
+		})
+	}
+	t.Run("permissions that name too much", func(t *testing.T) {
+		e, err := Decode([]byte(`{"method":"auth","params":{"token":"","user":"","project_id":"","permissions":{"` + strings.Repeat("x", 256) + `":[]}}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = e.Auth()
+		if got := hub.Public(err).Explanation(); got != "a name in permissions is longer than 255 bytes" {
+			t.Errorf("explanation %q", got)
+		}
+	})
+}
+
 func message(err error) string {
 	if err == nil {
 		return ""

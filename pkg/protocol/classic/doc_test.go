@@ -121,17 +121,24 @@ func TestReferenceAnswers(t *testing.T) {
 func encodedReply(t *testing.T, frame []byte) []byte {
 	t.Helper()
 	var r struct {
-		ID      *string             `json:"id"`
-		Method  string              `json:"method"`
-		Result  json.RawMessage     `json:"result"`
-		Error   *string             `json:"error"`
-		Refused map[string][]string `json:"refused"`
+		ID      *string                      `json:"id"`
+		Method  string                       `json:"method"`
+		Result  json.RawMessage              `json:"result"`
+		Error   *string                      `json:"error"`
+		Code    int                          `json:"code"`
+		Detail  string                       `json:"detail"`
+		Refused map[string][]string          `json:"refused"`
+		Reasons map[string]map[string]reason `json:"reasons"`
 	}
 	unmarshal(t, frame, &r)
 	var result Result
 	for category, names := range r.Refused {
 		for _, name := range names {
-			result.Refused = append(result.Refused, hub.Refusal{Channel: hub.Channel{Category: category, Name: name}})
+			why := r.Reasons[category][name]
+			result.Refused = append(result.Refused, hub.Refusal{
+				Channel: hub.Channel{Category: category, Name: name},
+				Reason:  &hub.Error{Code: why.Code, Message: why.Error, Help: why.Detail},
+			})
 		}
 	}
 	if len(r.Result) > 0 && r.Result[0] == '{' {
@@ -143,7 +150,7 @@ func encodedReply(t *testing.T, frame []byte) []byte {
 	}
 	var err error
 	if r.Error != nil {
-		err = &hub.Error{Message: *r.Error}
+		err = &hub.Error{Code: r.Code, Message: *r.Error, Help: r.Detail}
 	}
 	return Reply(Envelope{ID: r.ID, Method: r.Method}, result, err)
 }

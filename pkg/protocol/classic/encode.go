@@ -11,7 +11,7 @@ import (
 
 // Result is the result of a command. The zero value is success without data.
 type Result struct {
-	// Refused are the channels that a subscribe was refused.
+	// Refused are the channels that a subscribe was refused. A nil Reason is left out.
 	Refused []hub.Refusal
 	// Presence is the result of presence; nil with any other command.
 	Presence map[string]Client
@@ -43,26 +43,40 @@ func (r Result) Value() any {
 	return map[string]any{"presence": r.Presence}
 }
 
+// reason is why a channel was refused.
+type reason struct {
+	Code   int    `json:"code"`
+	Error  string `json:"error"`
+	Detail string `json:"detail"`
+}
+
 // Reply encodes the reply to a command: schema/reply.json. A nil err is success;
 // an error that is no *hub.Error becomes hub.ErrInternal. As in 2013, a reply to a
 // client that has not authenticated names neither id nor method.
 func Reply(e Envelope, r Result, err error) []byte {
 	reply := struct {
-		Ack     bool                `json:"ack"`
-		ID      *string             `json:"id"`
-		Method  *string             `json:"method"`
-		Result  any                 `json:"result"`
-		Error   *string             `json:"error"`
-		Refused map[string][]string `json:"refused,omitempty"`
-	}{Ack: true, ID: e.ID, Method: &e.Method, Refused: namesByCategory(r.Refused)}
-	if e.Method == "" || errors.Is(err, hub.ErrUnauthorized) {
+		Ack     bool                         `json:"ack"`
+		ID      *string                      `json:"id"`
+		Method  *string                      `json:"method"`
+		Result  any                          `json:"result"`
+		Error   *string                      `json:"error"`
+		Code    int                          `json:"code,omitempty"`
+		Detail  string                       `json:"detail,omitempty"`
+		Refused map[string][]string          `json:"refused,omitempty"`
+		Reasons map[string]map[string]reason `json:"reasons,omitempty"`
+	}{Ack: true, ID: e.ID, Refused: namesByCategory(r.Refused), Reasons: reasonsByCategory(r.Refused)}
+	if e.Method != "" {
+		reply.Method = &e.Method
+	}
+	if errors.Is(err, hub.ErrUnauthorized) {
 		reply.ID, reply.Method = nil, nil
 	}
 	if err == nil {
 		reply.Result = r.Value()
 	} else {
-		text := hub.Public(err).Error()
-		reply.Error = &text
+		public := hub.Public(err)
+		text := public.Error()
+		reply.Error, reply.Code, reply.Detail = &text, public.Code, public.Explanation()
 	}
 	return encode(reply)
 }
@@ -78,12 +92,29 @@ func namesByCategory(refused []hub.Refusal) map[string][]string {
 	return names
 }
 
-// Refuse encodes the reply to a frame that cannot be decoded.
-func Refuse(err error) []byte { return Reply(Envelope{}, Result{}, err) }
+// reasonsByCategory are the reasons of refused channels, by category and name.
+func reasonsByCategory(refused []hub.Refusal) map[string]map[string]reason {
+	reasons := make(map[string]map[string]reason)
+	for _, r := range refused {
+		if r.Reason == nil {
+			continue
+		}
+		category := reasons[r.Channel.Category]
+		if category == nil {
+			category = make(map[string]reason)
+			reasons[r.Channel.Category] = category
+		}
+		category[r.Channel.Name] = reason{r.Reason.Code, r.Reason.Error(), r.Reason.Explanation()}
+	}
+	return reasons
+}
 
 // UnknownMethod is the error of a method that the protocol does not have.
 func UnknownMethod(method string) error {
-	return &hub.Error{Code: hub.ErrMethodNotFound.Code, Message: "unknown method " + method}
+	return &hub.Error{
+		Code: hub.ErrMethodNotFound.Code, Message: "unknown method " + method,
+		Help: "the methods are auth, subscribe, unsubscribe, broadcast and presence",
+	}
 }
 
 // Pushes encodes messages, each as a frame: schema/push.json.

@@ -19,16 +19,26 @@ func TestReply(t *testing.T) {
 	}{
 		{name: "success", to: named, want: `{"ack":true,"id":"7","method":"subscribe","result":true,"error":null}`},
 		{name: "success without an id", to: Envelope{Method: "auth"}, want: `{"ack":true,"id":null,"method":"auth","result":true,"error":null}`},
-		{name: "refused channels, each once", to: named, result: Result{Refused: []hub.Refusal{{Channel: hub.Channel{Category: "a", Name: "x"}, Reason: hub.ErrChannelDenied}, {Channel: hub.Channel{Category: "a", Name: "x"}, Reason: hub.ErrChannelDenied}}}, want: `{"ack":true,"id":"7","method":"subscribe","result":true,"error":null,"refused":{"a":["x"]}}`},
+		{name: "refused channels, each once", to: named, result: Result{Refused: []hub.Refusal{{Channel: hub.Channel{Category: "a", Name: "x"}, Reason: hub.ErrChannelDenied}, {Channel: hub.Channel{Category: "a", Name: "x"}, Reason: hub.ErrChannelDenied}}}, want: `{"ack":true,"id":"7","method":"subscribe","result":true,"error":null,"refused":{"a":["x"]},"reasons":{"a":{"x":{"code":405,"error":"channel permission denied","detail":"` + hub.ErrChannelDenied.Help + `"}}}}`},
+		{name: "refused channels of two categories", to: named, result: Result{Refused: []hub.Refusal{
+			{Channel: hub.Channel{Category: "b", Name: "y"}, Reason: hub.ErrCategoryDenied.WithHelp("create it")},
+			{Channel: hub.Channel{Category: "a", Name: "x"}, Reason: hub.ErrChannelDenied.WithHelp("grant it")},
+			{Channel: hub.Channel{Category: "a", Name: "w"}, Reason: hub.ErrChannelDenied.WithHelp("grant it")},
+		}}, want: `{"ack":true,"id":"7","method":"subscribe","result":true,"error":null,"refused":{"a":["x","w"],"b":["y"]},"reasons":{` +
+			`"a":{"w":{"code":405,"error":"channel permission denied","detail":"grant it"},"x":{"code":405,"error":"channel permission denied","detail":"grant it"}},` +
+			`"b":{"y":{"code":403,"error":"category does not exist or permission denied","detail":"create it"}}}}`},
+		{name: "refused channels without reasons", to: named, result: Result{Refused: []hub.Refusal{{Channel: hub.Channel{Category: "a", Name: "x"}}}}, want: `{"ack":true,"id":"7","method":"subscribe","result":true,"error":null,"refused":{"a":["x"]}}`},
 		{name: "presence", to: named, result: Result{Presence: Presence([]hub.Client{{Connection: "c1", User: "u", Info: json.RawMessage(`{"a":1}`)}, {Connection: "c2"}})},
 			want: `{"ack":true,"id":"7","method":"subscribe","result":{"presence":{"c1":{"client":"c1","user":"u","conn_info":{"a":1}},"c2":{"client":"c2","user":""}}},"error":null}`},
 		{name: "presence of an empty channel", to: named, result: Result{Presence: Presence(nil)}, want: `{"ack":true,"id":"7","method":"subscribe","result":{"presence":{}},"error":null}`},
-		{name: "an error with a result", to: named, result: Result{Presence: Presence(nil)}, err: hub.ErrNotAvailable, want: `{"ack":true,"id":"7","method":"subscribe","result":null,"error":"not available"}`},
-		{name: "an error", to: named, err: hub.ErrOneWay, want: `{"ack":true,"id":"7","method":"subscribe","result":null,"error":"one-way category"}`},
-		{name: "an error with a detail", to: named, err: hub.ErrLimitExceeded.With("too much"), want: `{"ack":true,"id":"7","method":"subscribe","result":null,"error":"limit exceeded: too much"}`},
-		{name: "unauthorized, without id and method", to: named, err: hub.ErrUnauthorized, want: `{"ack":true,"id":null,"method":null,"result":null,"error":"unauthorized"}`},
-		{name: "an internal error", to: named, err: errors.New("table centrifuge-7 is missing"), want: `{"ack":true,"id":"7","method":"subscribe","result":null,"error":"internal server error"}`},
-		{name: "an unknown method", to: Envelope{Method: "x"}, err: UnknownMethod("x"), want: `{"ack":true,"id":null,"method":"x","result":null,"error":"unknown method x"}`},
+		{name: "an error with a result", to: named, result: Result{Presence: Presence(nil)}, err: hub.ErrNotAvailable, want: `{"ack":true,"id":"7","method":"subscribe","result":null,"error":"not available","code":108,"detail":"turn on the option of the category"}`},
+		{name: "an error", to: named, err: hub.ErrOneWay, want: `{"ack":true,"id":"7","method":"subscribe","result":null,"error":"one-way category","code":404,"detail":"publish through the application, or make the category bidirectional"}`},
+		{name: "an error with a detail", to: named, err: hub.ErrLimitExceeded.With("too much"), want: `{"ack":true,"id":"7","method":"subscribe","result":null,"error":"limit exceeded: too much","code":106,"detail":"too much"}`},
+		{name: "an error with a detail and a help", to: named, err: hub.ErrLimitExceeded.With("too much").WithHelp("send less"), want: `{"ack":true,"id":"7","method":"subscribe","result":null,"error":"limit exceeded: too much","code":106,"detail":"too much: send less"}`},
+		{name: "unauthorized, without id and method", to: named, err: hub.ErrUnauthorized, want: `{"ack":true,"id":null,"method":null,"result":null,"error":"unauthorized","code":101,"detail":"send auth first, and wait for its reply"}`},
+		{name: "an internal error", to: named, err: errors.New("table centrifuge-7 is missing"), want: `{"ack":true,"id":"7","method":"subscribe","result":null,"error":"internal server error","code":100,"detail":"repeat later; the log of the service has the cause"}`},
+		{name: "an unknown method", to: Envelope{Method: "x"}, err: UnknownMethod("x"), want: `{"ack":true,"id":null,"method":"x","result":null,"error":"unknown method x","code":104,"detail":"the methods are auth, subscribe, unsubscribe, broadcast and presence"}`},
+		{name: "an id without a method", to: Envelope{ID: text("7")}, err: invalid("method is required"), want: `{"ack":true,"id":"7","method":null,"result":null,"error":"method is required","code":107,"detail":"a command is {\"id\": \"1\", \"method\": \"…\", \"params\": {…}}"}`},
 		{name: "characters of HTML", to: Envelope{ID: text("<&>"), Method: "auth"}, want: `{"ack":true,"id":"<&>","method":"auth","result":true,"error":null}`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -38,14 +48,6 @@ func TestReply(t *testing.T) {
 			}
 			validate(t, "reply", got)
 		})
-	}
-}
-
-func TestRefuse(t *testing.T) {
-	_, err := Decode([]byte("x"))
-	want := `{"ack":true,"id":null,"method":null,"result":null,"error":"malformed JSON data"}`
-	if got := Refuse(err); string(got) != want {
-		t.Errorf("got %s, expected %s", got, want)
 	}
 }
 

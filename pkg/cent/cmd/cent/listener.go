@@ -59,16 +59,26 @@ type listener struct {
 // frame is a frame from the server: a reply, which has an ack; a push; or an error of
 // API Gateway, which has only a message.
 type frame struct {
-	Ack      bool                `json:"ack"`
-	ID       *string             `json:"id"`
-	Error    *string             `json:"error"`
-	Refused  map[string][]string `json:"refused"`
-	Category string              `json:"category"`
-	Channel  string              `json:"channel"`
-	EventID  string              `json:"event_id"`
-	Event    string              `json:"event"`
-	Data     json.RawMessage     `json:"data"`
-	Message  string              `json:"message"`
+	Ack      bool                         `json:"ack"`
+	ID       *string                      `json:"id"`
+	Error    *string                      `json:"error"`
+	Code     int                          `json:"code"`
+	Detail   string                       `json:"detail"`
+	Refused  map[string][]string          `json:"refused"`
+	Reasons  map[string]map[string]reason `json:"reasons"`
+	Category string                       `json:"category"`
+	Channel  string                       `json:"channel"`
+	EventID  string                       `json:"event_id"`
+	Event    string                       `json:"event"`
+	Data     json.RawMessage              `json:"data"`
+	Message  string                       `json:"message"`
+}
+
+// reason is why a channel was refused.
+type reason struct {
+	Code   int    `json:"code"`
+	Error  string `json:"error"`
+	Detail string `json:"detail"`
 }
 
 // published reports whether the frame is a message, not a reply or the announcement of
@@ -127,9 +137,9 @@ func (l *listener) listen(ctx context.Context) (subscribed bool, err error) {
 		case err != nil:
 			return subscribed, err
 		case f.Error != nil:
-			return subscribed, refusal(*f.Error)
+			return subscribed, refusal(*f.Error, f.Code, f.Detail)
 		case len(f.Refused) > 0:
-			return subscribed, refusedChannels(f.Refused)
+			return subscribed, refusedChannels(f)
 		case f.Ack && f.ID != nil && *f.ID == "auth":
 			if err := l.send(ctx, conn, l.subscribe); err != nil {
 				return false, err
@@ -223,22 +233,38 @@ func decodeFrame(b []byte) (frame, error) {
 	return f, nil
 }
 
-// refusal is the error for the error text of a reply: refused, unless the command may
-// succeed on another connection.
-func refusal(message string) error {
+// refusal is the error for the error of a reply: refused, unless the command may succeed
+// on another connection.
+func refusal(text string, code int, detail string) error {
+	if code != 0 {
+		text = fmt.Sprintf("%s (code %d)", explain(text, detail), code)
+	}
 	for _, e := range []*hub.Error{hub.ErrInternal, hub.ErrValidation, hub.ErrConnectionNotFound} {
-		if strings.HasPrefix(message, e.Message) {
-			return errors.New(message)
+		if code == e.Code {
+			return errors.New(text)
 		}
 	}
-	return refused{message}
+	return refused{text}
 }
 
-func refusedChannels(by map[string][]string) error {
+// explain adds the detail to an error text, which may end with a part of it.
+func explain(text, detail string) string {
+	if message, known, ok := strings.Cut(text, ": "); ok && strings.HasPrefix(detail, known) {
+		text = message
+	}
+	return text + ": " + detail
+}
+
+// refusedChannels is the error for the channels that a subscribe was refused.
+func refusedChannels(f frame) error {
 	var r refused
-	for _, category := range slices.Sorted(maps.Keys(by)) {
-		for _, name := range by[category] {
-			r = append(r, category+":"+name)
+	for _, category := range slices.Sorted(maps.Keys(f.Refused)) {
+		for _, name := range f.Refused[category] {
+			text := category + ":" + name
+			if why, known := f.Reasons[category][name]; known {
+				text += fmt.Sprintf(": %s (code %d)", explain(why.Error, why.Detail), why.Code)
+			}
+			r = append(r, text)
 		}
 	}
 	return r

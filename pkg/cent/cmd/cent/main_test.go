@@ -347,9 +347,11 @@ func TestSub(t *testing.T) {
 		code    int
 		message string
 	}{
-		{"a wrong secret", map[string]string{"CENT_SECRET": "other"}, []string{"chat:x"}, 1, "refused: invalid token"},
+		{"a wrong secret", map[string]string{"CENT_SECRET": "other"}, []string{"chat:x"}, 1, "refused: invalid token: a classic token is hex(HMAC-SHA256(secret, user + project_id)); a JWT is signed with HS256 and the same secret, and has sub, the user, and exp (code 401)\n" + errorReference},
 		{"an absent project", map[string]string{"CENT_PROJECT": "other"}, []string{"chat:x"}, 1, "refused: "},
-		{"private and absent categories", nil, []string{"chat:x", "secret:x", "nowhere:y"}, 1, "refused: nowhere:y, secret:x"},
+		{"private and absent categories", nil, []string{"chat:x", "secret:x", "nowhere:y"}, 1,
+			"refused: nowhere:y: category does not exist or permission denied: the project has no category of this name: create it, or correct the name (code 403); " +
+				"secret:x: category does not exist or permission denied: the category is private: it requires a JWT that grants it in its permissions, or a validate_url that does (code 403)"},
 		{"an unreachable address", map[string]string{"CENT_WEBSOCKET": "ws://127.0.0.1:1/dev"}, []string{"chat:x"}, 3, "connect: "},
 		{"an address without a WebSocket", map[string]string{"CENT_WEBSOCKET": strings.Replace(s.HTTPURL, "http", "ws", 1)}, []string{"chat:x"}, 3, "connect: "},
 	} {

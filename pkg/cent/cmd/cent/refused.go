@@ -6,4 +6,4 @@ import "strings"
 type refused []string
 
 // Error implements error.
-func (r refused) Error() string { return "refused: " + strings.Join(r, ", ") }
+func (r refused) Error() string { return "refused: " + strings.Join(r, "; ") }

@@ -125,6 +125,9 @@ func (e exit) Error() string {
 // Unwrap lets errors.As find the inner error.
 func (e exit) Unwrap() error { return e.err }
 
+// errorReference names the document that explains the errors by their codes.
+const errorReference = "Errors by code, with causes and cures: pkg/hub/README.md#errors"
+
 // run runs the program and returns the exit code.
 func run(ctx context.Context, w world) int {
 	err := execute(ctx, w)
@@ -143,6 +146,7 @@ func run(ctx context.Context, w world) int {
 	case own.code != 0:
 		return own.code
 	case isRefusal(err):
+		fmt.Fprintln(w.stderr, errorReference)
 		return exitRefused
 	}
 	return exitUnreachable

@@ -1,0 +1,133 @@
+package serverapi
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	"centrifuge/pkg/hub"
+)
+
+// decode reads the params of a method into a struct. It refuses fields that the struct
+// does not have. unsupported are fields of Centrifugo's method that do not exist here: its
+// clients send them, and they may be empty.
+func decode(body []byte, params any, unsupported ...string) error {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(body, &fields); err != nil || fields == nil {
+		return hub.ErrBadRequest.With("the body is not a JSON object")
+	}
+	known := fieldNames(params)
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		switch {
+		case slices.Contains(known, name):
+		case !slices.Contains(unsupported, name):
+			return hub.ErrBadRequest.With(fmt.Sprintf("unknown field %q", shorten(name))).WithHelp(suggest(name, known))
+		case !isEmpty(fields[name]):
+			return hub.ErrNotAvailable.With(fmt.Sprintf("field %q is not supported", name)).WithHelp("leave it out")
+		}
+	}
+	err := json.Unmarshal(body, params)
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &wrong):
+		return hub.ErrBadRequest.With(wrong.Field + " is not " + typeName(params, wrong.Field))
+	case err != nil:
+		return hub.ErrBadRequest.With("the body does not match the parameters of this method")
+	}
+	return nil
+}
+
+// fieldNames are the names of the fields of a struct in JSON, in their order.
+func fieldNames(params any) (names []string) {
+	for _, f := range reflect.VisibleFields(reflect.TypeOf(params).Elem()) {
+		names = append(names, f.Tag.Get("json"))
+	}
+	return names
+}
+
+// typeName is the type of a field in words.
+func typeName(params any, name string) string {
+	for _, f := range reflect.VisibleFields(reflect.TypeOf(params).Elem()) {
+		if f.Tag.Get("json") == name && f.Type.Kind() == reflect.Slice {
+			return "an array of strings"
+		}
+	}
+	return "a string"
+}
+
+// isEmpty reports whether a JSON value is null, false, 0, or an empty string, array or
+// object.
+func isEmpty(value json.RawMessage) bool {
+	var v any
+	if json.Unmarshal(value, &v) != nil {
+		return false
+	}
+	switch v := v.(type) {
+	case []any:
+		return len(v) == 0
+	case map[string]any:
+		return len(v) == 0
+	}
+	return v == nil || v == false || v == "" || v == 0.0
+}
+
+// maxShownBytes limits a name from a request in an error.
+const maxShownBytes = 64
+
+func shorten(name string) string {
+	if len(name) <= maxShownBytes {
+		return name
+	}
+	return strings.ToValidUTF8(name[:maxShownBytes], "") + "…"
+}
+
+// suggest says which of names was probably meant by name, or else which there are.
+func suggest(name string, names []string) string {
+	slices.Sort(names)
+	best, least := "", len(name)
+	for _, n := range names {
+		// A long name would take long to compare, and resembles none.
+		if d := len(n)/3 + 1; len(name) <= maxShownBytes && distance(name, n) <= min(d, least-1) {
+			best, least = n, distance(name, n)
+		}
+	}
+	switch {
+	case best != "":
+		return "did you mean " + best + "?"
+	case len(names) == 0:
+		return "there are no fields here"
+	}
+	return "there are " + strings.Join(names, ", ")
+}
+
+// distance is the number of characters to insert, delete, replace or swap with their
+// neighbour that make b of a. Case does not count.
+func distance(a, b string) int {
+	from, to := []rune(strings.ToLower(a)), []rune(strings.ToLower(b))
+	// rows[i][j] is the distance between the first i characters of a and j of b.
+	rows := make([][]int, len(from)+1)
+	for i := range rows {
+		rows[i] = make([]int, len(to)+1)
+		rows[i][0] = i
+	}
+	for j := range to {
+		rows[0][j+1] = j + 1
+	}
+	for i, x := range from {
+		for j, y := range to {
+			replace := rows[i][j]
+			if x != y {
+				replace++
+			}
+			rows[i+1][j+1] = min(replace, rows[i][j+1]+1, rows[i+1][j]+1)
+			if i > 0 && j > 0 && x == to[j-1] && from[i-1] == y {
+				rows[i+1][j+1] = min(rows[i+1][j+1], rows[i-1][j-1]+1)
+			}
+		}
+	}
+	return rows[len(from)][len(to)]
+}
