@@ -78,6 +78,7 @@ func New(o Options) http.Handler {
 
 	page("GET /admin", s.projectsPage)
 	page("GET /admin/{$}", s.projectsPage)
+	page("GET /admin/errors", s.errorsPage)
 	page("GET /admin/new", s.newProjectPage)
 	page("POST /admin/new", s.submitNewProject)
 	page("GET /admin/projects/{project}", s.overviewPage)

@@ -193,6 +193,8 @@ func (s *site) project(w http.ResponseWriter, r *http.Request) (*hub.Project, bo
 type problem struct {
 	Status  int
 	Message string
+	// Code is the code of the error, 0 for none.
+	Code int
 }
 
 // sentence turns an error text into a sentence.
@@ -209,7 +211,7 @@ func (s *site) fail(w http.ResponseWriter, r *http.Request, err error) {
 
 // explain writes a page about an error.
 func (s *site) explain(w http.ResponseWriter, r *http.Request, status int, e *hub.Error) {
-	s.render(w, r, status, "error.html", problem{status, sentence(e.Error())})
+	s.render(w, r, status, "error.html", problem{status, sentence(e.Error()), e.Code})
 }
 
 // public returns the public error and the status for err. It logs an internal error,
@@ -251,5 +253,10 @@ func redirect(w http.ResponseWriter, r *http.Request, to, done string) {
 }
 
 func (s *site) notFound(w http.ResponseWriter, r *http.Request) {
-	s.render(w, r, http.StatusNotFound, "error.html", problem{http.StatusNotFound, "This page does not exist."})
+	s.render(w, r, http.StatusNotFound, "error.html", problem{Status: http.StatusNotFound, Message: "This page does not exist."})
+}
+
+// errorsPage explains the errors.
+func (s *site) errorsPage(w http.ResponseWriter, r *http.Request) {
+	s.render(w, r, http.StatusOK, "errors.html", hub.ErrorReference)
 }

@@ -16,7 +16,7 @@ const base = "/admin/projects/" + projectID
 
 // pagePaths are the paths of all pages that require a session.
 var pagePaths = []string{
-	"/admin", "/admin/", "/admin?q=shop", "/admin?q=nothing+like+it", "/admin/new",
+	"/admin", "/admin/", "/admin?q=shop", "/admin?q=nothing+like+it", "/admin/new", "/admin/errors",
 	base, base + "/settings", base + "/settings/delete", base + "/keys",
 	base + "/categories", base + "/categories/new", base + "/categories/edit?category=chat", base + "/categories/edit?category=a%2Fb+%22%3F",
 	base + "/feed", base + "/channels", base + "/channels?pattern=chat:*", base + "/users", base + "/users?user=alice",

@@ -2,6 +2,10 @@ package hub
 
 import (
 	"errors"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -136,6 +140,34 @@ func TestErrors(t *testing.T) {
 	}
 	if got := Public(errors.Join(errors.New("the table is missing"), ErrOneWay)); got != ErrOneWay {
 		t.Errorf("the public error is %v", got)
+	}
+}
+
+// TestErrorReference checks that the reference has exactly the errors that are declared
+// in error.go, in the order of their codes.
+func TestErrorReference(t *testing.T) {
+	source, err := os.ReadFile("error.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	declared := 0
+	for _, m := range regexp.MustCompile(`&Error\{Code: (\d+), Message: "([^"]+)"`).FindAllStringSubmatch(string(source), -1) {
+		declared++
+		if !slices.ContainsFunc(ErrorReference, func(e ErrorEntry) bool { return strconv.Itoa(e.Code) == m[1] && e.Message == m[2] }) {
+			t.Errorf("the reference lacks error %s", m[1])
+		}
+	}
+	if declared != len(ErrorReference) {
+		t.Errorf("%d errors, %d entries", declared, len(ErrorReference))
+	}
+	sentence := regexp.MustCompile(`^[A-Za-z].*\.$`)
+	for i, e := range ErrorReference {
+		if !sentence.MatchString(e.Cause) || !sentence.MatchString(e.Cure) || e.Help == "" {
+			t.Errorf("error %d: cause %q, cure %q, help %q", e.Code, e.Cause, e.Cure, e.Help)
+		}
+		if i > 0 && ErrorReference[i-1].Code >= e.Code {
+			t.Errorf("error %d is not in order", e.Code)
+		}
 	}
 }
 

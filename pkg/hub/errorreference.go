@@ -1,0 +1,49 @@
+package hub
+
+// ErrorEntry explains an error to people.
+type ErrorEntry struct {
+	*Error
+	// Cause says when it occurs, Cure what to do. Both are sentences.
+	Cause, Cure string
+}
+
+// ErrorReference explains every error of this package, in the order of their codes. The
+// table of the documents and the admin pages show it.
+var ErrorReference = []ErrorEntry{
+	{ErrInternal, "A failure of the service.",
+		"Repeat later. The log has the cause, with the id of the request."},
+	{ErrUnauthorized, "A command came before auth has succeeded. In the server API: no API key, an unknown one, a key in another header, or a wrong signature; the detail says which.",
+		"Send auth first and wait for its reply. Send the key as X-API-Key. Sign project id and body with the secret of the project in the URL."},
+	{ErrCategoryNotFound, "An application named a category that its project does not have.",
+		"Create the category, or correct its name. A channel is written category:name."},
+	{ErrPermissionDenied, "validate_url refused the user, or the origin of the page is not in origins.",
+		"Check the answer of validate_url. Add the origin, exactly as the browser sends it."},
+	{ErrMethodNotFound, "The method does not exist.",
+		"Correct its name. The detail lists the methods."},
+	{ErrLimitExceeded, "A value exceeds a limit.",
+		"The detail names the limit. Send less."},
+	{ErrBadRequest, "The request cannot be understood: no JSON, a missing or unknown field, a value of the wrong type.",
+		"The detail says what is wrong, at which position in the JSON, and what the request looks like."},
+	{ErrNotAvailable, "The category does not have the requested feature, or a request uses a field of Centrifugo that does not exist here.",
+		"Turn on the option of the category, such as presence. Leave out the field."},
+	{ErrTokenExpired, "The exp of the JWT has passed.",
+		"Get a new token from the application, and send auth again. Check the clock of the application."},
+	{ErrConflict, "A publish with the same idempotency key is running, or another administrator changed the same object.",
+		"Repeat after a moment. An administrator first reads the object again."},
+	{ErrProjectNotFound, "No project has this id.",
+		"Correct the id, or create the project."},
+	{ErrInvalidToken, "The token was not made with the secret of this project for this user, or the project does not allow its kind.",
+		"A classic token is hex(HMAC-SHA256(secret, user + project_id)). A JWT is signed with HS256 and the same secret; its sub is the user. Use the current secret."},
+	{ErrValidation, "validate_url gave no valid answer in any attempt.",
+		"Repeat later. The log of the function auth has the cause."},
+	{ErrCategoryDenied, "A client named a category that does not exist, is private, or is not granted; the detail says which.",
+		"Create the category. Request it in the permissions of auth. A private category requires a JWT or a validate_url that grants it."},
+	{ErrOneWay, "A client broadcast into a category that is not bidirectional.",
+		"Publish through the application, or set bidirectional."},
+	{ErrChannelDenied, "A client used a channel that is not granted in its category.",
+		"Request the channel in the permissions of auth, and grant it in the JWT or in validate_url."},
+	{ErrConnectionNotFound, "The connection is over, or was never opened.",
+		"Connect again."},
+	{ErrTooLarge, "The data exceeds max_message_bytes, or the push 128 KB.",
+		"Send less, such as an id that clients load. Raise max_message_bytes, up to 128 KB."},
+}
