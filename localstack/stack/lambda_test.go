@@ -714,7 +714,7 @@ func present(t *testing.T, s *stack.Stack) (users []string) {
 // Lambda kills the process it logs what is missing, settles or releases the claim, and
 // replies.
 func TestCutOff(t *testing.T) {
-	const failed, frameFailed = `{"error":{"code":100,"message":"internal server error"}}`, `"result":null,"error":"internal server error"`
+	const failed, frameFailed = `{"error":{"code":100,"message":"internal server error: repeat later; the log of the service has the cause"}}`, `"result":null,"error":"internal server error"`
 	for _, tt := range []struct {
 		name        string
 		subscribers int // two posts run at a time

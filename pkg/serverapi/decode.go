@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/agnivade/levenshtein"
+
 	"centrifuge/pkg/hub"
 )
 
@@ -91,8 +93,8 @@ func suggest(name string, names []string) string {
 	best, least := "", len(name)
 	for _, n := range names {
 		// A long name would take long to compare, and resembles none.
-		if d := len(n)/3 + 1; len(name) <= maxShownBytes && distance(name, n) <= min(d, least-1) {
-			best, least = n, distance(name, n)
+		if d := len(n)/3 + 1; len(name) <= maxShownBytes && levenshtein.ComputeDistance(strings.ToLower(name), n) <= min(d, least-1) {
+			best, least = n, levenshtein.ComputeDistance(strings.ToLower(name), n)
 		}
 	}
 	switch {
@@ -102,32 +104,4 @@ func suggest(name string, names []string) string {
 		return "there are no fields here"
 	}
 	return "there are " + strings.Join(names, ", ")
-}
-
-// distance is the number of characters to insert, delete, replace or swap with their
-// neighbour that make b of a. Case does not count.
-func distance(a, b string) int {
-	from, to := []rune(strings.ToLower(a)), []rune(strings.ToLower(b))
-	// rows[i][j] is the distance between the first i characters of a and j of b.
-	rows := make([][]int, len(from)+1)
-	for i := range rows {
-		rows[i] = make([]int, len(to)+1)
-		rows[i][0] = i
-	}
-	for j := range to {
-		rows[0][j+1] = j + 1
-	}
-	for i, x := range from {
-		for j, y := range to {
-			replace := rows[i][j]
-			if x != y {
-				replace++
-			}
-			rows[i+1][j+1] = min(replace, rows[i][j+1]+1, rows[i+1][j]+1)
-			if i > 0 && j > 0 && x == to[j-1] && from[i-1] == y {
-				rows[i+1][j+1] = min(rows[i+1][j+1], rows[i-1][j-1]+1)
-			}
-		}
-	}
-	return rows[len(from)][len(to)]
 }
