@@ -64,6 +64,37 @@ func TestErrorTable(t *testing.T) {
 	}
 }
 
+// mistakeCell is the row of a mistake with a code, and the code spans in its last cell.
+var mistakeCell = regexp.MustCompile(`(?m)^\| .* \| (\d+|) \| (.*` + "`" + `.*) \|$`)
+
+// TestMistakeTable checks that the messages in the table of usual mistakes are those of
+// the tests that make the mistakes.
+func TestMistakeTable(t *testing.T) {
+	read := func(path string) string {
+		b, err := os.ReadFile(filepath.Join(root, path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	made := read("localstack/e2e/testdata/mistakes.txt") + read("localstack/stack/options_test.go")
+	_, table, _ := strings.Cut(read(errorTable), "### Usual mistakes")
+	messages := 0
+	for _, row := range mistakeCell.FindAllStringSubmatch(table, -1) {
+		for _, span := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(row[2], -1) {
+			if message := span[1]; len(message) > len("https") {
+				messages++
+				if !strings.Contains(made, message) || !strings.Contains(made, `"code":`+row[1]) {
+					t.Errorf("no test gets %q with code %s", message, row[1])
+				}
+			}
+		}
+	}
+	if messages < 10 {
+		t.Errorf("%d messages: is the table read wrongly?", messages)
+	}
+}
+
 // constants are those whose values documents may state, as documents write them.
 var constants = map[string]string{
 	"hub.MaxNameBytes":               size(hub.MaxNameBytes),

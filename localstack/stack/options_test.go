@@ -29,7 +29,7 @@ func TestOptions(t *testing.T) {
 		"listed origin in the handshake":   "open a ?project=strict https://good.example\n" + auth + in,
 		"unlisted origin in the handshake": "refused 403 ?project=strict https://evil.example",
 		"unlisted origin in auth keeps the socket open": "open a https://evil.example\n" + auth +
-			`expect a {"ack":true,"id":"1","method":"auth","result":null,"error":"permission denied: the project does not list this origin","code":103,"detail":"*"}` + "\nquiet a",
+			`expect a {"ack":true,"id":"1","method":"auth","result":null,"error":"permission denied: the project does not list this origin","code":103,"detail":"the project does not list this origin: add \"https://evil.example\" to the origins of the project"}` + "\nquiet a",
 		"MD5 token without the option": "open a\n" + strings.ReplaceAll(auth, "token \"u\"", "md5token \"u\"") +
 			`expect a {"ack":true,"id":"1","method":"auth","result":null,"error":"invalid token","code":401,"detail":"*"}`,
 		"max_message_bytes of a category": "open a\n" + auth + in +

@@ -27,7 +27,7 @@ type APIKeys interface {
 }
 
 // errWrongKey: no project has the API key.
-var errWrongKey = hub.ErrUnauthorized.With("no project has this API key").WithHelp("check it, or make a new one on the admin pages")
+var errWrongKey = hub.ErrUnauthorized.With("no project has this API key").WithHelp("check it, or create a new one on the admin pages")
 
 // ProjectByAPIKey returns the project that key belongs to. It fails with
 // hub.ErrUnauthorized for a key of no project, and with the error of keys if the

@@ -60,7 +60,7 @@ var (
 	// granted. Help says which.
 	ErrCategoryDenied = &Error{Code: 403, Message: "category does not exist or permission denied", Help: "create the category, or request it in the permissions of auth"}
 	// ErrOneWay: a client broadcast into a category that is not bidirectional.
-	ErrOneWay = &Error{Code: 404, Message: "one-way category", Help: "publish through the application, or make the category bidirectional"}
+	ErrOneWay = &Error{Code: 404, Message: "one-way category", Help: "publish through the application, or set its option bidirectional"}
 	// ErrChannelDenied: a client used a channel that is not granted.
 	ErrChannelDenied = &Error{Code: 405, Message: "channel permission denied", Help: "the channel is not granted: request it in the permissions of auth, and grant it in the JWT or in validate_url where the project has one"}
 	// ErrTooLarge: the message exceeds the limit of its category or of API Gateway.

@@ -42,7 +42,7 @@ func TestScript(t *testing.T) {
 func TestScriptErrors(t *testing.T) {
 	node, err := exec.LookPath("node")
 	if err != nil {
-		t.Skip("Node.js is not installed")
+		t.Fatalf("Node.js is required: %v", err)
 	}
 	output, err := exec.CommandContext(t.Context(), node, "testdata/errors.mjs").CombinedOutput()
 	if err != nil {
