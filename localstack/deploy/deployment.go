@@ -20,6 +20,8 @@ const (
 	app       = ".build/infra"
 	assets    = ".build/native"
 	buildHint = "run it with make, which builds this file"
+	// outputsPath is where make deploy writes the outputs of the stack.
+	outputsPath = ".build/outputs.json"
 )
 
 // The region of emulators, and credentials that are valid nowhere else.

@@ -33,6 +33,8 @@ Environment:
   LOCALSTACK_AUTH_TOKEN                  required by LocalStack
   E2E_PROJECT, E2E_SECRET, E2E_API_KEY   the project for smoke
                                          (default demo, demo-secret, demo-key)
+  E2E_LACKS                              a JSON object: parts of the conversations that smoke leaves
+                                         out, each with the reason, such as {"size-limits":"a proxy"}
 `
 
 // errUsage is returned for unknown arguments.
