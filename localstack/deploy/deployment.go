@@ -42,9 +42,10 @@ type emulator struct {
 
 // outputs are the outputs of the stack.
 type outputs struct {
-	WebSocketURL string
-	HTTPURL      string
-	TableName    string
+	WebSocketURL  string
+	HTTPURL       string
+	ManagementURL string
+	TableName     string
 	// AdminURL and AdminSecretName are empty in a stack without admin pages.
 	AdminURL        string
 	AdminSecretName string

@@ -29,11 +29,12 @@ func TestCommand(t *testing.T) {
 		{name: "no command", fails: "--help"},
 		{name: "an unknown command", args: []string{"floci"}, fails: "--help"},
 		{name: "an unknown command of localstack", args: []string{"localstack", "sideways"}, fails: "--help"},
+		{name: "an unknown option of probe", args: []string{"probe", "--cheap"}, fails: "--help"},
 		{name: "localstack up without a token", args: []string{"localstack", "up"}, fails: "make test-deploy"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var out bytes.Buffer
-			err := command(t.Context(), tt.args, func(string) string { return "" }, &out)
+			err := command(t.Context(), tt.args, func(string) string { return "" }, strings.NewReader(""), &out)
 			if tt.fails != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.fails) {
 					t.Fatalf("error %v, expected one with %q", err, tt.fails)
@@ -82,7 +83,7 @@ func TestReadOutputs(t *testing.T) {
 	for _, tt := range []struct {
 		name, content, fails string
 	}{
-		{name: "one stack", content: `{"centrifuge-dev":{"WebSocketURL":"wss://a","HTTPURL":"https://b","TableName":"t","DemoURL":"https://b/demo/",
+		{name: "one stack", content: `{"centrifuge-dev":{"WebSocketURL":"wss://a","HTTPURL":"https://b","ManagementURL":"https://m","TableName":"t","DemoURL":"https://b/demo/",
 			"AdminURL":"https://b/admin/","AdminSecretName":"s"}}`},
 		{name: "an output is missing", content: `{"centrifuge-dev":{"WebSocketURL":"wss://a","HTTPURL":"https://b"}}`, fails: "centrifuge-dev"},
 		{name: "two stacks", content: `{"a":{},"b":{}}`, fails: "2 stacks"},
@@ -100,7 +101,7 @@ func TestReadOutputs(t *testing.T) {
 				}
 				return
 			}
-			if want := (outputs{"wss://a", "https://b", "t", "https://b/admin/", "s"}); err != nil || o != want {
+			if want := (outputs{"wss://a", "https://b", "https://m", "t", "https://b/admin/", "s"}); err != nil || o != want {
 				t.Errorf("read %+v, error %v", o, err)
 			}
 		})
