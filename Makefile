@@ -48,7 +48,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run build test test-go test-infra test-dynamodb-local test-clients lint lint-template lint-api test-iam \
-	templates emulated test-deploy localstack-up localstack-deploy localstack-test localstack-down smoke fuzz bench load \
+	templates emulated test-deploy localstack-up localstack-deploy localstack-test localstack-down smoke probe fuzz bench load \
 	synth bootstrap deploy destroy seed invoke vulncheck cover clean FORCE
 
 help: ## List the targets
@@ -228,6 +228,9 @@ destroy: $(CDK) build $(BUILD)/infra ## Delete the stack; the table stays unless
 
 smoke: $(BUILD)/deploy/deploy ## Run every conversation on a deployment: E2E_PROJECT, E2E_SECRET, E2E_API_KEY
 	@$< smoke
+
+probe: $(BUILD)/deploy/deploy ## Ask a deployment what AWS does not document, and measure, for a few cents: PROBE="--yes --idle"
+	@$< probe $(PROBE)
 
 seed: ## Write projects into a table on AWS: TABLE=name SEED=file.json
 	@test -n "$(TABLE)" -a -n "$(SEED)" || { echo "set TABLE and SEED: make seed TABLE=centrifuge-dev-… SEED=projects.json"; exit 2; }

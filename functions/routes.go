@@ -1,6 +1,7 @@
 // Package functions is the one list of functions: what invokes each of them, its
-// size, and what it may use. infra deploys this list and localstack runs it. The
-// main package of a function is in the folder of its name.
+// size, and what it may use, and of the routes that invoke none. infra deploys this
+// list and localstack runs it. The main package of a function is in the folder of its
+// name.
 //
 // The list is plain data. It knows nothing of CDK, of the AWS SDK or of what a
 // function does.
@@ -231,6 +232,12 @@ var All = []Function{
 		},
 		Variables: map[string]string{config.DemoProject: demoProject},
 	},
+}
+
+// Mocks are the routes of the WebSocket API without a function. API Gateway accepts
+// their frames and sends nothing: a frame costs one message.
+var Mocks = list{
+	"ping", // keeps a connection open
 }
 
 // Addresses are where a deployment has what its functions use. An address is empty

@@ -4,6 +4,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -35,6 +36,12 @@ func TestFolders(t *testing.T) {
 func TestEventSources(t *testing.T) {
 	http := regexp.MustCompile(`^(GET|POST|PUT|DELETE|ANY) /\S*[^/ ]$`)
 	owner := map[string]string{}
+	for _, r := range functions.Mocks {
+		if _, taken := owner[r]; taken || strings.HasPrefix(r, "$") {
+			t.Errorf("route %s cannot be without a function", r)
+		}
+		owner[r] = "no function"
+	}
 	for _, f := range functions.All {
 		var routes []string
 		for _, r := range f.WebSocket {

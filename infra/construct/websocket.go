@@ -78,6 +78,20 @@ func (w *WebSocket) Route(route string, f *Function, reply bool) {
 	}))
 }
 
+// Mock accepts the frames of a route without a function and sends nothing to the
+// client.
+func (w *WebSocket) Mock(route string) {
+	// The template is the response of the mock, and the expression selects it for every
+	// frame. A mock integration without a template fails.
+	const success = "200"
+	integration := awsapigatewayv2integrations.NewWebSocketMockIntegration(
+		jsii.String("Integration"), &awsapigatewayv2integrations.WebSocketMockIntegrationProps{
+			RequestTemplates:            &map[string]*string{success: jsii.String(`{"statusCode":200}`)},
+			TemplateSelectionExpression: jsii.String(success),
+		})
+	w.parts.add(w.API.AddRoute(jsii.String(route), &awsapigatewayv2.WebSocketRouteOptions{Integration: integration}))
+}
+
 // The addresses are built from the id of the API and the name of the stage. The
 // stage depends on the routes and the routes on the functions, whose environment
 // holds these addresses: a reference to the stage would close a circle.

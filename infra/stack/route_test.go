@@ -9,7 +9,8 @@ import (
 )
 
 // routes renders the routes of both APIs, with "⇄" where the function's response goes
-// to the client. It fails for a route whose function API Gateway may not invoke.
+// to the client. It fails for a route whose function API Gateway may not invoke, and
+// for a mock integration that would fail or reply.
 func routes(t *testing.T, tpl template) []string {
 	t.Helper()
 	replies := map[string]bool{}
@@ -36,6 +37,16 @@ func routes(t *testing.T, tpl template) []string {
 		route := r.at("RouteKey").(string)
 		api := tpl.string(r.at("ApiId"))
 		integration := tpl.Resources[references(r.at("Target"))[0]]
+		if integration.at("IntegrationType") == "MOCK" {
+			if replies[id] {
+				t.Errorf("route %s has a route response and no function", route)
+			}
+			if template := integration.at("RequestTemplates", integration.at("TemplateSelectionExpression").(string)); template != `{"statusCode":200}` {
+				t.Errorf("the mock integration of route %s has the response %v", route, template)
+			}
+			websocket = append(websocket, route+" → no function")
+			continue
+		}
 		uri := references(integration.at("IntegrationUri"))
 		function := tpl.Resources[uri[len(uri)-1]]
 		name := strings.TrimPrefix(function.at("Description").(string), "functions/")

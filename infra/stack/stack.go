@@ -14,6 +14,7 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"centrifuge/functions"
 	"centrifuge/infra/construct"
 	"centrifuge/pkg/store/schema"
 )
@@ -90,6 +91,9 @@ func New(scope constructs.Construct, o Options) (awscdk.Stack, error) {
 		} else {
 			m.alarmed = append(m.alarmed, lambda)
 		}
+	}
+	for _, route := range functions.Mocks {
+		r.webSocket.Mock(route)
 	}
 	if o.Monitoring {
 		alarms := m.alarms(stack, name, o.Alarms)

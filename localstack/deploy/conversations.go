@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"centrifuge/localstack/e2e"
 )
@@ -44,9 +45,14 @@ func (s steps) runConversations(ctx context.Context, target e2e.Target) (e2e.Rep
 	return report, nil
 }
 
-// printReport prints how many conversations passed and which parts were skipped.
+// printReport prints how many conversations passed, which guesses were wrong and which
+// parts were skipped.
 func printReport(out io.Writer, name string, report e2e.Report) {
 	fmt.Fprintf(out, "%d of %d conversations passed on %s.\n", report.Run, report.Scripts, name)
+	for _, guess := range report.Wrong {
+		fmt.Fprintf(out, "We assumed: %s (%s, line %d).\n  AWS does otherwise: %s\n", guess.Assumed, guess.Script, guess.Line,
+			strings.ReplaceAll(strings.TrimSpace(guess.Seen), "\n", "\n  "))
+	}
 	if len(report.Skipped) == 0 {
 		return
 	}
@@ -60,14 +66,33 @@ func printReport(out io.Writer, name string, report e2e.Report) {
 	}
 }
 
-// smoke runs the conversations against the stack that is deployed on AWS, with the
-// project of the environment. smoke.json is a seed with such a project.
-func smoke(ctx context.Context, getenv func(string) string, out io.Writer) error {
-	const path = ".build/outputs.json"
+// deployed is the stack of "make deploy" on AWS, as a target with the E2E variables of
+// the environment. smoke.json is a seed with a project for it.
+func deployed(path string, getenv func(string) string) (e2e.Target, outputs, error) {
 	o, err := readOutputs(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("%w: run make deploy first", err)
+		return e2e.Target{}, o, fmt.Errorf("%w: run make deploy first", err)
 	}
+	if err != nil {
+		return e2e.Target{}, o, err
+	}
+	target, _, err := e2e.FromEnvironment(func(name string) string {
+		switch name {
+		case e2e.WebSocketURLVariable:
+			return o.WebSocketURL
+		case e2e.HTTPURLVariable:
+			return o.HTTPURL
+		}
+		return getenv(name)
+	})
+	target.ReportGuesses = true
+	return target, o, err
+}
+
+// smoke runs the conversations against the stack that is deployed on AWS. What AWS does
+// not document cannot fail it.
+func smoke(ctx context.Context, getenv func(string) string, out io.Writer) error {
+	target, o, err := deployed(outputsPath, getenv)
 	if err != nil {
 		return err
 	}
@@ -75,10 +100,7 @@ func smoke(ctx context.Context, getenv func(string) string, out io.Writer) error
 	if err := emptyFolder(s.folder); err != nil {
 		return err
 	}
-	report, err := s.runConversations(ctx, e2e.Target{
-		WebSocketURL: o.WebSocketURL, HTTPURL: o.HTTPURL,
-		Project: getenv(e2e.ProjectVariable), Secret: getenv(e2e.SecretVariable), APIKey: getenv(e2e.APIKeyVariable),
-	})
+	report, err := s.runConversations(ctx, target)
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,8 @@ const (
 	app       = ".build/infra"
 	assets    = ".build/native"
 	buildHint = "run it with make, which builds this file"
+	// outputsPath is where make deploy writes the outputs of the stack.
+	outputsPath = ".build/outputs.json"
 )
 
 // The region of emulators, and credentials that are valid nowhere else.
@@ -40,9 +42,10 @@ type emulator struct {
 
 // outputs are the outputs of the stack.
 type outputs struct {
-	WebSocketURL string
-	HTTPURL      string
-	TableName    string
+	WebSocketURL  string
+	HTTPURL       string
+	ManagementURL string
+	TableName     string
 	// AdminURL and AdminSecretName are empty in a stack without admin pages.
 	AdminURL        string
 	AdminSecretName string

@@ -4,9 +4,10 @@
 //	deploy ministack                       deploy, test and destroy on MiniStack
 //	deploy localstack up|deploy|test|down  the same in steps, on LocalStack
 //	deploy smoke                           run the conversations against a stack on AWS
+//	deploy probe                           ask and measure what AWS does not document
 //
-// "make test-deploy", "make localstack-…" and "make smoke" call it in the top folder
-// of the repository. It deploys the template that infra/ synthesizes, with the
+// "make test-deploy", "make localstack-…", "make smoke" and "make probe" call it in the
+// top folder of the repository. It deploys the template that infra/ synthesizes, with the
 // changes of workaround.go.
 package main
 
@@ -21,18 +22,32 @@ import (
 	"time"
 )
 
-// timeout limits a command, including installations.
-const timeout = 15 * time.Minute
+// timeout limits a command, including installations. probeTimeout limits deploy probe,
+// which may wait for the idle time and for a deployment.
+const (
+	timeout      = 15 * time.Minute
+	probeTimeout = 40 * time.Minute
+)
 
 const usage = `Usage:
   deploy ministack                       deploy on MiniStack, run the conversations, destroy
   deploy localstack up|deploy|test|down  the same in steps, on LocalStack
   deploy smoke                           run the conversations against the stack of "make deploy"
+  deploy probe [--yes] [--idle] [--deploy COMMAND]
+                                         ask that stack what AWS does not document, and measure
+
+Options of probe:
+  --yes                                  do not ask before it costs a few cents
+  --idle                                 include the idle time, which takes 11 minutes
+  --deploy COMMAND                       run this shell command while a client is connected,
+                                         such as "make deploy MONITORING=false"
 
 Environment:
   LOCALSTACK_AUTH_TOKEN                  required by LocalStack
-  E2E_PROJECT, E2E_SECRET, E2E_API_KEY   the project for smoke
+  E2E_PROJECT, E2E_SECRET, E2E_API_KEY   the project for smoke and probe
                                          (default demo, demo-secret, demo-key)
+  E2E_LACKS                              a JSON object: parts of the conversations that smoke leaves
+                                         out, each with the reason, such as {"size-limits":"a proxy"}
 `
 
 // errUsage is returned for unknown arguments.
@@ -41,8 +56,12 @@ var errUsage = errors.New("unknown arguments: run deploy --help")
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process immediately
-	bounded, cancel := context.WithTimeout(ctx, timeout)
-	err := command(bounded, os.Args[1:], os.Getenv, os.Stdout)
+	limit := timeout
+	if len(os.Args) > 1 && os.Args[1] == "probe" {
+		limit = probeTimeout
+	}
+	bounded, cancel := context.WithTimeout(ctx, limit)
+	err := command(bounded, os.Args[1:], os.Getenv, os.Stdin, os.Stdout)
 	cancel()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
@@ -50,7 +69,7 @@ func main() {
 	}
 }
 
-func command(ctx context.Context, args []string, getenv func(string) string, out io.Writer) error {
+func command(ctx context.Context, args []string, getenv func(string) string, in io.Reader, out io.Writer) error {
 	switch {
 	case len(args) == 1 && args[0] == "ministack":
 		return testOnMiniStack(ctx, out)
@@ -58,6 +77,8 @@ func command(ctx context.Context, args []string, getenv func(string) string, out
 		return localstackCommand(ctx, args[1], getenv, out)
 	case len(args) == 1 && args[0] == "smoke":
 		return smoke(ctx, getenv, out)
+	case len(args) > 0 && args[0] == "probe":
+		return probeAWS(ctx, args[1:], getenv, in, out)
 	case len(args) == 1 && (args[0] == "--help" || args[0] == "-h" || args[0] == "help"):
 		_, err := io.WriteString(out, usage)
 		return err

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"centrifuge/localstack/e2e"
 )
 
 func TestCommand(t *testing.T) {
@@ -27,11 +29,12 @@ func TestCommand(t *testing.T) {
 		{name: "no command", fails: "--help"},
 		{name: "an unknown command", args: []string{"floci"}, fails: "--help"},
 		{name: "an unknown command of localstack", args: []string{"localstack", "sideways"}, fails: "--help"},
+		{name: "an unknown option of probe", args: []string{"probe", "--cheap"}, fails: "--help"},
 		{name: "localstack up without a token", args: []string{"localstack", "up"}, fails: "make test-deploy"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var out bytes.Buffer
-			err := command(t.Context(), tt.args, func(string) string { return "" }, &out)
+			err := command(t.Context(), tt.args, func(string) string { return "" }, strings.NewReader(""), &out)
 			if tt.fails != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.fails) {
 					t.Fatalf("error %v, expected one with %q", err, tt.fails)
@@ -80,7 +83,7 @@ func TestReadOutputs(t *testing.T) {
 	for _, tt := range []struct {
 		name, content, fails string
 	}{
-		{name: "one stack", content: `{"centrifuge-dev":{"WebSocketURL":"wss://a","HTTPURL":"https://b","TableName":"t","DemoURL":"https://b/demo/",
+		{name: "one stack", content: `{"centrifuge-dev":{"WebSocketURL":"wss://a","HTTPURL":"https://b","ManagementURL":"https://m","TableName":"t","DemoURL":"https://b/demo/",
 			"AdminURL":"https://b/admin/","AdminSecretName":"s"}}`},
 		{name: "an output is missing", content: `{"centrifuge-dev":{"WebSocketURL":"wss://a","HTTPURL":"https://b"}}`, fails: "centrifuge-dev"},
 		{name: "two stacks", content: `{"a":{},"b":{}}`, fails: "2 stacks"},
@@ -98,10 +101,49 @@ func TestReadOutputs(t *testing.T) {
 				}
 				return
 			}
-			if want := (outputs{"wss://a", "https://b", "t", "https://b/admin/", "s"}); err != nil || o != want {
+			if want := (outputs{"wss://a", "https://b", "https://m", "t", "https://b/admin/", "s"}); err != nil || o != want {
 				t.Errorf("read %+v, error %v", o, err)
 			}
 		})
+	}
+}
+
+func TestDeployedTarget(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "outputs.json")
+	if err := os.WriteFile(path, []byte(`{"s":{"WebSocketURL":"wss://a/dev","HTTPURL":"https://b","TableName":"t"}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	environment := map[string]string{
+		"E2E_PROJECT": "smoke", "E2E_SECRET": "s", "E2E_API_KEY": "k", "E2E_LACKS": `{"size-limits":"a proxy"}`, "E2E_PATIENCE": "40s",
+	}
+	got, _, err := deployed(path, func(name string) string { return environment[name] })
+	want := e2e.Target{
+		WebSocketURL: "wss://a/dev", HTTPURL: "https://b", Project: "smoke", Secret: "s", APIKey: "k",
+		StepTimeout: 40 * time.Second, Lacks: map[string]string{"size-limits": "a proxy"}, ReportGuesses: true,
+	}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("error %v, -expected +read:\n%s", err, diff)
+	}
+	if _, _, err := deployed(path+"?", os.Getenv); err == nil || !strings.Contains(err.Error(), "make deploy") {
+		t.Errorf("without a deployment: error %v", err)
+	}
+}
+
+func TestPrintReport(t *testing.T) {
+	var out bytes.Buffer
+	printReport(&out, "AWS", e2e.Report{
+		Scripts: 2, Run: 2,
+		Wrong:   []e2e.WrongGuess{{Script: "guesses", Line: 3, Assumed: "it closes with 1000", Seen: "line 5: closed with 1001"}},
+		Skipped: []e2e.SkippedPart{{Script: "badinput", Line: 7, Steps: 2, Feature: "size-limits", Reason: "a proxy"}},
+	})
+	want := `2 of 2 conversations passed on AWS.
+We assumed: it closes with 1000 (guesses, line 3).
+  AWS does otherwise: line 5: closed with 1001
+Skipped: 1 parts with 2 steps, which need features that it lacks.
+  badinput, line 7, steps: 2, size-limits: a proxy.
+`
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Errorf("-expected +printed:\n%s", diff)
 	}
 }
 

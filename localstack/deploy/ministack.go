@@ -31,7 +31,7 @@ const venv = ".tools/ministack"
 var ministackVersion = string(regexp.MustCompile(`(?m)^ministack==([0-9.]+)`).FindSubmatch(requirements)[1])
 
 // testOnMiniStack deploys the stack on MiniStack, signs in to the admin pages, tests a
-// webhook, runs the conversations and deletes the stack. MiniStack is stopped in any
+// webhook, runs the conversations and the probes, and deletes the stack. MiniStack is stopped in any
 // case.
 func testOnMiniStack(ctx context.Context, out io.Writer) (err error) {
 	if runtime.GOOS != "linux" {
@@ -70,6 +70,9 @@ func testOnMiniStack(ctx context.Context, out io.Writer) (err error) {
 	}
 	report, err := s.runConversations(ctx, e2e.Target{WebSocketURL: o.WebSocketURL, HTTPURL: o.HTTPURL, Lacks: d.lacks})
 	if err != nil {
+		return err
+	}
+	if _, err := s.run("probe", func(log io.Writer) error { return d.probe(ctx, o, log) }); err != nil {
 		return err
 	}
 	if err := d.destroy(ctx); err != nil {

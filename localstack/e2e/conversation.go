@@ -21,25 +21,37 @@ import (
 
 // Run runs a script against the target. It skips the parts that need a feature that
 // the target lacks. An error contains the steps so far, without the secret, the API key
-// and tokens, and the difference.
-func Run(ctx context.Context, target Target, name, script string) error {
+// and tokens, and the difference. Run returns the guesses that were wrong where
+// target.ReportGuesses is set; else a wrong guess is an error.
+func Run(ctx context.Context, target Target, name, script string) ([]WrongGuess, error) {
 	target = target.withDefaults()
 	steps, _, err := target.parse(name, script)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	c := &conversation{target: target, sockets: make(map[string]*socket), captures: make(map[string]any)}
 	defer c.close()
+	var wrong []WrongGuess
+	var ended *guess // the last wrong guess, whose further steps are left out
 	for _, s := range steps {
+		if s.guess != nil && s.guess == ended {
+			continue
+		}
 		fmt.Fprintln(&c.transcript, target.mask(s.String()))
 		stepCtx, cancel := context.WithTimeout(ctx, target.StepTimeout)
 		err := c.step(stepCtx, s)
 		cancel()
-		if err != nil {
-			return fmt.Errorf("%s:%d: %w\nthe conversation so far:\n%s", name, s.line, err, c.transcript.String())
+		switch {
+		case err == nil:
+		case s.guess != nil && target.ReportGuesses && ctx.Err() == nil:
+			seen := fmt.Sprintf("line %d, %s %s: %v", s.line, s.verb, target.mask(truncate(s.args)), err)
+			wrong = append(wrong, WrongGuess{Script: name, Line: s.guess.line, Assumed: s.guess.text, Seen: seen})
+			ended = s.guess
+		default:
+			return wrong, fmt.Errorf("%s:%d: %w\nthe conversation so far:\n%s", name, s.line, err, c.transcript.String())
 		}
 	}
-	return nil
+	return wrong, nil
 }
 
 // conversation is the state of a running script.

@@ -18,7 +18,7 @@
 //	quiet NAME                           expect that no other frame was received
 //	only NAME CHANNEL                    ignore pushes of other channels from here on
 //	close NAME                           close the socket
-//	closed NAME CODE                     expect that the server closes the socket
+//	closed NAME CODE                     expect that the server closes the socket, with * any code
 //	api KEY METHOD JSON                  POST /api/METHOD
 //	rpc SECRET PROJECT JSON              POST /rpc/PROJECT, signed
 //	http METHOD PATH [NAME:VALUE…] [| BODY]
@@ -26,9 +26,14 @@
 //	becomes CODE [JSON]                  repeat that call until it has this answer
 //	needs NAME                           skip the steps up to the next end on a target
 //	end                                  that lacks NAME; Skipped returns these parts
+//	guess NAME TEXT                      the steps up to the next end show TEXT, which AWS does
+//	end                                  not document; they are skipped like those of needs
 //
 // In an expected JSON document the string "*" matches any value. "$name" matches any
 // value the first time and the same value afterwards.
+//
+// A guess uses sockets that it opens, so that nothing depends on it. Where
+// Target.ReportGuesses is set, a guess that is wrong ends, and Run returns it.
 //
 // "quiet" does not wait: it sends a command and expects its reply as the next frame.
 // A publish is answered after its messages are handed to the sockets, so a message

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 
@@ -58,7 +58,7 @@ func runAll(t *testing.T, target e2e.Target) {
 		t.Fatalf("no scripts: %v", err)
 	}
 	var report e2e.Report
-	var finished atomic.Int32
+	var mu sync.Mutex // guards Run and Wrong of the report
 	t.Run("conversation", func(t *testing.T) {
 		for _, path := range scripts {
 			name := strings.TrimSuffix(filepath.Base(path), ".txt")
@@ -76,10 +76,14 @@ func runAll(t *testing.T, target e2e.Target) {
 				for _, part := range skipped {
 					t.Logf("line %d: skipped %d steps that need %s: %s", part.Line, part.Steps, part.Feature, part.Reason)
 				}
-				if err := e2e.Run(t.Context(), target, path, string(content)); err != nil {
+				wrong, err := e2e.Run(t.Context(), target, name, string(content))
+				if err != nil {
 					t.Error(err)
 				}
-				finished.Add(1)
+				mu.Lock()
+				defer mu.Unlock()
+				report.Run++
+				report.Wrong = append(report.Wrong, wrong...)
 			})
 		}
 	})
@@ -88,7 +92,7 @@ func runAll(t *testing.T, target e2e.Target) {
 			t.Errorf("the target lacks %s, but no script needs it: remove it from the list", name)
 		}
 	}
-	report.Scripts, report.Run = len(scripts), int(finished.Load())
+	report.Scripts = len(scripts)
 	if path := os.Getenv(e2e.ReportVariable); path != "" {
 		b, err := json.Marshal(report)
 		if err != nil {

@@ -16,6 +16,16 @@ type step struct {
 	line int
 	verb string
 	args string
+	// guess is the guess that the step is a part of, or nil.
+	guess *guess
+}
+
+// guess is a part of a script that shows what AWS does not document.
+type guess struct {
+	line int
+	text string
+	// opened are the sockets that it opens.
+	opened map[string]bool
 }
 
 func (s step) String() string { return fmt.Sprintf("%3d  %s %s", s.line, s.verb, truncate(s.args)) }
@@ -64,6 +74,16 @@ func (t Target) functions() template.FuncMap {
 	}
 }
 
+// WrongGuess is a guess that a target disproved.
+type WrongGuess struct {
+	// Script is the name of the script, Line the line of the guess.
+	Script string `json:"script"`
+	Line   int    `json:"line"`
+	// Assumed is the text of the guess, Seen what happened instead.
+	Assumed string `json:"assumed"`
+	Seen    string `json:"seen"`
+}
+
 // SkippedPart is a part of a script that a target cannot run.
 type SkippedPart struct {
 	// Script is the name of the script, Line the line of its "needs".
@@ -94,33 +114,59 @@ func (t Target) parse(name, text string) ([]step, []SkippedPart, error) {
 	}
 	var steps []step
 	var skipped []SkippedPart
-	feature, lacking := "", false // the feature of the current needs block, "" outside of one
+	// The current part: its feature, "" outside of one, whether the target lacks it, and
+	// its guess, if it is one.
+	feature, lacking := "", false
+	var current *guess
 	for i, line := range strings.Split(b.String(), "\n") {
 		line = strings.TrimSpace(line)
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
 		verb, args, _ := strings.Cut(line, " ")
-		s := step{i + 1, verb, strings.TrimSpace(args)}
+		s := step{i + 1, verb, strings.TrimSpace(args), current}
 		switch {
-		case verb == "needs" && feature == "" && s.args != "":
-			feature = s.args
+		case (verb == "needs" || verb == "guess") && feature == "" && s.args != "":
+			text := ""
+			feature, text, _ = strings.Cut(s.args, " ")
+			if (verb == "guess") != (text != "") {
+				return nil, nil, fmt.Errorf("parse %s:%d: write needs NAME or guess NAME TEXT", name, s.line)
+			}
+			if verb == "guess" {
+				current = &guess{line: s.line, text: text, opened: make(map[string]bool)}
+			}
 			var reason string
 			if reason, lacking = t.Lacks[feature]; lacking {
 				skipped = append(skipped, SkippedPart{Script: name, Line: s.line, Feature: feature, Reason: reason})
 			}
 		case verb == "end" && feature != "" && s.args == "":
-			feature, lacking = "", false
-		case verb == "needs" || verb == "end":
-			return nil, nil, fmt.Errorf("parse %s:%d: unexpected %s: write needs NAME, then steps, then end", name, s.line, verb)
+			feature, lacking, current = "", false, nil
+		case verb == "needs" || verb == "guess" || verb == "end":
+			return nil, nil, fmt.Errorf("parse %s:%d: unexpected %s: write needs NAME or guess NAME TEXT, then steps, then end", name, s.line, verb)
 		case lacking:
 			skipped[len(skipped)-1].Steps++
 		default:
+			if socket, uses := s.socket(); uses && current != nil {
+				current.opened[socket] = current.opened[socket] || verb == "open"
+				if !current.opened[socket] {
+					return nil, nil, fmt.Errorf("parse %s:%d: a guess uses only sockets that it opens: open %s in it", name, s.line, socket)
+				}
+			}
 			steps = append(steps, s)
 		}
 	}
 	if feature != "" {
-		return nil, nil, fmt.Errorf("parse %s: needs %s has no end", name, feature)
+		return nil, nil, fmt.Errorf("parse %s: the part %s has no end", name, feature)
 	}
 	return steps, skipped, nil
+}
+
+// socket returns the name of the socket that a step uses.
+func (s step) socket() (name string, uses bool) {
+	switch s.verb {
+	case "refused", "api", "rpc", "http", "status", "becomes":
+		return "", false
+	}
+	name, _, _ = strings.Cut(s.args, " ")
+	return name, true
 }

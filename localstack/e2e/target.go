@@ -29,9 +29,14 @@ const (
 	// LacksVariable is a JSON object: the features that the target lacks, each with
 	// the reason.
 	LacksVariable = "E2E_LACKS"
+	// GuessesVariable is "report" to report wrong guesses instead of failing.
+	GuessesVariable = "E2E_GUESSES"
 	// ReportVariable is the file that the test writes a Report to, as JSON.
 	ReportVariable = "E2E_REPORT"
 )
+
+// reportGuesses is the value of GuessesVariable.
+const reportGuesses = "report"
 
 // Report is the result of TestConversations. A caller can see with it whether the
 // test ran all scripts: a test that ran none passes as well.
@@ -41,6 +46,8 @@ type Report struct {
 	Run     int `json:"run"`
 	// Skipped are the parts that were skipped.
 	Skipped []SkippedPart `json:"skipped"`
+	// Wrong are the guesses that were wrong, where the target reports them.
+	Wrong []WrongGuess `json:"wrong"`
 }
 
 // Target is a Centrifuge to run conversations against.
@@ -56,6 +63,8 @@ type Target struct {
 	// Lacks are the features that this target lacks, each with the reason. Run skips
 	// the parts of a script that need them; Skipped returns these parts.
 	Lacks map[string]string
+	// ReportGuesses makes Run return wrong guesses instead of failing.
+	ReportGuesses bool
 }
 
 func (t Target) withDefaults() Target {
@@ -116,6 +125,12 @@ func FromEnvironment(getenv func(string) string) (target Target, found bool, err
 			return Target{}, false, fmt.Errorf("%s is %q: set it to a duration above 0, such as 40s", StepTimeoutVariable, s)
 		}
 	}
+	if s := getenv(GuessesVariable); s != "" {
+		if s != reportGuesses {
+			return Target{}, false, fmt.Errorf("%s is %q: set it to %s, or not at all", GuessesVariable, s, reportGuesses)
+		}
+		target.ReportGuesses = true
+	}
 	if s := getenv(LacksVariable); s != "" {
 		if err := json.Unmarshal([]byte(s), &target.Lacks); err != nil {
 			return Target{}, false, fmt.Errorf("%s is not a JSON object of feature names and reasons: %w", LacksVariable, err)
@@ -139,6 +154,9 @@ func (t Target) Environment() ([]string, error) {
 		APIKeyVariable:       t.APIKey,
 		StepTimeoutVariable:  t.StepTimeout.String(),
 		LacksVariable:        string(lacks),
+	}
+	if t.ReportGuesses {
+		values[GuessesVariable] = reportGuesses
 	}
 	var environment []string
 	for _, name := range slices.Sorted(maps.Keys(values)) {

@@ -1,6 +1,8 @@
 package e2e_test
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -40,10 +42,12 @@ func TestFromEnvironment(t *testing.T) {
 			environment: map[string]string{
 				"E2E_WS_URL": "ws://127.0.0.1:1/a/b", "E2E_HTTP_URL": "http://127.0.0.1:1/c", "E2E_PROJECT": "shop",
 				"E2E_SECRET": "s", "E2E_API_KEY": "k", "E2E_PATIENCE": "1m", "E2E_LACKS": `{"size-limits":"because"}`,
+				"E2E_GUESSES": "report",
 			},
 			want: e2e.Target{
 				WebSocketURL: "ws://127.0.0.1:1/a/b", HTTPURL: "http://127.0.0.1:1/c", Project: "shop",
 				Secret: "s", APIKey: "k", StepTimeout: time.Minute, Lacks: map[string]string{"size-limits": "because"},
+				ReportGuesses: true,
 			},
 			found: true,
 		},
@@ -53,6 +57,7 @@ func TestFromEnvironment(t *testing.T) {
 		{name: "a URL without a host", environment: map[string]string{"E2E_WS_URL": "wss:///dev", "E2E_HTTP_URL": "https://b.example"}, fails: "E2E_WS_URL"},
 		{name: "a step timeout without a unit", environment: with("E2E_PATIENCE", "20"), fails: "E2E_PATIENCE"},
 		{name: "a step timeout of zero", environment: with("E2E_PATIENCE", "0s"), fails: "E2E_PATIENCE"},
+		{name: "guesses that are neither strict nor reported", environment: with("E2E_GUESSES", "skip"), fails: "E2E_GUESSES"},
 		{name: "lacks without reasons", environment: with("E2E_LACKS", `["size-limits"]`), fails: "E2E_LACKS"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -83,7 +88,7 @@ func TestEnvironmentRoundTrip(t *testing.T) {
 		"with defaults": {WebSocketURL: "wss://a.example/dev", HTTPURL: "https://b.example"},
 		"with all fields": {
 			WebSocketURL: "wss://a.example/dev", HTTPURL: "https://b.example", Project: "p=1", Secret: "s\"\n", APIKey: "k",
-			StepTimeout: time.Hour, Lacks: map[string]string{"one": "a \"reason\"", "two": "…"},
+			StepTimeout: time.Hour, Lacks: map[string]string{"one": "a \"reason\"", "two": "…"}, ReportGuesses: true,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -142,6 +147,13 @@ end
 		{name: "end without needs", script: "open a\nend\n", fails: "s:2"},
 		{name: "needs within needs", script: "needs one\nneeds two\nend\n", fails: "s:2"},
 		{name: "needs without a name", script: "needs\nend\n", fails: "s:1"},
+		{name: "needs with a text", script: "needs one because\nend\n", fails: "s:1"},
+		{
+			name: "a guess about a missing feature", target: lacksOne, script: "guess one a text\nopen a\nend\n",
+			want: []e2e.SkippedPart{{Script: "s", Line: 1, Steps: 1, Feature: "one", Reason: "because"}},
+		},
+		{name: "guess without a text", script: "guess one\nend\n", fails: "s:1"},
+		{name: "guess with a socket from outside", script: "open a\nguess one a text\nsend a {}\nend\n", fails: "s:3"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := e2e.Skipped(tt.target, "s", tt.script)
@@ -161,13 +173,48 @@ end
 	}
 	t.Run("Run skips them", func(t *testing.T) {
 		// The target has no server: every step would fail.
-		if err := e2e.Run(t.Context(), lacksOne, "s", "needs one\nopen a\nend\n"); err != nil {
+		if _, err := e2e.Run(t.Context(), lacksOne, "s", "needs one\nopen a\nend\n"); err != nil {
 			t.Error(err)
 		}
-		if err := e2e.Run(t.Context(), e2e.Target{}, "s", "needs one\nopen a\nend\n"); err == nil {
+		if _, err := e2e.Run(t.Context(), e2e.Target{}, "s", "needs one\nopen a\nend\n"); err == nil {
 			t.Error("Run skipped the part for a target that lacks nothing")
 		}
 	})
+}
+
+func TestGuesses(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	const (
+		wrong = "\nguess one the answer is 200\nhttp GET /\nstatus 200\nopen a\nend\n"
+		right = "guess two the answer is 404\nhttp GET /\nstatus 404\nend\n"
+		after = "http GET /\nstatus 405\n"
+	)
+	seen := e2e.WrongGuess{
+		Script: "s", Line: 2, Assumed: "the answer is 200",
+		Seen: "line 4, status 200: the answer has status 404, expected 200: 404 page not found",
+	}
+	for _, tt := range []struct {
+		name, script string
+		report       bool
+		want         []e2e.WrongGuess
+		fails        string
+	}{
+		{name: "a right guess", script: right},
+		{name: "a wrong guess fails", script: wrong, fails: "s:4"},
+		{name: "a wrong guess is reported and its other steps are left out", script: wrong + right, report: true, want: []e2e.WrongGuess{seen}},
+		{name: "what is no guess fails in any case", script: wrong + after, report: true, want: []e2e.WrongGuess{seen}, fails: "s:8"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := e2e.Run(t.Context(), e2e.Target{HTTPURL: server.URL, ReportGuesses: tt.report}, "s", tt.script)
+			if (err != nil) != (tt.fails != "") || err != nil && !strings.Contains(err.Error(), tt.fails) {
+				t.Errorf("error %v, expected %q", err, tt.fails)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("-expected +wrong:\n%s", diff)
+			}
+		})
+	}
 }
 
 func TestErrorsContainNoSecrets(t *testing.T) {
@@ -176,7 +223,7 @@ func TestErrorsContainNoSecrets(t *testing.T) {
 		"api": "api {{key}} publish {}", "rpc": "rpc {{secret}} {{project}} {}", "token": `send a {"params":{"token":"{{token "alice"}}"}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := e2e.Run(t.Context(), target, "s", call)
+			_, err := e2e.Run(t.Context(), target, "s", call)
 			if err == nil {
 				t.Fatal("no error without a server")
 			}

@@ -19,7 +19,8 @@
 //     concurrently. A route with a mock integration invokes nothing.
 //   - A frame has at most 32 KB and a message at most 128 KB. Binary frames are
 //     refused.
-//   - A connection ends after ten minutes without a message, and after two hours.
+//   - A connection ends after ten minutes without a message of the client, and after
+//     two hours.
 //   - A post to a client that does not read is answered with 429, a post to a client
 //     that is gone with 410.
 //   - $disconnect is best effort: Options.LoseDisconnect skips it.

@@ -59,9 +59,9 @@ type Options struct {
 	// HTTP are the routes of the HTTP API.
 	HTTP []HTTPRoute
 
-	// IdleTimeout closes a connection after this time without a message in either
-	// direction; DefaultIdleTimeout if zero. Protocol-level pings do not count.
-	// That messages to the client count on AWS as well is reported, not documented.
+	// IdleTimeout closes a connection after this time without a message of the client;
+	// DefaultIdleTimeout if zero. Protocol-level pings do not count, and neither do
+	// messages to the client: that these count on AWS is reported, not documented.
 	IdleTimeout time.Duration
 	// Lifetime is the longest life of a connection; DefaultLifetime if zero.
 	Lifetime time.Duration

@@ -29,7 +29,7 @@ type socket struct {
 	id          string
 	peer        peer
 	connectedAt time.Time
-	lastActive  atomic.Int64 // time of the last message, as a duration since connectedAt
+	lastActive  atomic.Int64 // time of the client's last message, as a duration since connectedAt
 
 	queue       *sendQueue
 	closed      chan struct{} // closed with the queue
@@ -109,11 +109,7 @@ func (s *socket) close(cause closeCause) {
 
 // post queues a message for the client. It fails with errGone or errQueueFull.
 func (s *socket) post(message []byte) error {
-	if err := s.queue.add(message); err != nil {
-		return err
-	}
-	s.recordActivity()
-	return nil
+	return s.queue.add(message)
 }
 
 // recordActivity restarts the idle timeout.
@@ -217,8 +213,8 @@ func (s *socket) enforceTimeouts(raw net.Conn, done <-chan struct{}) {
 	}
 }
 
-// timeLeft returns the time until the connection must be closed, if no further message
-// passes.
+// timeLeft returns the time until the connection must be closed, if the client sends no
+// further message.
 func (s *socket) timeLeft() time.Duration {
 	age := time.Since(s.connectedAt)
 	idle := age - time.Duration(s.lastActive.Load())

@@ -31,9 +31,9 @@ func TestConnectionLifetime(t *testing.T) {
 		{"two hours when the client sends to a mock integration", func(t *testing.T, _ *rig, _ string, conn *websocket.Conn) {
 			_ = conn.Write(t.Context(), websocket.MessageText, []byte(`{"method":"ping"}`))
 		}, 2 * time.Hour},
-		{"two hours when the client receives", func(t *testing.T, r *rig, id string, _ *websocket.Conn) {
+		{"ten minutes when the client only receives", func(t *testing.T, r *rig, id string, _ *websocket.Conn) {
 			_ = r.post(t, id, "x")
-		}, 2 * time.Hour},
+		}, 10 * time.Minute},
 		{"ten minutes when the client only pings", func(t *testing.T, _ *rig, _ string, conn *websocket.Conn) {
 			_ = conn.Ping(t.Context())
 		}, 10 * time.Minute},

@@ -69,7 +69,7 @@ func TestOptions(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := stacktest.Start(t, stack.Options{Seed: []byte(strictSeed)})
 			target := e2e.Target{WebSocketURL: s.WebSocketURL, HTTPURL: s.HTTPURL, Project: "strict", Secret: "strict-secret", APIKey: "strict-key"}
-			if err := e2e.Run(t.Context(), target, name, script); err != nil {
+			if _, err := e2e.Run(t.Context(), target, name, script); err != nil {
 				t.Error(err)
 			}
 		})

@@ -239,6 +239,10 @@ func (s *Stack) serve(listener net.Listener, o Options) error {
 	}
 	g := o.Gateway
 	g.Stage, g.Routes, g.RouteResponses, g.HTTP = Stage, r.webSocket, r.replies, r.http
+	g.Mocks = make(map[string]string)
+	for _, key := range functions.Mocks {
+		g.Mocks[key] = ""
+	}
 	if g.Log == nil {
 		g.Log = slog.New(slog.NewJSONHandler(o.Log, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	}

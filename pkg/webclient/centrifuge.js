@@ -144,12 +144,13 @@ export class Centrifuge {
     }
   }
 
-  // Sends a command only after a long time without one: each frame and each reply costs money.
+  // Sends a ping only after a long time without a frame: each frame costs money. A ping has no reply. Where the
+  // network is lost, the browser closes the socket because nothing acknowledges the ping.
   #stayOpen() {
-    const run = this.#run;
     clearTimeout(this.#keepAlive);
     this.#keepAlive = setTimeout(() => {
-      this.send("subscribe", { to: {} }).catch((error) => this.#lost(run, error));
+      this.#socket.send('{"method":"ping"}');
+      this.#stayOpen();
     }, KEEP_ALIVE);
   }
 

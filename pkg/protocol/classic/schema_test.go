@@ -14,7 +14,7 @@ import (
 // schemas are the published schemas, compiled.
 var schemas = func() map[string]*jsonschema.Schema {
 	compiled := make(map[string]*jsonschema.Schema)
-	for _, name := range []string{"envelope", "auth", "subscribe", "unsubscribe", "broadcast", "presence", "rpc-unsubscribe", "reply", "push"} {
+	for _, name := range []string{"envelope", "auth", "subscribe", "unsubscribe", "broadcast", "presence", "rpc-unsubscribe", "ping", "reply", "push"} {
 		compiled[name] = jsonschema.NewCompiler().MustCompile("schema/" + name + ".json")
 	}
 	return compiled
