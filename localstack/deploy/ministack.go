@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"centrifuge/localstack/e2e"
+	"centrifuge/localstack/probe"
 	"centrifuge/localstack/process"
 )
 
@@ -72,13 +73,18 @@ func testOnMiniStack(ctx context.Context, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	if _, err := s.run("probe", func(log io.Writer) error { return d.probe(ctx, o, log) }); err != nil {
+	var agreement map[probe.Agreement][]string
+	if _, err := s.run("probe", func(log io.Writer) (err error) {
+		agreement, err = d.probe(ctx, o, log)
+		return err
+	}); err != nil {
 		return err
 	}
 	if err := d.destroy(ctx); err != nil {
 		return err
 	}
 	printReport(out, fmt.Sprintf("%s (cdk deploy took %.1f s)", d.name, took.Seconds()), report)
+	printAgreement(out, d.name, agreement)
 	return nil
 }
 

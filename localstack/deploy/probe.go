@@ -38,12 +38,18 @@ func probeAWS(ctx context.Context, args []string, getenv func(string) string, in
 	if err != nil {
 		return err
 	}
-	if err := agreeToCost(*yes, in, out); err != nil {
-		return err
+	if o.ManagementURL == "" {
+		return fmt.Errorf("%s has no ManagementURL: run make deploy again", outputsPath)
 	}
 	cloud, err := awsconfig.LoadDefaultConfig(ctx)
 	if err != nil {
 		return fmt.Errorf("read AWS configuration: %w", err)
+	}
+	if cloud.Region == "" {
+		return errors.New("no AWS region: set AWS_REGION to the one of the deployment")
+	}
+	if err := agreeToCost(*yes, in, out); err != nil {
+		return err
 	}
 	options := probe.Options{}
 	if *idle {
@@ -118,14 +124,15 @@ func writeTranscript(folder string, out io.Writer, run func(record func(probe.Re
 	return nil
 }
 
-// probe probes the stack on the emulator. What an emulator does proves nothing about
-// AWS: this shows that the probes run on a deployed stack. It fails when a probe finds
-// out nothing.
-func (d deployment) probe(ctx context.Context, o outputs, log io.Writer) error {
+// probe probes the stack on the emulator and returns the names of the probes by their
+// agreement. What an emulator does proves nothing about AWS: this shows that the probes
+// run on a deployed stack. It fails when a probe cannot find out its answer.
+func (d deployment) probe(ctx context.Context, o outputs, log io.Writer) (map[probe.Agreement][]string, error) {
 	folder := filepath.Join(d.folder, "probe")
 	if err := emptyFolder(folder); err != nil {
-		return err
+		return nil, err
 	}
+	names := make(map[probe.Agreement][]string)
 	var problems []error
 	err := writeTranscript(folder, log, func(record func(probe.Result)) error {
 		return probe.Run(ctx, probe.Target{
@@ -134,10 +141,18 @@ func (d deployment) probe(ctx context.Context, o outputs, log io.Writer) error {
 			Region: region, Credentials: credentials.NewStaticCredentialsProvider(testCredential, testCredential, ""),
 		}, probe.Options{}, func(r probe.Result) {
 			record(r)
+			names[r.Agreement] = append(names[r.Agreement], r.Name)
 			if strings.HasPrefix(r.Seen, "could not find out") {
 				problems = append(problems, fmt.Errorf("probe %s: %s", r.Name, r.Seen))
 			}
 		})
 	})
-	return errors.Join(append(problems, err)...)
+	return names, errors.Join(append(problems, err)...)
+}
+
+// printAgreement prints what the probes saw on an emulator.
+func printAgreement(out io.Writer, name string, names map[probe.Agreement][]string) {
+	fmt.Fprintf(out, "%d probes on %s: %d agree with what we assume about AWS.\n", len(probe.Names()), name, len(names[probe.Yes]))
+	fmt.Fprintf(out, "  It does otherwise: %s.\n  Unknown: %s.\n",
+		strings.Join(names[probe.No], ", "), strings.Join(names[probe.Unknown], ", "))
 }

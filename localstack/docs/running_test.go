@@ -56,6 +56,7 @@ var notRun = map[string]string{
 	"make seed TABLE=… SEED=projects.json":                                         onAWS,
 	"make seed TABLE=… SEED=localstack/deploy/smoke.json":                          onAWS,
 	"E2E_PROJECT=smoke E2E_SECRET=… E2E_API_KEY=… make smoke":                      onAWS,
+	"E2E_PROJECT=smoke E2E_SECRET=… make probe":                                    onAWS,
 	"aws secretsmanager get-secret-value --query SecretString --output text":       onAWS,
 	`aws secretsmanager put-secret-value --secret-id "$AdminSecretName"`:           onAWS,
 	`aws dynamodb scan --table-name "$OLD"`:                                        onAWS,

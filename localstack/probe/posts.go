@@ -159,15 +159,20 @@ func findIdle(ctx context.Context, s *session) (finding, error) {
 	defer end.Stop()
 	posts := time.NewTicker(s.Idle * 4 / 11)
 	defer posts.Stop()
+	accepted := 0
 	for {
 		select {
 		case <-c.ended:
-			return agree(true, "closed after %s: %v", time.Since(began).Round(time.Second), c.cause), nil
+			return agree(true, "closed after %s and %d posts: %v", time.Since(began).Round(time.Second), accepted, c.cause), nil
 		case <-end.C:
-			return agree(false, "open after %s", s.Idle), nil
+			return agree(false, "open after %s and %d posts", s.Idle, accepted), nil
 		case <-posts.C:
-			if _, err := s.post(ctx, id, `{"probe":"idle"}`); err != nil {
+			status, err := s.post(ctx, id, `{"probe":"idle"}`)
+			if err != nil {
 				return finding{}, err
+			}
+			if status == http.StatusOK {
+				accepted++
 			}
 		case <-ctx.Done():
 			return finding{}, ctx.Err()

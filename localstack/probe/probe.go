@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -125,6 +126,15 @@ func (s *session) poster(concurrency int) (*delivery.Poster, error) {
 		URL: s.ManagementURL, Region: s.Region, Credentials: s.Credentials,
 		Concurrency: concurrency, Attempts: 1, Timeout: s.ReplyTimeout,
 	})
+}
+
+// Names returns the names of the probes, in the order of their results.
+func Names() []string {
+	var names []string
+	for _, p := range append(slices.Clone(probes), idle) {
+		names = append(names, p.name)
+	}
+	return names
 }
 
 // Cost estimates what AWS bills for a run at most, in dollars.

@@ -69,8 +69,8 @@ func TestIdle(t *testing.T) {
 		want          Agreement
 		seen          string
 	}{
-		{"a gateway that counts the client's frames only", 600 * time.Millisecond, 1100 * time.Millisecond, Yes, "closed after "},
-		{"a connection that stays open", time.Hour, 300 * time.Millisecond, No, "open after 300ms"},
+		{"a gateway that counts the client's frames only", 600 * time.Millisecond, 1100 * time.Millisecond, Yes, " and 1 posts: "},
+		{"a connection that stays open", time.Hour, 300 * time.Millisecond, No, "open after 300ms and 2 posts"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newSession(target(t, gateway.Options{IdleTimeout: tt.timeout}), Options{Idle: tt.idle})
