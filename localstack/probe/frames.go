@@ -102,7 +102,10 @@ func findFragments(ctx context.Context, s *session) (finding, error) {
 // findReplySize makes replies of several sizes: the reply to an unknown method has its
 // name twice.
 func findReplySize(ctx context.Context, s *session) (finding, error) {
-	const rest = len(`{"ack":true,"id":"","method":"","result":null,"error":"unknown method "}`)
+	rest, err := s.replyRest(ctx)
+	if err != nil {
+		return finding{}, err
+	}
 	var seen []string
 	all := true
 	for _, size := range []int{33 << 10, 64 << 10, 100 << 10, maxMessage, maxMessage + 1} {
@@ -126,6 +129,21 @@ func findReplySize(ctx context.Context, s *session) (finding, error) {
 		seen = append(seen, strconv.Itoa(size)+" bytes: "+outcome)
 	}
 	return agree(all, "%s", strings.Join(seen, "; ")), nil
+}
+
+// replyRest is the size of the reply to an unknown method without its id, and without its
+// method, which it has twice.
+func (s *session) replyRest(ctx context.Context) (int, error) {
+	c, err := s.dial(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer c.close()
+	if err := c.send(ctx, `{"id":"","method":"m","params":{}}`); err != nil {
+		return 0, err
+	}
+	text, err := c.next(ctx)
+	return len(text) - 2*len("m"), err
 }
 
 // findFrameOrder sends pairs of frames and compares the order of their replies.
