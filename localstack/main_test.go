@@ -12,6 +12,12 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"centrifuge/localstack/stack"
+	"centrifuge/pkg/store"
 )
 
 // service is a running localstack process.
@@ -95,6 +101,19 @@ func (s *service) interrupt(t *testing.T) {
 	}
 }
 
+// validateURL returns the option validate_url of the project demo in a database.
+func validateURL(t *testing.T, endpoint string) string {
+	t.Helper()
+	database := sdk.New(sdk.Options{
+		BaseEndpoint: &endpoint, Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
+	})
+	p, err := store.New(database, stack.Table, store.Options{}).ReadProject(t.Context(), "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.Options.ValidateURL
+}
+
 // channels calls the server API with the seeded key and returns the status.
 func (s *service) channels(t *testing.T) int {
 	t.Helper()
@@ -134,6 +153,9 @@ func TestService(t *testing.T) {
 	database, err := os.ReadFile(endpointFile(data))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if got, want := validateURL(t, string(database)), s.base+"/demo/validate"; got != want {
+		t.Errorf("after an invoke during the service validate_url is %s, want %s", got, want)
 	}
 	s.interrupt(t)
 	if conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(t.Context(), "tcp", strings.TrimPrefix(string(database), "http://")); err == nil {
