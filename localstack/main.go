@@ -23,7 +23,9 @@ Environment:
   DATA_DIR           the folder of the data (default .data)
   DYNAMODB_ENDPOINT  the address of a running DynamoDB (default: start one)
   JITTER             the longest random delay of a frame or post, such as 50ms (default 0s)
-  LOG_LEVEL          debug, info, warn or error (default info)
+  LOG_LEVEL          debug, info, warn or error (default debug, which logs every event)
+  QUIET              1 logs failures only, as JSON lines
+  NO_COLOR           1 logs without colours
 `
 
 func main() {

@@ -190,6 +190,7 @@ func TestArguments(t *testing.T) {
 		{name: "missing event file", args: []string{"invoke", "auth", "no-such-file"}, err: "read the event"},
 		{name: "JITTER: not a duration", env: map[string]string{"JITTER": "much"}, err: "JITTER must be a duration"},
 		{name: "JITTER: negative", env: map[string]string{"JITTER": "-1s"}, err: "JITTER must be a duration"},
+		{name: "LOG_LEVEL: unknown", env: map[string]string{"LOG_LEVEL": "loud"}, err: `LOG_LEVEL must be debug, info, warn or error: "loud"`},
 		{name: "PORT: not a port", env: map[string]string{"PORT": "1234567"}, err: "listen"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -206,6 +207,37 @@ func TestArguments(t *testing.T) {
 			}
 			if !strings.Contains(out.String(), tt.output) {
 				t.Errorf("output %q, want %q", out.String(), tt.output)
+			}
+		})
+	}
+}
+
+func TestLogOptions(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		env     map[string]string
+		traffic bool
+		level   string
+	}{
+		{"default", nil, true, "debug"},
+		{"LOG_LEVEL", map[string]string{"LOG_LEVEL": "info"}, true, "info"},
+		{"QUIET", map[string]string{"QUIET": "1"}, false, "warn"},
+		{"QUIET=0", map[string]string{"QUIET": "0"}, true, "debug"},
+		{"QUIET and LOG_LEVEL", map[string]string{"QUIET": "1", "LOG_LEVEL": "error"}, false, "error"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			getenv := func(name string) string { return tt.env[name] }
+			var stderr strings.Builder
+			o, err := readOptions(getenv, &stderr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			setLog(&o, getenv, &stderr)
+			if o.Traffic != tt.traffic || o.LogLevel != tt.level {
+				t.Errorf("traffic %v, level %s; want %v, %s", o.Traffic, o.LogLevel, tt.traffic, tt.level)
+			}
+			if o.Log != &stderr {
+				t.Error("without a terminal the log is not JSON lines")
 			}
 		})
 	}

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -12,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"centrifuge/localstack/console"
 	"centrifuge/localstack/stack"
 	"centrifuge/pkg/auth"
 )
@@ -32,6 +35,9 @@ func readOptions(getenv func(string) string, stderr io.Writer) (stack.Options, e
 		Addr: net.JoinHostPort("127.0.0.1", port), DataDir: dir, DynamoDBEndpoint: getenv("DYNAMODB_ENDPOINT"),
 		Log: stderr, Progress: stderr, LogLevel: getenv("LOG_LEVEL"),
 	}
+	if level := new(slog.Level); o.LogLevel != "" && level.UnmarshalText([]byte(o.LogLevel)) != nil {
+		return stack.Options{}, fmt.Errorf("LOG_LEVEL must be debug, info, warn or error: %q", o.LogLevel)
+	}
 	if jitter := getenv("JITTER"); jitter != "" {
 		d, err := time.ParseDuration(jitter)
 		if err != nil || d < 0 || d > time.Second {
@@ -40,6 +46,28 @@ func readOptions(getenv func(string) string, stderr io.Writer) (stack.Options, e
 		o.Gateway.Jitter = d
 	}
 	return o, nil
+}
+
+// setLog makes the log of a running service: every event, in lines for people where
+// stderr is a terminal. QUIET leaves failures, as JSON lines.
+func setLog(o *stack.Options, getenv func(string) string, stderr io.Writer) {
+	if quiet := getenv("QUIET"); quiet != "" && quiet != "0" {
+		o.LogLevel = cmp.Or(o.LogLevel, "warn")
+		return
+	}
+	o.Traffic, o.LogLevel = true, cmp.Or(o.LogLevel, "debug") // deliveries are logged at debug
+	if isTerminal(stderr) {
+		o.Log = console.NewWriter(stderr, getenv("NO_COLOR") == "" && getenv("TERM") != "dumb")
+	}
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	stat, err := f.Stat()
+	return err == nil && stat.Mode()&os.ModeCharDevice != 0
 }
 
 // endpointFile is the file with the address of the database of a running service.
@@ -70,6 +98,7 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	if err != nil {
 		return err
 	}
+	setLog(&o, getenv, stderr)
 	if o.Seed, err = os.ReadFile(seedFile); err != nil {
 		return fmt.Errorf("read the seed: %w", err)
 	}

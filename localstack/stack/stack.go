@@ -66,6 +66,8 @@ type Options struct {
 	// Log receives the log lines of the functions, Progress messages about
 	// installation. Nil discards them.
 	Log, Progress io.Writer
+	// Traffic logs each connection, frame, HTTP request and webhook at the level info.
+	Traffic bool
 	// LogLevel is the value of config.LogLevel, MetricsNamespace that of
 	// config.MetricsNamespace. Without a namespace no metrics are written.
 	LogLevel, MetricsNamespace string
@@ -212,7 +214,11 @@ func handlers(a *publisher.App) map[string]gateway.Function {
 
 // serve serves the routes of the functions.
 func (s *Stack) serve(listener net.Listener, o Options) error {
-	r, err := route(functions.All, s.Functions)
+	handlers, t := s.Functions, traffic{s.App.Log}
+	if o.Traffic {
+		handlers = t.watch(handlers)
+	}
+	r, err := route(functions.All, handlers)
 	if err != nil {
 		return err
 	}
@@ -224,7 +230,11 @@ func (s *Stack) serve(listener net.Listener, o Options) error {
 	s.Gateway = gateway.New(g)
 	s.events = eventbridge.New(r.rules, g.Log)
 	mux := http.NewServeMux()
-	mux.Handle("/", s.Gateway)
+	if o.Traffic {
+		mux.Handle("/", t.serve(s.Gateway))
+	} else {
+		mux.Handle("/", s.Gateway)
+	}
 	mux.Handle(eventsPath, s.events)
 	mux.Handle(eventsPath+"/", s.events)
 	s.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
