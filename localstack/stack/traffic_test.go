@@ -45,7 +45,7 @@ func TestTrafficLog(t *testing.T) {
 	t.Cleanup(webhook.Close)
 	var log lines
 	s := stacktest.Start(t, stack.Options{Log: &log, Traffic: true, LogLevel: "debug", Seed: stacktest.Seed(t,
-		`{"name": "news"}`, `{"name": "news", "hooks": true}`,
+		`{"name": "news", "publish_to_admins": true}`, `{"name": "news", "hooks": true}`,
 		`"validate_url": "${HTTP_URL}/demo/validate"`, `"webhook_url": "`+webhook.URL+`"`)})
 
 	conn := join(t, s, "ada", "a")

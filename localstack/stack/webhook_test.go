@@ -36,7 +36,7 @@ func TestWebhook(t *testing.T) {
 	}))
 	t.Cleanup(receiver.Close)
 	s := stacktest.Start(t, stack.Options{Log: os.Stderr, Seed: stacktest.Seed(t,
-		`{"name": "news"}`, `{"name": "news", "hooks": true}`,
+		`{"name": "news", "publish_to_admins": true}`, `{"name": "news", "hooks": true}`,
 		`"validate_url"`, `"webhook_url": "`+receiver.URL+`", "validate_url"`)})
 	for _, channel := range []string{"chat:silent", "news:hooked"} {
 		publishOne(t, s, channel)
