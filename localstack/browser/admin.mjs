@@ -21,7 +21,7 @@ const socket = address("WEBSOCKET_URL", "ws://127.0.0.1:8080/dev");
 const { ADMIN_PASSWORD: password, APPLICATION_URL: application, CENT } = process.env;
 assert.ok(password && application && CENT, "ADMIN_PASSWORD, APPLICATION_URL and CENT are required");
 
-const desktop = { colorScheme: "light", viewport: { width: 1200, height: 800 } };
+const desktop = { colorScheme: "light", viewport: { width: 1280, height: 800 } };
 const phone = { colorScheme: "dark", viewport: { width: 390, height: 780 }, isMobile: true, hasTouch: true };
 
 await run(async (open) => {
@@ -61,12 +61,15 @@ async function newcomer(root, open) {
   await page.getByRole("button", { name: "Copy the API key" }).click();
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), apiKey);
 
-  step("a bidirectional category is created that publishes to admins");
-  await page.getByRole("link", { name: "Create a category" }).click();
-  await page.getByLabel("Name", { exact: true }).fill("chat");
-  await page.getByLabel("Bidirectional").check();
-  await page.getByLabel("Publish to admins").check();
+  step("the project has the category chat, which gets presence, and another category is created");
+  await page.getByRole("link", { name: "Categories", exact: true }).first().click();
+  await page.getByRole("link", { name: "chat", exact: true }).click();
+  assert.ok(await page.getByLabel("Publish to admins").isChecked(), "the messages of the first category do not show in the feed");
   await page.getByLabel("Presence", { exact: true }).check();
+  await page.getByRole("button", { name: "Save category" }).click();
+  await page.getByText("The category is saved.").waitFor();
+  await page.getByRole("link", { name: "New category" }).click();
+  await page.getByLabel("Name", { exact: true }).fill("news");
   await page.getByRole("button", { name: "Create category" }).click();
   await page.getByText("The category is created.").waitFor();
   const id = new URL(page.url()).pathname.match(/\/projects\/([^/]+)/)[1];
@@ -191,14 +194,23 @@ async function actions(root, { path, apiKey, grace }) {
   await root.by("status").filter({ hasText: "200 OK" }).waitFor();
   assert.deepEqual(JSON.parse(await root.by("request").innerText()), { channel: "chat:lobby", data: { text: "It's from the admin" } });
   const { result } = JSON.parse(await root.by("answer").innerText());
-  assert.match(await root.by("summary").innerText(), /^Delivered to \d+ connections?\.$/);
+  assert.equal(await root.by("summary").innerText(), `Published to ${result.delivered} connection${result.delivered === 1 ? "" : "s"}`);
+  await besideTheForm(root);
   await sees(grace, "It's from the admin");
-  await root.shot("admin-actions", { fullPage: true });
+  await root.shot("admin-actions");
   await page.getByRole("button", { name: "Copy the command" }).click();
   const command = await page.evaluate(() => navigator.clipboard.readText());
   const { stdout } = await promisify(execFile)("sh", ["-c", command.replace("YOUR_KEY", apiKey).replace("from the admin", "from a shell")]);
   assert.ok(JSON.parse(stdout).result, `${command} printed ${stdout}`);
   await sees(grace, "It's from a shell");
+
+  step("a refusal is in the heading, in another colour");
+  const published = await root.by("summary").evaluate((heading) => getComputedStyle(heading).color);
+  await page.getByLabel("Channel").fill("none:lobby");
+  await page.getByRole("button", { name: "Publish" }).click();
+  await root.by("summary").filter({ hasText: "Refused: category not found" }).waitFor();
+  assert.notEqual(await root.by("summary").evaluate((heading) => getComputedStyle(heading).color), published);
+  await root.shot("admin-actions-refused");
 
   step("each action has a form and a response");
   for (const [method, answer] of [["Presence", /"user": "grace"/], ["Presence counts", /"num_clients": 1/], ["Channels", /"chat:lobby"/], ["Info", /"nodes"/]]) {
@@ -207,6 +219,17 @@ async function actions(root, { path, apiKey, grace }) {
     if (method.startsWith("Presence")) await page.getByLabel("Channel").fill("chat:lobby");
     await page.getByRole("button", { name: method, exact: true }).click();
     await root.by("answer").filter({ hasText: answer }).waitFor();
+  }
+}
+
+// besideTheForm checks that the heading of the answer and the button that sends are visible without scrolling.
+async function besideTheForm({ page }) {
+  const { width, height } = page.viewportSize();
+  const size = await page.evaluate(() => scrollY);
+  assert.equal(size, 0, "the page has scrolled");
+  for (const place of [page.getByTestId("summary"), page.locator("#send")]) {
+    const box = await place.boundingBox();
+    assert.ok(box.x >= 0 && box.y >= 0 && box.x + box.width <= width && box.y + box.height <= height, `outside of ${width}×${height}: ${JSON.stringify(box)}`);
   }
 }
 
@@ -254,6 +277,17 @@ async function liveFeed(root, { path, apiKey }) {
   await page.getByRole("button", { name: "Clear" }).click();
   assert.equal(await root.by("messages").locator("li").count(), 0);
   await page.getByText("No message was sent since the list was cleared.").waitFor();
+
+  step("a long message is one line, which unfolds");
+  await publish("chat:lobby", "long ".repeat(200));
+  await inFeed(root, "long long");
+  const long = root.by("messages").locator("li").first();
+  const folded = (await long.boundingBox()).height;
+  assert.ok(folded < 110, `a folded message is ${folded} pixels high`);
+  await root.shot("admin-feed-folded");
+  await long.locator("summary").click();
+  await long.locator("pre").filter({ hasText: "long long" }).waitFor();
+  assert.match(await long.locator("time").innerText(), /^\d\d:\d\d:\d\d UTC$/);
 
   step("the feed keeps two hundred messages");
   await cent({ CENT_ADDRESS: base, CENT_API_KEY: apiKey }, "broadcast", ...Array.from({ length: 210 }, (_, i) => `chat:room-${i}`), "--data", '{"text":"to all"}');
@@ -374,6 +408,20 @@ async function ending(root, { path, grace }) {
   await last.getByRole("button", { name: /^Revoke/ }).click();
   await page.getByText("The API key is revoked.").waitFor();
   assert.equal(await page.getByRole("row").count(), before);
+
+  step("an empty feed offers to turn the option on");
+  await page.goto(`${path}/categories/edit?category=chat`);
+  await page.getByLabel("Publish to admins").uncheck();
+  await page.getByRole("button", { name: "Save category" }).click();
+  await page.getByText("The category is saved.").waitFor();
+  await page.goto(`${path}/feed`);
+  await checkPage(root, "empty feed");
+  await root.shot("admin-feed-empty");
+  await page.getByLabel("news", { exact: true }).uncheck();
+  await page.getByRole("button", { name: "Turn on Publish to admins" }).click();
+  await page.getByText("The categories publish to admins.").waitFor();
+  await inState(root, "online");
+  assert.equal(await page.getByLabel("news", { exact: true }).count(), 0);
 
   step("the project is deleted by typing its name");
   await grace.page.context().close();

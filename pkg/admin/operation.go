@@ -30,6 +30,42 @@ func (s *site) createProject(ctx context.Context, id, name string, o hub.Project
 	return p, apiKey, s.writeProject(ctx, p, "project created")
 }
 
+// firstCategory is the category of a new project. Its messages show in the live feed.
+var firstCategory = manifest.Category{Name: "chat", CategoryOptions: hub.CategoryOptions{Bidirectional: true, PublishToAdmins: true}}
+
+// startProject creates a project with firstCategory. A project whose category cannot be
+// written is created without it: the API key of the project cannot be shown later.
+func (s *site) startProject(ctx context.Context, name string) (p *hub.Project, apiKey string, err error) {
+	p, apiKey, err = s.createProject(ctx, hub.NewID(s.Now()), name, hub.ProjectOptions{})
+	if err != nil {
+		return nil, "", err
+	}
+	if _, err := s.putCategory(ctx, p, firstCategory, 0); err != nil {
+		s.Log.ErrorContext(ctx, "create first category failed", "project", p.ID, "error", err)
+		return p, apiKey, nil
+	}
+	p.Categories = map[string]hub.Category{firstCategory.Name: {Name: firstCategory.Name, CategoryOptions: firstCategory.CategoryOptions}}
+	return p, apiKey, nil
+}
+
+// showInFeed turns publish_to_admins on for categories of a project. It fails with
+// hub.ErrCategoryNotFound for an unknown name, and then changes nothing.
+func (s *site) showInFeed(ctx context.Context, p *hub.Project, names []string) error {
+	for _, name := range names {
+		if _, ok := p.Categories[name]; !ok {
+			return hub.ErrCategoryNotFound
+		}
+	}
+	for _, name := range names {
+		c := p.Categories[name]
+		c.PublishToAdmins = true
+		if _, err := s.putCategory(ctx, p, manifest.Category{Name: name, CategoryOptions: c.CategoryOptions}, c.Revision); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // changeProject sets the name and the options of a project.
 func (s *site) changeProject(ctx context.Context, p *hub.Project, name string, o hub.ProjectOptions) error {
 	p.Name, p.Options = name, o
