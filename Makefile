@@ -52,7 +52,7 @@ help: ## List the targets
 setup: ## Install everything from npm now, which the local stack and its tests install on first use
 	@cd localstack && npm ci --ignore-scripts
 
-run: ## Run the whole service: PORT=8080 DATA_DIR=.data JITTER=0 QUIET=1
+run: ## Run the whole service: HOST=127.0.0.1 PORT=8080 DATA_DIR=.data JITTER=0 QUIET=1
 	@mkdir -p $(BUILD)
 	@echo "building the local stack (the first time takes a minute)"
 	@go build -o $(BUILD)/localstack ./localstack

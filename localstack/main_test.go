@@ -5,9 +5,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/cookiejar"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,6 +20,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"centrifuge/localstack/stack"
+	"centrifuge/localstack/stack/stacktest"
 	"centrifuge/pkg/store"
 )
 
@@ -190,6 +194,7 @@ func TestArguments(t *testing.T) {
 		{name: "missing event file", args: []string{"invoke", "auth", "no-such-file"}, err: "read the event"},
 		{name: "JITTER: not a duration", env: map[string]string{"JITTER": "much"}, err: "JITTER must be a duration"},
 		{name: "JITTER: negative", env: map[string]string{"JITTER": "-1s"}, err: "JITTER must be a duration"},
+		{name: "HOST: an address", env: map[string]string{"HOST": "192.0.2.7"}, err: "HOST must be 127.0.0.1, or 0.0.0.0"},
 		{name: "LOG_LEVEL: unknown", env: map[string]string{"LOG_LEVEL": "loud"}, err: `LOG_LEVEL must be debug, info, warn or error: "loud"`},
 		{name: "PORT: not a port", env: map[string]string{"PORT": "1234567"}, err: "listen"},
 	} {
@@ -209,6 +214,68 @@ func TestArguments(t *testing.T) {
 				t.Errorf("output %q, want %q", out.String(), tt.output)
 			}
 		})
+	}
+}
+
+func TestHost(t *testing.T) {
+	for host, want := range map[string]string{
+		"": "127.0.0.1:8080", "127.0.0.1": "127.0.0.1:8080", "0.0.0.0": "0.0.0.0:8080", "x86_64-linux-gnu": "127.0.0.1:8080",
+	} {
+		t.Run(host, func(t *testing.T) {
+			o, err := readOptions(func(name string) string { return map[string]string{"HOST": host}[name] }, io.Discard)
+			if err != nil || o.Addr != want {
+				t.Errorf("listens on %s, error %v", o.Addr, err)
+			}
+		})
+	}
+}
+
+// TestStartPage signs in with one click from the first page.
+func TestStartPage(t *testing.T) {
+	t.Chdir("..")
+	s := stacktest.Start(t, stack.Options{Documents: os.DirFS(".")})
+	get := func(client *http.Client, address string) (int, string) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Body.Close()
+		body, err := io.ReadAll(w.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w.StatusCode, string(body)
+	}
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	browser := &http.Client{Jar: jar}
+	if _, body := get(browser, s.HTTPURL+"/"); strings.Contains(body, s.AdminPassword) {
+		t.Error("the page without its key has the password")
+	}
+	_, page := get(browser, s.StartURL)
+	field := regexp.MustCompile(`name="password" value="([^"]+)"`).FindStringSubmatch(page)
+	if field == nil {
+		t.Fatalf("the page does not sign in: %s", page)
+	}
+	w, err := browser.PostForm(s.HTTPURL+"/admin/sign-in", url.Values{"password": field[1:]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Body.Close()
+	if status, body := get(browser, s.AdminURL); status != http.StatusOK || !strings.Contains(body, "Projects") || !strings.Contains(body, "Sign out") {
+		t.Errorf("after the sign-in: status %d, %s", status, body)
+	}
+	for _, link := range regexp.MustCompile(`href="(/[^"?]*)"`).FindAllStringSubmatch(page, -1) {
+		if status, _ := get(browser, s.HTTPURL+link[1]); status != http.StatusOK && link[1] != "/admin/projects/demo/feed" { // no seed
+			t.Errorf("%s: status %d", link[1], status)
+		}
 	}
 }
 

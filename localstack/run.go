@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,9 +23,22 @@ import (
 // seedFile is relative to the repository, the working directory of make.
 const seedFile = "localstack/seed.json"
 
+// The values of HOST.
+const (
+	loopback   = "127.0.0.1"
+	everywhere = "0.0.0.0"
+)
+
 // readOptions reads the options of the local stack from the environment.
 func readOptions(getenv func(string) string, stderr io.Writer) (stack.Options, error) {
-	port, dir := getenv("PORT"), getenv("DATA_DIR")
+	host, port, dir := getenv("HOST"), getenv("PORT"), getenv("DATA_DIR")
+	if host != everywhere {
+		// Some shells and compilers set HOST to a name of their own.
+		if _, err := netip.ParseAddr(host); err == nil && host != loopback {
+			return stack.Options{}, fmt.Errorf("HOST must be %s, or %s to open the stack to the local network: %q", loopback, everywhere, host)
+		}
+		host = loopback
+	}
 	if port == "" {
 		port = "8080"
 	}
@@ -32,7 +46,7 @@ func readOptions(getenv func(string) string, stderr io.Writer) (stack.Options, e
 		dir = ".data"
 	}
 	o := stack.Options{
-		Addr: net.JoinHostPort("127.0.0.1", port), DataDir: dir, DynamoDBEndpoint: getenv("DYNAMODB_ENDPOINT"),
+		Addr: net.JoinHostPort(host, port), DataDir: dir, DynamoDBEndpoint: getenv("DYNAMODB_ENDPOINT"),
 		Log: stderr, Progress: stderr, LogLevel: getenv("LOG_LEVEL"),
 	}
 	if level := new(slog.Level); o.LogLevel != "" && level.UnmarshalText([]byte(o.LogLevel)) != nil {
@@ -59,6 +73,17 @@ func setLog(o *stack.Options, getenv func(string) string, stderr io.Writer) {
 	if isTerminal(stderr) {
 		o.Log = console.NewWriter(stderr, getenv("NO_COLOR") == "" && getenv("TERM") != "dumb")
 	}
+}
+
+// networkAddress is the address of this machine in the local network: the one that it
+// would use to reach the internet. It sends nothing.
+func networkAddress(ctx context.Context) (string, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "udp4", "192.0.2.1:9")
+	if err != nil {
+		return "", fmt.Errorf("this machine is in no network: run without HOST: %w", err)
+	}
+	defer conn.Close()
+	return conn.LocalAddr().(*net.UDPAddr).IP.String(), nil // a socket of udp4 has an address of UDP
 }
 
 func isTerminal(w io.Writer) bool {
@@ -105,6 +130,13 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	if o.AdminPassword, err = adminPassword(o.DataDir); err != nil {
 		return err
 	}
+	open := strings.HasPrefix(o.Addr, everywhere+":")
+	if open {
+		if o.PublicHost, err = networkAddress(ctx); err != nil {
+			return err
+		}
+	}
+	o.Documents = os.DirFS(".")
 	s, err := stack.Start(ctx, o)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("port %s is in use, perhaps by another make run: choose another port, such as PORT=8081 make run", o.Addr[strings.LastIndex(o.Addr, ":")+1:])
@@ -117,8 +149,16 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 		return fmt.Errorf("write the address of the database: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.Remove(endpointFile(o.DataDir))) }()
+	if open {
+		fmt.Fprintf(stdout, `WARNING: this machine is open to its network, at %s.
+Everybody there can read and publish in the project demo, whose keys are public, and can try to sign in to the admin pages.
+Nothing is encrypted. Use it only in a network that you trust.
+
+`, o.PublicHost)
+	}
 	fmt.Fprintf(stdout, `Centrifuge is running.
 
+  start here         %[8]s
   example, two tabs  %[1]s/demo/
   admin pages        %[6]s
   password           %[7]s
@@ -132,7 +172,7 @@ Publish something:
   curl -H 'X-API-Key: demo-key' -d '{"channel":"news:announcements","data":{"text":"hello"}}' %[1]s/api/publish
 
 The data is in %[5]s. Ctrl-C stops everything.
-`, s.HTTPURL, s.WebSocketURL, s.ManagementURL, s.DynamoDBEndpoint, o.DataDir, s.AdminURL, s.AdminPassword)
+`, s.HTTPURL, s.WebSocketURL, s.ManagementURL, s.DynamoDBEndpoint, o.DataDir, s.AdminURL, s.AdminPassword, s.StartURL)
 	select {
 	case <-ctx.Done():
 		fmt.Fprintln(stdout, "\nStopping.")

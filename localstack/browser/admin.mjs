@@ -2,10 +2,10 @@
 //
 // admin_test.go runs it. To run it alone, start `make run`, which prints the password:
 //
-//     ADMIN_PASSWORD=… CENT=path/of/cent APPLICATION_URL=… node localstack/browser/admin.mjs
+//     ADMIN_PASSWORD=… START_URL=… CENT=path/of/cent APPLICATION_URL=… node localstack/browser/admin.mjs
 //
 // Environment: BASE_URL (default http://127.0.0.1:8080), ADMIN_URL (default BASE_URL/admin/),
-// WEBSOCKET_URL (default ws://127.0.0.1:8080/dev), ADMIN_PASSWORD, CENT (the command-line tool),
+// WEBSOCKET_URL (default ws://127.0.0.1:8080/dev), ADMIN_PASSWORD, START_URL (the first address that make run prints), CENT (the command-line tool),
 // APPLICATION_URL (where testdata/tab.html and centrifuge.js are served), CHROMIUM and
 // SCREENSHOTS as session.mjs says.
 
@@ -18,13 +18,14 @@ import { address, patience, run, step } from "./session.mjs";
 const base = address("BASE_URL", "http://127.0.0.1:8080");
 const admin = address("ADMIN_URL", `${base}/admin/`);
 const socket = address("WEBSOCKET_URL", "ws://127.0.0.1:8080/dev");
-const { ADMIN_PASSWORD: password, APPLICATION_URL: application, CENT } = process.env;
-assert.ok(password && application && CENT, "ADMIN_PASSWORD, APPLICATION_URL and CENT are required");
+const { ADMIN_PASSWORD: password, START_URL: start, APPLICATION_URL: application, CENT } = process.env;
+assert.ok(password && start && application && CENT, "ADMIN_PASSWORD, START_URL, APPLICATION_URL and CENT are required");
 
 const desktop = { colorScheme: "light", viewport: { width: 1280, height: 800 } };
 const phone = { colorScheme: "dark", viewport: { width: 390, height: 780 }, isMobile: true, hasTouch: true };
 
 await run(async (open) => {
+  await firstPage(open);
   const root = await open("the administrator", { ...desktop, permissions: ["clipboard-read", "clipboard-write"] });
   const project = await newcomer(root, open);
   await actions(root, project);
@@ -37,6 +38,23 @@ await run(async (open) => {
 });
 
 // ---- first steps ----
+
+async function firstPage(open) {
+  for (const [name, options] of [["light", desktop], ["dark", { ...desktop, colorScheme: "dark" }], ["dark-phone", phone]]) {
+    step(`the first page, ${name}, signs in with one click`);
+    const visitor = await open(`a visitor, ${name}`, options, start);
+    await checkPage(visitor, "start");
+    await visitor.shot(`start-${name}`, { fullPage: true });
+    await visitor.page.getByRole("link", { name: "The service on one machine" }).click();
+    await visitor.page.getByRole("heading", { name: "The service on one machine" }).waitFor();
+    await checkPage(visitor, "document");
+    await visitor.shot(`document-${name}`);
+    await visitor.page.goBack();
+    await visitor.page.getByRole("button", { name: "Sign in" }).click();
+    await visitor.page.getByRole("heading", { name: "Projects" }).waitFor();
+    await visitor.page.context().close();
+  }
+}
 
 async function newcomer(root, open) {
   const { page } = root;

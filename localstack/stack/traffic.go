@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
 	"centrifuge/localstack/gateway"
@@ -144,14 +143,9 @@ var reasons = map[int]string{
 	http.StatusNotFound:   "the project in the URL does not exist",
 }
 
-// serve logs HTTP requests and handshakes that are refused. Posts to connections are not
-// logged: the delivery of a message is one line.
-func (t traffic) serve(next *gateway.Gateway) http.Handler {
+// serve logs HTTP requests and handshakes that are refused.
+func (t traffic) serve(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/"+Stage+"/@connections/") {
-			next.ServeHTTP(w, r)
-			return
-		}
 		start := time.Now()
 		a := &answer{ResponseWriter: w, status: http.StatusOK}
 		next.ServeHTTP(a, r)
