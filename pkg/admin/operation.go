@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"centrifuge/pkg/auth"
 	"centrifuge/pkg/hub"
@@ -25,8 +26,8 @@ const maxAPIKeys = 20
 
 // createProject creates a project with a new secret and one new API key.
 func (s *site) createProject(ctx context.Context, id, name string, o hub.ProjectOptions) (p *hub.Project, apiKey string, err error) {
-	apiKey = auth.NewAPIKey()
-	p = &hub.Project{ID: id, Name: name, Secret: auth.NewSecret(), APIKeyHashes: []string{auth.HashAPIKey(apiKey)}, Options: o}
+	p = &hub.Project{ID: id, Name: name, Secret: auth.NewSecret(), Options: o}
+	apiKey = s.addAPIKey(p, "first key")
 	return p, apiKey, s.writeProject(ctx, p, "project created")
 }
 
@@ -78,20 +79,32 @@ func (s *site) regenerateSecret(ctx context.Context, p *hub.Project) error {
 	return s.writeProject(ctx, p, "project secret regenerated")
 }
 
-// createAPIKey adds an API key to a project. Only its hash is stored.
-func (s *site) createAPIKey(ctx context.Context, p *hub.Project) (apiKey string, err error) {
+// createAPIKey adds an API key to a project, with a name for people that may be empty.
+func (s *site) createAPIKey(ctx context.Context, p *hub.Project, name string) (apiKey string, err error) {
 	if len(p.APIKeyHashes) >= maxAPIKeys {
 		return "", hub.ErrLimitExceeded.With(fmt.Sprintf("a project has at most %d API keys", maxAPIKeys))
 	}
-	apiKey = auth.NewAPIKey()
-	p.APIKeyHashes = append(p.APIKeyHashes, auth.HashAPIKey(apiKey))
+	apiKey = s.addAPIKey(p, name)
 	return apiKey, s.writeProject(ctx, p, "API key created")
+}
+
+// addAPIKey generates an API key. The project gets its hash, its name and the time.
+func (s *site) addAPIKey(p *hub.Project, name string) (apiKey string) {
+	apiKey = auth.NewAPIKey()
+	hash := auth.HashAPIKey(apiKey)
+	p.APIKeyHashes = append(p.APIKeyHashes, hash)
+	if p.APIKeyLabels == nil {
+		p.APIKeyLabels = make(map[string]hub.APIKeyLabel)
+	}
+	p.APIKeyLabels[hash] = hub.APIKeyLabel{Name: name, Created: s.Now().UTC().Truncate(time.Second)}
+	return apiKey
 }
 
 // revokeAPIKey removes the API key with this hash from a project. An unknown hash is
 // no error.
 func (s *site) revokeAPIKey(ctx context.Context, p *hub.Project, hash string) error {
 	p.APIKeyHashes = slices.DeleteFunc(p.APIKeyHashes, func(h string) bool { return h == hash })
+	delete(p.APIKeyLabels, hash)
 	return s.writeProject(ctx, p, "API key revoked")
 }
 

@@ -76,9 +76,10 @@ func TestProjectCreation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &hub.Project{ID: p.ID, Name: "Forum", Secret: secret, APIKeyHashes: []string{auth.HashAPIKey(key)}, Revision: 1, Categories: map[string]hub.Category{
-		"chat": {ID: p.Categories["chat"].ID, Name: "chat", Revision: 1, CategoryOptions: hub.CategoryOptions{Bidirectional: true, PublishToAdmins: true}},
-	}}
+	want := &hub.Project{ID: p.ID, Name: "Forum", Secret: secret, APIKeyHashes: []string{auth.HashAPIKey(key)},
+		APIKeyLabels: map[string]hub.APIKeyLabel{auth.HashAPIKey(key): {Name: "first key", Created: r.clock()}}, Revision: 1, Categories: map[string]hub.Category{
+			"chat": {ID: p.Categories["chat"].ID, Name: "chat", Revision: 1, CategoryOptions: hub.CategoryOptions{Bidirectional: true, PublishToAdmins: true}},
+		}}
 	if diff := cmp.Diff(want, p); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
