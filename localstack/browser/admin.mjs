@@ -328,8 +328,9 @@ async function usage(root, { path, grace }) {
 
   step("a user's connections are shown, unsubscribed and disconnected");
   await page.getByRole("link", { name: "Users" }).click();
-  await page.getByLabel("User").fill("grace");
-  await page.getByRole("button", { name: "Show" }).click();
+  await checkPage(root, "connected users");
+  await root.shot("admin-users-connected");
+  await page.getByRole("row", { name: /grace/ }).getByRole("link", { name: "grace" }).click();
   await page.getByRole("listitem").filter({ hasText: "chat:lobby" }).waitFor();
   await root.shot("admin-users", { fullPage: true });
   await page.getByRole("button", { name: "Unsubscribe" }).click();
@@ -371,7 +372,7 @@ async function everyPage(root, open, project) {
   const paths = (at) => [
     ["projects", admin], ["new-project", `${admin}/new`], ["overview", at],
     ["feed", `${at}/feed`], ["actions-publish", `${at}/actions?method=publish`], ["actions-broadcast", `${at}/actions?method=broadcast`],
-    ["channels", `${at}/channels`], ["users", `${at}/users?user=grace`], ["categories", `${at}/categories`],
+    ["channels", `${at}/channels`], ["users-connected", `${at}/users`], ["users", `${at}/users?user=grace`], ["categories", `${at}/categories`],
     ["category", `${at}/categories/edit?category=chat`], ["new-category", `${at}/categories/new`], ["keys", `${at}/keys`],
     ["settings", `${at}/settings`], ["delete-project", `${at}/settings/delete`], ["chart", `${at}/chart?span=day`],
   ];
@@ -415,12 +416,15 @@ async function ending(root, { path, grace }) {
   step("an API key is created, shown once and revoked");
   await page.goto(`${path}/keys`);
   const before = await page.getByRole("row").count();
+  await page.getByLabel("Name of a new key").fill("backend");
   await page.getByRole("button", { name: "Create an API key" }).click();
   const key = await root.by("api-key").innerText();
   await page.getByRole("link", { name: "Keys" }).click();
   assert.equal((await page.content()).includes(key), false, "the key is shown again");
   assert.equal(await page.getByRole("row").count(), before + 1);
   const last = page.getByRole("row").last();
+  assert.match(await last.innerText(), /backend[^]*\d{4}-\d\d-\d\d \d\d:\d\d UTC/);
+  await root.shot("admin-keys", { fullPage: true });
   await last.getByText("Revoke").first().click();
   await last.getByLabel("Yes, revoke this key").check();
   await last.getByRole("button", { name: /^Revoke/ }).click();

@@ -308,11 +308,20 @@ func TestUsersPage(t *testing.T) {
 	r.join("c2", "alice <a>", hub.Permissions{Everything: true})
 	of := base + "/users?user=" + url.QueryEscape("alice <a>")
 
-	t.Run("without a user there is only a form", func(t *testing.T) {
-		got := r.is(r.get(base+"/users"), http.StatusOK)
-		if parse(t, got.body).with("id", "user") == nil || strings.Contains(got.body, "is not connected") {
-			t.Error(got.body)
+	t.Run("without a user the connected ones are listed", func(t *testing.T) {
+		r := r.in(t)
+		got := r.get(base + "/users")
+		r.shows(got, http.StatusOK, "alice <a> 2", "reads the whole table")
+		table := parse(t, got.body).all("table")
+		if len(table) != 1 {
+			t.Fatalf("%d tables", len(table))
 		}
+		r.shows(r.get(table[0].all("a")[0].attr["href"]), http.StatusOK, "All connections of alice <a>", "c1", "c2")
+	})
+	t.Run("without connected users", func(t *testing.T) {
+		r := r.in(t)
+		r.put(&hub.Project{ID: "quiet", Name: "Quiet", Secret: auth.NewSecret()})
+		r.shows(r.get("/admin/projects/quiet/users"), http.StatusOK, "No user is connected.")
 	})
 	t.Run("a connection is shown with permissions, channels and expiry", func(*testing.T) {
 		r.shows(r.get(of), http.StatusOK, "c1", "c2", "classic", "chat:lobby", "news:n01", "chat: all channels", "none: no channel",
