@@ -16,6 +16,7 @@ MONITORING    ?= true
 ADMIN         ?= true
 HOOKS         ?= true
 
+AIR_VERSION         := v1.67.4
 GOLANGCI_VERSION    := v2.15.0
 GOVULNCHECK_VERSION := v1.8.0
 
@@ -39,7 +40,7 @@ OPENAPI_VALIDATOR := $(TOOLS)/openapi/bin/openapi-spec-validator
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run build test test-go test-infra test-dynamodb-local lint lint-template lint-api \
+.PHONY: help setup run dev build test test-go test-infra test-dynamodb-local lint lint-template lint-api \
 	emulated test-deploy localstack-up localstack-deploy localstack-test localstack-down smoke fuzz bench load \
 	synth deploy destroy seed invoke vulncheck cover clean FORCE
 
@@ -57,6 +58,15 @@ run: ## Run the whole service: HOST=127.0.0.1 PORT=8080 DATA_DIR=.data JITTER=0 
 	@echo "building the local stack (the first time takes a minute)"
 	@go build -o $(BUILD)/localstack ./localstack
 	@PORT=$(PORT) DATA_DIR=$(DATA_DIR) exec $(BUILD)/localstack
+
+dev: $(TOOLS)/bin/air-$(AIR_VERSION) ## Run the whole service, and start it again when a source file changes
+	@PORT=$(PORT) DATA_DIR=$(DATA_DIR) exec $< -c localstack/air.toml
+
+$(TOOLS)/bin/air-$(AIR_VERSION):
+	@echo "building air $(AIR_VERSION) (once)"
+	@mkdir -p $(TOOLS)/bin
+	@GOBIN=$(CURDIR)/$(TOOLS)/bin go install github.com/air-verse/air@$(AIR_VERSION)
+	@mv $(TOOLS)/bin/air $@
 
 invoke: ## Invoke one function: FUNCTION=auth EVENT=events/auth/sha256-token.json
 	@test -n "$(FUNCTION)" -a -n "$(EVENT)" || { echo "set FUNCTION and EVENT: make invoke FUNCTION=auth EVENT=events/auth/sha256-token.json"; exit 2; }
