@@ -130,10 +130,27 @@ func outcome(response []byte) []slog.Attr {
 	for _, key := range []string{"error", "detail", "refused", "reasons"} {
 		var value any
 		if json.Unmarshal(reply[key], &value) == nil && value != nil {
-			all = append(all, slog.Any(key, value))
+			all = append(all, slog.Any(key, errorsOnly(value)))
 		}
 	}
 	return all
+}
+
+// errorsOnly returns a value of a reply in which each object with an error is replaced by
+// the error: a line has no room for what to do about it.
+func errorsOnly(value any) any {
+	object, ok := value.(map[string]any)
+	if !ok {
+		return value
+	}
+	if text, ok := object["error"].(string); ok {
+		return text
+	}
+	short := make(map[string]any, len(object))
+	for key, member := range object {
+		short[key] = errorsOnly(member)
+	}
+	return short
 }
 
 // reasons say why a handshake is refused, by the status.
