@@ -16,6 +16,7 @@ MONITORING    ?= true
 ADMIN         ?= true
 HOOKS         ?= true
 
+AIR_VERSION         := v1.67.4
 GOLANGCI_VERSION    := v2.15.0
 GOVULNCHECK_VERSION := v1.8.0
 
@@ -47,7 +48,7 @@ MAVEN_COPY     := org.apache.maven.plugins:maven-dependency-plugin:3.9.0:copy-de
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run build test test-go test-infra test-dynamodb-local test-clients lint lint-template lint-api test-iam \
+.PHONY: help setup run dev build test test-go test-infra test-dynamodb-local test-clients lint lint-template lint-api test-iam \
 	templates emulated test-deploy localstack-up localstack-deploy localstack-test localstack-down smoke probe fuzz bench load \
 	synth bootstrap deploy destroy seed invoke vulncheck cover clean FORCE
 
@@ -60,13 +61,22 @@ help: ## List the targets
 setup: ## Install everything from npm now, which the local stack and its tests install on first use
 	@cd localstack && npm ci --ignore-scripts
 
-run: ## Run the whole service: PORT=8080 DATA_DIR=.data JITTER=0; LAMBDA=process runs the bootstraps
+run: ## Run the whole service: HOST=127.0.0.1 PORT=8080 DATA_DIR=.data JITTER=0 QUIET=1; LAMBDA=process runs the bootstraps
 	@mkdir -p $(BUILD)
 	@echo "building the local stack (the first time takes a minute)"
 	@go build -o $(BUILD)/localstack ./localstack
 	@if [ "$(LAMBDA)" = process ]; then \
 		$(MAKE) --no-print-directory --silent build BUILD=$(BUILD)/native GOARCH_LAMBDA=$$(go env GOARCH); fi
 	@PORT=$(PORT) DATA_DIR=$(DATA_DIR) LAMBDA=$(LAMBDA) exec $(BUILD)/localstack
+
+dev: $(TOOLS)/bin/air-$(AIR_VERSION) ## Run the whole service, and start it again when a source file changes
+	@PORT=$(PORT) DATA_DIR=$(DATA_DIR) exec $< -c localstack/air.toml
+
+$(TOOLS)/bin/air-$(AIR_VERSION):
+	@echo "building air $(AIR_VERSION) (once)"
+	@mkdir -p $(TOOLS)/bin
+	@GOBIN=$(CURDIR)/$(TOOLS)/bin go install github.com/air-verse/air@$(AIR_VERSION)
+	@mv $(TOOLS)/bin/air $@
 
 invoke: ## Invoke one function: FUNCTION=auth EVENT=events/auth/sha256-token.json
 	@test -n "$(FUNCTION)" -a -n "$(EVENT)" || { echo "set FUNCTION and EVENT: make invoke FUNCTION=auth EVENT=events/auth/sha256-token.json"; exit 2; }

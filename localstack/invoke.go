@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,7 +17,9 @@ import (
 )
 
 // invoke invokes one function with the event in a file, and prints the response. It
-// uses the table of a running service, or the table in the data folder. Posts to
+// uses the table of a running service, which it does not seed: the project demo keeps
+// the address of the service. Without one it seeds the table in the data folder, and the
+// project demo gets the address of this process until the service runs again. Posts to
 // connections answer 410: this process has no sockets.
 func invoke(ctx context.Context, function, event string, getenv func(string) string, stdout, stderr io.Writer) (err error) {
 	payload, err := os.ReadFile(event)
@@ -28,15 +31,15 @@ func invoke(ctx context.Context, function, event string, getenv func(string) str
 		return err
 	}
 	o.Addr = "127.0.0.1:0"
-	if o.DynamoDBEndpoint == "" {
-		endpoint, err := os.ReadFile(endpointFile(o.DataDir))
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-		o.DynamoDBEndpoint = string(endpoint)
+	running, err := os.ReadFile(endpointFile(o.DataDir))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
 	}
-	if o.Seed, err = os.ReadFile(seedFile); err != nil {
-		return fmt.Errorf("read the seed: %w", err)
+	o.DynamoDBEndpoint = cmp.Or(o.DynamoDBEndpoint, string(running))
+	if o.DynamoDBEndpoint == "" || o.DynamoDBEndpoint != string(running) {
+		if o.Seed, err = os.ReadFile(seedFile); err != nil {
+			return fmt.Errorf("read the seed: %w", err)
+		}
 	}
 	s, err := stack.Start(ctx, o)
 	if err != nil {

@@ -19,12 +19,15 @@ const usage = `Usage:
   localstack seed TABLE FILE         write projects into a table on AWS, where they are absent
 
 Environment:
-  PORT               the port on 127.0.0.1 (default 8080)
+  HOST               0.0.0.0 opens the service to the local network (default 127.0.0.1)
+  PORT               the port (default 8080)
   DATA_DIR           the folder of the data (default .data)
   DYNAMODB_ENDPOINT  the address of a running DynamoDB (default: start one)
   JITTER             the longest random delay of a frame or post, such as 50ms (default 0s)
   LAMBDA             process runs each function as processes, as Lambda does (default: in one process)
-  LOG_LEVEL          debug, info, warn or error (default info)
+  LOG_LEVEL          debug, info, warn or error (default debug, which logs every event)
+  QUIET              1 logs failures only, as JSON lines
+  NO_COLOR           1 logs without colours
 `
 
 func main() {

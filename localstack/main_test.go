@@ -5,13 +5,23 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/cookiejar"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"centrifuge/localstack/stack"
+	"centrifuge/localstack/stack/stacktest"
+	"centrifuge/pkg/store"
 )
 
 // service is a running localstack process.
@@ -95,6 +105,19 @@ func (s *service) interrupt(t *testing.T) {
 	}
 }
 
+// validateURL returns the option validate_url of the project demo in a database.
+func validateURL(t *testing.T, endpoint string) string {
+	t.Helper()
+	database := sdk.New(sdk.Options{
+		BaseEndpoint: &endpoint, Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
+	})
+	p, err := store.New(database, stack.Table, store.Options{}).ReadProject(t.Context(), "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.Options.ValidateURL
+}
+
 // channels calls the server API with the seeded key and returns the status.
 func (s *service) channels(t *testing.T) int {
 	t.Helper()
@@ -135,6 +158,9 @@ func TestService(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if got, want := validateURL(t, string(database)), s.base+"/demo/validate"; got != want {
+		t.Errorf("after an invoke during the service validate_url is %s, want %s", got, want)
+	}
 	s.interrupt(t)
 	if conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(t.Context(), "tcp", strings.TrimPrefix(string(database), "http://")); err == nil {
 		conn.Close()
@@ -169,6 +195,8 @@ func TestArguments(t *testing.T) {
 		{name: "JITTER: not a duration", env: map[string]string{"JITTER": "much"}, err: "JITTER must be a duration"},
 		{name: "JITTER: negative", env: map[string]string{"JITTER": "-1s"}, err: "JITTER must be a duration"},
 		{name: "LAMBDA: unknown", env: map[string]string{"LAMBDA": "docker"}, err: "LAMBDA must be process"},
+		{name: "HOST: an address", env: map[string]string{"HOST": "192.0.2.7"}, err: "HOST must be 127.0.0.1, or 0.0.0.0"},
+		{name: "LOG_LEVEL: unknown", env: map[string]string{"LOG_LEVEL": "loud"}, err: `LOG_LEVEL must be debug, info, warn or error: "loud"`},
 		{name: "PORT: not a port", env: map[string]string{"PORT": "1234567"}, err: "listen"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -185,6 +213,99 @@ func TestArguments(t *testing.T) {
 			}
 			if !strings.Contains(out.String(), tt.output) {
 				t.Errorf("output %q, want %q", out.String(), tt.output)
+			}
+		})
+	}
+}
+
+func TestHost(t *testing.T) {
+	for host, want := range map[string]string{
+		"": "127.0.0.1:8080", "127.0.0.1": "127.0.0.1:8080", "0.0.0.0": "0.0.0.0:8080", "x86_64-linux-gnu": "127.0.0.1:8080",
+	} {
+		t.Run(host, func(t *testing.T) {
+			o, err := readOptions(func(name string) string { return map[string]string{"HOST": host}[name] }, io.Discard)
+			if err != nil || o.Addr != want {
+				t.Errorf("listens on %s, error %v", o.Addr, err)
+			}
+		})
+	}
+}
+
+// TestStartPage signs in with one click from the first page.
+func TestStartPage(t *testing.T) {
+	t.Chdir("..")
+	s := stacktest.Start(t, stack.Options{Documents: os.DirFS(".")})
+	get := func(client *http.Client, address string) (int, string) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Body.Close()
+		body, err := io.ReadAll(w.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w.StatusCode, string(body)
+	}
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	browser := &http.Client{Jar: jar}
+	if _, body := get(browser, s.HTTPURL+"/"); strings.Contains(body, s.AdminPassword) {
+		t.Error("the page without its key has the password")
+	}
+	_, page := get(browser, s.StartURL)
+	field := regexp.MustCompile(`name="password" value="([^"]+)"`).FindStringSubmatch(page)
+	if field == nil {
+		t.Fatalf("the page does not sign in: %s", page)
+	}
+	w, err := browser.PostForm(s.HTTPURL+"/admin/sign-in", url.Values{"password": field[1:]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Body.Close()
+	if status, body := get(browser, s.AdminURL); status != http.StatusOK || !strings.Contains(body, "Projects") || !strings.Contains(body, "Sign out") {
+		t.Errorf("after the sign-in: status %d, %s", status, body)
+	}
+	for _, link := range regexp.MustCompile(`href="(/[^"?]*)"`).FindAllStringSubmatch(page, -1) {
+		if status, _ := get(browser, s.HTTPURL+link[1]); status != http.StatusOK && link[1] != "/admin/projects/demo/feed" { // no seed
+			t.Errorf("%s: status %d", link[1], status)
+		}
+	}
+}
+
+func TestLogOptions(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		env     map[string]string
+		traffic bool
+		level   string
+	}{
+		{"default", nil, true, "debug"},
+		{"LOG_LEVEL", map[string]string{"LOG_LEVEL": "info"}, true, "info"},
+		{"QUIET", map[string]string{"QUIET": "1"}, false, "warn"},
+		{"QUIET=0", map[string]string{"QUIET": "0"}, true, "debug"},
+		{"QUIET and LOG_LEVEL", map[string]string{"QUIET": "1", "LOG_LEVEL": "error"}, false, "error"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			getenv := func(name string) string { return tt.env[name] }
+			var stderr strings.Builder
+			o, err := readOptions(getenv, &stderr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			setLog(&o, getenv, &stderr)
+			if o.Traffic != tt.traffic || o.LogLevel != tt.level {
+				t.Errorf("traffic %v, level %s; want %v, %s", o.Traffic, o.LogLevel, tt.traffic, tt.level)
+			}
+			if o.Log != &stderr {
+				t.Error("without a terminal the log is not JSON lines")
 			}
 		})
 	}

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -13,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"centrifuge/localstack/console"
 	"centrifuge/localstack/stack"
 	"centrifuge/pkg/auth"
 )
@@ -24,9 +28,22 @@ const seedFile = "localstack/seed.json"
 // relative to the repository.
 const bootstrapsFolder = ".build/native"
 
+// The values of HOST.
+const (
+	loopback   = "127.0.0.1"
+	everywhere = "0.0.0.0"
+)
+
 // readOptions reads the options of the local stack from the environment.
 func readOptions(getenv func(string) string, stderr io.Writer) (stack.Options, error) {
-	port, dir := getenv("PORT"), getenv("DATA_DIR")
+	host, port, dir := getenv("HOST"), getenv("PORT"), getenv("DATA_DIR")
+	if host != everywhere {
+		// Some shells and compilers set HOST to a name of their own.
+		if _, err := netip.ParseAddr(host); err == nil && host != loopback {
+			return stack.Options{}, fmt.Errorf("HOST must be %s, or %s to open the stack to the local network: %q", loopback, everywhere, host)
+		}
+		host = loopback
+	}
 	if port == "" {
 		port = "8080"
 	}
@@ -34,8 +51,11 @@ func readOptions(getenv func(string) string, stderr io.Writer) (stack.Options, e
 		dir = ".data"
 	}
 	o := stack.Options{
-		Addr: net.JoinHostPort("127.0.0.1", port), DataDir: dir, DynamoDBEndpoint: getenv("DYNAMODB_ENDPOINT"),
+		Addr: net.JoinHostPort(host, port), DataDir: dir, DynamoDBEndpoint: getenv("DYNAMODB_ENDPOINT"),
 		Log: stderr, Progress: stderr, LogLevel: getenv("LOG_LEVEL"),
+	}
+	if level := new(slog.Level); o.LogLevel != "" && level.UnmarshalText([]byte(o.LogLevel)) != nil {
+		return stack.Options{}, fmt.Errorf("LOG_LEVEL must be debug, info, warn or error: %q", o.LogLevel)
 	}
 	if jitter := getenv("JITTER"); jitter != "" {
 		d, err := time.ParseDuration(jitter)
@@ -55,6 +75,39 @@ func readOptions(getenv func(string) string, stderr io.Writer) (stack.Options, e
 		return stack.Options{}, fmt.Errorf("LAMBDA must be process or empty: %q", mode)
 	}
 	return o, nil
+}
+
+// setLog makes the log of a running service: every event, in lines for people where
+// stderr is a terminal. QUIET leaves failures, as JSON lines.
+func setLog(o *stack.Options, getenv func(string) string, stderr io.Writer) {
+	if quiet := getenv("QUIET"); quiet != "" && quiet != "0" {
+		o.LogLevel = cmp.Or(o.LogLevel, "warn")
+		return
+	}
+	o.Traffic, o.LogLevel = true, cmp.Or(o.LogLevel, "debug") // deliveries are logged at debug
+	if isTerminal(stderr) {
+		o.Log = console.NewWriter(stderr, getenv("NO_COLOR") == "" && getenv("TERM") != "dumb")
+	}
+}
+
+// networkAddress is the address of this machine in the local network: the one that it
+// would use to reach the internet. It sends nothing.
+func networkAddress(ctx context.Context) (string, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "udp4", "192.0.2.1:9")
+	if err != nil {
+		return "", fmt.Errorf("this machine is in no network: run without HOST: %w", err)
+	}
+	defer conn.Close()
+	return conn.LocalAddr().(*net.UDPAddr).IP.String(), nil // a socket of udp4 has an address of UDP
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	stat, err := f.Stat()
+	return err == nil && stat.Mode()&os.ModeCharDevice != 0
 }
 
 // endpointFile is the file with the address of the database of a running service.
@@ -85,12 +138,20 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	if err != nil {
 		return err
 	}
+	setLog(&o, getenv, stderr)
 	if o.Seed, err = os.ReadFile(seedFile); err != nil {
 		return fmt.Errorf("read the seed: %w", err)
 	}
 	if o.AdminPassword, err = adminPassword(o.DataDir); err != nil {
 		return err
 	}
+	open := strings.HasPrefix(o.Addr, everywhere+":")
+	if open {
+		if o.PublicHost, err = networkAddress(ctx); err != nil {
+			return err
+		}
+	}
+	o.Documents = os.DirFS(".")
 	s, err := stack.Start(ctx, o)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("port %s is in use, perhaps by another make run: choose another port, such as PORT=8081 make run", o.Addr[strings.LastIndex(o.Addr, ":")+1:])
@@ -103,8 +164,16 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 		return fmt.Errorf("write the address of the database: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.Remove(endpointFile(o.DataDir))) }()
+	if open {
+		fmt.Fprintf(stdout, `WARNING: this machine is open to its network, at %s.
+Everybody there can read and publish in the project demo, whose keys are public, and can try to sign in to the admin pages.
+Nothing is encrypted. Use it only in a network that you trust.
+
+`, o.PublicHost)
+	}
 	fmt.Fprintf(stdout, `Centrifuge is running.
 
+  start here         %[8]s
   example, two tabs  %[1]s/demo/
   admin pages        %[6]s
   password           %[7]s
@@ -118,7 +187,7 @@ Publish something:
   curl -H 'X-API-Key: demo-key' -d '{"channel":"news:announcements","data":{"text":"hello"}}' %[1]s/api/publish
 
 The data is in %[5]s. Ctrl-C stops everything.
-`, s.HTTPURL, s.WebSocketURL, s.ManagementURL, s.DynamoDBEndpoint, o.DataDir, s.AdminURL, s.AdminPassword)
+`, s.HTTPURL, s.WebSocketURL, s.ManagementURL, s.DynamoDBEndpoint, o.DataDir, s.AdminURL, s.AdminPassword, s.StartURL)
 	select {
 	case <-ctx.Done():
 		fmt.Fprintln(stdout, "\nStopping.")

@@ -2,10 +2,10 @@
 //
 // admin_test.go runs it. To run it alone, start `make run`, which prints the password:
 //
-//     ADMIN_PASSWORD=… CENT=path/of/cent APPLICATION_URL=… node localstack/browser/admin.mjs
+//     ADMIN_PASSWORD=… START_URL=… CENT=path/of/cent APPLICATION_URL=… node localstack/browser/admin.mjs
 //
 // Environment: BASE_URL (default http://127.0.0.1:8080), ADMIN_URL (default BASE_URL/admin/),
-// WEBSOCKET_URL (default ws://127.0.0.1:8080/dev), ADMIN_PASSWORD, CENT (the command-line tool),
+// WEBSOCKET_URL (default ws://127.0.0.1:8080/dev), ADMIN_PASSWORD, START_URL (the first address that make run prints), CENT (the command-line tool),
 // APPLICATION_URL (where testdata/tab.html and centrifuge.js are served), CHROMIUM and
 // SCREENSHOTS as session.mjs says.
 
@@ -18,13 +18,14 @@ import { address, patience, run, step } from "./session.mjs";
 const base = address("BASE_URL", "http://127.0.0.1:8080");
 const admin = address("ADMIN_URL", `${base}/admin/`);
 const socket = address("WEBSOCKET_URL", "ws://127.0.0.1:8080/dev");
-const { ADMIN_PASSWORD: password, APPLICATION_URL: application, CENT } = process.env;
-assert.ok(password && application && CENT, "ADMIN_PASSWORD, APPLICATION_URL and CENT are required");
+const { ADMIN_PASSWORD: password, START_URL: start, APPLICATION_URL: application, CENT } = process.env;
+assert.ok(password && start && application && CENT, "ADMIN_PASSWORD, START_URL, APPLICATION_URL and CENT are required");
 
-const desktop = { colorScheme: "light", viewport: { width: 1200, height: 800 } };
+const desktop = { colorScheme: "light", viewport: { width: 1280, height: 800 } };
 const phone = { colorScheme: "dark", viewport: { width: 390, height: 780 }, isMobile: true, hasTouch: true };
 
 await run(async (open) => {
+  await firstPage(open);
   const root = await open("the administrator", { ...desktop, permissions: ["clipboard-read", "clipboard-write"] });
   const project = await newcomer(root, open);
   await actions(root, project);
@@ -37,6 +38,23 @@ await run(async (open) => {
 });
 
 // ---- first steps ----
+
+async function firstPage(open) {
+  for (const [name, options] of [["light", desktop], ["dark", { ...desktop, colorScheme: "dark" }], ["dark-phone", phone]]) {
+    step(`the first page, ${name}, signs in with one click`);
+    const visitor = await open(`a visitor, ${name}`, options, start);
+    await checkPage(visitor, "start");
+    await visitor.shot(`start-${name}`, { fullPage: true });
+    await visitor.page.getByRole("link", { name: "The service on one machine" }).click();
+    await visitor.page.getByRole("heading", { name: "The service on one machine" }).waitFor();
+    await checkPage(visitor, "document");
+    await visitor.shot(`document-${name}`);
+    await visitor.page.goBack();
+    await visitor.page.getByRole("button", { name: "Sign in" }).click();
+    await visitor.page.getByRole("heading", { name: "Projects" }).waitFor();
+    await visitor.page.context().close();
+  }
+}
 
 async function newcomer(root, open) {
   const { page } = root;
@@ -61,12 +79,15 @@ async function newcomer(root, open) {
   await page.getByRole("button", { name: "Copy the API key" }).click();
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), apiKey);
 
-  step("a bidirectional category is created that publishes to admins");
-  await page.getByRole("link", { name: "Create a category" }).click();
-  await page.getByLabel("Name", { exact: true }).fill("chat");
-  await page.getByLabel("Bidirectional").check();
-  await page.getByLabel("Publish to admins").check();
+  step("the project has the category chat, which gets presence, and another category is created");
+  await page.getByRole("link", { name: "Categories", exact: true }).first().click();
+  await page.getByRole("link", { name: "chat", exact: true }).click();
+  assert.ok(await page.getByLabel("Publish to admins").isChecked(), "the messages of the first category do not show in the feed");
   await page.getByLabel("Presence", { exact: true }).check();
+  await page.getByRole("button", { name: "Save category" }).click();
+  await page.getByText("The category is saved.").waitFor();
+  await page.getByRole("link", { name: "New category" }).click();
+  await page.getByLabel("Name", { exact: true }).fill("news");
   await page.getByRole("button", { name: "Create category" }).click();
   await page.getByText("The category is created.").waitFor();
   const id = new URL(page.url()).pathname.match(/\/projects\/([^/]+)/)[1];
@@ -191,14 +212,23 @@ async function actions(root, { path, apiKey, grace }) {
   await root.by("status").filter({ hasText: "200 OK" }).waitFor();
   assert.deepEqual(JSON.parse(await root.by("request").innerText()), { channel: "chat:lobby", data: { text: "It's from the admin" } });
   const { result } = JSON.parse(await root.by("answer").innerText());
-  assert.match(await root.by("summary").innerText(), /^Delivered to \d+ connections?\.$/);
+  assert.equal(await root.by("summary").innerText(), `Published to ${result.delivered} connection${result.delivered === 1 ? "" : "s"}`);
+  await besideTheForm(root);
   await sees(grace, "It's from the admin");
-  await root.shot("admin-actions", { fullPage: true });
+  await root.shot("admin-actions");
   await page.getByRole("button", { name: "Copy the command" }).click();
   const command = await page.evaluate(() => navigator.clipboard.readText());
   const { stdout } = await promisify(execFile)("sh", ["-c", command.replace("YOUR_KEY", apiKey).replace("from the admin", "from a shell")]);
   assert.ok(JSON.parse(stdout).result, `${command} printed ${stdout}`);
   await sees(grace, "It's from a shell");
+
+  step("a refusal is in the heading, in another colour");
+  const published = await root.by("summary").evaluate((heading) => getComputedStyle(heading).color);
+  await page.getByLabel("Channel").fill("none:lobby");
+  await page.getByRole("button", { name: "Publish" }).click();
+  await root.by("summary").filter({ hasText: "Refused: category not found" }).waitFor();
+  assert.notEqual(await root.by("summary").evaluate((heading) => getComputedStyle(heading).color), published);
+  await root.shot("admin-actions-refused");
 
   step("each action has a form and a response");
   for (const [method, answer] of [["Presence", /"user": "grace"/], ["Presence counts", /"num_clients": 1/], ["Channels", /"chat:lobby"/], ["Info", /"nodes"/]]) {
@@ -207,6 +237,17 @@ async function actions(root, { path, apiKey, grace }) {
     if (method.startsWith("Presence")) await page.getByLabel("Channel").fill("chat:lobby");
     await page.getByRole("button", { name: method, exact: true }).click();
     await root.by("answer").filter({ hasText: answer }).waitFor();
+  }
+}
+
+// besideTheForm checks that the heading of the answer and the button that sends are visible without scrolling.
+async function besideTheForm({ page }) {
+  const { width, height } = page.viewportSize();
+  const size = await page.evaluate(() => scrollY);
+  assert.equal(size, 0, "the page has scrolled");
+  for (const place of [page.getByTestId("summary"), page.locator("#send")]) {
+    const box = await place.boundingBox();
+    assert.ok(box.x >= 0 && box.y >= 0 && box.x + box.width <= width && box.y + box.height <= height, `outside of ${width}×${height}: ${JSON.stringify(box)}`);
   }
 }
 
@@ -255,6 +296,17 @@ async function liveFeed(root, { path, apiKey }) {
   assert.equal(await root.by("messages").locator("li").count(), 0);
   await page.getByText("No message was sent since the list was cleared.").waitFor();
 
+  step("a long message is one line, which unfolds");
+  await publish("chat:lobby", "long ".repeat(200));
+  await inFeed(root, "long long");
+  const long = root.by("messages").locator("li").first();
+  const folded = (await long.boundingBox()).height;
+  assert.ok(folded < 110, `a folded message is ${folded} pixels high`);
+  await root.shot("admin-feed-folded");
+  await long.locator("summary").click();
+  await long.locator("pre").filter({ hasText: "long long" }).waitFor();
+  assert.match(await long.locator("time").innerText(), /^\d\d:\d\d:\d\d UTC$/);
+
   step("the feed keeps two hundred messages");
   await cent({ CENT_ADDRESS: base, CENT_API_KEY: apiKey }, "broadcast", ...Array.from({ length: 210 }, (_, i) => `chat:room-${i}`), "--data", '{"text":"to all"}');
   await page.waitForFunction(() => document.querySelectorAll("#messages > li").length === 200);
@@ -276,8 +328,9 @@ async function usage(root, { path, grace }) {
 
   step("a user's connections are shown, unsubscribed and disconnected");
   await page.getByRole("link", { name: "Users" }).click();
-  await page.getByLabel("User").fill("grace");
-  await page.getByRole("button", { name: "Show" }).click();
+  await checkPage(root, "connected users");
+  await root.shot("admin-users-connected");
+  await page.getByRole("row", { name: /grace/ }).getByRole("link", { name: "grace" }).click();
   await page.getByRole("listitem").filter({ hasText: "chat:lobby" }).waitFor();
   await root.shot("admin-users", { fullPage: true });
   await page.getByRole("button", { name: "Unsubscribe" }).click();
@@ -319,7 +372,7 @@ async function everyPage(root, open, project) {
   const paths = (at) => [
     ["projects", admin], ["new-project", `${admin}/new`], ["overview", at],
     ["feed", `${at}/feed`], ["actions-publish", `${at}/actions?method=publish`], ["actions-broadcast", `${at}/actions?method=broadcast`],
-    ["channels", `${at}/channels`], ["users", `${at}/users?user=grace`], ["categories", `${at}/categories`],
+    ["channels", `${at}/channels`], ["users-connected", `${at}/users`], ["users", `${at}/users?user=grace`], ["categories", `${at}/categories`],
     ["category", `${at}/categories/edit?category=chat`], ["new-category", `${at}/categories/new`], ["keys", `${at}/keys`],
     ["settings", `${at}/settings`], ["delete-project", `${at}/settings/delete`], ["chart", `${at}/chart?span=day`],
   ];
@@ -363,17 +416,34 @@ async function ending(root, { path, grace }) {
   step("an API key is created, shown once and revoked");
   await page.goto(`${path}/keys`);
   const before = await page.getByRole("row").count();
+  await page.getByLabel("Name of a new key").fill("backend");
   await page.getByRole("button", { name: "Create an API key" }).click();
   const key = await root.by("api-key").innerText();
   await page.getByRole("link", { name: "Keys" }).click();
   assert.equal((await page.content()).includes(key), false, "the key is shown again");
   assert.equal(await page.getByRole("row").count(), before + 1);
   const last = page.getByRole("row").last();
+  assert.match(await last.innerText(), /backend[^]*\d{4}-\d\d-\d\d \d\d:\d\d UTC/);
+  await root.shot("admin-keys", { fullPage: true });
   await last.getByText("Revoke").first().click();
   await last.getByLabel("Yes, revoke this key").check();
   await last.getByRole("button", { name: /^Revoke/ }).click();
   await page.getByText("The API key is revoked.").waitFor();
   assert.equal(await page.getByRole("row").count(), before);
+
+  step("an empty feed offers to turn the option on");
+  await page.goto(`${path}/categories/edit?category=chat`);
+  await page.getByLabel("Publish to admins").uncheck();
+  await page.getByRole("button", { name: "Save category" }).click();
+  await page.getByText("The category is saved.").waitFor();
+  await page.goto(`${path}/feed`);
+  await checkPage(root, "empty feed");
+  await root.shot("admin-feed-empty");
+  await page.getByLabel("news", { exact: true }).uncheck();
+  await page.getByRole("button", { name: "Turn on Publish to admins" }).click();
+  await page.getByText("The categories publish to admins.").waitFor();
+  await inState(root, "online");
+  assert.equal(await page.getByLabel("news", { exact: true }).count(), 0);
 
   step("the project is deleted by typing its name");
   await grace.page.context().close();

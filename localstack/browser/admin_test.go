@@ -24,7 +24,7 @@ func TestAdmin(t *testing.T) {
 	printed := makeRun(t)
 	play(t, "admin.mjs", map[string]string{
 		"ADMIN_URL": printed["admin pages"], "ADMIN_PASSWORD": printed["password"], "APPLICATION_URL": application(t), "CENT": cent(t),
-		"WEBSOCKET_URL": printed["WebSocket"], "BASE_URL": strings.TrimSuffix(printed["admin pages"], "/admin/"),
+		"START_URL": printed["start here"], "WEBSOCKET_URL": printed["WebSocket"], "BASE_URL": strings.TrimSuffix(printed["admin pages"], "/admin/"),
 	})
 }
 

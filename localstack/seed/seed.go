@@ -104,8 +104,11 @@ func (p *project) hub(now time.Time) *hub.Project {
 		ID: p.ID, Name: p.Name, Secret: p.Secret, Options: p.Options,
 		Categories: make(map[string]hub.Category, len(p.Categories)),
 	}
+	h.APIKeyLabels = make(map[string]hub.APIKeyLabel, len(p.APIKeys))
 	for _, key := range p.APIKeys {
-		h.APIKeyHashes = append(h.APIKeyHashes, auth.HashAPIKey(key))
+		hash := auth.HashAPIKey(key)
+		h.APIKeyHashes = append(h.APIKeyHashes, hash)
+		h.APIKeyLabels[hash] = hub.APIKeyLabel{Name: "from the seed", Created: now}
 	}
 	for _, c := range p.Categories {
 		h.Categories[c.Name] = hub.Category{ID: hub.NewID(now), Name: c.Name, CategoryOptions: c.CategoryOptions}

@@ -110,7 +110,7 @@ func TestLostDisconnectIsCleanedUp(t *testing.T) {
 func TestLostDisconnectIsAnnounced(t *testing.T) {
 	lost := make(chan struct{}, 1)
 	s := stacktest.Start(t, stack.Options{
-		Seed: stacktest.Seed(t, `{"name": "chat", "bidirectional": true}`, `{"name": "chat", "bidirectional": true, "join_leave": true}`),
+		Seed: stacktest.Seed(t, `{"name": "chat", "bidirectional": true, "publish_to_admins": true}`, `{"name": "chat", "bidirectional": true, "join_leave": true}`),
 		Gateway: gateway.Options{LoseDisconnect: func(string) bool {
 			select {
 			case lost <- struct{}{}:
@@ -140,7 +140,7 @@ func TestLostDisconnectIsAnnounced(t *testing.T) {
 
 func TestCleanHTMLOption(t *testing.T) {
 	s := stacktest.Start(t, stack.Options{Seed: stacktest.Seed(t,
-		`{"name": "chat", "bidirectional": true}`, `{"name": "chat", "clean_html": true, "allowed_domains": ["example.com"]}`)})
+		`{"name": "chat", "bidirectional": true, "publish_to_admins": true}`, `{"name": "chat", "clean_html": true, "allowed_domains": ["example.com"]}`)})
 	conn := join(t, s, "ada", "a")
 	p, err := s.App.Store.Project(t.Context(), "demo")
 	if err != nil {
@@ -215,7 +215,8 @@ func (l *lines) Write(b []byte) (int, error) {
 
 func TestMetrics(t *testing.T) {
 	var log lines
-	s := start(t, stack.Options{MetricsNamespace: "Centrifuge/test", Log: &log})
+	s := stacktest.Start(t, stack.Options{MetricsNamespace: "Centrifuge/test", Log: &log, Seed: stacktest.Seed(t,
+		`{"name": "chat", "bidirectional": true, "publish_to_admins": true}`, `{"name": "chat", "bidirectional": true}`)}) // the feed has metrics too
 	join(t, s, "ada", "a")
 	join(t, s, "bob", "a")
 	publish(t, s, "a")

@@ -9,15 +9,19 @@ package stack
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -29,6 +33,7 @@ import (
 	"centrifuge/localstack/gateway"
 	"centrifuge/localstack/lambda"
 	"centrifuge/localstack/seed"
+	"centrifuge/localstack/start"
 	"centrifuge/pkg/app/console"
 	"centrifuge/pkg/app/publisher"
 	"centrifuge/pkg/auth"
@@ -51,6 +56,10 @@ const eventsPath = "/_eventbridge"
 type Options struct {
 	// Addr is the address to listen on. Default "127.0.0.1:0".
 	Addr string
+	// PublicHost is the host in the addresses for clients, where it is not that of Addr.
+	PublicHost string
+	// Documents is the folder of the documents that the first page links. Nil links none.
+	Documents fs.FS
 	// DataDir is the folder of the data. Start makes it. Empty keeps the data in memory.
 	DataDir string
 	// DynamoDBEndpoint is the address of a running DynamoDB. Empty starts one.
@@ -70,6 +79,8 @@ type Options struct {
 	// Log receives the log lines of the functions, Progress messages about
 	// installation. Nil discards them.
 	Log, Progress io.Writer
+	// Traffic logs each connection, frame, HTTP request and webhook at the level info.
+	Traffic bool
 	// LogLevel is the value of config.LogLevel, MetricsNamespace that of
 	// config.MetricsNamespace. Without a namespace no metrics are written.
 	LogLevel, MetricsNamespace string
@@ -82,6 +93,9 @@ type Stack struct {
 	HTTPURL, WebSocketURL, ManagementURL string
 	// AdminURL is the address of the admin pages, AdminPassword their password.
 	AdminURL, AdminPassword string
+	// StartURL is the address of the first page. While only this machine can reach the
+	// stack, it contains a key with which the page signs in to the admin pages.
+	StartURL string
 	// DynamoDBEndpoint is the DynamoDB in use.
 	DynamoDBEndpoint string
 	// App is the application of the functions. With Options.Lambda it is one more, with
@@ -93,6 +107,10 @@ type Stack struct {
 	Functions map[string]gateway.Function
 	// Lambda runs the functions as processes. It is nil without Options.Lambda.
 	Lambda *lambda.Service
+
+	// localURL is the HTTP API for the functions and the database, which are on this
+	// machine. startKey is the key in StartURL, "" for none.
+	localURL, startKey string
 
 	server   *http.Server
 	events   *eventbridge.Bus
@@ -120,8 +138,7 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 			err = errors.Join(err, listener.Close(), s.stopLambda(), s.stopDatabase())
 		}
 	}()
-	host := listener.Addr().String()
-	s.HTTPURL, s.WebSocketURL, s.ManagementURL = "http://"+host, "ws://"+host+"/"+Stage, "http://"+host+"/"+Stage
+	s.locate(listener.Addr(), o.PublicHost)
 	s.AdminURL, s.AdminPassword = s.HTTPURL+"/admin/", cmp.Or(o.AdminPassword, auth.NewSecret())
 	if s.DynamoDBEndpoint == "" {
 		if err := s.startDatabase(ctx, o); err != nil {
@@ -135,7 +152,7 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 		return nil, err
 	}
 	if o.Seed != nil {
-		if _, err := seed.Apply(ctx, s.App.Store, o.Seed, s.HTTPURL, time.Now()); err != nil {
+		if _, err := seed.Apply(ctx, s.App.Store, o.Seed, s.localURL, time.Now()); err != nil {
 			return nil, err
 		}
 	}
@@ -149,6 +166,26 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// locate sets the addresses. Functions use the loopback address, whatever clients use.
+func (s *Stack) locate(listening net.Addr, public string) {
+	at := netip.MustParseAddrPort(listening.String())
+	if at.Addr().IsUnspecified() {
+		at = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), at.Port())
+	} else if at.Addr().IsLoopback() {
+		s.startKey = rand.Text()
+	}
+	host := at.String()
+	s.localURL, s.ManagementURL = "http://"+host, "http://"+host+"/"+Stage
+	if public != "" {
+		host = net.JoinHostPort(public, strconv.Itoa(int(at.Port())))
+	}
+	s.HTTPURL, s.WebSocketURL = "http://"+host, "ws://"+host+"/"+Stage
+	s.StartURL = s.HTTPURL + "/"
+	if s.startKey != "" {
+		s.StartURL += "?key=" + s.startKey
+	}
 }
 
 func (s *Stack) startDatabase(ctx context.Context, o Options) error {
@@ -203,7 +240,7 @@ func (s *Stack) environment(o Options) func(string) string {
 		config.LogLevel:            o.LogLevel,
 		config.AdminPassword:       s.AdminPassword,
 		config.DynamoDBEndpoint:    s.DynamoDBEndpoint,
-		config.EventBridgeEndpoint: s.HTTPURL + eventsPath,
+		config.EventBridgeEndpoint: s.localURL + eventsPath,
 	})
 	return func(name string) string { return env[name] }
 }
@@ -233,7 +270,11 @@ func handlers(a *publisher.App) map[string]gateway.Function {
 
 // serve serves the routes of the functions.
 func (s *Stack) serve(listener net.Listener, o Options) error {
-	r, err := route(functions.All, s.Functions)
+	handlers, t := s.Functions, traffic{s.App.Log}
+	if o.Traffic {
+		handlers = t.watch(handlers)
+	}
+	r, err := route(functions.All, handlers)
 	if err != nil {
 		return err
 	}
@@ -248,20 +289,45 @@ func (s *Stack) serve(listener net.Listener, o Options) error {
 	}
 	s.Gateway = gateway.New(g)
 	s.events = eventbridge.New(r.rules, g.Log)
+	page := start.New(start.Options{
+		HTTPURL: s.HTTPURL, WebSocketURL: s.WebSocketURL, Password: s.AdminPassword, Key: s.startKey, Documents: o.Documents,
+	})
+	public := http.NewServeMux()
+	public.Handle("/", s.Gateway)
+	public.Handle("GET /{$}", page)
+	public.Handle("GET /documents/", page)
 	mux := http.NewServeMux()
-	mux.Handle("/", s.Gateway)
-	mux.Handle(eventsPath, s.events)
-	mux.Handle(eventsPath+"/", s.events)
+	if o.Traffic {
+		mux.Handle("/", t.serve(public))
+	} else {
+		mux.Handle("/", public)
+	}
+	mux.Handle(eventsPath, thisMachine(s.events))
+	mux.Handle(eventsPath+"/", thisMachine(s.events))
+	mux.Handle("/"+Stage+"/@connections/", thisMachine(s.Gateway))
 	if s.Lambda != nil {
 		services, err := s.services(o, g.Log)
 		if err != nil {
 			return err
 		}
-		mux.Handle(awsPath+"/", services)
+		mux.Handle(awsPath+"/", thisMachine(services))
 	}
 	s.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go func() { s.served <- s.server.Serve(listener) }()
 	return nil
+}
+
+// thisMachine refuses requests from other machines. It protects interfaces that belong to
+// AWS and that do not verify signatures here.
+func thisMachine(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		from, err := netip.ParseAddrPort(r.RemoteAddr)
+		if err != nil || !from.Addr().Unmap().IsLoopback() {
+			http.Error(w, "only the functions on this machine may use this address", http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // Done receives the error that ended serving, unless Close ended it.

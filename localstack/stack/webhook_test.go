@@ -51,7 +51,7 @@ func testWebhook(t *testing.T, l *stack.Lambda) {
 	}))
 	t.Cleanup(receiver.Close)
 	s := stacktest.Start(t, stack.Options{Lambda: l, Log: os.Stderr, Seed: stacktest.Seed(t,
-		`{"name": "news"}`, `{"name": "news", "hooks": true}`,
+		`{"name": "news", "publish_to_admins": true}`, `{"name": "news", "hooks": true}`,
 		`"validate_url"`, `"webhook_url": "`+receiver.URL+`", "validate_url"`)})
 	for _, channel := range []string{"chat:silent", "news:hooked"} {
 		publishOne(t, s, channel)

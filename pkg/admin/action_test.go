@@ -116,21 +116,31 @@ func TestActionRequest(t *testing.T) {
 }
 
 func TestActionSummary(t *testing.T) {
-	for answer, want := range map[string]string{
-		`{"result":{"delivered":0}}`:    "Delivered to 0 connections.",
-		`{"result":{"delivered":1}}`:    "Delivered to 1 connection.",
-		`{"result":{"delivered":1234}}`: "Delivered to 1,234 connections.",
-		`{"result":{"responses":[{"result":{"delivered":2}},{"error":{"code":102,"message":"category not found"}},{"result":{"delivered":3}}]}}`: "Delivered to 5 connections.",
-		`{"result":{}}`:                      "",
-		`{"result":{"num_clients":2}}`:       "",
-		`{"error":{"code":102}}`:             "",
-		`{"result":{"delivered":"several"}}`: "",
-		`null`:                               "",
-		`not JSON`:                           "",
+	for _, tt := range []struct {
+		status       int
+		answer, want string
+		done         bool
+	}{
+		{200, `{"result":{"delivered":0}}`, "Published to 0 connections", true},
+		{200, `{"result":{"delivered":1}}`, "Published to 1 connection", true},
+		{200, `{"result":{"delivered":1234}}`, "Published to 1,234 connections", true},
+		{200, `{"result":{"responses":[{"result":{"delivered":2}},{"result":{"delivered":3}}]}}`, "Published to 5 connections", true},
+		{200, `{"result":{"responses":[{"result":{"delivered":2}},{"error":{"code":102,"message":"category not found"}},{"result":{"delivered":3}}]}}`,
+			"Published to 5 connections, refused in 1 of 3 channels: category not found", false},
+		{200, `{"result":{"responses":[{"error":{"code":102,"message":"category not found"}}]}}`, "Refused: category not found", false},
+		{200, `{"result":{}}`, "Done", true},
+		{200, `{"result":{"num_clients":2}}`, "Done", true},
+		{200, `{"error":{"code":102,"message":"category not found"}}`, "Refused: category not found", false},
+		{400, `{"error":{"code":107,"message":"bad request: channel","detail":"channel"}}`, "Refused: bad request: channel", false},
+		{400, `{"error":{"code":107,"message":"bad request","detail":"name a channel"}}`, "Refused: bad request: name a channel", false},
+		{500, `{"error":{"code":100,"message":"internal error"}}`, "Failed: internal error", false},
+		{503, `{}`, "Failed: status 503", false},
+		{200, `{"result":{"delivered":"several"}}`, "Failed: the response is not what the server API returns", false},
+		{200, `not JSON`, "Failed: the response is not what the server API returns", false},
 	} {
-		t.Run(answer, func(t *testing.T) {
-			if got := summary([]byte(answer)); got != want {
-				t.Errorf("got %q, expected %q", got, want)
+		t.Run(tt.answer, func(t *testing.T) {
+			if got, done := summary(tt.status, []byte(tt.answer)); got != tt.want || done != tt.done {
+				t.Errorf("got %q, %v; expected %q, %v", got, done, tt.want, tt.done)
 			}
 		})
 	}

@@ -2,10 +2,12 @@ package admin
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"centrifuge/pkg/hub"
 )
@@ -33,11 +35,11 @@ type outcome struct {
 	Request string `json:"request,omitempty"`
 	Curl    string `json:"curl,omitempty"`
 	// Status is the HTTP status, such as "200 OK". Answer is the body of the response,
-	// Summary the same in a sentence, "" for most methods.
+	// Summary what it means, for people.
 	Status  string `json:"status,omitempty"`
 	Answer  string `json:"answer,omitempty"`
 	Summary string `json:"summary,omitempty"`
-	// Done is false where the response is an error.
+	// Done is false where the response is an error, or a part of it.
 	Done bool `json:"done"`
 }
 
@@ -105,10 +107,11 @@ func (s *site) perform(w http.ResponseWriter, r *http.Request, method string) (a
 		return a, outcome{Problems: problems}, true
 	}
 	status, answer := s.Call(r.Context(), p, a.Method, body)
+	text, done := summary(status, answer)
 	return a, outcome{
 		Request: indent(body), Curl: curl(s.HTTPURL, a.Method, body),
-		Status: fmt.Sprintf("%d %s", status, http.StatusText(status)), Answer: indent(answer), Summary: summary(answer),
-		Done: status < 300 && !failed(answer),
+		Status: fmt.Sprintf("%d %s", status, http.StatusText(status)), Answer: indent(answer),
+		Summary: text, Done: done,
 	}, true
 }
 
@@ -124,47 +127,75 @@ func newActionData(a action, typed url.Values, o *outcome) actionData {
 	return d
 }
 
-// summary says in a sentence how many connections a message was delivered to. It
-// returns "" for a response without such a number.
-func summary(answer []byte) string {
+// callError is an error in a response of the server API.
+type callError struct {
+	Message string `json:"message"`
+	Detail  string `json:"detail"`
+}
+
+// String is the error for people.
+func (e *callError) String() string {
+	if e.Detail == "" || strings.Contains(e.Message, e.Detail) {
+		return e.Message
+	}
+	return e.Message + ": " + e.Detail
+}
+
+// summary says what a response means, and reports whether all of it is a success. The
+// status of an error may be 200.
+func summary(status int, answer []byte) (text string, done bool) {
 	type result struct {
 		Delivered *int `json:"delivered"`
 	}
 	var a struct {
+		Error  *callError `json:"error"`
 		Result struct {
 			result
 			Responses []struct {
-				Result result `json:"result"`
+				Error  *callError `json:"error"`
+				Result result     `json:"result"`
 			} `json:"responses"`
 		} `json:"result"`
 	}
-	if json.Unmarshal(answer, &a) != nil {
-		return ""
+	err := json.Unmarshal(answer, &a)
+	switch {
+	case a.Error != nil && status < 500:
+		return "Refused: " + a.Error.String(), false
+	case a.Error != nil:
+		return "Failed: " + a.Error.String(), false
+	case status >= 300:
+		return fmt.Sprintf("Failed: status %d", status), false
+	case err != nil:
+		return "Failed: the response is not what the server API returns", false
 	}
-	total, counted := 0, a.Result.Delivered != nil
+	total, counted, refused := 0, a.Result.Delivered != nil, 0
 	if counted {
 		total = *a.Result.Delivered
 	}
+	var first *callError
 	for _, r := range a.Result.Responses {
+		if r.Error != nil {
+			refused++
+			first = cmp.Or(first, r.Error)
+		}
 		if r.Result.Delivered != nil {
 			total, counted = total+*r.Result.Delivered, true
 		}
 	}
+	text = "Done"
 	switch {
+	case counted && total == 1:
+		text = "Published to 1 connection"
+	case counted:
+		text = "Published to " + group(total) + " connections"
+	}
+	switch {
+	case refused == 0:
+		return text, true
 	case !counted:
-		return ""
-	case total == 1:
-		return "Delivered to 1 connection."
+		return "Refused: " + first.String(), false
 	}
-	return fmt.Sprintf("Delivered to %s connections.", group(total))
-}
-
-// failed reports whether a response is an error. The status may be 200.
-func failed(answer []byte) bool {
-	var a struct {
-		Error json.RawMessage `json:"error"`
-	}
-	return json.Unmarshal(answer, &a) != nil || len(a.Error) > 0 && string(a.Error) != "null"
+	return fmt.Sprintf("%s, refused in %d of %d channels: %s", text, refused, len(a.Result.Responses), first), false
 }
 
 // indent formats JSON for people. It returns other text unchanged.

@@ -102,6 +102,7 @@ func New(o Options) http.Handler {
 
 	page("GET /admin/projects/{project}/feed", s.feedPage)
 	page("POST /admin/projects/{project}/feed/token", s.feedToken)
+	page("POST /admin/projects/{project}/feed/categories", s.submitFeedCategories)
 	page("GET /admin/projects/{project}/actions", s.actionsPage)
 	page("POST /admin/projects/{project}/actions", s.submitAction)
 	page("POST /admin/projects/{project}/actions/{method}", s.submitActionJSON)

@@ -68,7 +68,8 @@ func TestAPIProjects(t *testing.T) {
 		}
 		want := &hub.Project{
 			ID: "fresh", Name: "Fresh", Secret: made.Secret, APIKeyHashes: []string{auth.HashAPIKey(made.APIKey)},
-			Options: hub.ProjectOptions{AuthAttempts: 2}, Categories: map[string]hub.Category{},
+			APIKeyLabels: map[string]hub.APIKeyLabel{auth.HashAPIKey(made.APIKey): {Name: "first key", Created: r.clock()}},
+			Options:      hub.ProjectOptions{AuthAttempts: 2}, Categories: map[string]hub.Category{},
 		}
 		if diff := cmp.Diff(want, r.project("fresh")); diff != "" || !made.Created || len(made.Secret) != 64 || len(made.APIKey) != 43 {
 			t.Errorf("-want +got\n%s", diff)

@@ -16,8 +16,17 @@ const feedTokenAge = 2*time.Hour + 20*time.Minute
 
 // feedData is the data of feed.html.
 type feedData struct {
-	// Categories are the categories whose messages appear in the feed, by name.
+	// Categories are the categories whose messages appear in the feed, by name. Others
+	// are those whose messages do not.
 	Categories []string
+	Others     []feedChoice
+}
+
+// feedChoice is a category that the page offers to add to the feed.
+type feedChoice struct {
+	Name string
+	// Chosen is false for a private category, whose messages are for some users only.
+	Chosen bool
 }
 
 // feedPage handles GET /admin/projects/{project}/feed.
@@ -30,9 +39,29 @@ func (s *site) feedPage(w http.ResponseWriter, r *http.Request) {
 	for _, name := range slices.Sorted(maps.Keys(p.Categories)) {
 		if p.Categories[name].PublishToAdmins {
 			d.Categories = append(d.Categories, name)
+		} else {
+			d.Others = append(d.Others, feedChoice{name, !p.Categories[name].Private})
 		}
 	}
 	s.render(w, r, http.StatusOK, "feed.html", d)
+}
+
+// submitFeedCategories handles POST /admin/projects/{project}/feed/categories: it adds
+// the chosen categories to the feed.
+func (s *site) submitFeedCategories(w http.ResponseWriter, r *http.Request) {
+	p, ok := s.project(w, r)
+	if !ok || !s.readForm(w, r, maxManifestBytes) {
+		return
+	}
+	chosen, done := r.PostForm["category"], ""
+	if len(chosen) > 0 {
+		done = "feed-changed"
+	}
+	if err := s.showInFeed(r.Context(), p, chosen); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	redirect(w, r, projectPath(p, "feed"), done)
 }
 
 // feedToken handles POST /admin/projects/{project}/feed/token. The response has what the

@@ -2,6 +2,9 @@ package admin
 
 import (
 	"net/http"
+	"slices"
+	"strings"
+	"time"
 
 	"centrifuge/pkg/hub"
 )
@@ -18,8 +21,12 @@ type keysData struct {
 	Problem              string
 }
 
-// apiKey is an API key in the list.
-type apiKey struct{ Hash, Fingerprint string }
+// apiKey is an API key in the list. A key that is older than labels has no name and no
+// time.
+type apiKey struct {
+	Hash, Fingerprint, Name string
+	Created                 time.Time
+}
 
 // fingerprint is the part of an API key's hash by which people recognize the key.
 func fingerprint(hash string) string { return hash[:min(len(hash), 8)] }
@@ -28,7 +35,8 @@ func fingerprint(hash string) string { return hash[:min(len(hash), 8)] }
 // requests, which browsers and proxies do not store.
 func (s *site) renderKeys(w http.ResponseWriter, r *http.Request, status int, p *hub.Project, d keysData) {
 	for _, hash := range p.APIKeyHashes {
-		d.Keys = append(d.Keys, apiKey{hash, fingerprint(hash)})
+		label := p.APIKeyLabels[hash]
+		d.Keys = append(d.Keys, apiKey{hash, fingerprint(hash), label.Name, label.Created})
 	}
 	s.render(w, r, status, "keys.html", d)
 }
@@ -68,15 +76,18 @@ func (s *site) submitSecret(w http.ResponseWriter, r *http.Request) {
 // unconfirmed is the problem of a form that was sent without its confirmation.
 const unconfirmed = "Nothing was changed: tick the box to confirm."
 
-// submitAPIKey handles POST /admin/projects/{project}/keys/create.
+// submitAPIKey handles POST /admin/projects/{project}/keys/create. The form has the name
+// of the key, which may be empty.
 func (s *site) submitAPIKey(w http.ResponseWriter, r *http.Request) {
 	p, ok := s.project(w, r)
-	if !ok {
+	if !ok || !s.readForm(w, r, maxManifestBytes) {
 		return
 	}
-	key, err := s.createAPIKey(r.Context(), p)
+	before := slices.Clone(p.APIKeyHashes)
+	key, err := s.createAPIKey(r.Context(), p, strings.TrimSpace(r.PostForm.Get("name")))
 	switch {
 	case isInvalid(err):
+		p.APIKeyHashes = before // the page shows the stored keys
 		s.renderKeys(w, r, http.StatusBadRequest, p, keysData{Problem: sentence(hub.Public(err).Error())})
 	case err != nil:
 		s.fail(w, r, err)

@@ -52,9 +52,9 @@ func TestSecretPage(t *testing.T) {
 
 func TestAPIKeyPage(t *testing.T) {
 	r := newRig(t).signIn()
-	r.shows(r.get(base+"/keys"), http.StatusOK, auth.HashAPIKey("a key")[:8])
+	r.shows(r.get(base+"/keys"), http.StatusOK, "unnamed "+auth.HashAPIKey("a key")[:8]+" unknown")
 
-	got := r.post(base + "/keys/create")
+	got := r.post(base+"/keys/create", "name", " backend of <shop> ")
 	key := testID(t, got.body, "api-key")
 	r.secrets = append(r.secrets, key)
 	hash := auth.HashAPIKey(key)
@@ -67,9 +67,16 @@ func TestAPIKeyPage(t *testing.T) {
 			}
 		}
 		later := r.get(base + "/keys")
-		r.shows(later, http.StatusOK, hash[:8])
+		r.shows(later, http.StatusOK, "backend of <shop> "+hash[:8]+" 2027-01-15 08:00 UTC")
 		if strings.Contains(later.body, key) {
 			t.Error("the key is still shown")
+		}
+	})
+	t.Run("a name that is too long", func(t *testing.T) {
+		r := r.in(t)
+		r.shows(r.post(base+"/keys/create", "name", strings.Repeat("x", 256)), http.StatusBadRequest, "API key name is 256 bytes, at most 255 are allowed")
+		if n := len(r.project(projectID).APIKeyHashes); n != 2 {
+			t.Errorf("there are %d keys", n)
 		}
 	})
 	t.Run("revocation requires confirmation", func(t *testing.T) {
@@ -84,6 +91,9 @@ func TestAPIKeyPage(t *testing.T) {
 		}
 		if _, err := auth.ProjectByAPIKey(t.Context(), r.store, "a key"); err != nil {
 			t.Errorf("the other key: %v", err)
+		}
+		if labels := r.project(projectID).APIKeyLabels; len(labels) != 0 {
+			t.Errorf("the label of the revoked key is left: %v", labels)
 		}
 	})
 	t.Run("an unknown key counts as revoked", func(t *testing.T) {

@@ -75,9 +75,42 @@ func TestFeedPage(t *testing.T) {
 		}
 		got := r.get(base + "/feed")
 		r.shows(got, http.StatusOK, "No category publishes to admins", "the option Publish to admins")
-		if page := parse(t, got.body); page.with("href", base+"/categories") == nil || page.with("id", "filters") != nil {
+		page := parse(t, got.body)
+		if page.with("href", base+"/categories") == nil || page.with("id", "filters") != nil {
 			t.Error("there is no link to the categories, or there are filters")
 		}
+		var offered []string
+		for _, box := range page.with("action", base+"/feed/categories").all("input") {
+			_, checked := box.attr["checked"]
+			offered = append(offered, fmt.Sprint(box.attr["value"], " ", checked))
+		}
+		if diff := cmp.Diff([]string{`a/b "? true`, "chat true", "news true"}, offered); diff != "" {
+			t.Errorf("-expected +got:\n%s", diff)
+		}
+	})
+	t.Run("the page turns the option on", func(t *testing.T) {
+		r := r.in(t)
+		r.is(r.post(base+"/feed/categories", "category", "none", "category", "news"), http.StatusNotFound)
+		if r.project(projectID).Categories["news"].PublishToAdmins {
+			t.Error("a request with an unknown category changed another one")
+		}
+		got := r.is(r.post(base+"/feed/categories", "category", `a/b "?`, "category", "news"), http.StatusSeeOther)
+		if to := got.header.Get("Location"); to != base+"/feed?done=feed-changed" {
+			t.Errorf("redirected to %s", to)
+		}
+		p := r.project(projectID)
+		if !p.Categories["news"].PublishToAdmins || !p.Categories[`a/b "?`].PublishToAdmins || p.Categories["chat"].PublishToAdmins {
+			t.Errorf("the categories are %+v", p.Categories)
+		}
+		if news := p.Categories["news"]; news.Shards != 4 || !news.CleanHTML {
+			t.Errorf("other options changed: %+v", news)
+		}
+		r.shows(r.get(base+"/feed?done=feed-changed"), http.StatusOK, "The categories publish to admins.")
+	})
+	t.Run("without categories the page offers to create one", func(t *testing.T) {
+		r := r.in(t)
+		r.put(&hub.Project{ID: "bare", Name: "Bare", Secret: auth.NewSecret()})
+		r.shows(r.get("/admin/projects/bare/feed"), http.StatusOK, "The project has no category yet.", "Create the first category")
 	})
 }
 
@@ -185,7 +218,7 @@ func TestActionsPage(t *testing.T) {
 	t.Run("a script gets JSON", func(*testing.T) {
 		r.says(r.post(base+"/actions/presence_stats", "channel", "chat:lobby"), http.StatusOK,
 			`{"request":"{\n  \"channel\": \"chat:lobby\"\n}","curl":"curl -H 'X-API-Key: YOUR_KEY' -d '{\"channel\":\"chat:lobby\"}' `+
-				r.server.URL+`/api/presence_stats","status":"200 OK","answer":"{\n  \"result\": {\n    \"num_clients\": 0,\n    \"num_users\": 0\n  }\n}","done":true}`)
+				r.server.URL+`/api/presence_stats","status":"200 OK","answer":"{\n  \"result\": {\n    \"num_clients\": 0,\n    \"num_users\": 0\n  }\n}","summary":"Done","done":true}`)
 		r.says(r.post(base+"/actions/presence_stats"), http.StatusOK, `{"problems":{"channel":"Channel is required."},"done":false}`)
 	})
 	t.Run("an error response is not done", func(t *testing.T) {
@@ -207,10 +240,10 @@ func TestActionsPageDelivered(t *testing.T) {
 		}
 	}).signIn()
 	pairs := []string{"method", "publish", "channel", "chat:lobby", "data", "1"}
-	if got := testID(t, r.is(r.post(base+"/actions", pairs...), http.StatusOK).body, "summary"); got != "Delivered to 2 connections." {
+	if got := testID(t, r.is(r.post(base+"/actions", pairs...), http.StatusOK).body, "summary"); got != "Published to 2 connections" {
 		t.Errorf("the page shows %q", got)
 	}
-	if got := r.is(r.post(base+"/actions/publish", pairs...), http.StatusOK).body; !strings.Contains(got, `"summary":"Delivered to 2 connections."`) {
+	if got := r.is(r.post(base+"/actions/publish", pairs...), http.StatusOK).body; !strings.Contains(got, `"summary":"Published to 2 connections"`) {
 		t.Errorf("a script gets %s", got)
 	}
 }
@@ -275,11 +308,20 @@ func TestUsersPage(t *testing.T) {
 	r.join("c2", "alice <a>", hub.Permissions{Everything: true})
 	of := base + "/users?user=" + url.QueryEscape("alice <a>")
 
-	t.Run("without a user there is only a form", func(t *testing.T) {
-		got := r.is(r.get(base+"/users"), http.StatusOK)
-		if parse(t, got.body).with("id", "user") == nil || strings.Contains(got.body, "is not connected") {
-			t.Error(got.body)
+	t.Run("without a user the connected ones are listed", func(t *testing.T) {
+		r := r.in(t)
+		got := r.get(base + "/users")
+		r.shows(got, http.StatusOK, "alice <a> 2", "reads the whole table")
+		table := parse(t, got.body).all("table")
+		if len(table) != 1 {
+			t.Fatalf("%d tables", len(table))
 		}
+		r.shows(r.get(table[0].all("a")[0].attr["href"]), http.StatusOK, "All connections of alice <a>", "c1", "c2")
+	})
+	t.Run("without connected users", func(t *testing.T) {
+		r := r.in(t)
+		r.put(&hub.Project{ID: "quiet", Name: "Quiet", Secret: auth.NewSecret()})
+		r.shows(r.get("/admin/projects/quiet/users"), http.StatusOK, "No user is connected.")
 	})
 	t.Run("a connection is shown with permissions, channels and expiry", func(*testing.T) {
 		r.shows(r.get(of), http.StatusOK, "c1", "c2", "classic", "chat:lobby", "news:n01", "chat: all channels", "none: no channel",

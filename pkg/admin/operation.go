@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"centrifuge/pkg/auth"
 	"centrifuge/pkg/hub"
@@ -25,9 +26,45 @@ const maxAPIKeys = 20
 
 // createProject creates a project with a new secret and one new API key.
 func (s *site) createProject(ctx context.Context, id, name string, o hub.ProjectOptions) (p *hub.Project, apiKey string, err error) {
-	apiKey = auth.NewAPIKey()
-	p = &hub.Project{ID: id, Name: name, Secret: auth.NewSecret(), APIKeyHashes: []string{auth.HashAPIKey(apiKey)}, Options: o}
+	p = &hub.Project{ID: id, Name: name, Secret: auth.NewSecret(), Options: o}
+	apiKey = s.addAPIKey(p, "first key")
 	return p, apiKey, s.writeProject(ctx, p, "project created")
+}
+
+// firstCategory is the category of a new project. Its messages show in the live feed.
+var firstCategory = manifest.Category{Name: "chat", CategoryOptions: hub.CategoryOptions{Bidirectional: true, PublishToAdmins: true}}
+
+// startProject creates a project with firstCategory. A project whose category cannot be
+// written is created without it: the API key of the project cannot be shown later.
+func (s *site) startProject(ctx context.Context, name string) (p *hub.Project, apiKey string, err error) {
+	p, apiKey, err = s.createProject(ctx, hub.NewID(s.Now()), name, hub.ProjectOptions{})
+	if err != nil {
+		return nil, "", err
+	}
+	if _, err := s.putCategory(ctx, p, firstCategory, 0); err != nil {
+		s.Log.ErrorContext(ctx, "create first category failed", "project", p.ID, "error", err)
+		return p, apiKey, nil
+	}
+	p.Categories = map[string]hub.Category{firstCategory.Name: {Name: firstCategory.Name, CategoryOptions: firstCategory.CategoryOptions}}
+	return p, apiKey, nil
+}
+
+// showInFeed turns publish_to_admins on for categories of a project. It fails with
+// hub.ErrCategoryNotFound for an unknown name, and then changes nothing.
+func (s *site) showInFeed(ctx context.Context, p *hub.Project, names []string) error {
+	for _, name := range names {
+		if _, ok := p.Categories[name]; !ok {
+			return hub.ErrCategoryNotFound
+		}
+	}
+	for _, name := range names {
+		c := p.Categories[name]
+		c.PublishToAdmins = true
+		if _, err := s.putCategory(ctx, p, manifest.Category{Name: name, CategoryOptions: c.CategoryOptions}, c.Revision); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // changeProject sets the name and the options of a project.
@@ -42,20 +79,32 @@ func (s *site) regenerateSecret(ctx context.Context, p *hub.Project) error {
 	return s.writeProject(ctx, p, "project secret regenerated")
 }
 
-// createAPIKey adds an API key to a project. Only its hash is stored.
-func (s *site) createAPIKey(ctx context.Context, p *hub.Project) (apiKey string, err error) {
+// createAPIKey adds an API key to a project, with a name for people that may be empty.
+func (s *site) createAPIKey(ctx context.Context, p *hub.Project, name string) (apiKey string, err error) {
 	if len(p.APIKeyHashes) >= maxAPIKeys {
 		return "", hub.ErrLimitExceeded.With(fmt.Sprintf("a project has at most %d API keys", maxAPIKeys))
 	}
-	apiKey = auth.NewAPIKey()
-	p.APIKeyHashes = append(p.APIKeyHashes, auth.HashAPIKey(apiKey))
+	apiKey = s.addAPIKey(p, name)
 	return apiKey, s.writeProject(ctx, p, "API key created")
+}
+
+// addAPIKey generates an API key. The project gets its hash, its name and the time.
+func (s *site) addAPIKey(p *hub.Project, name string) (apiKey string) {
+	apiKey = auth.NewAPIKey()
+	hash := auth.HashAPIKey(apiKey)
+	p.APIKeyHashes = append(p.APIKeyHashes, hash)
+	if p.APIKeyLabels == nil {
+		p.APIKeyLabels = make(map[string]hub.APIKeyLabel)
+	}
+	p.APIKeyLabels[hash] = hub.APIKeyLabel{Name: name, Created: s.Now().UTC().Truncate(time.Second)}
+	return apiKey
 }
 
 // revokeAPIKey removes the API key with this hash from a project. An unknown hash is
 // no error.
 func (s *site) revokeAPIKey(ctx context.Context, p *hub.Project, hash string) error {
 	p.APIKeyHashes = slices.DeleteFunc(p.APIKeyHashes, func(h string) bool { return h == hash })
+	delete(p.APIKeyLabels, hash)
 	return s.writeProject(ctx, p, "API key revoked")
 }
 

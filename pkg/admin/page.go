@@ -65,6 +65,7 @@ var flashes = map[string]string{
 	"category-created": "The category is created.",
 	"category-saved":   "The category is saved. Its options apply within five seconds.",
 	"category-deleted": "The category is deleted.",
+	"feed-changed":     "The categories publish to admins. Their messages show here within five seconds.",
 	"key-revoked":      "The API key is revoked. It stops working within five seconds.",
 	"signed-out":       "You are signed out.",
 }

@@ -60,7 +60,7 @@ func (s *site) submitNewProject(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	name := strings.TrimSpace(r.PostForm.Get("name"))
-	p, apiKey, err := s.createProject(r.Context(), hub.NewID(s.Now()), name, hub.ProjectOptions{})
+	p, apiKey, err := s.startProject(r.Context(), name)
 	if isInvalid(err) {
 		fields := []field{nameField(projectNameHelp, name)}
 		rest := assignProblem(fields, err)
@@ -83,6 +83,9 @@ func isInvalid(err error) bool {
 // overviewData is the data of overview.html.
 type overviewData struct {
 	Guide guide
+	// Quiet reports whether no message was sent in the span of the chart. The guide then
+	// comes first.
+	Quiet bool
 	// Chart is the data of the template "chart".
 	Chart view
 }
@@ -99,9 +102,10 @@ func (s *site) overviewPage(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
+	chart := newChartData(span, counts, now)
 	s.render(w, r, http.StatusOK, "overview.html", overviewData{
-		Guide: s.guide(p, ""),
-		Chart: view{Project: p, Data: newChartData(span, counts, now)},
+		Guide: s.guide(p, ""), Quiet: len(chart.Rows) == 0,
+		Chart: view{Project: p, Data: chart},
 	})
 }
 

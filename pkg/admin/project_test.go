@@ -76,7 +76,10 @@ func TestProjectCreation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &hub.Project{ID: p.ID, Name: "Forum", Secret: secret, APIKeyHashes: []string{auth.HashAPIKey(key)}, Revision: 1, Categories: map[string]hub.Category{}}
+	want := &hub.Project{ID: p.ID, Name: "Forum", Secret: secret, APIKeyHashes: []string{auth.HashAPIKey(key)},
+		APIKeyLabels: map[string]hub.APIKeyLabel{auth.HashAPIKey(key): {Name: "first key", Created: r.clock()}}, Revision: 1, Categories: map[string]hub.Category{
+			"chat": {ID: p.Categories["chat"].ID, Name: "chat", Revision: 1, CategoryOptions: hub.CategoryOptions{Bidirectional: true, PublishToAdmins: true}},
+		}}
 	if diff := cmp.Diff(want, p); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
@@ -109,6 +112,17 @@ func TestOverviewPage(t *testing.T) {
 	if parse(t, got.body).with("data-fragment", base+"/chart") == nil {
 		t.Error("there is no chart")
 	}
+	guide, chart := strings.Index(got.body, `id="start"`), strings.Index(got.body, `id="chart"`)
+	if guide < 0 || chart < guide {
+		t.Error("the guide does not come before the empty chart")
+	}
+	t.Run("the chart comes before the guide when there was traffic", func(t *testing.T) {
+		busy := newFilledRig(t)
+		body := busy.is(busy.get(base), http.StatusOK).body
+		if guide, chart := strings.Index(body, `id="start"`), strings.Index(body, `id="chart"`); chart < 0 || guide < chart {
+			t.Errorf("the chart is at %d, the guide at %d", chart, guide)
+		}
+	})
 	t.Run("the command that publishes has a category of the project and no key", func(t *testing.T) {
 		r := r.in(t)
 		r.shows(got, http.StatusOK, `curl -H 'X-API-Key: YOUR_KEY' -d '{"channel":"a/b \"?:lobby","data":{"text":"Hello"}}' `+r.server.URL+"/api/publish")

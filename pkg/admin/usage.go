@@ -16,6 +16,8 @@ import (
 const (
 	// maxChannelRows limits the channels on a page to those with most subscribers.
 	maxChannelRows = 500
+	// maxUserRows limits the users on a page to those with most connections.
+	maxUserRows = 200
 	// maxConnectionRows limits the connections of a user on a page.
 	maxConnectionRows = 200
 	// maxListed limits the channels shown of a connection or a grant, and the categories
@@ -76,20 +78,28 @@ func (d *channelsData) count(p *hub.Project, u hub.Usage) {
 		}
 	}
 	d.More = len(all) - len(d.Rows)
-	d.Clients, d.Users, d.Channels, d.Subscriptions = group(u.Clients), group(u.Users), group(len(all)), group(subscriptions)
+	d.Clients, d.Users, d.Channels, d.Subscriptions = group(u.Clients), group(len(u.Users)), group(len(all)), group(subscriptions)
 }
 
 // usersData is the data of users.html.
 type usersData struct {
 	User, Problem string
-	// Searched reports whether the request names a user.
-	Searched bool
-	Rows     []connectionRow
+	// Searched reports whether the request names a user. Otherwise Users are those that
+	// are connected, and MoreUsers is the number of those not in Users.
+	Searched  bool
+	Users     []userRow
+	MoreUsers int
+	// Anonymous is the number of connections without a user.
+	Anonymous string
+	Rows      []connectionRow
 	// More is the number of connections not in Rows.
 	More int
 	// Channels are the channels of all connections.
 	Channels []string
 }
+
+// userRow is a connected user.
+type userRow struct{ Name, Connections string }
 
 type connectionRow struct {
 	ID, Protocol, Origin string
@@ -103,7 +113,8 @@ type connectionRow struct {
 	Expires   time.Time
 }
 
-// usersPage handles GET /admin/projects/{project}/users?user=….
+// usersPage handles GET /admin/projects/{project}/users?user=…. Without a user it lists
+// the users that are connected.
 func (s *site) usersPage(w http.ResponseWriter, r *http.Request) {
 	p, ok := s.project(w, r)
 	if !ok {
@@ -111,6 +122,12 @@ func (s *site) usersPage(w http.ResponseWriter, r *http.Request) {
 	}
 	d := usersData{User: r.URL.Query().Get("user"), Searched: r.URL.Query().Has("user")}
 	if !d.Searched {
+		usage, err := s.Hub.Usage(r.Context(), p, "")
+		if err != nil {
+			s.fail(w, r, err)
+			return
+		}
+		d.listUsers(usage)
 		s.render(w, r, http.StatusOK, "users.html", d)
 		return
 	}
@@ -126,6 +143,24 @@ func (s *site) usersPage(w http.ResponseWriter, r *http.Request) {
 	}
 	d.list(connections)
 	s.render(w, r, http.StatusOK, "users.html", d)
+}
+
+// listUsers fills in the connected users, those with most connections first.
+func (d *usersData) listUsers(u hub.Usage) {
+	all := slices.SortedFunc(maps.Keys(u.Users), func(a, b string) int {
+		return cmp.Or(cmp.Compare(u.Users[b], u.Users[a]), cmp.Compare(a, b))
+	})
+	named := 0
+	for i, name := range all {
+		named += u.Users[name]
+		if i < maxUserRows {
+			d.Users = append(d.Users, userRow{name, group(u.Users[name])})
+		}
+	}
+	d.MoreUsers = len(all) - len(d.Users)
+	if n := u.Clients - named; n > 0 {
+		d.Anonymous = group(n)
+	}
 }
 
 // list fills in the connections, those that expire last first.

@@ -45,7 +45,7 @@ func TestPermissionLines(t *testing.T) {
 
 func TestChannelRowLimit(t *testing.T) {
 	t.Run("the channels with most subscribers are listed, all are counted", func(t *testing.T) {
-		u := hub.Usage{Clients: 12_000, Users: 3, Subscribers: make(map[hub.Channel]int)}
+		u := hub.Usage{Clients: 12_000, Users: map[string]int{"a": 1, "b": 2, "c": 3}, Subscribers: make(map[hub.Channel]int)}
 		for i := range maxChannelRows + 10 {
 			u.Subscribers[hub.Channel{Category: "c", Name: fmt.Sprint(i)}] = 1
 		}
@@ -59,4 +59,16 @@ func TestChannelRowLimit(t *testing.T) {
 			t.Errorf("%+v", d)
 		}
 	})
+}
+
+func TestUserRowLimit(t *testing.T) {
+	u := hub.Usage{Clients: 1000, Users: map[string]int{"busy": 700}}
+	for i := range maxUserRows + 9 {
+		u.Users[fmt.Sprint(i)] = 1
+	}
+	var d usersData
+	d.listUsers(u)
+	if len(d.Users) != maxUserRows || d.MoreUsers != 10 || d.Users[0] != (userRow{"busy", "700"}) || d.Anonymous != "91" {
+		t.Errorf("%d rows, %d more, %s anonymous, the first is %+v", len(d.Users), d.MoreUsers, d.Anonymous, d.Users[0])
+	}
 }

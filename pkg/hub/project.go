@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Project is a tenant: no project sees data of another. It is loaded with all its
@@ -18,12 +19,22 @@ type Project struct {
 	// APIKeyHashes are the lower-case hexadecimal SHA-256 of the keys that may
 	// call the server API.
 	APIKeyHashes []string
+	// APIKeyLabels describe API keys, by hash. A key may have none.
+	APIKeyLabels map[string]APIKeyLabel
 	// Options are the options that the owner set.
 	Options ProjectOptions
 	// Revision counts how often the project has been written, 0 for a new one.
 	Revision int
 	// Categories are the project's categories by name.
 	Categories map[string]Category
+}
+
+// APIKeyLabel describes an API key to people.
+type APIKeyLabel struct {
+	// Name says what uses the key, "" for nothing.
+	Name string
+	// Created is when the key was created, to the second.
+	Created time.Time
 }
 
 // ProjectOptions are the options of a project; ProjectReference describes them. The
@@ -92,6 +103,14 @@ func (p *Project) Validate() error {
 	}
 	if err := p.Options.Validate(); err != nil {
 		return err
+	}
+	for _, label := range p.APIKeyLabels {
+		if label.Name == "" {
+			continue
+		}
+		if err := checkName("API key name", label.Name); err != nil {
+			return err
+		}
 	}
 	for _, c := range p.Categories {
 		if err := c.Validate(); err != nil {

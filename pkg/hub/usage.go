@@ -8,8 +8,10 @@ import (
 
 // Usage counts what a project uses at one moment.
 type Usage struct {
-	// Clients are authenticated connections, Users their distinct named users.
-	Clients, Users int
+	// Clients are authenticated connections.
+	Clients int
+	// Users counts the connections of each named user.
+	Users map[string]int
 	// Subscribers counts the subscriptions of each channel that has any.
 	Subscribers map[Channel]int
 }

@@ -293,7 +293,7 @@ func (a *api) info(ctx context.Context, p *hub.Project, body []byte) (any, error
 		Subscriptions int    `json:"num_subs"`
 	}
 	n := node{UID: "centrifuge", Name: "centrifuge", Version: Version,
-		Clients: usage.Clients, Users: usage.Users, Channels: len(usage.Subscribers)}
+		Clients: usage.Clients, Users: len(usage.Users), Channels: len(usage.Subscribers)}
 	for _, subscribers := range usage.Subscribers {
 		n.Subscriptions += subscribers
 	}

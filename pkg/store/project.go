@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
@@ -21,8 +22,40 @@ type projectItem struct {
 	Name         string   `json:"name"`
 	Secret       string   `json:"secret"`
 	APIKeyHashes []string `json:"api_keys,omitempty"`
+	// APIKeyLabels are newer than API keys: a key may have none.
+	APIKeyLabels map[string]labelItem `json:"api_key_labels,omitempty"`
 	hub.ProjectOptions
 	Revision int `json:"revision"`
+}
+
+// labelItem describes an API key. Created is in seconds since 1970.
+type labelItem struct {
+	Name    string `json:"name,omitempty"`
+	Created int64  `json:"created"`
+}
+
+// encodeLabels returns nil for no labels, so that the item has no such attribute.
+func encodeLabels(labels map[string]hub.APIKeyLabel) map[string]labelItem {
+	if len(labels) == 0 {
+		return nil
+	}
+	items := make(map[string]labelItem, len(labels))
+	for hash, l := range labels {
+		items[hash] = labelItem{l.Name, l.Created.Unix()}
+	}
+	return items
+}
+
+// decodeLabels returns nil for no labels.
+func decodeLabels(items map[string]labelItem) map[string]hub.APIKeyLabel {
+	if len(items) == 0 {
+		return nil
+	}
+	labels := make(map[string]hub.APIKeyLabel, len(items))
+	for hash, i := range items {
+		labels[hash] = hub.APIKeyLabel{Name: i.Name, Created: time.Unix(i.Created, 0).UTC()}
+	}
+	return labels
 }
 
 // encodeItem makes an item of v. Its JSON tags name the attributes.
@@ -118,7 +151,7 @@ func decodeProject(id string, items []item) (p *hub.Project, err error) {
 			return nil, err
 		}
 		p = &hub.Project{
-			ID: id, Name: v.Name, Secret: v.Secret, APIKeyHashes: v.APIKeyHashes, Options: v.ProjectOptions,
+			ID: id, Name: v.Name, Secret: v.Secret, APIKeyHashes: v.APIKeyHashes, APIKeyLabels: decodeLabels(v.APIKeyLabels), Options: v.ProjectOptions,
 			Revision: v.Revision, Categories: categories,
 		}
 	}
@@ -144,7 +177,8 @@ func (s *Store) PutProject(ctx context.Context, p *hub.Project) error {
 		}
 	}
 	i, err := encodeItem(projectItem{
-		Name: p.Name, Secret: p.Secret, APIKeyHashes: p.APIKeyHashes, ProjectOptions: p.Options, Revision: p.Revision + 1,
+		Name: p.Name, Secret: p.Secret, APIKeyHashes: p.APIKeyHashes, APIKeyLabels: encodeLabels(p.APIKeyLabels),
+		ProjectOptions: p.Options, Revision: p.Revision + 1,
 	})
 	if err != nil {
 		return fmt.Errorf("write project %q: %w", p.ID, err)

@@ -65,10 +65,14 @@ func TestItems(t *testing.T) {
 		}
 		return l
 	}
+	labels := &types.AttributeValueMemberM{Value: map[string]types.AttributeValue{
+		"h": &types.AttributeValueMemberM{Value: map[string]types.AttributeValue{"name": str("backend"), "created": num("1800000000")}},
+	}}
 	on := &types.AttributeValueMemberBOOL{Value: true}
 	s := newRig(t)
 	s.putProject(t, &hub.Project{
 		ID: "full", Name: "n", Secret: "s", APIKeyHashes: []string{"h"},
+		APIKeyLabels: map[string]hub.APIKeyLabel{"h": {Name: "backend", Created: time.Unix(1_800_000_000, 0)}},
 		Options: hub.ProjectOptions{
 			ValidateURL: "v", AuthAttempts: 3, BackOffInterval: hub.Duration(1500 * time.Microsecond), BackOffMaxTimeout: hub.Duration(time.Second),
 			AllowMD5: true, Origins: []string{"b", "a"}, WebhookURL: "w",
@@ -83,7 +87,7 @@ func TestItems(t *testing.T) {
 	for id, want := range map[string][]item{
 		"full": {
 			{
-				"name": str("n"), "secret": str("s"), "api_keys": list("h"), "revision": num("1"), "validate_url": str("v"), "auth_attempts": num("3"),
+				"name": str("n"), "secret": str("s"), "api_keys": list("h"), "api_key_labels": labels, "revision": num("1"), "validate_url": str("v"), "auth_attempts": num("3"),
 				"back_off_interval": num("1500000"), "back_off_max_timeout": num("1000000000"), "allow_md5": on, "origins": list("b", "a"), "webhook_url": str("w"),
 			},
 			{
@@ -109,7 +113,7 @@ func TestItems(t *testing.T) {
 			delete(i, schema.SortKey)
 		}
 		if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(types.AttributeValueMemberS{}, types.AttributeValueMemberN{},
-			types.AttributeValueMemberL{}, types.AttributeValueMemberBOOL{})); diff != "" {
+			types.AttributeValueMemberL{}, types.AttributeValueMemberM{}, types.AttributeValueMemberBOOL{})); diff != "" {
 			t.Errorf("project %s, -expected +got:\n%s", id, diff)
 		}
 	}
@@ -118,6 +122,7 @@ func TestItems(t *testing.T) {
 func TestProject(t *testing.T) {
 	full := &hub.Project{
 		ID: "p#1", Name: "Prøject", Secret: "s", APIKeyHashes: []string{hashOf("one"), hashOf("two")},
+		APIKeyLabels: map[string]hub.APIKeyLabel{hashOf("two"): {Name: "backend", Created: time.Unix(1_800_000_000, 0)}},
 		Options: hub.ProjectOptions{
 			ValidateURL: "https://v", AuthAttempts: 3, BackOffInterval: hub.Duration(1500 * time.Microsecond),
 			BackOffMaxTimeout: hub.Duration(time.Second), AllowMD5: true, Origins: []string{"https://b", "https://a"},

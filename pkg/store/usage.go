@@ -31,7 +31,7 @@ func (s *Store) Usage(ctx context.Context, project string) (hub.Usage, error) {
 	if err != nil {
 		return hub.Usage{}, fmt.Errorf("measure project %q: %w", project, err)
 	}
-	c := usageSum{usage: hub.Usage{Subscribers: make(map[hub.Channel]int)}, users: make(map[string]struct{})}
+	c := usageSum{usage: hub.Usage{Users: make(map[string]int), Subscribers: make(map[hub.Channel]int)}}
 	g, ctx := errgroup.WithContext(ctx)
 	for segment := range int32(scanSegments) {
 		g.Go(func() error {
@@ -58,7 +58,6 @@ func (s *Store) Usage(ctx context.Context, project string) (hub.Usage, error) {
 	if err := g.Wait(); err != nil {
 		return hub.Usage{}, fmt.Errorf("measure project %q: %w", project, err)
 	}
-	c.usage.Users = len(c.users)
 	return c.usage, nil
 }
 
@@ -66,7 +65,6 @@ func (s *Store) Usage(ctx context.Context, project string) (hub.Usage, error) {
 type usageSum struct {
 	mu    sync.Mutex
 	usage hub.Usage
-	users map[string]struct{}
 }
 
 func (c *usageSum) count(items []item) error {
@@ -76,8 +74,12 @@ func (c *usageSum) count(items []item) error {
 		partition := textOf(i, schema.PartitionKey)
 		if isConnectionKey(partition) {
 			c.usage.Clients++
-			if user := textOf(i, schema.UserKey); user != "" {
-				c.users[user] = struct{}{}
+			if key := textOf(i, schema.UserKey); key != "" {
+				_, user, err := parseUserKey(key)
+				if err != nil {
+					return err
+				}
+				c.usage.Users[user]++
 			}
 			continue
 		}

@@ -41,9 +41,11 @@ func TestUsage(t *testing.T) {
 		}
 		same(t, "usage", got, want)
 	}
-	usage(hub.Usage{Clients: 32, Users: 8, Subscribers: map[hub.Channel]int{big: 31, odd: 1}})
+	users := map[string]int{"user0": 5, "user1": 5, "user2": 4, "user3": 4, "user4": 4, "user5": 4, "user6": 4, "guest": 1}
+	usage(hub.Usage{Clients: 32, Users: users, Subscribers: map[hub.Channel]int{big: 31, odd: 1}})
 	s.Clock.Advance(time.Minute)
-	usage(hub.Usage{Clients: 31, Users: 7, Subscribers: map[hub.Channel]int{big: 30, odd: 1}})
+	delete(users, "guest")
+	usage(hub.Usage{Clients: 31, Users: users, Subscribers: map[hub.Channel]int{big: 30, odd: 1}})
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -52,5 +54,5 @@ func TestUsage(t *testing.T) {
 	}
 
 	s.Clock.Advance(hub.MaxConnectionAge)
-	usage(hub.Usage{Subscribers: map[hub.Channel]int{}})
+	usage(hub.Usage{Users: map[string]int{}, Subscribers: map[hub.Channel]int{}})
 }

@@ -36,10 +36,10 @@ function show({ problems = {}, request = '', curl = '', status = '', answer = ''
   $('failure').hidden = true;
   $('outcome').hidden = status === '';
   $('status').textContent = status;
-  $('status').className = `badge ${done ? 'on' : 'warn'}`;
   $('summary').textContent = summary;
-  $('summary').hidden = summary === '';
+  $('summary').className = done ? 'good' : 'bad';
   $('answer').textContent = answer;
   $('request').textContent = request;
   $('curl').textContent = curl;
+  if (status) $('answer-title').scrollIntoView({ block: 'nearest' }); // on a phone it is below the form
 }

@@ -5,6 +5,7 @@ import { Final, post } from './request.js';
 import { Centrifuge, Refused } from './centrifuge.js';
 
 const MAX = 200; // messages kept
+const LINE = 100; // a message with more characters is folded
 const SECRET_CACHE = 6; // seconds that servers cache a secret, and one more
 
 const $ = (id) => document.getElementById(id);
@@ -136,13 +137,26 @@ function start() {
 const messagesOf = (n) => (n === 1 ? '1 message' : `${n} messages`);
 
 function draw({ at, category, channel, event_id: id, data }) {
-  const time = element('time', '', at.toLocaleTimeString());
+  const time = element('time', '', `${at.toISOString().slice(11, 19)} UTC`);
   time.dateTime = at.toISOString();
   const item = element('li', 'message');
   const head = element('p', 'about');
   head.append(time, element('span', 'badge on', category), element('span', 'channel mono', channel), element('span', 'id mono muted', id));
-  item.append(head, element('pre', '', JSON.stringify(data, null, 2)));
+  item.append(head, body(data));
   return item;
+}
+
+// body shows data in one line. A long one unfolds.
+function body(data) {
+  const line = JSON.stringify(data);
+  if (line.length <= LINE) return element('pre', '', line);
+  const details = element('details');
+  const summary = element('summary');
+  summary.append(element('code', '', line.slice(0, 3 * LINE)));
+  // Most messages are never unfolded.
+  details.addEventListener('toggle', () => details.open && details.append(element('pre', '', JSON.stringify(data, null, 2))), { once: true });
+  details.append(summary);
+  return details;
 }
 
 function element(tag, className, text = '') {

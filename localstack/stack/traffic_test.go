@@ -1,0 +1,118 @@
+package stack_test
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/coder/websocket"
+	"github.com/google/go-cmp/cmp"
+
+	"centrifuge/localstack/stack"
+	"centrifuge/localstack/stack/stacktest"
+)
+
+// varying are the attributes whose values differ from run to run.
+var varying = []string{"time", "connection", "message", "request", "duration", "bytes"}
+
+// events returns the lines of a log without the varying attributes.
+func (l *lines) events(t *testing.T) []string {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []string
+	for line := range strings.Lines(l.b.String()) {
+		var attributes map[string]any
+		if err := json.Unmarshal([]byte(line), &attributes); err != nil {
+			t.Fatalf("log line %q: %v", line, err)
+		}
+		maps.DeleteFunc(attributes, func(key string, _ any) bool { return slices.Contains(varying, key) })
+		b, err := json.Marshal(attributes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, string(b))
+	}
+	return all
+}
+
+func TestTrafficLog(t *testing.T) {
+	webhook := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(webhook.Close)
+	var log lines
+	s := stacktest.Start(t, stack.Options{Log: &log, Traffic: true, LogLevel: "debug", Seed: stacktest.Seed(t,
+		`{"name": "news", "publish_to_admins": true}`, `{"name": "news", "hooks": true}`,
+		`"validate_url": "${HTTP_URL}/demo/validate"`, `"webhook_url": "`+webhook.URL+`"`)})
+
+	conn := join(t, s, "ada", "a")
+	for _, frame := range []string{
+		`{"id":"9","method":"auth","params":{"project_id":"demo","user":"eve","token":"private"}}`,
+		`{"id":"9","method":"subscribe","params":{"to":{"none":["b"]}}}`,
+		`{"id":"9","method":"sing"}`,
+		`private`,
+	} {
+		if err := conn.Write(t.Context(), websocket.MessageText, []byte(frame)); err != nil {
+			t.Fatal(err)
+		}
+		receive(t, conn)
+	}
+	if err := conn.Close(websocket.StatusNormalClosure, "done"); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := websocket.Dial(t.Context(), s.WebSocketURL+"?project=none", nil); err == nil { //nolint:bodyclose // there is none
+		t.Error("a handshake with an unknown project was accepted")
+	}
+	publishOne(t, s, "news:a")
+	for _, path := range []string{"/api/publish?query=private", "/none?query=private"} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.HTTPURL+path, strings.NewReader(`{"channel":"private"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Body.Close()
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	want := []string{
+		`{"level":"INFO","msg":"connection opened","origin":""}`,
+		`{"level":"INFO","method":"auth","msg":"frame"}`,
+		`{"level":"INFO","method":"subscribe","msg":"frame"}`,
+		`{"level":"INFO","method":"subscribe","msg":"frame","refused":{"none":["b"]}}`,
+		`{"code":1000,"level":"INFO","msg":"connection closed","reason":"done"}`,
+		`{"level":"INFO","msg":"connection refused","origin":"","reason":"the project in the URL does not exist","status":404}`,
+		`{"level":"INFO","msg":"request","method":"POST","path":"/none","status":404}`,
+		`{"channel":"news:a","level":"INFO","msg":"webhook","project":"demo"}`,
+	}
+	got := log.events(t)
+	for _, line := range want {
+		if !slices.ContainsFunc(got, func(l string) bool { return cmp.Equal(parse(t, l), parse(t, line)) }) {
+			t.Errorf("no line %s", line)
+		}
+	}
+	if text := strings.Join(got, "\n"); !strings.Contains(text, `{"error":"unauthorized`) {
+		t.Error("no line has the error of the server API")
+	}
+	if t.Failed() {
+		t.Log(strings.Join(got, "\n"))
+	}
+	if strings.Contains(log.b.String(), "private") {
+		t.Errorf("the log has a token, a query or the data of a frame:\n%s", log.b.String())
+	}
+}
+
+func parse(t *testing.T, line string) (v any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(line), &v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
