@@ -52,6 +52,17 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// cutPrefix cuts the name of a function off a line of a process: "[auth] {…}". It returns
+// the name as JSON.
+func cutPrefix(line []byte) (function json.RawMessage, object []byte) {
+	if rest, found := bytes.CutPrefix(line, []byte("[")); found {
+		if name, object, found := bytes.Cut(rest, []byte("] {")); found {
+			return strconv.AppendQuote(nil, string(name)), append([]byte("{"), object...)
+		}
+	}
+	return nil, line
+}
+
 // attribute is a member of a JSON line.
 type attribute struct {
 	key   string
@@ -106,9 +117,13 @@ var colours = map[string]string{
 const messageWidth = 20
 
 func (w *Writer) format(line []byte) string {
-	attributes, ok := decode(line)
+	function, object := cutPrefix(line)
+	attributes, ok := decode(object)
 	if !ok {
 		return string(line)
+	}
+	if function != nil {
+		attributes = append(attributes, attribute{"function", function})
 	}
 	var at, message string
 	level := slog.LevelInfo

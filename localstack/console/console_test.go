@@ -34,6 +34,8 @@ func TestLine(t *testing.T) {
 			"12:00:00.005 request              path=\"/\\x1b[2J\"\n"},
 		{"long message", line(`"level":"INFO","msg":"announce joins and leaves failed","unsent":1`),
 			"12:00:00.005 announce joins and leaves failed unsent=1\n"},
+		{"line of a process", "[auth] " + line(`"level":"INFO","msg":"project not found"`), "12:00:00.005 project not found    function=auth\n"},
+		{"text of a process", "[auth] START RequestId: 1\n", "[auth] START RequestId: 1\n"},
 		{"text", "installing\n", "installing\n"},
 		{"JSON that is not an object", "[1]\n", "[1]\n"},
 		{"incomplete JSON", "{\"a\":\n", "{\"a\":\n"},
