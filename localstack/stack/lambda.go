@@ -84,7 +84,7 @@ func findBootstrap(folder, function string) (string, error) {
 // processEnvironment is the environment of a function that runs as a process: that of
 // its deployment, and what only this machine needs.
 func (s *Stack) processEnvironment(o Options, f functions.Function) map[string]string {
-	aws := s.HTTPURL + awsPath
+	aws := s.localURL + awsPath
 	env := f.Environment(functions.Addresses{
 		Table: cmp.Or(o.Table, Table), EventBus: Table, MetricsNamespace: o.MetricsNamespace,
 		ManagementURL: aws + iam.ManagementPath + "/" + Stage, WebSocketURL: s.WebSocketURL, HTTPURL: s.HTTPURL,

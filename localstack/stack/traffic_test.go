@@ -86,7 +86,7 @@ func TestTrafficLog(t *testing.T) {
 		`{"level":"INFO","msg":"connection opened","origin":""}`,
 		`{"level":"INFO","method":"auth","msg":"frame"}`,
 		`{"level":"INFO","method":"subscribe","msg":"frame"}`,
-		`{"level":"INFO","method":"subscribe","msg":"frame","refused":{"none":["b"]}}`,
+		`{"level":"INFO","method":"subscribe","msg":"frame","reasons":{"none":{"b":"category does not exist or permission denied"}},"refused":{"none":["b"]}}`,
 		`{"code":1000,"level":"INFO","msg":"connection closed","reason":"done"}`,
 		`{"level":"INFO","msg":"connection refused","origin":"","reason":"the project in the URL does not exist","status":404}`,
 		`{"level":"INFO","msg":"request","method":"POST","path":"/none","status":404}`,

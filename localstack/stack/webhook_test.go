@@ -110,7 +110,7 @@ func TestDeadLetter(t *testing.T) {
 	t.Cleanup(receiver.Close)
 	letters := make(chan lambda.DeadLetter, 1)
 	s := stacktest.Start(t, stack.Options{
-		Seed: stacktest.Seed(t, `{"name": "news"}`, `{"name": "news", "hooks": true}`,
+		Seed: stacktest.Seed(t, `{"name": "news", "publish_to_admins": true}`, `{"name": "news", "hooks": true}`,
 			`"validate_url"`, `"webhook_url": "`+receiver.URL+`", "validate_url"`),
 		Lambda: &stack.Lambda{Bootstraps: stacktest.Bootstraps(t), Options: lambda.Options{
 			RetryDelays: [2]time.Duration{time.Nanosecond, time.Nanosecond},
