@@ -57,7 +57,7 @@ var ministackLacks = map[string]string{
 	// $connect. It closes before accepting, which is always 403.
 	"refusal-status": "MiniStack refuses every handshake with 403, not with the status that $connect returned",
 	// Remove this when its route selection accepts deeply nested JSON.
-	"deep-nesting": "MiniStack parses frames in Python, which fails at a depth of about 1,000, and closes the socket",
+	"deep-nesting": "MiniStack parses frames in Python, which fails at a depth of some thousand, and closes the socket",
 	// Remove this when it closes with 1003.
 	"binary-refusal": "MiniStack accepts binary frames as text; API Gateway closes with 1003",
 	// Remove this when it closes with 1009.

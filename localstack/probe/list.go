@@ -64,7 +64,7 @@ var probes = []probe{
 		name:     "gone",
 		question: "What does a post get for a connection that does not exist, and for a malformed id?",
 		assumed:  "410 (the service also accepts a 400 that names an invalid id)",
-		messages: 10, invocations: 4, limit: time.Minute,
+		messages: 20, invocations: 4, limit: time.Minute,
 		find: findGone,
 	},
 	{
