@@ -20,7 +20,7 @@ type Message struct {
 	// Event is "" for a published message.
 	Event Event
 	// Data is the JSON value that was published, compacted; nil with another Event.
-	Data json.RawMessage
+	Data json.RawMessage `json:",omitempty"`
 	// Client is the client that joined or left; the zero Client without an Event.
 	Client Client
 }

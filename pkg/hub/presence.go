@@ -22,7 +22,7 @@ type Client struct {
 	Connection string
 	// User is "" for an anonymous client, Info nil where none was attached.
 	User string
-	Info json.RawMessage
+	Info json.RawMessage `json:",omitempty"`
 }
 
 // PresenceStats counts the clients in a channel.

@@ -73,6 +73,14 @@ func TestPush(t *testing.T) {
 				t.Errorf("\ngot      %s (%v)\nexpected %s", got, err, head+tt.want)
 			}
 			validate(t, "push", got)
+			// A message may go to another Lambda before it is encoded.
+			var copied hub.Message
+			if err := json.Unmarshal(encode(m), &copied); err != nil {
+				t.Fatal(err)
+			}
+			if again, err := Push(copied); err != nil || string(again) != string(got) {
+				t.Errorf("\nencoded %s\na copy  %s (%v)", got, again, err)
+			}
 		})
 	}
 }
