@@ -184,7 +184,8 @@ func header(headers map[string]string, name string) string {
 }
 
 // logError logs why a command failed or was refused: the cause of an internal failure,
-// which no client may see, or what the client was answered.
+// which no client may see, or what the client was answered. Refusals are at debug, which
+// is off by default on AWS: the owner pays for the log, and clients cause them at will.
 func logError(ctx context.Context, log *slog.Logger, e events.APIGatewayWebsocketProxyRequest, err error) {
 	if err == nil {
 		return
@@ -195,7 +196,7 @@ func logError(ctx context.Context, log *slog.Logger, e events.APIGatewayWebsocke
 		log.ErrorContext(ctx, "command failed", "error", err)
 		return
 	}
-	log.InfoContext(ctx, "command refused", "code", known.Code, "error", shorten(known.Text()))
+	log.DebugContext(ctx, "command refused", "code", known.Code, "error", shorten(known.Text()))
 }
 
 // maxLoggedRefusals limits the lines about one subscribe.
@@ -204,7 +205,7 @@ const maxLoggedRefusals = 10
 // logRefusals logs the first channels that a subscribe was refused.
 func logRefusals(ctx context.Context, log *slog.Logger, e events.APIGatewayWebsocketProxyRequest, refused []hub.Refusal) {
 	for _, r := range refused[:min(len(refused), maxLoggedRefusals)] {
-		log.InfoContext(ctx, "subscribe refused", "request", e.RequestContext.RequestID, "connection", e.RequestContext.ConnectionID,
+		log.DebugContext(ctx, "subscribe refused", "request", e.RequestContext.RequestID, "connection", e.RequestContext.ConnectionID,
 			"project", r.Channel.Project, "channel", r.Channel.String(), "code", r.Reason.Code, "error", r.Reason.Text())
 	}
 }

@@ -147,7 +147,7 @@ func subscribe(t *testing.T, frame string) (reply string, log []map[string]any) 
 	var e events.APIGatewayWebsocketProxyRequest
 	e.RequestContext.EventType, e.RequestContext.RouteKey, e.Body = "MESSAGE", "subscribe", frame
 	e.RequestContext.ConnectionID, e.RequestContext.RequestID = "the-connection", "the-request"
-	got, err := Subscribe(h, slog.New(slog.NewJSONHandler(&b, nil)))(t.Context(), e)
+	got, err := Subscribe(h, slog.New(slog.NewJSONHandler(&b, &slog.HandlerOptions{Level: slog.LevelDebug})))(t.Context(), e)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +183,7 @@ func TestRefusedSubscribe(t *testing.T) {
 	var lines []map[string]any
 	for _, category := range []string{"absent", "closed", "open"} {
 		lines = append(lines, map[string]any{
-			"level": "INFO", "msg": "subscribe refused", "request": "the-request", "connection": "the-connection",
+			"level": "DEBUG", "msg": "subscribe refused", "request": "the-request", "connection": "the-connection",
 			"project": "p", "channel": category + ":x", "code": 403.0, "error": denied + ": " + reasons[category],
 		})
 	}
