@@ -9,6 +9,8 @@ const MAX_STOPS = 200;
 
 /** Throws the violations of the page in a tab; name identifies the page. */
 export async function checkPage({ page }, name) {
+  // A heading can be there before the style sheet is.
+  await page.waitForLoadState("load");
   const violations = await page.evaluate(inspect);
   assert.deepEqual(violations, [], `page ${name}`);
   await checkKeyboard(page, name);
