@@ -40,8 +40,22 @@ type page struct {
 // run reads all shards concurrently, begins the posts to every subscriber, and returns
 // when the last has ended.
 func (f *fanout) run(ctx context.Context, subscribers Subscribers) {
+	admitted := make(map[hub.Basis]bool) // most subscribers have one of a few
 	for p := range f.read(ctx, subscribers) {
 		for _, s := range p.subscribers {
+			admits, decided := admitted[s.Basis]
+			if !decided {
+				admits = f.to.Rule.Admits(s.Basis)
+				admitted[s.Basis] = admits
+			}
+			switch found := (hub.Gone{Connection: s.Connection, Channel: f.to.Channel, Shard: p.shard}); {
+			case s.Hidden:
+				f.addGone(found)
+				continue
+			case !admits:
+				f.result.Ended = append(f.result.Ended, found)
+				continue
+			}
 			frames, known := f.frames[s.Protocol]
 			if !known {
 				f.unknownProtocols[s.Protocol]++
@@ -119,13 +133,17 @@ func (f *fanout) send(ctx context.Context, p post) {
 	}
 }
 
+func (f *fanout) addGone(g hub.Gone) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.result.Gone = append(f.result.Gone, g)
+}
+
 // count records why the last frames of a subscriber were not delivered.
 func (f *fanout) count(err error, p post, frames int) {
 	switch {
 	case errors.Is(err, ErrGone):
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		f.result.Gone = append(f.result.Gone, hub.Gone{Connection: p.connection, Channel: f.to.Channel, Shard: p.shard})
+		f.addGone(hub.Gone{Connection: p.connection, Channel: f.to.Channel, Shard: p.shard})
 	case errors.Is(err, ErrSlow):
 		f.mu.Lock()
 		defer f.mu.Unlock()

@@ -36,26 +36,25 @@ func leaves(connections ...Connection) (all []announcement) {
 }
 
 // announce sends joins and leaves to the channels whose category has JoinLeave.
-// Connections that are found gone are cleaned up, and their leaves follow after all
-// others, so that nothing is posted to them again. It logs failures: they do not fail the
-// operation. It finishes even when the caller has left, but ends after AnnounceTimeout and
-// when the process may be stopped, and logs how many announcements were not sent. Clients
-// then get the right list from presence.
+// Connections that are found gone are closed, and their leaves follow. It logs failures:
+// they do not fail the operation.
 func (h *Hub) announce(ctx context.Context, all []announcement) {
-	if len(all) == 0 {
-		return
-	}
-	ctx, cancel := after(ctx, AnnounceTimeout)
-	defer cancel()
-	for len(all) > 0 {
-		gone := h.dispatchAll(ctx, h.messages(ctx, all))
-		all = leaves(h.cleanUp(ctx, gone)...)
+	gone := h.announceAll(ctx, h.messages(ctx, all))
+	if err := h.closeConnections(ctx, connectionsOf(gone), gone...); err != nil {
+		h.log.WarnContext(ctx, "cleanup failed", "project", gone[0].Channel.Project, "connections", len(connectionsOf(gone)), "error", err)
 	}
 }
 
-// dispatchAll sends messages, each to the subscribers of its channel, and returns the
-// subscriptions that are gone.
-func (h *Hub) dispatchAll(ctx context.Context, messages []addressed) (gone []Gone) {
+// announceAll sends joins and leaves, each to the subscribers of its channel, and returns
+// the subscriptions that are gone. It finishes even when the caller has left, but ends after
+// AnnounceTimeout and when the process may be stopped, and logs how many announcements were
+// not sent. Clients then get the right list from presence.
+func (h *Hub) announceAll(ctx context.Context, messages []addressed) (gone []Gone) {
+	if len(messages) == 0 {
+		return nil
+	}
+	ctx, cancel := after(ctx, AnnounceTimeout)
+	defer cancel()
 	var (
 		mu sync.Mutex
 		g  errgroup.Group
@@ -67,7 +66,7 @@ func (h *Hub) dispatchAll(ctx context.Context, messages []addressed) (gone []Gon
 			break
 		}
 		g.Go(func() error {
-			result, err := h.dispatcher.Dispatch(ctx, m.Audience, []Message{m.Message})
+			result, err := h.dispatcher.Dispatch(ctx, m.audience, []Message{m.Message})
 			if err == nil {
 				err = result.Err()
 			}
@@ -85,10 +84,11 @@ func (h *Hub) dispatchAll(ctx context.Context, messages []addressed) (gone []Gon
 	return gone
 }
 
-// addressed is a message and its audience.
+// addressed is a message about a subscription, and its audience.
 type addressed struct {
 	Message
-	Audience Audience
+	place    Place
+	audience Audience
 }
 
 // messages are the messages of announcements in categories with JoinLeave. It reads
@@ -104,14 +104,14 @@ func (h *Hub) messages(ctx context.Context, all []announcement) (messages []addr
 			}
 			projects[a.connection.Project] = p
 		}
-		if p == nil || !p.Categories[a.channel.Category].JoinLeave {
+		if p == nil || !p.Categories[a.channel.Category].JoinLeave || a.channel.Incarnation != p.Categories[a.channel.Category].Incarnation {
 			continue
 		}
 		category := p.Categories[a.channel.Category]
 		messages = append(messages, addressed{Message{
 			ID: NewID(h.now()), Channel: a.channel, ProjectName: p.Name, CategoryID: category.ID, Event: a.event,
 			Client: Client{Connection: a.connection.ID, User: a.connection.User, Info: a.connection.Info},
-		}, Audience{a.channel, category.ShardCount()}})
+		}, Place{a.channel, a.connection.Channels[a.channel]}, p.audience(a.channel)})
 	}
 	return messages
 }

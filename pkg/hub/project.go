@@ -2,7 +2,6 @@ package hub
 
 import (
 	"context"
-	"slices"
 	"strings"
 	"time"
 )
@@ -61,12 +60,17 @@ type Projects interface {
 	Project(ctx context.Context, id string) (*Project, error)
 }
 
+// ProjectReader reads projects as the last write left them.
+type ProjectReader interface {
+	// ReadProject returns the project with this id; the value is the caller's. It fails
+	// with ErrProjectNotFound.
+	ReadProject(ctx context.Context, id string) (*Project, error)
+}
+
 // ProjectStore is where administrators read and write projects. What is written must
 // be valid.
 type ProjectStore interface {
-	// ReadProject returns the project with this id as the last write left it; the
-	// value is the caller's. It fails with ErrProjectNotFound.
-	ReadProject(ctx context.Context, id string) (*Project, error)
+	ProjectReader
 	// ListProjects returns all projects, sorted by name.
 	ListProjects(ctx context.Context) ([]*Project, error)
 	// PutProject writes a project, replacing all but its categories. It fails with
@@ -118,10 +122,4 @@ func (p *Project) Validate() error {
 		}
 	}
 	return nil
-}
-
-// AllowsOrigin reports whether a web page of this origin may connect. A client without
-// an origin is no browser and may connect.
-func (p *Project) AllowsOrigin(origin string) bool {
-	return origin == "" || len(p.Options.Origins) == 0 || slices.Contains(p.Options.Origins, origin)
 }
