@@ -116,7 +116,7 @@ func (h *Hub) Authenticate(ctx context.Context, cr Credentials) ([]Refusal, erro
 		}
 		var join []Channel
 		for _, ch := range identity.Channels {
-			join = append(join, p.locate(ch))
+			join = append(join, p.Locate(ch))
 		}
 		return h.join(p, c, without(c.Channels, nil), join, cr.Command)
 	})

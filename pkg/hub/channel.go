@@ -14,7 +14,7 @@ type Channel struct {
 	Category string
 	// Incarnation is that of the category: what is created again under an old name shares
 	// no subscription with it. It is "" in a command of a client or an application, until
-	// Project.locate sets it, and for a category that was created before categories had one.
+	// Project.Locate sets it, and for a category that was created before categories had one.
 	Incarnation string `json:",omitempty"`
 	Name        string
 }

@@ -118,8 +118,8 @@ type Connections interface {
 	// HideSubscriptions marks subscriptions of connections that are being closed: they are
 	// not present any more, and a fan-out finds them gone. One request for every 25.
 	HideSubscriptions(ctx context.Context, hidden map[string][]Place) error
-	// FinishClose removes connections that are being closed, after their subscriptions: one
-	// request for every 25 of both.
+	// FinishClose removes connections that are being closed, and their subscriptions, in any
+	// order: one request for every 25 of both.
 	FinishClose(ctx context.Context, connections []Connection) error
 	// UserConnections returns the connections of a named user, as they were a
 	// moment ago: one request, and one more for every 100 connections.

@@ -49,9 +49,3 @@ func (h *Publisher) dispatchToFeed(ctx context.Context, p *Project, m Message) R
 	}
 	return result
 }
-
-// withoutFeed removes the feed from what a project uses: it is no channel of a client.
-func withoutFeed(u Usage, project string) Usage {
-	delete(u.Subscribers, Feed(project))
-	return u
-}

@@ -62,7 +62,7 @@ func (h *Hub) ClientPresence(ctx context.Context, cmd Command, ch Channel) ([]Cl
 	if err != nil {
 		return nil, err
 	}
-	ch = p.locate(ch)
+	ch = p.Locate(ch)
 	if err := authorize(p, c, ReadPresence, ch); err != nil {
 		return nil, err
 	}
@@ -120,7 +120,7 @@ func (h *Hub) presencePages(ctx context.Context, p *Project, ch Channel, page fu
 	case !category.Presence:
 		return ErrNotAvailable.With("category " + ch.Category + " has no presence").WithHelp("turn on its option presence")
 	}
-	audience := p.audience(p.locate(ch))
+	audience := p.audience(p.Locate(ch))
 	for shard := range audience.Shards {
 		for present, err := range h.store.Presence(ctx, audience.Channel, shard) {
 			if err != nil {

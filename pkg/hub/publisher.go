@@ -64,7 +64,7 @@ func (h *Publisher) Publish(ctx context.Context, p *Project, ch Channel, data js
 			return Result{}, err
 		}
 	}
-	return h.send(ctx, p, category, p.locate(ch), data, idempotencyKey)
+	return h.send(ctx, p, category, p.Locate(ch), data, idempotencyKey)
 }
 
 // Broadcast sends a client's message to a channel of its project, which it need not be
@@ -76,7 +76,7 @@ func (h *Publisher) Broadcast(ctx context.Context, cmd Command, ch Channel, data
 	if err != nil {
 		return err
 	}
-	ch = p.locate(ch)
+	ch = p.Locate(ch)
 	if err := authorize(p, c, Publish, ch); err != nil {
 		return err
 	}

@@ -27,8 +27,10 @@ type Basis struct {
 // so that it can go to another Lambda with the messages.
 type Rule struct {
 	// Secret is Project.SecretID.
-	Secret  string         `json:",omitempty"`
-	Options ProjectOptions `json:",omitzero"`
+	Secret string `json:",omitempty"`
+	// Origins and AllowMD5 are the options of the project.
+	Origins  []string `json:",omitempty"`
+	AllowMD5 bool     `json:",omitempty"`
 	// Private is the option of the category.
 	Private bool `json:",omitempty"`
 }
@@ -38,12 +40,8 @@ func (r Rule) Admits(b Basis) bool {
 	if b == (Basis{}) {
 		return true
 	}
-	return b.Secret == r.Secret && r.Options.admits(b) && (b.Confirmed || !r.Private)
-}
-
-// admits checks the basis against the options of the project.
-func (o ProjectOptions) admits(b Basis) bool {
-	return (!b.MD5 || o.AllowMD5) && o.AllowsOrigin(b.Origin)
+	return b.Secret == r.Secret && (r.AllowMD5 || !b.MD5) && (b.Confirmed || !r.Private) &&
+		ProjectOptions{Origins: r.Origins}.AllowsOrigin(b.Origin)
 }
 
 // secretIDBytes is the length of a SecretID before encoding: two secrets of one project
@@ -57,14 +55,9 @@ func (p *Project) SecretID() string {
 	return hex.EncodeToString(sum[:secretIDBytes])
 }
 
-// rule is the rule for the subscribers of a category of the project. It has only the
-// options that Admits reads.
+// rule is the rule for the subscribers of a category of the project.
 func (p *Project) rule(private bool) Rule {
-	return Rule{
-		Secret:  p.SecretID(),
-		Options: ProjectOptions{Origins: p.Options.Origins, AllowMD5: p.Options.AllowMD5},
-		Private: private,
-	}
+	return Rule{Secret: p.SecretID(), Origins: p.Options.Origins, AllowMD5: p.Options.AllowMD5, Private: private}
 }
 
 // audience is the subscribers of a channel of the project.
@@ -73,9 +66,9 @@ func (p *Project) audience(ch Channel) Audience {
 	return Audience{Channel: ch, Shards: c.ShardCount(), Rule: p.rule(c.Private)}
 }
 
-// locate returns the channel of the project that a command or request names: in the
+// Locate returns the channel of the project that a command or request names: in the
 // present incarnation of its category.
-func (p *Project) locate(ch Channel) Channel {
+func (p *Project) Locate(ch Channel) Channel {
 	ch.Project, ch.Incarnation = p.ID, p.Categories[ch.Category].Incarnation
 	return ch
 }

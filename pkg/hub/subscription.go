@@ -66,7 +66,7 @@ func (h *Hub) Subscribe(ctx context.Context, cmd Command, channels []Channel) ([
 	var granted []Channel
 	var refused []Refusal
 	for _, ch := range channels {
-		ch = p.locate(ch)
+		ch = p.Locate(ch)
 		if err := authorize(p, c, Subscribe, ch); err != nil {
 			refused = append(refused, Refusal{ch, Public(err)})
 			continue
@@ -165,7 +165,7 @@ func (h *Hub) Unsubscribe(ctx context.Context, cmd Command, channels []Channel) 
 				return Change{}, err
 			}
 			if !overtaken {
-				left = append(left, p.locate(ch))
+				left = append(left, p.Locate(ch))
 			}
 		}
 		maps.DeleteFunc(keep, func(ch Channel, _ int) bool {

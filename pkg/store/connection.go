@@ -293,20 +293,17 @@ func (s *Store) HideSubscriptions(ctx context.Context, hidden map[string][]hub.P
 	return nil
 }
 
-// FinishClose is one request for every 25 subscriptions, and one for every 25 connections.
+// FinishClose is one request for every 25 subscriptions and connections.
 func (s *Store) FinishClose(ctx context.Context, connections []hub.Connection) error {
-	var subscriptions, closed []types.WriteRequest
+	var requests []types.WriteRequest
 	for _, c := range connections {
 		for ch, shard := range c.Channels {
-			subscriptions = append(subscriptions, remove(subscriptionKey(ch, shard), c.ID))
+			requests = append(requests, remove(subscriptionKey(ch, shard), c.ID))
 		}
-		closed = append(closed, remove(connectionKey(c.ID), singletonSort))
+		requests = append(requests, remove(connectionKey(c.ID), singletonSort))
 	}
-	// The connections come last: they name the subscriptions.
-	for _, requests := range [][]types.WriteRequest{subscriptions, closed} {
-		if err := s.write(ctx, requests); err != nil {
-			return fmt.Errorf("remove %d connections: %w", len(connections), err)
-		}
+	if err := s.write(ctx, requests); err != nil {
+		return fmt.Errorf("remove %d connections: %w", len(connections), err)
 	}
 	return nil
 }
