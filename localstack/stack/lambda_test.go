@@ -491,11 +491,13 @@ func killPublish(t *testing.T, s *processes, id string, operation run) {
 		if status, body := call(); status != http.StatusOK || !strings.Contains(body, `"error"`) || !strings.Contains(body, "conflict") {
 			t.Errorf("repetition within the lease: status %d, body %s", status, body)
 		}
-		ch := hub.Channel{Project: "demo", Category: "chat", Name: id}
-		if earlier, err := s.App.Store.Claim(t.Context(), ch, "k", time.Now().Add(hub.IdempotencyLease/2)); err == nil {
+		ch := locate(t, s.Stack, "chat:"+id)
+		if earlier, err := s.App.Store.Claim(t.Context(), ch, "k", "another", time.Now().Add(hub.IdempotencyLease/2)); err == nil {
 			t.Errorf("the claim is free at half of the lease: %+v", earlier)
 		}
-		if earlier, err := s.App.Store.Claim(t.Context(), ch, "k", time.Now().Add(hub.IdempotencyLease+time.Second)); err != nil || earlier != nil {
+		// The repetition has the event id of the publish that died.
+		if earlier, err := s.App.Store.Claim(t.Context(), ch, "k", "another", time.Now().Add(hub.IdempotencyLease+time.Second)); err != nil ||
+			earlier.Settled != nil || earlier.Message == "another" || earlier.Message == "" {
 			t.Errorf("the claim after the lease: %+v, %v", earlier, err)
 		}
 		if err := s.App.Store.Release(t.Context(), ch, "k"); err != nil {

@@ -24,6 +24,7 @@ import (
 	"centrifuge/localstack/dynamodb"
 	"centrifuge/localstack/stack"
 	"centrifuge/pkg/hub"
+	"centrifuge/pkg/store/storetest"
 )
 
 // recorder is a proxy of a DynamoDB that records the requests of one function.
@@ -199,12 +200,27 @@ func callServerAPI(t *testing.T, s *stack.Stack, prepare func()) {
 	}
 }
 
+// locate returns a channel of the project demo, "category:name", in the present incarnation
+// of its category.
+func locate(t *testing.T, s *stack.Stack, name string) hub.Channel {
+	t.Helper()
+	p, err := s.App.Store.Project(t.Context(), "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ch, err := hub.ParseChannel(p.ID, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.Locate(ch)
+}
+
 // crowd subscribes two connections to the channel room:lobby: the one that the events
 // are about, whose token may have expired, and another one that gets announcements.
 // Neither has a socket, so posts to both answer 410.
 func crowd(t *testing.T, s *stack.Stack, expired bool) {
 	t.Helper()
-	ch := hub.Channel{Project: "demo", Category: "room", Name: "lobby"}
+	ch := locate(t, s, "room:lobby")
 	var about events.APIGatewayWebsocketProxyRequest
 	if err := json.Unmarshal(read(t, "disconnect/going-away"), &about); err != nil {
 		t.Fatal(err)
@@ -217,13 +233,8 @@ func crowd(t *testing.T, s *stack.Stack, expired bool) {
 		if expired && id != "other" {
 			c.TokenExpires = time.Now().Add(-time.Minute)
 		}
-		if err := s.App.Store.OpenConnection(t.Context(), c); err != nil {
-			t.Fatal(err)
-		}
-		if _, _, err := s.App.Store.Authenticate(t.Context(), c, time.Now()); err != nil {
-			t.Fatal(err)
-		}
-		if err := s.App.Store.Subscribe(t.Context(), c, map[hub.Channel]int{ch: 1}); err != nil {
+		c.Channels = map[hub.Channel]int{ch: 0}
+		if err := storetest.Enter(t.Context(), s.App.Store, c); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -60,7 +60,7 @@ func (h *Hub) spend(ctx context.Context, cmd Command) (Connection, error) {
 }
 
 // authenticated accounts for a command and returns the connection, which may give commands,
-// and its project. It fails with ErrUnauthorized, ErrTokenExpired, and as spend does. Every
+// and its project. It fails as spend and valid do. Every
 // permission is checked before anything is written.
 func (h *Hub) authenticated(ctx context.Context, cmd Command) (Connection, *Project, error) {
 	c, err := h.spend(ctx, cmd)
@@ -78,15 +78,18 @@ func (h *Hub) authenticated(ctx context.Context, cmd Command) (Connection, *Proj
 }
 
 // valid fails with ErrUnauthorized where the connection has not authenticated to the
-// project or its right has ended, and with ErrTokenExpired where its token has.
+// project, with ErrTokenExpired where its token has ended, and with ErrPermissionDenied or
+// ErrInvalidToken where the project does not admit it any more.
 func (h *Hub) valid(p *Project, c Connection) error {
 	switch {
 	case c.Project != p.ID:
 		return ErrUnauthorized
 	case !c.Until().After(h.now()):
 		return ErrTokenExpired
-	case !p.admits(c):
-		return ErrUnauthorized.WithHelp("the secret or the options of the project have changed since auth: send auth again with a new token")
+	case p.admits(c):
+		return nil
+	case !p.Options.AllowsOrigin(c.Basis("").Origin):
+		return errOrigin(c.Origin)
 	}
-	return nil
+	return ErrInvalidToken.WithHelp("the project's secret, or its option allow_md5, has changed since auth: send auth again with a new token")
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"centrifuge/pkg/hub"
+	"centrifuge/pkg/store/storetest"
 )
 
 // enter opens a connection, authenticates it and subscribes it.
@@ -289,13 +290,8 @@ func TestPresenceReplySizeLimit(t *testing.T) {
 	const n = 160 // 160 KB
 	for n := range n {
 		c := hub.Connection{ID: fmt.Sprint("c", n), Project: projectID, User: "u", Info: info, Expires: r.now.Add(time.Hour)}
-		if err := r.store.OpenConnection(t.Context(), c); err != nil {
-			t.Fatal(err)
-		}
 		c.Channels = map[hub.Channel]int{big: 0}
-		if _, _, err := r.store.ChangeConnection(t.Context(), hub.Connection{ID: c.ID, Expires: c.Expires}, func(hub.Connection) (hub.Change, error) {
-			return hub.Change{Connection: c}, nil
-		}); err != nil {
+		if err := storetest.Enter(t.Context(), r.store.Store, c); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -57,6 +57,9 @@ func (h *Hub) Subscribe(ctx context.Context, cmd Command, channels []Channel) ([
 			return nil, err
 		}
 	}
+	if len(channels) == 0 {
+		return nil, nil
+	}
 	// Read after the connection, and not from a cache: a channel that the connection names
 	// in another incarnation than the project has is over, and the subscription that is
 	// acknowledged is in the present one.

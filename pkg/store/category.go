@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -29,8 +30,11 @@ type categoryItem struct {
 	Revision     int    `json:"revision"`
 }
 
-// attrIncarnation is the attribute of categories that is compared.
-const attrIncarnation = "incarnation"
+// The attributes of categories that conditions name.
+const (
+	attrIncarnation = "incarnation"
+	attrShards      = "shards"
+)
 
 // incarnationBytes is the length of an incarnation before encoding.
 const incarnationBytes = 4
@@ -75,9 +79,12 @@ func (s *Store) putCategory(ctx context.Context, project string, c hub.Category)
 		return err
 	}
 	v := categoryItem{ID: c.ID, CategoryOptions: c.CategoryOptions, Revision: c.Revision + 1}
-	if len(old.Item) == 0 {
+	switch {
+	case len(old.Item) == 0 && c.Revision > 0:
+		return errCategoryChanged
+	case len(old.Item) == 0:
 		v.Incarnation = newIncarnation()
-	} else {
+	default:
 		present, err := decodeCategory(old.Item)
 		switch {
 		case err != nil:
@@ -98,9 +105,11 @@ func (s *Store) putCategory(ctx context.Context, project string, c hub.Category)
 		return err
 	}
 	maps.Copy(i, where)
-	condition := unchanged(c.Revision)
-	if len(old.Item) == 0 {
-		condition = absent()
+	// Versions before this one compare it, so 0 is written too.
+	i[attrShards] = number(c.Shards)
+	condition := absent()
+	if len(old.Item) > 0 {
+		condition = unchanged(c.Revision).And(sameIncarnation(v.Incarnation))
 	}
 	e, err := expression.NewBuilder().WithCondition(condition).Build()
 	if err != nil {
@@ -112,12 +121,20 @@ func (s *Store) putCategory(ctx context.Context, project string, c hub.Category)
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	})
 	if now, ok := conditionFailed(err); ok {
-		if textOf(now, attrIncarnation) == v.Incarnation && numberOf(now, attrRevision) == v.Revision {
+		if reflect.DeepEqual(now, i) {
 			return nil // the SDK repeated the request, because the first response was lost
 		}
 		return errCategoryChanged
 	}
 	return err
+}
+
+// sameIncarnation is the condition that a category was not deleted and created again.
+func sameIncarnation(incarnation string) expression.ConditionBuilder {
+	if incarnation == "" {
+		return expression.AttributeNotExists(expression.Name(attrIncarnation))
+	}
+	return expression.Name(attrIncarnation).Equal(expression.Value(incarnation))
 }
 
 var errCategoryChanged = hub.ErrConflict.With("the category has changed: load it again")

@@ -37,27 +37,52 @@ var stateAttributes = func() (names []string) {
 // UpdateItem where no subscription changes, and no request where nothing does. It makes as
 // many more for each other change that comes between.
 func (s *Store) ChangeConnection(ctx context.Context, c hub.Connection, plan func(hub.Connection) (hub.Change, error)) (before, after hub.Connection, err error) {
+	before, after = c, c
 	for attempt := 0; ; attempt++ {
 		if err := backOff(ctx, attempt); err != nil {
-			return hub.Connection{}, hub.Connection{}, fmt.Errorf("change connection %s: %w", c.ID, err)
+			return before, after, fmt.Errorf("change connection %s: %w", c.ID, err)
 		}
-		change, err := plan(c)
+		change, err := plan(after)
 		if err != nil {
-			return hub.Connection{}, hub.Connection{}, err
+			return before, after, err
 		}
-		change.ID, change.Origin, change.Expires, change.Revision = c.ID, c.Origin, c.Expires, c.Revision
-		after, err := s.apply(ctx, c, change)
-		if errors.Is(err, errContended) {
-			continue
-		}
+		change.ID, change.Origin, change.Expires, change.Revision = c.ID, c.Origin, c.Expires, after.Revision
+		after, err = s.apply(ctx, after, change)
 		old, changed := conditionFailed(err)
-		if !changed {
-			return c, after, err
-		}
-		if c, err = decodeConnection(old, s.now()); err != nil {
-			return hub.Connection{}, hub.Connection{}, fmt.Errorf("change connection %s: %w", change.ID, err)
+		switch {
+		case err == nil:
+			return before, after, nil
+		case changed:
+			other, err := decodeConnection(old, s.now())
+			if err != nil {
+				return hub.Connection{}, hub.Connection{}, fmt.Errorf("change connection %s: %w", c.ID, err)
+			}
+			before, after = rebase(before, after, other), other
+		case !errors.Is(err, errContended):
+			return before, after, fmt.Errorf("change connection %s: %w", c.ID, err)
 		}
 	}
+}
+
+// rebase returns the state before a call that has left the connection in state after, as if
+// what others have changed since, to state now, had been so before.
+func rebase(before, after, now hub.Connection) hub.Connection {
+	if after.Revision == before.Revision {
+		return now // the call has written nothing
+	}
+	channels := maps.Clone(now.Channels)
+	for ch, shard := range before.Channels {
+		if _, stayed := after.Channels[ch]; !stayed {
+			channels[ch] = shard
+		}
+	}
+	for ch := range after.Channels {
+		if _, was := before.Channels[ch]; !was {
+			delete(channels, ch)
+		}
+	}
+	before.Channels = channels
+	return before
 }
 
 // errContended: another transaction is changing the connection or a subscription.
@@ -69,46 +94,51 @@ type subscriptionWrite struct {
 	put bool
 }
 
-// apply writes a change of before and returns the connection as it is then, also after an
-// error. The condition of the first transaction fails as conditionFailed reports.
+// apply writes a change of before, and returns the connection as its last transaction left
+// it, also after an error. It fails as conditionFailed reports where another change came
+// between, and with errContended.
 func (s *Store) apply(ctx context.Context, before hub.Connection, change hub.Change) (hub.Connection, error) {
-	writes := subscriptionWrites(before, change)
+	writes, stale := subscriptionWrites(before, change)
 	same, err := sameState(before, change.Connection)
-	if err != nil {
-		return before, fmt.Errorf("change connection %s: %w", before.ID, err)
+	if err != nil || same && len(writes) == 0 {
+		return before, err
 	}
-	if same && len(writes) == 0 {
-		return before, nil
-	}
-	now, first := before, true
-	for first || len(writes) > 0 {
+	now := before
+	for first := true; first || len(writes) > 0; first = false {
 		step := writes[:min(len(writes), maxTransaction-1)]
-		writes = writes[len(step):]
+		writes, stale = writes[len(step):], stale-len(step)
+		// The connection names what is written so far, and has its new identity when no
+		// subscription of the old one remains: a repeat of the command writes the rest.
 		next := change.Connection
-		next.Revision = now.Revision + 1
+		if stale > 0 {
+			next = before
+		}
 		if len(writes) > 0 {
-			// The connection names what is written so far.
-			next.Channels = maps.Clone(now.Channels)
-			if next.Channels == nil {
-				next.Channels = make(map[hub.Channel]int, len(step))
-			}
-			for _, w := range step {
-				if w.put {
-					next.Channels[w.Channel] = w.Shard
-				} else if next.Channels[w.Channel] == w.Shard {
-					delete(next.Channels, w.Channel)
-				}
-			}
+			next.Channels = written(now.Channels, step)
 		}
+		next.Revision = now.Revision + 1
 		if err := s.applyStep(ctx, now, next, step); err != nil {
-			if _, changed := conditionFailed(err); first && (changed || errors.Is(err, errContended)) {
-				return before, err
-			}
-			return now, fmt.Errorf("change connection %s: %w", before.ID, err)
+			return now, err
 		}
-		now, first = next, false
+		now = next
 	}
 	return now, nil
+}
+
+// written are channels after writes of subscriptions.
+func written(channels map[hub.Channel]int, writes []subscriptionWrite) map[hub.Channel]int {
+	channels = maps.Clone(channels)
+	if channels == nil {
+		channels = make(map[hub.Channel]int, len(writes))
+	}
+	for _, w := range writes {
+		if w.put {
+			channels[w.Channel] = w.Shard
+		} else {
+			delete(channels, w.Channel)
+		}
+	}
+	return channels
 }
 
 // sameState reports whether two states of a connection have the same attributes.
@@ -122,26 +152,35 @@ func sameState(a, b hub.Connection) (bool, error) {
 }
 
 // subscriptionWrites are the differences between the subscriptions of a connection and
-// those of its new state, removals first. All are written where their content changes.
-func subscriptionWrites(before hub.Connection, change hub.Change) (writes []subscriptionWrite) {
-	old, renewed := maps.Clone(before.Channels), !reflect.DeepEqual(subscriptionItem(before, hub.Place{}), subscriptionItem(change.Connection, hub.Place{}))
-	for _, p := range change.Remove {
-		if _, named := old[p.Channel]; !named {
-			writes = append(writes, subscriptionWrite{Place: p})
-		}
-	}
-	for ch, shard := range old {
+// those of its new state: first the stale ones, which are removed or have new content, and
+// then those in new channels.
+func subscriptionWrites(before hub.Connection, change hub.Change) (writes []subscriptionWrite, stale int) {
+	var rewritten, joined []subscriptionWrite
+	renewed := !reflect.DeepEqual(subscriptionItem(before, hub.Place{}), subscriptionItem(change.Connection, hub.Place{}))
+	for ch, shard := range before.Channels {
 		if kept, stays := change.Channels[ch]; !stays || kept != shard {
 			writes = append(writes, subscriptionWrite{Place: hub.Place{Channel: ch, Shard: shard}})
 		}
 	}
-	for ch, shard := range change.Channels {
-		was, named := old[ch]
-		if !named || was != shard || renewed || slices.Contains(change.Renew, ch) {
-			writes = append(writes, subscriptionWrite{hub.Place{Channel: ch, Shard: shard}, true})
+	for _, p := range change.Remove {
+		w := subscriptionWrite{Place: p}
+		_, named := before.Channels[p.Channel]
+		_, joins := change.Channels[p.Channel]
+		if !named && !joins && !slices.Contains(writes, w) {
+			writes = append(writes, w)
 		}
 	}
-	return writes
+	for ch, shard := range change.Channels {
+		w := subscriptionWrite{hub.Place{Channel: ch, Shard: shard}, true}
+		switch was, named := before.Channels[ch]; {
+		case !named || was != shard:
+			joined = append(joined, w)
+		case renewed || slices.Contains(change.Renew, ch):
+			rewritten = append(rewritten, w)
+		}
+	}
+	writes = append(writes, rewritten...)
+	return append(writes, joined...), len(writes)
 }
 
 // applyStep makes one request: an update of the connection from one state to the next, and
