@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -39,6 +40,7 @@ type rig struct {
 	fed      []string
 	data     string
 	sent     int
+	ids      []string // of the messages sent
 	// gone are the connections that a post finds gone. announced are the joins and
 	// leaves: "join room:x c2 to c1".
 	gone         []string
@@ -154,6 +156,7 @@ func (d dispatcher) Dispatch(ctx context.Context, to hub.Audience, messages []hu
 			r.fed = append(r.fed, received...)
 		default:
 			r.sent++
+			r.ids = append(r.ids, m.ID)
 			r.received, r.data = received, string(m.Data)
 		}
 	}
@@ -383,4 +386,51 @@ func TestIdempotencyKey(t *testing.T) {
 			t.Errorf("%s: error %v, sent %d", tt.name, err, r.sent)
 		}
 	}
+}
+
+// TestIdempotencyKeyMessageID checks that repeats under a key have the event id of the first
+// publish, and that a publish whose claim cannot be settled succeeds.
+func TestIdempotencyKeyMessageID(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	publish := func(key string) error {
+		_, err := r.Publish(t.Context(), r.project(t), in("open:x")[0], json.RawMessage(`1`), key)
+		return err
+	}
+	t.Run("a publish that failed", func(t *testing.T) {
+		r.ids = nil
+		r.unread = map[hub.Channel][]hub.Unread{r.project(t).Locate(in("open:x")[0]): {{Shard: 1, Cause: "throttled"}}}
+		if err := publish("failed"); err == nil {
+			t.Fatal("no error")
+		}
+		r.unread = nil
+		if err := publish("failed"); err != nil || len(r.ids) != 2 || r.ids[0] != r.ids[1] {
+			t.Errorf("ids %v, error %v", r.ids, err)
+		}
+	})
+	t.Run("a claim that cannot be settled", func(t *testing.T) {
+		r.ids = nil
+		r.store.Requests.Intercept = func(op string, request *http.Request) (*http.Response, error) {
+			if op == "PutItem" {
+				return refusal(request), nil
+			}
+			return nil, nil
+		}
+		if err := publish("unsettled"); err != nil || !strings.Contains(r.log.String(), "settle idempotency key failed") {
+			t.Errorf("error %v, log %s", err, r.log.String())
+		}
+		r.store.Requests.Intercept = nil
+		if err := publish("unsettled"); !errors.Is(err, hub.ErrConflict) {
+			t.Errorf("within the lease: error %v", err)
+		}
+		r.now = r.now.Add(hub.IdempotencyLease + time.Second)
+		if err := publish("unsettled"); err != nil || len(r.ids) != 2 || r.ids[0] != r.ids[1] {
+			t.Errorf("ids %v, error %v", r.ids, err)
+		}
+	})
+	t.Run("another key", func(t *testing.T) {
+		r.ids = nil
+		if err := errors.Join(publish("one"), publish("another")); err != nil || len(r.ids) != 2 || r.ids[0] == r.ids[1] {
+			t.Errorf("ids %v, error %v", r.ids, err)
+		}
+	})
 }
