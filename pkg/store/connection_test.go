@@ -145,8 +145,8 @@ func TestLargestConnection(t *testing.T) {
 func TestClose(t *testing.T) {
 	channels := channelsNamed(60, "x")
 	type closing struct {
-		c      hub.Connection
-		exists bool
+		Connection hub.Connection
+		Exists     bool
 	}
 	begin := func(t *testing.T, s *rig, id string) closing {
 		t.Helper()
@@ -171,7 +171,7 @@ func TestClose(t *testing.T) {
 		s.subscribe(t, "other", channels)
 		want := s.connection(t, "c")
 		same(t, "closing", begin(t, s, "c"), closing{want, true})
-		s.agree(t, "other") // nothing but the record of c is missing
+		same(t, "subscriptions before the end", len(s.stored(t)["c"]), len(channels))
 		finish(t, s, want)
 		s.agree(t, "c", "other")
 		same(t, "closed", begin(t, s, "c"), closing{})
@@ -197,13 +197,13 @@ func TestClose(t *testing.T) {
 		s.subscribe(t, "c", channels)
 		want := closing{s.connection(t, "c"), true}
 		same(t, "first closer", begin(t, s, "c"), want)
-		same(t, "second closer", begin(t, s, "c"), closing{exists: true})
+		same(t, "second closer", begin(t, s, "c"), closing{Exists: true})
 		s.Clock.Advance(hub.CloseLease - time.Second)
-		same(t, "closer within the lease", begin(t, s, "c"), closing{exists: true})
+		same(t, "closer within the lease", begin(t, s, "c"), closing{Exists: true})
 		s.Clock.Advance(time.Second)
 		same(t, "closer after the lease", begin(t, s, "c"), want)
-		same(t, "closer within the second lease", begin(t, s, "c"), closing{exists: true})
-		finish(t, s, want.c)
+		same(t, "closer within the second lease", begin(t, s, "c"), closing{Exists: true})
+		finish(t, s, want.Connection)
 		same(t, "closed", begin(t, s, "c"), closing{})
 		same(t, "subscriptions", len(s.stored(t)), 0)
 	})

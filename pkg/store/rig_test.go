@@ -55,6 +55,25 @@ func body(tb testing.TB, v any) (io.ReadCloser, int64) {
 	return io.NopCloser(bytes.NewReader(b)), int64(len(b))
 }
 
+// record is an item without its keys.
+type record = map[string]types.AttributeValue
+
+func str(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
+
+func num(n int64) types.AttributeValue {
+	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
+}
+
+// putRaw writes an item without the store.
+func (s *rig) putRaw(tb testing.TB, partition, sort string, attributes record) {
+	tb.Helper()
+	i := maps.Clone(attributes)
+	i[schema.PartitionKey], i[schema.SortKey] = str(partition), str(sort)
+	if _, err := s.Client.PutItem(tb.Context(), &dynamodb.PutItemInput{TableName: &s.Table, Item: i}); err != nil {
+		tb.Fatal(err)
+	}
+}
+
 // channel is a channel of the tests' usual project and category.
 func channel(name string) hub.Channel {
 	return hub.Channel{Project: "p", Category: "chat", Name: name}
