@@ -181,7 +181,7 @@ var All = []Function{
 	{
 		Name: "broadcast", MemoryMB: heavy, Hub: true,
 		WebSocket:   []Route{{"broadcast", twoWay}},
-		Table:       list{query, get, update, remove, batchWrite},
+		Table:       list{query, get, put, update, remove, batchWrite},
 		Connections: list{"POST", "DELETE"},
 		Posts:       manyPosts,
 		Puts:        []Event{message},
@@ -189,14 +189,14 @@ var All = []Function{
 	{
 		Name: "disconnect", MemoryMB: light, Hub: true,
 		WebSocket:   []Route{{"$disconnect", oneWay}},
-		Table:       list{query, update, remove, batchWrite},
+		Table:       list{query, update, batchWrite},
 		Connections: list{"POST"},
 		Posts:       fewPosts,
 	},
 	{
 		Name: "message", MemoryMB: light, Hub: true,
 		WebSocket:   []Route{{"$default", twoWay}},
-		Table:       list{query, update, remove, batchWrite},
+		Table:       list{query, update, batchWrite},
 		Connections: list{"POST", "DELETE"},
 		Posts:       fewPosts,
 	},

@@ -67,7 +67,9 @@ func (r *recorder) start(t *testing.T) string {
 		_, action, _ := strings.Cut(q.Header.Get("X-Amz-Target"), ".")
 		if !r.ignored(string(body)) {
 			r.mu.Lock()
-			r.used[right(r.function, action, string(body))] = true
+			for _, right := range rights(r.function, action, body) {
+				r.used[right] = true
+			}
 			r.mu.Unlock()
 		}
 		proxy.ServeHTTP(w, q)
@@ -78,6 +80,25 @@ func (r *recorder) start(t *testing.T) string {
 
 func (r *recorder) ignored(body string) bool {
 	return slices.ContainsFunc(r.ignore, func(prefix string) bool { return strings.Contains(body, `{"S":"`+prefix) })
+}
+
+// rights renders the rights that a request needs: a transaction needs those of its items.
+func rights(f functions.Function, action string, body []byte) (all []string) {
+	if action != "TransactWriteItems" {
+		return []string{right(f, action, string(body))}
+	}
+	var transaction struct {
+		TransactItems []map[string]json.RawMessage
+	}
+	if json.Unmarshal(body, &transaction) != nil {
+		return []string{action}
+	}
+	for _, item := range transaction.TransactItems {
+		for kind, item := range item {
+			all = append(all, right(f, kind+"Item", string(item)))
+		}
+	}
+	return all
 }
 
 // right renders the right that a request needs.
@@ -125,12 +146,12 @@ func TestRights(t *testing.T) {
 		ignore         []string
 	}{
 		"connect":     {"", "connect/project", nil, nil},
-		"auth":        {"", "auth/wrong-token auth/sha256-token", nil, nil},
-		"subscribe":   {authenticated, "subscribe/join-leave", nil, nil},
+		"auth":        {"", "auth/wrong-token auth/sha256-token", renew, nil},
+		"subscribe":   {authenticated, "subscribe/join-leave", leaveFormer, nil},
 		"unsubscribe": {"", "unsubscribe/join-leave", nil, nil},
-		"broadcast":   {subscribed, "broadcast/bidirectional", nil, nil},
+		"broadcast":   {subscribed, "broadcast/bidirectional", broadcastInPrivate, nil},
 		"disconnect":  {"", "disconnect/going-away", nil, nil},
-		"message":     {"", "message/presence", nil, nil},
+		"message":     {"", "message/presence", flood, nil},
 		"publish":     {subscribed, "publish/api-publish", callServerAPI, nil},
 		"demo":        {"", "demo/token", applaud, []string{"S#", "U#"}}, // it publishes through the function publish
 		"webhook":     {"", "webhook/message", nil, nil},
@@ -171,6 +192,91 @@ func TestRights(t *testing.T) {
 			}
 		})
 	}
+}
+
+// renew authenticates a connection, whose token has expired, as another user.
+func renew(t *testing.T, s *stack.Stack, prepare func()) {
+	t.Helper()
+	prepare()
+	about := connectionOf(t, "disconnect/going-away")
+	if err := s.App.Store.FinishClose(t.Context(), []hub.Connection{{ID: about}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := storetest.Enter(t.Context(), s.App.Store, hub.Connection{
+		ID: about, Project: "demo", User: "former", Protocol: hub.Classic, Expires: time.Now().Add(time.Hour),
+		TokenExpires: time.Now().Add(-time.Minute), Channels: map[hub.Channel]int{locate(t, s, "chat:lobby"): 0},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	invoke(t, s, "auth/sha256-token")
+}
+
+// leaveFormer subscribes a connection that is in a channel of a former incarnation.
+func leaveFormer(t *testing.T, s *stack.Stack, prepare func()) {
+	t.Helper()
+	prepare()
+	const event = "subscribe/join-leave"
+	former := locate(t, s, "chat:lobby")
+	former.Incarnation = "former"
+	if err := storetest.Enter(t.Context(), s.App.Store, hub.Connection{
+		ID: connectionOf(t, event), Project: "demo", Protocol: hub.Classic, Expires: time.Now().Add(time.Hour),
+		Permissions: hub.Permissions{Everything: true}, Channels: map[hub.Channel]int{former: 0},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	invoke(t, s, event)
+}
+
+// flood makes a connection send faster than it may, so that it is closed.
+func flood(t *testing.T, s *stack.Stack, prepare func()) {
+	t.Helper()
+	prepare()
+	const event, hour = "message/presence", time.Hour
+	if err := storetest.Enter(t.Context(), s.App.Store, hub.Connection{
+		ID: connectionOf(t, event), Project: "demo", Protocol: hub.Classic, Expires: time.Now().Add(hour),
+		Permissions: hub.Permissions{Everything: true}, Channels: map[hub.Channel]int{locate(t, s, "room:lobby"): 0},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.App.Store.Spend(t.Context(), connectionOf(t, event), hour, hour, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	invoke(t, s, event)
+}
+
+// broadcastInPrivate broadcasts in a category that has become private, with a subscriber
+// whose right has ended.
+func broadcastInPrivate(t *testing.T, s *stack.Stack, prepare func()) {
+	t.Helper()
+	prepare()
+	p, err := s.App.Store.ReadProject(t.Context(), "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	chat := p.Categories["chat"]
+	chat.Private = true
+	if err := s.App.Store.PutCategory(t.Context(), "demo", chat); err != nil {
+		t.Fatal(err)
+	}
+	for id, confirmed := range map[string]bool{connectionOf(t, "broadcast/bidirectional"): true, "ended": false} {
+		if err := storetest.Enter(t.Context(), s.App.Store, hub.Connection{
+			ID: id, Project: "demo", Secret: p.SecretID(), Protocol: hub.Classic, Expires: time.Now().Add(time.Hour),
+			Permissions: hub.Permissions{Everything: true, Confirmed: confirmed}, Channels: map[hub.Channel]int{locate(t, s, "chat:lobby"): 0},
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	invoke(t, s, "broadcast/bidirectional")
+}
+
+// connectionOf is the id of the connection that an event is about.
+func connectionOf(t *testing.T, event string) string {
+	t.Helper()
+	var e events.APIGatewayWebsocketProxyRequest
+	if err := json.Unmarshal(read(t, event), &e); err != nil {
+		t.Fatal(err)
+	}
+	return e.RequestContext.ConnectionID
 }
 
 // callServerAPI calls the server API: publish with an idempotency key that succeeds
@@ -221,11 +327,7 @@ func locate(t *testing.T, s *stack.Stack, name string) hub.Channel {
 func crowd(t *testing.T, s *stack.Stack, expired bool) {
 	t.Helper()
 	ch := locate(t, s, "room:lobby")
-	var about events.APIGatewayWebsocketProxyRequest
-	if err := json.Unmarshal(read(t, "disconnect/going-away"), &about); err != nil {
-		t.Fatal(err)
-	}
-	for id, user := range map[string]string{about.RequestContext.ConnectionID: "2694", "other": "u"} {
+	for id, user := range map[string]string{connectionOf(t, "disconnect/going-away"): "2694", "other": "u"} {
 		c := hub.Connection{
 			ID: id, Project: "demo", User: user, Protocol: hub.Classic,
 			Permissions: hub.Permissions{Everything: true}, Expires: time.Now().Add(time.Hour),
@@ -233,7 +335,10 @@ func crowd(t *testing.T, s *stack.Stack, expired bool) {
 		if expired && id != "other" {
 			c.TokenExpires = time.Now().Add(-time.Minute)
 		}
-		c.Channels = map[hub.Channel]int{ch: 0}
+		// One channel is in a former incarnation of its category.
+		former := ch
+		former.Incarnation, former.Name = "former", "x"
+		c.Channels = map[hub.Channel]int{ch: 0, former: 0}
 		if err := storetest.Enter(t.Context(), s.App.Store, c); err != nil {
 			t.Fatal(err)
 		}

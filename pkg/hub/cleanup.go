@@ -65,18 +65,16 @@ func (h *Hub) close(ctx context.Context, closing []Connection) ([]Gone, error) {
 
 // removeOrphans removes subscriptions that dispatches found and that no connection names.
 func (h *Hub) removeOrphans(ctx context.Context, found []Gone, closing []Connection, absent []string) error {
-	var errs []error
-	for _, s := range found {
-		orphan := slices.Contains(absent, s.Connection)
-		for _, c := range closing {
+	orphans := slices.DeleteFunc(slices.Clone(found), func(s Gone) bool {
+		return !slices.Contains(absent, s.Connection) && !slices.ContainsFunc(closing, func(c Connection) bool {
 			shard, named := c.Channels[s.Channel]
-			orphan = orphan || c.ID == s.Connection && (!named || shard != s.Shard)
-		}
-		if orphan {
-			errs = append(errs, h.store.RemoveSubscriber(ctx, Place{s.Channel, s.Shard}, s.Connection))
-		}
+			return c.ID == s.Connection && (!named || shard != s.Shard)
+		})
+	})
+	if len(orphans) == 0 {
+		return nil
 	}
-	return errors.Join(errs...)
+	return h.store.RemoveSubscribers(ctx, orphans)
 }
 
 // beginClose marks connections and returns those that are now the caller's to close, and
@@ -134,7 +132,8 @@ func (h *Hub) cleanUp(ctx context.Context, gone, ended []Gone) {
 }
 
 // endRights removes subscriptions whose right has ended. A connection that its project does
-// not admit any more is closed; others stay in the channels that they may be in.
+// not admit any more is closed; others stay in the channels that they may be in. A
+// subscription that a renewal did not reach, because it was interrupted, is written again.
 func (h *Hub) endRights(ctx context.Context, ended []Gone) error {
 	if len(ended) == 0 {
 		return nil
@@ -155,7 +154,10 @@ func (h *Hub) endRights(ctx context.Context, ended []Gone) error {
 		return err
 	}
 	var refused []string
-	left := make(map[string][]Channel)
+	left, found := make(map[string][]Channel), make(map[string][]Channel)
+	for _, s := range ended {
+		found[s.Connection] = append(found[s.Connection], s.Channel)
+	}
 	connections = slices.DeleteFunc(connections, func(c Connection) bool {
 		if p == nil || !p.admits(c) {
 			refused = append(refused, c.ID)
@@ -166,7 +168,7 @@ func (h *Hub) endRights(ctx context.Context, ended []Gone) error {
 	})
 	errs = append(errs, h.closeSockets(ctx, refused), h.changeAll(ctx, connections, func(c Connection) (Change, error) {
 		c.Channels = without(c.Channels, left[c.ID])
-		return Change{Connection: c}, nil
+		return Change{Connection: c, Renew: found[c.ID]}, nil
 	}))
 	return errors.Join(errs...)
 }

@@ -15,6 +15,8 @@ type Command struct {
 	Received time.Time
 	// Bytes is the length of its frame.
 	Bytes int
+	// channels is how many channels it names.
+	channels int
 }
 
 // received is when the command was received, at the latest now.
@@ -26,18 +28,20 @@ func (c Command) received(now time.Time) time.Time {
 }
 
 // The rate of the commands of one connection. A command costs commandCost, and as much
-// again for every started commandBytes of its frame after the first: 50 commands or 200 KB
-// a second. A connection may be maxDebt ahead of that: 1,000 commands at once. Commands
-// above are refused, and cost too: one that goes on is closed at closingDebt.
+// again for every started commandBytes of its frame after the first, and for every
+// commandChannels that it names: 50 commands, 200 KB or 400 channels a second. A connection
+// may be maxDebt ahead of that: 1,000 commands at once. Commands above are refused, and cost
+// too: one that goes on is closed at closingDebt.
 const (
-	commandCost  = 20 * time.Millisecond
-	commandBytes = 4 << 10
-	maxDebt      = 20 * time.Second
-	closingDebt  = 2 * maxDebt
+	commandCost     = 20 * time.Millisecond
+	commandBytes    = 4 << 10
+	commandChannels = 8
+	maxDebt         = 20 * time.Second
+	closingDebt     = 2 * maxDebt
 )
 
 func (c Command) cost() time.Duration {
-	return commandCost * time.Duration(1+max(c.Bytes-1, 0)/commandBytes)
+	return commandCost * time.Duration(1+max(c.Bytes-1, 0)/commandBytes+c.channels/commandChannels)
 }
 
 // spend accounts for a command and returns its connection. It fails with

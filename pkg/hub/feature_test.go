@@ -411,7 +411,7 @@ func TestCleanup(t *testing.T) {
 			if err := r.store.FinishClose(t.Context(), []hub.Connection{c}); err != nil {
 				t.Fatal(err)
 			}
-		}, "1 DeleteItem, 1 Query, 2 UpdateItem"},
+		}, "1 BatchWriteItem, 1 Query, 2 UpdateItem"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRig(t, hub.ProjectOptions{})

@@ -24,9 +24,9 @@ type Subscriber struct {
 // Subscriptions reads the subscribers of channels. Connections.ChangeConnection writes
 // them.
 type Subscriptions interface {
-	// RemoveSubscriber removes a subscription whose connection does not exist. One that
-	// does not exist is no error. One request.
-	RemoveSubscriber(ctx context.Context, place Place, connection string) error
+	// RemoveSubscribers removes subscriptions that no connection names. One that does not
+	// exist is no error. One request for every 25.
+	RemoveSubscribers(ctx context.Context, orphans []Gone) error
 	// Subscribers yields the subscribers of one shard of a channel, page by page as
 	// they are read: all those whose subscription was acknowledged before the call,
 	// and none that has expired. A page does not change once it is yielded. After an
@@ -45,6 +45,7 @@ type Refusal struct {
 // carried out. It fails with ErrUnauthorized, ErrTokenExpired, ErrBadRequest,
 // ErrLimitExceeded or ErrTooManyRequests, and has then subscribed to nothing.
 func (h *Hub) Subscribe(ctx context.Context, cmd Command, channels []Channel) ([]Refusal, error) {
+	cmd.channels = len(channels)
 	c, p, err := h.authenticated(ctx, cmd)
 	if err != nil {
 		return nil, err
@@ -151,12 +152,18 @@ func without(channels map[Channel]int, some []Channel) map[Channel]int {
 // the connection is not in, and those for which a later command has been carried out. It
 // fails with ErrUnauthorized, ErrTokenExpired, ErrLimitExceeded or ErrTooManyRequests.
 func (h *Hub) Unsubscribe(ctx context.Context, cmd Command, channels []Channel) error {
+	cmd.channels = len(channels)
 	c, p, err := h.authenticated(ctx, cmd)
 	if err != nil {
 		return err
 	}
 	if n := len(channels); n > MaxChannels {
 		return ErrLimitExceeded.With(fmt.Sprintf("%d channels in one command, at most %d a connection are allowed", n, MaxChannels))
+	}
+	// A connection is in no channel of a name that is not valid.
+	channels = slices.DeleteFunc(slices.Clone(channels), func(ch Channel) bool { return ch.Validate() != nil })
+	if len(channels) == 0 {
+		return nil
 	}
 	at := cmd.received(h.now())
 	return h.change(ctx, c, func(c Connection) (Change, error) {

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"centrifuge/pkg/hub"
 	"centrifuge/pkg/store/schema"
@@ -23,13 +24,14 @@ const (
 	attrSubscriberHidden   = "h" // true while its connection is being closed
 )
 
-// RemoveSubscriber is one request.
-func (s *Store) RemoveSubscriber(ctx context.Context, p hub.Place, connection string) error {
-	_, err := s.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{
-		TableName: aws.String(s.table), Key: key(subscriptionKey(p.Channel, p.Shard), connection),
-	})
-	if err != nil {
-		return fmt.Errorf("remove subscriber %s of %s: %w", connection, p.Channel, err)
+// RemoveSubscribers is one request for every 25 subscriptions.
+func (s *Store) RemoveSubscribers(ctx context.Context, orphans []hub.Gone) error {
+	requests := make([]types.WriteRequest, len(orphans))
+	for i, o := range orphans {
+		requests[i] = remove(subscriptionKey(o.Channel, o.Shard), o.Connection)
+	}
+	if err := s.write(ctx, requests); err != nil {
+		return fmt.Errorf("remove %d subscribers: %w", len(orphans), err)
 	}
 	return nil
 }
