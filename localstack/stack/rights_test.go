@@ -18,12 +18,17 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/google/go-cmp/cmp"
 
 	"centrifuge/functions"
 	"centrifuge/localstack/dynamodb"
 	"centrifuge/localstack/stack"
 	"centrifuge/pkg/hub"
+	"centrifuge/pkg/store/schema"
 	"centrifuge/pkg/store/storetest"
 )
 
@@ -142,7 +147,7 @@ func TestRights(t *testing.T) {
 	// function, what else it can do, and partitions that other functions use then.
 	runs := map[string]struct {
 		before, events string
-		more           func(t *testing.T, s *stack.Stack, prepare func())
+		more           func(t *testing.T, s *stack.Stack, prepare func(setup ...func()))
 		ignore         []string
 	}{
 		"connect":     {"", "connect/project", nil, nil},
@@ -167,11 +172,14 @@ func TestRights(t *testing.T) {
 			endpoint := r.start(t)
 			before := start(t, stack.Options{DynamoDBEndpoint: endpoint})
 			used := make(map[string]bool)
-			prepare := func() {
+			prepare := func(setup ...func()) {
 				maps.Copy(used, r.reset())
 				crowd(t, before, f.Name == "auth")
 				for _, event := range strings.Fields(run.before) {
 					invoke(t, before, event)
+				}
+				for _, set := range setup {
+					set()
 				}
 				r.reset()
 			}
@@ -195,78 +203,100 @@ func TestRights(t *testing.T) {
 }
 
 // renew authenticates a connection, whose token has expired, as another user.
-func renew(t *testing.T, s *stack.Stack, prepare func()) {
+func renew(t *testing.T, s *stack.Stack, prepare func(setup ...func())) {
 	t.Helper()
-	prepare()
-	about := connectionOf(t, "disconnect/going-away")
-	if err := s.App.Store.FinishClose(t.Context(), []hub.Connection{{ID: about}}); err != nil {
-		t.Fatal(err)
-	}
-	if err := storetest.Enter(t.Context(), s.App.Store, hub.Connection{
-		ID: about, Project: "demo", User: "former", Protocol: hub.Classic, Expires: time.Now().Add(time.Hour),
-		TokenExpires: time.Now().Add(-time.Minute), Channels: map[hub.Channel]int{locate(t, s, "chat:lobby"): 0},
-	}); err != nil {
-		t.Fatal(err)
-	}
+	prepare(func() {
+		about := connectionOf(t, "disconnect/going-away")
+		if err := s.App.Store.FinishClose(t.Context(), []hub.Connection{{ID: about}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := storetest.Enter(t.Context(), s.App.Store, hub.Connection{
+			ID: about, Project: "demo", User: "former", Protocol: hub.Classic, Expires: time.Now().Add(time.Hour),
+			TokenExpires: time.Now().Add(-time.Minute), Channels: map[hub.Channel]int{locate(t, s, "room:lobby"): 0},
+		}); err != nil {
+			t.Fatal(err)
+		}
+	})
 	invoke(t, s, "auth/sha256-token")
 }
 
 // leaveFormer subscribes a connection that is in a channel of a former incarnation.
-func leaveFormer(t *testing.T, s *stack.Stack, prepare func()) {
+func leaveFormer(t *testing.T, s *stack.Stack, prepare func(setup ...func())) {
 	t.Helper()
-	prepare()
 	const event = "subscribe/join-leave"
-	former := locate(t, s, "chat:lobby")
-	former.Incarnation = "former"
-	if err := storetest.Enter(t.Context(), s.App.Store, hub.Connection{
-		ID: connectionOf(t, event), Project: "demo", Protocol: hub.Classic, Expires: time.Now().Add(time.Hour),
-		Permissions: hub.Permissions{Everything: true}, Channels: map[hub.Channel]int{former: 0},
-	}); err != nil {
-		t.Fatal(err)
-	}
+	prepare(func() {
+		former := locate(t, s, "chat:lobby")
+		former.Incarnation = "former"
+		if err := storetest.Enter(t.Context(), s.App.Store, hub.Connection{
+			ID: connectionOf(t, event), Project: "demo", Protocol: hub.Classic, Expires: time.Now().Add(time.Hour),
+			Permissions: hub.Permissions{Everything: true}, Channels: map[hub.Channel]int{former: 0},
+		}); err != nil {
+			t.Fatal(err)
+		}
+	})
 	invoke(t, s, event)
 }
 
 // flood makes a connection send faster than it may, so that it is closed.
-func flood(t *testing.T, s *stack.Stack, prepare func()) {
+func flood(t *testing.T, s *stack.Stack, prepare func(setup ...func())) {
 	t.Helper()
-	prepare()
 	const event, hour = "message/presence", time.Hour
-	if err := storetest.Enter(t.Context(), s.App.Store, hub.Connection{
-		ID: connectionOf(t, event), Project: "demo", Protocol: hub.Classic, Expires: time.Now().Add(hour),
-		Permissions: hub.Permissions{Everything: true}, Channels: map[hub.Channel]int{locate(t, s, "room:lobby"): 0},
-	}); err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := s.App.Store.Spend(t.Context(), connectionOf(t, event), hour, hour, time.Now()); err != nil {
-		t.Fatal(err)
-	}
+	prepare(func() {
+		if err := storetest.Enter(t.Context(), s.App.Store, hub.Connection{
+			ID: connectionOf(t, event), Project: "demo", Protocol: hub.Classic, Expires: time.Now().Add(hour),
+			Permissions: hub.Permissions{Everything: true}, Channels: map[hub.Channel]int{locate(t, s, "room:lobby"): 0},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := s.App.Store.Spend(t.Context(), connectionOf(t, event), hour, hour, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	})
 	invoke(t, s, event)
 }
 
 // broadcastInPrivate broadcasts in a category that has become private, with a subscriber
-// whose right has ended.
-func broadcastInPrivate(t *testing.T, s *stack.Stack, prepare func()) {
+// whose right has ended, and one whose renewal was interrupted.
+func broadcastInPrivate(t *testing.T, s *stack.Stack, prepare func(setup ...func())) {
 	t.Helper()
-	prepare()
-	p, err := s.App.Store.ReadProject(t.Context(), "demo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	chat := p.Categories["chat"]
-	chat.Private = true
-	if err := s.App.Store.PutCategory(t.Context(), "demo", chat); err != nil {
-		t.Fatal(err)
-	}
-	for id, confirmed := range map[string]bool{connectionOf(t, "broadcast/bidirectional"): true, "ended": false} {
-		if err := storetest.Enter(t.Context(), s.App.Store, hub.Connection{
-			ID: id, Project: "demo", Secret: p.SecretID(), Protocol: hub.Classic, Expires: time.Now().Add(time.Hour),
-			Permissions: hub.Permissions{Everything: true, Confirmed: confirmed}, Channels: map[hub.Channel]int{locate(t, s, "chat:lobby"): 0},
-		}); err != nil {
+	prepare(func() {
+		p, err := s.App.Store.ReadProject(t.Context(), "demo")
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
+		chat := p.Categories["chat"]
+		chat.Private = true
+		if err := s.App.Store.PutCategory(t.Context(), "demo", chat); err != nil {
+			t.Fatal(err)
+		}
+		for id, confirmed := range map[string]bool{connectionOf(t, "broadcast/bidirectional"): true, "ended": false, "stale": true} {
+			if err := storetest.Enter(t.Context(), s.App.Store, hub.Connection{
+				ID: id, Project: "demo", Secret: p.SecretID(), Protocol: hub.Classic, Expires: time.Now().Add(time.Hour),
+				Permissions: hub.Permissions{Everything: true, Confirmed: confirmed}, Channels: map[hub.Channel]int{locate(t, s, "chat:lobby"): 0},
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		makeStale(t, s, locate(t, s, "chat:lobby"), "stale")
+	})
 	invoke(t, s, "broadcast/bidirectional")
+}
+
+// makeStale replaces the basis of a subscription, as an interrupted renewal leaves it.
+func makeStale(t *testing.T, s *stack.Stack, ch hub.Channel, connection string) {
+	t.Helper()
+	client := sdk.New(sdk.Options{
+		Region: "us-east-1", BaseEndpoint: &s.DynamoDBEndpoint, Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
+	})
+	text := func(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
+	partition := strings.Join([]string{"S", ch.Project, ch.Category + ":" + ch.Incarnation, ch.Name, "0"}, "#")
+	if _, err := client.UpdateItem(t.Context(), &sdk.UpdateItemInput{
+		TableName: aws.String(stack.Table), Key: map[string]types.AttributeValue{schema.PartitionKey: text(partition), schema.SortKey: text(connection)},
+		UpdateExpression: aws.String("SET b = :b"), ConditionExpression: aws.String("attribute_exists(b)"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{":b": text("former  ")},
+	}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // connectionOf is the id of the connection that an event is about.
@@ -281,7 +311,7 @@ func connectionOf(t *testing.T, event string) string {
 
 // callServerAPI calls the server API: publish with an idempotency key that succeeds
 // and that fails, and the methods about channels and users.
-func callServerAPI(t *testing.T, s *stack.Stack, prepare func()) {
+func callServerAPI(t *testing.T, s *stack.Stack, prepare func(setup ...func())) {
 	t.Helper()
 	for _, call := range []struct{ method, body string }{
 		{"publish", `{"channel":"news:today","data":1,"idempotency_key":"a"}`},
@@ -347,7 +377,7 @@ func crowd(t *testing.T, s *stack.Stack, expired bool) {
 
 // administer uses the admin pages through the gateway, which invokes only the function
 // admin for these addresses.
-func administer(t *testing.T, s *stack.Stack, prepare func()) {
+func administer(t *testing.T, s *stack.Stack, prepare func(setup ...func())) {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -377,7 +407,7 @@ func administer(t *testing.T, s *stack.Stack, prepare func()) {
 }
 
 // applaud makes the example application count.
-func applaud(t *testing.T, s *stack.Stack, _ func()) {
+func applaud(t *testing.T, s *stack.Stack, _ func(setup ...func())) {
 	t.Helper()
 	ask(t, http.DefaultClient, http.MethodPost, s.HTTPURL+"/demo/applaud", `{}`)
 	ask(t, http.DefaultClient, http.MethodGet, s.HTTPURL+"/demo/live", "")

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -142,6 +143,7 @@ func encodeState(c hub.Connection) (item, error) {
 	for ch, shard := range c.Channels {
 		v.Channels = append(v.Channels, member(ch, shard))
 	}
+	slices.Sort(v.Channels) // two states are compared
 	return attributevalue.MarshalMap(v)
 }
 

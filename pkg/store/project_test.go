@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -436,13 +435,11 @@ func TestIncarnation(t *testing.T) {
 
 	t.Run("deleted and created while it is changed", func(t *testing.T) {
 		s.putCategory(t, hub.Category{Name: "d"})
-		var once sync.Once
+		var began atomic.Bool
 		s.Requests.Intercept = func(op string, _ *http.Request) (*http.Response, error) {
-			if op == "PutItem" {
-				once.Do(func() {
-					fails(t, s.DeleteCategory(t.Context(), "p", "d"), nil)
-					fails(t, s.PutCategory(t.Context(), "p", hub.Category{Name: "d"}), nil)
-				})
+			if op == "PutItem" && began.CompareAndSwap(false, true) {
+				fails(t, s.DeleteCategory(t.Context(), "p", "d"), nil)
+				fails(t, s.PutCategory(t.Context(), "p", hub.Category{Name: "d"}), nil)
 			}
 			return nil, nil
 		}

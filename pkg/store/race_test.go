@@ -109,8 +109,7 @@ func TestChangeConcurrently(t *testing.T) {
 		s := newRig(t)
 		for i := range 20 {
 			id := fmt.Sprint("c", i)
-			s.open(t, id)
-			c := s.connection(t, id)
+			c := s.enter(t, id, "former")
 			change := func(p plan) func() error {
 				return func() error {
 					_, _, err := s.ChangeConnection(t.Context(), c, p)

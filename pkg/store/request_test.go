@@ -108,7 +108,13 @@ func TestRequestCounts(t *testing.T) {
 			}
 			return nil
 		}, "1 Query"},
-		{"removing a subscriber is one write", func() error { return s.RemoveSubscriber(ctx, hub.Place{Channel: ch}, "absent") }, "1 DeleteItem"},
+		{"removing 26 subscribers is two writes", func() error {
+			orphans := make([]hub.Gone, 26)
+			for i := range orphans {
+				orphans[i] = hub.Gone{Channel: ch, Connection: fmt.Sprint("absent", i)}
+			}
+			return s.RemoveSubscribers(ctx, orphans)
+		}, "2 BatchWriteItem"},
 		{"unsubscribing from other channels is no request", change(&many, leave(channel("other"))), ""},
 		{"unsubscribing from a channel is one transaction", change(&many, leave(ch)), "1 TransactWriteItems"},
 		{"unsubscribing from all channels is two transactions", change(&many, leave(names(many)...)), "2 TransactWriteItems"},

@@ -26,9 +26,13 @@ const (
 
 // RemoveSubscribers is one request for every 25 subscriptions.
 func (s *Store) RemoveSubscribers(ctx context.Context, orphans []hub.Gone) error {
-	requests := make([]types.WriteRequest, len(orphans))
-	for i, o := range orphans {
-		requests[i] = remove(subscriptionKey(o.Channel, o.Shard), o.Connection)
+	var requests []types.WriteRequest
+	seen := make(map[hub.Gone]bool, len(orphans)) // concurrent dispatches find the same one
+	for _, o := range orphans {
+		if !seen[o] {
+			requests = append(requests, remove(subscriptionKey(o.Channel, o.Shard), o.Connection))
+		}
+		seen[o] = true
 	}
 	if err := s.write(ctx, requests); err != nil {
 		return fmt.Errorf("remove %d subscribers: %w", len(orphans), err)
