@@ -26,7 +26,7 @@ func TestRequestCounts(t *testing.T) {
 		}
 		return s.connection(t, id)
 	}
-	few, in26, many := in("few", 3), in("in26", 26), in("many", hub.MaxChannels)
+	few, in25, many := in("few", 3), in("in25", 25), in("many", hub.MaxChannels)
 	s.open(t, "opened")
 	opened := s.connection(t, "opened")
 	for i := range 101 {
@@ -119,7 +119,7 @@ func TestRequestCounts(t *testing.T) {
 		{"unsubscribing from a channel is one transaction", change(&many, leave(ch)), "1 TransactWriteItems"},
 		{"unsubscribing from all channels is two transactions", change(&many, leave(names(many)...)), "2 TransactWriteItems"},
 		{"closing a connection without channels is two writes", func() error { return s.end(ctx, "opened") }, "1 BatchWriteItem, 1 UpdateItem"},
-		{"closing a connection in 26 channels is four writes", func() error { return s.end(ctx, in26.ID) }, "3 BatchWriteItem, 1 UpdateItem"},
+		{"closing a connection in 25 channels is three writes", func() error { return s.end(ctx, in25.ID) }, "2 BatchWriteItem, 1 UpdateItem"},
 		{"closing a closed connection is one write", func() error { return s.end(ctx, "opened") }, "1 UpdateItem"},
 		{"hiding 26 subscriptions is two writes", func() error {
 			places := make([]hub.Place, 26)

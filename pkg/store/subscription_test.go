@@ -322,13 +322,13 @@ func TestBatches(t *testing.T) {
 	t.Run("unprocessed writes", func(t *testing.T) {
 		s := newRig(t)
 		s.enter(t, "c", "u")
-		s.subscribe(t, "c", channelsNamed(25, "x"))
+		s.subscribe(t, "c", channelsNamed(24, "x"))
 		refuse(t, s, "BatchWriteItem", "UnprocessedItems", 3, 4)
 		s.Requests.Sent()
 		if err := s.end(t.Context(), "c"); err != nil {
 			t.Fatal(err)
 		}
-		same(t, "requests", s.Requests.Sent(), "6 BatchWriteItem, 1 UpdateItem")
+		same(t, "requests", s.Requests.Sent(), "5 BatchWriteItem, 1 UpdateItem")
 		s.agree(t, "c")
 	})
 
