@@ -70,7 +70,7 @@ func rebase(before, after, now hub.Connection) hub.Connection {
 	if after.Revision == before.Revision {
 		return now // the call has written nothing
 	}
-	channels := maps.Clone(now.Channels)
+	channels := written(now.Channels, nil)
 	for ch, shard := range before.Channels {
 		if _, stayed := after.Channels[ch]; !stayed {
 			channels[ch] = shard
@@ -117,7 +117,7 @@ func (s *Store) apply(ctx context.Context, before hub.Connection, change hub.Cha
 			next.Channels = written(now.Channels, step)
 		}
 		next.Revision = now.Revision + 1
-		if err := s.applyStep(ctx, now, next, step); err != nil {
+		if err := s.applyStep(ctx, now, next, step, change.Connection); err != nil {
 			return now, err
 		}
 		now = next
@@ -184,8 +184,9 @@ func subscriptionWrites(before hub.Connection, change hub.Change) (writes []subs
 }
 
 // applyStep makes one request: an update of the connection from one state to the next, and
-// the writes of subscriptions in the same transaction.
-func (s *Store) applyStep(ctx context.Context, from, to hub.Connection, writes []subscriptionWrite) error {
+// the writes of subscriptions, with the content that subscriber gives them, in the same
+// transaction.
+func (s *Store) applyStep(ctx context.Context, from, to hub.Connection, writes []subscriptionWrite, subscriber hub.Connection) error {
 	state, err := encodeState(to)
 	if err != nil {
 		return err
@@ -222,7 +223,7 @@ func (s *Store) applyStep(ctx context.Context, from, to hub.Connection, writes [
 	}}}
 	for _, w := range writes {
 		if w.put {
-			items = append(items, types.TransactWriteItem{Put: &types.Put{TableName: aws.String(s.table), Item: subscriptionItem(to, w.Place)}})
+			items = append(items, types.TransactWriteItem{Put: &types.Put{TableName: aws.String(s.table), Item: subscriptionItem(subscriber, w.Place)}})
 		} else {
 			items = append(items, types.TransactWriteItem{Delete: &types.Delete{
 				TableName: aws.String(s.table), Key: key(subscriptionKey(w.Channel, w.Shard), from.ID),

@@ -21,6 +21,7 @@ import (
 // is answered, until another command of the same connection is done: whoever wins,
 // connection and subscriptions agree, and what leaves or closes afterwards leaves nothing.
 func TestOverlappingCommands(t *testing.T) {
+	t.Parallel()
 	commands := func(s *rig, channels map[hub.Channel]int) map[string]func(hub.Connection) error {
 		change := func(p plan) func(hub.Connection) error {
 			return func(c hub.Connection) error {
@@ -78,7 +79,7 @@ func TestOverlappingCommands(t *testing.T) {
 		}
 		s.Requests.Intercept = nil
 		s.agree(t, id)
-		if err := all["leave"](hub.Connection{ID: id}); err != nil {
+		if err := unexpected(s.change(t.Context(), id, leave(slices.Collect(maps.Keys(channels))...)), hub.ErrConnectionNotFound); err != nil {
 			t.Error(err)
 		}
 		if got := s.stored(t)[id]; len(got) > 0 {
@@ -118,6 +119,7 @@ var seed = flag.Uint64("seed", 0, "the seed of TestRandomCommands; 0 draws one")
 // TestRandomCommands carries out random commands of two connections concurrently, on several
 // stores over one table, some of whose responses are late or lost.
 func TestRandomCommands(t *testing.T) {
+	t.Parallel()
 	s := newRig(t)
 	stores := []*store.Store{s.Store.Store, s.Another(store.Options{}), s.Another(store.Options{})}
 	first := *seed
@@ -129,7 +131,7 @@ func TestRandomCommands(t *testing.T) {
 	random := rand.New(rand.NewPCG(first, 0))
 	s.Requests.Intercept = func(op string, r *http.Request) (*http.Response, error) {
 		faults.Lock()
-		late, lost := random.N(3*time.Millisecond), random.IntN(200) == 0
+		late, lost := time.Duration(random.Int64N(int64(3*time.Millisecond))), random.IntN(200) == 0
 		faults.Unlock()
 		resp, err := http.DefaultTransport.RoundTrip(r)
 		<-time.After(late) // the answer takes some milliseconds, as that of AWS
@@ -139,7 +141,7 @@ func TestRandomCommands(t *testing.T) {
 		}
 		return resp, err
 	}
-	for round := range 8 {
+	for round := range 5 {
 		ids := []string{fmt.Sprint("a", round), fmt.Sprint("b", round)}
 		for _, id := range ids {
 			s.enter(t, id, "u")

@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"centrifuge/pkg/hub"
 	"centrifuge/pkg/store"
@@ -282,7 +283,7 @@ func (s *rig) subscribers(tb testing.TB, ch hub.Channel, shard int) []string {
 
 func same(tb testing.TB, what string, got, want any) {
 	tb.Helper()
-	if d := cmp.Diff(want, got); d != "" {
+	if d := cmp.Diff(want, got, cmpopts.EquateEmpty()); d != "" {
 		tb.Errorf("%s (-want +got):\n%s", what, d)
 	}
 }
