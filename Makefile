@@ -49,7 +49,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run dev build test test-go test-infra test-dynamodb-local test-clients lint lint-template lint-api test-iam \
-	templates emulated test-deploy localstack-up localstack-deploy localstack-test localstack-down smoke probe fuzz bench load \
+	templates emulated test-deploy localstack-up localstack-deploy localstack-test localstack-down admin-password smoke probe fuzz bench load \
 	synth bootstrap deploy destroy seed invoke vulncheck cover clean FORCE
 
 help: ## List the targets
@@ -235,6 +235,9 @@ deploy: $(CDK) build $(BUILD)/infra ## Deploy to AWS: STAGE=dev DEMO=false RETAI
 
 destroy: $(CDK) build $(BUILD)/infra ## Delete the stack; the table stays unless it was deployed with RETAIN=false
 	$(CDK) --app $(BUILD)/infra destroy $(CDK_CONTEXT)
+
+admin-password: $(BUILD)/deploy/deploy ## Set a new admin password on AWS and print it once; ends the sessions with the earlier one
+	@$< admin-password
 
 smoke: $(BUILD)/deploy/deploy ## Run every conversation on a deployment: E2E_PROJECT, E2E_SECRET, E2E_API_KEY
 	@$< smoke

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"centrifuge/pkg/config"
+	"centrifuge/pkg/store/schema"
 )
 
 // Function is one Lambda function. It may do nothing that its fields do not grant,
@@ -41,7 +42,9 @@ type Function struct {
 
 	// What it may do.
 
-	// Table are the DynamoDB actions it may use on the table, Index on the index.
+	// Table are the DynamoDB actions it may use on the table, Index on the index. Table
+	// leaves out the partition of the admin password, except for Scan: it names no
+	// partition, so no policy can leave one out.
 	Table, Index []string
 	// Partitions are actions it may use on some partitions of the table.
 	Partitions []Partition
@@ -53,8 +56,6 @@ type Function struct {
 	Posts int
 	// Puts are the events it may put on the event bus.
 	Puts []Event
-	// AdminSecret lets it read the password of the admin pages.
-	AdminSecret bool
 
 	// What its environment holds in addition to the name of the table.
 
@@ -217,7 +218,7 @@ var All = []Function{
 		Connections: list{"POST", "DELETE"},
 		Posts:       manyPosts,
 		Puts:        []Event{message},
-		AdminSecret: true,
+		Partitions:  []Partition{{schema.PasswordPartition, list{get}}},
 	},
 	{
 		Name: "webhook", MemoryMB: light, Option: Hooks,
@@ -249,7 +250,6 @@ type Addresses struct {
 	ManagementURL         string
 	WebSocketURL, HTTPURL string
 	EventBus              string
-	AdminSecret           string
 	MetricsNamespace      string
 }
 
@@ -267,7 +267,6 @@ func (f Function) Environment(a Addresses) map[string]string {
 	set(len(f.Connections) > 0, config.MetricsNamespace, a.MetricsNamespace)
 	set(f.Posts > 0, config.Concurrency, strconv.Itoa(f.Posts))
 	set(len(f.Puts) > 0, config.EventBus, a.EventBus)
-	set(f.AdminSecret, config.AdminSecret, a.AdminSecret)
 	maps.Copy(environment, f.Variables)
 	return environment
 }

@@ -99,7 +99,7 @@ func TestEventConstants(t *testing.T) {
 func TestEnvironment(t *testing.T) {
 	everything := functions.Addresses{
 		Table: "table", ManagementURL: "management", WebSocketURL: "websocket", HTTPURL: "http",
-		EventBus: "bus", AdminSecret: "secret", MetricsNamespace: "namespace",
+		EventBus: "bus", MetricsNamespace: "namespace",
 	}
 	for _, test := range []struct {
 		name      string
@@ -131,10 +131,6 @@ func TestEnvironment(t *testing.T) {
 		{
 			"pages", functions.Function{Pages: true}, everything,
 			map[string]string{config.Table: "table", config.WebSocketURL: "websocket", config.HTTPURL: "http"},
-		},
-		{
-			"the admin secret", functions.Function{AdminSecret: true}, everything,
-			map[string]string{config.Table: "table", config.AdminSecret: "secret"},
 		},
 		{
 			"fixed variables", functions.Function{Variables: map[string]string{config.DemoProject: "demo"}}, everything,

@@ -41,6 +41,9 @@ func invoke(ctx context.Context, function, event string, getenv func(string) str
 			return fmt.Errorf("read the seed: %w", err)
 		}
 	}
+	if o.AdminPassword, err = adminPassword(o.DataDir); err != nil { // the one of make run
+		return err
+	}
 	s, err := stack.Start(ctx, o)
 	if err != nil {
 		return err

@@ -21,6 +21,7 @@ import (
 
 	"centrifuge/localstack/stack"
 	"centrifuge/localstack/stack/stacktest"
+	"centrifuge/pkg/auth"
 	"centrifuge/pkg/store"
 )
 
@@ -105,17 +106,25 @@ func (s *service) interrupt(t *testing.T) {
 	}
 }
 
-// validateURL returns the option validate_url of the project demo in a database.
-func validateURL(t *testing.T, endpoint string) string {
+// stored returns the option validate_url of the project demo and the hash of the admin
+// password in a database.
+func stored(t *testing.T, data string) (validateURL, passwordHash string) {
 	t.Helper()
-	database := sdk.New(sdk.Options{
-		BaseEndpoint: &endpoint, Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
-	})
-	p, err := store.New(database, stack.Table, store.Options{}).ReadProject(t.Context(), "demo")
+	endpoint, err := os.ReadFile(endpointFile(data))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p.Options.ValidateURL
+	s := store.New(sdk.New(sdk.Options{
+		BaseEndpoint: new(string(endpoint)), Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
+	}), stack.Table, store.Options{})
+	p, err := s.ReadProject(t.Context(), "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if passwordHash, err = s.AdminPassword(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return p.Options.ValidateURL, passwordHash
 }
 
 // channels calls the server API with the seeded key and returns the status.
@@ -142,6 +151,14 @@ func TestService(t *testing.T) {
 	if status := s.channels(t); status != http.StatusOK {
 		t.Errorf("status %d with the seeded key", status)
 	}
+	password, err := os.ReadFile(filepath.Join(data, "admin-password"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, hash := stored(t, data)
+	if ok, err := auth.VerifyPassword(hash, strings.TrimSpace(string(password))); !ok || err != nil {
+		t.Errorf("the password in the data folder is in the table: %v, error %v", ok, err)
+	}
 
 	second := process(t, path, port, data)
 	second.Stderr = nil
@@ -158,8 +175,12 @@ func TestService(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := validateURL(t, string(database)), s.base+"/demo/validate"; got != want {
+	got, hashAfter := stored(t, data)
+	if want := s.base + "/demo/validate"; got != want {
 		t.Errorf("after an invoke during the service validate_url is %s, want %s", got, want)
+	}
+	if hashAfter != hash {
+		t.Error("an invoke during the service ends the sessions of administrators")
 	}
 	s.interrupt(t)
 	if conn, err := (&net.Dialer{Timeout: time.Second}).DialContext(t.Context(), "tcp", strings.TrimPrefix(string(database), "http://")); err == nil {
@@ -177,6 +198,9 @@ func TestService(t *testing.T) {
 	s = runService(t, path, moved, data)
 	if status := s.channels(t); status != http.StatusOK {
 		t.Errorf("status %d with the seeded key after a restart", status)
+	}
+	if _, hashAfter := stored(t, data); hashAfter != hash {
+		t.Error("a restart ends the sessions of administrators")
 	}
 	s.interrupt(t)
 }

@@ -125,7 +125,7 @@ func adminPassword(dir string) (string, error) {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return "", fmt.Errorf("read the admin password: %w", err)
 	}
-	password := auth.NewSecret()
+	password := auth.NewPassword()
 	if err := errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(path, []byte(password+"\n"), 0o600)); err != nil {
 		return "", fmt.Errorf("write the admin password: %w", err)
 	}

@@ -1,5 +1,5 @@
 // Package construct has the parts of the stack: a function, a WebSocket API, an HTTP
-// API, a table, an event bus, a dead-letter queue, a secret, custom domains, alarms
+// API, a table, an event bus, a dead-letter queue, custom domains, alarms
 // and a dashboard. Each is configured as every use of it needs.
 //
 // It knows AWS and CDK, and nothing of Centrifuge: functions and their rights are

@@ -84,6 +84,16 @@ func (t *Table) Allow(actions ...string) awsiam.PolicyStatement {
 	return allow(qualified(actions), *t.Table.TableArn())
 }
 
+// AllowExcept is Allow for all partitions but one. Scan, which names no partition, is
+// allowed on all of them.
+func (t *Table) AllowExcept(partition string, actions ...string) awsiam.PolicyStatement {
+	statement := t.Allow(actions...)
+	statement.AddCondition(jsii.String("ForAllValues:StringNotEquals"), map[string][]string{
+		"dynamodb:LeadingKeys": {partition},
+	})
+	return statement
+}
+
 // AllowPartition is Allow for the partitions whose key matches partition, in which
 // "*" matches any characters.
 func (t *Table) AllowPartition(partition string, actions ...string) awsiam.PolicyStatement {

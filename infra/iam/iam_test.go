@@ -36,15 +36,15 @@ func TestReport(t *testing.T) {
 
 func TestResolve(t *testing.T) {
 	tpl := template{stack: "s", Resources: map[string]resource{
-		"Table":  {Type: "AWS::DynamoDB::Table"},
-		"Logs":   {Type: "AWS::Logs::LogGroup"},
-		"Secret": {Type: "AWS::SecretsManager::Secret", Properties: map[string]any{"Name": "s/admin"}},
+		"Table": {Type: "AWS::DynamoDB::Table"},
+		"Logs":  {Type: "AWS::Logs::LogGroup"},
+		"Bus":   {Type: "AWS::Events::EventBus", Properties: map[string]any{"Name": "s-bus"}},
 	}}
 	for in, want := range map[string]string{
 		`"text"`:                           `"text"`,
 		`{"Ref": "Table"}`:                 `"s-Table"`,
 		`{"Ref": "AWS::Region"}`:           `"eu-central-1"`,
-		`{"Ref": "Secret"}`:                `"arn:aws:secretsmanager:eu-central-1:123456789012:secret:s/admin-a1B2c3"`,
+		`{"Ref": "Bus"}`:                   `"s-bus"`,
 		`{"Fn::GetAtt": ["Logs", "Arn"]}`:  `"arn:aws:logs:eu-central-1:123456789012:log-group:s-Logs:*"`,
 		`{"Action": ["a"], "R": {"b": 1}}`: `{"Action": ["a"], "R": {"b": 1}}`,
 		`{"Fn::Join": ["", [{"Fn::GetAtt": ["Table", "Arn"]}, "/index/user"]]}`: `"arn:aws:dynamodb:eu-central-1:123456789012:table/s-Table/index/user"`,

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"centrifuge/functions"
+	"centrifuge/pkg/store/schema"
 )
 
 // request is a request to AWS, the policies that decide about it, and the expected
@@ -45,7 +46,7 @@ func requests(t template) ([]request, error) {
 	if len(t.of("AWS::IAM::Policy"))+len(t.of("AWS::IAM::ManagedPolicy")) > 0 {
 		return nil, errors.New("the template has policies outside roles, which this command does not read")
 	}
-	questions := slices.Concat(onTable(t), onIndex(t), onConnections(t), onBus(t), onSecrets(t), onOthers(t))
+	questions := slices.Concat(onTable(t), onIndex(t), onConnections(t), onBus(t), onOthers(t))
 	deployed := t.functions()
 	var all []request
 	for _, f := range functions.All {
@@ -84,6 +85,9 @@ func (t template) policies(role string) ([]any, error) {
 
 const leadingKeys = "dynamodb:LeadingKeys"
 
+// password is the partition of the admin password.
+const password = schema.PasswordPartition
+
 // onTable are requests to the table, with the keys of partitions.
 func onTable(t template) []question {
 	table := t.arn(t.of("AWS::DynamoDB::Table")[0])
@@ -91,11 +95,13 @@ func onTable(t template) []question {
 	for _, action := range []string{
 		"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "BatchGetItem", "BatchWriteItem",
 	} {
-		for _, keys := range []values{{"P#demo"}, {"P#other"}, {"T#demo/live"}, {"T#other/live"}, {"S#demo"}, {"P#demo", "P#other"}} {
+		for _, keys := range []values{
+			{"P#demo"}, {"P#other"}, {"T#demo/live"}, {"T#other/live"}, {"S#demo"}, {"P#demo", "P#other"}, {password}, {"P#demo", password}, {password + "#demo"},
+		} {
 			all = append(all, question{
 				action + " in " + strings.Join(keys, " and "), "dynamodb:" + action, table, map[string]any{leadingKeys: keys},
 				func(f functions.Function) bool {
-					return slices.Contains(f.Table, action) || slices.ContainsFunc(f.Partitions, func(p functions.Partition) bool {
+					return slices.Contains(f.Table, action) && !slices.Contains(keys, password) || slices.ContainsFunc(f.Partitions, func(p functions.Partition) bool {
 						return slices.Contains(p.Actions, action) && !slices.ContainsFunc(keys, func(key string) bool { return !matches(p.Key, key) })
 					})
 				},
@@ -107,7 +113,15 @@ func onTable(t template) []question {
 			question{action + " in another table", "dynamodb:" + action, table + "2", map[string]any{leadingKeys: values{"P#demo"}}, nobody},
 		)
 	}
-	all = append(all, question{"Scan", "dynamodb:Scan", table, nil, only("publish", "admin")})
+	all = append(
+		all,
+		question{"Scan", "dynamodb:Scan", table, nil, only("publish", "admin")},
+		question{"read the admin password", "dynamodb:GetItem", table, map[string]any{leadingKeys: values{password}}, only("admin")},
+		question{"find the admin password", "dynamodb:Query", table, map[string]any{leadingKeys: values{password}}, nobody},
+		question{"replace the admin password", "dynamodb:PutItem", table, map[string]any{leadingKeys: values{password}}, nobody},
+		question{"delete the admin password", "dynamodb:DeleteItem", table, map[string]any{leadingKeys: values{password}}, nobody},
+		question{"read a secret", "secretsmanager:GetSecretValue", arn("secretsmanager", "secret:other-a1B2c3"), nil, nobody},
+	)
 	for _, action := range []string{
 		"DeleteTable", "UpdateTable", "DescribeTable", "UpdateTimeToLive", "UpdateContinuousBackups", "ExportTableToPointInTime",
 		"CreateBackup", "PartiQLSelect", "PartiQLDelete", "ConditionCheckItem", "PutResourcePolicy",
@@ -196,18 +210,6 @@ func onBus(t template) []question {
 			put("put without a type", bus, values{"centrifuge"}, nil, nobody),
 			put("put without a source", bus, nil, values{"message"}, nobody),
 			question{"add a rule", "events:PutRule", arn("events", "rule/"+t.ref(id)+"/r"), nil, nobody},
-		)
-	}
-	return all
-}
-
-func onSecrets(t template) []question {
-	all := []question{{"read another secret", "secretsmanager:GetSecretValue", arn("secretsmanager", "secret:other-a1B2c3"), nil, nobody}}
-	for _, id := range t.of("AWS::SecretsManager::Secret") {
-		all = append(
-			all,
-			question{"read the admin password", "secretsmanager:GetSecretValue", t.ref(id), nil, only("admin")},
-			question{"change the admin password", "secretsmanager:PutSecretValue", t.ref(id), nil, nobody},
 		)
 	}
 	return all

@@ -84,8 +84,6 @@ func (t template) ref(id string) string {
 	switch r := t.Resources[id]; r.Type {
 	case "AWS::Events::EventBus":
 		return r.Properties["Name"].(string)
-	case "AWS::SecretsManager::Secret":
-		return arn("secretsmanager", "secret:"+r.Properties["Name"].(string)+"-a1B2c3")
 	case "AWS::ApiGatewayV2::Api":
 		return strings.ToLower(r.Properties["ProtocolType"].(string)) + "api"
 	default:

@@ -13,6 +13,7 @@ import (
 
 	"centrifuge/functions"
 	"centrifuge/infra/construct"
+	"centrifuge/pkg/store/schema"
 )
 
 // deployed returns the functions of a stack with options o.
@@ -38,10 +39,9 @@ type resources struct {
 	table     *construct.Table
 	webSocket *construct.WebSocket
 	http      *construct.HTTPAPI
-	// bus and deadLetters are nil without hooks, password is nil without admin pages.
+	// bus and deadLetters are nil without hooks.
 	bus         *construct.Bus
 	deadLetters *construct.DeadLetters
-	password    *construct.Secret
 }
 
 // deploy makes the Lambda of f and connects it with what invokes it.
@@ -86,9 +86,6 @@ func (r resources) addresses(o Options) functions.Addresses {
 	if r.bus != nil {
 		a.EventBus = r.bus.Name()
 	}
-	if r.password != nil {
-		a.AdminSecret = r.password.ARN()
-	}
 	return a
 }
 
@@ -96,7 +93,7 @@ func (r resources) addresses(o Options) functions.Addresses {
 func (r resources) grants(f functions.Function) []awsiam.PolicyStatement {
 	var grants []awsiam.PolicyStatement
 	if len(f.Table) > 0 {
-		grants = append(grants, r.table.Allow(f.Table...))
+		grants = append(grants, r.table.AllowExcept(schema.PasswordPartition, f.Table...))
 	}
 	for _, p := range f.Partitions {
 		grants = append(grants, r.table.AllowPartition(p.Key, p.Actions...))
@@ -111,9 +108,6 @@ func (r resources) grants(f functions.Function) []awsiam.PolicyStatement {
 		for _, event := range f.Puts {
 			grants = append(grants, r.bus.AllowPut(construct.Event(event)))
 		}
-	}
-	if f.AdminSecret {
-		grants = append(grants, r.password.AllowRead())
 	}
 	return grants
 }

@@ -31,21 +31,21 @@ func (m monitoring) own(name, statistic string) awscloudwatch.Metric {
 
 // alarms makes the alarms. An alarm costs $0.10 a month for each metric that it looks
 // at, also for each metric of an expression, and an account has ten free of charge.
-// So there are ten, and one more with event hooks. For this reason no alarm looks at
-// a single function or a single DynamoDB operation. The table needs no alarm of its
-// own: a request that DynamoDB throttles or fails until the SDK gives up makes the
-// function log an error.
+// So there are ten. For this reason no alarm looks at a single function or a single
+// DynamoDB operation. The table needs no alarm of its own: a request that DynamoDB
+// throttles or fails until the SDK gives up makes the function log an error. So does a
+// dispatch that did not reach all subscribers: metrics.Errors is on the dashboard only.
 //
-// Event hooks need the eleventh. Counted with the other functions, failures of
-// webhooks would hide those of Centrifuge. And an event that failed in every attempt
-// within five minutes would not set off an alarm that needs two periods.
+// Event hooks need one. Counted with the other functions, failures of webhooks would
+// hide those of Centrifuge. And an event that failed in every attempt within five
+// minutes would not set off an alarm that needs two periods.
 func (m monitoring) alarms(scope constructs.Construct, prefix, email string) *construct.Alarms {
 	a := construct.NewAlarms(scope, jsii.String("Alarms"), &construct.AlarmsProps{Prefix: prefix, Email: email})
 
 	for _, f := range m.alarmed {
 		f.CountFailures(m.namespace, failures)
 	}
-	a.Add("function-failures", "A function failed, timed out or logged an error. Its log shows the cause.",
+	a.Add("function-failures", "A function failed, timed out or logged an error, such as a message that did not reach all subscribers. Its log shows the cause.",
 		1, m.own(failures, construct.Sum))
 	// The metric of the account: functions are throttled when all functions of the
 	// account together reach its quota.
@@ -64,8 +64,6 @@ func (m monitoring) alarms(scope constructs.Construct, prefix, email string) *co
 	a.Add("http-client-errors", "Many requests to the HTTP API are refused with 4xx: wrong keys, unknown paths or throttled.",
 		100, m.http.Metric("4xx", construct.Sum))
 
-	a.Add("delivery-errors", "Messages did not reach all subscribers because reading the subscribers failed.",
-		1, m.own(metrics.Errors, construct.Sum))
 	a.Add("delivery-failed", "Posts to connections failed in every attempt.",
 		10, m.own(metrics.Failed, construct.Sum))
 	a.Add("delivery-slow", "Many posts were given up: clients read slowly, or the account reached API Gateway's quota of requests.",

@@ -23,7 +23,6 @@ func TestAlarms(t *testing.T) {
 		"websocket-client-errors": "AWS/ApiGateway ClientError of ${WEBSOCKET} >= 100",
 		"http-errors":             "AWS/ApiGateway 5xx of ${HTTP} >= 1",
 		"http-client-errors":      "AWS/ApiGateway 4xx of ${HTTP} >= 100",
-		"delivery-errors":         "Centrifuge/full " + metrics.Errors + " >= 1",
 		"delivery-failed":         "Centrifuge/full " + metrics.Failed + " >= 10",
 		"delivery-slow":           "Centrifuge/full " + metrics.Slow + " >= 100",
 		"dead-letters":            "AWS/SQS ApproximateNumberOfMessagesVisible of ${DeadLettersQueue.QueueName} >= 1",
@@ -123,19 +122,16 @@ func TestFunctionFailuresMetric(t *testing.T) {
 }
 
 // In an account with nothing else in it, alarms and dashboard cost nothing: ten alarm
-// metrics are free, and dashboards of 50 metrics. The alarm of event hooks is the
-// eleventh.
+// metrics are free, and dashboards of 50 metrics.
 func TestMonitoringCost(t *testing.T) {
 	tpl := load(t, "full")
 	billed := 0
 	for _, alarm := range tpl.of("AWS::CloudWatch::Alarm") {
-		line, n := alarmMetric(t, tpl, alarm)
-		if !strings.HasPrefix(line, "AWS/SQS ") {
-			billed += n
-		}
+		_, n := alarmMetric(t, tpl, alarm)
+		billed += n
 	}
-	if billed > 10 {
-		t.Errorf("alarms look at %d metrics, want 10 or fewer", billed)
+	if billed != 10 {
+		t.Errorf("alarms look at %d metrics, want 10", billed)
 	}
 	if n := len(shown(t, tpl)); n > 50 {
 		t.Errorf("the dashboard shows %d metrics, want 50 or fewer", n)

@@ -17,8 +17,7 @@ type Options struct {
 	Stage string
 	// Demo adds the example application. Default false.
 	Demo bool
-	// Admin adds the admin pages, with a password in Secrets Manager for $0.40 a
-	// month. Default true.
+	// Admin adds the admin pages. Default true.
 	Admin bool
 	// Hooks adds event hooks: an event bus, the function that posts messages to
 	// webhooks, and its dead-letter queue. Default true.

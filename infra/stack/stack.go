@@ -65,12 +65,7 @@ func New(scope constructs.Construct, o Options) (awscdk.Stack, error) {
 		}),
 	}
 	if o.Admin {
-		r.password = construct.NewSecret(stack, jsii.String("AdminPassword"), &construct.SecretProps{
-			Name: name + "/admin", Description: "The password of the admin pages of " + name,
-		})
-		output(stack, "AdminURL", r.http.URL()+"/admin/", "The admin pages")
-		output(stack, "AdminSecretName", r.password.Name(),
-			"The secret with the admin password: aws secretsmanager get-secret-value --query SecretString --output text --secret-id "+r.password.Name())
+		output(stack, "AdminURL", r.http.URL()+"/admin/", "The admin pages; make admin-password sets their password and prints it")
 	}
 	if o.Demo {
 		output(stack, "DemoURL", r.http.URL()+"/demo/", "The example application")

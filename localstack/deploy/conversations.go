@@ -69,10 +69,7 @@ func printReport(out io.Writer, name string, report e2e.Report) {
 // deployed is the stack of "make deploy" on AWS, as a target with the E2E variables of
 // the environment. smoke.json is a seed with a project for it.
 func deployed(path string, getenv func(string) string) (e2e.Target, outputs, error) {
-	o, err := readOutputs(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return e2e.Target{}, o, fmt.Errorf("%w: run make deploy first", err)
-	}
+	o, err := deployedOutputs(path)
 	if err != nil {
 		return e2e.Target{}, o, err
 	}
@@ -87,6 +84,15 @@ func deployed(path string, getenv func(string) string) (e2e.Target, outputs, err
 	})
 	target.ReportGuesses = true
 	return target, o, err
+}
+
+// deployedOutputs are the outputs that make deploy wrote to path.
+func deployedOutputs(path string) (outputs, error) {
+	o, err := readOutputs(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return o, fmt.Errorf("%w: run make deploy first", err)
+	}
+	return o, err
 }
 
 // smoke runs the conversations against the stack that is deployed on AWS. What AWS does

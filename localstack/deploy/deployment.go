@@ -46,9 +46,8 @@ type outputs struct {
 	HTTPURL       string
 	ManagementURL string
 	TableName     string
-	// AdminURL and AdminSecretName are empty in a stack without admin pages.
-	AdminURL        string
-	AdminSecretName string
+	// AdminURL is empty in a stack without admin pages.
+	AdminURL string
 }
 
 // readOutputs reads the file that cdk deploy writes with --outputs-file.
@@ -80,6 +79,9 @@ type deployment struct {
 }
 
 func (d deployment) assembly() string { return filepath.Join(d.folder, "assembly") }
+
+// outputs is the file with the outputs of the stack.
+func (d deployment) outputs() string { return filepath.Join(d.folder, "outputs.json") }
 
 // replaced are the variables, by prefix, that programs do not inherit: those of AWS and
 // CDK, so that nothing can reach an account on AWS, and the options of a make that runs
@@ -133,7 +135,6 @@ func (d deployment) synthesize(ctx context.Context, log io.Writer) error {
 // conversations. took is the time of `cdk deploy`.
 func (d deployment) deploy(ctx context.Context) (o outputs, took time.Duration, err error) {
 	var changes []string
-	outputsFile := filepath.Join(d.folder, "outputs.json")
 	for _, step := range []struct {
 		name string
 		do   func(log io.Writer) error
@@ -145,10 +146,10 @@ func (d deployment) deploy(ctx context.Context) (o outputs, took time.Duration, 
 			return err
 		}},
 		{"deploy", func(log io.Writer) error {
-			return d.cdk(ctx, log, "--app", d.assembly(), "deploy", "--require-approval", "never", "--outputs-file", outputsFile)
+			return d.cdk(ctx, log, "--app", d.assembly(), "deploy", "--require-approval", "never", "--outputs-file", d.outputs())
 		}},
 		{"seed", func(io.Writer) error {
-			if o, err = readOutputs(outputsFile); err != nil {
+			if o, err = readOutputs(d.outputs()); err != nil {
 				return err
 			}
 			return seedTable(ctx, d.endpoint, o)

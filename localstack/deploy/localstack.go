@@ -57,8 +57,8 @@ func localstackCommand(ctx context.Context, command string, getenv func(string) 
 		if err != nil {
 			return fmt.Errorf("%w: run make localstack-deploy first", err)
 		}
-		if _, err := s.run("admin", func(io.Writer) error {
-			_, err := e.signIn(ctx, o)
+		if _, err := s.run("admin", func(log io.Writer) error {
+			_, err := deployment{steps: s, emulator: e}.testAdmin(ctx, o, log)
 			return err
 		}); err != nil {
 			return err

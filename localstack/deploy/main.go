@@ -3,12 +3,13 @@
 //
 //	deploy ministack                       deploy, test and destroy on MiniStack
 //	deploy localstack up|deploy|test|down  the same in steps, on LocalStack
+//	deploy admin-password                  set the admin password of a stack on AWS
 //	deploy smoke                           run the conversations against a stack on AWS
 //	deploy probe                           ask and measure what AWS does not document
 //
-// "make test-deploy", "make localstack-…", "make smoke" and "make probe" call it in the
-// top folder of the repository. It deploys the template that infra/ synthesizes, with the
-// changes of workaround.go.
+// "make test-deploy", "make localstack-…", "make admin-password", "make smoke" and "make
+// probe" call it in the top folder of the repository. It deploys the template that infra/
+// synthesizes, with the changes of workaround.go.
 package main
 
 import (
@@ -18,6 +19,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -32,6 +34,8 @@ const (
 const usage = `Usage:
   deploy ministack                       deploy on MiniStack, run the conversations, destroy
   deploy localstack up|deploy|test|down  the same in steps, on LocalStack
+  deploy admin-password                  give the stack of "make deploy" a new admin password, and
+                                         print it: it is stored nowhere; earlier sessions end
   deploy smoke                           run the conversations against the stack of "make deploy"
   deploy probe [--yes] [--idle] [--deploy COMMAND]
                                          ask that stack what AWS does not document, and measure
@@ -44,6 +48,8 @@ Options of probe:
 
 Environment:
   LOCALSTACK_AUTH_TOKEN                  required by LocalStack
+  AWS_REGION, AWS_PROFILE, …             the region and the credentials of the deployment, for
+                                         admin-password and probe, as the AWS SDK reads them
   E2E_PROJECT, E2E_SECRET, E2E_API_KEY   the project for smoke and probe
                                          (default demo, demo-secret, demo-key)
   E2E_LACKS                              a JSON object: parts of the conversations that smoke leaves
@@ -61,7 +67,7 @@ func main() {
 		limit = probeTimeout
 	}
 	bounded, cancel := context.WithTimeout(ctx, limit)
-	err := command(bounded, os.Args[1:], os.Getenv, os.Stdin, os.Stdout)
+	err := command(bounded, os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr)
 	cancel()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
@@ -69,19 +75,21 @@ func main() {
 	}
 }
 
-func command(ctx context.Context, args []string, getenv func(string) string, in io.Reader, out io.Writer) error {
+func command(ctx context.Context, args []string, getenv func(string) string, in io.Reader, out, notes io.Writer) error {
 	switch {
+	case slices.Contains(args, "--help") || slices.Contains(args, "-h") || len(args) == 1 && args[0] == "help":
+		_, err := io.WriteString(out, usage)
+		return err
 	case len(args) == 1 && args[0] == "ministack":
 		return testOnMiniStack(ctx, out)
 	case len(args) == 2 && args[0] == "localstack":
 		return localstackCommand(ctx, args[1], getenv, out)
+	case len(args) == 1 && args[0] == "admin-password":
+		return setAdminPassword(ctx, outputsPath, out, notes)
 	case len(args) == 1 && args[0] == "smoke":
 		return smoke(ctx, getenv, out)
 	case len(args) > 0 && args[0] == "probe":
 		return probeAWS(ctx, args[1:], getenv, in, out)
-	case len(args) == 1 && (args[0] == "--help" || args[0] == "-h" || args[0] == "help"):
-		_, err := io.WriteString(out, usage)
-		return err
 	}
 	return errUsage
 }

@@ -26,6 +26,8 @@ func TestCommand(t *testing.T) {
 		fails string
 	}{
 		{name: "help", args: []string{"--help"}, want: "deploy ministack"},
+		{name: "help of admin-password", args: []string{"admin-password", "--help"}, want: "deploy admin-password"},
+		{name: "an argument of admin-password", args: []string{"admin-password", "secret"}, fails: "--help"},
 		{name: "no command", fails: "--help"},
 		{name: "an unknown command", args: []string{"floci"}, fails: "--help"},
 		{name: "an unknown command of localstack", args: []string{"localstack", "sideways"}, fails: "--help"},
@@ -34,7 +36,7 @@ func TestCommand(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var out bytes.Buffer
-			err := command(t.Context(), tt.args, func(string) string { return "" }, strings.NewReader(""), &out)
+			err := command(t.Context(), tt.args, func(string) string { return "" }, strings.NewReader(""), &out, io.Discard)
 			if tt.fails != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.fails) {
 					t.Fatalf("error %v, expected one with %q", err, tt.fails)
@@ -84,7 +86,7 @@ func TestReadOutputs(t *testing.T) {
 		name, content, fails string
 	}{
 		{name: "one stack", content: `{"centrifuge-dev":{"WebSocketURL":"wss://a","HTTPURL":"https://b","ManagementURL":"https://m","TableName":"t","DemoURL":"https://b/demo/",
-			"AdminURL":"https://b/admin/","AdminSecretName":"s"}}`},
+			"AdminURL":"https://b/admin/"}}`},
 		{name: "an output is missing", content: `{"centrifuge-dev":{"WebSocketURL":"wss://a","HTTPURL":"https://b"}}`, fails: "centrifuge-dev"},
 		{name: "two stacks", content: `{"a":{},"b":{}}`, fails: "2 stacks"},
 		{name: "invalid JSON", content: `…`, fails: "outputs"},
@@ -101,7 +103,7 @@ func TestReadOutputs(t *testing.T) {
 				}
 				return
 			}
-			if want := (outputs{"wss://a", "https://b", "https://m", "t", "https://b/admin/", "s"}); err != nil || o != want {
+			if want := (outputs{"wss://a", "https://b", "https://m", "t", "https://b/admin/"}); err != nil || o != want {
 				t.Errorf("read %+v, error %v", o, err)
 			}
 		})

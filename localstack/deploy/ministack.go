@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,8 +32,8 @@ const venv = ".tools/ministack"
 // ministackVersion is the version that requirements pins.
 var ministackVersion = string(regexp.MustCompile(`(?m)^ministack==([0-9.]+)`).FindSubmatch(requirements)[1])
 
-// testOnMiniStack deploys the stack on MiniStack, signs in to the admin pages, tests a
-// webhook, runs the conversations and the probes, and deletes the stack. MiniStack is stopped in any
+// testOnMiniStack deploys the stack on MiniStack, sets the admin password, signs in to the
+// admin pages, tests a webhook, runs the conversations and the probes, and deletes the stack. MiniStack is stopped in any
 // case.
 func testOnMiniStack(ctx context.Context, out io.Writer) (err error) {
 	if runtime.GOOS != "linux" {
@@ -66,7 +67,17 @@ func testOnMiniStack(ctx context.Context, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	if _, err := s.run("admin, webhook", func(io.Writer) error { return d.testWebhook(ctx, o) }); err != nil {
+	var session http.Header
+	if _, err := s.run("admin", func(log io.Writer) (err error) {
+		if err := testNoPassword(ctx, o); err != nil {
+			return err
+		}
+		session, err = d.testAdmin(ctx, o, log)
+		return err
+	}); err != nil {
+		return err
+	}
+	if _, err := s.run("webhook", func(io.Writer) error { return testWebhook(ctx, o, session) }); err != nil {
 		return err
 	}
 	report, err := s.runConversations(ctx, e2e.Target{WebSocketURL: o.WebSocketURL, HTTPURL: o.HTTPURL, Lacks: d.lacks})

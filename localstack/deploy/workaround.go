@@ -100,9 +100,6 @@ func settings(endpoint string) func(template) int {
 			if variables[config.EventBus] != nil {
 				variables[config.EventBridgeEndpoint] = endpoint
 			}
-			if variables[config.AdminSecret] != nil {
-				variables[config.SecretsManagerEndpoint] = endpoint
-			}
 			n++
 		}
 		return n

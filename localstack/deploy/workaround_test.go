@@ -16,7 +16,7 @@ const synthesized = `{
  "Resources": {
   "Connect": {"Type": "AWS::Lambda::Function", "Properties": {"Environment": {"Variables": {"CENTRIFUGE_TABLE": {"Ref": "Table"}}}}},
   "Publish": {"Type": "AWS::Lambda::Function", "Properties": {"Environment": {"Variables": {
-   "CENTRIFUGE_EVENT_BUS": {"Ref": "Bus"}, "CENTRIFUGE_ADMIN_SECRET": {"Ref": "Secret"},
+   "CENTRIFUGE_EVENT_BUS": {"Ref": "Bus"},
    "CENTRIFUGE_MANAGEMENT_URL": {"Fn::Join": ["", ["https://", {"Ref": "Socket"}, ".execute-api.", {"Ref": "AWS::Region"}, ".", {"Ref": "AWS::URLSuffix"}, "/test"]]},
    "CENTRIFUGE_HTTP_URL": {"Fn::GetAtt": ["HTTP", "ApiEndpoint"]}}}}},
   "Route": {"Type": "AWS::ApiGatewayV2::Route", "Properties": {"RouteResponseSelectionExpression": "$default"}},
@@ -50,7 +50,6 @@ func TestRewrite(t *testing.T) {
    "CENTRIFUGE_MANAGEMENT_URL": {"Fn::Join": ["", ["http://127.0.0.1:4599/_aws/execute-api/", {"Ref": "Socket"}, "/test"]]},
    "CENTRIFUGE_HTTP_URL": {"Fn::Join": ["", ["http://127.0.0.1:4599/_aws/execute-api/", {"Ref": "HTTP"}, "/$default"]]},
    "CENTRIFUGE_EVENT_BUS": {"Ref": "Bus"}, "EVENTBRIDGE_ENDPOINT": "http://127.0.0.1:4599",
-   "CENTRIFUGE_ADMIN_SECRET": {"Ref": "Secret"}, "SECRETSMANAGER_ENDPOINT": "http://127.0.0.1:4599",
    "DYNAMODB_ENDPOINT": "http://127.0.0.1:4599", "CENTRIFUGE_INSECURE_CALLBACKS": "true"}}}},
   "Route": {"Type": "AWS::ApiGatewayV2::Route", "Properties": {"RouteResponseSelectionExpression": "$default"}},
   "Stage": {"Type": "AWS::ApiGatewayV2::Stage", "DependsOn": ["Table", "Route"]},
@@ -76,7 +75,6 @@ func TestRewrite(t *testing.T) {
    "CENTRIFUGE_MANAGEMENT_URL": {"Fn::Join": ["", ["http://", {"Ref": "Socket"}, ".execute-api.localhost.localstack.cloud:4566"]]},
    "CENTRIFUGE_HTTP_URL": {"Fn::Join": ["", ["http://", {"Ref": "HTTP"}, ".execute-api.localhost.localstack.cloud:4566"]]},
    "CENTRIFUGE_EVENT_BUS": {"Ref": "Bus"}, "EVENTBRIDGE_ENDPOINT": "http://localhost.localstack.cloud:4566",
-   "CENTRIFUGE_ADMIN_SECRET": {"Ref": "Secret"}, "SECRETSMANAGER_ENDPOINT": "http://localhost.localstack.cloud:4566",
    "DYNAMODB_ENDPOINT": "http://localhost.localstack.cloud:4566", "CENTRIFUGE_INSECURE_CALLBACKS": "true"}}}},
   "Route": {"Type": "AWS::ApiGatewayV2::Route", "Properties": {"RouteResponseSelectionExpression": "$default"}},
   "Response": {"Type": "AWS::ApiGatewayV2::RouteResponse", "DependsOn": ["Route"], "Properties": {"RouteId": {"Ref": "Route"}}},

@@ -2,10 +2,12 @@ package iam
 
 import (
 	"encoding/json"
+	"regexp"
 	"slices"
 	"strings"
 
 	"centrifuge/functions"
+	"centrifuge/pkg/store/schema"
 )
 
 // grants reports whether f may make a request.
@@ -24,10 +26,12 @@ func grants(f functions.Function, q Request) bool {
 // value is an attribute value of DynamoDB, where that is a text.
 type value struct{ S string }
 
-// tableRequest is what decides about a request to DynamoDB.
+// tableRequest is what decides about a request to DynamoDB. Batches are not read: no
+// function makes one in a partition that is not open to all.
 type tableRequest struct {
 	IndexName                 string
-	Key                       map[string]value
+	Key, Item                 map[string]value
+	KeyConditionExpression    string
 	ExpressionAttributeValues map[string]value
 	// TransactItems are the items of a transaction, each under its kind.
 	TransactItems []map[string]json.RawMessage
@@ -60,26 +64,24 @@ func grantsTable(f functions.Function, q Request) bool {
 			return len(item) != 1
 		})
 	}
-	return slices.Contains(f.Table, q.Action) || slices.ContainsFunc(f.Partitions, func(p functions.Partition) bool {
+	return slices.Contains(f.Table, q.Action) && !r.names(schema.PasswordPartition) || slices.ContainsFunc(f.Partitions, func(p functions.Partition) bool {
 		return slices.Contains(p.Actions, q.Action) && r.names(p.Key)
 	})
 }
 
-// names reports whether a request is for a partition: its key, or where it has none,
-// a value of its expressions. AWS reads the expressions and is stricter there.
+// names reports whether a request is for a partition: that of its key, of its item or of
+// its key condition.
 func (r tableRequest) names(partition string) bool {
-	values := r.Key
-	if len(values) == 0 {
-		values = r.ExpressionAttributeValues
-	}
 	prefix, wildcard := strings.CutSuffix(partition, "*")
-	for _, v := range values {
-		if v.S == partition || wildcard && strings.HasPrefix(v.S, prefix) {
-			return true
-		}
-	}
-	return false
+	matches := func(v value) bool { return v.S == partition || wildcard && strings.HasPrefix(v.S, prefix) }
+	return matches(r.Key[schema.PartitionKey]) || matches(r.Item[schema.PartitionKey]) ||
+		slices.ContainsFunc(placeholder.FindAllString(r.KeyConditionExpression, -1), func(name string) bool {
+			return matches(r.ExpressionAttributeValues[name])
+		})
 }
+
+// placeholder is the name of a value in an expression.
+var placeholder = regexp.MustCompile(`:\w+`)
 
 // grantsEvents reports whether f may put all events of a request.
 func grantsEvents(f functions.Function, body []byte) bool {

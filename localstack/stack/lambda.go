@@ -93,9 +93,6 @@ func (s *Stack) processEnvironment(o Options, f functions.Function) map[string]s
 	env[config.EventBridgeEndpoint] = aws + iam.EventBridgePath
 	env[config.InsecureCallbacks] = "true"
 	env[config.LogLevel] = o.LogLevel
-	if f.AdminSecret {
-		env[config.AdminPassword] = s.AdminPassword
-	}
 	maps.Copy(env, o.Lambda.Environment)
 	return env
 }

@@ -69,7 +69,9 @@ type Options struct {
 	Table string
 	// Seed is the content of a seed file. Nil seeds nothing.
 	Seed []byte
-	// AdminPassword is the password of the admin pages. Empty generates one.
+	// AdminPassword is the password of the admin pages. Empty generates one. Start stores
+	// its hash in the table unless the hash there is already one of this password: then
+	// sessions go on.
 	AdminPassword string
 	// Gateway are further options of the gateway: jitter, faults, limits. Start sets
 	// the routes.
@@ -139,7 +141,7 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 		}
 	}()
 	s.locate(listener.Addr(), o.PublicHost)
-	s.AdminURL, s.AdminPassword = s.HTTPURL+"/admin/", cmp.Or(o.AdminPassword, auth.NewSecret())
+	s.AdminURL, s.AdminPassword = s.HTTPURL+"/admin/", cmp.Or(o.AdminPassword, auth.NewPassword())
 	if s.DynamoDBEndpoint == "" {
 		if err := s.startDatabase(ctx, o); err != nil {
 			return nil, err
@@ -149,6 +151,9 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 		return nil, err
 	}
 	if err := s.App.Store.CreateTable(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.storePassword(ctx); err != nil {
 		return nil, err
 	}
 	if o.Seed != nil {
@@ -186,6 +191,18 @@ func (s *Stack) locate(listening net.Addr, public string) {
 	if s.startKey != "" {
 		s.StartURL += "?key=" + s.startKey
 	}
+}
+
+// storePassword makes AdminPassword the password of the table.
+func (s *Stack) storePassword(ctx context.Context) error {
+	hash, err := s.App.Store.AdminPassword(ctx)
+	if err != nil {
+		return err
+	}
+	if ok, err := auth.VerifyPassword(hash, s.AdminPassword); ok && err == nil {
+		return nil
+	}
+	return s.App.Store.PutAdminPassword(ctx, auth.HashPassword(s.AdminPassword))
 }
 
 func (s *Stack) startDatabase(ctx context.Context, o Options) error {
@@ -238,7 +255,6 @@ func (s *Stack) environment(o Options) func(string) string {
 
 		config.InsecureCallbacks:   "true",
 		config.LogLevel:            o.LogLevel,
-		config.AdminPassword:       s.AdminPassword,
 		config.DynamoDBEndpoint:    s.DynamoDBEndpoint,
 		config.EventBridgeEndpoint: s.localURL + eventsPath,
 	})

@@ -28,9 +28,9 @@ import (
 type Options struct {
 	Hub   *hub.Hub
 	Store hub.ProjectStore
-	// Password returns the admin password. It is called at every sign-in, and for other
-	// requests at most once a minute.
-	Password func(context.Context) (string, error)
+	// Password returns what auth.HashPassword made of the admin password, or "" where
+	// none is set. It is called for every request that needs a session or begins one.
+	Password func(context.Context) (hash string, err error)
 	// Attempts adds to the counter of this name, which expires at until, and returns the
 	// sum.
 	Attempts func(ctx context.Context, name string, by int, until time.Time) (int, error)
@@ -49,7 +49,6 @@ type Options struct {
 
 type site struct {
 	Options
-	passwords passwords
 	templates templates
 	assets    assets
 }
@@ -64,7 +63,6 @@ func New(o Options) http.Handler {
 		o.Now = time.Now
 	}
 	s := &site{Options: o, assets: loadAssets()}
-	s.passwords.read, s.passwords.now = o.Password, o.Now
 	s.templates = s.parseTemplates()
 
 	mux := http.NewServeMux()

@@ -212,6 +212,10 @@ func (s *site) fail(w http.ResponseWriter, r *http.Request, err error) {
 
 // explain writes a page about an error.
 func (s *site) explain(w http.ResponseWriter, r *http.Request, status int, e *hub.Error) {
+	if e == errNoPassword {
+		s.render(w, r, status, "no-password.html", nil)
+		return
+	}
 	s.render(w, r, status, "error.html", problem{status, sentence(e.Error()), e.Code})
 }
 

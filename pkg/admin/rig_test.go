@@ -32,7 +32,10 @@ import (
 var drawnByStore = cmpopts.IgnoreFields(hub.Category{}, "Incarnation", "FormerShards", "ShardsRaised")
 
 const (
-	password  = "rather long, and generated"
+	password = "rather long, and generated"
+	// passwordHash is its hash, which costs less than a real one.
+	passwordHash = "$argon2id-sha256$v=19$m=64,t=1,p=1$c2l4dGVlbiBieXRlIHNhbA$RsAh7H+ySm206CVmFMivu55scBp9vRUGnOFRFRJj/Qw"
+
 	projectID = "65a000000000000000000001"
 	socketURL = "wss://socket.example:8443/stage"
 )
@@ -55,9 +58,8 @@ type parts struct {
 	browser *http.Client
 	log     *safeBuffer
 
-	mu       sync.Mutex
-	now      time.Time
-	password string
+	mu  sync.Mutex
+	now time.Time
 	// secrets must not be in the log.
 	secrets []string
 	// delivered is what was published.
@@ -86,8 +88,9 @@ func (s *safeBuffer) String() string {
 // test ends, it searches the log for secrets.
 func newRig(t *testing.T, change ...func(*admin.Options)) *rig {
 	t.Helper()
-	r := &rig{t, &parts{now: time.Unix(1_800_000_000, 0), password: password, log: &safeBuffer{}}}
+	r := &rig{t, &parts{now: time.Unix(1_800_000_000, 0), log: &safeBuffer{}}}
 	r.store = storetest.New(t, store.Options{Now: r.clock, CacheFor: -1, CountEvery: -1}).Store
+	r.setPasswordHash(passwordHash)
 	r.put(&hub.Project{
 		ID: projectID, Name: "Shop & Co", Secret: auth.NewSecret(), APIKeyHashes: []string{auth.HashAPIKey("a key")},
 		Options: hub.ProjectOptions{ValidateURL: "https://shop.example/validate", AuthAttempts: 3, Origins: []string{"https://shop.example", "https://www.shop.example"}},
@@ -108,12 +111,7 @@ func newRig(t *testing.T, change ...func(*admin.Options)) *rig {
 	r.server = httptest.NewServer(mux)
 	t.Cleanup(r.server.Close)
 	o := admin.Options{
-		Hub: r.hub.Hub, Store: r.store, Attempts: r.store.Tally,
-		Password: func(context.Context) (string, error) {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			return r.password, nil
-		},
+		Hub: r.hub.Hub, Store: r.store, Attempts: r.store.Tally, Password: r.store.AdminPassword,
 		Call: func(ctx context.Context, p *hub.Project, method string, body []byte) (int, []byte) {
 			return serverapi.Call(ctx, r.hub, log, p, method, body)
 		},
@@ -161,6 +159,15 @@ func (r *rig) newBrowser() *http.Client {
 		r.t.Fatal(err)
 	}
 	return &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+// setPasswordHash stores the hash of the admin password.
+func (r *rig) setPasswordHash(hash string) {
+	r.t.Helper()
+	r.secrets = append(r.secrets, hash)
+	if err := r.store.PutAdminPassword(r.t.Context(), hash); err != nil {
+		r.t.Fatal(err)
+	}
 }
 
 // put writes a project with its categories.
@@ -256,8 +263,7 @@ func (r *rig) call(method, path, body string) answer {
 // signIn starts a session in the browser.
 func (r *rig) signIn() *rig {
 	r.t.Helper()
-	got := r.post("/admin/sign-in", "password", r.password)
-	r.redirects(got, "/admin")
+	r.redirects(r.post("/admin/sign-in", "password", password), "/admin")
 	return r
 }
 

@@ -1,12 +1,14 @@
 package admin
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,6 +26,19 @@ const (
 	attemptWindow = 15 * time.Minute
 )
 
+// errNoPassword: the deployment is new, so nobody can sign in yet. It is no failure of the
+// service: a 5xx would set off an alarm, and clients would repeat the request.
+var errNoPassword = hub.ErrPermissionDenied.With("no admin password is set: make admin-password sets one and prints it")
+
+// password returns the hash of the admin password. It fails with errNoPassword where there
+// is none.
+func (s *site) password(ctx context.Context) (hash string, err error) {
+	if hash, err = s.Password(ctx); err == nil && hash == "" {
+		err = errNoPassword
+	}
+	return hash, err
+}
+
 // secure reports whether the pages use https.
 func (s *site) secure() bool { return strings.HasPrefix(s.HTTPURL, "https:") }
 
@@ -40,18 +55,17 @@ func (s *site) cookie(value string) *http.Cookie {
 	return c
 }
 
-// hasSession reports whether a request has a valid session.
+// hasSession reports whether a request has a valid session. It fails where nobody can have
+// one, as password does.
 func (s *site) hasSession(r *http.Request) (bool, error) {
-	for _, c := range r.CookiesNamed(s.cookie("").Name) {
-		password, err := s.passwords.recent(r.Context())
-		if err != nil {
-			return false, err
-		}
-		if _, ok := auth.VerifySession(password, c.Value, s.Now()); ok {
-			return true, nil
-		}
+	hash, err := s.password(r.Context())
+	if err != nil {
+		return false, err
 	}
-	return false, nil
+	return slices.ContainsFunc(r.CookiesNamed(s.cookie("").Name), func(c *http.Cookie) bool {
+		_, ok := auth.VerifySession(hash, c.Value, s.Now())
+		return ok
+	}), nil
 }
 
 // signedIn passes requests with a session to a page. It redirects others to the sign-in
@@ -112,6 +126,10 @@ func (t *tooMany) String() string {
 // wrong password.
 func (s *site) authenticate(w http.ResponseWriter, r *http.Request, password string) (expires time.Time, wait *tooMany, ok bool, err error) {
 	ctx, now, address := r.Context(), s.Now(), clientAddress(r.RemoteAddr)
+	hash, err := s.password(ctx)
+	if err != nil {
+		return time.Time{}, nil, false, err
+	}
 	window := now.Truncate(attemptWindow)
 	end := window.Add(attemptWindow)
 	name := fmt.Sprintf("sign-in/%s/%d", address, window.Unix())
@@ -128,11 +146,12 @@ func (s *site) authenticate(w http.ResponseWriter, r *http.Request, password str
 		s.Log.WarnContext(ctx, "admin sign-in refused", "reason", "too many attempts", "address", address)
 		return time.Time{}, &tooMany{end.Sub(now)}, false, nil
 	}
-	current, err := s.passwords.current(ctx)
+	expires = now.Add(sessionAge).Truncate(time.Second)
+	session, ok, err := auth.NewSession(hash, password, expires)
 	if err != nil {
 		return time.Time{}, nil, false, err
 	}
-	if !matches(password, current) {
+	if !ok {
 		s.Log.WarnContext(ctx, "admin sign-in refused", "reason", "wrong password", "address", address)
 		return time.Time{}, nil, false, nil
 	}
@@ -140,8 +159,7 @@ func (s *site) authenticate(w http.ResponseWriter, r *http.Request, password str
 		return time.Time{}, nil, false, fmt.Errorf("count sign-in attempts: %w", err)
 	}
 	s.Log.InfoContext(ctx, "admin signed in", "address", address)
-	expires = now.Add(sessionAge).Truncate(time.Second)
-	c := s.cookie(auth.NewSession(current, expires)) //nolint:gosec // Secure is set where the pages use https
+	c := s.cookie(session) //nolint:gosec // Secure is set where the pages use https
 	c.MaxAge = int(sessionAge.Seconds())
 	http.SetCookie(w, c)
 	return expires, nil, true, nil

@@ -60,7 +60,12 @@ func TestSignIn(t *testing.T) {
 	t.Run("a forged session", func(t *testing.T) {
 		r := r.in(t)
 		request := r.request(http.MethodGet, "/admin/", "", "")
-		request.AddCookie(&http.Cookie{Name: "centrifuge-admin", Value: auth.NewSession("guess", time.Unix(1<<40, 0))})
+		hash := auth.HashPassword("guess")
+		value, _, err := auth.NewSession(hash, "guess", time.Unix(1<<40, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.AddCookie(&http.Cookie{Name: "centrifuge-admin", Value: value})
 		r.redirects(r.do(request), "/admin/sign-in")
 	})
 	t.Run("a session ends after eight hours", func(t *testing.T) {
@@ -71,18 +76,24 @@ func TestSignIn(t *testing.T) {
 		r.advance(time.Second)
 		r.redirects(r.get("/admin/"), "/admin/sign-in")
 	})
-	t.Run("a new password ends all sessions within a minute and works immediately", func(t *testing.T) {
+	t.Run("a new password ends all sessions and works immediately", func(t *testing.T) {
 		r := r.in(t)
+		const next = "another password"
+		r.secrets = append(r.secrets, next)
 		r.signIn()
-		r.password = "another password"
-		r.secrets = append(r.secrets, r.password)
-		r.advance(time.Minute)
+		r.setPasswordHash(auth.HashPassword(next))
 		r.redirects(r.get("/admin/"), "/admin/sign-in")
 		r.shows(r.post("/admin/sign-in", "password", password), http.StatusUnauthorized, "The password is wrong.")
-		r.password = "a third password"
-		r.secrets = append(r.secrets, r.password)
-		r.signIn()
+		r.redirects(r.post("/admin/sign-in", "password", next), "/admin")
 		r.is(r.get("/admin/"), http.StatusOK)
+	})
+	t.Run("the same password with another salt ends all sessions", func(t *testing.T) {
+		r := r.in(t)
+		r.setPasswordHash(passwordHash)
+		r.signIn()
+		r.setPasswordHash(auth.HashPassword(password))
+		r.redirects(r.get("/admin/"), "/admin/sign-in")
+		r.signIn()
 	})
 }
 
@@ -108,11 +119,47 @@ func TestWrongPassword(t *testing.T) {
 	}
 	t.Run("the correct password over 256 bytes", func(t *testing.T) {
 		r := newRig(t)
-		r.password = strings.Repeat("x", 257)
-		r.shows(r.post("/admin/sign-in", "password", r.password), http.StatusUnauthorized, "The password is wrong.")
-		r.password = strings.Repeat("x", 256)
-		r.signIn()
+		long := strings.Repeat("x", auth.MaxPasswordBytes+1)
+		r.setPasswordHash(auth.HashPassword(long))
+		r.shows(r.post("/admin/sign-in", "password", long), http.StatusUnauthorized, "The password is wrong.")
+		r.setPasswordHash(auth.HashPassword(long[1:]))
+		r.redirects(r.post("/admin/sign-in", "password", long[1:]), "/admin")
 	})
+}
+
+func TestNoPassword(t *testing.T) {
+	attempts := 0
+	r := newRig(t, func(o *admin.Options) {
+		count := o.Attempts
+		o.Attempts = func(ctx context.Context, name string, by int, until time.Time) (int, error) {
+			attempts++
+			return count(ctx, name, by, until)
+		}
+	})
+	r.signIn() // a session whose password is gone is none
+	r.setPasswordHash("")
+	attempts = 0
+	for name, got := range map[string]answer{
+		"a page":           r.get("/admin/"),
+		"the sign-in page": r.get("/admin/sign-in"),
+		"a sign-in":        r.post("/admin/sign-in", "password", ""),
+	} {
+		t.Run(name, func(t *testing.T) {
+			r.in(t).shows(got, http.StatusForbidden, "No admin password is set", "make admin-password")
+		})
+	}
+	const refusal = `{"error":{"code":103,"message":"permission denied: no admin password is set: make admin-password sets one and prints it"}}`
+	for name, got := range map[string]answer{
+		"a request of a tool": r.call(http.MethodGet, "/projects", ""),
+		"a sign-in of a tool": r.call(http.MethodPost, "/sign-in", `{"password":""}`),
+	} {
+		t.Run(name, func(t *testing.T) { r.in(t).says(got, http.StatusForbidden, refusal) })
+	}
+	if attempts != 0 {
+		t.Errorf("%d attempts are counted, want 0: no password can be guessed", attempts)
+	}
+	r.setPasswordHash(passwordHash)
+	r.signIn()
 }
 
 func TestSignInAttempts(t *testing.T) {
@@ -181,7 +228,7 @@ func TestSignInAttemptAddresses(t *testing.T) {
 		t.Run(remote, func(t *testing.T) {
 			var counted []string
 			handler := admin.New(admin.Options{
-				Password: func(context.Context) (string, error) { return password, nil },
+				Password: func(context.Context) (string, error) { return passwordHash, nil },
 				Attempts: func(_ context.Context, name string, by int, until time.Time) (int, error) {
 					if by != 1 || until.Unix() != 1_800_000_900 {
 						t.Errorf("%d until %v", by, until)
@@ -276,8 +323,8 @@ func TestInternalFailuresAreHidden(t *testing.T) {
 		"a password that cannot be read": func(o *admin.Options) {
 			o.Password = func(context.Context) (string, error) { return "", errors.New("inner detail") }
 		},
-		"an empty password": func(o *admin.Options) {
-			o.Password = func(context.Context) (string, error) { return "", nil }
+		"a damaged hash": func(o *admin.Options) {
+			o.Password = func(context.Context) (string, error) { return "inner detail", nil }
 		},
 		"attempts that cannot be counted": func(o *admin.Options) {
 			o.Attempts = func(context.Context, string, int, time.Time) (int, error) { return 0, errors.New("inner detail") }

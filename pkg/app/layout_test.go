@@ -81,12 +81,12 @@ func TestImportDirection(t *testing.T) {
 		p + "cent":                 {p + "hub", p + "manifest"},
 		p + "cent/cmd":             {p + "hub", p + "auth", p + "cent", p + "manifest"},
 		m + "/infra":               {m + "/infra", m + "/functions", p + "config", p + "metrics", p + "store/schema"},
-		m + "/functions":           {p + "config"}, // the list; its folders have the main packages
+		m + "/functions":           {p + "config", p + "store/schema"}, // the list; its folders have the main packages
 		m + "/functions/":          {p + "app", p + "gateway", m + "/functions/demo/chat"},
 		m + "/functions/demo/chat": {p + "webclient"},
 		m + "/localstack":          {m},
 		m + "/localstack/gateway":  {},
-		m + "/localstack/iam":      {m + "/functions"},
+		m + "/localstack/iam":      {m + "/functions", p + "store/schema"},
 		m + "/localstack/lambda":   {m + "/localstack/gateway", m + "/localstack/process"},
 		m + "/localstack/process":  {},
 		m + "/localstack/npm":      {m + "/localstack/process"},

@@ -1,5 +1,5 @@
 // Package auth verifies callers: the tokens of clients, the request signatures and
-// API keys of applications, and the sessions of administrators.
+// API keys of applications, and the password and sessions of administrators.
 //
 // It keeps no state and reads no clock: the time is a parameter. Its one lookup, of
 // the project of an API key, goes through the interface APIKeys. It does not decide
@@ -14,7 +14,7 @@
 //	webhook        timestamp . body ‖ line feed   HMAC-SHA256 (made by package callback)
 //
 // An API key signs nothing: the project holds its SHA-256. The session of an
-// administrator is signed with a key derived from the admin password.
+// administrator is encrypted, and carries a key that only the admin password gives.
 //
 // A token has no separator between user and project id. In one project no two users
 // share a token, since the id is fixed. Two projects with the same secret can share

@@ -1,10 +1,13 @@
 package auth_test
 
 import (
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/hex"
 	"strings"
 	"testing"
 	"time"
@@ -12,25 +15,79 @@ import (
 	"centrifuge/pkg/auth"
 )
 
-const adminPassword = "correct horse battery staple"
+// An admin password, what is stored of it, and the argon2id hash of both, computed with
+// argon2-cffi of Python.
+const (
+	adminPassword = "correct horse battery staple"
+	adminHash     = "$argon2id-sha256$v=19$m=19456,t=2,p=1$c2l4dGVlbiBieXRlIHNhbA$nMVJLa8/5+srk0CXX2KiPyygVUJY8B+aCP5Gx9f3JnU"
+	adminKey      = "b4a936814aa6f12b19c48c0ac0d75ac7cb92ac5a5146aef96e56b6fd6f78fa80"
+)
 
-// purpose is the fixed part of the key of sessions.
-const purpose = "centrifuge admin session 1"
+// purpose is the fixed part of the key that encrypts sessions.
+const purpose = "centrifuge admin session 2"
 
-// signSession makes a session of adminPassword without the package under test.
-func signSession(purpose string, expires uint64) string {
-	signed := append([]byte("sixteen bytes id"), binary.BigEndian.AppendUint64(nil, expires)...)
-	derive := hmac.New(sha256.New, []byte(adminPassword))
+// goodSession expires eight hours after now. It was made with AESGCM of Python's
+// cryptography, and the nonce "twelve bytes".
+const goodSession = "dHdlbHZlIGJ5dGVzn03aPuvBEAcm18um4iKySARNqycUsOn8B_aSx8sBF_ruxKTzSBjo7-GiMUp2B8k2DC3GHChMxQU"
+
+// encryptSession makes a session of adminHash without the package under test.
+func encryptSession(t testing.TB, purpose, key string, expires uint64) string {
+	t.Helper()
+	derive := hmac.New(sha256.New, []byte(adminHash))
 	derive.Write([]byte(purpose))
-	mac := hmac.New(sha256.New, derive.Sum(nil))
-	mac.Write(signed)
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(signed))
+	block, err := aes.NewCipher(derive.Sum(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	gcm, err := cipher.NewGCM(block)
+	if err != nil {
+		t.Fatal(err)
+	}
+	carried, err := hex.DecodeString(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nonce := []byte("twelve bytes")
+	return base64.RawURLEncoding.EncodeToString(gcm.Seal(nonce, nonce, append(binary.BigEndian.AppendUint64(nil, expires), carried...), nil))
 }
 
-func TestSession(t *testing.T) {
+func newSession(t *testing.T, expires time.Time) string {
+	t.Helper()
+	session, ok, err := auth.NewSession(adminHash, adminPassword, expires)
+	if !ok || err != nil {
+		t.Fatalf("the password is right: %v, error %v", ok, err)
+	}
+	return session
+}
+
+func TestNewSession(t *testing.T) {
 	end := now.Add(8 * time.Hour)
-	good := auth.NewSession(adminPassword, end)
-	raw, err := base64.RawURLEncoding.DecodeString(good)
+	for name, c := range map[string]struct {
+		stored, password string
+		fails            bool
+	}{
+		"a wrong password":                {adminHash, adminPassword + "x", false},
+		"no password":                     {adminHash, "", false},
+		"nothing stored":                  {"", adminPassword, true},
+		"nothing stored and no password":  {"", "", true},
+		"something else stored":           {"a hash", adminPassword, true},
+		"the stored string as a password": {adminHash, adminHash, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			session, ok, err := auth.NewSession(c.stored, c.password, end)
+			if session != "" || ok || (err != nil) != c.fails {
+				t.Errorf("session %q, %v, error %v", session, ok, err)
+			}
+		})
+	}
+	if one, other := newSession(t, end), newSession(t, end); one == other {
+		t.Error("two sessions are equal")
+	}
+}
+
+func TestVerifySession(t *testing.T) {
+	end := now.Add(8 * time.Hour)
+	raw, err := base64.RawURLEncoding.DecodeString(goodSession)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,34 +96,37 @@ func TestSession(t *testing.T) {
 		b[i] ^= 1
 		return base64.RawURLEncoding.EncodeToString(b)
 	}
+	seconds := uint64(end.Unix())
 	for name, c := range map[string]struct {
-		password, value string
-		at              time.Time
-		want            bool
+		stored, value string
+		at            time.Time
+		want          bool
 	}{
-		"new session":                            {adminPassword, good, now, true},
-		"session made outside the package":       {adminPassword, signSession(purpose, uint64(end.Unix())), now, true},
-		"a second before it expires":             {adminPassword, good, end.Add(-time.Second), true},
-		"expires now":                            {adminPassword, good, end, false},
-		"expired":                                {adminPassword, good, now.Add(24 * time.Hour), false},
-		"other password":                         {adminPassword + "x", good, now, false},
-		"empty password":                         {"", auth.NewSession("", end), now, false},
-		"empty value":                            {adminPassword, "", now, false},
-		"changed id":                             {adminPassword, flipped(0), now, false},
-		"changed expiry":                         {adminPassword, flipped(20), now, false},
-		"changed signature":                      {adminPassword, flipped(len(raw) - 1), now, false},
-		"one byte too short":                     {adminPassword, base64.RawURLEncoding.EncodeToString(raw[:len(raw)-1]), now, false},
-		"one byte too long":                      {adminPassword, base64.RawURLEncoding.EncodeToString(append(raw[:len(raw):len(raw)], 0)), now, false},
-		"line break in the value":                {adminPassword, good[:10] + "\n" + good[10:], now, false},
-		"character outside URL-safe base64":      {adminPassword, "+" + good[1:], now, false},
-		"value of 1 MiB":                         {adminPassword, strings.Repeat("A", 1<<20), now, false},
-		"key of another purpose":                 {adminPassword, signSession("else", uint64(end.Unix())), now, false},
-		"expiry over 63 bits":                    {adminPassword, signSession(purpose, 1<<63), now, false},
-		"expiry before 1970":                     {adminPassword, auth.NewSession(adminPassword, time.Unix(-1, 0)), time.Unix(-5, 0), false},
-		"project token signed with the password": {adminPassword, auth.SignToken(adminPassword, "user", "project"), now, false},
+		"new session":                         {adminHash, newSession(t, end), now, true},
+		"session made outside the package":    {adminHash, goodSession, now, true},
+		"a second before it expires":          {adminHash, goodSession, end.Add(-time.Second), true},
+		"expires now":                         {adminHash, goodSession, end, false},
+		"expired":                             {adminHash, goodSession, now.Add(24 * time.Hour), false},
+		"same password with a new salt":       {auth.HashPassword(adminPassword), goodSession, now, false},
+		"nothing stored":                      {"", goodSession, now, false},
+		"empty value":                         {adminHash, "", now, false},
+		"changed nonce":                       {adminHash, flipped(0), now, false},
+		"changed expiry":                      {adminHash, flipped(19), now, false},
+		"changed key":                         {adminHash, flipped(20), now, false},
+		"changed tag":                         {adminHash, flipped(len(raw) - 1), now, false},
+		"one byte too short":                  {adminHash, base64.RawURLEncoding.EncodeToString(raw[:len(raw)-1]), now, false},
+		"one byte too long":                   {adminHash, base64.RawURLEncoding.EncodeToString(append(raw[:len(raw):len(raw)], 0)), now, false},
+		"line break in the value":             {adminHash, goodSession[:10] + "\n" + goodSession[10:], now, false},
+		"character outside URL-safe base64":   {adminHash, "+" + goodSession[1:], now, false},
+		"value of 1 MiB":                      {adminHash, strings.Repeat("A", 1<<20), now, false},
+		"made by a reader of the table":       {adminHash, encryptSession(t, purpose, strings.Repeat("00", 32), seconds), now, false},
+		"with the stored digest as the key":   {adminHash, encryptSession(t, purpose, "9cc5492daf3fe7eb2b9340975f62a23f2ca0554258f01f9a08fe46c7d7f72675", seconds), now, false},
+		"encrypted with a key of another use": {adminHash, encryptSession(t, "else", adminKey, seconds), now, false},
+		"expiry over 63 bits":                 {adminHash, encryptSession(t, purpose, adminKey, 1<<63), now, false},
+		"expiry before 1970":                  {adminHash, newSession(t, time.Unix(-1, 0)), time.Unix(-5, 0), false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			expires, ok := auth.VerifySession(c.password, c.value, c.at)
+			expires, ok := auth.VerifySession(c.stored, c.value, c.at)
 			if ok != c.want {
 				t.Fatalf("accepted %v, expected %v", ok, c.want)
 			}
@@ -78,21 +138,14 @@ func TestSession(t *testing.T) {
 			}
 		})
 	}
-	t.Run("two sessions differ", func(t *testing.T) {
-		if good == auth.NewSession(adminPassword, end) {
-			t.Error("NewSession returned the same value twice")
-		}
-	})
 }
 
 func FuzzVerifySession(f *testing.F) {
-	// Not from NewSession: it is random, and all processes of a fuzz test need the same value.
-	good := signSession(purpose, uint64(now.Add(time.Hour).Unix()))
-	for _, value := range []string{"", good, good[1:], good + "=", strings.ToUpper(good), signSession("", 1)} {
+	for _, value := range []string{"", goodSession, goodSession[1:], goodSession + "=", strings.ToUpper(goodSession), encryptSession(f, "", adminKey, 1)} {
 		f.Add(value)
 	}
 	f.Fuzz(func(t *testing.T, value string) {
-		if _, ok := auth.VerifySession(adminPassword, value, now); ok && value != good {
+		if _, ok := auth.VerifySession(adminHash, value, now); ok && value != goodSession {
 			t.Fatalf("session %q is accepted", value)
 		}
 	})

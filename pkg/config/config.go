@@ -52,20 +52,11 @@ const (
 	// admin pages.
 	HTTPURL = "CENTRIFUGE_HTTP_URL"
 
-	// AdminSecret is the name or ARN of the secret, in Secrets Manager, whose plain
-	// text is the password of the admin pages.
-	AdminSecret = "CENTRIFUGE_ADMIN_SECRET"
-	// AdminPassword is the password of the admin pages. UNSAFE: it is readable in the
-	// configuration of the function; for the local stack only.
-	AdminPassword = "CENTRIFUGE_ADMIN_PASSWORD"
-
 	// EventBus is the name of the EventBridge bus that receives the messages of
 	// categories with hooks. Empty disables hooks.
 	EventBus = "CENTRIFUGE_EVENT_BUS"
 	// EventBridgeEndpoint is the address of another EventBridge. Empty means AWS.
 	EventBridgeEndpoint = "EVENTBRIDGE_ENDPOINT"
-	// SecretsManagerEndpoint is the address of another Secrets Manager. Empty means AWS.
-	SecretsManagerEndpoint = "SECRETSMANAGER_ENDPOINT"
 )
 
 // Config holds the settings of a Lambda.
@@ -84,11 +75,9 @@ type Config struct {
 	DemoProject       string
 	WebSocketURL      string
 	HTTPURL           string
-	AdminSecret       string
-	AdminPassword     string
 	EventBus          string
 
-	EventBridgeEndpoint, SecretsManagerEndpoint string
+	EventBridgeEndpoint string
 }
 
 // Load reads the settings with getenv, which has the contract of os.Getenv. It fails for
@@ -107,11 +96,9 @@ func Load(getenv func(string) string) (Config, error) {
 		DemoProject:      getenv(DemoProject),
 		WebSocketURL:     getenv(WebSocketURL),
 		HTTPURL:          getenv(HTTPURL),
-		AdminSecret:      getenv(AdminSecret),
-		AdminPassword:    getenv(AdminPassword),
 		EventBus:         getenv(EventBus),
 
-		EventBridgeEndpoint: getenv(EventBridgeEndpoint), SecretsManagerEndpoint: getenv(SecretsManagerEndpoint),
+		EventBridgeEndpoint: getenv(EventBridgeEndpoint),
 	}
 	for name, value := range map[string]string{Table: c.Table, Region: c.Region} {
 		if value == "" {
@@ -124,7 +111,7 @@ func Load(getenv func(string) string) (Config, error) {
 	for name, value := range map[string]string{
 		ManagementURL: c.ManagementURL, DynamoDBEndpoint: c.DynamoDBEndpoint,
 		WebSocketURL: c.WebSocketURL, HTTPURL: c.HTTPURL,
-		EventBridgeEndpoint: c.EventBridgeEndpoint, SecretsManagerEndpoint: c.SecretsManagerEndpoint,
+		EventBridgeEndpoint: c.EventBridgeEndpoint,
 	} {
 		if u, err := url.Parse(value); value != "" && (err != nil || u.Scheme == "" || u.Host == "") {
 			return Config{}, fmt.Errorf("%s is not an absolute URL: %q", name, value)

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"centrifuge/pkg/hub"
+	"centrifuge/pkg/store/schema"
 )
 
 // The first part of a partition key is the kind of the item. No other file of this
@@ -25,6 +26,9 @@ const (
 	// listKey is the partition of the list of projects, whose sort keys are their
 	// ids.
 	listKey = "L"
+
+	// passwordKey is the partition of the admin password.
+	passwordKey = schema.PasswordPartition
 
 	// singletonSort is the sort key of an item that is alone under its partition key.
 	singletonSort = "-"

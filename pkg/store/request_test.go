@@ -81,6 +81,13 @@ func TestRequestCounts(t *testing.T) {
 			}
 			return nil
 		}, "1 UpdateItem"},
+		{"storing and reading the admin password is one write and one read", func() error {
+			if err := s.PutAdminPassword(ctx, "hash"); err != nil {
+				return err
+			}
+			_, err := s.AdminPassword(ctx)
+			return err
+		}, "1 GetItem, 1 PutItem"},
 		{"reading a connection is one read", func() error { _, err := s.Connection(ctx, "few"); return err }, "1 GetItem"},
 		{"subscribing to a channel is one transaction", change(&few, join(channelsNamed(1, "y"))), "1 TransactWriteItems"},
 		{"subscribing to it again is one transaction", change(&few, join(channelsNamed(1, "y"))), "1 TransactWriteItems"},

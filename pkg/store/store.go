@@ -1,6 +1,6 @@
 // Package store keeps everything in one DynamoDB table: projects, categories,
-// connections, subscriptions, idempotency claims and counters. It implements the
-// interfaces of pkg/hub that keep state.
+// connections, subscriptions, idempotency claims, counters and the hash of the admin
+// password. It implements the interfaces of pkg/hub that keep state.
 //
 // It does not validate input: the hub does. It enforces only the rules that require a
 // condition on a write: the channel limit of a connection, the number of shards of a

@@ -1,5 +1,5 @@
-// Package schema has the names of the DynamoDB table: of its keys, of its index and of
-// the attribute that expires items.
+// Package schema has the names of the DynamoDB table: of its keys, of its index, of the
+// attribute that expires items and of the partition with a right of its own.
 //
 // The store reads and writes by these names and the CDK stack creates the table with
 // them, so that both always agree. It knows neither the AWS SDK nor the other attributes
@@ -15,6 +15,10 @@ const (
 	// DynamoDB deletes it within some days after that.
 	ExpiryAttribute = "exp"
 )
+
+// PasswordPartition is the partition key of the admin password. The policies of
+// functions name it: only one function may read it.
+const PasswordPartition = "A"
 
 // The index of the connections of a user. It is sparse: only connections of named
 // users carry UserKey. It projects keys only.
