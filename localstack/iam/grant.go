@@ -56,8 +56,8 @@ func grantsTable(f functions.Function, q Request) bool {
 		return slices.Contains(f.Index, q.Action)
 	case q.Action == transaction:
 		return len(r.TransactItems) > 0 && !slices.ContainsFunc(r.TransactItems, func(item map[string]json.RawMessage) bool {
-			for kind := range item {
-				if !slices.Contains(f.Table, transactionActions[kind]) {
+			for kind, body := range item {
+				if !grantsTable(f, Request{Action: transactionActions[kind], Body: body}) {
 					return true
 				}
 			}

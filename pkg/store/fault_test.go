@@ -198,7 +198,7 @@ func TestInterruptedChange(t *testing.T) {
 				start := s.connection(t, "c")
 				ctx, cancel := context.WithCancel(t.Context())
 				var seen atomic.Int32
-				s.Requests.Intercept = func(op string, r *http.Request) (*http.Response, error) {
+				s.Requests.Intercept = func(op string, _ *http.Request) (*http.Response, error) {
 					if op == "TransactWriteItems" && int(seen.Add(1)) > n+1 {
 						cancel()
 						return nil, ctx.Err()
@@ -245,7 +245,7 @@ func TestChangeBetweenTransactions(t *testing.T) {
 	start := s.connection(t, "c")
 	big := channelsNamed(hub.MaxChannels-20, "y")
 	var seen atomic.Int32
-	s.Requests.Intercept = func(op string, r *http.Request) (*http.Response, error) {
+	s.Requests.Intercept = func(op string, _ *http.Request) (*http.Response, error) {
 		if op == "TransactWriteItems" && seen.Add(1) == 2 {
 			fails(t, s.change(t.Context(), "c", leave(channel("x0"), channel("x1"))), nil)
 			fails(t, s.change(t.Context(), "c", join(channelsNamed(2, "z"))), nil)

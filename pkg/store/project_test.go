@@ -416,36 +416,31 @@ func TestIncarnation(t *testing.T) {
 		same(t, "former shards", raised.FormerShards, 2)
 	})
 
-	t.Run("concurrent changes", func(t *testing.T) {
-		var written atomic.Int32
-		var all []func() error
-		for i := range 6 {
-			all = append(all, func() error {
-				err := s.PutCategory(t.Context(), "p", hub.Category{Name: "c", Revision: 1, CategoryOptions: hub.CategoryOptions{MaxMessageBytes: 1000 + i}})
-				if err == nil {
-					written.Add(1)
-				}
-				return unexpected(err, hub.ErrConflict)
-			})
-		}
-		concurrently(t, all...)
-		same(t, "changes", written.Load(), int32(1))
-		same(t, "revision", s.category(t, "c").Revision, 2)
-	})
-
-	t.Run("deleted and created while it is changed", func(t *testing.T) {
-		s.putCategory(t, hub.Category{Name: "d"})
-		var began atomic.Bool
-		s.Requests.Intercept = func(op string, _ *http.Request) (*http.Response, error) {
-			if op == "PutItem" && began.CompareAndSwap(false, true) {
-				fails(t, s.DeleteCategory(t.Context(), "p", "d"), nil)
-				fails(t, s.PutCategory(t.Context(), "p", hub.Category{Name: "d"}), nil)
+	for name, between := range map[string]func(*testing.T) error{
+		"changed while it is changed": func(t *testing.T) error {
+			return s.PutCategory(t.Context(), "p", hub.Category{Name: "changed while it is changed", Revision: 1})
+		},
+		"deleted and created while it is changed": func(t *testing.T) error {
+			if err := s.DeleteCategory(t.Context(), "p", "deleted and created while it is changed"); err != nil {
+				return err
 			}
-			return nil, nil
-		}
-		fails(t, s.PutCategory(t.Context(), "p", hub.Category{Name: "d", Revision: 1, CategoryOptions: hub.CategoryOptions{Presence: true}}), hub.ErrConflict)
-		same(t, "presence", s.category(t, "d").Presence, false)
-	})
+			return s.PutCategory(t.Context(), "p", hub.Category{Name: "deleted and created while it is changed"})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s.putCategory(t, hub.Category{Name: name})
+			var began atomic.Bool
+			s.Requests.Intercept = func(op string, _ *http.Request) (*http.Response, error) {
+				if op == "PutItem" && began.CompareAndSwap(false, true) {
+					fails(t, between(t), nil)
+				}
+				return nil, nil
+			}
+			fails(t, s.PutCategory(t.Context(), "p", hub.Category{Name: name, Revision: 1, CategoryOptions: hub.CategoryOptions{Presence: true}}), hub.ErrConflict)
+			s.Requests.Intercept = nil
+			same(t, "presence", s.category(t, name).Presence, false)
+		})
+	}
 }
 
 // TestSubscribeShards checks over how many shards new subscribers are spread after a raise:

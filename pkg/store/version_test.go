@@ -148,7 +148,7 @@ func TestEarlierVersionWritesBetween(t *testing.T) {
 					var began atomic.Bool
 					var planned atomic.Int32
 					stale := s.connection(t, "c")
-					s.Requests.Intercept = func(op string, _ *http.Request) (*http.Response, error) {
+					s.Requests.Intercept = func(string, *http.Request) (*http.Response, error) {
 						if !began.CompareAndSwap(false, true) {
 							return nil, nil
 						}
