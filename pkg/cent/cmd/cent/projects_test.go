@@ -52,7 +52,7 @@ options:
   validate_url: https://a.example/validate
 categories:
   - {name: chat, bidirectional: true, shards: 2}
-  - name: "50 % / ä?"
+  - name: "50 $ / ä"
     private: true
 ---
 id: "66e512345678901234567890"
