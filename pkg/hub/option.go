@@ -102,7 +102,7 @@ var CategoryReference = []Option{
 	{Name: "max_message_bytes", Title: "Largest message (bytes)", Group: "Messages", Kind: NumberOption, Default: "32768", Min: 1, Max: MaxMessageBytes,
 		Help: "Limits the data of a message. API Gateway bills a delivery for every 32 KB."},
 	{Name: "clean_html", Title: "Clean HTML", Group: "Messages", Kind: BoolOption, Default: "false",
-		Help: "Removes unsafe HTML from every string in a message."},
+		Help: "Removes unsafe HTML from every string in the data of a message, and refuses keys with a \"<\". Names of channels and users, and infos, are not cleaned: show them as text."},
 	{Name: "allowed_domains", Title: "Allowed domains", Group: "Messages", Kind: DomainsOption, Default: "none", Max: MaxListed,
 		Help: "The hosts that links and images in cleaned HTML may lead to, such as example.com. Each includes its subdomains."},
 	{Name: "publish_to_admins", Title: "Publish to admins", Group: "Forwarding", Kind: BoolOption, Default: "false",
