@@ -3,6 +3,8 @@ package hub
 import (
 	"encoding/base64"
 	"encoding/json"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -54,6 +56,15 @@ func TestCheckProjectID(t *testing.T) {
 				t.Errorf("got %q, expected %q", got, tt.want)
 			}
 		})
+	}
+	var refused []int
+	for id := range 3000 {
+		if CheckProjectID(strconv.Itoa(id)) != nil {
+			refused = append(refused, id)
+		}
+	}
+	if want := []int{0, 9, 19, 30, 59, 99, 119, 319}; !slices.Equal(refused, want) {
+		t.Errorf("the numbers %v are refused, expected %v", refused, want)
 	}
 	for range 1000 {
 		if id := NewProjectID(time.Now()); len(id) != 24 || CheckProjectID(id) != nil {
