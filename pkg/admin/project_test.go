@@ -220,7 +220,7 @@ func TestSettingsPage(t *testing.T) {
 		"a duration that would overflow": {"back_off_max_timeout", "99999999999999999999", "Longest back-off must be a whole number from 1 to 10000."},
 		"a URL of another scheme":        {"validate_url", "ftp://a.example", "Validation URL is not an http or https URL."},
 		"a URL with a password":          {"webhook_url", "https://a:b@a.example", "Webhook URL is not an http or https URL."},
-		"an origin with a path":          {"origins", "https://a.example/x", "Allowed origins has a value that no browser sends: an origin has no path, query or fragment: write https://a.example."},
+		"an origin with a path":          {"origins", "https://a.example/x", "Allowed origins must have https://a.example instead: an origin has no path, query or fragment."},
 		"too many origins":               {"origins", strings.Repeat("https://a.example\n", 101), "Allowed origins must have at most 100 values."},
 	} {
 		t.Run(name+" is refused, and the form keeps the input", func(t *testing.T) {
@@ -326,7 +326,7 @@ func TestOlderProject(t *testing.T) {
 	t.Run("origins that no browser sends", func(t *testing.T) {
 		r := r.in(t)
 		got := r.is(r.post(path+"/settings", "name", "Older", "origins", strings.Join(older, "\n")), http.StatusBadRequest)
-		if !strings.Contains(got.body, "write https://example.com") {
+		if !strings.Contains(got.body, "must have https://example.com instead") {
 			t.Errorf("the page does not say what to write: %.2000s", got.body)
 		}
 	})

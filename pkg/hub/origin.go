@@ -57,22 +57,14 @@ func normalizeOrigin(s string) (string, error) {
 	switch {
 	case wrong == "" && len(origin) > MaxNameBytes:
 		// The header Origin has the same limit.
-		return "", badOrigin(s, "is longer than %d bytes", MaxNameBytes)
+		wrong = fmt.Sprintf("is longer than %d bytes", MaxNameBytes)
 	case wrong == "":
 		return origin, nil
 	case origin != "":
 		// The value is not repeated: it may hold a password.
-		return "", badOrigin("", "%s: write %s", wrong, origin)
+		return "", ErrBadRequest.With(fmt.Sprintf("origins must have %s instead: %s", origin, wrong))
 	}
-	return "", badOrigin(s, "%s", wrong)
-}
-
-func badOrigin(s, format string, args ...any) error {
-	if s != "" {
-		format = "%q " + format
-		args = append([]any{s}, args...)
-	}
-	return ErrBadRequest.With(`origins has a value that no browser sends: ` + fmt.Sprintf(format, args...))
+	return "", ErrBadRequest.With(fmt.Sprintf("origins has %q, which %s", s, wrong))
 }
 
 // parseOrigin returns an origin, and what is wrong with s, "" for nothing. Where something

@@ -200,7 +200,7 @@ func TestApplyRefused(t *testing.T) {
 		{"an id that a path does not carry", `id: a/b`, `project "a/b": bad request: project id has "/"`},
 		{"a category that a path does not carry", `{id: second, categories: [{name: b}, {name: ".."}]}`, `category ".." of project "second": bad request: category name has an element`},
 		{"a new category of a project that exists", `{id: demo, categories: [{name: "50%"}]}`, `category "50%" of project "demo": bad request: category name has "?" or "%"`},
-		{"an origin that no browser sends", `{id: second, options: {origins: ["https://example.com?x"]}}`, "write https://example.com"},
+		{"an origin that no browser sends", `{id: second, options: {origins: ["https://example.com?x"]}}`, "must have https://example.com instead"},
 		{"half of a surrogate pair", `{"id": "second", "name": "\ud800"}`, "UTF-16 surrogate pair"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
