@@ -121,14 +121,10 @@ func parseOrigin(s string) (origin, wrong string) {
 	return scheme + "://" + host + port, wrong
 }
 
-// isScheme reports whether a scheme in lower case can be that of a page.
+// isScheme reports whether a scheme in lower case can be that of a page (RFC 3986).
 func isScheme(scheme string) bool {
-	if scheme == "" || scheme[0] < 'a' || scheme[0] > 'z' {
-		return false
-	}
-	return !strings.ContainsFunc(scheme, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '+' || r == '-' || r == '.')
-	})
+	const letters, others = "abcdefghijklmnopqrstuvwxyz", "0123456789+-."
+	return strings.Trim(scheme, letters+others) == "" && strings.IndexAny(scheme, letters) == 0
 }
 
 // splitPort returns the port as ":8443", "" for the default one.
@@ -197,10 +193,11 @@ func normalizeHost(scheme, host string) (normal, wrong string) {
 // isNumber reports whether a label in lower case makes browsers take a host for an IPv4
 // address.
 func isNumber(label string) bool {
-	digits, isHex := strings.CutPrefix(label, "0x")
-	return !strings.ContainsFunc(digits, func(r rune) bool {
-		return !(r >= '0' && r <= '9' || isHex && r >= 'a' && r <= 'f')
-	})
+	const decimal, hexadecimal = "0123456789", "0123456789abcdef"
+	if digits, isHex := strings.CutPrefix(label, "0x"); isHex {
+		return strings.Trim(digits, hexadecimal) == ""
+	}
+	return strings.Trim(label, decimal) == ""
 }
 
 func normalizeIPv6(host string, isPattern bool) (normal, wrong string) {

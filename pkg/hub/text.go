@@ -126,7 +126,8 @@ func unpaired(text []byte, opaque []string) string {
 				within++
 			}
 		}
-		if len(opaque) > 0 && within == len(opaque) && !(t.isKey && t.depth == within) {
+		// A key at this depth is that of the value, and no part of it.
+		if len(opaque) > 0 && within == len(opaque) && (!t.isKey || t.depth > within) {
 			continue
 		}
 		if at := surrogateHalf(t.raw); at >= 0 {
