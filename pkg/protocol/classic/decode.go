@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"unicode/utf8"
 
 	"centrifuge/pkg/hub"
 )
@@ -84,7 +85,8 @@ func inParams(method string, err *error) {
 // and method as far as they can be read, for the reply.
 func Decode(frame []byte) (Envelope, error) {
 	// The data of a broadcast is passed on as it is.
-	if wrong := hub.SyntaxError(frame, "params", "data"); wrong != "" {
+	wrong := hub.SyntaxError(frame, "params", "data")
+	if wrong != "" && (!utf8.Valid(frame) || !json.Valid(frame)) {
 		return Envelope{}, malformed(wrong)
 	}
 	o, err := asObject(frame, "the message")
@@ -102,6 +104,16 @@ func Decode(frame []byte) (Envelope, error) {
 	}
 	params, noParams := o.object("params")
 	e.Method, e.params = method, params
+	if wrong != "" {
+		// Some string in it is no text. Its id and method are echoed if they are.
+		if hub.SyntaxError(o["id"]) != "" {
+			e.ID = nil
+		}
+		if hub.SyntaxError(o["method"]) != "" {
+			e.Method = ""
+		}
+		return e, malformed(wrong)
+	}
 	return e, cmp.Or(noMethod, noID, noParams)
 }
 

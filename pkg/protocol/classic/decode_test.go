@@ -77,6 +77,8 @@ func TestInvalidFrameReply(t *testing.T) {
 		{"a byte that is not UTF-8", "{\"é\xff\"}", reply(`null`, `null`, "malformed JSON data", "line 1, column 5: this byte is not UTF-8")},
 		{"a byte order mark", "\ufeff{}", reply(`null`, `null`, "malformed JSON data", "line 1, column 1: this is a byte order mark: send the text without it")},
 		{"half of a surrogate pair", `{"id":"\ud83d"}`, reply(`null`, `null`, "malformed JSON data", `line 1, column 8: \ud83d is half of a surrogate pair and no character`)},
+		{"half of a surrogate pair in a command with an id", `{"id":"7","method":"subscribe","params":{"to":{"a":["\ud83d"]}}}`, reply(`"7"`, `"subscribe"`, "malformed JSON data", `line 1, column 54: \ud83d is half of a surrogate pair and no character`)},
+		{"half of a surrogate pair in a method", `{"id":"7","method":"\ud83d","params":{}}`, reply(`"7"`, `null`, "malformed JSON data", `line 1, column 21: \ud83d is half of a surrogate pair and no character`)},
 		{"nesting that is too deep", strings.Repeat("[", 20000), reply(`null`, `null`, "malformed JSON data", "line 1, column 10001: invalid character '[' exceeded max depth")},
 		{"an array", `[]`, reply(`null`, `null`, "the message is not an object", command)},
 		{"no method", `{"id":"7","params":{}}`, reply(`"7"`, `null`, "method is required", command)},
