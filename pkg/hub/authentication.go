@@ -91,7 +91,7 @@ func (h *Hub) authenticate(ctx context.Context, cr Credentials) error {
 		if err != nil {
 			return err
 		}
-		if !p.AllowsOrigin(c.Origin) {
+		if !p.Options.AllowsOrigin(c.Origin) {
 			return errOrigin(c.Origin)
 		}
 	}

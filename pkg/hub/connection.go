@@ -100,7 +100,7 @@ func (h *Hub) Connect(ctx context.Context, hs Handshake) error {
 		if err != nil {
 			return err
 		}
-		if !p.AllowsOrigin(hs.Origin) {
+		if !p.Options.AllowsOrigin(hs.Origin) {
 			return errOrigin(hs.Origin)
 		}
 	}

@@ -62,28 +62,6 @@ func TestProjectValidate(t *testing.T) {
 	}
 }
 
-func TestAllowsOrigin(t *testing.T) {
-	listed := &Project{Options: ProjectOptions{Origins: []string{"https://example.com"}}}
-	for _, tt := range []struct {
-		name    string
-		project *Project
-		origin  string
-		want    bool
-	}{
-		{"any origin where none is listed", &Project{}, "https://anywhere.example", true},
-		{"a listed origin", listed, "https://example.com", true},
-		{"another origin", listed, "https://example.com.evil.example", false},
-		{"another scheme", listed, "http://example.com", false},
-		{"a client that is no browser", listed, "", true},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			if got := tt.project.AllowsOrigin(tt.origin); got != tt.want {
-				t.Errorf("got %v", got)
-			}
-		})
-	}
-}
-
 func TestGlob(t *testing.T) {
 	for _, tt := range []struct {
 		pattern, channel string
