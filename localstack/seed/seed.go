@@ -95,6 +95,11 @@ func (p *project) complete(url string) error {
 	if rest, ok := strings.CutPrefix(p.Options.ValidateURL, httpURL); ok {
 		p.Options.ValidateURL = url + rest
 	}
+	options, err := p.Options.Normalize()
+	if err != nil {
+		return err
+	}
+	p.Options = options
 	return p.hub(time.Time{}).Validate()
 }
 

@@ -125,7 +125,7 @@ func (s *site) writeCategory(w http.ResponseWriter, r *http.Request, p *hub.Proj
 	if name.Fixed {
 		d.Name = name.Value
 	}
-	if problem == nil {
+	if problem == nil && !name.Fixed {
 		problem = hub.Category{Name: name.Value}.Validate()
 	}
 	if problem != nil {

@@ -43,6 +43,10 @@ func (s *site) guard(next http.Handler) http.Handler {
 			s.refuse(w, r, hub.ErrBadRequest.With("the path has an empty element, or one of dots"))
 			return
 		}
+		if err := hub.CheckURL(r.URL); err != nil {
+			s.refuse(w, r, err)
+			return
+		}
 		next.ServeHTTP(w, r)
 	})
 }

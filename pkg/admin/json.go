@@ -76,6 +76,10 @@ func (s *site) readForm(w http.ResponseWriter, r *http.Request, limit int64) boo
 		s.explain(w, r, status, e)
 		return false
 	}
+	if err := hub.CheckValues("the form", r.PostForm); err != nil {
+		s.explain(w, r, http.StatusBadRequest, hub.Public(err))
+		return false
+	}
 	return true
 }
 

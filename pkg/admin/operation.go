@@ -26,8 +26,14 @@ const maxAPIKeys = 20
 
 // createProject creates a project with a new secret and one new API key.
 func (s *site) createProject(ctx context.Context, id, name string, o hub.ProjectOptions) (p *hub.Project, apiKey string, err error) {
+	if o, err = o.Normalize(); err != nil {
+		return nil, "", err
+	}
 	p = &hub.Project{ID: id, Name: name, Secret: auth.NewSecret(), Options: o}
 	apiKey = s.addAPIKey(p, "first key")
+	if err := p.Validate(); err != nil {
+		return nil, "", err
+	}
 	return p, apiKey, s.writeProject(ctx, p, "project created")
 }
 
@@ -37,7 +43,7 @@ var firstCategory = manifest.Category{Name: "chat", CategoryOptions: hub.Categor
 // startProject creates a project with firstCategory. A project whose category cannot be
 // written is created without it: the API key of the project cannot be shown later.
 func (s *site) startProject(ctx context.Context, name string) (p *hub.Project, apiKey string, err error) {
-	p, apiKey, err = s.createProject(ctx, hub.NewID(s.Now()), name, hub.ProjectOptions{})
+	p, apiKey, err = s.createProject(ctx, hub.NewProjectID(s.Now()), name, hub.ProjectOptions{})
 	if err != nil {
 		return nil, "", err
 	}
@@ -69,7 +75,14 @@ func (s *site) showInFeed(ctx context.Context, p *hub.Project, names []string) e
 
 // changeProject sets the name and the options of a project.
 func (s *site) changeProject(ctx context.Context, p *hub.Project, name string, o hub.ProjectOptions) error {
+	o, err := o.Normalize()
+	if err != nil {
+		return err
+	}
 	p.Name, p.Options = name, o
+	if err := p.ValidateName(); err != nil {
+		return err
+	}
 	return s.writeProject(ctx, p, "project changed")
 }
 
@@ -83,6 +96,9 @@ func (s *site) regenerateSecret(ctx context.Context, p *hub.Project) error {
 func (s *site) createAPIKey(ctx context.Context, p *hub.Project, name string) (apiKey string, err error) {
 	if len(p.APIKeyHashes) >= maxAPIKeys {
 		return "", hub.ErrLimitExceeded.With(fmt.Sprintf("a project has at most %d API keys", maxAPIKeys))
+	}
+	if err := (hub.APIKeyLabel{Name: name}).Validate(); err != nil {
+		return "", err
 	}
 	apiKey = s.addAPIKey(p, name)
 	return apiKey, s.writeProject(ctx, p, "API key created")
@@ -108,11 +124,8 @@ func (s *site) revokeAPIKey(ctx context.Context, p *hub.Project, hash string) er
 	return s.writeProject(ctx, p, "API key revoked")
 }
 
-// writeProject validates and writes a project, and logs what was done.
+// writeProject writes a project, and logs what was done.
 func (s *site) writeProject(ctx context.Context, p *hub.Project, done string) error {
-	if err := p.Validate(); err != nil {
-		return err
-	}
 	if err := s.Store.PutProject(ctx, p); err != nil {
 		return err
 	}
@@ -134,10 +147,12 @@ func (s *site) removeProject(ctx context.Context, p *hub.Project) error {
 func (s *site) putCategory(ctx context.Context, p *hub.Project, c manifest.Category, revision int) (created bool, err error) {
 	old, exists := p.Categories[c.Name]
 	category := hub.Category{ID: old.ID, Name: c.Name, Revision: revision, CategoryOptions: c.CategoryOptions}
+	err = category.CategoryOptions.Validate()
 	if !exists {
 		category.ID = hub.NewID(s.Now())
+		err = category.Validate()
 	}
-	if err := category.Validate(); err != nil {
+	if err != nil {
 		return false, err
 	}
 	if err := s.Store.PutCategory(ctx, p.ID, category); err != nil {

@@ -146,7 +146,7 @@ func (s *site) submitSettings(w http.ResponseWriter, r *http.Request) {
 	changed.Name = name
 	changed.Revision = shownRevision(r, p.Revision)
 	d.Revision = changed.Revision
-	err := changed.Validate()
+	err := changed.ValidateName()
 	if ok && err == nil {
 		err = s.changeProject(r.Context(), &changed, name, options)
 	}

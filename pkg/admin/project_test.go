@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -219,7 +220,7 @@ func TestSettingsPage(t *testing.T) {
 		"a duration that would overflow": {"back_off_max_timeout", "99999999999999999999", "Longest back-off must be a whole number from 1 to 10000."},
 		"a URL of another scheme":        {"validate_url", "ftp://a.example", "Validation URL is not an http or https URL."},
 		"a URL with a password":          {"webhook_url", "https://a:b@a.example", "Webhook URL is not an http or https URL."},
-		"an origin with a path":          {"origins", "https://a.example/x", `Allowed origins must be written "https://host" or "https://host:port".`},
+		"an origin with a path":          {"origins", "https://a.example/x", "Allowed origins must have https://a.example instead: an origin has no path, query or fragment."},
 		"too many origins":               {"origins", strings.Repeat("https://a.example\n", 101), "Allowed origins must have at most 100 values."},
 	} {
 		t.Run(name+" is refused, and the form keeps the input", func(t *testing.T) {
@@ -288,4 +289,60 @@ func TestOperationLog(t *testing.T) {
 			t.Errorf("the log has no message %q", message)
 		}
 	}
+}
+
+// TestOlderProject changes a project whose id, categories and origins are older than the
+// rules for them: it can be read, and everything else of it can be changed.
+func TestOlderProject(t *testing.T) {
+	r := newRig(t).signIn()
+	const id, path = "9", "/admin/projects/9"
+	older := []string{"https://Example.com?x", "https://older.example"}
+	r.put(&hub.Project{
+		ID: id, Name: "Older", Secret: auth.NewSecret(), Options: hub.ProjectOptions{Origins: older},
+		Categories: map[string]hub.Category{"50 %": {ID: "1", Name: "50 %"}},
+	})
+	old := r.project(id)
+	t.Run("a new secret", func(t *testing.T) {
+		r := r.in(t)
+		r.is(r.post(path+"/keys/regenerate", "confirm", "yes"), http.StatusOK)
+		if p := r.project(id); p.Secret == old.Secret || !slices.Equal(p.Options.Origins, older) {
+			t.Errorf("the secret is the old one, or the origins %q have changed", p.Options.Origins)
+		}
+	})
+	t.Run("a new API key", func(t *testing.T) {
+		r := r.in(t)
+		r.is(r.post(path+"/keys/create", "name", "backend"), http.StatusOK)
+		if n := len(r.project(id).APIKeyHashes); n != 1 {
+			t.Errorf("there are %d API keys", n)
+		}
+	})
+	t.Run("an option of its category", func(t *testing.T) {
+		r := r.in(t)
+		r.redirects(r.post(path+"/categories/edit?category=50+%25", "hooks", "on"), path+"/categories?done=category-saved")
+		if !r.project(id).Categories["50 %"].Hooks {
+			t.Error("the option is off")
+		}
+	})
+	t.Run("origins that no browser sends", func(t *testing.T) {
+		r := r.in(t)
+		got := r.is(r.post(path+"/settings", "name", "Older", "origins", strings.Join(older, "\n")), http.StatusBadRequest)
+		if !strings.Contains(got.body, "must have https://example.com instead") {
+			t.Errorf("the page does not say what to write: %.2000s", got.body)
+		}
+	})
+	t.Run("origins as a person writes them", func(t *testing.T) {
+		r := r.in(t)
+		r.redirects(r.post(path+"/settings", "name", "Older", "origins", "https://Example.com/\nhttps://example.com:443\nhttps://*.Bücher.example"), path+"/settings?done=saved")
+		if got := r.project(id).Options.Origins; !slices.Equal(got, []string{"https://example.com", "https://*.xn--bcher-kva.example"}) {
+			t.Errorf("origins %q", got)
+		}
+	})
+	t.Run("a new project of this id", func(t *testing.T) {
+		r := r.in(t)
+		r.is(r.call(http.MethodDelete, "/projects/"+id, ""), http.StatusOK)
+		got := r.is(r.call(http.MethodPut, "/projects/"+id, `{"name":"x"}`), http.StatusBadRequest)
+		if !strings.Contains(got.body, "project id ends like a signed request or JWT") {
+			t.Errorf("the reply does not say why: %s", got.body)
+		}
+	})
 }

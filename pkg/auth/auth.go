@@ -23,11 +23,11 @@
 //
 // A token can equal the signature of a request or a JWT that ends with the project
 // id: a visitor who chooses a user name could have the application sign such a
-// message as a token. VerifyRequest and VerifyToken therefore refuse requests and
-// JWTs that end with the project id. A generated id (24 hexadecimal digits) ends no
-// meaningful request or JWT. With an id of one or two characters, such as "9", some
-// requests and JWTs are refused although their signature is right. A webhook ends
-// with a line feed, and hub.Project.Validate refuses an id that does.
+// message as a token. hub.CheckProjectID refuses the ids with which this is possible,
+// such as "9", when a project is made. For the projects that had such an id before,
+// VerifyRequest and VerifyToken refuse requests and JWTs that end with it, although
+// their signature is right. A webhook ends with a line feed, and no id does. README.md
+// lists every pair of signed texts.
 package auth
 
 import (

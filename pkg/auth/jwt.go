@@ -8,7 +8,6 @@ import (
 	"math"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/golang-jwt/jwt/v5"
 
@@ -24,7 +23,7 @@ const maxDate = 253402300799
 
 // verifyJWT verifies a JWT under the contract of VerifyToken. Before the signature is
 // verified, the error distinguishes nothing but the algorithm. Afterwards its Detail
-// names the wrong claim.
+// names the wrong claim, or where the claims are not text.
 func verifyJWT(p *hub.Project, user, token string, now time.Time) (hub.Identity, error) {
 	var c claims
 	parsed, err := jwtParser.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) {
@@ -45,6 +44,10 @@ func verifyJWT(p *hub.Project, user, token string, now time.Time) (hub.Identity,
 	if endsLikeToken(p, token[:strings.LastIndexByte(token, '.')]) {
 		return hub.Identity{}, hub.ErrInvalidToken.With("the claims end with the project id: use a longer project id")
 	}
+	// The info is passed on as it is.
+	if wrong := hub.SyntaxError(c.text, "info"); c.values != nil && wrong != "" {
+		return hub.Identity{}, hub.ErrBadRequest.With("the claims of the JWT: " + wrong)
+	}
 	return c.identity(p, user, now)
 }
 
@@ -58,6 +61,7 @@ var jwtParser = jwt.NewParser(
 
 // claims holds the undecoded claims of a JWT, by their case-sensitive names.
 type claims struct {
+	text   []byte
 	values map[string]json.RawMessage
 	// RegisteredClaims stays empty. Its methods implement jwt.Claims.
 	jwt.RegisteredClaims
@@ -65,9 +69,7 @@ type claims struct {
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (c *claims) UnmarshalJSON(b []byte) error {
-	if !utf8.Valid(b) {
-		return errors.New("claims are not UTF-8")
-	}
+	c.text = bytes.Clone(b)
 	return json.Unmarshal(b, &c.values)
 }
 

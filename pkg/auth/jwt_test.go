@@ -158,7 +158,7 @@ func TestInvalidJWT(t *testing.T) {
 		"claims null":                         {payload(`null`), hub.ErrInvalidToken},
 		"claims that are a list":              {payload(`[]`), hub.ErrInvalidToken},
 		"claims that are not JSON":            {payload(`{"sub":`), hub.ErrInvalidToken},
-		"claims that are not UTF-8":           {payload("{\"sub\":\"2694\",\"exp\":1700000060,\"info\":\"\xff\"}"), hub.ErrInvalidToken},
+		"claims that are not UTF-8":           {payload("{\"sub\":\"2694\",\"exp\":1700000060,\"info\":\"\xff\"}"), hub.ErrBadRequest},
 		"sub of another user":                 {payload(`{"sub":"2695","exp":1700000060}`), hub.ErrInvalidToken},
 		"sub of another user, expired":        {payload(`{"sub":"2695","exp":1}`), hub.ErrInvalidToken},
 		"no sub":                              {payload(`{"exp":1700000060}`), hub.ErrInvalidToken},

@@ -53,7 +53,8 @@ func ParseSignature(header string) (string, error) {
 // VerifyRequest checks that signature is the lower-case hexadecimal HMAC-SHA256, or
 // HMAC-MD5 if p allows it, of project id ‖ body with the secret of p. The body is the
 // undecoded one of the request. VerifyRequest fails with hub.ErrUnauthorized, also for
-// a body that ends with the project id: see the package comment.
+// a body that ends with the project id, which a new project cannot have: see the package
+// comment.
 func VerifyRequest(p *hub.Project, signature string, body []byte) error {
 	message := p.ID + string(body)
 	if !verify(p, signature, message) || endsLikeToken(p, message) {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"unicode/utf8"
 
 	"centrifuge/pkg/hub"
 )
@@ -27,7 +26,10 @@ func encodeRequest(user string, requested hub.Permissions) ([]byte, error) {
 // hub.MaxInfoBytes, nil if there is none. Its errors contain nothing of the body.
 func decodeResponse(body []byte, requested hub.Permissions) (c hub.Confirmation, err error) {
 	requested.Confirmed = true
-	body = bytes.TrimLeft(bytes.TrimPrefix(body, []byte("\ufeff")), " \t\r\n")
+	if err := hub.CheckText("the response", string(body)); err != nil {
+		return c, err
+	}
+	body = bytes.TrimLeft(body, " \t\r\n")
 	if len(body) == 0 || body[0] != '{' {
 		c.Permissions = requested
 		return c, nil
@@ -39,7 +41,7 @@ func decodeResponse(body []byte, requested hub.Permissions) (c hub.Confirmation,
 		Permissions json.RawMessage
 		Info        json.RawMessage
 	}
-	if !utf8.Valid(body) || json.Unmarshal(body, &object) != nil {
+	if hub.SyntaxError(body, "info") != "" || json.Unmarshal(body, &object) != nil {
 		return c, errors.New("the object in the response is not valid JSON")
 	}
 	granted := requested

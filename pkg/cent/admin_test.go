@@ -274,7 +274,7 @@ func everyCall(t *testing.T, a *cent.Admin) {
 	equal(true, created, err)
 	created, err = a.PutCategory(ctx, "shop", chat)
 	equal(false, created, err)
-	odd := manifest.Category{Name: "50 % / ä?#"}
+	odd := manifest.Category{Name: "50 $ / ä#"}
 	created, err = a.PutCategory(ctx, "shop", odd)
 	equal(true, created, err)
 	if _, err := a.PutCategory(ctx, "absent", chat); !errors.Is(err, &cent.Error{Code: cent.CodeProjectNotFound}) {

@@ -8,11 +8,18 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"reflect"
+
+	"centrifuge/pkg/hub"
 )
 
 // call calls a method, repeats what may be repeated, and decodes the result.
 func (c *Client) call(ctx context.Context, method string, params, result any) error {
-	body, err := encode(params)
+	err := checkNames(params)
+	var body []byte
+	if err == nil {
+		body, err = encode(params)
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", method, err)
 	}
@@ -38,6 +45,27 @@ func (c *Client) Call(ctx context.Context, method string, params any) (json.RawM
 		return nil, fmt.Errorf("%s: %w", method, err)
 	}
 	return result, nil
+}
+
+// checkNames refuses names that are not text, which encoding/json would change to other
+// names. They are the fields of params, a struct, that are strings or lists of strings.
+func checkNames(params any) error {
+	v := reflect.ValueOf(params)
+	for i := range v.NumField() {
+		var names []string
+		switch value := v.Field(i).Interface().(type) {
+		case string:
+			names = []string{value}
+		case []string:
+			names = value
+		}
+		for _, name := range names {
+			if err := hub.CheckText(v.Type().Field(i).Name, name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func encode(params any) ([]byte, error) {

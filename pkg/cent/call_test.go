@@ -293,3 +293,27 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+func TestNamesThatAreNotText(t *testing.T) {
+	c, err := New(Options{URL: "http://127.0.0.1:1", APIKey: "k"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const wrong = "line 1, column 3: this byte is not UTF-8"
+	for name, call := range map[string]func() error{
+		"publish": func() error { _, err := c.Publish(t.Context(), "a:\xff", 1, PublishOptions{}); return err },
+		"broadcast": func() error {
+			_, err := c.Broadcast(t.Context(), []string{"a:b", "a:\xff"}, 1, PublishOptions{})
+			return err
+		},
+		"unsubscribe": func() error { return c.Unsubscribe(t.Context(), "u", "a:\xff") },
+		"disconnect":  func() error { return c.Disconnect(t.Context(), "u:\xff") },
+		"presence":    func() error { _, err := c.Presence(t.Context(), "a:\xff"); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := call(); err == nil || !strings.Contains(err.Error(), wrong) {
+				t.Errorf("error %v, expected %q", err, wrong)
+			}
+		})
+	}
+}

@@ -71,6 +71,12 @@ func (c *Client) Broadcast(ctx context.Context, channels []string, data any, o P
 		return nil, fmt.Errorf("broadcast: data: %w", err)
 	}
 	key := o.key()
+	if err := checkNames(struct {
+		Channels       []string
+		IdempotencyKey string
+	}{channels, key}); err != nil {
+		return nil, fmt.Errorf("broadcast: %w", err)
+	}
 	pending := make([]int, len(channels)) // indexes of channels without a final outcome
 	for i, channel := range channels {
 		outcomes[i].Channel, pending[i] = channel, i

@@ -29,7 +29,7 @@ func Webhook(projects hub.Projects, notify func(ctx context.Context, p *hub.Proj
 			Project string `json:"project_id"`
 			Message string `json:"event_id"`
 		}
-		if err := json.Unmarshal(e.Detail, &detail); err != nil || detail.Project == "" {
+		if hub.SyntaxError(e.Detail, "data") != "" || json.Unmarshal(e.Detail, &detail) != nil || detail.Project == "" {
 			log.ErrorContext(ctx, "event without message", "event", e.ID, "source", e.Source, "type", e.DetailType)
 			return fmt.Errorf("event %s: the detail is not a message", e.ID)
 		}

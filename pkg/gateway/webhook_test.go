@@ -47,6 +47,7 @@ func TestWebhook(t *testing.T) {
 		"a detail without a project":     {detail: `{"text":"confidential"}`, err: "event e1: the detail is not a message", log: "level=ERROR msg=\"event without message\" event=e1 source=centrifuge type=message"},
 		"a detail that is no object":     {detail: `["confidential"]`, err: "event e1: the detail is not a message", log: "level=ERROR"},
 		"a project id that is an object": {detail: `{"project_id":{"confidential":1}}`, err: "event e1: the detail is not a message", log: "level=ERROR"},
+		"a detail that is not UTF-8":     {detail: "{\"project_id\":\"demo\",\"event_id\":\"\xff\"}", err: "event e1: the detail is not a message", log: "level=ERROR"},
 		"an event without a detail":      {detail: ``, err: "event e1: the detail is not a message", log: "level=ERROR"},
 	} {
 		t.Run(name, func(t *testing.T) {

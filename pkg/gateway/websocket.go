@@ -25,6 +25,8 @@ const (
 
 // Connect handles $connect. API Gateway completes the handshake when the status is 200
 // and refuses it otherwise. With "?project=ID" in the URL the Origin is checked here.
+// The first subprotocol that the client offers is accepted: without one in the answer
+// browsers close the connection. It has no meaning.
 func Connect(h *hub.Hub, log *slog.Logger) WebSocket {
 	return func(ctx context.Context, e events.APIGatewayWebsocketProxyRequest) (events.APIGatewayProxyResponse, error) {
 		ctx, cancel := limit(ctx)
@@ -38,8 +40,23 @@ func Connect(h *hub.Hub, log *slog.Logger) WebSocket {
 			Project:    e.QueryStringParameters["project"],
 		})
 		logError(ctx, log, e, err)
-		return events.APIGatewayProxyResponse{StatusCode: handshakeStatus(err)}, nil
+		response := events.APIGatewayProxyResponse{StatusCode: handshakeStatus(err)}
+		if offered, _, _ := strings.Cut(header(e.Headers, subprotocolHeader), ","); err == nil && isToken(strings.TrimSpace(offered)) {
+			response.Headers = map[string]string{subprotocolHeader: strings.TrimSpace(offered)}
+		}
+		return response, nil
 	}
+}
+
+// subprotocolHeader lists the subprotocols that a client offers, and names the one that
+// the server accepts.
+const subprotocolHeader = "Sec-WebSocket-Protocol"
+
+// isToken reports whether s is a token of HTTP (RFC 9110), as a subprotocol is.
+func isToken(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return r <= ' ' || r > '~' || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
+	})
 }
 
 // handshakeStatus is the status that ends a handshake.

@@ -69,10 +69,10 @@ func (o CategoryOptions) MessageBytes() int {
 // ErrLimitExceeded.
 func (o CategoryOptions) Validate() error { return checkOptions(o, CategoryReference) }
 
-// Validate refuses a category whose name or options break their limits, with
-// ErrBadRequest or ErrLimitExceeded.
+// Validate refuses a new category whose name or options break their limits, with
+// ErrBadRequest or ErrLimitExceeded. Of one that exists only the options are validated.
 func (c Category) Validate() error {
-	if err := checkName("category name", c.Name); err != nil {
+	if err := checkPathName("category name", c.Name); err != nil {
 		return err
 	}
 	if strings.Contains(c.Name, ":") {

@@ -373,6 +373,30 @@ func TestCleanHTML(t *testing.T) {
 	}
 }
 
+// TestPortableData publishes data that parsers read differently.
+func TestPortableData(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	for _, tt := range []struct{ name, data, detail string }{
+		{"a key twice", `{"a":1,"a":2}`, `data has the key "a" twice in one object`},
+		{"101 levels", strings.Repeat("[", 101) + strings.Repeat("]", 101), "data is nested deeper than 100 levels"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, category := range []string{"cleaned", "hooked"} {
+				data := tt.data
+				if category == "cleaned" && len(data) > 30 {
+					continue // the category takes 30 bytes
+				}
+				if err := r.send(t, category, data); !errors.Is(err, hub.ErrBadRequest) || hub.Public(err).Detail != tt.detail {
+					t.Errorf("category %s: error %v, expected %q", category, err, tt.detail)
+				}
+			}
+			if err := r.send(t, "open", tt.data); err != nil || r.data != tt.data {
+				t.Errorf("a category that only passes on: sent %s, error %v", r.data, err)
+			}
+		})
+	}
+}
+
 // TestPublishResult checks the result of a publish, and of its repetition.
 func TestPublishResult(t *testing.T) {
 	r := newRig(t, hub.ProjectOptions{})

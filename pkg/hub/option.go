@@ -43,7 +43,7 @@ const (
 	NumberOption   Kind = "number"   // a whole number
 	DurationOption Kind = "duration" // a Duration
 	URLOption      Kind = "url"      // http or https
-	OriginsOption  Kind = "origins"  // a list of "https://host" or "https://host:port"
+	OriginsOption  Kind = "origins"  // a list of origins, and of patterns for them
 	DomainsOption  Kind = "domains"  // a list of host names
 )
 
@@ -82,7 +82,7 @@ var ProjectReference = []Option{
 	{Name: "back_off_max_timeout", Title: "Longest back-off", Group: "Access", Kind: DurationOption, Default: "5000", Min: 1, Max: 10_000,
 		Help: "The longest wait between two validation attempts."},
 	{Name: "origins", Title: "Allowed origins", Group: "Access", Kind: OriginsOption, Default: "any", Max: MaxListed,
-		Help: "The origins of web pages that may connect, such as https://example.com. A client that sends no Origin header may always connect."},
+		Help: "The origins of web pages that may connect, such as https://example.com, or https://*.example.com for all its subdomains. A client that sends no Origin header may always connect."},
 	{Name: "webhook_url", Title: "Webhook URL", Group: "Webhook", Kind: URLOption, Default: "none",
 		Help: "A URL of your application. It receives every message of the categories with hooks. It must be public and use https."},
 	{Name: "allow_md5", Title: "Allow HMAC-MD5", Group: "Legacy", Kind: BoolOption, Default: "false", Unsafe: true,
@@ -102,7 +102,7 @@ var CategoryReference = []Option{
 	{Name: "max_message_bytes", Title: "Largest message (bytes)", Group: "Messages", Kind: NumberOption, Default: "32768", Min: 1, Max: MaxMessageBytes,
 		Help: "Limits the data of a message. API Gateway bills a delivery for every 32 KB."},
 	{Name: "clean_html", Title: "Clean HTML", Group: "Messages", Kind: BoolOption, Default: "false",
-		Help: "Removes unsafe HTML from every string in a message."},
+		Help: "Removes unsafe HTML from every string in the data of a message, and refuses keys with a \"<\". Names of channels and users, and infos, are not cleaned: show them as text."},
 	{Name: "allowed_domains", Title: "Allowed domains", Group: "Messages", Kind: DomainsOption, Default: "none", Max: MaxListed,
 		Help: "The hosts that links and images in cleaned HTML may lead to, such as example.com. Each includes its subdomains."},
 	{Name: "publish_to_admins", Title: "Publish to admins", Group: "Forwarding", Kind: BoolOption, Default: "false",
@@ -146,20 +146,28 @@ func (o Option) check(v reflect.Value) error {
 			return ErrBadRequest.With(o.Name + " is not an http or https URL")
 		}
 	case OriginsOption:
-		return o.checkList(v, isOrigin, `must be written "https://host" or "https://host:port"`)
+		return o.checkList(v, func(s string) error {
+			_, err := normalizeOrigin(s)
+			return err
+		})
 	case DomainsOption:
-		return o.checkList(v, isDomain, "must be host names in lower case, such as example.com")
+		return o.checkList(v, func(s string) error {
+			if !isDomain(s) {
+				return ErrBadRequest.With(o.Name + " must be host names in lower case, such as example.com")
+			}
+			return nil
+		})
 	}
 	return nil
 }
 
-func (o Option) checkList(v reflect.Value, valid func(string) bool, rule string) error {
+func (o Option) checkList(v reflect.Value, check func(string) error) error {
 	if v.Len() > o.Max {
 		return ErrLimitExceeded.With(fmt.Sprintf("%s must have at most %d values", o.Name, o.Max))
 	}
 	for i := range v.Len() {
-		if !valid(v.Index(i).String()) {
-			return ErrBadRequest.With(o.Name + " " + rule)
+		if err := check(v.Index(i).String()); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -168,11 +176,6 @@ func (o Option) checkList(v reflect.Value, valid func(string) bool, rule string)
 func isURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && u.Host != "" && u.User == nil && (u.Scheme == "https" || u.Scheme == "http")
-}
-
-func isOrigin(s string) bool {
-	u, err := url.Parse(s)
-	return err == nil && u.Scheme != "" && u.Host != "" && u.Path == ""
 }
 
 func isDomain(s string) bool { return len(s) <= MaxNameBytes && domain().MatchString(s) }

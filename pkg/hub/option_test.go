@@ -84,7 +84,7 @@ func TestOptionLimits(t *testing.T) {
 				invalid = []string{`"example.com"`, `"https://user:password@example.com"`, `"file://host/etc/passwd"`, `"https://"`, `"%"`}
 			case OriginsOption:
 				valid = []string{"[]", `["http://localhost:3000"]`, quoted(o.Max, "https://example.com")}
-				invalid = []string{`["https://example.com/"]`, `["example.com"]`, `["https://example.com",""]`, quoted(o.Max+1, "https://example.com")}
+				invalid = []string{`["https://example.com/x"]`, `["example.com"]`, `["https://example.com",""]`, quoted(o.Max+1, "https://example.com")}
 			case DomainsOption:
 				valid = []string{"[]", `["localhost"]`, quoted(o.Max, "a-1.example.com")}
 				invalid = []string{`["https://example.com"]`, `["Example.com"]`, `["a..example"]`, quoted(1, strings.Repeat("a.", MaxNameBytes)+"a"), quoted(o.Max+1, "a.example")}

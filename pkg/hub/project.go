@@ -2,7 +2,6 @@ package hub
 
 import (
 	"context"
-	"strings"
 	"time"
 )
 
@@ -28,12 +27,24 @@ type Project struct {
 	Categories map[string]Category
 }
 
+// ValidateName refuses a project whose name breaks its limits, as Validate does.
+func (p *Project) ValidateName() error { return checkName("project name", p.Name) }
+
 // APIKeyLabel describes an API key to people.
 type APIKeyLabel struct {
 	// Name says what uses the key, "" for nothing.
 	Name string
 	// Created is when the key was created, to the second.
 	Created time.Time
+}
+
+// Validate refuses a label whose name is too long or not text, with ErrLimitExceeded or
+// ErrBadRequest.
+func (l APIKeyLabel) Validate() error {
+	if l.Name == "" {
+		return nil
+	}
+	return checkName("API key name", l.Name)
 }
 
 // ProjectOptions are the options of a project; ProjectReference describes them. The
@@ -88,18 +99,14 @@ type ProjectStore interface {
 	DeleteProject(ctx context.Context, id string) error
 }
 
-// Validate refuses a project whose names or options break their limits, with
-// ErrBadRequest or ErrLimitExceeded. Callers of a ProjectStore validate first.
+// Validate refuses a new project whose names or options break their limits, with
+// ErrBadRequest or ErrLimitExceeded. Callers of a ProjectStore validate first. Of a project
+// that exists they validate what they change: rules were added later.
 func (p *Project) Validate() error {
-	if err := checkName("project id", p.ID); err != nil {
+	if err := CheckProjectID(p.ID); err != nil {
 		return err
 	}
-	// The signed text of a webhook ends with a line feed and that of a classic token with
-	// the project id: so the two always differ.
-	if strings.HasSuffix(p.ID, "\n") {
-		return ErrBadRequest.With("a project id must not end with a line feed")
-	}
-	if err := checkName("project name", p.Name); err != nil {
+	if err := p.ValidateName(); err != nil {
 		return err
 	}
 	if p.Secret == "" {
@@ -109,10 +116,7 @@ func (p *Project) Validate() error {
 		return err
 	}
 	for _, label := range p.APIKeyLabels {
-		if label.Name == "" {
-			continue
-		}
-		if err := checkName("API key name", label.Name); err != nil {
+		if err := label.Validate(); err != nil {
 			return err
 		}
 	}

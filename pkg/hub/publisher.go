@@ -152,8 +152,17 @@ func (h *Publisher) prepare(category Category, data json.RawMessage) (json.RawMe
 	if err := json.Compact(&compact, data); err != nil || compact.Len() == 0 {
 		return nil, ErrBadRequest.With("data is not JSON")
 	}
-	if err := checkSize(compact.Bytes()); err != nil || !category.CleanHTML {
-		return compact.Bytes(), err
+	if err := checkSize(compact.Bytes()); err != nil {
+		return nil, err
+	}
+	if category.CleanHTML || category.Hooks {
+		// What this service cleans or others parse means the same to all of them.
+		if err := checkPortable(compact.Bytes()); err != nil {
+			return nil, err
+		}
+	}
+	if !category.CleanHTML {
+		return compact.Bytes(), nil
 	}
 	// Cleaning may make data longer, by escaping.
 	cleaned, err := h.clean(compact.Bytes(), category.AllowedDomains)

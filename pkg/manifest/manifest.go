@@ -11,7 +11,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"reflect"
 	"slices"
@@ -51,27 +50,23 @@ func FromHub(p *hub.Project) Project {
 }
 
 // Decode reads JSON into v, a value of this package or a value that contains one. It
-// fails with hub.ErrBadRequest on invalid JSON, on a value of another type, on an
-// unknown key and on anything after the value. The error says where.
+// fails with hub.ErrBadRequest on what hub.SyntaxError refuses, on a value of another type,
+// on an unknown key and on anything after the value. The error says where.
 func Decode(document []byte, v any) error {
+	if wrong := hub.SyntaxError(document); wrong != "" {
+		return hub.ErrBadRequest.With("not JSON: " + wrong)
+	}
 	d := json.NewDecoder(bytes.NewReader(document))
 	d.DisallowUnknownFields()
 	err := d.Decode(v)
-	if err == nil {
-		_, err = d.Token()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		return hub.ErrBadRequest.With("there is more than one JSON value")
-	}
 	var wrongType *json.UnmarshalTypeError
 	switch {
+	case err == nil:
+		return nil
 	case errors.As(err, &wrongType):
 		// The field is a path that begins with the names of Go structs.
 		key := wrongType.Field[strings.LastIndex(wrongType.Field, ".")+1:]
 		return hub.ErrBadRequest.With(fmt.Sprintf("%s is not %s", cmp.Or(key, "the value"), jsonType(wrongType.Type.Kind())))
-	case errors.As(err, new(*json.SyntaxError)), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return hub.ErrBadRequest.With("not JSON")
 	}
 	// What remains is an unknown key, for which encoding/json has no error type.
 	return hub.ErrBadRequest.With(strings.TrimPrefix(err.Error(), "json: "))

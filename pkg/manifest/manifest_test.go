@@ -42,10 +42,13 @@ func TestManifestForm(t *testing.T) {
 
 func TestDecodeErrors(t *testing.T) {
 	for document, want := range map[string]string{
-		``:                                        "bad request: not JSON",
-		`{"id":`:                                  "bad request: not JSON",
+		``:                                        "bad request: not JSON: it is empty",
+		`{"id":`:                                  "bad request: not JSON: line 1, column 7: it ends too early",
+		"{\"id\":\"caf\xe9\"}":                    "bad request: not JSON: line 1, column 11: this byte is not UTF-8",
+		"\ufeff{}":                                "bad request: not JSON: line 1, column 1: this is a byte order mark: send the text without it",
+		`{"id":"\ud800"}`:                         `bad request: not JSON: line 1, column 8: \ud800 is half of a surrogate pair and no character`,
 		`[]`:                                      "bad request: the value is not an object",
-		`{} {}`:                                   "bad request: there is more than one JSON value",
+		`{} {}`:                                   "bad request: not JSON: line 1, column 4: invalid character '{' after top-level value",
 		`{"secret":"s"}`:                          `bad request: unknown field "secret"`,
 		`{"options":{"validate":1}}`:              `bad request: unknown field "validate"`,
 		`{"options":{"auth_attempts":"five"}}`:    "bad request: auth_attempts is not a whole number",
@@ -56,7 +59,7 @@ func TestDecodeErrors(t *testing.T) {
 		`{"options":{"origins":"a"}}`:             "bad request: origins is not a list",
 		`{"options":[]}`:                          "bad request: options is not an object",
 		`{"categories":[{"private":"yes"}]}`:      "bad request: private is not a boolean",
-		`{"categories":[{"max_message_bytes":{}}`: "bad request: not JSON",
+		`{"categories":[{"max_message_bytes":{}}`: "bad request: not JSON: line 1, column 40: it ends too early",
 	} {
 		t.Run(document, func(t *testing.T) {
 			err := manifest.Decode([]byte(document), new(manifest.Project))

@@ -39,9 +39,12 @@
 // balances them, a page built by concatenating strings does not. Strings that are not meant
 // as HTML are cleaned, too: an address with an "&" gets "&amp;".
 //
-// Keys, numbers, literals and white space are unchanged, to the byte. The package does not
-// know messages and does not limit their size. A cleaned string can be about five times as
-// long as the original.
+// Keys, numbers, literals and white space are unchanged, to the byte. A key with a "<" is
+// refused: cleaned, it would be another key. So a page may assign a key to innerHTML too.
+//
+// The package does not know messages and does not limit their size: the names of channels
+// and users, and infos, are not cleaned. A cleaned string can be about five times as long as
+// the original.
 package sanitizer
 
 import (
@@ -56,8 +59,8 @@ import (
 // Clean returns data with every string value cleaned, as the package comment describes.
 // It allows links and images of allowedDomains, which are host names in lower case.
 // Cleaning the result again changes nothing. Clean does not change data, but the result
-// may share memory with it. It fails with hub.ErrBadRequest if data is not JSON or is
-// nested deeper than encoding/json allows. It is safe for concurrent use.
+// may share memory with it. It fails with hub.ErrBadRequest if data is not JSON, is nested
+// deeper than encoding/json allows, or has a key with a "<". It is safe for concurrent use.
 func Clean(data json.RawMessage, allowedDomains []string) (json.RawMessage, error) {
 	if !json.Valid(data) {
 		return nil, hub.ErrBadRequest.With("data is not JSON")
@@ -72,7 +75,13 @@ func Clean(data json.RawMessage, allowedDomains []string) (json.RawMessage, erro
 		begin := at
 		at = stringEnd(data, begin)
 		text := data[begin : at+1]
-		if isKey(data[at+1:]) || !mayContainMarkup(text) {
+		if !mayContainMarkup(text) {
+			continue
+		}
+		if isKey(data[at+1:]) {
+			if err := checkKey(text); err != nil {
+				return nil, err
+			}
 			continue
 		}
 		cleaned, err := c.clean(text)
@@ -108,6 +117,18 @@ func stringEnd(data []byte, begin int) int {
 func isKey(rest []byte) bool {
 	rest = bytes.TrimLeft(rest, " \t\r\n")
 	return len(rest) > 0 && rest[0] == ':'
+}
+
+// checkKey refuses an encoded key with a "<": a cleaned key would be another key.
+func checkKey(text []byte) error {
+	var key string
+	if err := json.Unmarshal(text, &key); err != nil {
+		return fmt.Errorf("decode key: %w", err)
+	}
+	if strings.Contains(key, "<") {
+		return hub.ErrBadRequest.With(fmt.Sprintf(`data has the key %.64q: in this category a key must not have a "<"`, key))
+	}
+	return nil
 }
 
 // mayContainMarkup reports whether an encoded string may contain a "<" or an "&".

@@ -192,8 +192,8 @@ func TestCleanUnchangedBytes(t *testing.T) {
 		"clean markup":             {`{"a":"<b>x<\/b> \u0026amp; y"}`, ``},
 		"white space":              {" {\n\t\"a\" : \"x\" , \"b\" : [ ] }\r\n", ``},
 		"empty string":             {`""`, ``},
-		"keys with markup":         {`{"<script>":1,"\u003cb\"" :{"a&b":"c"}}`, ``},
-		"keys, white space and numbers around a cleaned string": {"{\"<i\\\"x>\" :\t\"<x>y\",\"n\":1e400, \"m\":\"\\u00e9\"}", "{\"<i\\\"x>\" :\t\"y\",\"n\":1e400, \"m\":\"\\u00e9\"}"},
+		"keys without a tag":       {`{"&lt;b>":1,"\u0026\"" :{"a&b":"c"}}`, ``},
+		"keys, white space and numbers around a cleaned string": {"{\"i\\\"x>\" :\t\"<x>y\",\"n\":1e400, \"m\":\"\\u00e9\"}", "{\"i\\\"x>\" :\t\"y\",\"n\":1e400, \"m\":\"\\u00e9\"}"},
 		"nested strings":                    {`[[{"a":[{"b":"<script>x</script>y"}]}],"<x>"]`, `[[{"a":[{"b":"y"}]}],""]`},
 		"duplicate keys":                    {`{"a":"<x>1","a":"<x>2"}`, `{"a":"1","a":"2"}`},
 		"string with white space around it": {` "\u003cscript>x\u003c/script>\\" `, ` "\\" `},
@@ -229,11 +229,13 @@ func TestCleanLeavesInputUnchanged(t *testing.T) {
 func TestCleanInvalidJSON(t *testing.T) {
 	const depth = 10_000 // the limit of encoding/json
 	for name, in := range map[string]string{
-		"empty":                  ``,
-		"incomplete string":      `"<b>`,
-		"incomplete object":      `{"a":"<b>"`,
-		"two values":             `"a" "b"`,
-		"line break in a string": "\"a\n\"",
+		"empty":                   ``,
+		"incomplete string":       `"<b>`,
+		"incomplete object":       `{"a":"<b>"`,
+		"two values":              `"a" "b"`,
+		"line break in a string":  "\"a\n\"",
+		"key with a tag":          `{"<script>":1}`,
+		"key with an escaped tag": `[{"a":{"x\u003Cb":"y"}}]`,
 		"nested too deep": strings.Repeat("[", depth+1) + `"<b>"` +
 			strings.Repeat("]", depth+1),
 	} {

@@ -16,7 +16,6 @@ import (
 
 	"centrifuge/pkg/auth"
 	"centrifuge/pkg/hub"
-	"centrifuge/pkg/protocol/classic"
 )
 
 // MaxBroadcastChannels is how many channels one broadcast may name.
@@ -78,8 +77,9 @@ func (a *api) answer(ctx context.Context, p *hub.Project, method string, body []
 	if !ok {
 		return http.StatusNotFound, fail(hub.ErrMethodNotFound.WithHelp(suggest(method, slices.Collect(maps.Keys(methods)))))
 	}
-	if !json.Valid(body) {
-		return http.StatusBadRequest, fail(hub.ErrBadRequest.With("the body is not JSON").WithHelp(classic.SyntaxError(body)))
+	// The data of a message is passed on as it is.
+	if wrong := hub.SyntaxError(body, "data"); wrong != "" {
+		return http.StatusBadRequest, fail(hub.ErrBadRequest.With("the body is not JSON").WithHelp(wrong))
 	}
 	result, err := run(a, ctx, p, body)
 	if err != nil {

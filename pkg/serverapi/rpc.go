@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"net/http"
 
 	"centrifuge/pkg/auth"
@@ -61,12 +60,12 @@ func (a *api) rpc(w http.ResponseWriter, r *http.Request) {
 		write(w, http.StatusBadRequest, rpcFail(nil, errNotBase64))
 		return
 	}
+	if wrong := hub.SyntaxError(frame, "params", "data"); wrong != "" {
+		write(w, http.StatusBadRequest, rpcFail(nil, errNoCommand.WithHelp("the command is not JSON: "+wrong)))
+		return
+	}
 	if falsy(frame) {
-		e := errNoCommand
-		if wrong := classic.SyntaxError(frame); wrong != "" {
-			e = e.WithHelp("the command is not JSON: " + wrong)
-		}
-		write(w, http.StatusBadRequest, rpcFail(nil, e))
+		write(w, http.StatusBadRequest, rpcFail(nil, errNoCommand))
 		return
 	}
 	var result classic.Result
@@ -133,12 +132,9 @@ func rpcStatus(e *hub.Error) int {
 	return http.StatusInternalServerError
 }
 
-// falsy reports whether a body is not JSON, or a JSON value that is false in Python,
-// the language of the server of 2013.
+// falsy reports whether a command is a JSON value that is false in Python, the language of
+// the server of 2013.
 func falsy(frame []byte) bool {
-	if !json.Valid(frame) {
-		return true
-	}
 	switch string(bytes.TrimSpace(frame)) {
 	case "null", "false", "0", `""`, "{}", "[]":
 		return true

@@ -45,7 +45,18 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		write(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
-	return mux
+	return guard(mux)
+}
+
+// guard refuses a URL that is not text.
+func guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := hub.CheckURL(r.URL); err != nil {
+			write(w, http.StatusBadRequest, fail(hub.Public(err)))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // errTooLarge: the body is over MaxBodyBytes.

@@ -52,9 +52,9 @@ type UserUnsubscribe struct {
 // encoding/json.
 type object map[string]json.RawMessage
 
-// malformed refuses a frame that is not JSON.
-func malformed(frame []byte) error {
-	return (&hub.Error{Code: hub.ErrBadRequest.Code, Message: "malformed JSON data"}).WithHelp(SyntaxError(frame))
+// malformed refuses a frame that is not JSON, for this reason.
+func malformed(reason string) error {
+	return (&hub.Error{Code: hub.ErrBadRequest.Code, Message: "malformed JSON data"}).WithHelp(reason)
 }
 
 // invalid refuses JSON that the schemas do not allow.
@@ -84,8 +84,10 @@ func inParams(method string, err *error) {
 // package is a *hub.Error with the code of hub.ErrBadRequest. The Envelope then holds id
 // and method as far as they can be read, for the reply.
 func Decode(frame []byte) (Envelope, error) {
-	if !utf8.Valid(frame) || !json.Valid(frame) {
-		return Envelope{}, malformed(frame)
+	// The data of a broadcast is passed on as it is.
+	wrong := hub.SyntaxError(frame, "params", "data")
+	if wrong != "" && (!utf8.Valid(frame) || !json.Valid(frame)) {
+		return Envelope{}, malformed(wrong)
 	}
 	o, err := asObject(frame, "the message")
 	if err != nil {
@@ -102,6 +104,16 @@ func Decode(frame []byte) (Envelope, error) {
 	}
 	params, noParams := o.object("params")
 	e.Method, e.params = method, params
+	if wrong != "" {
+		// Some string in it is no text. Its id and method are echoed if they are.
+		if hub.SyntaxError(o["id"]) != "" {
+			e.ID = nil
+		}
+		if hub.SyntaxError(o["method"]) != "" {
+			e.Method = ""
+		}
+		return e, malformed(wrong)
+	}
 	return e, cmp.Or(noMethod, noID, noParams)
 }
 
@@ -194,7 +206,7 @@ func asObject(value json.RawMessage, what string) (object, error) {
 	}
 	var o object
 	if err := json.Unmarshal(value, &o); err != nil {
-		return nil, malformed(value)
+		return nil, malformed(err.Error())
 	}
 	return o, nil
 }

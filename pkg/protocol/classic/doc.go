@@ -6,6 +6,7 @@
 // example in it with decoder, encoder and schema.
 //
 // The folder schema holds the JSON Schemas of every frame. The decoder accepts
-// exactly what they accept, which a fuzz test checks, except permissions that are too
-// large or name a category twice, which no schema can express.
+// exactly what they accept, which a fuzz test checks, except what no schema can express:
+// text that hub.SyntaxError refuses, and permissions that are too large or name a category
+// twice.
 package classic

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"centrifuge/pkg/cent"
+	"centrifuge/pkg/hub"
 )
 
 // applying has the flags of apply.
@@ -36,6 +37,9 @@ func (s *session) document(ctx context.Context, file string) ([]byte, error) {
 		return nil, usageError{err}
 	case len(b) > maxDataBytes:
 		return nil, misuse("%s is longer than %d bytes", file, maxDataBytes)
+	}
+	if err := hub.CheckText(file, string(b)); err != nil {
+		return nil, usageError{err}
 	}
 	return b, nil
 }

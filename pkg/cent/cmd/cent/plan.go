@@ -40,6 +40,12 @@ type plan struct {
 // addProject plans the changes of a project and its categories. present is nil for a
 // new project.
 func (p *plan) addProject(present *manifest.Project, target manifest.Project, prune bool) error {
+	if present == nil {
+		// One that exists keeps its id, whatever the rules are now.
+		if err := hub.CheckProjectID(target.ID); err != nil {
+			return misuse("project %q: %w", target.ID, err)
+		}
+	}
 	after, err := encodeYAML(headOf(target))
 	if err != nil {
 		return err
@@ -65,7 +71,12 @@ func (p *plan) addCategories(project string, present, target []manifest.Category
 	}
 	for _, c := range target {
 		before, err := "", error(nil)
-		if i := slices.IndexFunc(present, byName(c.Name)); i >= 0 {
+		i := slices.IndexFunc(present, byName(c.Name))
+		if i < 0 {
+			if err := (hub.Category{Name: c.Name}).Validate(); err != nil {
+				return misuse("category %q of project %q: %w", c.Name, project, err)
+			}
+		} else {
 			// Centrifuge would refuse it in the middle of the plan.
 			if from, to := present[i].ShardCount(), c.ShardCount(); to < from {
 				return misuse("category %q of project %q: shards cannot be lowered, from %d to %d", c.Name, project, from, to)
@@ -132,8 +143,9 @@ type head struct {
 
 func headOf(p manifest.Project) head { return head{p.ID, p.Name, p.Options} }
 
-// checkProjects refuses invalid and duplicate projects before any change is made. It
-// sets the name of a project without one to its id.
+// checkProjects refuses invalid and duplicate projects before any request is made. It
+// normalizes options, and sets the name of a project without one to its id. The plan
+// refuses ids and names that a new project or category must not have.
 func checkProjects(projects []manifest.Project) error {
 	seen := make(map[string]bool)
 	for i := range projects {
@@ -141,7 +153,14 @@ func checkProjects(projects []manifest.Project) error {
 		if p.Name == "" {
 			p.Name = p.ID
 		}
-		err := (&hub.Project{ID: p.ID, Name: p.Name, Secret: "-", Options: p.Options}).Validate()
+		options, err := p.Options.Normalize()
+		if err == nil {
+			err = (&hub.Project{Name: p.Name}).ValidateName()
+		}
+		p.Options = options
+		if p.ID == "" {
+			err = hub.CheckProjectID(p.ID)
+		}
 		switch {
 		case err != nil:
 			return fmt.Errorf("project %q: %w", p.ID, err)
@@ -163,7 +182,10 @@ func checkProjects(projects []manifest.Project) error {
 func checkCategories(categories []manifest.Category) error {
 	seen := make(map[string]bool)
 	for _, c := range categories {
-		err := hub.Category{Name: c.Name, CategoryOptions: c.CategoryOptions}.Validate()
+		err := c.Validate()
+		if c.Name == "" {
+			err = hub.Category{}.Validate()
+		}
 		switch {
 		case err != nil:
 			return fmt.Errorf("category %q: %w", c.Name, err)

@@ -52,7 +52,7 @@ options:
   validate_url: https://a.example/validate
 categories:
   - {name: chat, bidirectional: true, shards: 2}
-  - name: "50 % / ä?"
+  - name: "50 $ / ä"
     private: true
 ---
 id: "66e512345678901234567890"
@@ -188,6 +188,37 @@ func TestDiffColours(t *testing.T) {
 				t.Errorf("%+v", r)
 			}
 		})
+	}
+}
+
+// TestApplyRefused applies files of which the last part is refused: nothing is applied.
+func TestApplyRefused(t *testing.T) {
+	env := manifestEnvironment(t)
+	const first = "id: first\ncategories: [{name: a}]\n---\n"
+	for _, tt := range []struct{ name, text, message string }{
+		{"an ambiguous id", `id: "9"`, `project "9": bad request: project id ends like a signed request or JWT`},
+		{"an id that a path does not carry", `id: a/b`, `project "a/b": bad request: project id has "/"`},
+		{"a category that a path does not carry", `{id: second, categories: [{name: b}, {name: ".."}]}`, `category ".." of project "second": bad request: category name has an element`},
+		{"a new category of a project that exists", `{id: demo, categories: [{name: "50%"}]}`, `category "50%" of project "demo": bad request: category name has "?" or "%"`},
+		{"an origin that no browser sends", `{id: second, options: {origins: ["https://example.com?x"]}}`, "must have https://example.com instead"},
+		{"half of a surrogate pair", `{"id": "second", "name": "\ud800"}`, "UTF-16 surrogate pair"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := invoke(t, env, first+tt.text, "projects", "apply", "--yes", "-")
+			if r.code != exitUsage || !strings.Contains(r.stderr, tt.message) {
+				t.Errorf("%+v, expected %q", r, tt.message)
+			}
+		})
+	}
+	if r := invoke(t, env, "", "projects", "list"); r.stdout != "PROJECT  NAME  CATEGORIES\ndemo     demo  2\n" {
+		t.Errorf("after refused files there are: %+v", r)
+	}
+	const origins = `{id: first, options: {origins: ["https://Example.com:443/", "https://*.bücher.example"]}}`
+	if r := invoke(t, env, origins, "projects", "apply", "--yes", "-"); r.code != 0 || !strings.Contains(r.stdout, "https://*.xn--bcher-kva.example") {
+		t.Errorf("%+v", r)
+	}
+	if r := invoke(t, env, origins, "projects", "apply", "--yes", "-"); r != (result{0, "nothing to do\n", ""}) {
+		t.Errorf("the same file again: %+v", r)
 	}
 }
 

@@ -182,6 +182,11 @@ func execute(ctx context.Context, w world) error {
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}
+	for i, arg := range args {
+		if err := hub.CheckText(fmt.Sprintf("argument %d", i+1), arg); err != nil {
+			return usageError{err}
+		}
+	}
 	parsed, err := parser.Parse(args)
 	if ended {
 		return nil
@@ -266,6 +271,9 @@ func (s *session) text(ctx context.Context, given, absent string) ([]byte, error
 	}
 	if len(b) > maxDataBytes {
 		return nil, misuse("data is longer than %d bytes: split it", maxDataBytes)
+	}
+	if err := hub.CheckText("data", string(b)); err != nil {
+		return nil, usageError{err}
 	}
 	return bytes.TrimSpace(b), nil
 }

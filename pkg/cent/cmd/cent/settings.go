@@ -13,12 +13,12 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/agnivade/levenshtein"
 	"gopkg.in/ini.v1"
 
 	"centrifuge/pkg/cent"
+	"centrifuge/pkg/hub"
 )
 
 // The addresses of the local stack.
@@ -168,8 +168,11 @@ func decodeINI(b []byte) (map[string]string, error) {
 	switch {
 	case len(b) > maxFileBytes:
 		return nil, fmt.Errorf("longer than %d bytes", maxFileBytes)
-	case !utf8.Valid(b) || bytes.ContainsRune(b, 0):
+	case bytes.ContainsRune(b, 0):
 		return nil, errors.New("not text in UTF-8")
+	}
+	if err := hub.CheckText("the file", string(b)); err != nil {
+		return nil, err
 	}
 	file, err := ini.LoadSources(ini.LoadOptions{
 		Insensitive: true, IgnoreContinuation: true, IgnoreInlineComment: true, PreserveSurroundedQuote: true, AllowShadows: true,

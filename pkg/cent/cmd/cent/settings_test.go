@@ -132,7 +132,7 @@ func TestDecodeINI(t *testing.T) {
 		fails      string
 	}{
 		{"an empty file", "", map[string]string{}, ""},
-		{"both separators, comments, spaces, a byte order mark", "\ufeff# a\n; b\r\n\n Address = http://h:1 \r\nAPI_KEY:k=#;\n", map[string]string{"address": "http://h:1", "api_key": "k=#;"}, ""},
+		{"both separators, comments, spaces", "# a\n; b\r\n\n Address = http://h:1 \r\nAPI_KEY:k=#;\n", map[string]string{"address": "http://h:1", "api_key": "k=#;"}, ""},
 		{"sections", "project_id = p\n[other]\nproject_id = q\nwhat = ever\n[CENT]\nsecret_key = s", map[string]string{"project_id": "p", "secret_key": "s"}, ""},
 		{"a key without a value", "api_key =", map[string]string{"api_key": ""}, ""},
 		{"a line without a separator", "\nhidden", nil, "not an INI file"},
@@ -144,7 +144,8 @@ func TestDecodeINI(t *testing.T) {
 		{"an unclosed section", "[cent", nil, "not an INI file"},
 		{"a duplicate key in a section", "[cent]\napi_key = hidden\napi_key = hidden too", nil, "duplicate key api_key"},
 		{"quotes and backslashes are part of a value", "api_key = \"a b\"\nsecret_key = '\\n\\", map[string]string{"api_key": `"a b"`, "secret_key": `'\n\`}, ""},
-		{"not UTF-8", "api_key = \xff", nil, "UTF-8"},
+		{"not UTF-8", "api_key = \xff", nil, "bad request: the file is not text in UTF-8: line 1, column 11: this byte is not UTF-8"},
+		{"a byte order mark", "\ufeffapi_key = k", nil, "bad request: the file is not text in UTF-8: line 1, column 1: this is a byte order mark: send the text without it"},
 		{"a zero byte", "api_key = \x00", nil, "UTF-8"},
 		{"too long", strings.Repeat("#", maxFileBytes+1), nil, "longer than"},
 	} {
