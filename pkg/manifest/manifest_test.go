@@ -20,7 +20,7 @@ func TestManifestForm(t *testing.T) {
 	p := &hub.Project{
 		ID: "p", Name: "n", Secret: "a secret", APIKeyHashes: []string{"0123456789", "a hash"}, Revision: 7,
 		APIKeyLabels: map[string]hub.APIKeyLabel{"0123456789": {Name: "backend", Created: time.Unix(1_800_000_000, 0).UTC()}},
-		Options: hub.ProjectOptions{AuthAttempts: 3, BackOffInterval: hub.Duration(50 * time.Millisecond), AllowMD5: true, Origins: []string{"https://a.example"}},
+		Options:      hub.ProjectOptions{AuthAttempts: 3, BackOffInterval: hub.Duration(50 * time.Millisecond), AllowMD5: true, Origins: []string{"https://a.example"}},
 		Categories: map[string]hub.Category{
 			"b": {ID: "2", Name: "b"},
 			"a": {ID: "1", Name: "a", Revision: 7, CategoryOptions: hub.CategoryOptions{Presence: true, Shards: 2}},
