@@ -90,7 +90,7 @@ func TestSubscribeConcurrentlyChannelLimit(t *testing.T) {
 		if n := len(now.Channels); n > hub.MaxChannels || n <= hub.MaxChannels-20 {
 			t.Errorf("%d channels", n)
 		}
-		usage, err := s.Usage(t.Context(), "p")
+		usage, err := s.Usage(t.Context(), "p", hub.Bound{})
 		if err != nil {
 			t.Fatal(err)
 		}
