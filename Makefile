@@ -16,6 +16,9 @@ MONITORING    ?= true
 ADMIN         ?= true
 HOOKS         ?= true
 
+# The flags of programs: Go's cache then compiles a package once for all of them.
+GO_BUILD := CGO_ENABLED=0 go build -trimpath
+
 AIR_VERSION         := v1.67.4
 GOLANGCI_VERSION    := v2.15.0
 GOVULNCHECK_VERSION := v1.8.0
@@ -64,7 +67,7 @@ setup: ## Install everything from npm now, which the local stack and its tests i
 run: ## Run the whole service: HOST=127.0.0.1 PORT=8080 DATA_DIR=.data JITTER=0 QUIET=1; LAMBDA=process runs the bootstraps
 	@mkdir -p $(BUILD)
 	@echo "building the local stack (the first time takes a minute)"
-	@go build -o $(BUILD)/localstack ./localstack
+	@$(GO_BUILD) -o $(BUILD)/localstack ./localstack
 	@if [ "$(LAMBDA)" = process ]; then \
 		$(MAKE) --no-print-directory --silent build BUILD=$(BUILD)/native GOARCH_LAMBDA=$$(go env GOARCH); fi
 	@PORT=$(PORT) DATA_DIR=$(DATA_DIR) LAMBDA=$(LAMBDA) exec $(BUILD)/localstack
@@ -84,8 +87,8 @@ invoke: ## Invoke one function: FUNCTION=auth EVENT=events/auth/sha256-token.jso
 
 load: ## Run cent bench on a stack of its own: 1,000 clients, 100 messages; LOAD="--clients 200 --messages 50"
 	@mkdir -p $(BUILD)
-	@go build -o $(BUILD)/cent ./pkg/cent/cmd/cent
-	@go build -o $(BUILD)/load ./localstack/load
+	@$(GO_BUILD) -o $(BUILD)/cent ./pkg/cent/cmd/cent
+	@$(GO_BUILD) -o $(BUILD)/load ./localstack/load
 	@$(BUILD)/load $(BUILD)/cent bench news:load --clients 1000 --messages 100 --size 200 --rate 0 --parallel 1 --yes $(LOAD)
 
 # ---- checks ----
@@ -182,7 +185,7 @@ cover: ## Print the coverage of the tests by package
 # ---- on emulators ----
 
 $(BUILD)/deploy/deploy: FORCE
-	@go build -o $@ ./localstack/deploy
+	@$(GO_BUILD) -o $@ ./localstack/deploy
 
 # Emulators run bootstraps that are built for this machine.
 emulated: $(CDK) $(BUILD)/infra $(BUILD)/deploy/deploy
@@ -211,7 +214,7 @@ build: $(FUNCTIONS:%=build-%) ## Build the bootstrap of every Lambda: GOARCH_LAM
 # (A pattern target cannot be .PHONY; no file has such a name.)
 build-%:
 	@mkdir -p $(BUILD)/$*
-	CGO_ENABLED=0 GOOS=linux GOARCH=$(GOARCH_LAMBDA) go build -tags lambda.norpc -trimpath -ldflags='-s -w' -o $(BUILD)/$*/bootstrap ./functions/$*
+	GOOS=linux GOARCH=$(GOARCH_LAMBDA) $(GO_BUILD) -tags lambda.norpc -ldflags='-s -w' -o $(BUILD)/$*/bootstrap ./functions/$*
 
 $(BUILD)/infra: FORCE
 	go build -o $@ ./infra

@@ -241,12 +241,13 @@ async function actions(root, { path, apiKey, grace }) {
 }
 
 // besideTheForm checks that the heading of the answer and the button that sends are visible without scrolling.
-async function besideTheForm({ page }) {
+async function besideTheForm(tab) {
+  const { page } = tab;
   const { width, height } = page.viewportSize();
   const size = await page.evaluate(() => scrollY);
   assert.equal(size, 0, "the page has scrolled");
   for (const place of [page.getByTestId("summary"), page.locator("#send")]) {
-    const box = await place.boundingBox();
+    const box = await tab.box(place);
     assert.ok(box.x >= 0 && box.y >= 0 && box.x + box.width <= width && box.y + box.height <= height, `outside of ${width}×${height}: ${JSON.stringify(box)}`);
   }
 }
@@ -300,7 +301,7 @@ async function liveFeed(root, { path, apiKey }) {
   await publish("chat:lobby", "long ".repeat(200));
   await inFeed(root, "long long");
   const long = root.by("messages").locator("li").first();
-  const folded = (await long.boundingBox()).height;
+  const folded = (await root.box(long)).height;
   assert.ok(folded < 110, `a folded message is ${folded} pixels high`);
   await root.shot("admin-feed-folded");
   await long.locator("summary").click();

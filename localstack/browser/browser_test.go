@@ -13,6 +13,7 @@ import (
 // TestChat lets two users chat in two tabs of a real browser, on the page and with the
 // API of the example.
 func TestChat(t *testing.T) {
+	t.Parallel()
 	s := stacktest.Start(t, stack.Options{Seed: stacktest.Seed(t), Log: os.Stderr, LogLevel: "warn"})
 	play(t, "chat.mjs", map[string]string{"BASE_URL": s.HTTPURL})
 }

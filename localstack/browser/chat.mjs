@@ -220,8 +220,10 @@ async function waves(ada, grace, eve) {
 }
 
 // Checks labels, ids, width and size of the page.
-async function checkPage({ name, page }) {
+async function checkPage(visitor) {
+  const { name, page } = visitor;
   step(`the page of ${name} labels every control, fits its window and is small`);
+  await visitor.settled();
   const found = await page.evaluate(() => ({
     unlabelled: [...document.querySelectorAll("button, input, summary, [tabindex='0']")].filter((control) =>
       !control.labels?.length && !control.getAttribute("aria-label") && !control.getAttribute("aria-labelledby") && !control.textContent.trim(),

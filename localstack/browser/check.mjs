@@ -8,9 +8,9 @@ import { gzipSync } from "node:zlib";
 const MAX_STOPS = 200;
 
 /** Throws the violations of the page in a tab; name identifies the page. */
-export async function checkPage({ page }, name) {
-  // A heading can be there before the style sheet is.
-  await page.waitForLoadState("load");
+export async function checkPage(tab, name) {
+  const { page } = tab;
+  await tab.settled();
   const violations = await page.evaluate(inspect);
   assert.deepEqual(violations, [], `page ${name}`);
   await checkKeyboard(page, name);
@@ -61,6 +61,8 @@ async function checkKeyboard(page, name) {
     document.body.removeAttribute("tabindex");
     scrollTo(0, 0);
     window.reached = new Set();
+    // The focus scrolls what it is in.
+    window.places = [...document.querySelectorAll("*")].map((element) => [element, element.scrollLeft, element.scrollTop]);
   });
   for (let i = 0; ; i++) {
     assert.ok(i < MAX_STOPS, `page ${name}: Tab does not reach the end`);
@@ -86,6 +88,7 @@ async function checkKeyboard(page, name) {
   assert.deepEqual(missed, [], `page ${name}: Tab does not reach`);
   await page.evaluate(() => {
     document.activeElement?.blur();
+    for (const [element, left, top] of window.places) Object.assign(element, { scrollLeft: left, scrollTop: top });
     scrollTo(0, 0);
   });
 }

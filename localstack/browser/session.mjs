@@ -114,9 +114,25 @@ class Tab {
     return this.page.getByTestId(id);
   }
 
-  /** Takes a screenshot, with Playwright's options. */
-  shot(file, options) {
-    return this.page.screenshot({ path: `${screenshots}/${file}.png`, ...options });
+  /**
+   * Waits until the page has its style sheets, scripts and fonts. An element can be visible before them: call it before
+   * anything of the page is measured.
+   */
+  async settled() {
+    await this.page.waitForLoadState("load");
+    await this.page.evaluate(() => document.fonts.ready.then(() => {}));
+  }
+
+  /** The place and size of an element of the settled page. */
+  async box(locator) {
+    await this.settled();
+    return locator.boundingBox();
+  }
+
+  /** Takes a screenshot of the settled page, with Playwright's options. */
+  async shot(file, options) {
+    await this.settled();
+    await this.page.screenshot({ path: `${screenshots}/${file}.png`, ...options });
   }
 
   /** Calls act, which must make the browser report an error that matches the pattern. */

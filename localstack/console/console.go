@@ -1,8 +1,9 @@
 // Package console writes log lines for people. It reads the JSON lines that slog writes,
 // from any number of loggers and processes, so that these do not know who reads them.
 //
-// It shows what the lines contain and adds nothing. Loggers must not log secrets or the
-// data of messages.
+// It shows what the lines contain and adds nothing. It leaves out a function's line about
+// a refusal: the line of the frame or of the connection has the reason too. Loggers must
+// not log secrets or the data of messages.
 package console
 
 import (
@@ -41,8 +42,10 @@ func (w *Writer) Write(p []byte) (int, error) {
 		if !found {
 			break
 		}
-		lines.WriteString(w.format(line))
-		lines.WriteByte('\n')
+		if text, ok := w.format(line); ok {
+			lines.WriteString(text)
+			lines.WriteByte('\n')
+		}
 		w.rest = rest
 	}
 	w.rest = bytes.Clone(w.rest)
@@ -113,14 +116,19 @@ var colours = map[string]string{
 	"webhook":            purple,
 }
 
+// repeated are the messages of functions whose reason is in "frame" or "connection
+// refused" too.
+var repeated = map[string]bool{"command refused": true, "subscribe refused": true}
+
 // messageWidth is the width of the column with the message.
 const messageWidth = 20
 
-func (w *Writer) format(line []byte) string {
+// format returns a line for people, and false for one that is left out.
+func (w *Writer) format(line []byte) (string, bool) {
 	function, object := cutPrefix(line)
 	attributes, ok := decode(object)
 	if !ok {
-		return string(line)
+		return string(line), true
 	}
 	if function != nil {
 		attributes = append(attributes, attribute{"function", function})
@@ -134,6 +142,9 @@ func (w *Writer) format(line []byte) string {
 		case a.key == slog.TimeKey:
 			at = clock(text)
 		case a.key == slog.MessageKey:
+			if repeated[text] {
+				return "", false
+			}
 			message = printable(text)
 		case a.key == slog.LevelKey:
 			_ = level.UnmarshalText([]byte(text)) // an unknown level is shown as info
@@ -159,7 +170,7 @@ func (w *Writer) format(line []byte) string {
 	if pad := messageWidth - len(message); pad > 0 {
 		message += strings.Repeat(" ", pad)
 	}
-	return strings.TrimRight(strings.Join(append([]string{w.paint(dim, at), w.paint(colour, message)}, details...), " "), " ")
+	return strings.TrimRight(strings.Join(append([]string{w.paint(dim, at), w.paint(colour, message)}, details...), " "), " "), true
 }
 
 func (w *Writer) paint(colour, text string) string {

@@ -35,6 +35,8 @@ func TestLine(t *testing.T) {
 		{"long message", line(`"level":"INFO","msg":"announce joins and leaves failed","unsent":1`),
 			"12:00:00.005 announce joins and leaves failed unsent=1\n"},
 		{"line of a process", "[auth] " + line(`"level":"INFO","msg":"project not found"`), "12:00:00.005 project not found    function=auth\n"},
+		{"refused command, which is in the line of its frame", line(`"level":"DEBUG","msg":"command refused","code":107`), ""},
+		{"refused channel of a process", "[subscribe] " + line(`"level":"DEBUG","msg":"subscribe refused","code":103`), ""},
 		{"text of a process", "[auth] START RequestId: 1\n", "[auth] START RequestId: 1\n"},
 		{"text", "installing\n", "installing\n"},
 		{"JSON that is not an object", "[1]\n", "[1]\n"},

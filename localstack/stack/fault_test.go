@@ -101,7 +101,7 @@ func TestLostDisconnectIsCleanedUp(t *testing.T) {
 			t.Errorf("then, in %s: %+v, expected %d delivered, none gone", channel, got, want)
 		}
 	}
-	usage, err := s.App.Store.Usage(t.Context(), "demo")
+	usage, err := s.App.Store.Usage(t.Context(), "demo", hub.Bound{})
 	if err != nil || usage.Clients != 1 || len(usage.Subscribers) != 1 {
 		t.Errorf("usage %+v, error %v", usage, err)
 	}

@@ -2,6 +2,7 @@ package stack_test
 
 import (
 	"encoding/json"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -12,6 +13,7 @@ import (
 	"github.com/coder/websocket"
 	"github.com/google/go-cmp/cmp"
 
+	"centrifuge/localstack/console"
 	"centrifuge/localstack/stack"
 	"centrifuge/localstack/stack/stacktest"
 )
@@ -100,6 +102,19 @@ func TestTrafficLog(t *testing.T) {
 	}
 	if text := strings.Join(got, "\n"); !strings.Contains(text, `{"error":"unauthorized`) {
 		t.Error("no line has the error of the server API")
+	}
+	// People see each refusal once.
+	var shown strings.Builder
+	if _, err := io.WriteString(console.NewWriter(&shown, false), log.b.String()); err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]int{
+		"category does not exist": 1, "permissions is required": 1, "malformed JSON data": 1, "the project in the URL": 1,
+		"command refused": 0, "subscribe refused": 0,
+	} {
+		if n := strings.Count(shown.String(), text); n != want {
+			t.Errorf("%d lines with %q, want %d:\n%s", n, text, want, shown.String())
+		}
 	}
 	if t.Failed() {
 		t.Log(strings.Join(got, "\n"))

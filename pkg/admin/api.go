@@ -56,6 +56,10 @@ func (s *site) apiPutProject(w http.ResponseWriter, r *http.Request) {
 		s.failJSON(w, r, hub.ErrBadRequest.With("categories are written one by one, at /categories/{category}"))
 		return
 	}
+	if in.APIKeys != nil {
+		s.failJSON(w, r, hub.ErrBadRequest.With("API keys are not written here: create and revoke them in the admin pages"))
+		return
+	}
 	p, err := s.Store.ReadProject(r.Context(), id)
 	switch {
 	case errors.Is(err, hub.ErrProjectNotFound):

@@ -43,10 +43,10 @@ func TestAPISession(t *testing.T) {
 
 func TestAPIProjects(t *testing.T) {
 	r := newRig(t).signIn()
-	const shop = `{"id":"` + projectID + `","name":"Shop & Co","options":{"validate_url":"https://shop.example/validate","auth_attempts":3,` +
+	shop := `{"id":"` + projectID + `","name":"Shop & Co","options":{"validate_url":"https://shop.example/validate","auth_attempts":3,` +
 		`"origins":["https://shop.example","https://www.shop.example"]},"categories":[{"name":"a/b \"?"},` +
 		`{"name":"chat","bidirectional":true,"publish_to_admins":true,"presence":true},` +
-		`{"name":"news","clean_html":true,"allowed_domains":["example.com","example.org"],"shards":4}]}`
+		`{"name":"news","clean_html":true,"allowed_domains":["example.com","example.org"],"shards":4}],"api_keys":[{"fingerprint":"` + auth.HashAPIKey("a key")[:8] + `"}]}`
 	t.Run("list", func(t *testing.T) {
 		r := r.in(t)
 		r.says(r.call(http.MethodGet, "/projects", ""), http.StatusOK, `{"projects":[`+shop+`]}`)
@@ -137,6 +137,7 @@ func TestAPIErrors(t *testing.T) {
 		want               string
 	}{
 		"an unknown key":                           {"PUT", one, `{"name":"x","secret":"s"}`, 400, `107 bad request: unknown field "secret"`},
+		"API keys":                                 {"PUT", one, `{"name":"x","api_keys":[]}`, 400, "107 bad request: API keys are not written here: create and revoke them in the admin pages"},
 		"an unknown option":                        {"PUT", one, `{"name":"x","options":{"private":true}}`, 400, `107 bad request: unknown field "private"`},
 		"an option of the wrong type":              {"PUT", one, `{"name":"x","options":{"auth_attempts":"2"}}`, 400, "107 bad request: auth_attempts is not a whole number"},
 		"an option out of its range":               {"PUT", one, `{"name":"x","options":{"auth_attempts":11}}`, 400, "107 bad request: auth_attempts is not from 1 to 10"},

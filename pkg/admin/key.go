@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"centrifuge/pkg/hub"
+	"centrifuge/pkg/manifest"
 )
 
 // keysData is the data of keys.html.
@@ -28,15 +29,12 @@ type apiKey struct {
 	Created                 time.Time
 }
 
-// fingerprint is the part of an API key's hash by which people recognize the key.
-func fingerprint(hash string) string { return hash[:min(len(hash), 8)] }
-
 // renderKeys renders the keys page. It shows secrets only in responses to POST
 // requests, which browsers and proxies do not store.
 func (s *site) renderKeys(w http.ResponseWriter, r *http.Request, status int, p *hub.Project, d keysData) {
 	for _, hash := range p.APIKeyHashes {
 		label := p.APIKeyLabels[hash]
-		d.Keys = append(d.Keys, apiKey{hash, fingerprint(hash), label.Name, label.Created})
+		d.Keys = append(d.Keys, apiKey{hash, manifest.Fingerprint(hash), label.Name, label.Created})
 	}
 	s.render(w, r, status, "keys.html", d)
 }
@@ -93,7 +91,7 @@ func (s *site) submitAPIKey(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 	default:
 		hash := p.APIKeyHashes[len(p.APIKeyHashes)-1]
-		s.renderKeys(w, r, http.StatusOK, p, keysData{Created: key, Fingerprint: fingerprint(hash)})
+		s.renderKeys(w, r, http.StatusOK, p, keysData{Created: key, Fingerprint: manifest.Fingerprint(hash)})
 	}
 }
 

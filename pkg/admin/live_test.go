@@ -14,6 +14,7 @@ import (
 
 	"centrifuge/pkg/admin"
 	"centrifuge/pkg/auth"
+	"centrifuge/pkg/callback"
 	"centrifuge/pkg/hub"
 	"centrifuge/pkg/store/storetest"
 )
@@ -262,7 +263,7 @@ func TestChannelsPage(t *testing.T) {
 	}
 	t.Run("channels are sorted by subscribers, with links to their presence", func(t *testing.T) {
 		got := r.get(base + "/channels")
-		r.shows(got, http.StatusOK, "Connections 3", "Users 2", "Channels 3", "Subscriptions 6", "reads the whole table")
+		r.shows(got, http.StatusOK, "Connections 3", "Users 2", "Channels 3", "Subscriptions 6", "reads the table")
 		page := parse(t, got.body)
 		if diff := cmp.Diff([]string{"chat:lobby 3 Show", "news:a 2 off", "chat:50% off? 1 Show"}, rows(t, page)); diff != "" {
 			t.Errorf("-expected +got:\n%s", diff)
@@ -294,6 +295,13 @@ func TestChannelsPage(t *testing.T) {
 	})
 }
 
+// partial is a store with a table that is too large for a page.
+type partial struct{ hub.Store }
+
+func (partial) Usage(_ context.Context, _ string, within hub.Bound) (hub.Usage, error) {
+	return hub.Usage{Users: map[string]int{}, Subscribers: map[hub.Channel]int{}, Partial: within.Items > 0 && within.Time > 0}, nil
+}
+
 func TestUsersPage(t *testing.T) {
 	r := newRig(t).signIn()
 	many := make([]string, 23)
@@ -309,12 +317,25 @@ func TestUsersPage(t *testing.T) {
 	t.Run("without a user the connected ones are listed", func(t *testing.T) {
 		r := r.in(t)
 		got := r.get(base + "/users")
-		r.shows(got, http.StatusOK, "alice <a> 2", "reads the whole table")
+		r.shows(got, http.StatusOK, "alice <a> 2", "reads the table")
 		table := parse(t, got.body).all("table")
 		if len(table) != 1 {
 			t.Fatalf("%d tables", len(table))
 		}
 		r.shows(r.get(table[0].all("a")[0].attr["href"]), http.StatusOK, "All connections of alice <a>", "c1", "c2")
+	})
+	t.Run("where the table is too large, pages say that a list is cut", func(t *testing.T) {
+		r := newRig(t, func(o *admin.Options) {
+			var err error
+			o.Hub, err = hub.New(hub.Options{
+				Store: partial{o.Store.(hub.Store)}, Dispatcher: &rig{}, Callback: callback.New(callback.Options{}), VerifyToken: auth.VerifyToken,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}).signIn()
+		r.shows(r.get(base+"/users"), http.StatusOK, "The list is cut", "No connected user is in the part that was read.")
+		r.shows(r.get(base+"/channels"), http.StatusOK, "The list is cut")
 	})
 	t.Run("without connected users", func(t *testing.T) {
 		r := r.in(t)

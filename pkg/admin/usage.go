@@ -20,10 +20,17 @@ const (
 	maxUserRows = 200
 	// maxConnectionRows limits the connections of a user on a page.
 	maxConnectionRows = 200
+	// maxUsageItems and maxUsageTime limit what a page reads of the table. An item has some
+	// hundred bytes: this is some 50 megabytes, and the time of Lambda is 29 s.
+	maxUsageItems = 200_000
+	maxUsageTime  = 10 * time.Second
 	// maxListed limits the channels shown of a connection or a grant, and the categories
 	// shown of permissions.
 	maxListed = 20
 )
+
+// within is how much of the table a page reads.
+var within = hub.Bound{Items: maxUsageItems, Time: maxUsageTime}
 
 // channelsData is the data of channels.html.
 type channelsData struct {
@@ -34,6 +41,8 @@ type channelsData struct {
 	Rows                                    []channelRow
 	// More is the number of channels not in Rows.
 	More int
+	// Partial reports that the table is too large to be read for a page.
+	Partial bool
 }
 
 type channelRow struct {
@@ -50,7 +59,7 @@ func (s *site) channelsPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	d := channelsData{Pattern: r.URL.Query().Get("pattern")}
-	usage, err := s.Hub.Usage(r.Context(), p, d.Pattern)
+	usage, err := s.Hub.UsageWithin(r.Context(), p, d.Pattern, within)
 	switch {
 	case errors.Is(err, hub.ErrBadRequest):
 		d.Problem = hub.Public(err).Error()
@@ -77,7 +86,7 @@ func (d *channelsData) count(p *hub.Project, u hub.Usage) {
 			d.Rows = append(d.Rows, channelRow{Name: ch.String(), Subscribers: group(n), Presence: p.Categories[ch.Category].Presence})
 		}
 	}
-	d.More = len(all) - len(d.Rows)
+	d.More, d.Partial = len(all)-len(d.Rows), u.Partial
 	d.Clients, d.Users, d.Channels, d.Subscriptions = group(u.Clients), group(len(u.Users)), group(len(all)), group(subscriptions)
 }
 
@@ -89,6 +98,8 @@ type usersData struct {
 	Searched  bool
 	Users     []userRow
 	MoreUsers int
+	// Partial reports that the table is too large to be read for a page.
+	Partial bool
 	// Anonymous is the number of connections without a user.
 	Anonymous string
 	Rows      []connectionRow
@@ -122,7 +133,7 @@ func (s *site) usersPage(w http.ResponseWriter, r *http.Request) {
 	}
 	d := usersData{User: r.URL.Query().Get("user"), Searched: r.URL.Query().Has("user")}
 	if !d.Searched {
-		usage, err := s.Hub.Usage(r.Context(), p, "")
+		usage, err := s.Hub.UsageWithin(r.Context(), p, "", within)
 		if err != nil {
 			s.fail(w, r, err)
 			return
@@ -157,7 +168,7 @@ func (d *usersData) listUsers(u hub.Usage) {
 			d.Users = append(d.Users, userRow{name, group(u.Users[name])})
 		}
 	}
-	d.MoreUsers = len(all) - len(d.Users)
+	d.MoreUsers, d.Partial = len(all)-len(d.Users), u.Partial
 	if n := u.Clients - named; n > 0 {
 		d.Anonymous = group(n)
 	}

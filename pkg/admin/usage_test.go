@@ -62,13 +62,13 @@ func TestChannelRowLimit(t *testing.T) {
 }
 
 func TestUserRowLimit(t *testing.T) {
-	u := hub.Usage{Clients: 1000, Users: map[string]int{"busy": 700}}
+	u := hub.Usage{Clients: 1000, Users: map[string]int{"busy": 700}, Partial: true}
 	for i := range maxUserRows + 9 {
 		u.Users[fmt.Sprint(i)] = 1
 	}
 	var d usersData
 	d.listUsers(u)
-	if len(d.Users) != maxUserRows || d.MoreUsers != 10 || d.Users[0] != (userRow{"busy", "700"}) || d.Anonymous != "91" {
+	if !d.Partial || len(d.Users) != maxUserRows || d.MoreUsers != 10 || d.Users[0] != (userRow{"busy", "700"}) || d.Anonymous != "91" {
 		t.Errorf("%d rows, %d more, %s anonymous, the first is %+v", len(d.Users), d.MoreUsers, d.Anonymous, d.Users[0])
 	}
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // Projects returns all projects with their categories, sorted by name, without their
-// secrets and keys.
+// secrets and with a description of their keys.
 func (a *Admin) Projects(ctx context.Context) ([]manifest.Project, error) {
 	var result struct {
 		Projects []manifest.Project `json:"projects"`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"path"
 	"strings"
+	"time"
 )
 
 // Usage counts what a project uses at one moment.
@@ -14,13 +15,24 @@ type Usage struct {
 	Users map[string]int
 	// Subscribers counts the subscriptions of each channel that has any.
 	Subscribers map[Channel]int
+	// Partial is set where a Bound ended the reading: the counts are too low.
+	Partial bool
+}
+
+// Bound limits how much of the table is read. A limit of 0 is none.
+type Bound struct {
+	// Items is the number of items that are read, of all projects and kinds. A few more
+	// may be read.
+	Items int
+	// Time is the duration of the reading.
+	Time time.Duration
 }
 
 // Usages counts what a project uses. It is for operators: it reads the whole table.
 type Usages interface {
 	// Usage counts what has not expired. It fails when ctx ends before everything
-	// was read, and never returns a part.
-	Usage(ctx context.Context, project string) (Usage, error)
+	// within the bound was read. Only a bound makes the result partial.
+	Usage(ctx context.Context, project string, within Bound) (Usage, error)
 }
 
 // Usage counts the connections of a project, and the subscriptions of the channels
@@ -28,11 +40,16 @@ type Usages interface {
 // crosses slashes too; "" matches all. It reads the whole table. It fails with
 // ErrBadRequest for a malformed pattern.
 func (h *Hub) Usage(ctx context.Context, p *Project, pattern string) (Usage, error) {
+	return h.UsageWithin(ctx, p, pattern, Bound{})
+}
+
+// UsageWithin is Usage of the part of the table that is read within the bound.
+func (h *Hub) UsageWithin(ctx context.Context, p *Project, pattern string, within Bound) (Usage, error) {
 	matches, err := glob(pattern)
 	if err != nil {
 		return Usage{}, err
 	}
-	usage, err := h.store.Usage(ctx, p.ID)
+	usage, err := h.store.Usage(ctx, p.ID, within)
 	if err != nil {
 		return Usage{}, err
 	}

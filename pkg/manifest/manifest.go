@@ -15,6 +15,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"centrifuge/pkg/hub"
 )
@@ -31,7 +32,21 @@ type Project struct {
 	Name       string         `json:"name"`
 	Options    ProjectOptions `json:"options"`
 	Categories []Category     `json:"categories,omitempty"`
+	// APIKeys describe the keys of the server API. They are read only.
+	APIKeys []APIKey `json:"api_keys,omitempty"`
 }
+
+// APIKey describes an API key, without the key. A key that is older than names has
+// neither name nor time.
+type APIKey struct {
+	// Fingerprint is the start of the key's hash.
+	Fingerprint string    `json:"fingerprint"`
+	Name        string    `json:"name,omitempty"`
+	Created     time.Time `json:"created,omitzero"`
+}
+
+// Fingerprint is the part of an API key's hash by which people recognize the key.
+func Fingerprint(hash string) string { return hash[:min(len(hash), 8)] }
 
 // Category is the written form of a category.
 type Category struct {
@@ -40,11 +55,15 @@ type Category struct {
 }
 
 // FromHub returns the written form of a project, without its secrets. Categories are
-// sorted by name.
+// sorted by name, API keys by age.
 func FromHub(p *hub.Project) Project {
 	written := Project{ID: p.ID, Name: p.Name, Options: p.Options}
 	for _, name := range slices.Sorted(maps.Keys(p.Categories)) {
 		written.Categories = append(written.Categories, Category{Name: name, CategoryOptions: p.Categories[name].CategoryOptions})
+	}
+	for _, hash := range p.APIKeyHashes {
+		label := p.APIKeyLabels[hash]
+		written.APIKeys = append(written.APIKeys, APIKey{Fingerprint(hash), label.Name, label.Created})
 	}
 	return written
 }

@@ -18,15 +18,16 @@ import (
 
 func TestManifestForm(t *testing.T) {
 	p := &hub.Project{
-		ID: "p", Name: "n", Secret: "a secret", APIKeyHashes: []string{"a hash"}, Revision: 7,
-		Options: hub.ProjectOptions{AuthAttempts: 3, BackOffInterval: hub.Duration(50 * time.Millisecond), AllowMD5: true, Origins: []string{"https://a.example"}},
+		ID: "p", Name: "n", Secret: "a secret", APIKeyHashes: []string{"0123456789", "a hash"}, Revision: 7,
+		APIKeyLabels: map[string]hub.APIKeyLabel{"0123456789": {Name: "backend", Created: time.Unix(1_800_000_000, 0).UTC()}},
+		Options:      hub.ProjectOptions{AuthAttempts: 3, BackOffInterval: hub.Duration(50 * time.Millisecond), AllowMD5: true, Origins: []string{"https://a.example"}},
 		Categories: map[string]hub.Category{
 			"b": {ID: "2", Name: "b"},
 			"a": {ID: "1", Name: "a", Revision: 7, CategoryOptions: hub.CategoryOptions{Presence: true, Shards: 2}},
 		},
 	}
 	const want = `{"id":"p","name":"n","options":{"auth_attempts":3,"back_off_interval":50,"allow_md5":true,"origins":["https://a.example"]},` +
-		`"categories":[{"name":"a","presence":true,"shards":2},{"name":"b"}]}`
+		`"categories":[{"name":"a","presence":true,"shards":2},{"name":"b"}],"api_keys":[{"fingerprint":"01234567","name":"backend","created":"2027-01-15T08:00:00Z"},{"fingerprint":"a hash"}]}`
 	document, err := json.Marshal(manifest.FromHub(p))
 	if err != nil || string(document) != want {
 		t.Fatalf("written as %s, expected %s, error %v", document, want, err)

@@ -52,7 +52,9 @@ func (broken) Disconnect(context.Context, []string) error               { return
 func (broken) UserConnections(context.Context, string, string) ([]hub.Connection, error) {
 	return nil, errBroken
 }
-func (broken) Usage(context.Context, string) (hub.Usage, error) { return hub.Usage{}, errBroken }
+func (broken) Usage(context.Context, string, hub.Bound) (hub.Usage, error) {
+	return hub.Usage{}, errBroken
+}
 
 func TestInternalErrors(t *testing.T) {
 	const internal = `{"error":{"code":100,"message":"internal server error: repeat later; the log of the service has the cause"}}`

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -17,9 +18,9 @@ import (
 // scanSegments is the number of parts of the table that are read concurrently.
 const scanSegments = 4
 
-// Usage scans the whole table: one request for each segment, and one more for each
-// megabyte. A connection whose token has expired does not count.
-func (s *Store) Usage(ctx context.Context, project string) (hub.Usage, error) {
+// Usage scans the table, whole without a bound: one request for each segment, and one
+// more for each megabyte. A connection whose token has expired does not count.
+func (s *Store) Usage(ctx context.Context, project string, within hub.Bound) (hub.Usage, error) {
 	now := s.now()
 	tokenExpires := expression.Name(attrTokenExpires)
 	connection := expression.Name(schema.PartitionKey).BeginsWith(connectionKeys).And(
@@ -32,7 +33,12 @@ func (s *Store) Usage(ctx context.Context, project string) (hub.Usage, error) {
 		return hub.Usage{}, fmt.Errorf("measure project %q: %w", project, err)
 	}
 	c := usageSum{usage: hub.Usage{Users: make(map[string]int), Subscribers: make(map[hub.Channel]int)}}
-	g, ctx := errgroup.WithContext(ctx)
+	reading, stop := ctx, context.CancelFunc(func() {})
+	if within.Time > 0 {
+		reading, stop = context.WithTimeout(ctx, within.Time)
+	}
+	defer stop()
+	g, reading := errgroup.WithContext(reading)
 	for segment := range int32(scanSegments) {
 		g.Go(func() error {
 			in := &dynamodb.ScanInput{
@@ -40,8 +46,11 @@ func (s *Store) Usage(ctx context.Context, project string) (hub.Usage, error) {
 				FilterExpression: e.Filter(), ProjectionExpression: e.Projection(),
 				ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
 			}
-			for {
-				out, err := s.db.Scan(ctx, in)
+			for left := (within.Items + scanSegments - 1) / scanSegments; ; {
+				if within.Items > 0 {
+					in.Limit = aws.Int32(int32(left)) //nolint:gosec // a bound fits
+				}
+				out, err := s.db.Scan(reading, in)
 				if err != nil {
 					return err
 				}
@@ -51,11 +60,20 @@ func (s *Store) Usage(ctx context.Context, project string) (hub.Usage, error) {
 				if len(out.LastEvaluatedKey) == 0 {
 					return nil
 				}
+				if left -= int(out.ScannedCount); within.Items > 0 && left <= 0 {
+					c.cut()
+					return nil
+				}
 				in.ExclusiveStartKey = out.LastEvaluatedKey
 			}
 		})
 	}
-	if err := g.Wait(); err != nil {
+	err = g.Wait()
+	if within.Time > 0 && errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		c.cut()
+		err = nil
+	}
+	if err != nil {
 		return hub.Usage{}, fmt.Errorf("measure project %q: %w", project, err)
 	}
 	return c.usage, nil
@@ -65,6 +83,13 @@ func (s *Store) Usage(ctx context.Context, project string) (hub.Usage, error) {
 type usageSum struct {
 	mu    sync.Mutex
 	usage hub.Usage
+}
+
+// cut marks the counts as partial.
+func (c *usageSum) cut() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.usage.Partial = true
 }
 
 func (c *usageSum) count(items []item) error {

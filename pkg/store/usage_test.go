@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -35,7 +36,7 @@ func TestUsage(t *testing.T) {
 
 	usage := func(want hub.Usage) {
 		t.Helper()
-		got, err := s.Usage(t.Context(), "p")
+		got, err := s.Usage(t.Context(), "p", hub.Bound{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,10 +50,42 @@ func TestUsage(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := s.Usage(ctx, "p"); err == nil {
+	if _, err := s.Usage(ctx, "p", hub.Bound{}); err == nil {
 		t.Error("no error after the context ended")
 	}
 
 	s.Clock.Advance(hub.MaxConnectionAge)
 	usage(hub.Usage{Users: map[string]int{}, Subscribers: map[hub.Channel]int{}})
+}
+
+func TestUsageBound(t *testing.T) {
+	s := newRig(t)
+	const connections, users = 60, 7
+	for i := range connections {
+		s.enter(t, fmt.Sprint("c", i), fmt.Sprint("user", i%users))
+	}
+	for _, tt := range []struct {
+		name    string
+		within  hub.Bound
+		clients func(int) bool
+		partial bool
+	}{
+		{"limits above the table", hub.Bound{Items: 10_000, Time: time.Hour}, func(n int) bool { return n == connections }, false},
+		{"items", hub.Bound{Items: 20}, func(n int) bool { return n > 0 && n <= 20 }, true},
+		{"time", hub.Bound{Time: 1}, func(n int) bool { return n == 0 }, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := s.Usage(t.Context(), "p", tt.within)
+			if err != nil || !tt.clients(got.Clients) || got.Partial != tt.partial {
+				t.Errorf("%d clients, partial %t, error %v", got.Clients, got.Partial, err)
+			}
+		})
+	}
+	t.Run("context that ends", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := s.Usage(ctx, "p", hub.Bound{Items: 1, Time: time.Hour}); !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v", err)
+		}
+	})
 }

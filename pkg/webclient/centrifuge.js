@@ -19,9 +19,10 @@ const BACK_OFF = 500;
 const MAX_BACK_OFF = 30_000;
 const STABLE = 10_000; // a connection of this duration resets the back-off
 
-// The codes of errors that another attempt, with fresh credentials, can change: a failure of the service, no auth, an
-// expired token, a conflict, no answer of validate_url, a connection that is over.
-const REPEATABLE = [100, 101, 109, 113, 402, 410];
+// The codes of errors that another attempt can change: a failure of the service, no auth, a conflict, no answer of
+// validate_url, a connection that is over.
+const REPEATABLE = [100, 101, 113, 402, 410];
+const EXPIRED = 109; // changed by a new token: the page is asked for one, once
 
 /**
  * A connection in a channel: its id, its user, and the info that the application attached to the user.
@@ -63,6 +64,7 @@ export class Centrifuge {
   #lastId = 0;
   #run = 0; // one attempt and its connection; events of earlier runs are ignored
   #attempts = 0;
+  #expired = false; // since the last time online, a token was refused as expired
   #onlineSince = 0;
   #timer = 0;
   #keepAlive = 0;
@@ -70,7 +72,8 @@ export class Centrifuge {
   /**
    * @param {object} options
    * @param {() => Promise<{url: string, project: string, user: string, token: string}>} options.credentials
-   *   called before every attempt, which needs a fresh token; throw Refused to stop
+   *   called before every attempt, which needs a fresh token; a second token in a row that has expired is final; throw
+   *   Refused to stop
    * @param {Record<string, string[]> | ((user: string) => Record<string, string[]>)} options.to the channels to
    *   subscribe to, category to names; a function is called at every attempt, with the user of the credentials
    * @param {(push: {category: string, channel: string, event_id: string, data: any}) => void} options.onMessage
@@ -99,6 +102,7 @@ export class Centrifuge {
   stop(error) {
     this.#end();
     this.#attempts = 0;
+    this.#expired = false;
     this.#call("onState", "offline", { error });
   }
 
@@ -136,6 +140,7 @@ export class Centrifuge {
       const { refused, reasons = {} } = await this.send("subscribe", { to: this.#channels(user) });
       if (run !== this.#run) return;
       this.#onlineSince = Date.now();
+      this.#expired = false;
       if (refused && this.#options.onRefused) this.#call("onRefused", reasons);
       else if (refused) console.warn("centrifuge: not subscribed to", reasons);
       this.#call("onState", "online", { error: refused && new Error(`not subscribed to ${JSON.stringify(refused)}`) });
@@ -229,9 +234,16 @@ export class Centrifuge {
     [...this.#pending.keys()].forEach((id) => this.#settle(id, new Error("connection lost")));
   }
 
+  #repeatable({ code }) {
+    if (code !== EXPIRED) return REPEATABLE.includes(code);
+    const first = !this.#expired;
+    this.#expired = true;
+    return first;
+  }
+
   #lost(run, error) {
     if (run !== this.#run) return;
-    if (error instanceof ReplyError && !REPEATABLE.includes(error.code)) error = final(error);
+    if (error instanceof ReplyError && !this.#repeatable(error)) error = final(error);
     if (error instanceof Refused) {
       this.stop(error);
       return;

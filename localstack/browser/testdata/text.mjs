@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { run } from "../session.mjs";
 
 await run(async (open) => {
-  const { page } = await open("reader", {}, "data:text/html,<p style='display:inline-block'>Hello</p>");
-  const box = await page.locator("p").boundingBox();
+  const reader = await open("reader", {}, "data:text/html,<p style='display:inline-block'>Hello</p>");
+  const box = await reader.box(reader.page.locator("p"));
   assert.ok(box.width > 20 && box.height > 10, `the text has ${box.width} × ${box.height} pixels`);
 });

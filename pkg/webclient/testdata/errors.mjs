@@ -78,11 +78,24 @@ for (const method of ["auth", "subscribe"]) {
     assert.ok(error instanceof Refused);
     assert.deepEqual([error.message, error.code, error.detail], ["text", code, "help"]);
   }
-  for (const code of [100, 101, 109, 113, 402, 410]) {
+  for (const code of [100, 101, 113, 402, 410]) {
     const states = await run({}, fails(method, code));
     assert.equal(attempts, 4, `${method}, code ${code}`);
     assert.equal(names(states).at(-1), "online", `${method}, code ${code}`);
   }
+}
+
+// A token that has expired is replaced once.
+for (const method of ["auth", "subscribe"]) {
+  const expired = (times) => (m, attempt) => (m === method && times(attempt) ? { error: "expired", code: 109, detail: "help" } : {});
+  let states = await run({}, expired((attempt) => attempt === 1));
+  assert.deepEqual([names(states), attempts], [["connecting", "waiting", "connecting", "online"], 2], method);
+  states = await run({}, expired(() => true));
+  assert.deepEqual([names(states), attempts], [["connecting", "waiting", "connecting", "offline"], 2], method);
+  assert.deepEqual([states.at(-1)[1].error.message, states.at(-1)[1].error.code], ["expired", 109]);
+  // Another failure between two expired tokens changes nothing.
+  states = await run({}, (m, attempt) => (m !== method ? {} : { error: "text", code: attempt === 2 ? 100 : 109, detail: "help" }));
+  assert.deepEqual([names(states).at(-1), attempts], ["offline", 3], method);
 }
 
 // A lost attempt of credentials is repeated, a Refused one is not.

@@ -350,7 +350,7 @@ func (e *examination) authenticate(ctx context.Context) (frame, error) {
 	if err := e.listener.send(ctx, e.conn, e.listener.auth); err != nil {
 		return frame{}, err
 	}
-	return e.listener.read(ctx, e.conn, replyTimeout)
+	return e.listener.read(ctx, e.conn, false)
 }
 
 // tokenCure says what to do about an error of auth.

@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	// keepAlive is the interval of keep-alive commands. API Gateway closes a connection
-	// after ten idle minutes.
+	// keepAlive is the interval of pings. API Gateway closes a connection after ten idle
+	// minutes.
 	keepAlive = 8 * time.Minute
 	// replyTimeout is the time limit of a reply. API Gateway waits 29 s for a function.
 	replyTimeout = 30 * time.Second
@@ -27,8 +27,9 @@ const (
 	maxFrameBytes = 2 * hub.MaxMessageBytes
 )
 
-// keepAliveCommand is a command without an effect.
-var keepAliveCommand = []byte(`{"id":"alive","method":"subscribe","params":{"to":{}}}`)
+// ping keeps a connection open. API Gateway itself accepts it: it costs one message,
+// starts no function and has no reply.
+var ping = []byte(`{"method":"ping"}`)
 
 type command struct {
 	ID     string         `json:"id"`
@@ -52,6 +53,7 @@ type receiver interface {
 type listener struct {
 	websocket       string
 	timeout         time.Duration // of a handshake and of sending a frame
+	keepAlive       time.Duration // the interval of pings
 	auth, subscribe []byte
 	receiver        receiver
 }
@@ -111,12 +113,14 @@ func (s *session) listener(user, token string, channels []string) (*listener, er
 	if err != nil {
 		return nil, usageError{err}
 	}
-	return &listener{websocket: s.WebSocket, timeout: s.Timeout, auth: authenticate, subscribe: subscribe}, nil
+	return &listener{websocket: s.WebSocket, timeout: s.Timeout, keepAlive: keepAlive, auth: authenticate, subscribe: subscribe}, nil
 }
 
 // listen connects and calls the receiver until the receiver is done. It reports
 // whether it has subscribed. It fails if the connection ends earlier: with refused, or
-// with another error, after which the caller may connect again.
+// with another error, after which the caller may connect again. A reply to auth or to
+// subscribe has a time limit. After them a channel may be silent for any time: a lost
+// network is found by the keep-alive of TCP.
 func (l *listener) listen(ctx context.Context) (subscribed bool, err error) {
 	conn, err := l.dial(ctx)
 	if err != nil {
@@ -129,9 +133,8 @@ func (l *listener) listen(ctx context.Context) (subscribed bool, err error) {
 	}
 	stop := l.keepOpen(ctx, conn)
 	defer stop()
-	timeout := replyTimeout
 	for {
-		f, err := l.read(ctx, conn, timeout)
+		f, err := l.read(ctx, conn, subscribed)
 		done := false
 		switch {
 		case err != nil:
@@ -145,7 +148,7 @@ func (l *listener) listen(ctx context.Context) (subscribed bool, err error) {
 				return false, err
 			}
 		case f.Ack && f.ID != nil && *f.ID == "subscribe":
-			subscribed, timeout = true, keepAlive+replyTimeout
+			subscribed = true
 			l.receiver.subscribed(func(ctx context.Context, command []byte) error { return l.send(ctx, conn, command) })
 		case f.Ack && f.ID != nil:
 			done = l.receiver.replied(*f.ID)
@@ -192,21 +195,20 @@ func (l *listener) send(ctx context.Context, conn *websocket.Conn, b []byte) err
 	return nil
 }
 
-// keepOpen sends keep-alive commands until stop is called. A missing reply is found by
-// the reader, whose timeout is longer than the interval.
+// keepOpen sends pings until stop is called.
 func (l *listener) keepOpen(ctx context.Context, conn *websocket.Conn) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		ticker := time.NewTicker(keepAlive)
+		ticker := time.NewTicker(l.keepAlive)
 		defer ticker.Stop()
 		for {
 			select {
 			case <-ctx.Done():
 				return
 			case <-ticker.C:
-				if l.send(ctx, conn, keepAliveCommand) != nil {
+				if l.send(ctx, conn, ping) != nil {
 					return
 				}
 			}
@@ -215,9 +217,12 @@ func (l *listener) keepOpen(ctx context.Context, conn *websocket.Conn) (stop fun
 	return func() { cancel(); <-done }
 }
 
-func (l *listener) read(ctx context.Context, conn *websocket.Conn, timeout time.Duration) (frame, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
+func (l *listener) read(ctx context.Context, conn *websocket.Conn, subscribed bool) (frame, error) {
+	if !subscribed {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, replyTimeout)
+		defer cancel()
+	}
 	_, b, err := conn.Read(ctx)
 	if err != nil {
 		return frame{}, fmt.Errorf("connection lost: %w", err)
