@@ -123,8 +123,7 @@ func (f *fanout) begin(ctx context.Context, p post) {
 	}
 }
 
-// send posts the frames of a subscriber until one fails, and counts. It puts the rest aside
-// when the first of them gets no answer, but not a second time.
+// send posts the frames of a subscriber until one fails, and counts.
 func (f *fanout) send(ctx context.Context, p post) {
 	for n, frame := range p.frames {
 		if n > 0 {
@@ -144,11 +143,11 @@ func (f *fanout) send(ctx context.Context, p post) {
 	}
 }
 
-// end records why the post of the first frame of p failed, and that the others are not
-// posted either.
+// end records why the post of the first frame of p failed. The others are not posted either,
+// unless p is put aside to be repeated.
 func (f *fanout) end(err error, p post) {
-	silence, none := errors.AsType[unanswered](err)
-	ended := !none && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded))
+	silence, silent := errors.AsType[unanswered](err)
+	ended := !silent && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded))
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
@@ -158,10 +157,10 @@ func (f *fanout) end(err error, p post) {
 	case errors.Is(err, ErrSlow):
 		f.result.Slow += len(p.frames)
 		return
-	case none && !p.repeated && !silence.repeated:
+	case silent && !p.repeated && !silence.repeated:
 		f.unanswered = append(f.unanswered, p)
 		return
-	case !ended && (!none || !silence.sent): // it was certainly not delivered
+	case !ended && (!silent || !silence.sent): // it was certainly not delivered
 		f.result.Refused += len(p.frames)
 		if f.result.Refusal == "" {
 			f.result.Refusal = err.Error()

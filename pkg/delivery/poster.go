@@ -218,6 +218,9 @@ type turn struct {
 // yield gives the slot to others while the request waits for an overdue answer. It keeps
 // it when too many others wait so.
 func (t *turn) yield() {
+	if !t.slot { // the connection before this one was overdue already
+		return
+	}
 	select {
 	case t.poster.overdue <- struct{}{}:
 		t.overdue = true

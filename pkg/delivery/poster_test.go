@@ -445,6 +445,20 @@ func TestOverdue(t *testing.T) {
 			t.Errorf("%d slots are held, and %d places, want 0 and 1", len(p.slots), len(p.overdue))
 		}
 	})
+	t.Run("post that is overdue on two connections", func(t *testing.T) {
+		p := newManagement(t, nil).newPoster(t, PosterOptions{Concurrency: 1})
+		p.slots <- struct{}{}
+		o := turn{poster: p, slot: true}
+		o.yield()
+		o.yield()
+		if len(p.slots) != 0 || len(p.overdue) != 1 {
+			t.Errorf("%d slots are held, and %d places, want 0 and 1", len(p.slots), len(p.overdue))
+		}
+		o.end()
+		if len(p.overdue) != 0 {
+			t.Errorf("%d places were not given back", len(p.overdue))
+		}
+	})
 }
 
 func TestCancel(t *testing.T) {
