@@ -33,8 +33,8 @@ const (
 	// capacity of a partition is counted by the second.
 	backOff    = 50 * time.Millisecond
 	maxBackOff = time.Second
-	// maxIdle is how long a connection is kept alive without use. A service may have
-	// forgotten it by then; and after a freeze of the Lambda it has.
+	// maxIdle is how long a connection is kept alive without use, by the wall clock, which
+	// a freeze of the Lambda does not stop.
 	maxIdle = 30 * time.Second
 )
 
@@ -95,7 +95,7 @@ func newClient(timeout time.Duration) *client {
 }
 
 func (c *client) Do(r *http.Request) (*http.Response, error) {
-	response, err := c.Client.Do(r)
+	response, err := c.Client.Do(r) //nolint:gosec // the SDK made the request
 	var late net.Error
 	if errors.As(err, &late) && late.Timeout() && r.Context().Err() == nil {
 		c.CloseIdleConnections()
