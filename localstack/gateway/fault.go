@@ -18,6 +18,8 @@ type Fault struct {
 	Status int
 	// Abort closes the HTTP connection without an answer.
 	Abort bool
+	// Hang never answers. The request ends when the poster closes its connection.
+	Hang bool
 	// Deliver sends the message to the client although the post fails. A poster that
 	// retries then sends it twice.
 	Deliver bool

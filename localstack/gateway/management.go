@@ -123,7 +123,7 @@ func (g *Gateway) injectFault(w http.ResponseWriter, r *http.Request, post Post)
 	if fault.Delay > 0 {
 		sleep(r.Context(), fault.Delay)
 	}
-	if fault.Status == 0 && !fault.Abort {
+	if fault.Status == 0 && !fault.Abort && !fault.Hang {
 		return false
 	}
 	if fault.Deliver {
@@ -131,7 +131,10 @@ func (g *Gateway) injectFault(w http.ResponseWriter, r *http.Request, post Post)
 			_ = s.post(post.Data) // the answer is the fault in any case
 		}
 	}
-	if fault.Abort {
+	if fault.Hang {
+		<-r.Context().Done()
+	}
+	if fault.Abort || fault.Hang {
 		panic(http.ErrAbortHandler)
 	}
 	failure := managementError{fault.Status, "InternalServerError", http.StatusText(fault.Status)}

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi"
 	"github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi/types"
 	"github.com/coder/websocket"
 
@@ -162,4 +163,35 @@ func TestFaultDelay(t *testing.T) {
 			t.Errorf("the post took %v, want a minute", got)
 		}
 	})
+}
+
+// TestFaultHang makes a post that is not answered, gives it up after a minute, and makes
+// another. The client gets the first only where it is delivered.
+func TestFaultHang(t *testing.T) {
+	t.Parallel()
+	for deliver, want := range map[bool]string{false: "second", true: "first"} {
+		synctest.Test(t, func(t *testing.T) {
+			ids := make(chan string, 1)
+			r, stop := startInMemory(gateway.Options{
+				Routes: map[string]gateway.Function{"$connect": accept(ids)},
+				Faults: func(p gateway.Post) gateway.Fault {
+					return gateway.Fault{Hang: string(p.Data) == "first", Deliver: deliver}
+				},
+			})
+			defer stop()
+			conn := r.dial(t)
+			id := <-ids
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			begin := time.Now()
+			_, err := r.aws.PostToConnection(ctx, &apigatewaymanagementapi.PostToConnectionInput{ConnectionId: &id, Data: []byte("first")})
+			if got := time.Since(begin); err == nil || got != time.Minute {
+				t.Errorf("the post ended after %v with error %v, want one after a minute", got, err)
+			}
+			r.mustPost(t, id, "second")
+			if got := read(t, conn); got != want {
+				t.Errorf("the client received %q, want %q", got, want)
+			}
+		})
+	}
 }

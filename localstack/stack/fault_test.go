@@ -3,6 +3,7 @@ package stack_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -172,6 +173,45 @@ func TestPostRetry(t *testing.T) {
 			}
 			if frame := receive(t, conn); !strings.Contains(frame, `"channel":"a"`) || posts.Load() != 2 {
 				t.Errorf("received %s after %d posts", frame, posts.Load())
+			}
+		})
+	}
+}
+
+// TestRefusedPublish publishes to two clients. A publish that reaches nobody because API
+// Gateway refuses the posts is an internal error.
+func TestRefusedPublish(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		status  int
+		refused int // of the posts, from the first on
+		fails   bool
+	}{
+		{"403 to all", http.StatusForbidden, 100, true},
+		{"403 to one", http.StatusForbidden, 1, false},
+		{"410 to all", http.StatusGone, 100, false},
+		{"429 to all", http.StatusTooManyRequests, 100, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var posts atomic.Int32
+			s := start(t, stack.Options{Gateway: gateway.Options{Faults: func(gateway.Post) gateway.Fault {
+				if int(posts.Add(1)) <= test.refused {
+					return gateway.Fault{Status: test.status}
+				}
+				return gateway.Fault{}
+			}}})
+			join(t, s, "ada", "a")
+			join(t, s, "bob", "a")
+			p, err := s.App.Store.Project(t.Context(), "demo")
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = s.App.Hub.Publish(t.Context(), p, hub.Channel{Project: "demo", Category: "chat", Name: "a"}, json.RawMessage(`1`), "")
+			if known := new(hub.Error); (err != nil) != test.fails || errors.As(err, &known) {
+				t.Errorf("got error %v, want an internal one: %v", err, test.fails)
+			}
+			if _, err := s.App.Hub.Publish(t.Context(), p, hub.Channel{Project: "demo", Category: "chat", Name: "empty"}, json.RawMessage(`1`), ""); err != nil {
+				t.Errorf("a channel without subscribers: %v", err)
 			}
 		})
 	}

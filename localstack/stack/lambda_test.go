@@ -258,7 +258,8 @@ func TestCutOff(t *testing.T) {
 	const failed, frameFailed = `{"error":{"code":100,"message":"internal server error: repeat later; the log of the service has the cause"}}`, `"result":null,"error":"internal server error"`
 	for _, tt := range []struct {
 		name        string
-		subscribers int // two posts run at a time
+		concurrency string
+		subscribers int
 		answer      string
 		reply       string // to a broadcast
 		log         string
@@ -266,12 +267,13 @@ func TestCutOff(t *testing.T) {
 		repetition  string
 	}{
 		{
-			name: "posts that were not begun", subscribers: 4, answer: failed, reply: frameFailed, log: `"failed":4`,
-			copies: 1, repetition: `{"result":{"delivered":4}}`,
+			// So many slots leave no room for posts that are overdue without one.
+			name: "posts that were not begun", concurrency: "320", subscribers: 323, answer: failed, reply: frameFailed, log: `"failed":323`,
+			copies: 1, repetition: `{"result":{"delivered":323}}`,
 		},
 		{
 			// Every post was begun. The publish counts as done.
-			name: "posts without an answer", subscribers: 2, answer: `{"result":{"delivered":0}}`, reply: succeeded, log: `"failed":2`,
+			name: "posts without an answer", concurrency: "2", subscribers: 4, answer: `{"result":{"delivered":0}}`, reply: succeeded, log: `"failed":4`,
 			copies: 0, repetition: `{"result":{"delivered":0}}`,
 		},
 	} {
@@ -280,10 +282,10 @@ func TestCutOff(t *testing.T) {
 			var stuck atomic.Bool
 			s := startProcesses(t, stack.Lambda{
 				Options:     lambda.Options{Timeout: 4 * time.Second},
-				Environment: map[string]string{config.Concurrency: "2"},
+				Environment: map[string]string{config.Concurrency: tt.concurrency},
 			}, stack.Options{Gateway: gateway.Options{Faults: func(gateway.Post) gateway.Fault {
 				if stuck.Load() {
-					return gateway.Fault{Delay: time.Hour, Status: http.StatusInternalServerError}
+					return gateway.Fault{Hang: true}
 				}
 				return gateway.Fault{}
 			}}})

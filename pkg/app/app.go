@@ -18,7 +18,6 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"centrifuge/pkg/auth"
@@ -62,12 +61,7 @@ func Load(getenv func(string) string, w io.Writer) (*Base, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
 	}
-	// The SDK's default chain would find the same credentials after it has read files and
-	// profiles, and would link its clients of STS and SSO.
-	cloud := aws.Config{
-		Region:      c.Region,
-		Credentials: credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, c.SessionToken),
-	}
+	cloud := cloud(c, attemptTimeout, requestTimeout)
 	db := dynamodb.NewFromConfig(cloud, func(o *dynamodb.Options) {
 		if c.DynamoDBEndpoint != "" {
 			o.BaseEndpoint = &c.DynamoDBEndpoint

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 
 	"centrifuge/pkg/hub"
@@ -123,29 +125,45 @@ func (d *Direct) logResult(ctx context.Context, messages []hub.Message, f *fanou
 	d.log.LogAttrs(ctx, level, "message dispatched", attrs...)
 }
 
-// Disconnect closes connections, as many concurrently as the Poster allows. One that is
-// gone already is no error. Other failures are joined, and do not stop the rest.
+// Disconnect closes connections, as many concurrently as the Poster allows. It repeats
+// requests without an answer once, after all others. A connection that is gone already is
+// no error. Other failures are joined, and do not stop the rest.
 func (d *Direct) Disconnect(ctx context.Context, connections []string) error {
+	failed := d.deleteAll(ctx, connections, false)
+	var again []string
+	for connection, err := range failed {
+		if silence, ok := errors.AsType[unanswered](err); ok && !silence.repeated {
+			again = append(again, connection)
+			delete(failed, connection)
+		}
+	}
+	maps.Copy(failed, d.deleteAll(ctx, again, true))
+	return errors.Join(slices.Collect(maps.Values(failed))...)
+}
+
+// deleteAll closes connections, and returns the errors by connection.
+func (d *Direct) deleteAll(ctx context.Context, connections []string, repeated bool) map[string]error {
 	var (
 		deletes sync.WaitGroup
 		mu      sync.Mutex
-		errs    []error
+		failed  = make(map[string]error)
 	)
+	fail := func(connection string, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		failed[connection] = err
+	}
 	for i, connection := range connections {
 		if err := d.poster.acquire(ctx); err != nil {
-			mu.Lock()
-			errs = append(errs, fmt.Errorf("delete %d of %d connections: %w", len(connections)-i, len(connections), err))
-			mu.Unlock()
+			fail(connection, fmt.Errorf("delete %d of %d connections: %w", len(connections)-i, len(connections), err))
 			break
 		}
 		deletes.Go(func() {
-			if err := d.poster.delete(ctx, connection); err != nil && !errors.Is(err, ErrGone) {
-				mu.Lock()
-				errs = append(errs, err)
-				mu.Unlock()
+			if err := d.poster.delete(ctx, connection, repeated); err != nil && !errors.Is(err, ErrGone) {
+				fail(connection, err)
 			}
 		})
 	}
 	deletes.Wait()
-	return errors.Join(errs...)
+	return failed
 }

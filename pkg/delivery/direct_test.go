@@ -137,7 +137,7 @@ func TestDispatchResult(t *testing.T) {
 		t.Fatal(err)
 	}
 	slices.SortFunc(result.Gone, byShard)
-	if diff := cmp.Diff(hub.Result{Delivered: 32, Slow: 2, Failed: 3, Gone: []hub.Gone{
+	if diff := cmp.Diff(hub.Result{Delivered: 32, Slow: 2, Failed: 3, Refused: 1, Refusal: "post to connection f1: management API answered 500 Internal Server Error", Gone: []hub.Gone{
 		{Connection: "g1", Channel: room, Shard: 0}, {Connection: "g1", Channel: room, Shard: 2}, {Connection: "g2", Channel: room, Shard: 2},
 	}}, result); diff != "" {
 		t.Errorf("result (-want +got):\n%s", diff)
@@ -248,7 +248,10 @@ func TestDispatchOrder(t *testing.T) {
 		messages = append(messages, hub.Message{Channel: room, Data: []byte(data)})
 	}
 	result, err := d.Dispatch(t.Context(), audience(1), messages)
-	want := hub.Result{Delivered: 8, Failed: 2, Gone: []hub.Gone{{Connection: "g", Channel: room}}}
+	want := hub.Result{
+		Delivered: 8, Failed: 2, Refused: 2, Gone: []hub.Gone{{Connection: "g", Channel: room}},
+		Refusal: "post to connection f: " + statusError{status: 403}.Error(),
+	}
 	if diff := cmp.Diff(want, result); err != nil || diff != "" {
 		t.Errorf("error %v, result (-want +got):\n%s", err, diff)
 	}
@@ -348,6 +351,122 @@ func TestSlowClient(t *testing.T) {
 	}
 }
 
+// TestHungPosts has 256 posts, before 2,000 others, that are answered only when all others
+// have been carried out: it would hang if they held up the others.
+func TestHungPosts(t *testing.T) {
+	const hung, healthy = 256, 2000
+	var others sync.WaitGroup
+	others.Add(healthy)
+	var accepted posts
+	m := newManagement(t, func(_ http.ResponseWriter, r *http.Request) {
+		accepted.add(r)
+		if connectionOf(r)[0] == 'h' {
+			others.Wait()
+		} else {
+			others.Done()
+		}
+	})
+	d := New(Options{
+		Subscribers: shards{{subscribers(ids("h", hung)...), subscribers(ids("a", healthy)...)}},
+		Poster:      m.newPoster(t, PosterOptions{}), Encoders: encoders,
+	})
+	result, err := d.Dispatch(t.Context(), audience(1), []hub.Message{hello})
+	if diff := cmp.Diff(hub.Result{Delivered: hung + healthy}, result); err != nil || diff != "" {
+		t.Errorf("error %v, result (-want +got):\n%s", err, diff)
+	}
+	if n := len(accepted.seen); n != hung+healthy {
+		t.Errorf("%d connections got the message, want %d", n, hung+healthy)
+	}
+	for post, n := range accepted.seen {
+		if n != 1 {
+			t.Errorf("%s came %d times, want once", post, n)
+		}
+	}
+}
+
+// TestUnansweredPosts breaks the connections of posts off. They are repeated once, after the
+// first attempts of all posts.
+func TestUnansweredPosts(t *testing.T) {
+	var (
+		mu     sync.Mutex
+		bodies = make(map[string][]string)
+		first  int
+	)
+	m := newManagement(t, func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		id := connectionOf(r)
+		mu.Lock()
+		bodies[id] = append(bodies[id], string(body))
+		n := len(bodies[id])
+		switch {
+		case n == 1:
+			first++
+		case id[0] != 'a' && first != 103:
+			t.Errorf("%s got another post after the first attempts of %d", id, first)
+		}
+		mu.Unlock()
+		if id == "always" || id == "once" && n == 1 || id == "second" && n == 2 {
+			panic(http.ErrAbortHandler)
+		}
+	})
+	d := New(Options{
+		Subscribers: shards{{subscribers("always", "once"), subscribers(ids("a", 100)...), subscribers("second")}},
+		Poster:      m.newPoster(t, PosterOptions{Concurrency: 4}), Encoders: encoders,
+	})
+	var messages []hub.Message
+	for _, data := range []string{"1", "2"} {
+		messages = append(messages, hub.Message{Channel: room, Data: []byte(data)})
+	}
+	result, err := d.Dispatch(t.Context(), audience(1), messages)
+	if diff := cmp.Diff(hub.Result{Delivered: 204, Failed: 2}, result); err != nil || diff != "" {
+		t.Errorf("error %v, result (-want +got):\n%s", err, diff)
+	}
+	want := map[string][]string{"always": {"1", "1"}, "once": {"1", "1", "2"}, "second": {"1", "2", "2"}}
+	for _, id := range ids("a", 100) {
+		want[id] = []string{"1", "2"}
+	}
+	if diff := cmp.Diff(want, bodies); diff != "" {
+		t.Errorf("posts (-want +got):\n%s", diff)
+	}
+}
+
+// TestRefused checks which posts count as refused, and that the cause is kept.
+func TestRefused(t *testing.T) {
+	answer := func(status int) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }
+	}
+	for _, test := range []struct {
+		name    string
+		handler http.HandlerFunc // nil where nobody listens
+		refused bool
+		says    string
+	}{
+		{name: "403", handler: answer(403), refused: true, says: "the role needs execute-api:ManageConnections"},
+		{name: "404", handler: answer(404), refused: true, says: "answered 404"},
+		{name: "408", handler: answer(408), refused: true, says: "answered 408"},
+		{name: "503", handler: answer(503), refused: true, says: "answered 503"},
+		{name: "nobody listens", refused: true, says: "connection refused"},
+		{name: "429", handler: answer(429)},
+		{name: "410", handler: answer(410)},
+		{name: "no answer", handler: func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			m := newManagement(t, test.handler)
+			if test.handler == nil {
+				m.Close()
+			}
+			d := New(Options{Subscribers: shards{{subscribers("a", "b")}}, Poster: m.newPoster(t, PosterOptions{Attempts: 2}), Encoders: encoders})
+			result, err := d.Dispatch(t.Context(), audience(1), []hub.Message{hello})
+			if err != nil || (result.Refused == 2) != test.refused || (result.Err() != nil) != test.refused {
+				t.Errorf("got %+v, errors %v and %v", result, err, result.Err())
+			}
+			if got := result.Err(); got != nil && !strings.Contains(got.Error(), test.says) {
+				t.Errorf("error says %q, want %q", got, test.says)
+			}
+		})
+	}
+}
+
 func TestUnreadSubscribers(t *testing.T) {
 	var accepted posts
 	var log bytes.Buffer
@@ -394,6 +513,7 @@ func TestCancelledDispatch(t *testing.T) {
 
 func TestDisconnect(t *testing.T) {
 	var accepted posts
+	var once atomic.Bool
 	m := newManagement(t, func(w http.ResponseWriter, r *http.Request) {
 		accepted.add(r)
 		switch connectionOf(r) {
@@ -403,6 +523,12 @@ func TestDisconnect(t *testing.T) {
 			w.WriteHeader(http.StatusForbidden)
 		case "slow":
 			w.WriteHeader(http.StatusTooManyRequests)
+		case "silent":
+			panic(http.ErrAbortHandler)
+		case "silent once":
+			if once.CompareAndSwap(false, true) {
+				panic(http.ErrAbortHandler)
+			}
 		default:
 			w.WriteHeader(http.StatusNoContent)
 		}
@@ -423,6 +549,16 @@ func TestDisconnect(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		if diff := cmp.Diff(map[string]int{"DELETE refused ": 1, "DELETE slow ": 2, "DELETE c ": 1}, accepted.seen); diff != "" {
+			t.Errorf("requests (-want +got):\n%s", diff)
+		}
+	})
+	t.Run("connections without an answer", func(t *testing.T) {
+		accepted.seen = nil
+		err := d.Disconnect(t.Context(), []string{"silent", "silent once", "d"})
+		if err == nil || !strings.HasPrefix(err.Error(), "delete connection silent: ") || strings.Contains(err.Error(), "once") {
+			t.Errorf("got %v", err)
+		}
+		if diff := cmp.Diff(map[string]int{"DELETE silent ": 2, "DELETE silent once ": 2, "DELETE d ": 1}, accepted.seen); diff != "" {
 			t.Errorf("requests (-want +got):\n%s", diff)
 		}
 	})

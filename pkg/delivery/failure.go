@@ -44,6 +44,7 @@ func (e statusError) Error() string {
 type answer struct {
 	status int
 	kind   string // X-Amzn-Errortype, "" where there is none
+	closes bool   // the connection
 	// invalidID is set for a 400 that says that the connection id is invalid.
 	invalidID bool
 }
@@ -69,6 +70,17 @@ func namesInvalidID(kind string, body io.Reader) bool {
 type transient struct{ error }
 
 func (t transient) Unwrap() error { return t.error }
+
+// unanswered wraps the failure of a request that got no answer within the time of an
+// attempt, or whose connection broke off. Its repetition may succeed, but may take as long
+// as well, and deliver a second time.
+type unanswered struct {
+	error
+	sent     bool // so that it may have been carried out
+	repeated bool // already
+}
+
+func (u unanswered) Unwrap() error { return u.error }
 
 // kindOf is the name before any colon in the X-Amzn-Errortype header, "" if that has no
 // name or one that must not be logged.

@@ -19,9 +19,10 @@ type fanout struct {
 	queue            chan post
 	workers          sync.WaitGroup
 
-	mu     sync.Mutex
-	result hub.Result
-	cause  error // of the first failed post
+	mu         sync.Mutex
+	result     hub.Result
+	cause      error  // of the first failed post
+	unanswered []post // to be repeated
 }
 
 // post is the frames of one subscriber, in order.
@@ -29,6 +30,7 @@ type post struct {
 	connection string
 	shard      int
 	frames     []*Payload
+	repeated   bool // after it got no answer
 }
 
 // page is a page of subscribers of one shard.
@@ -37,8 +39,8 @@ type page struct {
 	subscribers []hub.Subscriber
 }
 
-// run reads all shards concurrently, begins the posts to every subscriber, and returns
-// when the last has ended.
+// run reads all shards concurrently, begins the posts to every subscriber, and repeats
+// those without an answer once, after all others. It returns when the last has ended.
 func (f *fanout) run(ctx context.Context, subscribers Subscribers) {
 	admitted := make(map[hub.Basis]bool) // most subscribers have one of a few
 	for p := range f.read(ctx, subscribers) {
@@ -50,7 +52,9 @@ func (f *fanout) run(ctx context.Context, subscribers Subscribers) {
 			}
 			switch found := (hub.Gone{Connection: s.Connection, Channel: f.to.Channel, Shard: p.shard}); {
 			case s.Hidden:
-				f.addGone(found)
+				f.mu.Lock()
+				f.result.Gone = append(f.result.Gone, found)
+				f.mu.Unlock()
 				continue
 			case !admits:
 				f.result.Ended = append(f.result.Ended, found)
@@ -66,11 +70,32 @@ func (f *fanout) run(ctx context.Context, subscribers Subscribers) {
 				f.leaveUnsent(err, len(frames))
 				continue
 			}
-			f.begin(ctx, post{s.Connection, p.shard, frames})
+			f.begin(ctx, post{connection: s.Connection, shard: p.shard, frames: frames})
 		}
 	}
+	f.finish()
+	f.repeat(ctx)
+}
+
+// finish waits for the posts that were begun, and ends their workers.
+func (f *fanout) finish() {
 	close(f.queue)
 	f.workers.Wait()
+}
+
+// repeat begins the posts again that got no answer, when all others have ended, and waits
+// for them.
+func (f *fanout) repeat(ctx context.Context) {
+	f.queue = make(chan post)
+	for _, p := range f.unanswered {
+		if err := f.poster.acquire(ctx); err != nil {
+			f.fail(err, len(p.frames))
+			continue
+		}
+		p.repeated = true
+		f.begin(ctx, p)
+	}
+	f.finish()
 }
 
 // read returns the pages of all shards as they arrive. The next page of a shard is
@@ -123,8 +148,9 @@ func (f *fanout) send(ctx context.Context, p post) {
 				return
 			}
 		}
-		if err := f.poster.post(ctx, p.connection, frame); err != nil {
-			f.count(err, p, len(p.frames)-n)
+		if err := f.poster.post(ctx, p.connection, frame, p.repeated && n == 0); err != nil {
+			p.frames = p.frames[n:]
+			f.end(err, p)
 			return
 		}
 		f.mu.Lock()
@@ -133,30 +159,40 @@ func (f *fanout) send(ctx context.Context, p post) {
 	}
 }
 
-func (f *fanout) addGone(g hub.Gone) {
+// end records why the post of the first frame of p failed. The others are not posted either,
+// unless p is put aside to be repeated.
+func (f *fanout) end(err error, p post) {
+	silence, silent := errors.AsType[unanswered](err)
+	ended := !silent && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded))
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.result.Gone = append(f.result.Gone, g)
-}
-
-// count records why the last frames of a subscriber were not delivered.
-func (f *fanout) count(err error, p post, frames int) {
 	switch {
 	case errors.Is(err, ErrGone):
-		f.addGone(hub.Gone{Connection: p.connection, Channel: f.to.Channel, Shard: p.shard})
+		f.result.Gone = append(f.result.Gone, hub.Gone{Connection: p.connection, Channel: f.to.Channel, Shard: p.shard})
+		return
 	case errors.Is(err, ErrSlow):
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		f.result.Slow += frames
-	default:
-		f.fail(err, frames)
+		f.result.Slow += len(p.frames)
+		return
+	case silent && !p.repeated && !silence.repeated:
+		f.unanswered = append(f.unanswered, p)
+		return
+	case !ended && (!silent || !silence.sent): // it was certainly not delivered
+		f.result.Refused += len(p.frames)
+		if f.result.Refusal == "" {
+			f.result.Refusal = err.Error()
+		}
 	}
+	f.failLocked(err, len(p.frames))
 }
 
 // fail counts posts that failed and keeps the first cause.
 func (f *fanout) fail(err error, posts int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.failLocked(err, posts)
+}
+
+func (f *fanout) failLocked(err error, posts int) {
 	f.result.Failed += posts
 	if f.cause == nil {
 		f.cause = err

@@ -15,12 +15,12 @@ import (
 )
 
 const (
-	// DefaultAttempts is how often a request is made that is answered with 429 or 5xx, or
-	// gets no answer.
+	// DefaultAttempts is how often a request is made that is answered with 408, 429 or
+	// 5xx, or that cannot be sent.
 	DefaultAttempts = 4
 	// DefaultTimeout ends one attempt, connecting included.
 	DefaultTimeout = 3 * time.Second
-	// DefaultConcurrency bounds concurrent requests.
+	// DefaultConcurrency bounds concurrent requests that are not overdue.
 	DefaultConcurrency = 64
 
 	connectionsPath = "/@connections/"
@@ -33,6 +33,16 @@ const (
 	// maxWaiting is how many posts may wait for another attempt without a slot. More
 	// mean that the account is throttled, and not only some clients are slow.
 	maxWaiting = 4096
+
+	// patience is how long a request keeps its slot without an answer, from when it is
+	// written. It is many times what an answer takes, so that requests that get one rarely
+	// lose their slot, and so short that 256 requests without an answer, in 64 slots, hold
+	// up the others for 0.4 s.
+	patience = 100 * time.Millisecond
+	// maxSockets bounds the sockets of requests in progress and of connections kept alive.
+	// A Lambda has 1,024 file descriptors. What the slots do not need is for overdue
+	// requests, 512 with 64 slots.
+	maxSockets = 640
 )
 
 // PosterOptions are the parts of a Poster.
@@ -43,13 +53,13 @@ type PosterOptions struct {
 	Region string
 	// Credentials sign the requests. They are cached until they expire. Required.
 	Credentials aws.CredentialsProvider
-	// Concurrency bounds the concurrent requests and the connections kept alive; 0
-	// means 64.
+	// Concurrency bounds the concurrent requests that are not overdue, and the connections
+	// kept alive; 0 means 64.
 	Concurrency int
 	// Timeout ends one attempt, connecting included; 0 means DefaultTimeout.
 	Timeout time.Duration
-	// Attempts is how often a request is made at most, if it is answered with 429 or 5xx
-	// or gets no answer; 0 means DefaultAttempts.
+	// Attempts is how often a request is made at most, if it is answered with 408, 429 or
+	// 5xx or cannot be sent; 0 means DefaultAttempts.
 	Attempts int
 	// Wait waits between attempts, until d has passed or ctx ends, whose error it
 	// then returns. nil means a timer.
@@ -60,10 +70,13 @@ type PosterOptions struct {
 
 // Poster makes requests to the management API of API Gateway. It is safe for
 // concurrent use; one serves a whole process, and its bound on concurrency holds
-// for all uses together. A request that waits for its next attempt gives its slot to
-// others, so that a slow client does not delay them.
+// for all uses together. A request that waits for its next attempt, or is overdue, gives
+// its slot to others, so that it does not delay them. A request is overdue when it has had
+// no answer for 100 ms on an open connection. With 64 slots, 512 may wait so without one.
 //
-// A request that got no answer is repeated although it may have been carried out: a
+// A request that was sent and gets no answer may have been carried out. It is repeated at
+// once where the server had closed an idle connection, otherwise it fails: a dispatch
+// repeats it, after its other requests. No request is repeated so more than once. A
 // connection may, rarely, receive a message twice.
 type Poster struct {
 	path        string // escaped, up to the connection id
@@ -76,8 +89,9 @@ type Poster struct {
 	wait        func(context.Context, time.Duration) error
 	now         func() time.Time
 
-	slots   chan struct{} // holds one for each request in progress
-	waiting chan struct{} // holds one for each request that waits without a slot
+	slots   chan struct{} // holds one for each request in progress that has not lost it
+	waiting chan struct{} // holds one for each request that waits for an attempt without a slot
+	overdue chan struct{} // holds one for each request that waits for an answer without a slot
 }
 
 // NewPoster returns a Poster. It fails when an option is missing or invalid.
@@ -109,6 +123,7 @@ func NewPoster(o PosterOptions) (*Poster, error) {
 		slots:       make(chan struct{}, orDefault(o.Concurrency, DefaultConcurrency)),
 		waiting:     make(chan struct{}, maxWaiting),
 	}
+	p.overdue = make(chan struct{}, max(maxSockets-2*cap(p.slots), 0))
 	p.wires = newWires(base, cap(p.slots))
 	if _, cached := p.credentials.(*aws.CredentialsCache); !cached {
 		p.credentials = aws.NewCredentialsCache(p.credentials)
@@ -129,12 +144,13 @@ func (p *Poster) Post(ctx context.Context, connection string, payload *Payload) 
 	if err := p.acquire(ctx); err != nil {
 		return fmt.Errorf("post to connection %s: %w", connection, err)
 	}
-	return p.post(ctx, connection, payload)
+	return p.post(ctx, connection, payload, false)
 }
 
-// post is Post for a caller that has acquired a slot. It gives the slot back.
-func (p *Poster) post(ctx context.Context, connection string, payload *Payload) error {
-	if err := p.try(ctx, http.MethodPost, connection, payload); err != nil {
+// post is Post for a caller that has acquired a slot. It gives the slot back. repeated is
+// set for a post that got no answer before.
+func (p *Poster) post(ctx context.Context, connection string, payload *Payload, repeated bool) error {
+	if err := p.try(ctx, http.MethodPost, connection, payload, repeated); err != nil {
 		return fmt.Errorf("post to connection %s: %w", connection, err)
 	}
 	return nil
@@ -145,12 +161,13 @@ func (p *Poster) Delete(ctx context.Context, connection string) error {
 	if err := p.acquire(ctx); err != nil {
 		return fmt.Errorf("delete connection %s: %w", connection, err)
 	}
-	return p.delete(ctx, connection)
+	return p.delete(ctx, connection, false)
 }
 
-// delete is Delete for a caller that has acquired a slot. It gives the slot back.
-func (p *Poster) delete(ctx context.Context, connection string) error {
-	if err := p.try(ctx, http.MethodDelete, connection, empty); err != nil {
+// delete is Delete for a caller that has acquired a slot. It gives the slot back. repeated
+// is set for a request that got no answer before.
+func (p *Poster) delete(ctx context.Context, connection string, repeated bool) error {
+	if err := p.try(ctx, http.MethodDelete, connection, empty, repeated); err != nil {
 		return fmt.Errorf("delete connection %s: %w", connection, err)
 	}
 	return nil
@@ -171,46 +188,85 @@ func (p *Poster) acquire(ctx context.Context) error {
 	return ctx.Err()
 }
 
-func (p *Poster) release() { <-p.slots }
-
 // try makes attempts in the caller's slot, which it gives back.
-func (p *Poster) try(ctx context.Context, method, connection string, payload *Payload) error {
+func (p *Poster) try(ctx context.Context, method, connection string, payload *Payload, repeated bool) error {
+	t := turn{poster: p, slot: true, repeated: repeated}
+	defer t.end()
 	for n := 1; ; n++ {
-		err := p.attempt(ctx, method, connection, payload)
-		var again transient
+		err := p.attempt(ctx, &t, method, connection, payload)
+		again, ok := errors.AsType[transient](err)
 		switch {
-		case !errors.As(err, &again):
-			p.release()
+		case !ok:
 			return err
 		case n == p.attempts:
-			p.release()
 			return again.error
 		}
-		if err := p.pause(ctx, n); err != nil {
+		if err := t.pause(ctx, n); err != nil {
 			return err
 		}
 	}
 }
 
-// pause gives the caller's slot back, waits after the nth attempt and acquires a slot
-// again. If it fails the caller has no slot.
-func (p *Poster) pause(ctx context.Context, n int) error {
+// turn is the use of a slot by one request with all its attempts. One goroutine uses it.
+type turn struct {
+	poster   *Poster
+	slot     bool // is held
+	overdue  bool // holds a place among the overdue requests
+	repeated bool // got no answer before; now each attempt has a new connection
+}
+
+// yield gives the slot to others while the request waits for an overdue answer. It keeps
+// it when too many others wait so.
+func (t *turn) yield() {
+	if !t.slot { // the connection before this one was overdue already
+		return
+	}
+	select {
+	case t.poster.overdue <- struct{}{}:
+		t.overdue = true
+		t.release()
+	default:
+	}
+}
+
+// pause waits, without a slot, after the nth attempt, and takes a slot for the next. It
+// fails when ctx has ended.
+func (t *turn) pause(ctx context.Context, n int) error {
 	d := rand.N(min(backOff<<(n-1), maxBackOff) + 1)
 	select {
-	case p.waiting <- struct{}{}:
-		p.release()
-		defer func() { <-p.waiting }()
-		if err := p.wait(ctx, d); err != nil {
+	case t.poster.waiting <- struct{}{}:
+		t.end()
+		defer func() { <-t.poster.waiting }()
+	default:
+		// The slot, or the place among the overdue, is kept: other requests would be
+		// refused too.
+	}
+	if err := t.poster.wait(ctx, d); err != nil {
+		return err
+	}
+	if !t.slot {
+		t.end()
+		if err := t.poster.acquire(ctx); err != nil {
 			return err
 		}
-		return p.acquire(ctx)
-	default:
-		// The slot is kept: other requests would be refused too.
-		err := p.wait(ctx, d)
-		if err != nil {
-			p.release()
-		}
-		return err
+		t.slot = true
+	}
+	return nil
+}
+
+// end gives back what is held.
+func (t *turn) end() {
+	t.release()
+	if t.overdue {
+		<-t.poster.overdue
+		t.overdue = false
+	}
+}
+
+func (t *turn) release() {
+	if t.slot {
+		<-t.poster.slots
+		t.slot = false
 	}
 }
 

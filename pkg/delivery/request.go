@@ -18,8 +18,9 @@ import (
 var contentType = []string{"application/octet-stream"}
 
 // attempt makes one request. It fails with ErrGone, hub.ErrTooLarge or another error,
-// which is transient where another attempt may succeed.
-func (p *Poster) attempt(ctx context.Context, method, connection string, payload *Payload) error {
+// which is transient where another attempt may succeed, and unanswered where the time of
+// the attempt has passed or the request may have been carried out.
+func (p *Poster) attempt(ctx context.Context, t *turn, method, connection string, payload *Payload) error {
 	if connection == "" {
 		return errors.New("connection has no id")
 	}
@@ -31,23 +32,31 @@ func (p *Poster) attempt(ctx context.Context, method, connection string, payload
 		return errors.New("credentials hold a line break")
 	}
 
-	req := request{method, connection, payload, credentials, time.Now().Add(p.timeout)}
-	w, err := p.wires.get(ctx, req.deadline)
+	req := request{method, connection, payload, credentials, time.Now().Add(p.timeout), t.yield}
+	get := p.wires.get
+	if t.repeated {
+		get = p.wires.open
+	}
+	w, err := get(ctx, req.deadline)
 	if err != nil {
-		return p.unanswered(ctx, err)
+		return p.unsent(ctx, err)
 	}
 	answer, err := p.roundTrip(ctx, w, req)
-	closed := err != nil && w.silent() && !timedOut(err) || err == nil && answer.status == http.StatusRequestTimeout
+	closed := err != nil && w.silent() && !timedOut(err) || err == nil && answer.status == http.StatusRequestTimeout && answer.closes
 	if closed && w.reused {
 		// The server has closed an idle connection, and probably the others too. It may have
 		// written 408 before. The request is sent again, and this is still the same attempt.
 		p.wires.closeIdle()
+		t.repeated = true
 		if w, err = p.wires.open(ctx, req.deadline); err == nil {
 			answer, err = p.roundTrip(ctx, w, req)
 		}
 	}
-	if err != nil {
-		return p.unanswered(ctx, err)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		return unanswered{err, true, t.repeated}
 	}
 	switch status := answer.status; {
 	case status < 300:
@@ -58,20 +67,20 @@ func (p *Poster) attempt(ctx context.Context, method, connection string, payload
 		return transient{ErrSlow}
 	case status == http.StatusRequestEntityTooLarge:
 		return hub.ErrTooLarge
-	case status >= 500:
+	case status >= 500, status == http.StatusRequestTimeout:
 		return transient{statusError{status, answer.kind}}
 	default: // a redirect too: redirects are not followed
 		return statusError{status, answer.kind}
 	}
 }
 
-// unanswered is the error of a request that got no answer.
-func (p *Poster) unanswered(ctx context.Context, err error) error {
+// unsent is the error of a request that could not be sent.
+func (p *Poster) unsent(ctx context.Context, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case timedOut(err):
-		return transient{fmt.Errorf("no answer within %v: %w", p.timeout, err)}
+		return unanswered{error: fmt.Errorf("no connection within %v: %w", p.timeout, err)}
 	default:
 		return transient{err}
 	}
@@ -91,6 +100,7 @@ type request struct {
 	payload            *Payload
 	credentials        aws.Credentials
 	deadline           time.Time
+	overdue            func() // is called when the answer is overdue
 }
 
 // roundTrip signs and sends a request and reads the answer. It keeps w alive or closes it.
@@ -107,12 +117,15 @@ func (p *Poster) roundTrip(ctx context.Context, w *wire, req request) (a answer,
 	if err != nil {
 		return answer{}, err
 	}
-	if err := w.conn.SetDeadline(req.deadline); err != nil {
+	if err := w.socket.begin(ctx, req.deadline, req.overdue); err != nil {
 		return answer{}, err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = w.conn.SetDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, w.socket.cut)
 	a, alive, err = w.exchange(rest)
 	alive = stop() && alive
+	if timedOut(err) {
+		err = fmt.Errorf("no answer within %v: %w", p.timeout, err)
+	}
 	return a, err
 }
 

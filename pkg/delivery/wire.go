@@ -25,28 +25,33 @@ const (
 	joinedBytes = 8 << 10
 )
 
-// wires keeps connections to the one host alive. It replaces the transport of net/http,
+// wires keeps connections to the one host alive, at most a fixed number. It replaces the transport of net/http,
 // which needs three goroutines for each request and therefore more CPU than all the rest of
 // a post except the signature; see bench.
 type wires struct {
-	dial func(ctx context.Context) (net.Conn, error)
-	base *url.URL
+	address   string
+	dialer    net.Dialer
+	encrypted *tls.Config // nil for http
+	base      *url.URL
+	most      int
 
 	mu   sync.Mutex
-	idle []*wire // the one used last at the end
+	idle []*wire // the one used last at the end, at most most
 }
 
 // wire is one HTTP/1.1 connection to the management API, with the buffers of its next
 // request. One goroutine uses it at a time. (A connection in this package is that of a
 // client.)
 type wire struct {
-	conn    net.Conn
+	socket  *socket
+	conn    net.Conn // socket, or TLS on it
 	limited io.LimitedReader
 	answers *bufio.Reader
 	out     []byte
 	req     *http.Request // to be signed; net/http never sends it
 	reused  bool
 	since   time.Time
+	rest    [1]byte // for quiet
 }
 
 // newWires connects directly: it ignores proxies in the environment.
@@ -55,24 +60,41 @@ func newWires(base *url.URL, concurrency int) *wires {
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[base.Scheme]
 	}
-	address := net.JoinHostPort(base.Hostname(), port)
-	dialer := net.Dialer{KeepAlive: 30 * time.Second}
-	ws := &wires{base: base}
+	ws := &wires{
+		address: net.JoinHostPort(base.Hostname(), port),
+		dialer:  net.Dialer{KeepAlive: 30 * time.Second},
+		base:    base,
+		most:    concurrency,
+	}
 	if base.Scheme == "https" {
-		encrypted := tls.Dialer{NetDialer: &dialer, Config: &tls.Config{
+		ws.encrypted = &tls.Config{
+			ServerName:         base.Hostname(),
 			MinVersion:         tls.VersionTLS12,
 			NextProtos:         []string{"http/1.1"},
 			ClientSessionCache: tls.NewLRUClientSessionCache(concurrency),
-		}}
-		ws.dial = func(ctx context.Context) (net.Conn, error) { return encrypted.DialContext(ctx, "tcp", address) }
-	} else {
-		ws.dial = func(ctx context.Context) (net.Conn, error) { return dialer.DialContext(ctx, "tcp", address) }
+		}
 	}
 	return ws
 }
 
-// get returns the connection that was used last, if one is kept alive, or a new one.
+// get returns the connection that was used last, if one is kept alive and quiet, or a new
+// one.
 func (ws *wires) get(ctx context.Context, deadline time.Time) (*wire, error) {
+	for {
+		w := ws.last()
+		switch {
+		case w == nil:
+			return ws.open(ctx, deadline)
+		case w.quiet():
+			w.reused = true
+			return w, nil
+		}
+		_ = w.conn.Close()
+	}
+}
+
+// last removes and returns the connection that was used last, nil if there is none.
+func (ws *wires) last() *wire {
 	ws.mu.Lock()
 	if n := len(ws.idle); n > 0 {
 		w := ws.idle[n-1]
@@ -81,41 +103,55 @@ func (ws *wires) get(ctx context.Context, deadline time.Time) (*wire, error) {
 		if time.Now().Round(0).Sub(w.since.Round(0)) < maxIdle {
 			ws.idle = ws.idle[:n-1]
 			ws.mu.Unlock()
-			w.reused = true
-			return w, nil
+			return w
 		}
 	}
 	ws.mu.Unlock()
 	ws.closeIdle() // the other connections were used even earlier
-	return ws.open(ctx, deadline)
+	return nil
 }
 
 // open makes a new connection.
 func (ws *wires) open(ctx context.Context, deadline time.Time) (*wire, error) {
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	conn, err := ws.dial(ctx)
+	plain, err := ws.dialer.DialContext(ctx, "tcp", ws.address)
 	if err != nil {
 		return nil, err
 	}
 	w := &wire{
-		conn:    conn,
-		limited: io.LimitedReader{R: conn},
+		socket: newSocket(plain),
 		req: &http.Request{
 			URL:    &url.URL{Scheme: ws.base.Scheme, Host: ws.base.Host},
 			Header: make(http.Header),
 		},
 	}
+	w.conn = w.socket
+	if ws.encrypted != nil {
+		conn := tls.Client(w.socket, ws.encrypted)
+		if err := conn.HandshakeContext(ctx); err != nil {
+			_ = plain.Close()
+			return nil, err
+		}
+		w.conn = conn
+	}
+	w.limited.R = w.conn
 	w.answers = bufio.NewReaderSize(&w.limited, 2<<10)
 	return w, nil
 }
 
-// put keeps w for the next request.
+// put keeps w for the next request, unless enough others are kept.
 func (ws *wires) put(w *wire) {
 	w.since = time.Now()
 	ws.mu.Lock()
-	ws.idle = append(ws.idle, w)
+	kept := len(ws.idle) < ws.most
+	if kept {
+		ws.idle = append(ws.idle, w)
+	}
 	ws.mu.Unlock()
+	if !kept {
+		_ = w.conn.Close()
+	}
 }
 
 // closeIdle closes all connections that are not in use.
@@ -127,6 +163,16 @@ func (ws *wires) closeIdle() {
 	for _, w := range idle {
 		_ = w.conn.Close()
 	}
+}
+
+// quiet reports whether a connection that is kept alive is open and has brought nothing
+// since the last answer. A byte of it would be taken for the answer to the next request. It
+// does not wait. On TLS it also reads what is not data, such as session tickets.
+func (w *wire) quiet() bool {
+	w.socket.polls = true
+	defer func() { w.socket.polls = false }()
+	n, err := w.conn.Read(w.rest[:])
+	return n == 0 && timedOut(err)
 }
 
 // exchange sends w.out and then body, which w.out may contain already, and reads the whole
@@ -149,7 +195,7 @@ func (w *wire) exchange(body []byte) (a answer, alive bool, err error) {
 		if res.StatusCode < http.StatusOK { // an interim answer: the real one follows
 			continue
 		}
-		a := answer{status: res.StatusCode}
+		a := answer{status: res.StatusCode, closes: res.Close}
 		if a.status >= 300 {
 			a.kind = kindOf(res.Header)
 		}

@@ -38,6 +38,11 @@ type Result struct {
 	Failed int
 	// Unsent posts, which are also Failed, were not begun before the time ran out.
 	Unsent int
+	// Refused posts, which are also Failed, reached nobody for another reason than the
+	// client: API Gateway answered with an error, or could not be reached.
+	Refused int
+	// Refusal is the text of the error of the first of them.
+	Refusal string
 	// Gone are the subscriptions whose connection is over, or being closed.
 	Gone []Gone
 	// Ended are the subscriptions whose right has ended: nothing was posted to them.
@@ -60,13 +65,16 @@ type Unread struct {
 	Cause string
 }
 
-// Err is nil when all subscribers were read and no post was left for lack of time.
+// Err is nil when all subscribers were read, no post was left for lack of time, and one
+// was delivered or none was refused.
 func (r Result) Err() error {
 	switch {
 	case len(r.Unread) > 0:
 		return fmt.Errorf("read subscribers of %d shards, such as %d: %s", len(r.Unread), r.Unread[0].Shard, r.Unread[0].Cause)
 	case r.Unsent > 0:
 		return fmt.Errorf("%d posts were not begun before the time ran out", r.Unsent)
+	case r.Refused > 0 && r.Delivered == 0:
+		return fmt.Errorf("no post was delivered, and %d were refused: %s", r.Refused, r.Refusal)
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ func TestDispatchDataRoundTrip(t *testing.T) {
 			Client: Client{Connection: "L0SM9cOFvHcCIhw=", User: "u", Info: json.RawMessage(`["info"]`)},
 		}},
 		Result: Result{
-			Delivered: 1, Slow: 2, Failed: 3, Unsent: 4,
+			Delivered: 1, Slow: 2, Failed: 3, Unsent: 4, Refused: 5, Refusal: "403",
 			Gone:   []Gone{{Connection: "L0SM9cOFvHcCIhw=", Channel: ch, Shard: 5}},
 			Ended:  []Gone{{Connection: "L0SM9cOFvHcCIhx=", Channel: ch, Shard: 7}},
 			Unread: []Unread{{Shard: 6, Cause: "throttled"}},
@@ -46,6 +46,32 @@ func TestDispatchDataRoundTrip(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestResultErr(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		Result
+		want string // "" for no error
+	}{
+		{"no subscribers", Result{}, ""},
+		{"slow and gone clients", Result{Slow: 2, Gone: make([]Gone, 3)}, ""},
+		{"posts without an answer", Result{Failed: 2}, ""},
+		{"some posts refused", Result{Delivered: 1, Failed: 2, Refused: 2, Refusal: "403"}, ""},
+		{"nobody reached, because of refusals", Result{Slow: 1, Failed: 3, Refused: 2, Refusal: "403"}, "no post was delivered, and 2 were refused: 403"},
+		{"posts that were not begun", Result{Delivered: 1, Failed: 2, Unsent: 2}, "2 posts were not begun before the time ran out"},
+		{"unread shards", Result{Delivered: 1, Unread: []Unread{{Shard: 6, Cause: "throttled"}}}, "read subscribers of 1 shards, such as 6: throttled"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got := ""
+			if err := test.Err(); err != nil {
+				got = err.Error()
+			}
+			if got != test.want {
+				t.Errorf("got error %q, want %q", got, test.want)
+			}
+		})
 	}
 }
 

@@ -29,8 +29,9 @@ const (
 	Gone       = "Gone"
 	Slow       = "Slow"
 	Failed     = "Failed"
-	// Errors counts dispatches that did not begin a post to every subscriber. A mistake of
-	// the sender, such as a message that is too large, does not count.
+	// Errors counts dispatches that did not begin a post to every subscriber, or reached
+	// nobody because API Gateway refused the posts. A mistake of the sender, such as a
+	// message that is too large, does not count.
 	Errors = "Errors"
 	// PublishLatency is the time in milliseconds from the beginning of a dispatch to
 	// the end of its last post.
@@ -70,8 +71,7 @@ func (d *Dispatcher) Dispatch(ctx context.Context, to hub.Audience, messages []h
 	return result, err
 }
 
-// failures is 1 for a dispatch that did not begin a post to every subscriber, otherwise
-// 0.
+// failures is 1 for a dispatch that Errors counts, otherwise 0.
 func failures(result hub.Result, err error) int {
 	if err == nil {
 		err = result.Err()

@@ -19,7 +19,7 @@ const (
 	maxConcurrentBatches = 8
 	// firstBackOff and maxBackOff bound the random waits between attempts: up to
 	// firstBackOff after the first attempt, then up to twice as much each time.
-	firstBackOff, maxBackOff = 20 * time.Millisecond, time.Second
+	firstBackOff, maxBackOff = 50 * time.Millisecond, time.Second
 )
 
 func put(i item) types.WriteRequest {
