@@ -39,19 +39,25 @@ func leaves(connections ...Connection) (all []announcement) {
 // Connections that are found gone are closed, and their leaves follow. It logs failures:
 // they do not fail the operation.
 func (h *Hub) announce(ctx context.Context, all []announcement) {
-	gone := h.announceAll(ctx, h.messages(ctx, all))
+	messages, err := h.messages(ctx, all)
+	if err != nil {
+		h.log.ErrorContext(ctx, "announce joins and leaves failed", "project", all[0].connection.Project, "unsent", len(all), "error", err)
+	}
+	gone, _ := h.announceAll(ctx, messages)
 	if err := h.closeConnections(ctx, connectionsOf(gone), gone...); err != nil {
 		h.log.WarnContext(ctx, "cleanup failed", "project", gone[0].Channel.Project, "connections", len(connectionsOf(gone)), "error", err)
 	}
 }
 
 // announceAll sends joins and leaves, each to the subscribers of its channel, and returns
-// the subscriptions that are gone. It finishes even when the caller has left, but ends after
-// AnnounceTimeout and when the process may be stopped, and logs how many announcements were
-// not sent. Clients then get the right list from presence.
-func (h *Hub) announceAll(ctx context.Context, messages []addressed) (gone []Gone) {
+// the subscriptions that are gone, and the connections whose announcements were not all
+// sent. It finishes even when the caller has left, but ends after AnnounceTimeout and when
+// the process may be stopped. It logs failures. Clients then get the right list from
+// presence.
+func (h *Hub) announceAll(ctx context.Context, messages []addressed) (gone []Gone, unsent map[string]bool) {
+	unsent = make(map[string]bool)
 	if len(messages) == 0 {
-		return nil
+		return nil, unsent
 	}
 	ctx, cancel := after(ctx, AnnounceTimeout)
 	defer cancel()
@@ -63,6 +69,11 @@ func (h *Hub) announceAll(ctx context.Context, messages []addressed) (gone []Gon
 	for i, m := range messages {
 		if ctx.Err() != nil {
 			h.log.WarnContext(ctx, "announce joins and leaves timed out", "project", m.Channel.Project, "unsent", len(messages)-i)
+			mu.Lock()
+			for _, m := range messages[i:] {
+				unsent[m.Client.Connection] = true
+			}
+			mu.Unlock()
 			break
 		}
 		g.Go(func() error {
@@ -77,11 +88,14 @@ func (h *Hub) announceAll(ctx context.Context, messages []addressed) (gone []Gon
 			mu.Lock()
 			defer mu.Unlock()
 			gone = append(gone, result.Gone...)
+			if err != nil {
+				unsent[m.Client.Connection] = true
+			}
 			return nil
 		})
 	}
 	_ = g.Wait() // failures have been logged
-	return gone
+	return gone, unsent
 }
 
 // addressed is a message about a subscription, and its audience.
@@ -91,27 +105,25 @@ type addressed struct {
 	audience Audience
 }
 
-// messages are the messages of announcements in categories with JoinLeave. It reads
-// each project once.
-func (h *Hub) messages(ctx context.Context, all []announcement) (messages []addressed) {
+// messages are the messages of announcements in categories with JoinLeave. It reads each
+// project once, and fails where one cannot be read.
+func (h *Hub) messages(ctx context.Context, all []announcement) (messages []addressed, err error) {
 	projects := make(map[string]*Project)
 	for _, a := range all {
 		p, read := projects[a.connection.Project]
 		if !read {
-			var err error
 			if p, err = h.store.Project(ctx, a.connection.Project); err != nil && !errors.Is(err, ErrProjectNotFound) {
-				h.log.ErrorContext(ctx, "announce joins and leaves failed", "project", a.connection.Project, "unsent", len(all), "error", err)
+				return nil, err
 			}
 			projects[a.connection.Project] = p
 		}
-		if p == nil || !p.Categories[a.channel.Category].JoinLeave || a.channel.Incarnation != p.Categories[a.channel.Category].Incarnation {
+		if p == nil || !p.Categories[a.channel.Category].JoinLeave || a.channel != p.Locate(a.channel) {
 			continue
 		}
-		category := p.Categories[a.channel.Category]
 		messages = append(messages, addressed{Message{
-			ID: NewID(h.now()), Channel: a.channel, ProjectName: p.Name, CategoryID: category.ID, Event: a.event,
+			ID: NewID(h.now()), Channel: a.channel, ProjectName: p.Name, CategoryID: p.Categories[a.channel.Category].ID, Event: a.event,
 			Client: Client{Connection: a.connection.ID, User: a.connection.User, Info: a.connection.Info},
 		}, Place{a.channel, a.connection.Channels[a.channel]}, p.audience(a.channel)})
 	}
-	return messages
+	return messages, nil
 }

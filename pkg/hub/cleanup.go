@@ -35,8 +35,12 @@ func (h *Hub) closeConnections(ctx context.Context, ids []string, found ...Gone)
 			seen[id] = true
 		}
 		closing, absent, err := h.beginClose(ctx, ids)
+		orphans := orphans(found, closing, absent)
 		gone, closeErr := h.close(ctx, closing)
-		errs = append(errs, err, closeErr, h.removeOrphans(ctx, found, closing, absent))
+		errs = append(errs, err, closeErr)
+		if len(orphans) > 0 {
+			errs = append(errs, h.store.RemoveSubscribers(ctx, orphans))
+		}
 		found = slices.DeleteFunc(gone, func(g Gone) bool { return seen[g.Connection] })
 		ids = connectionsOf(found)
 	}
@@ -49,7 +53,10 @@ func (h *Hub) close(ctx context.Context, closing []Connection) ([]Gone, error) {
 	if len(closing) == 0 {
 		return nil, nil
 	}
-	messages := h.messages(ctx, leaves(closing...))
+	messages, err := h.messages(ctx, leaves(closing...))
+	if err != nil {
+		return nil, err
+	}
 	if len(messages) > 0 {
 		hidden := make(map[string][]Place)
 		for _, m := range messages {
@@ -59,22 +66,24 @@ func (h *Hub) close(ctx context.Context, closing []Connection) ([]Gone, error) {
 			return nil, err
 		}
 	}
-	gone := h.announceAll(ctx, messages)
-	return gone, h.store.FinishClose(ctx, closing)
+	gone, unsent := h.announceAll(ctx, messages)
+	// Connections whose leaves were not all sent stay marked: the next message finds their
+	// subscriptions, and they are closed again.
+	closed := slices.DeleteFunc(closing, func(c Connection) bool { return unsent[c.ID] })
+	// They are removed even after ctx has ended.
+	ctx, cancel := after(ctx, concludeTimeout)
+	defer cancel()
+	return gone, h.store.FinishClose(ctx, closed)
 }
 
-// removeOrphans removes subscriptions that dispatches found and that no connection names.
-func (h *Hub) removeOrphans(ctx context.Context, found []Gone, closing []Connection, absent []string) error {
-	orphans := slices.DeleteFunc(slices.Clone(found), func(s Gone) bool {
+// orphans are those of the subscriptions that dispatches found that no connection names.
+func orphans(found []Gone, closing []Connection, absent []string) []Gone {
+	return slices.DeleteFunc(slices.Clone(found), func(s Gone) bool {
 		return !slices.Contains(absent, s.Connection) && !slices.ContainsFunc(closing, func(c Connection) bool {
 			shard, named := c.Channels[s.Channel]
 			return c.ID == s.Connection && (!named || shard != s.Shard)
 		})
 	})
-	if len(orphans) == 0 {
-		return nil
-	}
-	return h.store.RemoveSubscribers(ctx, orphans)
 }
 
 // beginClose marks connections and returns those that are now the caller's to close, and
