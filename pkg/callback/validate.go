@@ -93,16 +93,16 @@ func wait(ctx context.Context, d time.Duration) error {
 //
 // with the permissions as hub.EncodePermissions encodes them. The response means:
 //
-//   - 200: the user may connect. A JSON object in the body can restrict the
-//     permissions with "permissions" and attach "info" to the user. Any other body, or
-//     an empty one, grants all requested permissions. Granted permissions are
-//     confirmed.
+//   - 200 with an empty body or a JSON object: the user may connect. The object can
+//     state "permissions", which restricts and confirms those that were requested, and
+//     attach "info" to the user. Without "permissions" all requested permissions are
+//     granted, but none is confirmed: private categories stay closed.
 //   - 403: the user may not connect. Validate fails with hub.ErrPermissionDenied and
 //     makes no further attempt.
 //   - Anything else is a failed attempt: other statuses, redirects (which are not
 //     followed), timeouts, broken connections, bodies that are compressed or larger
-//     than 64 KB, and a 200 whose object is not valid JSON or has invalid permissions
-//     or info.
+//     than 64 KB, and a 200 with any other body, such as a page, a list, false, or an
+//     object that has a key twice or invalid permissions or info.
 //
 // No response grants more than the requested permissions.
 //
