@@ -222,6 +222,7 @@ var All = []Function{
 		Events:      []Event{message},
 		DeadLetters: true,
 		Table:       list{query},
+		Partitions:  []Partition{{"B#*", list{get, update, remove}}}, // the circuit breakers
 	},
 	{
 		Name: "demo", MemoryMB: light, Pages: true, Option: Demo,

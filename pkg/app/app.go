@@ -86,7 +86,7 @@ func (b *Base) HubOptions() (hub.Options, error) {
 	d, err := b.dispatcher()
 	return hub.Options{
 		Store: b.Store, Dispatcher: d, VerifyToken: auth.VerifyToken, Log: b.Log,
-		Callback: callback.New(callback.Options{Insecure: b.Config.InsecureCallbacks, Log: b.Log}),
+		Callback: callback.New(callback.Options{Insecure: b.Config.InsecureCallbacks, Breakers: b.Store, Log: b.Log}),
 	}, err
 }
 
@@ -112,7 +112,7 @@ func (b *Base) dispatcher() (hub.Dispatcher, error) {
 
 // Notifier returns what posts messages to the webhooks of their projects.
 func (b *Base) Notifier() *callback.Notifier {
-	return callback.NewNotifier(callback.NotifierOptions{Insecure: b.Config.InsecureCallbacks})
+	return callback.NewNotifier(callback.NotifierOptions{Insecure: b.Config.InsecureCallbacks, Breakers: b.Store, Log: b.Log})
 }
 
 // Count is the example application's database: it adds to the number of this name and

@@ -57,6 +57,7 @@ func (c *clock) options() Options {
 	return Options{
 		Insecure: true,
 		Timeout:  10 * time.Second, // no test reaches it
+		Budget:   25 * time.Second,
 		Now: func() time.Time {
 			c.mu.Lock()
 			defer c.mu.Unlock()
@@ -76,6 +77,13 @@ func (c *clock) options() Options {
 			return n - 1
 		},
 	}
+}
+
+// advance moves the clock.
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
 }
 
 func status(code int, body string) http.HandlerFunc {
@@ -350,13 +358,9 @@ func TestValidateCancelled(t *testing.T) {
 			cancel()
 			<-r.Context().Done()
 		})
-		v := New(new(clock).options())
-		_, err := v.Validate(ctx, a.project, "2694", requested)
+		_, err := New(new(clock).options()).Validate(ctx, a.project, "2694", requested)
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("error %v, expected %v", err, context.Canceled)
-		}
-		if n := v.failures.count("p"); n != 0 {
-			t.Errorf("%d failures, expected 0", n)
 		}
 	})
 	t.Run("during a wait of the real timer", func(t *testing.T) {
