@@ -24,6 +24,9 @@ type Function struct {
 	Option Option
 	// MemoryMB is its memory. The share of a CPU grows with it: 1769 is one CPU.
 	MemoryMB int
+	// Waits is set for functions that wait for applications, which may not answer. A
+	// deployment can limit how many of them run concurrently.
+	Waits bool
 
 	// What invokes it: one of the three.
 
@@ -158,7 +161,7 @@ var All = []Function{
 		Table:     list{query, put},
 	},
 	{
-		Name: "auth", MemoryMB: light, Hub: true,
+		Name: "auth", MemoryMB: light, Hub: true, Waits: true,
 		WebSocket:   []Route{{"auth", twoWay}},
 		Table:       list{query, get, update, remove, batchWrite},
 		Connections: list{"POST"},
@@ -218,7 +221,7 @@ var All = []Function{
 		AdminSecret: true,
 	},
 	{
-		Name: "webhook", MemoryMB: light, Option: Hooks,
+		Name: "webhook", MemoryMB: light, Waits: true, Option: Hooks,
 		Events:      []Event{message},
 		DeadLetters: true,
 		Table:       list{query},
