@@ -56,10 +56,10 @@ func (s *Service) New(c Configuration) *Function {
 	return f
 }
 
-// answerDelay is how long an answer takes to the caller of Invoke, unless the process has
-// asked for the next event before. On AWS an answer takes time too: the next invocation of
-// a caller finds an idle process, unless the process does work after its answer.
-const answerDelay = 100 * time.Millisecond
+// answerDelay is how long a response takes to the caller of Invoke, unless the process has
+// asked for the next event before. On AWS it takes time too: the next invocation of a
+// caller finds an idle process, unless the process does work after its answer.
+const answerDelay = 250 * time.Millisecond
 
 // Invoke invokes the function with an event and returns its response. The process may
 // still work after its answer, and is not idle until it asks for the next event. Invoke
@@ -86,15 +86,18 @@ func (f *Function) Invoke(_ context.Context, event []byte) ([]byte, error) {
 		return a.response, a.err
 	case <-i.answered:
 	}
+	response, err := i.result(nil)
+	if err != nil { // a process does no work after an error: it goes on, or exits
+		a := <-done
+		return a.response, a.err
+	}
 	timer := time.NewTimer(answerDelay)
 	defer timer.Stop()
 	select {
-	case a := <-done:
-		return a.response, a.err
+	case <-done:
 	case <-timer.C:
-		response, err := i.result(nil)
-		return response, f.failure(i, err)
 	}
+	return response, nil
 }
 
 // InvokeAsync invokes the function and does not wait for it. When the function fails it
