@@ -31,7 +31,8 @@ CDK_CONTEXT  = -c stage=$(STAGE) -c demo=$(DEMO) -c retain=$(RETAIN) -c monitori
 	-c architecture=$(if $(filter amd64,$(GOARCH_LAMBDA)),x86_64,arm64) \
 	$(if $(ALARMS),-c alarms=$(ALARMS)) $(if $(DOMAIN),-c domain=$(DOMAIN)) \
 	$(if $(API_DOMAIN),-c api-domain=$(API_DOMAIN)) $(if $(CERTIFICATE),-c certificate=$(CERTIFICATE)) \
-	$(if $(ZONE),-c zone=$(ZONE))
+	$(if $(ZONE),-c zone=$(ZONE)) \
+	$(if $(RESERVED_CONCURRENCY),-c reserved-concurrency=$(RESERVED_CONCURRENCY))
 
 # A linter for templates, pinned by infra/lint/requirements.txt.
 CFN_LINT := $(TOOLS)/cfn-lint/bin/cfn-lint

@@ -25,6 +25,9 @@ type Function struct {
 	Option Option
 	// MemoryMB is its memory. The share of a CPU grows with it: 1769 is one CPU.
 	MemoryMB int
+	// Waits is set for functions that wait for applications, which may not answer. A
+	// deployment can limit how many of them run concurrently.
+	Waits bool
 
 	// What invokes it: one of the three.
 
@@ -159,7 +162,7 @@ var All = []Function{
 		Table:     list{query, put},
 	},
 	{
-		Name: "auth", MemoryMB: light, Hub: true,
+		Name: "auth", MemoryMB: light, Hub: true, Waits: true,
 		WebSocket:   []Route{{"auth", twoWay}},
 		Table:       list{query, put, update, remove, batchWrite},
 		Connections: list{"POST", "DELETE"},
@@ -221,10 +224,11 @@ var All = []Function{
 		Partitions:  []Partition{{schema.PasswordPartition, list{get}}},
 	},
 	{
-		Name: "webhook", MemoryMB: light, Option: Hooks,
+		Name: "webhook", MemoryMB: light, Waits: true, Option: Hooks,
 		Events:      []Event{message},
 		DeadLetters: true,
 		Table:       list{query},
+		Partitions:  []Partition{{"B#*", list{get, update, remove}}}, // the circuit breakers
 	},
 	{
 		Name: "demo", MemoryMB: light, Pages: true, Option: Demo,

@@ -31,6 +31,9 @@ type FunctionProps struct {
 	// MemoryMB is its memory, from 128 to 10240. The share of a CPU grows with it: 1769
 	// is one CPU.
 	MemoryMB int
+	// ReservedConcurrency is the number of concurrent executions that it has for itself and
+	// cannot exceed; 0 for none, so that it shares those of the account.
+	ReservedConcurrency int
 	// Environment are its environment variables.
 	Environment map[string]string
 	// Grants are its rights, except writing its own log; optional.
@@ -90,6 +93,9 @@ func NewFunction(scope constructs.Construct, id *string, props *FunctionProps) *
 		// Otherwise CDK adds a second policy with rights that it derives.
 		Role:     role.WithoutPolicyUpdates(nil),
 		LogGroup: logs,
+	}
+	if props.ReservedConcurrency > 0 {
+		lambdaProps.ReservedConcurrentExecutions = jsii.Number(props.ReservedConcurrency)
 	}
 	if props.DeadLetters != nil {
 		// A dead-letter queue holds events, a destination would hold records of

@@ -58,6 +58,9 @@ func (r resources) deploy(scope constructs.Construct, o Options, f functions.Fun
 		Environment:  f.Environment(r.addresses(o)),
 		Grants:       r.grants(f),
 	}
+	if f.Waits {
+		props.ReservedConcurrency = o.ReservedConcurrency
+	}
 	if f.DeadLetters {
 		props.DeadLetters = r.deadLetters
 	}

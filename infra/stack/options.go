@@ -27,6 +27,11 @@ type Options struct {
 	// Assets is the folder of the built functions: <assets>/<function>/bootstrap.
 	// Default ".build".
 	Assets string
+	// ReservedConcurrency, context key "reserved-concurrency", is the number of concurrent
+	// executions that each function which waits for applications has for itself, and cannot
+	// exceed: 1 to 1000. AWS leaves at least 100 unreserved in an account, and a new account
+	// may have 10 in all: then the deployment fails. Default 0: none is reserved.
+	ReservedConcurrency int
 	// Architecture is the architecture of the bootstraps: "arm64", which costs a fifth
 	// less, or "x86_64". Default "arm64".
 	Architecture string
@@ -98,6 +103,13 @@ func ReadOptions(context func(key string) any) (Options, error) {
 		return Options{}, errors.New("context assets must not be empty")
 	case o.Architecture != "arm64" && o.Architecture != "x86_64":
 		return Options{}, fmt.Errorf("context architecture must be arm64 or x86_64: %q", o.Architecture)
+	}
+	if value := context("reserved-concurrency"); value != nil && value != "" {
+		n, err := strconv.Atoi(fmt.Sprint(value))
+		if err != nil || n < 1 || n > 1000 {
+			return Options{}, fmt.Errorf("context reserved-concurrency must be a number from 1 to 1000: %v", value)
+		}
+		o.ReservedConcurrency = n
 	}
 	if err := o.readDomain(); err != nil {
 		return Options{}, err

@@ -19,6 +19,8 @@ func TestReadOptions(t *testing.T) {
 	withBoth.APIDomain, withBoth.Zone = "publish.example.com", "Z0123456789ABCDEFGHIJ"
 	withAlarms := defaults
 	withAlarms.Alarms = "ops@example.com"
+	reserved := defaults
+	reserved.ReservedConcurrency = 20
 	for _, test := range []struct {
 		name    string
 		context map[string]any
@@ -52,6 +54,12 @@ func TestReadOptions(t *testing.T) {
 			want: withBoth,
 		},
 		{name: "alarms", context: map[string]any{"alarms": "ops@example.com"}, want: withAlarms},
+		{name: "reserved-concurrency of the command line", context: map[string]any{"reserved-concurrency": "20"}, want: reserved},
+		{name: "reserved-concurrency of cdk.json", context: map[string]any{"reserved-concurrency": 20.0}, want: reserved},
+		{name: "reserved-concurrency: empty", context: map[string]any{"reserved-concurrency": ""}, want: defaults},
+		{name: "reserved-concurrency: zero, which would stop the functions", context: map[string]any{"reserved-concurrency": "0"}, err: "reserved-concurrency"},
+		{name: "reserved-concurrency: over 1000", context: map[string]any{"reserved-concurrency": "1001"}, err: "reserved-concurrency"},
+		{name: "reserved-concurrency: a fraction", context: map[string]any{"reserved-concurrency": 1.5}, err: "reserved-concurrency"},
 		{
 			name:    "empty optional strings",
 			context: map[string]any{"domain": "", "api-domain": "", "certificate": "", "zone": "", "alarms": ""},

@@ -13,9 +13,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"centrifuge/functions"
 	"centrifuge/pkg/auth"
 	"centrifuge/pkg/callback"
 	"centrifuge/pkg/cent"
+	"centrifuge/pkg/delivery"
+	"centrifuge/pkg/eventbus"
 	"centrifuge/pkg/hub"
 	"centrifuge/pkg/serverapi"
 )
@@ -118,6 +121,10 @@ var constants = map[string]string{
 	"callback.ValidateAttempts":      count(callback.ValidateAttempts),
 	"callback.Budget":                duration(callback.Budget),
 	"callback.NotifyTimeout":         duration(callback.NotifyTimeout),
+	"hub.AnnounceTimeout":            duration(hub.AnnounceTimeout),
+	"functions.Timeout":              duration(functions.Timeout),
+	"eventbus.Timeout":               duration(eventbus.Timeout),
+	"delivery.DefaultTimeout":        duration(delivery.DefaultTimeout),
 	"cent.DefaultTimeout":            duration(cent.DefaultTimeout),
 	"cent.DefaultAttempts":           count(cent.DefaultAttempts),
 }

@@ -36,8 +36,41 @@ type environment struct {
 type invocation struct {
 	id       string
 	event    []byte
-	deadline time.Time
-	answer   chan answer // has room for one
+	deadline time.Time // set by run
+
+	mu       sync.Mutex
+	answer   answer
+	answered chan struct{} // closed when there is an answer
+}
+
+func newInvocation(id string, event []byte) *invocation {
+	return &invocation{id: id, event: event, answered: make(chan struct{})}
+}
+
+// accept sets the answer. It returns false where there is one.
+func (i *invocation) accept(a answer) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	select {
+	case <-i.answered:
+		return false
+	default:
+	}
+	i.answer = a
+	close(i.answered)
+	return true
+}
+
+// result returns the answer, or err if there is none.
+func (i *invocation) result(err error) ([]byte, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	select {
+	case <-i.answered:
+		return i.answer.response, i.answer.err
+	default:
+		return nil, err
+	}
 }
 
 // answer is what a process posted for an invocation.
@@ -144,12 +177,13 @@ func (e *environment) start() (kind string, err error) {
 	}
 }
 
-// run thaws the process, gives it an event and returns its answer. It freezes the
-// process when that asks for the next event.
-func (e *environment) run(id string, event []byte) ([]byte, error) {
+// run thaws the process, gives it an event, and freezes it when it asks for the next one.
+// It fails when the process does not come to that, also where it has answered, and when it
+// has not answered.
+func (e *environment) run(i *invocation) error {
 	timeout := e.function.service.options.Timeout
-	current := &invocation{id: id, event: event, deadline: time.Now().Add(timeout), answer: make(chan answer, 1)}
-	e.setCurrent(current)
+	i.deadline = time.Now().Add(timeout)
+	e.setCurrent(i)
 	defer e.setCurrent(nil)
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
@@ -158,27 +192,18 @@ func (e *environment) run(id string, event []byte) ([]byte, error) {
 	events := e.events
 	for {
 		select {
-		case events <- current:
+		case events <- i:
 			events = nil // nil: it is sent once
 		case <-e.asked:
 			freeze(e.process)
-			return current.answered(fmt.Errorf("%w: it asked for the next event before it answered", ErrExited))
+			_, err := i.result(fmt.Errorf("%w: it asked for the next event before it answered", ErrExited))
+			return err
 		case <-e.process.Done():
-			return current.answered(e.exitError())
+			return e.exitError()
 		case <-timer.C:
 			e.kill()
-			return current.answered(fmt.Errorf("%w after %v", ErrTimeout, timeout))
+			return fmt.Errorf("%w after %v", ErrTimeout, timeout)
 		}
-	}
-}
-
-// answered returns the answer, or err if there is none.
-func (i *invocation) answered(err error) ([]byte, error) {
-	select {
-	case a := <-i.answer:
-		return a.response, a.err
-	default:
-		return nil, err
 	}
 }
 

@@ -56,19 +56,48 @@ func (s *Service) New(c Configuration) *Function {
 	return f
 }
 
-// Invoke invokes the function with an event and returns its response when the process
-// has asked for the next event. It fails with a *FunctionError, ErrTimeout, ErrExited or
-// ErrThrottled. It ignores ctx: Lambda does not notice that its caller left.
+// answerDelay is how long a response takes to the caller of Invoke, unless the process has
+// asked for the next event before. On AWS it takes time too: the next invocation of a
+// caller finds an idle process, unless the process does work after its answer.
+const answerDelay = 250 * time.Millisecond
+
+// Invoke invokes the function with an event and returns its response. The process may
+// still work after its answer, and is not idle until it asks for the next event. Invoke
+// fails with a *FunctionError, ErrTimeout, ErrExited or ErrThrottled. It ignores ctx:
+// Lambda does not notice that its caller left.
 func (f *Function) Invoke(_ context.Context, event []byte) ([]byte, error) {
 	if !f.service.startWork() {
 		return nil, errClosed
 	}
-	defer f.service.running.Done()
 	e := f.acquire(false)
 	if e == nil {
+		f.service.running.Done()
 		return nil, fmt.Errorf("invoke %s: %w", f.Name, ErrThrottled)
 	}
-	return f.invoke(e, newRequestID(), event)
+	i := newInvocation(newRequestID(), event)
+	done := make(chan answer, 1)
+	go func() {
+		defer f.service.running.Done()
+		response, err := f.invoke(e, i)
+		done <- answer{response, err}
+	}()
+	select {
+	case a := <-done:
+		return a.response, a.err
+	case <-i.answered:
+	}
+	response, err := i.result(nil)
+	if err != nil { // a process does no work after an error: it goes on, or exits
+		a := <-done
+		return a.response, a.err
+	}
+	timer := time.NewTimer(answerDelay)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+	}
+	return response, nil
 }
 
 // InvokeAsync invokes the function and does not wait for it. When the function fails it
@@ -86,7 +115,7 @@ func (f *Function) InvokeAsync(event []byte) error {
 			if n > 0 {
 				f.service.wait(f.service.options.RetryDelays[n-1])
 			}
-			if _, err = f.invoke(f.acquire(true), id, event); err == nil {
+			if _, err = f.invoke(f.acquire(true), newInvocation(id, event)); err == nil {
 				return
 			}
 		}
@@ -146,8 +175,8 @@ func (f *Function) release(e *environment) {
 	f.freed.Signal()
 }
 
-// invoke runs one invocation in an environment that was acquired, and releases it.
-func (f *Function) invoke(e *environment, id string, event []byte) ([]byte, error) {
+// invoke runs an invocation in an environment that was acquired, and releases it.
+func (f *Function) invoke(e *environment, i *invocation) ([]byte, error) {
 	defer f.release(e)
 	var initialized time.Duration
 	if e.process == nil {
@@ -156,19 +185,29 @@ func (f *Function) invoke(e *environment, id string, event []byte) ([]byte, erro
 		initialized = time.Since(began)
 		if err != nil {
 			f.log.initFailed(initialized, kind)
-			f.log.start(id)
-			f.log.report(id, report{memoryMB: f.MemoryMB, kind: kind})
-			return nil, fmt.Errorf("invoke %s: RequestId: %s: %w", f.Name, id, err)
+			f.log.start(i.id)
+			f.log.report(i.id, report{memoryMB: f.MemoryMB, kind: kind})
+			return nil, f.failure(i, err)
 		}
 	}
-	f.log.start(id)
+	f.log.start(i.id)
 	began := time.Now()
-	response, err := e.run(id, event)
-	f.log.report(id, report{took: time.Since(began), initialized: initialized, memoryMB: f.MemoryMB, kind: kindOf(err)})
-	if err != nil {
-		return nil, fmt.Errorf("invoke %s: RequestId: %s: %w", f.Name, id, err)
+	end := e.run(i)
+	response, err := i.result(end)
+	kind := kindOf(err)
+	if kind == "" {
+		kind = kindOf(end)
 	}
-	return response, nil
+	f.log.report(i.id, report{took: time.Since(began), initialized: initialized, memoryMB: f.MemoryMB, kind: kind})
+	return response, f.failure(i, err)
+}
+
+// failure wraps the error of an invocation, nil for none.
+func (f *Function) failure(i *invocation, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("invoke %s: RequestId: %s: %w", f.Name, i.id, err)
 }
 
 // kindOf is the error type in the log for the error of an invocation: "" for none.

@@ -50,8 +50,21 @@ func TestMain(m *testing.M) {
 type event struct {
 	// Do is "" to answer with the name of the process.
 	Do string
-	// URL is requested first. The test answers when it wants.
-	URL string
+	// URL is requested first, After after the answer. The test answers when it wants.
+	URL, After string
+}
+
+// working is an answer of JSON that is followed by a request to URL.
+type working struct {
+	io.Reader `json:"-"`
+	url       string
+}
+
+func (w working) ContentType() string { return "application/json" }
+
+func (w working) Close() error {
+	_, err := http.Get(w.url)
+	return err
 }
 
 func handle(ctx context.Context, e event) (any, error) {
@@ -59,6 +72,9 @@ func handle(ctx context.Context, e event) (any, error) {
 		if _, err := http.Get(e.URL); err != nil {
 			return nil, err
 		}
+	}
+	if e.After != "" {
+		return working{strings.NewReader(`"answered"`), e.After}, nil
 	}
 	switch e.Do {
 	case "fail":
@@ -335,6 +351,55 @@ func TestConcurrency(t *testing.T) {
 	}
 	<-g.arrived // the asynchronous one
 	g.open <- struct{}{}
+}
+
+// TestWorkAfterAnswer holds a process in work after its answer. Its caller has the answer,
+// and another invocation gets another process. Then the work ends, or the process is
+// killed.
+func TestWorkAfterAnswer(t *testing.T) {
+	for name, killed := range map[string]bool{"the work ends": false, "the process is killed": true} {
+		t.Run(name, func(t *testing.T) {
+			s, f, log := start(t, lambda.Options{Concurrency: 2}, "serve")
+			g, other := newGate(t), newGate(t)
+			if got := invoke[string](t, f, event{After: g.url}); got != "answered" {
+				t.Errorf("answer %q", got)
+			}
+			<-g.arrived
+			// The other process stays busy until the end.
+			held := make(chan string)
+			go func() {
+				b, err := f.Invoke(context.Background(), encode(t, event{URL: other.url}))
+				held <- fmt.Sprintf("%s %v", b, err)
+			}()
+			<-other.arrived
+			if _, err := f.Invoke(t.Context(), encode(t, event{})); !errors.Is(err, lambda.ErrThrottled) {
+				t.Errorf("error %v, want ErrThrottled", err)
+			}
+			if killed {
+				s.Kill("echo.1")
+			}
+			g.open <- struct{}{}
+			// An asynchronous invocation waits for the first process.
+			after := newGate(t)
+			if err := f.InvokeAsync(encode(t, event{URL: after.url})); err != nil {
+				t.Fatal(err)
+			}
+			<-after.arrived
+			after.open <- struct{}{}
+			other.open <- struct{}{}
+			if got := <-held; got != `"echo.2" <nil>` {
+				t.Errorf("the other process answered %s", got)
+			}
+			if err := s.Close(); err != nil { // it waits
+				t.Fatal(err)
+			}
+			lines := log.lines()
+			failed := slices.ContainsFunc(lines, func(l string) bool { return strings.HasSuffix(l, "\tStatus: error\tError Type: Runtime.ExitError") })
+			if failed != killed {
+				t.Errorf("a process that exited is reported: %v, log %q", failed, lines)
+			}
+		})
+	}
 }
 
 func TestKill(t *testing.T) {

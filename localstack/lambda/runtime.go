@@ -117,13 +117,11 @@ func (e *environment) accept(w http.ResponseWriter, r *http.Request, a answer) b
 		refuse(w, http.StatusBadRequest, "InvalidRequestID", "Invalid request ID")
 		return false
 	}
-	select {
-	case i.answer <- a:
-		return true
-	default:
+	if !i.accept(a) {
 		refuse(w, http.StatusForbidden, "InvalidStateTransition", "the invocation was answered before")
 		return false
 	}
+	return true
 }
 
 func accepted(w http.ResponseWriter) {

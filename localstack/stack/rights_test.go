@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -159,7 +160,7 @@ func TestRights(t *testing.T) {
 		"message":     {"", "message/presence", flood, nil},
 		"publish":     {subscribed, "publish/api-publish", callServerAPI, nil},
 		"demo":        {"", "demo/token", applaud, []string{"S#", "U#"}}, // it publishes through the function publish
-		"webhook":     {"", "webhook/message", nil, nil},
+		"webhook":     {"", "", failOnce, nil},
 		"admin":       {subscribed, "admin/wrong-password", administer, nil},
 	}
 	for _, f := range functions.All {
@@ -175,6 +176,7 @@ func TestRights(t *testing.T) {
 			prepare := func(setup ...func()) {
 				maps.Copy(used, r.reset())
 				crowd(t, before, f.Name == "auth")
+				hook(t, before)
 				for _, event := range strings.Fields(run.before) {
 					invoke(t, before, event)
 				}
@@ -373,6 +375,35 @@ func crowd(t *testing.T, s *stack.Stack, expired bool) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// hook gives the project demo a webhook that fails the first time.
+func hook(t *testing.T, s *stack.Stack) {
+	t.Helper()
+	var posts atomic.Int32
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if posts.Add(1) == 1 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	t.Cleanup(receiver.Close)
+	p, err := s.App.Store.ReadProject(t.Context(), "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Options.WebhookURL = receiver.URL
+	if err := s.App.Store.PutProject(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// failOnce posts a message to the webhook of hook, which fails, and posts it again.
+func failOnce(t *testing.T, s *stack.Stack, _ func()) {
+	t.Helper()
+	if _, err := s.Functions["webhook"].Invoke(t.Context(), read(t, "webhook/message")); err == nil {
+		t.Error("the first post did not fail")
+	}
+	invoke(t, s, "webhook/message")
 }
 
 // administer uses the admin pages through the gateway, which invokes only the function

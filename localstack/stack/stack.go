@@ -22,6 +22,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -39,6 +40,7 @@ import (
 	"centrifuge/pkg/auth"
 	"centrifuge/pkg/config"
 	lambdas "centrifuge/pkg/gateway"
+	"centrifuge/pkg/hub"
 )
 
 // Table is the name of the local table and of the local event bus. Stage is the stage
@@ -118,6 +120,8 @@ type Stack struct {
 	events   *eventbridge.Bus
 	database *dynamodb.Server
 	served   chan error
+	// later is the work that functions in this process do after their answer.
+	later sync.WaitGroup
 }
 
 // Start starts a stack and returns when it serves. ctx limits the start only. Start
@@ -161,7 +165,7 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 			return nil, err
 		}
 	}
-	s.Functions = handlers(s.App)
+	s.Functions = s.answerFirst(handlers(s.App))
 	if o.Lambda != nil {
 		if s.Functions, err = s.startLambda(ctx, o); err != nil {
 			return nil, err
@@ -284,6 +288,21 @@ func handlers(a *publisher.App) map[string]gateway.Function {
 	}
 }
 
+// answerFirst returns functions that answer and then do the work that the hub left for
+// later, as app.Main does. Close waits for this work.
+func (s *Stack) answerFirst(functions map[string]gateway.Function) map[string]gateway.Function {
+	all := make(map[string]gateway.Function, len(functions))
+	for name, f := range functions {
+		all[name] = gateway.FunctionFunc(func(ctx context.Context, event []byte) ([]byte, error) {
+			ctx, later := hub.WithLater(ctx)
+			response, err := f.Invoke(ctx, event)
+			s.later.Go(later)
+			return response, err
+		})
+	}
+	return all
+}
+
 // serve serves the routes of the functions.
 func (s *Stack) serve(listener net.Listener, o Options) error {
 	handlers, t := s.Functions, traffic{s.App.Log}
@@ -349,10 +368,11 @@ func thisMachine(next http.Handler) http.Handler {
 // Done receives the error that ended serving, unless Close ended it.
 func (s *Stack) Done() <-chan error { return s.served }
 
-// Close stops everything that Start started: it closes sockets, waits for invocations
-// and stops the database.
+// Close stops everything that Start started: it closes sockets, waits for invocations and
+// their work after the answer, and stops the database.
 func (s *Stack) Close() error {
 	s.Gateway.Close()
 	s.events.Close()
+	s.later.Wait()
 	return errors.Join(s.stopLambda(), s.server.Close(), s.stopDatabase())
 }

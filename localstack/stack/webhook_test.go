@@ -14,6 +14,7 @@ import (
 	"centrifuge/localstack/lambda"
 	"centrifuge/localstack/stack"
 	"centrifuge/localstack/stack/stacktest"
+	"centrifuge/pkg/hub"
 )
 
 // TestWebhook publishes in a category with hooks and in one without. The webhook
@@ -125,5 +126,34 @@ func TestDeadLetter(t *testing.T) {
 	}
 	if d.Function != "webhook" || event.Detail.Channel != "hooked" || !strings.Contains(d.Err.Error(), "status 503") || attempts.Load() != 3 {
 		t.Errorf("after %d attempts: %s of %s, error %v", attempts.Load(), d.Event, d.Function, d.Err)
+	}
+}
+
+// TestDeadWebhookIsLeftAlone lets a webhook fail ten times in a row. Further attempts do
+// not reach it.
+func TestDeadWebhookIsLeftAlone(t *testing.T) {
+	var attempts atomic.Int32
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		attempts.Add(1)
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}))
+	t.Cleanup(receiver.Close)
+	letters := make(chan lambda.DeadLetter, 1)
+	s := stacktest.Start(t, stack.Options{
+		Seed: stacktest.Seed(t, `{"name": "news", "publish_to_admins": true}`, `{"name": "news", "hooks": true}`,
+			`"validate_url"`, `"webhook_url": "`+receiver.URL+`", "validate_url"`),
+		Lambda: &stack.Lambda{Bootstraps: stacktest.Bootstraps(t), Options: lambda.Options{
+			RetryDelays: [2]time.Duration{time.Nanosecond, time.Nanosecond},
+			DeadLetter:  func(d lambda.DeadLetter) { letters <- d },
+		}},
+	})
+	for message, want := range []string{"status 503", "status 503", "status 503", "the address is left alone"} {
+		publishOne(t, s, "news:hooked")
+		if d := <-letters; !strings.Contains(d.Err.Error(), want) {
+			t.Errorf("message %d: error %v, expected %q in it", message, d.Err, want)
+		}
+	}
+	if n := attempts.Load(); n != hub.BreakerFailures {
+		t.Errorf("%d attempts, expected %d", n, hub.BreakerFailures)
 	}
 }

@@ -32,15 +32,16 @@ import (
 
 // Main builds a part of the application from the environment of this process and serves
 // invocations with the handler for it, which has one of the forms that lambda.Start
-// takes. It does not return. A process that cannot start logs the reason and exits with
-// status 1.
+// takes. Work that the hub leaves for later is done when the response was sent, and before
+// the next invocation. Main does not return. A process that cannot start logs the reason
+// and exits with status 1.
 func Main[T any](build func(getenv func(string) string, log io.Writer) (T, error), handler func(T) any) {
 	part, err := build(os.Getenv, os.Stderr)
 	if err != nil {
 		slog.Error("start failed", "error", err)
 		os.Exit(1)
 	}
-	lambda.Start(handler(part))
+	lambda.Start(answerFirst(lambda.NewHandler(handler(part))))
 }
 
 // Base is the part of the application that needs no hub.
@@ -79,7 +80,7 @@ func (b *Base) HubOptions() (hub.Options, error) {
 	d, err := b.dispatcher()
 	return hub.Options{
 		Store: b.Store, Dispatcher: d, VerifyToken: auth.VerifyToken, Log: b.Log,
-		Callback: callback.New(callback.Options{Insecure: b.Config.InsecureCallbacks, Log: b.Log}),
+		Callback: callback.New(callback.Options{Insecure: b.Config.InsecureCallbacks, Breakers: b.Store, Log: b.Log}),
 	}, err
 }
 
@@ -105,7 +106,7 @@ func (b *Base) dispatcher() (hub.Dispatcher, error) {
 
 // Notifier returns what posts messages to the webhooks of their projects.
 func (b *Base) Notifier() *callback.Notifier {
-	return callback.NewNotifier(callback.NotifierOptions{Insecure: b.Config.InsecureCallbacks})
+	return callback.NewNotifier(callback.NotifierOptions{Insecure: b.Config.InsecureCallbacks, Breakers: b.Store, Log: b.Log})
 }
 
 // Count is the example application's database: it adds to the number of this name and

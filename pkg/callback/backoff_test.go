@@ -1,10 +1,7 @@
 package callback
 
 import (
-	"errors"
 	"net/http"
-	"strconv"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,7 +29,7 @@ func TestBackOffWaits(t *testing.T) {
 			hub.ProjectOptions{AuthAttempts: 1},
 			[]time.Duration{0},
 		},
-		"no attempt that could end after 25 s": {
+		"no attempt that could end after the budget": {
 			hub.ProjectOptions{AuthAttempts: 10, BackOffInterval: hub.Duration(time.Second), BackOffMaxTimeout: hub.Duration(10 * time.Second)},
 			[]time.Duration{0, 1000 * ms, 3000 * ms, 7000 * ms}, // the next wait would be 10 s
 		},
@@ -58,80 +55,39 @@ func TestBackOffWaits(t *testing.T) {
 	}
 }
 
-func TestBackOffPerProject(t *testing.T) {
-	var code atomic.Int64
-	a := newApplication(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(int(code.Load())) })
-	a.project.Options.AuthAttempts = 1
-	other := *a.project
-	other.ID = "q"
-	v := New(new(clock).options())
-	for _, step := range []struct {
-		name     string
-		status   int
-		project  *hub.Project
-		user     string
-		failures int // of project p, after the step
-		err      error
-	}{
-		{"failure", 500, a.project, "ann", 1, hub.ErrValidation},
-		{"failure for another user", 503, a.project, "bob", 2, hub.ErrValidation},
-		{"failure of another project", 500, &other, "ann", 2, hub.ErrValidation},
-		{"success of another project", 200, &other, "ann", 2, nil},
-		{"403 does not reset", 403, a.project, "ann", 2, hub.ErrPermissionDenied},
-		{"2xx other than 200 resets and counts", 204, a.project, "ann", 1, hub.ErrValidation},
-		{"second failure", 500, a.project, "ann", 2, hub.ErrValidation},
-		{"success", 200, a.project, "bob", 0, nil},
-	} {
-		code.Store(int64(step.status))
-		if _, err := v.Validate(t.Context(), step.project, step.user, requested); !errors.Is(err, step.err) {
-			t.Errorf("%s: error %v, expected %v", step.name, err, step.err)
-		}
-		if n := v.failures.count("p"); n != step.failures {
-			t.Errorf("%s: %d failures, expected %d", step.name, n, step.failures)
-		}
+// TestBackOffSlowApplication lets each attempt at an application take its whole timeout,
+// with the proportions of the defaults.
+func TestBackOffSlowApplication(t *testing.T) {
+	k := new(clock)
+	a := newApplication(t, func(w http.ResponseWriter, _ *http.Request) {
+		k.advance(10 * ValidateTimeout)
+		w.WriteHeader(http.StatusGatewayTimeout)
+	})
+	a.project.Options.BackOffInterval, a.project.Options.BackOffMaxTimeout = hub.Duration(10*defaultInterval), hub.Duration(10*defaultMaxWait)
+	o := k.options()
+	o.Timeout, o.Budget = 10*ValidateTimeout, 10*Budget
+	start := o.Now()
+	expectFailure(t, New(o), a.project)
+	if diff := cmp.Diff([]time.Duration{0, time.Second, 3 * time.Second}, k.waits); diff != "" {
+		t.Errorf("waits, -expected +got:\n%s", diff)
 	}
-	if n := v.failures.count("q"); n != 0 {
-		t.Errorf("other project: %d failures, expected 0", n)
+	if took := o.Now().Sub(start); took > 10*Budget {
+		t.Errorf("it took %v, expected at most %v", took, 10*Budget)
 	}
 }
 
-func TestFailuresLimits(t *testing.T) {
-	var f failures
-	for range 100 {
-		f.add("p")
-	}
-	if n := f.count("p"); n != maxExponent {
-		t.Errorf("%d failures, expected %d", n, maxExponent)
-	}
-	for i := range 3 * maxFailingProjects {
-		f.add(strconv.Itoa(i))
-	}
-	if len(f.n) != maxFailingProjects {
-		t.Errorf("%d projects, expected %d", len(f.n), maxFailingProjects)
-	}
-	if n := f.count(strconv.Itoa(3*maxFailingProjects - 1)); n != 1 {
-		t.Errorf("last project: %d failures, expected 1", n)
-	}
-}
-
-// TestBackOffLongestWait checks that the longest allowed options do not overflow.
+// TestBackOffLongestWait checks the waits with the longest allowed options.
 func TestBackOffLongestWait(t *testing.T) {
-	v := New(new(clock).options())
 	p := &hub.Project{ID: "p", Options: hub.ProjectOptions{BackOffInterval: hub.Duration(time.Second), BackOffMaxTimeout: hub.Duration(10 * time.Second)}}
-	for n := range 2 * maxExponent {
-		if d := v.backOff(p); d < 0 || d > 10*time.Second {
-			t.Fatalf("waits %v after %d failures", d, n)
+	largest, random := New(new(clock).options()), New(Options{})
+	for failed := range 10 { // auth_attempts is at most 10
+		if d, want := largest.backOff(p, failed), time.Duration(min(10, 1<<failed-1))*time.Second; d != want {
+			t.Errorf("waits %v after %d failures, expected %v", d, failed, want)
 		}
-		v.failures.add("p")
-	}
-	if d := v.backOff(p); d != 10*time.Second {
-		t.Errorf("waits %v, expected 10s", d)
-	}
-	random := New(Options{})
-	for range 1000 {
-		random.failures.add("p")
-		if d := random.backOff(p); d < 0 || d > 10*time.Second {
-			t.Fatalf("waits %v", d)
+		for range 100 {
+			if d := random.backOff(p, failed); d < 0 || d > 10*time.Second {
+				t.Fatalf("waits %v after %d failures", d, failed)
+			}
 		}
 	}
 }

@@ -77,9 +77,8 @@ type response struct {
 }
 
 // post makes one attempt within v.options.Timeout. It succeeds for a status of 403 and
-// for a complete, uncompressed 200 of at most maxResponseBytes. If it fails, the status is
-// set for other statuses and for a compressed 200. The error can be logged: it contains
-// neither the path and query of the address nor any part of the response.
+// for a complete, uncompressed 200 of at most maxResponseBytes. The error can be logged: it
+// contains neither the path and query of the address nor any part of the response.
 func (v *Validator) post(ctx context.Context, address *url.URL, body []byte) (response, error) {
 	ctx, cancel := context.WithTimeout(ctx, v.options.Timeout)
 	defer cancel()
@@ -99,13 +98,13 @@ func (v *Validator) post(ctx context.Context, address *url.URL, body []byte) (re
 	case r.status == http.StatusForbidden:
 		return r, nil // the body does not matter
 	case r.status != http.StatusOK:
-		return r, fmt.Errorf("status %d", r.status)
+		return response{}, fmt.Errorf("status %d", r.status)
 	case err != nil:
 		return response{}, redact(err)
 	case len(b) > maxResponseBytes:
 		return response{}, errors.New("the response is larger than 64 KB")
 	case coding != "" && coding != "identity":
-		return r, errors.New("the response is compressed: send it without Content-Encoding")
+		return response{}, errors.New("the response is compressed: send it without Content-Encoding")
 	}
 	return r, nil
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -30,6 +31,10 @@ type NotifierOptions struct {
 	// Insecure allows plain http and private addresses. UNSAFE: for the local stack
 	// only.
 	Insecure bool
+	// Breakers are shared by all processes; nil means that every call posts.
+	Breakers hub.Breakers
+	// Log receives failures of Breakers; nil discards them.
+	Log *slog.Logger
 	// Timeout limits a webhook; 0 means NotifyTimeout.
 	Timeout time.Duration
 	// Now is the clock; nil means time.Now.
@@ -41,6 +46,7 @@ type NotifierOptions struct {
 type Notifier struct {
 	options NotifierOptions
 	client  *http.Client
+	breaker breaker
 }
 
 // NewNotifier returns a Notifier.
@@ -51,7 +57,10 @@ func NewNotifier(o NotifierOptions) *Notifier {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Notifier{options: o, client: newClient(o.Insecure, o.Timeout)}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Notifier{options: o, client: newClient(o.Insecure, o.Timeout), breaker: breaker{o.Breakers, o.Log, o.Now}}
 }
 
 // Notify posts body, which is JSON, unchanged to the WebhookURL of p. It makes one
@@ -80,6 +89,9 @@ func NewNotifier(o NotifierOptions) *Notifier {
 // insecure, addresses that are not https or not public. The error contains the status or
 // the cause, and the host. It contains no secret, no other part of the address and no
 // part of the response. When ctx ends first, Notify returns the error of ctx, wrapped.
+//
+// Notify fails immediately, without an attempt, while the breaker of the address pauses:
+// after hub.BreakerFailures failures in a row, in any process. Its caller repeats later.
 func (n *Notifier) Notify(ctx context.Context, p *hub.Project, body []byte) error {
 	if p.Options.WebhookURL == "" {
 		return nil
@@ -88,10 +100,19 @@ func (n *Notifier) Notify(ctx context.Context, p *hub.Project, body []byte) erro
 	if err != nil {
 		return fmt.Errorf("notify webhook of project %s: %w", p.ID, err)
 	}
-	if err := n.post(ctx, p.Secret, address, body); err != nil {
-		if ctx.Err() != nil {
+	turn, err := n.breaker.enter(ctx, p.ID, p.Options.WebhookURL)
+	if err == nil {
+		err = n.post(ctx, p.Secret, address, body)
+		switch {
+		case err == nil:
+			turn.succeeded(ctx)
+		case ctx.Err() != nil:
 			err = ctx.Err()
+		default:
+			_ = turn.failed(ctx) // this call makes no further attempt
 		}
+	}
+	if err != nil {
 		return fmt.Errorf("notify webhook of project %s at %s: %w", p.ID, address.Host, err)
 	}
 	return nil

@@ -16,7 +16,7 @@ import (
 
 // The defaults and bounds of Options.
 const (
-	DefaultTimeout  = 10 * time.Second
+	DefaultTimeout  = 30 * time.Second
 	MaxTimeout      = time.Minute
 	DefaultAttempts = 4
 	MaxAttempts     = 10

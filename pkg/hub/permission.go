@@ -13,8 +13,9 @@ type Permissions struct {
 	Everything bool `json:"e,omitempty"`
 	// Categories grants by category name; ignored with Everything.
 	Categories map[string]Grant `json:"c,omitempty"`
-	// Confirmed means that the application granted this, and not only that the client
-	// requested it. Private categories need it.
+	// Confirmed means that the application itself stated these permissions, in a token or
+	// in the answer of its validate_url. A client requested them otherwise, which an answer
+	// without permissions grants as they are. Private categories require it.
 	Confirmed bool `json:"k,omitempty"`
 }
 

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
@@ -22,6 +24,7 @@ const (
 	claimPrefix        = "I"
 	countsPrefix       = "U"
 	tallyPrefix        = "T"
+	breakerPrefix      = "B"
 
 	// listKey is the partition of the list of projects, whose sort keys are their
 	// ids.
@@ -139,6 +142,13 @@ func minuteSort(minute time.Time) string { return minute.UTC().Format(time.RFC33
 func parseMinuteSort(key string) (time.Time, error) { return time.Parse(time.RFC3339, key) }
 
 func tallyKey(name string) string { return join(tallyPrefix, name) }
+
+// breakerKey holds a hash of the address: an address may be as long as a key, and hold a
+// secret.
+func breakerKey(project, address string) string {
+	hash := sha256.Sum256([]byte(address))
+	return join(breakerPrefix, project, hex.EncodeToString(hash[:16]))
+}
 
 func claimKey(ch hub.Channel, key string) string {
 	return join(claimPrefix, ch.Project, categoryPart(ch), ch.Name, key)

@@ -137,6 +137,7 @@ func TestKeyInjectivity(t *testing.T) {
 			"member":       {member(x, shard), member(y, other), x.Category == y.Category && x.Incarnation == y.Incarnation && x.Name == y.Name && shard == other},
 			"claim":        {claimKey(x, a[3]), claimKey(y, b[3]), x == y && a[3] == b[3]},
 			"user":         {userKey(a[0], a[1]), userKey(b[0], b[1]), a[0] == b[0] && a[1] == b[1]},
+			"breaker":      {breakerKey(a[0], a[1]), breakerKey(b[0], b[1]), a[0] == b[0] && a[1] == b[1]},
 			"project":      {projectKey(a[0]), projectKey(b[0]), a[0] == b[0]},
 			"category":     {categorySort(a[0]), categorySort(b[0]), a[0] == b[0]},
 			"connection":   {connectionKey(a[0]), connectionKey(b[0]), a[0] == b[0]},
@@ -236,6 +237,7 @@ func TestKeyLengthLimit(t *testing.T) {
 			"subscription": {subscriptionKey(ch, hub.MaxShards-1), maxPartitionKey},
 			"claim":        {claimKey(ch, name), maxPartitionKey},
 			"user":         {userKey(name, name), maxPartitionKey},
+			"breaker":      {breakerKey(name, strings.Repeat("x", 1<<16)), maxPartitionKey},
 			"project":      {projectKey(name), maxPartitionKey},
 			"category":     {categorySort(name), sortLimit},
 		} {

@@ -176,6 +176,19 @@ func TestRequestCounts(t *testing.T) {
 		{"reading counts is one query", func() error { _, err := s.Counted(ctx, "p", now.Add(-24*time.Hour)); return err }, "1 Query"},
 		{"a tally is one write", func() error { _, err := s.Tally(ctx, "t", 1, now.Add(time.Hour)); return err }, "1 UpdateItem"},
 		{"reading a tally is one read", func() error { _, err := s.Tally(ctx, "t", 0, now.Add(time.Hour)); return err }, "1 GetItem"},
+		{"a breaker is one read", func() error { _, err := s.Breaker(ctx, "p", "a"); return err }, "1 GetItem"},
+		{"replacing a breaker is one write", func() error {
+			_, _, err := s.ReplaceBreaker(ctx, "p", "a", hub.Breaker{}, hub.Breaker{Failures: 1})
+			return err
+		}, "1 UpdateItem"},
+		{"a breaker that is not the old one is one write", func() error {
+			_, _, err := s.ReplaceBreaker(ctx, "p", "a", hub.Breaker{}, hub.Breaker{Failures: 2})
+			return err
+		}, "1 UpdateItem"},
+		{"forgetting the failures of a breaker is one write", func() error {
+			_, _, err := s.ReplaceBreaker(ctx, "p", "a", hub.Breaker{Failures: 1}, hub.Breaker{})
+			return err
+		}, "1 DeleteItem"},
 		{"deleting a project is a query and three writes", func() error { return s.DeleteProject(ctx, "p") }, "3 BatchWriteItem, 1 Query"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

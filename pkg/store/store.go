@@ -68,12 +68,14 @@ type Store struct {
 
 	projects *cache[*hub.Project]
 	apiKeys  *cache[string] // project ids by hash
+	breakers *cache[hub.Breaker]
 	counts   counts
 }
 
 var (
 	_ hub.Store        = (*Store)(nil)
 	_ hub.ProjectStore = (*Store)(nil)
+	_ hub.Breakers     = (*Store)(nil)
 )
 
 // New returns a Store over a table that exists, as package schema describes it.
@@ -92,6 +94,7 @@ func New(client API, table string, o Options) *Store {
 		db: client, table: table, now: o.Now,
 		projects: newCache[*hub.Project](o.Now, o.CacheFor),
 		apiKeys:  newCache[string](o.Now, o.CacheFor),
+		breakers: newCache[hub.Breaker](o.Now, min(o.CacheFor, maxBreakerAge)),
 		counts:   counts{every: o.CountEvery, pending: make(map[string]pending)},
 	}
 }

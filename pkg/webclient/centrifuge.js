@@ -13,7 +13,7 @@
 // A frame without `ack` is a push: a message in a channel, or, with `event`, a join or a
 // leave.
 
-const REPLY_TIMEOUT = 10_000;
+const REPLY_TIMEOUT = 30_000;
 const KEEP_ALIVE = 8 * 60_000; // API Gateway closes a connection that is idle for ten minutes
 const BACK_OFF = 500;
 const MAX_BACK_OFF = 30_000;
@@ -114,7 +114,7 @@ export class Centrifuge {
     this.#stayOpen();
     const id = String(++this.#lastId);
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => this.#settle(id, new Error("no reply within 10 s")), REPLY_TIMEOUT);
+      const timer = setTimeout(() => this.#settle(id, new Error("no reply within 30 s")), REPLY_TIMEOUT);
       this.#pending.set(id, { resolve, reject, timer });
       this.#socket.send(JSON.stringify({ id, method, params }));
     });
@@ -162,7 +162,7 @@ export class Centrifuge {
   #open(url, run) {
     return new Promise((resolve, reject) => {
       const socket = (this.#socket = connect(url));
-      const timer = setTimeout(() => reject(new Error("no connection within 10 s")), REPLY_TIMEOUT);
+      const timer = setTimeout(() => reject(new Error("no connection within 30 s")), REPLY_TIMEOUT);
       socket.onopen = () => {
         clearTimeout(timer);
         resolve();

@@ -37,7 +37,7 @@ type settings struct {
 	Secret        string        `placeholder:"SECRET" help:"The secret of the project, for tokens, $$CENT_SECRET."`
 	AdminPassword string        `placeholder:"PASSWORD" help:"The password of the admin pages, for projects and categories, $$CENT_ADMIN_PASSWORD."`
 	WebSocket     string        `name:"websocket" placeholder:"URL" help:"The WebSocket API, the output WebSocketURL of the deployment, $$CENT_WEBSOCKET (ws://127.0.0.1:8080/dev)."`
-	Timeout       time.Duration `placeholder:"10s" help:"The time limit of an attempt, at most 1m, $$CENT_TIMEOUT (10s)."`
+	Timeout       time.Duration `placeholder:"30s" help:"The time limit of an attempt, at most 1m, $$CENT_TIMEOUT (30s)."`
 	JSON          bool          `name:"json" help:"Print JSON."`
 
 	// File is the path of the file that was read, "" if there is none. Source is where

@@ -23,7 +23,7 @@ func TestSettingsPrecedence(t *testing.T) {
 		want       settings
 	}{
 		{"defaults", "", nil, nil,
-			settings{Address: localAddress, WebSocket: localWebSocket, Timeout: 10 * time.Second}},
+			settings{Address: localAddress, WebSocket: localWebSocket, Timeout: 30 * time.Second}},
 		{"the file", file, nil, nil, all},
 		{"the section cent of the file", "[other]\napi_key = x\n[cent]\n" + file, nil, nil, all},
 		{"the environment overrides the file", file,
@@ -34,11 +34,11 @@ func TestSettingsPrecedence(t *testing.T) {
 			[]string{"--address=http://flag", "--api-key=flag-key", "--project=flag-project", "--secret=flag-secret", "--admin-password=flag-password", "--websocket=ws://flag", "--timeout=4s", "--json"},
 			settings{Address: "http://flag", APIKey: "flag-key", Project: "flag-project", Secret: "flag-secret", AdminPassword: "flag-password", WebSocket: "ws://flag", Timeout: 4 * time.Second, JSON: true}},
 		{"each setting on its own", "api_key = file-key\nproject_id = file-project", map[string]string{"CENT_PROJECT": "env-project"}, []string{"--secret=flag-secret"},
-			settings{Address: localAddress, APIKey: "file-key", Project: "env-project", Secret: "flag-secret", WebSocket: localWebSocket, Timeout: 10 * time.Second}},
+			settings{Address: localAddress, APIKey: "file-key", Project: "env-project", Secret: "flag-secret", WebSocket: localWebSocket, Timeout: 30 * time.Second}},
 		{"an empty variable is ignored", "api_key = file-key", map[string]string{"CENT_API_KEY": ""}, nil,
-			settings{Address: localAddress, APIKey: "file-key", WebSocket: localWebSocket, Timeout: 10 * time.Second}},
+			settings{Address: localAddress, APIKey: "file-key", WebSocket: localWebSocket, Timeout: 30 * time.Second}},
 		{"no default WebSocket for another address", "", map[string]string{"CENT_ADDRESS": "https://host"}, nil,
-			settings{Address: "https://host", Timeout: 10 * time.Second}},
+			settings{Address: "https://host", Timeout: 30 * time.Second}},
 		{"an address of 2013", "[cent]\naddress = http://localhost:8000/rpc\ntimeout = 2", nil, nil,
 			settings{Address: "http://localhost:8000", Timeout: 2 * time.Second}},
 	} {

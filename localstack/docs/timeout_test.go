@@ -1,0 +1,66 @@
+package docs_test
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"centrifuge/functions"
+	"centrifuge/pkg/callback"
+	"centrifuge/pkg/cent"
+	"centrifuge/pkg/delivery"
+	"centrifuge/pkg/eventbus"
+	"centrifuge/pkg/gateway"
+	"centrifuge/pkg/hub"
+)
+
+// replyTimeout is how long the JavaScript client waits for a reply.
+var replyTimeout = regexp.MustCompile(`const REPLY_TIMEOUT = ([0-9_]+);`)
+
+// TestTimeouts checks that who waits, waits longer than what it waits for, and the rows of
+// pkg/README.md that TestConstantValues cannot check.
+func TestTimeouts(t *testing.T) {
+	found := replyTimeout.FindStringSubmatch(file(t, "pkg/webclient/centrifuge.js"))
+	if found == nil {
+		t.Fatal("pkg/webclient/centrifuge.js has no REPLY_TIMEOUT")
+	}
+	reply, err := strconv.Atoi(strings.ReplaceAll(found[1], "_", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	type timeout struct {
+		what string
+		is   time.Duration
+	}
+	handler := timeout{"a handler", functions.Timeout - functions.Reserve}
+	// Each chain goes from the outside to the inside.
+	for _, chain := range [][]timeout{
+		{{"REPLY_TIMEOUT", time.Duration(reply) * time.Millisecond}, {"functions.Timeout", functions.Timeout}, handler},
+		{{"cent.DefaultTimeout", cent.DefaultTimeout}, {"functions.Timeout", functions.Timeout}},
+		{handler, {"callback.Budget", callback.Budget}, {"callback.ValidateTimeout", callback.ValidateTimeout}},
+		{handler, {"callback.NotifyTimeout", callback.NotifyTimeout}},
+		{handler, {"hub.AnnounceTimeout", hub.AnnounceTimeout}, {"delivery.DefaultTimeout", delivery.DefaultTimeout}},
+		{handler, {"eventbus.Timeout", eventbus.Timeout}},
+	} {
+		for i, inner := range chain[1:] {
+			if outer := chain[i]; outer.is <= inner.is {
+				t.Errorf("%s, %v, is not longer than %s, %v", outer.what, outer.is, inner.what, inner.is)
+			}
+		}
+	}
+	if functions.Reserve != gateway.Reserve {
+		t.Errorf("functions.Reserve is %v, gateway.Reserve %v", functions.Reserve, gateway.Reserve)
+	}
+	page := file(t, "pkg/README.md")
+	for constant, is := range map[string]time.Duration{
+		"`REPLY_TIMEOUT` of `centrifuge.js`":           time.Duration(reply) * time.Millisecond,
+		"`functions.Timeout` less `functions.Reserve`": handler.is,
+	} {
+		if row := fmt.Sprintf("| %s | %s |", duration(is), constant); !strings.Contains(page, row) {
+			t.Errorf("pkg/README.md does not say %q", row)
+		}
+	}
+}
