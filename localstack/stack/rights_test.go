@@ -398,7 +398,7 @@ func hook(t *testing.T, s *stack.Stack) {
 }
 
 // failOnce posts a message to the webhook of hook, which fails, and posts it again.
-func failOnce(t *testing.T, s *stack.Stack, _ func()) {
+func failOnce(t *testing.T, s *stack.Stack, _ func(setup ...func())) {
 	t.Helper()
 	if _, err := s.Functions["webhook"].Invoke(t.Context(), read(t, "webhook/message")); err == nil {
 		t.Error("the first post did not fail")

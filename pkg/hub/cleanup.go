@@ -125,14 +125,12 @@ func connectionsOf(subscriptions []Gone) []string {
 }
 
 // cleanUp removes what dispatches found: connections that are gone, and subscriptions whose
-// right has ended. It ends after cleanupTimeout, and with ctx. It logs failures: they do
-// not fail the operation, and the next message finds what remains.
+// right has ended. It ends with ctx. It logs failures: the next message finds what
+// remains.
 func (h *Hub) cleanUp(ctx context.Context, gone, ended []Gone) {
 	if len(gone)+len(ended) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, cleanupTimeout)
-	defer cancel()
 	err := errors.Join(h.closeConnections(ctx, connectionsOf(gone), gone...), h.endRights(ctx, ended))
 	if err != nil {
 		project := append(gone, ended...)[0].Channel.Project

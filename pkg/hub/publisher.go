@@ -85,7 +85,8 @@ func (h *Publisher) Broadcast(ctx context.Context, cmd Command, ch Channel, data
 }
 
 // send accepts a message and dispatches it, under an idempotency key unless that is "". It
-// fails unless a post to every subscriber of the channel was begun.
+// fails unless a post to every subscriber of the channel was begun, and where API Gateway
+// refused all of them. What it found gone is removed after the answer.
 func (h *Publisher) send(ctx context.Context, p *Project, category Category, ch Channel, data json.RawMessage, idempotencyKey string) (Result, error) {
 	m, err := h.accept(p, category, ch, data)
 	if err != nil {
@@ -110,7 +111,9 @@ func (h *Publisher) send(ctx context.Context, p *Project, category Category, ch 
 		h.emit(ctx, category, m, result)
 		h.count(ctx, m, result.Delivered+feed.Delivered)
 		// Deferred, so that the claim is settled before work that may take long.
-		defer h.cleanUp(ctx, append(result.Gone, feed.Gone...), append(result.Ended, feed.Ended...))
+		defer h.later(ctx, cleanupTimeout, func(ctx context.Context) {
+			h.cleanUp(ctx, append(result.Gone, feed.Gone...), append(result.Ended, feed.Ended...))
+		})
 	}
 	if err != nil {
 		err = fmt.Errorf("publish in %s: %w", ch, err)
