@@ -196,6 +196,7 @@ func TestRights(t *testing.T) {
 			if run.more != nil {
 				run.more(t, s, prepare)
 			}
+			s.Wait()
 			maps.Copy(used, r.reset())
 			if diff := cmp.Diff(granted(f), slices.Sorted(maps.Keys(used))); diff != "" {
 				t.Errorf("(-granted +used):\n%s", diff)
