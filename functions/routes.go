@@ -140,7 +140,7 @@ const (
 	twoWay = true
 )
 
-// The actions of DynamoDB.
+// The actions of DynamoDB. A transaction requires those of its items.
 const (
 	get        = "GetItem"
 	put        = "PutItem"
@@ -164,43 +164,45 @@ var All = []Function{
 	{
 		Name: "auth", MemoryMB: light, Hub: true, Waits: true,
 		WebSocket:   []Route{{"auth", twoWay}},
-		Table:       list{query, get, update, remove, batchWrite},
-		Connections: list{"POST"},
+		Table:       list{query, get, put, update, remove, batchWrite},
+		Connections: list{"POST", "DELETE"},
 		Posts:       fewPosts,
 	},
 	{
 		Name: "subscribe", MemoryMB: light, Hub: true,
 		WebSocket:   []Route{{"subscribe", twoWay}},
-		Table:       list{query, get, update, remove, batchWrite},
-		Connections: list{"POST"},
+		Table:       list{query, put, update, remove, batchWrite},
+		Connections: list{"POST", "DELETE"},
 		Posts:       fewPosts,
 	},
 	{
 		Name: "unsubscribe", MemoryMB: light, Hub: true,
 		WebSocket:   []Route{{"unsubscribe", twoWay}},
-		Table:       list{query, get, update, remove, batchWrite},
-		Connections: list{"POST"},
+		Table:       list{query, update, remove, batchWrite},
+		Connections: list{"POST", "DELETE"},
 		Posts:       fewPosts,
 	},
 	{
 		Name: "broadcast", MemoryMB: heavy, Hub: true,
 		WebSocket:   []Route{{"broadcast", twoWay}},
-		Table:       list{query, get, update, remove, batchWrite},
-		Connections: list{"POST"},
+		Table:       list{query, get, put, update, remove, batchWrite},
+		Connections: list{"POST", "DELETE"},
 		Posts:       manyPosts,
 		Puts:        []Event{message},
 	},
 	{
 		Name: "disconnect", MemoryMB: light, Hub: true,
 		WebSocket:   []Route{{"$disconnect", oneWay}},
-		Table:       list{query, remove, batchWrite},
+		Table:       list{query, update, batchWrite},
 		Connections: list{"POST"},
 		Posts:       fewPosts,
 	},
 	{
 		Name: "message", MemoryMB: light, Hub: true,
-		WebSocket: []Route{{"$default", twoWay}},
-		Table:     list{query, get},
+		WebSocket:   []Route{{"$default", twoWay}},
+		Table:       list{query, update, batchWrite},
+		Connections: list{"POST", "DELETE"},
+		Posts:       fewPosts,
 	},
 	{
 		Name: "publish", MemoryMB: heavy, Hub: true,
@@ -214,7 +216,7 @@ var All = []Function{
 	{
 		Name: "admin", MemoryMB: heavy, Hub: true, Pages: true, Option: Admin,
 		HTTP:        list{"GET /admin", "ANY /admin/{proxy+}"}, // {proxy+} matches "/admin/" too
-		Table:       list{query, put, update, remove, batchGet, batchWrite, scan},
+		Table:       list{query, get, put, update, remove, batchGet, batchWrite, scan},
 		Index:       list{query},
 		Connections: list{"POST", "DELETE"},
 		Posts:       manyPosts,

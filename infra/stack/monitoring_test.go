@@ -185,7 +185,7 @@ func TestDashboard(t *testing.T) {
 			}
 		}
 		want := map[string]any{}
-		for _, name := range []string{"auth", "subscribe", "unsubscribe", "broadcast", "disconnect", "publish", "admin"} {
+		for _, name := range []string{"auth", "subscribe", "unsubscribe", "broadcast", "disconnect", "message", "publish", "admin"} {
 			want[name] = "Centrifuge/full"
 		}
 		if diff := cmp.Diff(want, got); diff != "" {

@@ -33,6 +33,17 @@ type tableRequest struct {
 	Key, Item                 map[string]value
 	KeyConditionExpression    string
 	ExpressionAttributeValues map[string]value
+	// TransactItems are the items of a transaction, each under its kind.
+	TransactItems []map[string]json.RawMessage
+}
+
+// transaction is the action of a transaction. It requires no right of its own: AWS checks
+// those of its items.
+const transaction = "TransactWriteItems"
+
+// transactionActions are the actions that the items of a transaction require, by kind.
+var transactionActions = map[string]string{
+	"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem",
 }
 
 func grantsTable(f functions.Function, q Request) bool {
@@ -40,8 +51,18 @@ func grantsTable(f functions.Function, q Request) bool {
 	if err := json.Unmarshal(q.Body, &r); err != nil {
 		return false
 	}
-	if r.IndexName != "" {
+	switch {
+	case r.IndexName != "":
 		return slices.Contains(f.Index, q.Action)
+	case q.Action == transaction:
+		return len(r.TransactItems) > 0 && !slices.ContainsFunc(r.TransactItems, func(item map[string]json.RawMessage) bool {
+			for kind, body := range item {
+				if !grantsTable(f, Request{Action: transactionActions[kind], Body: body}) {
+					return true
+				}
+			}
+			return len(item) != 1
+		})
 	}
 	return slices.Contains(f.Table, q.Action) && !r.names(schema.PasswordPartition) || slices.ContainsFunc(f.Partitions, func(p functions.Partition) bool {
 		return slices.Contains(p.Actions, q.Action) && r.names(p.Key)

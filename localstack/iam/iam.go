@@ -7,8 +7,8 @@
 // actions, the index, the keys of partitions, the methods of @connections and the kinds
 // of events. It does not check the names of resources: the local stack has one of each.
 //
-// Options.Faults makes the process that sent a request die before or after the request
-// is carried out. The package does not know how processes run.
+// Options.Faults makes a request fail, or the process that sent it die before or after the
+// request is carried out. The package does not know how processes run.
 package iam
 
 import (
@@ -56,13 +56,24 @@ type Request struct {
 	Body []byte
 }
 
-// Fault is an injected death of the process that sent a request.
+// Fault is an injected failure of a request, or the death of the process that sent it.
 type Fault int
 
 // The faults.
 const (
-	// None lets the process live.
+	// None is no fault.
 	None Fault = iota
+	// Refuse answers that the request is denied. It is not carried out.
+	Refuse
+	// Throttle answers that there are too many requests. It is not carried out.
+	Throttle
+	// Fail answers with status 500. The request is not carried out.
+	Fail
+	// Lose carries the request out and closes the connection without an answer.
+	Lose
+	// Hang gives no answer until the process closes the connection. The request is not
+	// carried out.
+	Hang
 	// KillBefore kills the process. The request is not carried out.
 	KillBefore
 	// KillAfter carries the request out, then kills the process, which gets no answer.
@@ -144,6 +155,18 @@ func (p *proxy) check(service Service, next http.Handler) http.Handler {
 			fault = p.options.Faults(q)
 		}
 		switch fault {
+		case Refuse:
+			deny(w, q)
+		case Throttle:
+			refuse(w, q, http.StatusTooManyRequests, "ThrottlingException", "Rate exceeded")
+		case Fail:
+			refuse(w, q, http.StatusInternalServerError, "InternalServerError", "Internal server error")
+		case Lose:
+			next.ServeHTTP(discard{}, r)
+			panic(http.ErrAbortHandler)
+		case Hang:
+			<-r.Context().Done()
+			panic(http.ErrAbortHandler)
 		case KillAfter:
 			next.ServeHTTP(discard{}, r)
 			fallthrough
@@ -181,21 +204,27 @@ func action(service Service, r *http.Request) string {
 	return action
 }
 
-// deny answers as the service does. The SDK and the poster do not repeat the request.
+// deny answers as the service does that a request is denied. The SDK and the poster do not
+// repeat it.
 func deny(w http.ResponseWriter, q Request) {
 	action := string(q.Service) + ":" + q.Action
 	if q.Service == Management {
 		action = "execute-api:ManageConnections"
 	}
 	message := fmt.Sprintf("User: arn:aws:sts::000000000000:assumed-role/%s/%s is not authorized to perform: %s", q.Function, q.Function, action)
-	status := http.StatusBadRequest
-	if q.Service == Management {
-		status = http.StatusForbidden
+	refuse(w, q, http.StatusForbidden, "AccessDeniedException", message)
+}
+
+// refuse answers with an error of AWS. DynamoDB and EventBridge have status 400 for all
+// that is not their own failure.
+func refuse(w http.ResponseWriter, q Request, status int, code, message string) {
+	if q.Service != Management && status < http.StatusInternalServerError {
+		status = http.StatusBadRequest
 	}
 	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
-	w.Header().Set("X-Amzn-Errortype", "AccessDeniedException")
+	w.Header().Set("X-Amzn-Errortype", code)
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(map[string]string{ // fails only when the process has exited
-		"__type": "com.amazon.coral.service#AccessDeniedException", "Message": message,
+		"__type": "com.amazon.coral.service#" + code, "Message": message,
 	})
 }

@@ -130,6 +130,10 @@ func TestFaults(t *testing.T) {
 		status int
 	}{
 		{"none", iam.None, []string{"dynamodb /"}, nil, 200},
+		{"refuse", iam.Refuse, nil, nil, 400},
+		{"throttle", iam.Throttle, nil, nil, 400},
+		{"fail", iam.Fail, nil, nil, 500},
+		{"lose", iam.Lose, []string{"dynamodb /"}, nil, 0},
 		{"kill before", iam.KillBefore, nil, []string{"wide.2"}, 0},
 		{"kill after", iam.KillAfter, []string{"dynamodb /"}, []string{"wide.2"}, 0},
 	} {

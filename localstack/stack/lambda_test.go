@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
-	"github.com/google/go-cmp/cmp"
 
 	"centrifuge/localstack/gateway"
 	"centrifuge/localstack/iam"
@@ -35,17 +34,14 @@ type processes struct {
 	log *processLog
 
 	mu sync.Mutex
-	// function is the function whose process dies, at the request that match returns
-	// true for, in the way of fault.
+	// function is the function that meets fault, at the first request that match returns
+	// true for. injected is set then.
 	function string
 	match    func(iam.Request) bool
 	fault    iam.Fault
+	injected bool
 	// latest is the process of each function that made the last request.
 	latest map[string]string
-	// done are the requests of the function that were carried out since arm. died is set
-	// when the process was killed.
-	done []iam.Request
-	died bool
 }
 
 func startProcesses(t *testing.T, l stack.Lambda, o stack.Options) *processes {
@@ -57,8 +53,8 @@ func startProcesses(t *testing.T, l stack.Lambda, o stack.Options) *processes {
 	return p
 }
 
-// arm kills the next process of a function that makes a request that match returns true
-// for. The next invocation starts a new process, whose caches are empty.
+// arm injects a fault into the first request of a function that match returns true for. The
+// next invocation starts a new process, whose caches are empty.
 func (p *processes) arm(function string, fault iam.Fault, match func(iam.Request) bool) {
 	p.mu.Lock()
 	latest := p.latest[function]
@@ -66,32 +62,26 @@ func (p *processes) arm(function string, fault iam.Fault, match func(iam.Request
 	p.Lambda.Kill(latest)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.function, p.fault, p.match, p.done, p.died = function, fault, match, nil, false
+	p.function, p.fault, p.match, p.injected = function, fault, match, false
 }
 
 func (p *processes) inject(q iam.Request) iam.Fault {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.latest[q.Function] = q.AccessKeyID
-	if q.Function != p.function || p.died {
+	if q.Function != p.function || p.injected || !p.match(q) {
 		return iam.None
 	}
-	fault := iam.None
-	if p.match(q) {
-		fault, p.died = p.fault, true
-	}
-	if fault != iam.KillBefore {
-		p.done = append(p.done, q)
-	}
-	return fault
+	p.injected = true
+	return p.fault
 }
 
-// dead reports whether the process was killed, and the requests that were carried out.
-func (p *processes) dead() (died bool, done []iam.Request) {
+// disarm reports whether the fault was injected.
+func (p *processes) disarm() (injected bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.function = ""
-	return p.died, p.done
+	return p.injected
 }
 
 // processLog is the log of the functions. Tests wait for lines of it.
@@ -238,153 +228,6 @@ func end(t *testing.T, s *stack.Stack, category, channel string) {
 	}
 }
 
-// has reports whether requests have one with this action and part of its body.
-func has(requests []iam.Request, action, part string) bool {
-	return slices.ContainsFunc(requests, func(q iam.Request) bool { return q.Action == action && strings.Contains(string(q.Body), part) })
-}
-
-// count counts them.
-func count(requests []iam.Request, action, part string) (n int) {
-	for _, q := range requests {
-		if q.Action == action && strings.Contains(string(q.Body), part) {
-			n++
-		}
-	}
-	return n
-}
-
-// mortal is an operation during which a function dies.
-type mortal struct {
-	function string
-	// run prepares the operation, carries it out with a function that may die, and checks
-	// what is left and whether it heals. id is unique. failed is set when the process was
-	// killed; done are the requests that were carried out before.
-	run func(t *testing.T, s *processes, id string, operation func(do func()) (failed bool, done []iam.Request))
-}
-
-// TestKilledFunctions kills functions at every request that they make to a service,
-// before it is carried out and after, and checks that the repetition of the operation,
-// the next message or an expiry mends what is left.
-func TestKilledFunctions(t *testing.T) {
-	for name, m := range map[string]mortal{
-		"connect":                         {"connect", killConnect},
-		"auth":                            {"auth", killAuth},
-		"subscribe":                       {"subscribe", killSubscribe},
-		"unsubscribe":                     {"unsubscribe", killUnsubscribe},
-		"disconnect":                      {"disconnect", killDisconnect},
-		"broadcast":                       {"broadcast", killBroadcast},
-		"publish with an idempotency key": {"publish", killPublish},
-		"saving a category":               {"admin", killCategory},
-		"creating a project":              {"admin", killProject},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := startProcesses(t, stack.Lambda{}, stack.Options{})
-			kills := 0
-			for n, failed := 1, true; failed; n++ {
-				for _, fault := range []iam.Fault{iam.KillBefore, iam.KillAfter} {
-					requests := 0
-					m.run(t, s, fmt.Sprintf("%d-%d", n, fault), func(do func()) (bool, []iam.Request) {
-						var at iam.Request
-						s.arm(m.function, fault, func(q iam.Request) bool {
-							requests++
-							at = q
-							return requests == n
-						})
-						do()
-						var done []iam.Request
-						if failed, done = s.dead(); failed {
-							kills++
-							t.Logf("killed %s request %d: %s:%s", map[iam.Fault]string{iam.KillBefore: "before", iam.KillAfter: "after"}[fault], n, at.Service, at.Action)
-						}
-						return failed, done
-					})
-				}
-			}
-			if kills < 2 {
-				t.Errorf("%d kills", kills)
-			}
-		})
-	}
-}
-
-type run = func(do func()) (failed bool, done []iam.Request)
-
-// expectReply checks the frame after an operation that may have failed.
-func expectReply(t *testing.T, failed bool, reply string) {
-	t.Helper()
-	if want := map[bool]string{true: killed, false: succeeded}[failed]; !strings.Contains(reply, want) {
-		t.Errorf("reply %s, want %s", reply, want)
-	}
-}
-
-func killConnect(t *testing.T, s *processes, _ string, operation run) {
-	handshake := func() int {
-		conn, response, err := websocket.Dial(t.Context(), s.WebSocketURL, nil)
-		if err == nil {
-			t.Cleanup(func() { _ = conn.CloseNow() })
-		}
-		if response == nil {
-			t.Fatal(err)
-		}
-		return response.StatusCode
-	}
-	var status int
-	failed, _ := operation(func() { status = handshake() })
-	if want := map[bool]int{true: http.StatusBadGateway, false: http.StatusSwitchingProtocols}[failed]; status != want {
-		t.Errorf("status %d, want %d", status, want)
-	}
-	// A connection that was written has no socket. It is in no channel, and expires.
-	if status := handshake(); status != http.StatusSwitchingProtocols {
-		t.Errorf("repetition: status %d", status)
-	}
-}
-
-func killAuth(t *testing.T, s *processes, id string, operation run) {
-	conn := dial(t, s.Stack)
-	var reply string
-	failed, _ := operation(func() { reply = command(t, conn, authFrame("")) })
-	expectReply(t, failed, reply)
-	// The socket is open, and the repetition succeeds.
-	if reply := command(t, conn, authFrame("")); !strings.Contains(reply, succeeded) {
-		t.Errorf("repetition: %s", reply)
-	}
-	if reply := command(t, conn, `{"method":"subscribe","params":{"to":{"chat":["`+id+`"]}}}`); !strings.Contains(reply, succeeded) {
-		t.Errorf("subscribe: %s", reply)
-	}
-	if got := publish(t, s.Stack, id); got.Delivered != 1 || len(got.Gone) != 0 {
-		t.Errorf("publish: %+v", got)
-	}
-}
-
-func killSubscribe(t *testing.T, s *processes, id string, operation run) {
-	conn := join(t, s.Stack, "", id+"c")
-	frame := `{"method":"subscribe","params":{"to":{"chat":["` + id + `"]}}}`
-	var reply string
-	failed, done := operation(func() { reply = command(t, conn, frame) })
-	expectReply(t, failed, reply)
-	// A client without an answer gets messages only if its subscription was written.
-	want := 0
-	if has(done, "BatchWriteItem", "S#demo#chat#"+id) {
-		want = 1
-	}
-	if got := publish(t, s.Stack, id); got.Delivered != want || len(got.Gone) != 0 {
-		t.Errorf("publish: %+v, want %d delivered", got, want)
-	} else if want == 1 {
-		receive(t, conn)
-	}
-	if reply := command(t, conn, frame); !strings.Contains(reply, succeeded) {
-		t.Errorf("repetition: %s", reply)
-	}
-	if got := publish(t, s.Stack, id); got.Delivered != 1 || len(got.Gone) != 0 {
-		t.Errorf("publish after the repetition: %+v", got)
-	}
-	s.hangUp(t, conn)
-	if got := publish(t, s.Stack, id); got.Delivered != 0 || len(got.Gone) != 0 {
-		t.Errorf("publish after the end of the connection: %+v", got)
-	}
-}
-
 // hangUp closes a socket and waits until the function disconnect has ended. No other
 // socket may close at the same time.
 func (p *processes) hangUp(t *testing.T, conn *websocket.Conn) {
@@ -392,125 +235,6 @@ func (p *processes) hangUp(t *testing.T, conn *websocket.Conn) {
 	before := p.log.count("[disconnect] REPORT")
 	_ = conn.CloseNow()
 	p.log.wait(t, before+1, "[disconnect] REPORT")
-}
-
-func killUnsubscribe(t *testing.T, s *processes, id string, operation run) {
-	conn := join(t, s.Stack, "", id, id+"b")
-	frame := `{"method":"unsubscribe","params":{"from":{"chat":["` + id + `"]}}}`
-	var reply string
-	failed, done := operation(func() { reply = command(t, conn, frame) })
-	expectReply(t, failed, reply)
-	want := 1
-	if has(done, "BatchWriteItem", "S#demo#chat#"+id) {
-		want = 0
-	}
-	if got := publish(t, s.Stack, id); got.Delivered != want {
-		t.Errorf("publish: %+v, want %d delivered", got, want)
-	} else if want == 1 {
-		receive(t, conn)
-	}
-	if reply := command(t, conn, frame); !strings.Contains(reply, succeeded) {
-		t.Errorf("repetition: %s", reply)
-	}
-	for channel, want := range map[string]int{id: 0, id + "b": 1} {
-		if got := publish(t, s.Stack, channel); got.Delivered != want || len(got.Gone) != 0 {
-			t.Errorf("publish in %s after the repetition: %+v, want %d delivered", channel, got, want)
-		}
-	}
-}
-
-func killDisconnect(t *testing.T, s *processes, id string, operation run) {
-	conn := join(t, s.Stack, "", id, id+"b")
-	_, done := operation(func() { s.hangUp(t, conn) })
-	deleted, removed := has(done, "DeleteItem", ""), has(done, "BatchWriteItem", "")
-	// AWS does not repeat $disconnect. The next message finds what is left. If the item
-	// of the connection is left, it names all subscriptions, and one message removes them.
-	// Otherwise each channel has a subscription without a connection until its next
-	// message. TestKilledAnnouncements has what presence and other clients see meanwhile.
-	first, second := 1, 0
-	if deleted {
-		second = 1
-	}
-	if removed {
-		first, second = 0, 0
-	}
-	for i, want := range []struct {
-		channel string
-		gone    int
-	}{{id, first}, {id + "b", second}, {id, 0}, {id + "b", 0}} {
-		if got := publish(t, s.Stack, want.channel); got.Delivered != 0 || len(got.Gone) != want.gone {
-			t.Errorf("message %d, in %s: %+v, want %d gone", i, want.channel, got, want.gone)
-		}
-	}
-}
-
-func killBroadcast(t *testing.T, s *processes, id string, operation run) {
-	sender := join(t, s.Stack, "", id+"c")
-	receivers := []*websocket.Conn{join(t, s.Stack, "", id), join(t, s.Stack, "", id)}
-	frame := `{"method":"broadcast","params":{"category":"chat","channel":"` + id + `","data":` + hello + `}}`
-	var reply string
-	failed, done := operation(func() { reply = command(t, sender, frame) })
-	expectReply(t, failed, reply)
-	if failed {
-		if reply := command(t, sender, frame); !strings.Contains(reply, succeeded) {
-			t.Errorf("repetition: %s", reply)
-		}
-	}
-	// A client that repeats a broadcast without an answer may send it twice: the classic
-	// protocol has no idempotency key.
-	end(t, s.Stack, "chat", id)
-	most := 1
-	if failed && has(done, "Query", "S#demo#chat#"+id) {
-		most = 2
-	}
-	for _, r := range receivers {
-		if n := copies(t, r); n < 1 || n > most {
-			t.Errorf("%d copies, want 1 to %d", n, most)
-		}
-	}
-}
-
-func killPublish(t *testing.T, s *processes, id string, operation run) {
-	receivers := []*websocket.Conn{join(t, s.Stack, "", id), join(t, s.Stack, "", id)}
-	call := func() (int, string) {
-		return request(t, http.DefaultClient, http.MethodPost, s.HTTPURL+"/api/publish", `{"channel":"chat:`+id+`","data":`+hello+`,"idempotency_key":"k"}`)
-	}
-	const delivered = `{"result":{"delivered":2}}`
-	var status int
-	var body string
-	failed, done := operation(func() { status, body = call() })
-	if failed != (status == http.StatusServiceUnavailable) || !failed && body != delivered {
-		t.Errorf("status %d, body %s, failed %t", status, body, failed)
-	}
-	most := 1
-	if claims := count(done, "PutItem", "I#"); claims == 1 {
-		// Today the claim of a dead publisher holds the key until its lease ends, and
-		// nothing tells whether it had posted. Then the key is free, and subscribers may
-		// get the message twice.
-		most = 2
-		if status, body := call(); status != http.StatusOK || !strings.Contains(body, `"error"`) || !strings.Contains(body, "conflict") {
-			t.Errorf("repetition within the lease: status %d, body %s", status, body)
-		}
-		ch := hub.Channel{Project: "demo", Category: "chat", Name: id}
-		if earlier, err := s.App.Store.Claim(t.Context(), ch, "k", time.Now().Add(hub.IdempotencyLease/2)); err == nil {
-			t.Errorf("the claim is free at half of the lease: %+v", earlier)
-		}
-		if earlier, err := s.App.Store.Claim(t.Context(), ch, "k", time.Now().Add(hub.IdempotencyLease+time.Second)); err != nil || earlier != nil {
-			t.Errorf("the claim after the lease: %+v, %v", earlier, err)
-		}
-		if err := s.App.Store.Release(t.Context(), ch, "k"); err != nil {
-			t.Error(err)
-		}
-	}
-	if status, body := call(); status != http.StatusOK || body != delivered {
-		t.Errorf("repetition: status %d, body %s", status, body)
-	}
-	end(t, s.Stack, "chat", id)
-	for _, r := range receivers {
-		if n := copies(t, r); n < 1 || n > most {
-			t.Errorf("%d copies, want 1 to %d", n, most)
-		}
-	}
 }
 
 // signIn returns a client with a session of the admin pages.
@@ -525,189 +249,6 @@ func signIn(t *testing.T, s *processes) *http.Client {
 		t.Fatalf("sign in: status %d, body %s", status, body)
 	}
 	return client
-}
-
-func killCategory(t *testing.T, s *processes, id string, operation run) {
-	client := signIn(t, s)
-	save := func() (int, string) {
-		return request(t, client, http.MethodPut, s.AdminURL+"api/projects/demo/categories/c"+id, `{"private":true}`)
-	}
-	var status int
-	failed, done := operation(func() { status, _ = save() })
-	if failed != (status == http.StatusServiceUnavailable) || !failed && status != http.StatusCreated {
-		t.Errorf("status %d, failed %t", status, failed)
-	}
-	want := 1
-	if has(done, "PutItem", "c"+id) {
-		want = 2
-	}
-	if failed {
-		if status, body := save(); status != map[int]int{1: http.StatusCreated, 2: http.StatusOK}[want] {
-			t.Errorf("repetition: status %d, body %s", status, body)
-		}
-	} else {
-		want = 1
-	}
-	p, err := s.App.Store.ReadProject(t.Context(), "demo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c := p.Categories["c"+id]; c.Revision != want || !c.Private {
-		t.Errorf("category %+v, want revision %d", c, want)
-	}
-}
-
-func killProject(t *testing.T, s *processes, id string, operation run) {
-	client := signIn(t, s)
-	save := func() (int, string) {
-		return request(t, client, http.MethodPut, s.AdminURL+"api/projects/p"+id, `{"name":"P"}`)
-	}
-	var status int
-	failed, done := operation(func() { status, _ = save() })
-	if failed != (status == http.StatusServiceUnavailable) || !failed && status != http.StatusCreated {
-		t.Errorf("status %d, failed %t", status, failed)
-	}
-	created := has(done, "PutItem", `"P#p`+id)
-	// A project whose creation was cut off is not in the list until it is complete.
-	listed := func() bool {
-		_, body := request(t, client, http.MethodGet, s.AdminURL+"api/projects", "")
-		return strings.Contains(body, `"id":"p`+id+`"`)
-	}
-	if listed() != created {
-		t.Errorf("listed %t, created %t", listed(), created)
-	}
-	if failed {
-		// The secret and the API key of a project that was created are lost with the answer:
-		// the repetition does not have them. Both can be made again.
-		status, body := save()
-		if want := map[bool]int{false: http.StatusCreated, true: http.StatusOK}[created]; status != want || strings.Contains(body, `"secret"`) == created {
-			t.Errorf("repetition: status %d, body %s", status, body)
-		}
-		if !listed() {
-			t.Error("it is not listed after the repetition")
-		}
-	}
-}
-
-// TestKilledAnnouncements kills functions that announce a join or a leave. Today an
-// announcement that was cut off is not made up for. Presence is right where the state
-// is, and wrong until the next message where a subscription lost its connection.
-func TestKilledAnnouncements(t *testing.T) {
-	announces := func(q iam.Request) bool {
-		return q.Action == "Query" && strings.Contains(string(q.Body), `"S#demo#room#`)
-	}
-	deletes := func(q iam.Request) bool { return q.Action == "DeleteItem" }
-	const subscribe, unsubscribe = `{"method":"subscribe","params":{"to":{"room":["x"]}}}`, `{"method":"unsubscribe","params":{"from":{"room":["x"]}}}`
-	for _, tt := range []struct {
-		name, function string
-		fault          iam.Fault
-		match          func(iam.Request) bool
-		frame          string // of the operation, which is repeated; "" closes the socket
-		// presence and events are what ada sees before the next message, and after it.
-		presence, after []string
-		events          []string
-	}{
-		{
-			name: "join", function: "subscribe", fault: iam.KillBefore, match: announces, frame: subscribe,
-			presence: []string{"ada", "bob"}, after: []string{"ada", "bob"}, events: nil, // no join of bob
-		},
-		{
-			name: "leave at unsubscribe", function: "unsubscribe", fault: iam.KillBefore, match: announces, frame: unsubscribe,
-			presence: []string{"ada"}, after: []string{"ada"}, events: []string{"join"}, // no leave
-		},
-		{
-			name: "leave at disconnect", function: "disconnect", fault: iam.KillBefore, match: announces,
-			presence: []string{"ada"}, after: []string{"ada"}, events: []string{"join"}, // no leave
-		},
-		{
-			name: "disconnect after the connection was deleted", function: "disconnect", fault: iam.KillAfter, match: deletes,
-			presence: []string{"ada", "bob"}, after: []string{"ada"}, events: []string{"join"}, // no leave
-		},
-		{
-			name: "disconnect before the connection was deleted", function: "disconnect", fault: iam.KillBefore, match: deletes,
-			presence: []string{"ada", "bob"}, after: []string{"ada"}, events: []string{"join", "leave"},
-		},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			s := startProcesses(t, stack.Lambda{}, stack.Options{})
-			ada := joinWith(t, s.Stack, "demo-secret", "room", "ada", "x")
-			var bob *websocket.Conn
-			if tt.function == "subscribe" {
-				bob = join(t, s.Stack, "bob", "x")
-			} else {
-				bob = joinWith(t, s.Stack, "demo-secret", "room", "bob", "x")
-			}
-			s.arm(tt.function, tt.fault, tt.match)
-			if tt.frame == "" {
-				s.hangUp(t, bob)
-			} else {
-				for _, want := range []string{killed, succeeded} {
-					if reply := command(t, bob, tt.frame); !strings.Contains(reply, want) {
-						t.Errorf("reply %s, want %s", reply, want)
-					}
-				}
-			}
-			if died, _ := s.dead(); !died {
-				t.Fatal("no process was killed")
-			}
-			if diff := cmp.Diff(tt.presence, present(t, s.Stack)); diff != "" {
-				t.Errorf("presence (-want +got):\n%s", diff)
-			}
-			end(t, s.Stack, "room", "x")
-			if diff := cmp.Diff(tt.after, present(t, s.Stack)); diff != "" {
-				t.Errorf("presence after a message (-want +got):\n%s", diff)
-			}
-			// A second message comes after the announcements of the first.
-			end(t, s.Stack, "room", "x")
-			var events []string
-			for ends := 0; ends < 2; {
-				var frame struct {
-					Event string
-					Data  any
-					User  string
-				}
-				text := receive(t, ada)
-				var push struct{ Body json.RawMessage }
-				if err := json.Unmarshal([]byte(text), &push); err != nil {
-					t.Fatal(err)
-				}
-				body := push.Body
-				if body == nil {
-					body = json.RawMessage(text)
-				}
-				if err := json.Unmarshal(body, &frame); err != nil {
-					t.Fatal(err)
-				}
-				if frame.Data == "end" {
-					ends++
-				} else if strings.Contains(text, `"bob"`) {
-					events = append(events, frame.Event)
-				}
-			}
-			if diff := cmp.Diff(tt.events, events); diff != "" {
-				t.Errorf("events of bob (-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
-// present returns the users in room:x.
-func present(t *testing.T, s *stack.Stack) (users []string) {
-	t.Helper()
-	p, err := s.App.Store.Project(t.Context(), "demo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	clients, err := s.App.Hub.Presence(t.Context(), p, hub.Channel{Project: "demo", Category: "room", Name: "x"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range clients {
-		users = append(users, c.User)
-	}
-	slices.Sort(users)
-	return users
 }
 
 // TestCutOff delays the posts of a fan-out until the time of its function is over. Before

@@ -85,7 +85,7 @@ func TestShards(t *testing.T) {
 		conns = append(conns, joinWith(t, s, "strict-secret", "wide", fmt.Sprint(i), "x"))
 	}
 	for shard := range 8 {
-		for page, err := range s.App.Store.Subscribers(t.Context(), hub.Channel{Project: "demo", Category: "wide", Name: "x"}, shard) {
+		for page, err := range s.App.Store.Subscribers(t.Context(), locate(t, s, "wide:x"), shard) {
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -19,12 +19,18 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/google/go-cmp/cmp"
 
 	"centrifuge/functions"
 	"centrifuge/localstack/dynamodb"
 	"centrifuge/localstack/stack"
 	"centrifuge/pkg/hub"
+	"centrifuge/pkg/store/schema"
+	"centrifuge/pkg/store/storetest"
 )
 
 // recorder is a proxy of a DynamoDB that records the requests of one function.
@@ -67,7 +73,9 @@ func (r *recorder) start(t *testing.T) string {
 		_, action, _ := strings.Cut(q.Header.Get("X-Amz-Target"), ".")
 		if !r.ignored(string(body)) {
 			r.mu.Lock()
-			r.used[right(r.function, action, string(body))] = true
+			for _, right := range rights(r.function, action, body) {
+				r.used[right] = true
+			}
 			r.mu.Unlock()
 		}
 		proxy.ServeHTTP(w, q)
@@ -78,6 +86,25 @@ func (r *recorder) start(t *testing.T) string {
 
 func (r *recorder) ignored(body string) bool {
 	return slices.ContainsFunc(r.ignore, func(prefix string) bool { return strings.Contains(body, `{"S":"`+prefix) })
+}
+
+// rights renders the rights that a request needs: a transaction needs those of its items.
+func rights(f functions.Function, action string, body []byte) (all []string) {
+	if action != "TransactWriteItems" {
+		return []string{right(f, action, string(body))}
+	}
+	var transaction struct {
+		TransactItems []map[string]json.RawMessage
+	}
+	if json.Unmarshal(body, &transaction) != nil {
+		return []string{action}
+	}
+	for _, item := range transaction.TransactItems {
+		for kind, item := range item {
+			all = append(all, right(f, kind+"Item", string(item)))
+		}
+	}
+	return all
 }
 
 // right renders the right that a request needs.
@@ -121,16 +148,16 @@ func TestRights(t *testing.T) {
 	// function, what else it can do, and partitions that other functions use then.
 	runs := map[string]struct {
 		before, events string
-		more           func(t *testing.T, s *stack.Stack, prepare func())
+		more           func(t *testing.T, s *stack.Stack, prepare func(setup ...func()))
 		ignore         []string
 	}{
 		"connect":     {"", "connect/project", nil, nil},
-		"auth":        {"", "auth/wrong-token auth/sha256-token", nil, nil},
-		"subscribe":   {authenticated, "subscribe/join-leave", nil, nil},
+		"auth":        {"", "auth/wrong-token auth/sha256-token", renew, nil},
+		"subscribe":   {authenticated, "subscribe/join-leave", leaveFormer, nil},
 		"unsubscribe": {"", "unsubscribe/join-leave", nil, nil},
-		"broadcast":   {subscribed, "broadcast/bidirectional", nil, nil},
+		"broadcast":   {subscribed, "broadcast/bidirectional", broadcastInPrivate, nil},
 		"disconnect":  {"", "disconnect/going-away", nil, nil},
-		"message":     {"", "message/presence", nil, nil},
+		"message":     {"", "message/presence", flood, nil},
 		"publish":     {subscribed, "publish/api-publish", callServerAPI, nil},
 		"demo":        {"", "demo/token", applaud, []string{"S#", "U#"}}, // it publishes through the function publish
 		"webhook":     {"", "", failOnce, nil},
@@ -146,12 +173,15 @@ func TestRights(t *testing.T) {
 			endpoint := r.start(t)
 			before := start(t, stack.Options{DynamoDBEndpoint: endpoint})
 			used := make(map[string]bool)
-			prepare := func() {
+			prepare := func(setup ...func()) {
 				maps.Copy(used, r.reset())
 				crowd(t, before, f.Name == "auth")
 				hook(t, before)
 				for _, event := range strings.Fields(run.before) {
 					invoke(t, before, event)
+				}
+				for _, set := range setup {
+					set()
 				}
 				r.reset()
 			}
@@ -166,6 +196,7 @@ func TestRights(t *testing.T) {
 			if run.more != nil {
 				run.more(t, s, prepare)
 			}
+			s.Wait()
 			maps.Copy(used, r.reset())
 			if diff := cmp.Diff(granted(f), slices.Sorted(maps.Keys(used))); diff != "" {
 				t.Errorf("(-granted +used):\n%s", diff)
@@ -174,9 +205,116 @@ func TestRights(t *testing.T) {
 	}
 }
 
+// renew authenticates a connection, whose token has expired, as another user.
+func renew(t *testing.T, s *stack.Stack, prepare func(setup ...func())) {
+	t.Helper()
+	prepare(func() {
+		about := connectionOf(t, "disconnect/going-away")
+		if err := s.App.Store.FinishClose(t.Context(), []hub.Connection{{ID: about}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := storetest.Enter(t.Context(), s.App.Store, hub.Connection{
+			ID: about, Project: "demo", User: "former", Protocol: hub.Classic, Expires: time.Now().Add(time.Hour),
+			TokenExpires: time.Now().Add(-time.Minute), Channels: map[hub.Channel]int{locate(t, s, "room:lobby"): 0},
+		}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	invoke(t, s, "auth/sha256-token")
+}
+
+// leaveFormer subscribes a connection that is in a channel of a former incarnation.
+func leaveFormer(t *testing.T, s *stack.Stack, prepare func(setup ...func())) {
+	t.Helper()
+	const event = "subscribe/join-leave"
+	prepare(func() {
+		former := locate(t, s, "chat:lobby")
+		former.Incarnation = "former"
+		if err := storetest.Enter(t.Context(), s.App.Store, hub.Connection{
+			ID: connectionOf(t, event), Project: "demo", Protocol: hub.Classic, Expires: time.Now().Add(time.Hour),
+			Permissions: hub.Permissions{Everything: true}, Channels: map[hub.Channel]int{former: 0},
+		}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	invoke(t, s, event)
+}
+
+// flood makes a connection send faster than it may, so that it is closed.
+func flood(t *testing.T, s *stack.Stack, prepare func(setup ...func())) {
+	t.Helper()
+	const event, hour = "message/presence", time.Hour
+	prepare(func() {
+		if err := storetest.Enter(t.Context(), s.App.Store, hub.Connection{
+			ID: connectionOf(t, event), Project: "demo", Protocol: hub.Classic, Expires: time.Now().Add(hour),
+			Permissions: hub.Permissions{Everything: true}, Channels: map[hub.Channel]int{locate(t, s, "room:lobby"): 0},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := s.App.Store.Spend(t.Context(), connectionOf(t, event), hour, hour, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	})
+	invoke(t, s, event)
+}
+
+// broadcastInPrivate broadcasts in a category that has become private, with a subscriber
+// whose right has ended, and one whose renewal was interrupted.
+func broadcastInPrivate(t *testing.T, s *stack.Stack, prepare func(setup ...func())) {
+	t.Helper()
+	prepare(func() {
+		p, err := s.App.Store.ReadProject(t.Context(), "demo")
+		if err != nil {
+			t.Fatal(err)
+		}
+		chat := p.Categories["chat"]
+		chat.Private = true
+		if err := s.App.Store.PutCategory(t.Context(), "demo", chat); err != nil {
+			t.Fatal(err)
+		}
+		for id, confirmed := range map[string]bool{connectionOf(t, "broadcast/bidirectional"): true, "ended": false, "stale": true} {
+			if err := storetest.Enter(t.Context(), s.App.Store, hub.Connection{
+				ID: id, Project: "demo", Secret: p.SecretID(), Protocol: hub.Classic, Expires: time.Now().Add(time.Hour),
+				Permissions: hub.Permissions{Everything: true, Confirmed: confirmed}, Channels: map[hub.Channel]int{locate(t, s, "chat:lobby"): 0},
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		makeStale(t, s, locate(t, s, "chat:lobby"), "stale")
+	})
+	invoke(t, s, "broadcast/bidirectional")
+}
+
+// makeStale replaces the basis of a subscription, as an interrupted renewal leaves it.
+func makeStale(t *testing.T, s *stack.Stack, ch hub.Channel, connection string) {
+	t.Helper()
+	client := sdk.New(sdk.Options{
+		Region: "us-east-1", BaseEndpoint: &s.DynamoDBEndpoint, Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
+	})
+	text := func(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
+	partition := strings.Join([]string{"S", ch.Project, ch.Category + ":" + ch.Incarnation, ch.Name, "0"}, "#")
+	if _, err := client.UpdateItem(t.Context(), &sdk.UpdateItemInput{
+		TableName: aws.String(stack.Table), Key: map[string]types.AttributeValue{schema.PartitionKey: text(partition), schema.SortKey: text(connection)},
+		UpdateExpression: aws.String("SET b = :b"), ConditionExpression: aws.String("attribute_exists(b)"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{":b": text("former  ")},
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// connectionOf is the id of the connection that an event is about.
+func connectionOf(t *testing.T, event string) string {
+	t.Helper()
+	var e events.APIGatewayWebsocketProxyRequest
+	if err := json.Unmarshal(read(t, event), &e); err != nil {
+		t.Fatal(err)
+	}
+	return e.RequestContext.ConnectionID
+}
+
 // callServerAPI calls the server API: publish with an idempotency key that succeeds
 // and that fails, and the methods about channels and users.
-func callServerAPI(t *testing.T, s *stack.Stack, prepare func()) {
+func callServerAPI(t *testing.T, s *stack.Stack, prepare func(setup ...func())) {
 	t.Helper()
 	for _, call := range []struct{ method, body string }{
 		{"publish", `{"channel":"news:today","data":1,"idempotency_key":"a"}`},
@@ -201,17 +339,28 @@ func callServerAPI(t *testing.T, s *stack.Stack, prepare func()) {
 	}
 }
 
+// locate returns a channel of the project demo, "category:name", in the present incarnation
+// of its category.
+func locate(t *testing.T, s *stack.Stack, name string) hub.Channel {
+	t.Helper()
+	p, err := s.App.Store.Project(t.Context(), "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ch, err := hub.ParseChannel(p.ID, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.Locate(ch)
+}
+
 // crowd subscribes two connections to the channel room:lobby: the one that the events
 // are about, whose token may have expired, and another one that gets announcements.
 // Neither has a socket, so posts to both answer 410.
 func crowd(t *testing.T, s *stack.Stack, expired bool) {
 	t.Helper()
-	ch := hub.Channel{Project: "demo", Category: "room", Name: "lobby"}
-	var about events.APIGatewayWebsocketProxyRequest
-	if err := json.Unmarshal(read(t, "disconnect/going-away"), &about); err != nil {
-		t.Fatal(err)
-	}
-	for id, user := range map[string]string{about.RequestContext.ConnectionID: "2694", "other": "u"} {
+	ch := locate(t, s, "room:lobby")
+	for id, user := range map[string]string{connectionOf(t, "disconnect/going-away"): "2694", "other": "u"} {
 		c := hub.Connection{
 			ID: id, Project: "demo", User: user, Protocol: hub.Classic,
 			Permissions: hub.Permissions{Everything: true}, Expires: time.Now().Add(time.Hour),
@@ -219,13 +368,11 @@ func crowd(t *testing.T, s *stack.Stack, expired bool) {
 		if expired && id != "other" {
 			c.TokenExpires = time.Now().Add(-time.Minute)
 		}
-		if err := s.App.Store.OpenConnection(t.Context(), c); err != nil {
-			t.Fatal(err)
-		}
-		if _, _, err := s.App.Store.Authenticate(t.Context(), c, time.Now()); err != nil {
-			t.Fatal(err)
-		}
-		if err := s.App.Store.Subscribe(t.Context(), c, map[hub.Channel]int{ch: 1}); err != nil {
+		// One channel is in a former incarnation of its category.
+		former := ch
+		former.Incarnation, former.Name = "former", "x"
+		c.Channels = map[hub.Channel]int{ch: 0, former: 0}
+		if err := storetest.Enter(t.Context(), s.App.Store, c); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -252,7 +399,7 @@ func hook(t *testing.T, s *stack.Stack) {
 }
 
 // failOnce posts a message to the webhook of hook, which fails, and posts it again.
-func failOnce(t *testing.T, s *stack.Stack, _ func()) {
+func failOnce(t *testing.T, s *stack.Stack, _ func(setup ...func())) {
 	t.Helper()
 	if _, err := s.Functions["webhook"].Invoke(t.Context(), read(t, "webhook/message")); err == nil {
 		t.Error("the first post did not fail")
@@ -262,7 +409,7 @@ func failOnce(t *testing.T, s *stack.Stack, _ func()) {
 
 // administer uses the admin pages through the gateway, which invokes only the function
 // admin for these addresses.
-func administer(t *testing.T, s *stack.Stack, prepare func()) {
+func administer(t *testing.T, s *stack.Stack, prepare func(setup ...func())) {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -292,7 +439,7 @@ func administer(t *testing.T, s *stack.Stack, prepare func()) {
 }
 
 // applaud makes the example application count.
-func applaud(t *testing.T, s *stack.Stack, _ func()) {
+func applaud(t *testing.T, s *stack.Stack, _ func(setup ...func())) {
 	t.Helper()
 	ask(t, http.DefaultClient, http.MethodPost, s.HTTPURL+"/demo/applaud", `{}`)
 	ask(t, http.DefaultClient, http.MethodGet, s.HTTPURL+"/demo/live", "")

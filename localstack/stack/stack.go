@@ -368,11 +368,15 @@ func thisMachine(next http.Handler) http.Handler {
 // Done receives the error that ended serving, unless Close ended it.
 func (s *Stack) Done() <-chan error { return s.served }
 
+// Wait returns when functions in this process have done the work that they left for after
+// their answers.
+func (s *Stack) Wait() { s.later.Wait() }
+
 // Close stops everything that Start started: it closes sockets, waits for invocations and
 // their work after the answer, and stops the database.
 func (s *Stack) Close() error {
 	s.Gateway.Close()
 	s.events.Close()
-	s.later.Wait()
+	s.Wait()
 	return errors.Join(s.stopLambda(), s.server.Close(), s.stopDatabase())
 }

@@ -105,7 +105,7 @@ func TestAPICategories(t *testing.T) {
 		r.says(r.call(http.MethodPut, path+"fresh", `{"shards":3,"private":true}`), http.StatusOK, `{"created":false}`)
 		want := created
 		want.Shards, want.Private = 3, true
-		if diff := cmp.Diff(want, r.project(projectID).Categories["fresh"]); diff != "" || len(created.ID) != 24 || created.Shards != 2 {
+		if diff := cmp.Diff(want, r.project(projectID).Categories["fresh"], drawnByStore); diff != "" || len(created.ID) != 24 || created.Shards != 2 {
 			t.Errorf("-want +got\n%s", diff)
 		}
 	})

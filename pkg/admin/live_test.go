@@ -16,6 +16,7 @@ import (
 	"centrifuge/pkg/auth"
 	"centrifuge/pkg/callback"
 	"centrifuge/pkg/hub"
+	"centrifuge/pkg/store/storetest"
 )
 
 // join opens a connection of a user and subscribes it to channels.
@@ -26,10 +27,7 @@ func (r *rig) join(id, user string, granted hub.Permissions, channels ...string)
 		ID: id, Origin: "https://shop.example", Expires: r.clock().Add(2 * time.Hour), Project: projectID, User: user,
 		Permissions: granted, Protocol: hub.Classic,
 	}
-	if err := r.store.OpenConnection(ctx, c); err != nil {
-		r.t.Fatal(err)
-	}
-	if _, _, err := r.store.Authenticate(ctx, c, r.clock()); err != nil {
+	if err := storetest.Enter(ctx, r.store, c); err != nil {
 		r.t.Fatal(err)
 	}
 	if len(channels) == 0 {
@@ -43,7 +41,7 @@ func (r *rig) join(id, user string, granted hub.Permissions, channels ...string)
 		}
 		to = append(to, ch)
 	}
-	refused, err := r.hub.Subscribe(ctx, id, to)
+	refused, err := r.hub.Subscribe(ctx, hub.Command{Connection: id}, to)
 	if err != nil || len(refused) > 0 {
 		r.t.Fatalf("subscribe %s: refused %v, error %v", id, refused, err)
 	}

@@ -81,7 +81,7 @@ func TestProjectCreation(t *testing.T) {
 		APIKeyLabels: map[string]hub.APIKeyLabel{auth.HashAPIKey(key): {Name: "first key", Created: r.clock()}}, Revision: 1, Categories: map[string]hub.Category{
 			"chat": {ID: p.Categories["chat"].ID, Name: "chat", Revision: 1, CategoryOptions: hub.CategoryOptions{Bidirectional: true, PublishToAdmins: true}},
 		}}
-	if diff := cmp.Diff(want, p); diff != "" {
+	if diff := cmp.Diff(want, p, drawnByStore); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
 	if !regexp.MustCompile(`^6b49d200[0-9a-f]{16}$`).MatchString(p.ID) { // 1,800,000,000 in hexadecimal, then random digits

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"centrifuge/pkg/admin"
 	"centrifuge/pkg/auth"
@@ -26,6 +27,9 @@ import (
 	"centrifuge/pkg/store"
 	"centrifuge/pkg/store/storetest"
 )
+
+// drawnByStore are the fields of a category that no form sets.
+var drawnByStore = cmpopts.IgnoreFields(hub.Category{}, "Incarnation", "FormerShards", "ShardsRaised")
 
 const (
 	password = "rather long, and generated"

@@ -64,7 +64,7 @@ func TestImportDirection(t *testing.T) {
 		p + "gateway":              {p + "hub", p + "protocol"},
 		p + "store":                {p + "hub", p + "store/schema"},
 		p + "store/schema":         {},
-		p + "store/storetest":      {p + "store", p + "config", m + "/localstack/dynamodb"},
+		p + "store/storetest":      {p + "store", p + "hub", p + "config", m + "/localstack/dynamodb"},
 		p + "metrics":              {p + "hub"},
 		p + "delivery":             {p + "hub", p + "protocol", p + "delivery"},
 		p + "auth":                 {p + "hub"},

@@ -215,7 +215,7 @@ func TestJWTErrorTexts(t *testing.T) {
 		"permissions that are a list": {signRaw(sha256.New, secret, hs256, `{"sub":"2694","exp":1700000060,"permissions":[]}`), "invalid token: permissions are not an object"},
 		"feed of a user":              {signRaw(sha256.New, secret, hs256, `{"sub":"2694","exp":1700000060,"feed":true}`), "invalid token: feed goes with an empty sub and without permissions"},
 		"feed that is a string":       {signRaw(sha256.New, secret, hs256, `{"sub":"2694","exp":1700000060,"feed":"true"}`), "invalid token: feed is not a boolean"},
-		"info over the limit":         {signRaw(sha256.New, secret, hs256, `{"sub":"2694","exp":1700000060,"info":"`+strings.Repeat("x", hub.MaxInfoBytes)+`"}`), "limit exceeded: info is longer than 4096 bytes"},
+		"info over the limit":         {signRaw(sha256.New, secret, hs256, `{"sub":"2694","exp":1700000060,"info":"`+strings.Repeat("x", hub.MaxInfoBytes)+`"}`), "limit exceeded: info is longer than 1024 bytes"},
 		"token over the limit":        {strings.Repeat("x", auth.MaxTokenBytes+1), "limit exceeded: the token is longer than 16384 bytes"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -3,6 +3,7 @@ package auth
 import (
 	"crypto/md5"
 	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"time"
@@ -53,7 +54,7 @@ func VerifyToken(p *hub.Project, user, token string, now time.Time) (hub.Identit
 	case !verify(p, token, user+p.ID):
 		return hub.Identity{}, hub.ErrInvalidToken
 	}
-	return hub.Identity{User: user}, nil
+	return hub.Identity{User: user, MD5: len(token) == hex.EncodedLen(md5.Size)}, nil
 }
 
 // SignToken returns the token of a user, which may be "": the lower-case hexadecimal

@@ -105,6 +105,7 @@ func (d *Direct) logResult(ctx context.Context, messages []hub.Message, f *fanou
 		slog.Int("messages", len(messages)),
 		slog.Int("delivered", r.Delivered),
 		slog.Int("gone", len(r.Gone)),
+		slog.Int("ended", len(r.Ended)),
 		slog.Int("slow", r.Slow),
 		slog.Int("failed", r.Failed),
 	}

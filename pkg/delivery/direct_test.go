@@ -152,7 +152,7 @@ func TestDispatchResult(t *testing.T) {
 	if lines := strings.Count(log.String(), "\n"); lines != 1 {
 		t.Errorf("%d lines were logged, want 1:\n%s", lines, &log)
 	}
-	for _, part := range []string{"level=WARN", "delivered=32 gone=3 slow=2 failed=3", "unknown:2", "channel=chat:room"} {
+	for _, part := range []string{"level=WARN", "delivered=32 gone=3 ended=0 slow=2 failed=3", "unknown:2", "channel=chat:room"} {
 		if !strings.Contains(log.String(), part) {
 			t.Errorf("the log lacks %q: %s", part, &log)
 		}

@@ -42,8 +42,24 @@ type page struct {
 // run reads all shards concurrently, begins the posts to every subscriber, and repeats
 // those without an answer once, after all others. It returns when the last has ended.
 func (f *fanout) run(ctx context.Context, subscribers Subscribers) {
+	admitted := make(map[hub.Basis]bool) // most subscribers have one of a few
 	for p := range f.read(ctx, subscribers) {
 		for _, s := range p.subscribers {
+			admits, decided := admitted[s.Basis]
+			if !decided {
+				admits = f.to.Rule.Admits(s.Basis)
+				admitted[s.Basis] = admits
+			}
+			switch found := (hub.Gone{Connection: s.Connection, Channel: f.to.Channel, Shard: p.shard}); {
+			case s.Hidden:
+				f.mu.Lock()
+				f.result.Gone = append(f.result.Gone, found)
+				f.mu.Unlock()
+				continue
+			case !admits:
+				f.result.Ended = append(f.result.Ended, found)
+				continue
+			}
 			frames, known := f.frames[s.Protocol]
 			if !known {
 				f.unknownProtocols[s.Protocol]++

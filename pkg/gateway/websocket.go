@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
@@ -91,19 +92,20 @@ func Disconnect(h *hub.Hub, log *slog.Logger) WebSocket {
 // Auth handles the route auth.
 func Auth(h *hub.Hub, log *slog.Logger) WebSocket {
 	return serve(log, commands{classic.MethodAuth: command(classic.Envelope.Auth,
-		func(ctx context.Context, connection string, a classic.Auth) (classic.Result, error) {
-			return classic.Result{}, h.Authenticate(ctx, hub.Credentials{
-				Connection: connection, Protocol: hub.Classic,
+		func(ctx context.Context, cmd hub.Command, a classic.Auth) (classic.Result, error) {
+			refused, err := h.Authenticate(ctx, hub.Credentials{
+				Command: cmd, Protocol: hub.Classic,
 				Project: a.Project, User: a.User, Token: a.Token, Permissions: a.Permissions,
 			})
+			return classic.Result{Refused: refused}, err
 		})})
 }
 
 // Subscribe handles the route subscribe.
 func Subscribe(h *hub.Hub, log *slog.Logger) WebSocket {
 	return serve(log, commands{classic.MethodSubscribe: command(classic.Envelope.Subscribe,
-		func(ctx context.Context, connection string, to []hub.Channel) (classic.Result, error) {
-			refused, err := h.Subscribe(ctx, connection, to)
+		func(ctx context.Context, cmd hub.Command, to []hub.Channel) (classic.Result, error) {
+			refused, err := h.Subscribe(ctx, cmd, to)
 			return classic.Result{Refused: refused}, err
 		})})
 }
@@ -111,43 +113,52 @@ func Subscribe(h *hub.Hub, log *slog.Logger) WebSocket {
 // Unsubscribe handles the route unsubscribe.
 func Unsubscribe(h *hub.Hub, log *slog.Logger) WebSocket {
 	return serve(log, commands{classic.MethodUnsubscribe: command(classic.Envelope.Unsubscribe,
-		func(ctx context.Context, connection string, from []hub.Channel) (classic.Result, error) {
-			return classic.Result{}, h.Unsubscribe(ctx, connection, from)
+		func(ctx context.Context, cmd hub.Command, from []hub.Channel) (classic.Result, error) {
+			return classic.Result{}, h.Unsubscribe(ctx, cmd, from)
 		})})
 }
 
 // Broadcast handles the route broadcast.
 func Broadcast(h *hub.Publisher, log *slog.Logger) WebSocket {
 	return serve(log, commands{classic.MethodBroadcast: command(classic.Envelope.Broadcast,
-		func(ctx context.Context, connection string, b classic.Broadcast) (classic.Result, error) {
-			return classic.Result{}, h.Broadcast(ctx, connection, b.Channel, b.Data)
+		func(ctx context.Context, cmd hub.Command, b classic.Broadcast) (classic.Result, error) {
+			return classic.Result{}, h.Broadcast(ctx, cmd, b.Channel, b.Data)
 		})})
 }
 
 // Message handles $default: every frame whose method has no route of its own.
 func Message(h *hub.Hub, log *slog.Logger) WebSocket {
 	return serve(log, commands{classic.MethodPresence: command(classic.Envelope.Presence,
-		func(ctx context.Context, connection string, ch hub.Channel) (classic.Result, error) {
-			clients, err := h.ClientPresence(ctx, connection, ch)
+		func(ctx context.Context, cmd hub.Command, ch hub.Channel) (classic.Result, error) {
+			clients, err := h.ClientPresence(ctx, cmd, ch)
 			return classic.Result{Presence: classic.Presence(clients)}, err
 		})})
 }
 
 // commands are the commands of a route, by method.
-type commands map[string]func(ctx context.Context, connection string, e classic.Envelope) (classic.Result, error)
+type commands map[string]func(ctx context.Context, cmd hub.Command, e classic.Envelope) (classic.Result, error)
 
 // command decodes the params of a frame and calls the hub.
 func command[P any](
 	decode func(classic.Envelope) (P, error),
-	call func(ctx context.Context, connection string, params P) (classic.Result, error),
-) func(context.Context, string, classic.Envelope) (classic.Result, error) {
-	return func(ctx context.Context, connection string, e classic.Envelope) (classic.Result, error) {
+	call func(ctx context.Context, cmd hub.Command, params P) (classic.Result, error),
+) func(context.Context, hub.Command, classic.Envelope) (classic.Result, error) {
+	return func(ctx context.Context, cmd hub.Command, e classic.Envelope) (classic.Result, error) {
 		params, err := decode(e)
 		if err != nil {
 			return classic.Result{}, err
 		}
-		return call(ctx, connection, params)
+		return call(ctx, cmd, params)
 	}
+}
+
+// received is the command that a frame carries.
+func received(r events.APIGatewayWebsocketProxyRequest) hub.Command {
+	cmd := hub.Command{Connection: r.RequestContext.ConnectionID, Bytes: len(r.Body)}
+	if at := r.RequestContext.RequestTimeEpoch; at > 0 {
+		cmd.Received = time.UnixMilli(at)
+	}
+	return cmd
 }
 
 // errLongReply: the reply is larger than API Gateway allows.
@@ -162,7 +173,7 @@ func serve(log *slog.Logger, c commands) WebSocket {
 		var result classic.Result
 		if err == nil {
 			if run, known := c[e.Method]; known {
-				result, err = run(ctx, r.RequestContext.ConnectionID, e)
+				result, err = run(ctx, received(r), e)
 			} else {
 				err = classic.UnknownMethod(e.Method)
 			}

@@ -27,12 +27,12 @@ type broken struct {
 var errBroken = errors.New("the table is missing")
 
 func (broken) OpenConnection(context.Context, hub.Connection) error { return errBroken }
-func (broken) CloseConnection(context.Context, string) (hub.Connection, error) {
-	return hub.Connection{}, errBroken
+func (broken) BeginClose(context.Context, string, time.Time) (hub.Connection, bool, error) {
+	return hub.Connection{}, false, errBroken
 }
 func (broken) Project(context.Context, string) (*hub.Project, error) { return nil, errBroken }
-func (broken) Connection(context.Context, string) (hub.Connection, error) {
-	return hub.Connection{}, errBroken
+func (broken) Spend(context.Context, string, time.Duration, time.Duration, time.Time) (hub.Connection, time.Duration, error) {
+	return hub.Connection{}, 0, errBroken
 }
 
 // newBroken is a hub over a broken store.
@@ -123,8 +123,12 @@ func TestFramesToConnectionRoutes(t *testing.T) {
 // strict is a store with one authenticated connection, which may use nothing.
 type strict struct{ broken }
 
-func (strict) Connection(context.Context, string) (hub.Connection, error) {
-	return hub.Connection{ID: "the-connection", Project: "p", Expires: time.Now().Add(time.Hour)}, nil
+func (strict) Spend(context.Context, string, time.Duration, time.Duration, time.Time) (hub.Connection, time.Duration, error) {
+	return hub.Connection{ID: "the-connection", Project: "p", Expires: time.Now().Add(time.Hour)}, 0, nil
+}
+
+func (s strict) ReadProject(ctx context.Context, id string) (*hub.Project, error) {
+	return s.Project(ctx, id)
 }
 
 func (strict) Project(context.Context, string) (*hub.Project, error) {

@@ -36,26 +36,31 @@ func leaves(connections ...Connection) (all []announcement) {
 }
 
 // announce sends joins and leaves to the channels whose category has JoinLeave.
-// Connections that are found gone are cleaned up, and their leaves follow after all
-// others, so that nothing is posted to them again. It logs failures: they do not fail the
-// operation. It finishes even when the caller has left, but ends after AnnounceTimeout and
-// when the process may be stopped, and logs how many announcements were not sent. Clients
-// then get the right list from presence.
+// Connections that are found gone are closed, and their leaves follow. It logs failures:
+// they do not fail the operation.
 func (h *Hub) announce(ctx context.Context, all []announcement) {
-	if len(all) == 0 {
-		return
+	messages, err := h.messages(ctx, all)
+	if err != nil {
+		h.log.ErrorContext(ctx, "announce joins and leaves failed", "project", all[0].connection.Project, "unsent", len(all), "error", err)
 	}
-	ctx, cancel := after(ctx, AnnounceTimeout)
-	defer cancel()
-	for len(all) > 0 {
-		gone := h.dispatchAll(ctx, h.messages(ctx, all))
-		all = leaves(h.cleanUp(ctx, gone)...)
+	gone, _ := h.announceAll(ctx, messages)
+	if err := h.closeConnections(ctx, connectionsOf(gone), gone...); err != nil {
+		h.log.WarnContext(ctx, "cleanup failed", "project", gone[0].Channel.Project, "connections", len(connectionsOf(gone)), "error", err)
 	}
 }
 
-// dispatchAll sends messages, each to the subscribers of its channel, and returns the
-// subscriptions that are gone.
-func (h *Hub) dispatchAll(ctx context.Context, messages []addressed) (gone []Gone) {
+// announceAll sends joins and leaves, each to the subscribers of its channel, and returns
+// the subscriptions that are gone, and the connections whose announcements were not all
+// sent. It finishes even when the caller has left, but ends after AnnounceTimeout and when
+// the process may be stopped. It logs failures. Clients then get the right list from
+// presence.
+func (h *Hub) announceAll(ctx context.Context, messages []addressed) (gone []Gone, unsent map[string]bool) {
+	unsent = make(map[string]bool)
+	if len(messages) == 0 {
+		return nil, unsent
+	}
+	ctx, cancel := after(ctx, AnnounceTimeout)
+	defer cancel()
 	var (
 		mu sync.Mutex
 		g  errgroup.Group
@@ -64,10 +69,15 @@ func (h *Hub) dispatchAll(ctx context.Context, messages []addressed) (gone []Gon
 	for i, m := range messages {
 		if ctx.Err() != nil {
 			h.log.WarnContext(ctx, "announce joins and leaves timed out", "project", m.Channel.Project, "unsent", len(messages)-i)
+			mu.Lock()
+			for _, m := range messages[i:] {
+				unsent[m.Client.Connection] = true
+			}
+			mu.Unlock()
 			break
 		}
 		g.Go(func() error {
-			result, err := h.dispatcher.Dispatch(ctx, m.Audience, []Message{m.Message})
+			result, err := h.dispatcher.Dispatch(ctx, m.audience, []Message{m.Message})
 			if err == nil {
 				err = result.Err()
 			}
@@ -78,40 +88,42 @@ func (h *Hub) dispatchAll(ctx context.Context, messages []addressed) (gone []Gon
 			mu.Lock()
 			defer mu.Unlock()
 			gone = append(gone, result.Gone...)
+			if err != nil {
+				unsent[m.Client.Connection] = true
+			}
 			return nil
 		})
 	}
 	_ = g.Wait() // failures have been logged
-	return gone
+	return gone, unsent
 }
 
-// addressed is a message and its audience.
+// addressed is a message about a subscription, and its audience.
 type addressed struct {
 	Message
-	Audience Audience
+	place    Place
+	audience Audience
 }
 
-// messages are the messages of announcements in categories with JoinLeave. It reads
-// each project once.
-func (h *Hub) messages(ctx context.Context, all []announcement) (messages []addressed) {
+// messages are the messages of announcements in categories with JoinLeave. It reads each
+// project once, and fails where one cannot be read.
+func (h *Hub) messages(ctx context.Context, all []announcement) (messages []addressed, err error) {
 	projects := make(map[string]*Project)
 	for _, a := range all {
 		p, read := projects[a.connection.Project]
 		if !read {
-			var err error
 			if p, err = h.store.Project(ctx, a.connection.Project); err != nil && !errors.Is(err, ErrProjectNotFound) {
-				h.log.ErrorContext(ctx, "announce joins and leaves failed", "project", a.connection.Project, "unsent", len(all), "error", err)
+				return nil, err
 			}
 			projects[a.connection.Project] = p
 		}
-		if p == nil || !p.Categories[a.channel.Category].JoinLeave {
+		if p == nil || !p.Categories[a.channel.Category].JoinLeave || a.channel != p.Locate(a.channel) {
 			continue
 		}
-		category := p.Categories[a.channel.Category]
 		messages = append(messages, addressed{Message{
-			ID: NewID(h.now()), Channel: a.channel, ProjectName: p.Name, CategoryID: category.ID, Event: a.event,
+			ID: NewID(h.now()), Channel: a.channel, ProjectName: p.Name, CategoryID: p.Categories[a.channel.Category].ID, Event: a.event,
 			Client: Client{Connection: a.connection.ID, User: a.connection.User, Info: a.connection.Info},
-		}, Audience{a.channel, category.ShardCount()}})
+		}, Place{a.channel, a.connection.Channels[a.channel]}, p.audience(a.channel)})
 	}
-	return messages
+	return messages, nil
 }

@@ -2,8 +2,10 @@ package hub
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
-	"errors"
+	"fmt"
 	"time"
 )
 
@@ -22,6 +24,8 @@ type Identity struct {
 	Channels []Channel
 	// AnyOrigin exempts the connection from the project's list of origins.
 	AnyOrigin bool
+	// MD5 means that the token is one that only the option allow_md5 admits.
+	MD5 bool
 }
 
 // VerifyToken checks that token was made with the project's secret for user, and
@@ -46,77 +50,130 @@ type Callback interface {
 
 // Credentials are the parameters of a client's auth.
 type Credentials struct {
-	Connection string
-	Protocol   Protocol
-	Project    string
-	User       string
-	Token      string
+	Command
+	Protocol Protocol
+	Project  string
+	User     string
+	Token    string
 	// Permissions are requested. The permissions of a token replace them. Otherwise
 	// the project's validate_url confirms or narrows them. Where the project has no
 	// validate_url they are granted, unconfirmed.
 	Permissions Permissions
 }
 
-// Authenticate records the identity of a connection. For a connection that is
-// authenticated already, with a token that is still valid, it changes nothing and
-// succeeds: a later bad token does not end an authenticated connection.
-func (h *Hub) Authenticate(ctx context.Context, cr Credentials) error {
-	err := h.authenticate(ctx, cr)
-	if errors.Is(err, ErrInvalidToken) || errors.Is(err, ErrTokenExpired) {
-		// The connection is read only here, so that a good token costs one write.
-		if c, lookup := h.store.Connection(ctx, cr.Connection); lookup == nil && h.checkAuthenticated(c) == nil {
-			return nil
-		}
-	}
-	return err
-}
-
-func (h *Hub) authenticate(ctx context.Context, cr Credentials) error {
+// Authenticate gives a connection an identity. On a connection that has one, it renews the
+// token, the permissions and the info of the same user, and keeps the subscriptions, except
+// those that are not granted any more: it returns them. It fails with ErrIdentity for
+// another user or project, or a token that ends earlier than the present one; with
+// ErrInvalidToken, ErrTokenExpired, ErrProjectNotFound, ErrPermissionDenied, ErrValidation,
+// ErrLimitExceeded or ErrTooManyRequests, and has then changed nothing. An identity whose
+// token has expired, or that the project does not admit any more, may be replaced by any.
+func (h *Hub) Authenticate(ctx context.Context, cr Credentials) ([]Refusal, error) {
 	if len(cr.User) > MaxNameBytes {
-		return ErrLimitExceeded.With("the user is longer than 255 bytes")
+		return nil, ErrLimitExceeded.With("the user is longer than 255 bytes")
 	}
 	if err := cr.Permissions.Validate(); err != nil {
-		return err
+		return nil, err
+	}
+	c, err := h.spend(ctx, cr.Command)
+	if err != nil {
+		return nil, err
 	}
 	p, err := h.store.Project(ctx, cr.Project)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	identity, err := h.verify(p, cr.User, cr.Token, h.now())
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if len(p.Options.Origins) > 0 && !identity.AnyOrigin {
-		c, err := h.store.Connection(ctx, cr.Connection)
-		if err != nil {
-			return err
+	if !identity.AnyOrigin && !p.Options.AllowsOrigin(c.Origin) {
+		return nil, errOrigin(c.Origin)
+	}
+	if err := h.renewable(p, c, identity); err != nil {
+		return nil, err
+	}
+	proof := cr.proof(p)
+	confirmed := Confirmation{Permissions: c.Permissions, Info: c.Info}
+	if h.valid(p, c) != nil || c.Proof != proof {
+		if confirmed, err = h.grant(ctx, p, identity, cr.Permissions); err != nil {
+			return nil, err
 		}
-		if !p.Options.AllowsOrigin(c.Origin) {
-			return errOrigin(c.Origin)
+	}
+	var refused []Refusal
+	err = h.change(ctx, c, func(c Connection) (Change, error) {
+		if err := h.renewable(p, c, identity); err != nil {
+			return Change{}, err
 		}
-	}
-	confirmed, err := h.grant(ctx, p, identity, cr.Permissions)
-	if err != nil {
-		return err
-	}
-	c := Connection{
-		ID: cr.Connection, Project: p.ID, User: identity.User, Info: confirmed.Info, Permissions: confirmed.Permissions,
-		Protocol: cr.Protocol, TokenExpires: identity.Expires,
-	}
-	before, after, err := h.store.Authenticate(ctx, c, h.now())
-	if err != nil {
-		return err
-	}
-	h.announce(ctx, leaves(before))
-	if after.ID == "" || len(identity.Channels) == 0 {
+		present := h.valid(p, c) == nil || c.Project == p.ID && c.User == identity.User
+		channels := c.Channels
+		c.Project, c.User, c.Info, c.Permissions = p.ID, identity.User, confirmed.Info, confirmed.Permissions
+		c.Protocol, c.TokenExpires, c.Proof = cr.Protocol, identity.Expires, proof
+		c.Secret, c.MD5, c.AnyOrigin = p.SecretID(), identity.MD5, identity.AnyOrigin
+		c.Channels, refused = nil, nil
+		if present {
+			c.Channels, refused = h.keep(p, c, channels)
+		}
+		var join []Channel
+		for _, ch := range identity.Channels {
+			join = append(join, p.Locate(ch))
+		}
+		return h.join(p, c, without(c.Channels, nil), join, cr.Command)
+	})
+	return refused, err
+}
+
+// renewable fails with ErrIdentity where the connection has an identity that this one must
+// not replace.
+func (h *Hub) renewable(p *Project, c Connection, identity Identity) error {
+	if c.Project == "" || !c.Until().After(h.now()) {
 		return nil
 	}
-	channels := make(map[Channel]int, len(identity.Channels))
-	for _, ch := range identity.Channels {
-		channels[ch] = p.Categories[ch.Category].ShardCount()
+	switch {
+	case c.Project != p.ID:
+		return ErrIdentity.With("it is authenticated to another project")
+	case !p.admits(c):
+		return nil
+	case c.User != identity.User:
+		return ErrIdentity.With("it is authenticated as another user")
+	case !identity.Expires.IsZero() && (c.TokenExpires.IsZero() || identity.Expires.Unix() < c.TokenExpires.Unix()):
+		return ErrIdentity.With("its present token ends later than this one")
 	}
-	return h.join(ctx, after, channels)
+	return nil
 }
+
+// keep returns those of the channels that are granted to the connection, and the others. A
+// channel in another incarnation than p has is kept: p may be some seconds old.
+func (h *Hub) keep(p *Project, c Connection, channels map[Channel]int) (map[Channel]int, []Refusal) {
+	kept := make(map[Channel]int, len(channels))
+	var refused []Refusal
+	for ch, shard := range channels {
+		if !ch.inFeed() && ch.Incarnation == p.Categories[ch.Category].Incarnation {
+			if err := authorize(p, c, Subscribe, ch); err != nil {
+				refused = append(refused, Refusal{ch, Public(err)})
+				continue
+			}
+		}
+		kept[ch] = shard
+	}
+	return kept, refused
+}
+
+// proof identifies what validate_url was asked about, and that it was asked under the
+// present secret.
+func (cr Credentials) proof(p *Project) string {
+	sum := sha256.New()
+	for _, part := range []string{p.ID, p.Secret, cr.User, cr.Token} {
+		fmt.Fprintf(sum, "%d:%s", len(part), part)
+	}
+	// Maps are encoded in the order of their keys. Permissions have no value that JSON
+	// cannot encode.
+	_ = json.NewEncoder(sum).Encode(cr.Permissions)
+	return hex.EncodeToString(sum.Sum(nil)[:proofBytes])
+}
+
+// proofBytes is the length of a proof before encoding.
+const proofBytes = 16
 
 // grant decides what an identified client may use, and the info of its user.
 func (h *Hub) grant(ctx context.Context, p *Project, id Identity, requested Permissions) (Confirmation, error) {
@@ -132,33 +189,4 @@ func (h *Hub) grant(ctx context.Context, p *Project, id Identity, requested Perm
 		confirmed.Info = id.Info
 	}
 	return confirmed, err
-}
-
-// checkAuthenticated fails with ErrUnauthorized where the connection has not
-// authenticated, and with ErrTokenExpired where its token has ended.
-func (h *Hub) checkAuthenticated(c Connection) error {
-	switch {
-	case c.Project == "":
-		return ErrUnauthorized
-	case !c.Until().After(h.now()):
-		return ErrTokenExpired
-	}
-	return nil
-}
-
-// authenticated returns a connection that may give commands, and its project. The
-// connection is read once: every permission is checked before anything is written.
-func (h *Hub) authenticated(ctx context.Context, id string) (Connection, *Project, error) {
-	c, err := h.store.Connection(ctx, id)
-	if err != nil {
-		return Connection{}, nil, err
-	}
-	if err := h.checkAuthenticated(c); err != nil {
-		return Connection{}, nil, err
-	}
-	p, err := h.store.Project(ctx, c.Project)
-	if err != nil {
-		return Connection{}, nil, err
-	}
-	return c, p, nil
 }

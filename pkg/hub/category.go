@@ -1,6 +1,9 @@
 package hub
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // Category is a named set of channels with the options of those channels. (Centrifugo
 // calls it a namespace.)
@@ -9,6 +12,13 @@ type Category struct {
 	// another one.
 	ID   string
 	Name string
+	// Incarnation is drawn by the store when the category is created, and never changes:
+	// the keys of subscriptions carry it. It is "" for a category of an earlier version.
+	Incarnation string
+	// FormerShards is the number of shards before it was raised at ShardsRaised, 0 where it
+	// never was. The store sets both.
+	FormerShards int
+	ShardsRaised time.Time
 	// Revision counts the writes of the category. It is 0 for a new one.
 	Revision int
 	CategoryOptions
@@ -31,6 +41,21 @@ type CategoryOptions struct {
 
 // ShardCount is the number of shards in force.
 func (o CategoryOptions) ShardCount() int { return max(o.Shards, 1) }
+
+// shardsDelay is how long after a raise new subscribers use the former shards: until then a
+// publisher may still read a project that it cached before, and the clocks of functions may
+// differ by some seconds.
+const shardsDelay = 15 * time.Second
+
+// SubscribeShards is the number of shards over which new subscribers are spread. It lags
+// behind ShardCount, which publishers read: so every publisher reads the shard of every
+// subscriber.
+func (c Category) SubscribeShards(now time.Time) int {
+	if c.FormerShards > 0 && now.Before(c.ShardsRaised.Add(shardsDelay)) {
+		return c.FormerShards
+	}
+	return c.ShardCount()
+}
 
 // MessageBytes is the limit on a message's data in force.
 func (o CategoryOptions) MessageBytes() int {

@@ -12,7 +12,11 @@ type Channel struct {
 	// has a project.
 	Project  string
 	Category string
-	Name     string
+	// Incarnation is that of the category: what is created again under an old name shares
+	// no subscription with it. It is "" in a command of a client or an application, until
+	// Project.Locate sets it, and for a category that was created before categories had one.
+	Incarnation string `json:",omitempty"`
+	Name        string
 }
 
 // ParseChannel splits "category:name" at the first colon, as the server API

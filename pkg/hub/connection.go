@@ -4,9 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // Protocol names the wire format of a connection. A dispatcher has an encoder for
@@ -19,7 +18,8 @@ const (
 	Classic Protocol = "classic"
 )
 
-// Connection is one client's WebSocket.
+// Connection is one client's WebSocket. It names its subscriptions: what a fan-out reads is
+// written together with it.
 type Connection struct {
 	// ID is API Gateway's connection id.
 	ID string
@@ -40,10 +40,24 @@ type Connection struct {
 	Protocol Protocol
 	// TokenExpires is when the token ends, zero for one that does not.
 	TokenExpires time.Time
+	// Secret is the SecretID of the project when the token was verified, "" for a
+	// connection of an earlier version.
+	Secret string
+	// MD5 means that the token is one that only the option allow_md5 admits.
+	MD5 bool
+	// AnyOrigin means that the project's list of origins does not matter.
+	AnyOrigin bool
+	// Proof identifies the token and the requested permissions of the last auth: a repeat
+	// asks validate_url nothing.
+	Proof string
 
 	// Channels are the channels subscribed to, each with the shard that holds the
 	// subscription.
 	Channels map[Channel]int
+	// Order has the latest commands on channels.
+	Order Order
+	// Revision counts the changes of the connection.
+	Revision int
 }
 
 // Until is when the connection stops receiving: at the end of the connection or
@@ -55,32 +69,66 @@ func (c Connection) Until() time.Time {
 	return c.Expires
 }
 
+// Change is a new state of a connection.
+type Change struct {
+	// Connection is the new state. Of its fields ID, Origin, Expires and Revision do not
+	// matter.
+	Connection
+	// Renew are channels of the new state whose subscriptions are written although they
+	// have not changed.
+	Renew []Channel
+	// Remove are subscriptions that are removed although the connection does not name them.
+	Remove []Place
+}
+
+// Place is where the subscription of a connection in a channel is kept.
+type Place struct {
+	Channel Channel
+	Shard   int
+}
+
 // Connections keeps connections. Every method is one request to the store, unless
-// its comment says otherwise.
+// its comment says otherwise. A connection that is being closed does not exist for any
+// method except BeginClose and FinishClose.
 type Connections interface {
 	// OpenConnection records a connection that has not authenticated: its ID,
 	// Origin and Expires.
 	OpenConnection(ctx context.Context, c Connection) error
-	// Authenticate records the identity of c. It fails with ErrConnectionNotFound when
-	// the connection is over. It changes nothing when the connection is authenticated and
-	// its token is valid at now. after is the connection where it has the identity of c
-	// now, also by an earlier call; otherwise zero. Where the new identity replaces one
-	// whose token has expired, before is the connection as it was; it is in no channel
-	// any more.
-	Authenticate(ctx context.Context, c Connection, now time.Time) (before, after Connection, err error)
 	// Connection returns a connection as the last write left it. It fails with
 	// ErrConnectionNotFound.
 	Connection(ctx context.Context, id string) (Connection, error)
-	// CloseConnection removes a connection and the subscriptions that it names, and
-	// returns it as it was: one request, and one more for every 25 subscriptions. A
-	// connection that does not exist is no error, and the zero Connection: so only one
-	// of several calls returns it. It may fail after the connection was removed, and
-	// returns the connection then too.
-	CloseConnection(ctx context.Context, id string) (Connection, error)
+	// Spend adds cost to the debt of a connection, which shrinks as time passes, unless it
+	// would exceed limit then. It returns the connection as the last write left it, and the
+	// debt, which is over limit where nothing was added. It fails with
+	// ErrConnectionNotFound. One request; two where there is a debt already.
+	Spend(ctx context.Context, id string, cost, limit time.Duration, now time.Time) (c Connection, debt time.Duration, err error)
+	// ChangeConnection changes a connection, and its subscriptions with it, in one
+	// transaction for every 99 subscriptions. plan, a pure function, gets the state of the
+	// connection and returns the new one, or an error, which is returned. When another
+	// change comes between, plan is called again: c is the first state that it gets. before
+	// is the state that after replaces. It fails with ErrConnectionNotFound when the
+	// connection is over. A call that was interrupted between two transactions leaves a
+	// state in which connection and subscriptions agree.
+	ChangeConnection(ctx context.Context, c Connection, plan func(Connection) (Change, error)) (before, after Connection, err error)
+	// BeginClose marks a connection as being closed by the caller, for CloseLease, and
+	// returns it as it was. A connection that does not exist, or that another caller is
+	// closing, is no error, and the zero Connection; exists tells the two apart. A
+	// connection whose closing was not finished within CloseLease is returned again.
+	BeginClose(ctx context.Context, id string, now time.Time) (c Connection, exists bool, err error)
+	// HideSubscriptions marks subscriptions of connections that are being closed: they are
+	// not present any more, and a fan-out finds them gone. One request for every 25.
+	HideSubscriptions(ctx context.Context, hidden map[string][]Place) error
+	// FinishClose removes connections that are being closed, and their subscriptions, in any
+	// order: one request for every 25 of both.
+	FinishClose(ctx context.Context, connections []Connection) error
 	// UserConnections returns the connections of a named user, as they were a
 	// moment ago: one request, and one more for every 100 connections.
 	UserConnections(ctx context.Context, project, user string) ([]Connection, error)
 }
+
+// CloseLease is how long the caller of BeginClose may take. It is longer than an invocation
+// lives: after that the caller is dead, and another finishes what it began.
+const CloseLease = 40 * time.Second
 
 // Handshake is the request that opens a connection.
 type Handshake struct {
@@ -115,43 +163,41 @@ func (h *Hub) Connect(ctx context.Context, hs Handshake) error {
 // Disconnect removes a connection that is over, with its subscriptions, and
 // announces its leaves.
 func (h *Hub) Disconnect(ctx context.Context, connection string) error {
-	c, err := h.store.CloseConnection(ctx, connection)
-	h.announce(ctx, leaves(c))
-	return err
+	return h.closeConnections(ctx, []string{connection})
 }
 
-// DisconnectUser closes all connections of a user and announces their leaves. It
-// fails with ErrBadRequest for the anonymous user and with ErrLimitExceeded for a
-// name that is too long.
+// DisconnectUser closes all connections of a user and announces their leaves. A repeated
+// call finishes what an interrupted one left. It fails with ErrBadRequest for the anonymous
+// user and with ErrLimitExceeded for a name that is too long.
 func (h *Hub) DisconnectUser(ctx context.Context, p *Project, user string) error {
-	connections, err := h.UserConnections(ctx, p, user)
+	connections, err := h.userConnections(ctx, p, user)
 	if err != nil {
 		return err
 	}
-	// The state is removed first: no connection of the user remains when this returns. API
-	// Gateway invokes $disconnect some time later.
 	ids := make([]string, len(connections))
-	closed := make([]Connection, len(connections))
-	errs := make([]error, len(connections))
-	var g errgroup.Group
-	g.SetLimit(maxConcurrentCloses)
 	for i, c := range connections {
 		ids[i] = c.ID
-		g.Go(func() error {
-			closed[i], errs[i] = h.store.CloseConnection(ctx, c.ID)
-			return nil
-		})
 	}
-	_ = g.Wait() // errs has the failures
-	errs = append(errs, h.dispatcher.Disconnect(ctx, ids))
-	h.announce(ctx, leaves(closed...))
-	return errors.Join(errs...)
+	return h.closeSockets(ctx, ids)
 }
 
-// UserConnections returns the connections of a named user, as they were a moment
-// ago. It fails with ErrBadRequest for the anonymous user and with ErrLimitExceeded
-// for a name that is too long.
+// closeSockets closes the sockets of connections and removes the connections. The sockets
+// come first: a connection that remains because the call was interrupted is removed by its
+// $disconnect, or found again.
+func (h *Hub) closeSockets(ctx context.Context, ids []string) error {
+	err := h.dispatcher.Disconnect(ctx, ids)
+	return errors.Join(err, h.closeConnections(ctx, ids))
+}
+
+// UserConnections returns the connections of a named user that the project admits, as they
+// were a moment ago. It fails with ErrBadRequest for the anonymous user and with
+// ErrLimitExceeded for a name that is too long.
 func (h *Hub) UserConnections(ctx context.Context, p *Project, user string) ([]Connection, error) {
+	connections, err := h.userConnections(ctx, p, user)
+	return slices.DeleteFunc(connections, func(c Connection) bool { return !p.admits(c) }), err
+}
+
+func (h *Hub) userConnections(ctx context.Context, p *Project, user string) ([]Connection, error) {
 	if err := checkName("user", user); err != nil {
 		return nil, err
 	}

@@ -5,10 +5,12 @@ import (
 	"fmt"
 )
 
-// Audience is the subscribers of a channel, which has this many shards.
+// Audience is the subscribers of a channel, which has this many shards, whose right has not
+// ended.
 type Audience struct {
 	Channel Channel
 	Shards  int
+	Rule    Rule
 }
 
 // Dispatcher sends accepted messages to subscribers. Its parameters and its Result are
@@ -41,13 +43,15 @@ type Result struct {
 	Refused int
 	// Refusal is the text of the error of the first of them.
 	Refusal string
-	// Gone are the subscriptions whose connection is over.
+	// Gone are the subscriptions whose connection is over, or being closed.
 	Gone []Gone
+	// Ended are the subscriptions whose right has ended: nothing was posted to them.
+	Ended []Gone
 	// Unread are the shards whose subscribers could not all be read.
 	Unread []Unread
 }
 
-// Gone is a subscription whose connection is over, as a post found.
+// Gone is a subscription that is to be removed, as a dispatch found.
 type Gone struct {
 	Connection string
 	Channel    Channel

@@ -18,9 +18,11 @@ type dispatchData struct {
 // TestDispatchDataRoundTrip checks that the parameters and the result of a dispatch are
 // data that could go to another Lambda: JSON keeps every field.
 func TestDispatchDataRoundTrip(t *testing.T) {
-	ch := Channel{Project: "p", Category: "chat", Name: "ключ \x00"}
+	ch := Channel{Project: "p", Category: "chat", Incarnation: "0badcafe", Name: "ключ \x00"}
 	want := dispatchData{
-		Audience: Audience{Channel: ch, Shards: 4},
+		Audience: Audience{Channel: ch, Shards: 4, Rule: Rule{
+			Secret: "0123456789abcdef", Origins: []string{"https://example.com"}, AllowMD5: true, Private: true,
+		}},
 		Messages: []Message{{
 			ID: "6921d2fb0123456789abcdef", Channel: ch, ProjectName: "P", CategoryID: "6921d2fa0123456789abcdef",
 			Event: Join, Data: json.RawMessage(`{"n":1.50}`),
@@ -29,6 +31,7 @@ func TestDispatchDataRoundTrip(t *testing.T) {
 		Result: Result{
 			Delivered: 1, Slow: 2, Failed: 3, Unsent: 4, Refused: 5, Refusal: "403",
 			Gone:   []Gone{{Connection: "L0SM9cOFvHcCIhw=", Channel: ch, Shard: 5}},
+			Ended:  []Gone{{Connection: "L0SM9cOFvHcCIhx=", Channel: ch, Shard: 7}},
 			Unread: []Unread{{Shard: 6, Cause: "throttled"}},
 		},
 	}

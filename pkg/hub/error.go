@@ -45,6 +45,8 @@ var (
 	// ErrTokenExpired: the exp of the token has passed, that of the connection or that
 	// of an auth.
 	ErrTokenExpired = &Error{Code: 109, Message: "token expired", Help: "get a new token from the application, and send auth again"}
+	// ErrTooManyRequests: a connection sends commands faster than it may.
+	ErrTooManyRequests = &Error{Code: 111, Message: "too many requests", Temporary: true, Help: "send fewer commands, and several channels in one"}
 	// ErrConflict: the same request is in progress, or another one has changed the object
 	// since it was read.
 	ErrConflict = &Error{Code: 113, Message: "conflict", Temporary: true, Help: "repeat after a moment"}
@@ -63,6 +65,9 @@ var (
 	ErrOneWay = &Error{Code: 404, Message: "one-way category", Help: "publish through the application, or set its option bidirectional"}
 	// ErrChannelDenied: a client used a channel that is not granted.
 	ErrChannelDenied = &Error{Code: 405, Message: "channel permission denied", Help: "the channel is not granted: request it in the permissions of auth, and grant it in the JWT or in validate_url where the project has one"}
+	// ErrIdentity: an auth on an authenticated connection has another user or project, or
+	// its token ends before the present one.
+	ErrIdentity = &Error{Code: 406, Message: "the connection has another identity", Help: "open another connection"}
 	// ErrTooLarge: the message exceeds the limit of its category or of API Gateway.
 	ErrTooLarge = &Error{Code: 413, Message: "message too large", Help: "send less, such as an id that clients load"}
 	// ErrConnectionNotFound: the connection is over, or was never opened.

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"centrifuge/pkg/hub"
+	"centrifuge/pkg/store/storetest"
 )
 
 // enter opens a connection, authenticates it and subscribes it.
@@ -23,12 +24,12 @@ func (r *rig) enter(t *testing.T, connection, user string, channels ...string) {
 		t.Fatal(err)
 	}
 	id := hub.Identity{User: user, Info: json.RawMessage(`{"n":1}`)}
-	if err := r.Authenticate(t.Context(), hub.Credentials{
-		Connection: connection, Protocol: hub.Classic, Project: projectID, User: user, Token: token(t, id), Permissions: all,
+	if _, err := r.Authenticate(t.Context(), hub.Credentials{
+		Command: by(connection), Protocol: hub.Classic, Project: projectID, User: user, Token: token(t, id), Permissions: all,
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if refused, err := r.Subscribe(t.Context(), connection, in(channels...)); err != nil || len(refused) > 0 {
+	if refused, err := r.Subscribe(t.Context(), by(connection), in(channels...)); err != nil || len(refused) > 0 {
 		t.Fatalf("refused %v, error %v", refused, err)
 	}
 }
@@ -61,7 +62,7 @@ func TestJoinsAndLeaves(t *testing.T) {
 			return nil
 		}, []string{"join room:x c3 to c1 c2 c3"}},
 		{"a repeated subscribe", func(t *testing.T, r *rig) error {
-			_, err := r.Subscribe(t.Context(), "c2", in(room))
+			_, err := r.Subscribe(t.Context(), by("c2"), in(room))
 			return err
 		}, nil},
 		{"a category without join_leave", func(t *testing.T, r *rig) error {
@@ -69,10 +70,10 @@ func TestJoinsAndLeaves(t *testing.T) {
 			return r.Disconnect(t.Context(), "c3")
 		}, nil},
 		{"an unsubscribe", func(t *testing.T, r *rig) error {
-			return r.Unsubscribe(t.Context(), "c2", in(room))
+			return r.Unsubscribe(t.Context(), by("c2"), in(room))
 		}, []string{"leave room:x c2 to c1"}},
 		{"an unsubscribe from another channel", func(t *testing.T, r *rig) error {
-			return r.Unsubscribe(t.Context(), "c2", in("room:y"))
+			return r.Unsubscribe(t.Context(), by("c2"), in("room:y"))
 		}, nil},
 		{"a repeated disconnect", func(t *testing.T, r *rig) error {
 			return errors.Join(r.Disconnect(t.Context(), "c2"), r.Disconnect(t.Context(), "c2"))
@@ -88,7 +89,7 @@ func TestJoinsAndLeaves(t *testing.T) {
 			return errors.Join(r.send(t, "room", `1`), r.send(t, "room", `2`))
 		}, []string{"leave room:x c2 to c1"}},
 		{"a connection that a message in another channel finds gone", func(t *testing.T, r *rig) error {
-			if _, err := r.Subscribe(t.Context(), "c2", in(open)); err != nil {
+			if _, err := r.Subscribe(t.Context(), by("c2"), in(open)); err != nil {
 				return err
 			}
 			r.gone = []string{"c2"}
@@ -100,14 +101,15 @@ func TestJoinsAndLeaves(t *testing.T) {
 				return err
 			}
 			auth := func(id hub.Identity) error {
-				return r.Authenticate(t.Context(), hub.Credentials{
-					Connection: "c3", Protocol: hub.Classic, Project: projectID, User: id.User, Token: token(t, id), Permissions: all,
+				_, err := r.Authenticate(t.Context(), hub.Credentials{
+					Command: by("c3"), Protocol: hub.Classic, Project: projectID, User: id.User, Token: token(t, id), Permissions: all,
 				})
+				return err
 			}
 			if err := auth(short); err != nil {
 				return err
 			}
-			if _, err := r.Subscribe(t.Context(), "c3", in(room)); err != nil {
+			if _, err := r.Subscribe(t.Context(), by("c3"), in(room)); err != nil {
 				return err
 			}
 			r.now = r.now.Add(time.Minute)
@@ -149,9 +151,10 @@ func TestFeed(t *testing.T) {
 		t.Fatal(err)
 	}
 	watch := func(connection string, id hub.Identity) error {
-		return r.Authenticate(t.Context(), hub.Credentials{
-			Connection: connection, Protocol: hub.Classic, Project: projectID, User: id.User, Token: token(t, id), Permissions: all,
+		_, err := r.Authenticate(t.Context(), hub.Credentials{
+			Command: by(connection), Protocol: hub.Classic, Project: projectID, User: id.User, Token: token(t, id), Permissions: all,
 		})
+		return err
 	}
 	if err := watch("admin", hub.FeedIdentity(projectID, r.now.Add(time.Hour))); err != nil {
 		t.Fatal(err)
@@ -169,7 +172,7 @@ func TestFeed(t *testing.T) {
 	})
 	t.Run("message of a client in a watched category", func(t *testing.T) {
 		r.fed = nil
-		err := r.Broadcast(t.Context(), "c1", in("watched:y")[0], json.RawMessage(`{}`))
+		err := r.Broadcast(t.Context(), by("c1"), in("watched:y")[0], json.RawMessage(`{}`))
 		if err != nil || !slices.Equal(r.fed, []string{"admin"}) {
 			t.Errorf("%v received, error %v", r.fed, err)
 		}
@@ -190,7 +193,7 @@ func TestFeed(t *testing.T) {
 	t.Run("usage without the feed", func(t *testing.T) {
 		usage, err := r.Usage(t.Context(), r.project(t), "")
 		if diff := cmp.Diff(map[hub.Channel]int{
-			{Project: projectID, Category: "watched", Name: "x"}: 1, {Project: projectID, Category: "open", Name: "x"}: 1,
+			r.project(t).Locate(in("watched:x")[0]): 1, r.project(t).Locate(in("open:x")[0]): 1,
 		}, usage.Subscribers); err != nil || diff != "" {
 			t.Errorf("error %v, -want +got\n%s", err, diff)
 		}
@@ -200,14 +203,14 @@ func TestFeed(t *testing.T) {
 			t.Errorf("publish: error %v", err)
 		}
 		for _, connection := range []string{"admin", "c1"} {
-			if err := r.Broadcast(t.Context(), connection, feed, json.RawMessage(`{}`)); !errors.Is(err, hub.ErrCategoryDenied) {
+			if err := r.Broadcast(t.Context(), by(connection), feed, json.RawMessage(`{}`)); !errors.Is(err, hub.ErrCategoryDenied) {
 				t.Errorf("broadcast of %s: error %v", connection, err)
 			}
 		}
 	})
 	t.Run("subscribe to the feed", func(t *testing.T) {
 		for _, connection := range []string{"admin", "c1"} {
-			refused, err := r.Subscribe(t.Context(), connection, []hub.Channel{feed})
+			refused, err := r.Subscribe(t.Context(), by(connection), []hub.Channel{feed})
 			if err != nil || !slices.Equal(names(refused), []string{feed.String()}) {
 				t.Errorf("%s: refused %v, error %v", connection, refused, err)
 			}
@@ -219,8 +222,8 @@ func TestFeed(t *testing.T) {
 		}
 	})
 	t.Run("auth of an authenticated connection for the feed", func(t *testing.T) {
-		if err := watch("c1", hub.FeedIdentity(projectID, r.now.Add(time.Hour))); err != nil {
-			t.Fatal(err)
+		if err := watch("c1", hub.FeedIdentity(projectID, r.now.Add(time.Hour))); !errors.Is(err, hub.ErrIdentity) {
+			t.Errorf("error %v", err)
 		}
 		r.fed = nil
 		if err := r.send(t, "watched", `1`); err != nil || !slices.Equal(r.fed, []string{"admin"}) {
@@ -240,7 +243,7 @@ func TestClientPresence(t *testing.T) {
 	r.enter(t, "c1", "u", "room:x")
 	r.enter(t, "c2", "v", "room:x", "open:x")
 	t.Run("all clients in a channel", func(t *testing.T) {
-		clients, err := r.ClientPresence(t.Context(), "c1", in("room:x")[0])
+		clients, err := r.ClientPresence(t.Context(), by("c1"), in("room:x")[0])
 		slices.SortFunc(clients, func(a, b hub.Client) int { return strings.Compare(a.Connection, b.Connection) })
 		want := []hub.Client{{Connection: "c1", User: "u", Info: json.RawMessage(`{"n":1}`)}, {Connection: "c2", User: "v", Info: json.RawMessage(`{"n":1}`)}}
 		if diff := cmp.Diff(want, clients); err != nil || diff != "" {
@@ -263,18 +266,18 @@ func TestClientPresence(t *testing.T) {
 		{"channel without a name", "c1", "room", "", hub.ErrBadRequest},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if _, err := r.ClientPresence(t.Context(), tt.connection, hub.Channel{Category: tt.category, Name: tt.channel}); !errors.Is(err, tt.want) {
+			if _, err := r.ClientPresence(t.Context(), by(tt.connection), hub.Channel{Category: tt.category, Name: tt.channel}); !errors.Is(err, tt.want) {
 				t.Errorf("error %v, want %v", err, tt.want)
 			}
 		})
 	}
 	t.Run("channel that is not granted", func(t *testing.T) {
-		if err := r.Authenticate(t.Context(), hub.Credentials{
-			Connection: "c3", Protocol: hub.Classic, Project: projectID, User: "w", Token: token(t, hub.Identity{User: "w", Permissions: &only}),
+		if _, err := r.Authenticate(t.Context(), hub.Credentials{
+			Command: by("c3"), Protocol: hub.Classic, Project: projectID, User: "w", Token: token(t, hub.Identity{User: "w", Permissions: &only}),
 		}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := r.ClientPresence(t.Context(), "c3", in("room:x")[0]); !errors.Is(err, hub.ErrChannelDenied) {
+		if _, err := r.ClientPresence(t.Context(), by("c3"), in("room:x")[0]); !errors.Is(err, hub.ErrChannelDenied) {
 			t.Errorf("error %v", err)
 		}
 	})
@@ -283,24 +286,21 @@ func TestClientPresence(t *testing.T) {
 func TestPresenceReplySizeLimit(t *testing.T) {
 	r := newRig(t, hub.ProjectOptions{})
 	info := json.RawMessage(`"` + strings.Repeat("x", hub.MaxInfoBytes-2) + `"`)
-	for n := range 40 { // 160 KB
+	big := r.project(t).Locate(hub.Channel{Category: "room", Name: "big"})
+	const n = 160 // 160 KB
+	for n := range n {
 		c := hub.Connection{ID: fmt.Sprint("c", n), Project: projectID, User: "u", Info: info, Expires: r.now.Add(time.Hour)}
-		if err := r.store.OpenConnection(t.Context(), c); err != nil {
-			t.Fatal(err)
-		}
-		if _, _, err := r.store.Authenticate(t.Context(), c, r.now); err != nil {
-			t.Fatal(err)
-		}
-		if err := r.store.Subscribe(t.Context(), c, map[hub.Channel]int{{Project: projectID, Category: "room", Name: "big"}: 1}); err != nil {
+		c.Channels = map[hub.Channel]int{big: 0}
+		if err := storetest.Enter(t.Context(), r.store.Store, c); err != nil {
 			t.Fatal(err)
 		}
 	}
 	r.enter(t, "asks", "v", "room:x")
-	if _, err := r.ClientPresence(t.Context(), "asks", in("room:big")[0]); !errors.Is(err, hub.ErrLimitExceeded) {
+	if _, err := r.ClientPresence(t.Context(), by("asks"), in("room:big")[0]); !errors.Is(err, hub.ErrLimitExceeded) {
 		t.Errorf("a client: error %v", err)
 	}
 	clients, err := r.Presence(t.Context(), r.project(t), hub.Channel{Project: projectID, Category: "room", Name: "big"})
-	if len(clients) != 40 || err != nil {
+	if len(clients) != n || err != nil {
 		t.Errorf("an application: %d clients, error %v", len(clients), err)
 	}
 }
@@ -315,7 +315,7 @@ func TestMessageCounts(t *testing.T) {
 		func() error { return r.send(t, "room", `1`) },
 		func() error { r.now = r.now.Add(time.Minute); return r.publish(t, "") },
 		func() error {
-			return r.Broadcast(t.Context(), "c1", in("open:x")[0], json.RawMessage(`{}`))
+			return r.Broadcast(t.Context(), by("c1"), in("open:x")[0], json.RawMessage(`{}`))
 		},
 		func() error { // a refused message does not count
 			if err := r.send(t, "none", `1`); !errors.Is(err, hub.ErrCategoryNotFound) {
@@ -351,7 +351,7 @@ func TestHooks(t *testing.T) {
 	if err := r.send(t, "hooked", `3`); !errors.Is(err, broken) {
 		t.Fatal(err)
 	}
-	r.failure, r.unread = nil, map[hub.Channel][]hub.Unread{{Project: projectID, Category: "hooked", Name: "x"}: {{Cause: "throttled"}}}
+	r.failure, r.unread = nil, map[hub.Channel][]hub.Unread{r.project(t).Locate(in("hooked:x")[0]): {{Cause: "throttled"}}}
 	if err := r.send(t, "hooked", `4`); err == nil || !strings.Contains(err.Error(), "throttled") {
 		t.Fatal(err)
 	}
@@ -416,35 +416,33 @@ func TestPublishResult(t *testing.T) {
 
 // TestCleanup checks the requests that remove c1, which a post finds gone.
 func TestCleanup(t *testing.T) {
-	ch := hub.Channel{Project: projectID, Category: "open", Name: "x"}
 	for _, tt := range []struct {
 		name    string
 		prepare func(t *testing.T, r *rig)
 		sent    string
 	}{
-		{"a connection that names its subscription", func(t *testing.T, r *rig) {
+		{"a connection that names its subscriptions", func(t *testing.T, r *rig) {
 			r.enter(t, "c1", "u", "open:x", "open:y")
-		}, "1 BatchWriteItem, 1 DeleteItem, 1 Query, 1 UpdateItem"},
-		{"a subscription without a connection", func(t *testing.T, r *rig) {
+		}, "1 BatchWriteItem, 1 Query, 2 UpdateItem"},
+		{"a subscription without a connection, of an earlier version", func(t *testing.T, r *rig) {
 			r.enter(t, "c1", "u", "open:x")
-			// The connection closes between the two writes of a subscribe.
-			r.store.Requests.Intercept = func(operation string, _ *http.Request) (*http.Response, error) {
-				if operation == "BatchWriteItem" {
-					r.store.Requests.Intercept = nil
-					return nil, r.Disconnect(t.Context(), "c1")
-				}
-				return nil, nil
-			}
-			if _, err := r.Subscribe(t.Context(), "c1", in("open:x")); err != nil {
+			// Closing removes the connection alone.
+			c, _, err := r.store.BeginClose(t.Context(), "c1", r.now)
+			if err != nil {
 				t.Fatal(err)
 			}
-		}, "2 DeleteItem, 1 Query, 1 UpdateItem"},
+			c.Channels = nil
+			if err := r.store.FinishClose(t.Context(), []hub.Connection{c}); err != nil {
+				t.Fatal(err)
+			}
+		}, "1 BatchWriteItem, 1 Query, 2 UpdateItem"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRig(t, hub.ProjectOptions{})
 			tt.prepare(t, r)
 			r.gone = []string{"c1"}
 			p := r.project(t)
+			ch := p.Locate(in("open:x")[0])
 			r.store.Requests.Sent()
 			if _, err := r.Publish(t.Context(), p, ch, json.RawMessage(`1`), ""); err != nil {
 				t.Fatal(err)
@@ -525,7 +523,7 @@ func TestFeedAfterLostAnswer(t *testing.T) {
 		return nil, errors.Join(errors.New("connection reset"), response.Body.Close())
 	}
 	id := hub.FeedIdentity(projectID, r.now.Add(time.Hour))
-	if err := r.Authenticate(t.Context(), hub.Credentials{Connection: "admin", Protocol: hub.Classic, Project: projectID, Token: token(t, id)}); err != nil {
+	if _, err := r.Authenticate(t.Context(), hub.Credentials{Command: by("admin"), Protocol: hub.Classic, Project: projectID, Token: token(t, id)}); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.send(t, "watched", `1`); err != nil || !slices.Equal(r.fed, []string{"admin"}) {

@@ -13,6 +13,9 @@ import (
 // FeedIdentity subscribes to it.
 func Feed(project string) Channel { return Channel{Project: project, Category: ":admin", Name: "feed"} }
 
+// inFeed reports whether the channel is the feed of its project.
+func (c Channel) inFeed() bool { return c == Feed(c.Project) }
+
 // FeedIdentity is the identity of an administrator's page that shows the feed of a
 // project until expires. It is granted nothing else. The page is on an origin that the
 // project need not list.
@@ -26,18 +29,18 @@ func FeedIdentity(project string, expires time.Time) Identity {
 // dispatch sends a message to the subscribers of its channel and, concurrently, to the
 // feed where the category has PublishToAdmins. The feed fails no publish, and its posts
 // are not among those of the channel.
-func (h *Publisher) dispatch(ctx context.Context, category Category, m Message) (channel, feed Result, err error) {
+func (h *Publisher) dispatch(ctx context.Context, p *Project, m Message) (channel, feed Result, err error) {
 	var watched sync.WaitGroup
-	if category.PublishToAdmins {
-		watched.Go(func() { feed = h.dispatchToFeed(ctx, m) })
+	if p.Categories[m.Channel.Category].PublishToAdmins {
+		watched.Go(func() { feed = h.dispatchToFeed(ctx, p, m) })
 	}
-	channel, err = h.dispatcher.Dispatch(ctx, Audience{m.Channel, category.ShardCount()}, []Message{m})
+	channel, err = h.dispatcher.Dispatch(ctx, p.audience(m.Channel), []Message{m})
 	watched.Wait()
 	return channel, feed, err
 }
 
-func (h *Publisher) dispatchToFeed(ctx context.Context, m Message) Result {
-	result, err := h.dispatcher.Dispatch(ctx, Audience{Feed(m.Channel.Project), 1}, []Message{m})
+func (h *Publisher) dispatchToFeed(ctx context.Context, p *Project, m Message) Result {
+	result, err := h.dispatcher.Dispatch(ctx, p.audience(Feed(p.ID)), []Message{m})
 	if err == nil {
 		err = result.Err()
 	}
@@ -45,10 +48,4 @@ func (h *Publisher) dispatchToFeed(ctx context.Context, m Message) Result {
 		h.log.WarnContext(ctx, "dispatch to feed failed", "project", m.Channel.Project, "message", m.ID, "error", err)
 	}
 	return result
-}
-
-// withoutFeed removes the feed from what a project uses: it is no channel of a client.
-func withoutFeed(u Usage, project string) Usage {
-	delete(u.Subscribers, Feed(project))
-	return u
 }

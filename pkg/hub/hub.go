@@ -9,6 +9,7 @@ import (
 // Store keeps the state of all projects.
 type Store interface {
 	Projects
+	ProjectReader
 	Connections
 	Subscriptions
 	Presences

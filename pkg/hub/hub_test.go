@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -39,11 +40,13 @@ type rig struct {
 	fed      []string
 	data     string
 	sent     int
+	ids      []string // of the messages sent
 	// gone are the connections that a post finds gone. announced are the joins and
 	// leaves: "join room:x c2 to c1".
-	gone      []string
-	mu        sync.Mutex // of what dispatches record
-	announced []string
+	gone         []string
+	disconnected []string
+	mu           sync.Mutex // of what dispatches record
+	announced    []string
 	// emitted are the messages that the event hooks got.
 	emitted []hub.Message
 	log     bytes.Buffer
@@ -129,8 +132,13 @@ func (d dispatcher) Dispatch(ctx context.Context, to hub.Audience, messages []hu
 				return hub.Result{}, err
 			}
 			for _, s := range page {
-				if slices.Contains(r.gone, s.Connection) {
-					result.Gone = append(result.Gone, hub.Gone{Connection: s.Connection, Channel: to.Channel, Shard: shard})
+				found := hub.Gone{Connection: s.Connection, Channel: to.Channel, Shard: shard}
+				if s.Hidden || slices.Contains(r.gone, s.Connection) {
+					result.Gone = append(result.Gone, found)
+					continue
+				}
+				if !to.Rule.Admits(s.Basis) {
+					result.Ended = append(result.Ended, found)
 					continue
 				}
 				received = append(received, s.Connection)
@@ -148,13 +156,19 @@ func (d dispatcher) Dispatch(ctx context.Context, to hub.Audience, messages []hu
 			r.fed = append(r.fed, received...)
 		default:
 			r.sent++
+			r.ids = append(r.ids, m.ID)
 			r.received, r.data = received, string(m.Data)
 		}
 	}
 	return result, nil
 }
 
-func (dispatcher) Disconnect(context.Context, []string) error { return nil }
+func (d dispatcher) Disconnect(_ context.Context, connections []string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.disconnected = append(d.disconnected, connections...)
+	return nil
+}
 
 func (r *rig) Emit(_ context.Context, m hub.Message) { r.emitted = append(r.emitted, m) }
 
@@ -176,6 +190,9 @@ func in(names ...string) (channels []hub.Channel) {
 	return channels
 }
 
+// by is a command of a connection, received now.
+func by(connection string) hub.Command { return hub.Command{Connection: connection} }
+
 // names are the names of refused channels.
 func names(refused []hub.Refusal) (names []string) {
 	for _, r := range refused {
@@ -194,9 +211,10 @@ func (r *rig) open(t *testing.T, hs hub.Handshake) {
 
 func (r *rig) auth(t *testing.T, id hub.Identity, requested hub.Permissions) error {
 	t.Helper()
-	return r.Authenticate(t.Context(), hub.Credentials{
-		Connection: conn, Protocol: hub.Classic, Project: projectID, User: id.User, Token: token(t, id), Permissions: requested,
+	_, err := r.Authenticate(t.Context(), hub.Credentials{
+		Command: by(conn), Protocol: hub.Classic, Project: projectID, User: id.User, Token: token(t, id), Permissions: requested,
 	})
+	return err
 }
 
 func (r *rig) publish(t *testing.T, key string) error {
@@ -250,7 +268,7 @@ func TestGrants(t *testing.T) {
 			if tt.fails != nil {
 				return
 			}
-			refused, err := r.Subscribe(t.Context(), conn, in("open:x", "closed:y"))
+			refused, err := r.Subscribe(t.Context(), by(conn), in("open:x", "closed:y"))
 			if diff := cmp.Diff(tt.refused, names(refused)); err != nil || diff != "" {
 				t.Errorf("error %v, -expected +refused:\n%s", err, diff)
 			}
@@ -266,7 +284,7 @@ func TestTokenExpiry(t *testing.T) {
 		t.Fatal(err)
 	}
 	subscribe := func() error {
-		_, err := r.Subscribe(t.Context(), conn, in("open:x"))
+		_, err := r.Subscribe(t.Context(), by(conn), in("open:x"))
 		return err
 	}
 	if err := subscribe(); err != nil {
@@ -282,8 +300,8 @@ func TestTokenExpiry(t *testing.T) {
 	}
 	for name, err := range map[string]error{
 		"subscribe":   subscribe(),
-		"unsubscribe": r.Unsubscribe(t.Context(), conn, in("open:x")),
-		"broadcast":   r.Broadcast(t.Context(), conn, in("open:x")[0], json.RawMessage(`{}`)),
+		"unsubscribe": r.Unsubscribe(t.Context(), by(conn), in("open:x")),
+		"broadcast":   r.Broadcast(t.Context(), by(conn), in("open:x")[0], json.RawMessage(`{}`)),
 		"auth":        r.auth(t, short, all),
 	} {
 		if !errors.Is(err, hub.ErrTokenExpired) {
@@ -353,7 +371,7 @@ func TestIdempotencyKey(t *testing.T) {
 		{name: "failed publish", key: "m", failure: broken, fails: broken},
 		{name: "second publish after a failed one", key: "m", sent: 1},
 		{name: "publish while another is in progress", key: "n", fails: hub.ErrConflict, before: func() {
-			if _, err := r.store.Claim(t.Context(), ch, "n", r.now); err != nil {
+			if _, err := r.store.Claim(t.Context(), r.project(t).Locate(ch), "n", "id", r.now); err != nil {
 				t.Fatal(err)
 			}
 		}},
@@ -368,4 +386,51 @@ func TestIdempotencyKey(t *testing.T) {
 			t.Errorf("%s: error %v, sent %d", tt.name, err, r.sent)
 		}
 	}
+}
+
+// TestIdempotencyKeyMessageID checks that repeats under a key have the event id of the first
+// publish, and that a publish whose claim cannot be settled succeeds.
+func TestIdempotencyKeyMessageID(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	publish := func(key string) error {
+		_, err := r.Publish(t.Context(), r.project(t), in("open:x")[0], json.RawMessage(`1`), key)
+		return err
+	}
+	t.Run("a publish that failed", func(t *testing.T) {
+		r.ids = nil
+		r.unread = map[hub.Channel][]hub.Unread{r.project(t).Locate(in("open:x")[0]): {{Shard: 1, Cause: "throttled"}}}
+		if err := publish("failed"); err == nil {
+			t.Fatal("no error")
+		}
+		r.unread = nil
+		if err := publish("failed"); err != nil || len(r.ids) != 2 || r.ids[0] != r.ids[1] {
+			t.Errorf("ids %v, error %v", r.ids, err)
+		}
+	})
+	t.Run("a claim that cannot be settled", func(t *testing.T) {
+		r.ids = nil
+		r.store.Requests.Intercept = func(op string, request *http.Request) (*http.Response, error) {
+			if op == "PutItem" {
+				return refusal(request), nil
+			}
+			return nil, nil
+		}
+		if err := publish("unsettled"); err != nil || !strings.Contains(r.log.String(), "settle idempotency key failed") {
+			t.Errorf("error %v, log %s", err, r.log.String())
+		}
+		r.store.Requests.Intercept = nil
+		if err := publish("unsettled"); !errors.Is(err, hub.ErrConflict) {
+			t.Errorf("within the lease: error %v", err)
+		}
+		r.now = r.now.Add(hub.IdempotencyLease + time.Second)
+		if err := publish("unsettled"); err != nil || len(r.ids) != 2 || r.ids[0] != r.ids[1] {
+			t.Errorf("ids %v, error %v", r.ids, err)
+		}
+	})
+	t.Run("another key", func(t *testing.T) {
+		r.ids = nil
+		if err := errors.Join(publish("one"), publish("another")); err != nil || len(r.ids) != 2 || r.ids[0] == r.ids[1] {
+			t.Errorf("ids %v, error %v", r.ids, err)
+		}
+	})
 }

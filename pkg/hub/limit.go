@@ -14,10 +14,17 @@ const (
 	MaxNameBytes = 255
 	// MaxChannels is how many channels a connection may be subscribed to.
 	MaxChannels = 128
-	// MaxPermissions is how many channels and categories permissions may name.
-	MaxPermissions = 1024
-	// MaxInfoBytes is the largest info that a token may attach to a connection.
-	MaxInfoBytes = 4096
+	// MaxChannelBytes is how many bytes the names of the channels of a connection may have
+	// in all: every change of the connection pays for them.
+	MaxChannelBytes = 16 << 10
+	// MaxPermissions is how many channels and categories permissions may name, and
+	// MaxPermissionBytes how many bytes these names may have in all: every command pays for
+	// them.
+	MaxPermissions     = 256
+	MaxPermissionBytes = 4 << 10
+	// MaxInfoBytes is the largest info that a token or validate_url may attach to a
+	// connection: every fan-out pays for it.
+	MaxInfoBytes = 1 << 10
 	// DefaultMessageBytes is the limit on a message's data where its category sets
 	// none: what API Gateway bills as one message.
 	DefaultMessageBytes = 32 << 10

@@ -1,6 +1,9 @@
 package hub
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // Permissions are the channels that a connection may use. The zero value grants
 // nothing. (On the wire an empty object grants everything; DecodePermissions translates, so
@@ -113,27 +116,23 @@ func (g Grant) narrow(h Grant) Grant {
 	})}
 }
 
-// size counts the names that the permissions hold.
-func (p Permissions) size() int {
-	n := len(p.Categories)
-	for _, g := range p.Categories {
-		n += len(g.Channels)
-	}
-	return n
-}
-
-// Validate refuses permissions that name more than MaxPermissions, or names that
-// are too long.
+// Validate refuses permissions that name more than MaxPermissions, names that are too long,
+// or more than MaxPermissionBytes of names.
 func (p Permissions) Validate() error {
-	if p.size() > MaxPermissions {
-		return ErrLimitExceeded.With("permissions name more than 1024 categories and channels")
-	}
+	names, bytes := 0, 0
 	for category, g := range p.Categories {
 		for _, name := range append([]string{category}, g.Channels...) {
 			if len(name) > MaxNameBytes {
 				return ErrLimitExceeded.With("a name in permissions is longer than 255 bytes")
 			}
+			names, bytes = names+1, bytes+len(name)
 		}
+	}
+	switch {
+	case names > MaxPermissions:
+		return ErrLimitExceeded.With(fmt.Sprintf("permissions name %d categories and channels, at most %d are allowed", names, MaxPermissions))
+	case bytes > MaxPermissionBytes:
+		return ErrLimitExceeded.With(fmt.Sprintf("the names in permissions have %d bytes, at most %d are allowed", bytes, MaxPermissionBytes))
 	}
 	return nil
 }

@@ -25,6 +25,12 @@ type Client struct {
 	Info json.RawMessage `json:",omitempty"`
 }
 
+// Present is a client in a channel, and what its right to be there rests on.
+type Present struct {
+	Client
+	Basis Basis
+}
+
 // PresenceStats counts the clients in a channel.
 type PresenceStats struct {
 	// Clients counts connections, Users distinct named users.
@@ -35,8 +41,8 @@ type PresenceStats struct {
 // the user and the info.
 type Presences interface {
 	// Presence yields the clients in one shard of a channel, page by page, and none
-	// whose subscription has expired. After an error it yields nothing more.
-	Presence(ctx context.Context, ch Channel, shard int) iter.Seq2[[]Client, error]
+	// whose subscription has expired or is hidden. After an error it yields nothing more.
+	Presence(ctx context.Context, ch Channel, shard int) iter.Seq2[[]Present, error]
 }
 
 // Presence returns the clients in a channel, in no order. It fails with
@@ -51,12 +57,12 @@ func (h *Hub) Presence(ctx context.Context, p *Project, ch Channel) ([]Client, e
 // need not be subscribed to the channel. It fails, in this order, with ErrUnauthorized,
 // ErrTokenExpired, ErrCategoryDenied, ErrChannelDenied, and as Presence does, with
 // MaxMessageBytes instead of MaxPresenceBytes.
-func (h *Hub) ClientPresence(ctx context.Context, connection string, ch Channel) ([]Client, error) {
-	c, p, err := h.authenticated(ctx, connection)
+func (h *Hub) ClientPresence(ctx context.Context, cmd Command, ch Channel) ([]Client, error) {
+	c, p, err := h.authenticated(ctx, cmd)
 	if err != nil {
 		return nil, err
 	}
-	ch.Project = p.ID
+	ch = p.Locate(ch)
 	if err := authorize(p, c, ReadPresence, ch); err != nil {
 		return nil, err
 	}
@@ -114,10 +120,17 @@ func (h *Hub) presencePages(ctx context.Context, p *Project, ch Channel, page fu
 	case !category.Presence:
 		return ErrNotAvailable.With("category " + ch.Category + " has no presence").WithHelp("turn on its option presence")
 	}
-	for shard := range category.ShardCount() {
-		for clients, err := range h.store.Presence(ctx, ch, shard) {
+	audience := p.audience(p.Locate(ch))
+	for shard := range audience.Shards {
+		for present, err := range h.store.Presence(ctx, audience.Channel, shard) {
 			if err != nil {
 				return err
+			}
+			var clients []Client
+			for _, c := range present {
+				if audience.Rule.Admits(c.Basis) {
+					clients = append(clients, c.Client)
+				}
 			}
 			if err := page(clients); err != nil {
 				return err

@@ -71,12 +71,17 @@ type Projects interface {
 	Project(ctx context.Context, id string) (*Project, error)
 }
 
+// ProjectReader reads projects as the last write left them.
+type ProjectReader interface {
+	// ReadProject returns the project with this id; the value is the caller's. It fails
+	// with ErrProjectNotFound.
+	ReadProject(ctx context.Context, id string) (*Project, error)
+}
+
 // ProjectStore is where administrators read and write projects. What is written must
 // be valid.
 type ProjectStore interface {
-	// ReadProject returns the project with this id as the last write left it; the
-	// value is the caller's. It fails with ErrProjectNotFound.
-	ReadProject(ctx context.Context, id string) (*Project, error)
+	ProjectReader
 	// ListProjects returns all projects, sorted by name.
 	ListProjects(ctx context.Context) ([]*Project, error)
 	// PutProject writes a project, replacing all but its categories. It fails with

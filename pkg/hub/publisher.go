@@ -64,18 +64,19 @@ func (h *Publisher) Publish(ctx context.Context, p *Project, ch Channel, data js
 			return Result{}, err
 		}
 	}
-	return h.send(ctx, p, category, ch, data, idempotencyKey)
+	return h.send(ctx, p, category, p.Locate(ch), data, idempotencyKey)
 }
 
 // Broadcast sends a client's message to a channel of its project, which it need not be
 // subscribed to. It fails, in this order, with ErrUnauthorized, ErrTokenExpired,
-// ErrCategoryDenied, ErrOneWay, ErrChannelDenied, and as Publish does.
-func (h *Publisher) Broadcast(ctx context.Context, connection string, ch Channel, data json.RawMessage) error {
-	c, p, err := h.authenticated(ctx, connection)
+// ErrCategoryDenied, ErrOneWay, ErrChannelDenied, and as Publish does; with
+// ErrTooManyRequests for a connection that sends faster than it may.
+func (h *Publisher) Broadcast(ctx context.Context, cmd Command, ch Channel, data json.RawMessage) error {
+	c, p, err := h.authenticated(ctx, cmd)
 	if err != nil {
 		return err
 	}
-	ch.Project = p.ID
+	ch = p.Locate(ch)
 	if err := authorize(p, c, Publish, ch); err != nil {
 		return err
 	}
@@ -84,22 +85,24 @@ func (h *Publisher) Broadcast(ctx context.Context, connection string, ch Channel
 }
 
 // send accepts a message and dispatches it, under an idempotency key unless that is "". It
-// fails unless a post to every subscriber of the channel was begun.
+// fails unless a post to every subscriber of the channel was begun, and where API Gateway
+// refused all of them. What it found gone is removed after the answer.
 func (h *Publisher) send(ctx context.Context, p *Project, category Category, ch Channel, data json.RawMessage, idempotencyKey string) (Result, error) {
 	m, err := h.accept(p, category, ch, data)
 	if err != nil {
 		return Result{}, err
 	}
 	if idempotencyKey != "" {
-		earlier, err := h.store.Claim(ctx, ch, idempotencyKey, h.now())
+		claim, err := h.store.Claim(ctx, ch, idempotencyKey, m.ID, h.now())
 		if err != nil {
 			return Result{}, err
 		}
-		if earlier != nil {
-			return *earlier, nil
+		if claim.Settled != nil {
+			return *claim.Settled, nil
 		}
+		m.ID = claim.Message
 	}
-	result, feed, err := h.dispatch(ctx, category, m)
+	result, feed, err := h.dispatch(ctx, p, m)
 	// What follows is done even after ctx has ended.
 	ctx, cancel := after(ctx, concludeTimeout)
 	defer cancel()
@@ -108,7 +111,9 @@ func (h *Publisher) send(ctx context.Context, p *Project, category Category, ch 
 		h.emit(ctx, category, m, result)
 		h.count(ctx, m, result.Delivered+feed.Delivered)
 		// Deferred, so that the claim is settled before work that may take long.
-		defer h.cleanUpAndAnnounce(ctx, append(result.Gone, feed.Gone...))
+		defer h.later(ctx, cleanupTimeout, func(ctx context.Context) {
+			h.cleanUp(ctx, append(result.Gone, feed.Gone...), append(result.Ended, feed.Ended...))
+		})
 	}
 	if err != nil {
 		err = fmt.Errorf("publish in %s: %w", ch, err)
@@ -119,7 +124,11 @@ func (h *Publisher) send(ctx context.Context, p *Project, category Category, ch 
 	if err != nil {
 		return result, errors.Join(err, h.store.Release(ctx, ch, idempotencyKey))
 	}
-	return result, h.store.Settle(ctx, ch, idempotencyKey, result, h.now())
+	// The message is delivered: an error would make the application send it again.
+	if err := h.store.Settle(ctx, ch, idempotencyKey, Claim{&result, m.ID}, h.now()); err != nil {
+		h.log.WarnContext(ctx, "settle idempotency key failed", "project", p.ID, "channel", ch.String(), "message", m.ID, "error", err)
+	}
+	return result, nil
 }
 
 // accept makes the message of a publish, within the limits of its category.

@@ -5,28 +5,28 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Subscriber is a subscription as a fan-out reads it.
 type Subscriber struct {
 	Connection string
 	Protocol   Protocol
+	Basis      Basis
+	// Hidden means that the connection is being closed.
+	Hidden bool
 }
 
-// Subscriptions keeps the subscribers of channels.
+// Subscriptions reads the subscribers of channels. Connections.ChangeConnection writes
+// them.
 type Subscriptions interface {
-	// Subscribe adds c to channels, a map to the number of shards of each: first on the
-	// connection, then as subscriptions, so that an interruption leaks nothing. A channel
-	// that c is in already is renewed in its shard. It fails with ErrConnectionNotFound when
-	// the connection is over, and with ErrLimitExceeded when it would be in more than
-	// MaxChannels. One request, and one more for every 25 channels.
-	Subscribe(ctx context.Context, c Connection, channels map[Channel]int) error
-	// Unsubscribe removes c from channels. It ignores channels that c is not in. One
-	// request, and one more for every 25 channels; none where c is in none of them.
-	Unsubscribe(ctx context.Context, c Connection, channels []Channel) error
-	// RemoveSubscriber removes a subscription in a shard of a channel, whether or not
-	// its connection names it. One that does not exist is no error. One request.
-	RemoveSubscriber(ctx context.Context, ch Channel, shard int, connection string) error
+	// RemoveSubscribers removes subscriptions that no connection names. One that does not
+	// exist is no error. One request for every 25.
+	RemoveSubscribers(ctx context.Context, orphans []Gone) error
 	// Subscribers yields the subscribers of one shard of a channel, page by page as
 	// they are read: all those whose subscription was acknowledged before the call,
 	// and none that has expired. A page does not change once it is yielded. After an
@@ -41,103 +41,228 @@ type Refusal struct {
 }
 
 // Subscribe subscribes a connection to channels of its project, and returns the channels
-// that it was refused. It fails with ErrUnauthorized, ErrTokenExpired, ErrBadRequest or
-// ErrLimitExceeded, and has then subscribed to nothing.
-func (h *Hub) Subscribe(ctx context.Context, connection string, channels []Channel) ([]Refusal, error) {
-	c, p, err := h.authenticated(ctx, connection)
+// that it was refused. It has no effect on a channel for which a later command has been
+// carried out. It fails with ErrUnauthorized, ErrTokenExpired, ErrBadRequest,
+// ErrLimitExceeded or ErrTooManyRequests, and has then subscribed to nothing.
+func (h *Hub) Subscribe(ctx context.Context, cmd Command, channels []Channel) ([]Refusal, error) {
+	cmd.channels = len(channels)
+	c, p, err := h.authenticated(ctx, cmd)
 	if err != nil {
 		return nil, err
 	}
 	if n := len(channels); n > MaxChannels {
 		return nil, ErrLimitExceeded.With(fmt.Sprintf("%d channels in one command, at most %d a connection are allowed", n, MaxChannels))
 	}
-	granted := make(map[Channel]int)
-	var refused []Refusal
 	for _, ch := range channels {
-		ch.Project = p.ID
 		if err := ch.Validate(); err != nil {
 			return nil, err
 		}
+	}
+	if len(channels) == 0 {
+		return nil, nil
+	}
+	// Read after the connection, and not from a cache: a channel that the connection names
+	// in another incarnation than the project has is over, and the subscription that is
+	// acknowledged is in the present one.
+	if p, err = h.store.ReadProject(ctx, p.ID); err != nil {
+		return nil, err
+	}
+	var granted []Channel
+	var refused []Refusal
+	for _, ch := range channels {
+		ch = p.Locate(ch)
 		if err := authorize(p, c, Subscribe, ch); err != nil {
 			refused = append(refused, Refusal{ch, Public(err)})
 			continue
 		}
-		granted[ch] = p.Categories[ch.Category].ShardCount()
+		granted = append(granted, ch)
 	}
 	if len(granted) == 0 {
-		return refused, nil
+		return refused, h.valid(p, c)
 	}
-	return refused, h.join(ctx, c, granted)
+	ended := h.ended(p, c)
+	return refused, h.change(ctx, c, func(c Connection) (Change, error) {
+		if err := h.valid(p, c); err != nil {
+			return Change{}, err
+		}
+		return h.join(p, c, without(c.Channels, ended), granted, cmd)
+	})
 }
 
-// join subscribes a connection to channels, a map to the number of shards of each,
-// and announces the joins.
-func (h *Hub) join(ctx context.Context, c Connection, channels map[Channel]int) error {
-	if err := h.store.Subscribe(ctx, c, channels); err != nil {
-		return err
+// join is the change of a connection that a subscribe makes. channels are those that the
+// connection keeps.
+func (h *Hub) join(p *Project, c Connection, channels map[Channel]int, join []Channel, cmd Command) (Change, error) {
+	at := cmd.received(h.now())
+	var joined []Channel
+	for _, ch := range join {
+		overtaken, err := c.Order.overtaken(ch, at)
+		if err != nil {
+			return Change{}, err
+		}
+		if overtaken {
+			continue
+		}
+		if _, subscribed := channels[ch]; !subscribed {
+			channels[ch] = shardOf(c.ID, p.Categories[ch.Category].SubscribeShards(h.now()))
+		}
+		joined = append(joined, ch)
 	}
-	var joins []announcement
+	bytes := 0
 	for ch := range channels {
-		if _, subscribed := c.Channels[ch]; !subscribed {
-			joins = append(joins, announcement{Join, c, ch})
+		bytes += len(ch.Category) + len(ch.Name)
+	}
+	switch {
+	case len(channels) > MaxChannels:
+		return Change{}, ErrLimitExceeded.With(fmt.Sprintf("a connection may be in at most %d channels", MaxChannels))
+	case bytes > MaxChannelBytes:
+		return Change{}, ErrLimitExceeded.With(fmt.Sprintf("the names of the channels of a connection may have at most %d bytes", MaxChannelBytes))
+	}
+	c.Channels, c.Order = channels, c.Order.with(joined, at, h.now())
+	return Change{Connection: c, Renew: joined}, nil
+}
+
+// ended are the channels of a connection to which it has no right any more. p was read
+// after c.
+func (h *Hub) ended(p *Project, c Connection) []Channel {
+	var ended []Channel
+	for ch := range c.Channels {
+		if ch.inFeed() {
+			continue
+		}
+		if ch.Incarnation != p.Categories[ch.Category].Incarnation || authorize(p, c, Subscribe, ch) != nil {
+			ended = append(ended, ch)
 		}
 	}
-	h.announce(ctx, joins)
-	return nil
+	return ended
+}
+
+// without is a copy of channels without some of them.
+func without(channels map[Channel]int, some []Channel) map[Channel]int {
+	rest := maps.Clone(channels)
+	if rest == nil {
+		rest = make(map[Channel]int)
+	}
+	for _, ch := range some {
+		delete(rest, ch)
+	}
+	return rest
 }
 
 // Unsubscribe removes a connection from channels of its project. It ignores channels that
-// the connection is not in. It fails with ErrUnauthorized or ErrTokenExpired.
-func (h *Hub) Unsubscribe(ctx context.Context, connection string, channels []Channel) error {
-	c, _, err := h.authenticated(ctx, connection)
+// the connection is not in, and those for which a later command has been carried out. It
+// fails with ErrUnauthorized, ErrTokenExpired, ErrLimitExceeded or ErrTooManyRequests.
+func (h *Hub) Unsubscribe(ctx context.Context, cmd Command, channels []Channel) error {
+	cmd.channels = len(channels)
+	c, p, err := h.authenticated(ctx, cmd)
 	if err != nil {
 		return err
 	}
-	left := make(map[Channel]bool, len(channels))
-	for _, ch := range channels {
-		ch.Project = c.Project
-		left[ch] = true
+	if n := len(channels); n > MaxChannels {
+		return ErrLimitExceeded.With(fmt.Sprintf("%d channels in one command, at most %d a connection are allowed", n, MaxChannels))
 	}
-	return h.leave(ctx, c, func(ch Channel) bool { return left[ch] })
+	// A connection is in no channel of a name that is not valid.
+	channels = slices.DeleteFunc(slices.Clone(channels), func(ch Channel) bool { return ch.Validate() != nil })
+	if len(channels) == 0 {
+		return nil
+	}
+	at := cmd.received(h.now())
+	return h.change(ctx, c, func(c Connection) (Change, error) {
+		var left []Channel
+		keep := without(c.Channels, nil)
+		for _, ch := range channels {
+			overtaken, err := c.Order.overtaken(ch, at)
+			if err != nil {
+				return Change{}, err
+			}
+			if !overtaken {
+				left = append(left, p.Locate(ch))
+			}
+		}
+		maps.DeleteFunc(keep, func(ch Channel, _ int) bool {
+			return slices.ContainsFunc(left, func(l Channel) bool { return l.Category == ch.Category && l.Name == ch.Name })
+		})
+		// A subscription that the connection does not name, which versions before this one
+		// could leave, is removed too.
+		var remove []Place
+		for _, ch := range left {
+			if _, named := c.Channels[ch]; !named {
+				remove = append(remove, Place{ch, shardOf(c.ID, p.Categories[ch.Category].SubscribeShards(h.now()))})
+			}
+		}
+		c.Channels, c.Order = keep, c.Order.with(left, at, h.now())
+		return Change{Connection: c, Remove: remove}, nil
+	})
 }
 
 // UnsubscribeUser removes all connections of a user from the selected channels. It does
 // nothing for the anonymous user, which has no connections of its own. It fails with
-// ErrLimitExceeded for a name that is too long.
+// ErrLimitExceeded for a name that is too long. A repeated call finishes what an
+// interrupted one left.
 func (h *Hub) UnsubscribeUser(ctx context.Context, p *Project, user string, from Selection) error {
 	if user == "" {
 		return nil
 	}
-	connections, err := h.UserConnections(ctx, p, user)
+	connections, err := h.userConnections(ctx, p, user)
 	if err != nil {
 		return err
 	}
-	var errs []error
-	for _, c := range connections {
-		if err := h.leave(ctx, c, from.contains); err != nil && !errors.Is(err, ErrConnectionNotFound) {
-			errs = append(errs, err)
+	return h.changeAll(ctx, connections, func(c Connection) (Change, error) {
+		var left []Channel
+		for ch := range c.Channels {
+			if from.contains(ch) && !ch.inFeed() {
+				left = append(left, ch)
+			}
 		}
+		c.Channels, c.Order = without(c.Channels, left), c.Order.with(left, h.now(), h.now())
+		return Change{Connection: c}, nil
+	})
+}
+
+// change changes a connection and announces the joins and leaves.
+func (h *Hub) change(ctx context.Context, c Connection, plan func(Connection) (Change, error)) error {
+	before, after, err := h.store.ChangeConnection(ctx, c, plan)
+	h.announce(ctx, difference(before, after))
+	return err
+}
+
+// changeAll changes several connections concurrently and announces the joins and leaves.
+// Connections that are over are ignored.
+func (h *Hub) changeAll(ctx context.Context, connections []Connection, plan func(Connection) (Change, error)) error {
+	var (
+		mu   sync.Mutex
+		all  []announcement
+		errs []error
+		g    errgroup.Group
+	)
+	g.SetLimit(maxConcurrentCloses)
+	for _, c := range connections {
+		g.Go(func() error {
+			before, after, err := h.store.ChangeConnection(ctx, c, plan)
+			mu.Lock()
+			defer mu.Unlock()
+			all = append(all, difference(before, after)...)
+			if !errors.Is(err, ErrConnectionNotFound) {
+				errs = append(errs, err)
+			}
+			return nil
+		})
 	}
+	_ = g.Wait() // errs has the failures
+	h.announce(ctx, all)
 	return errors.Join(errs...)
 }
 
-// leave removes a connection from those of its channels that selected reports, and
-// announces the leaves.
-func (h *Hub) leave(ctx context.Context, c Connection, selected func(Channel) bool) error {
-	var channels []Channel
-	var left []announcement
-	for ch := range c.Channels {
-		if selected(ch) {
-			channels = append(channels, ch)
-			left = append(left, announcement{Leave, c, ch})
+// difference are the joins and leaves of a change of a connection.
+func difference(before, after Connection) (all []announcement) {
+	for ch := range before.Channels {
+		if _, stays := after.Channels[ch]; !stays || before.User != after.User {
+			all = append(all, announcement{Leave, before, ch})
 		}
 	}
-	if len(channels) == 0 {
-		return nil
+	for ch := range after.Channels {
+		if _, was := before.Channels[ch]; !was || before.User != after.User {
+			all = append(all, announcement{Join, after, ch})
+		}
 	}
-	if err := h.store.Unsubscribe(ctx, c, channels); err != nil {
-		return err
-	}
-	h.announce(ctx, left)
-	return nil
+	return all
 }

@@ -53,9 +53,9 @@ func (h *Hub) UsageWithin(ctx context.Context, p *Project, pattern string, withi
 	if err != nil {
 		return Usage{}, err
 	}
-	usage = withoutFeed(usage, p.ID)
 	for ch := range usage.Subscribers {
-		if !matches(ch.String()) {
+		// The feed is no channel of a client, and a former incarnation no channel any more.
+		if ch.inFeed() || ch != p.Locate(ch) || !matches(ch.String()) {
 			delete(usage.Subscribers, ch)
 		}
 	}

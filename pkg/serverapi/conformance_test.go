@@ -60,7 +60,11 @@ func TestConformance(t *testing.T) {
 	}))
 	t.Cleanup(broken.Close)
 	// A publish under this key is in progress.
-	if _, err := s.App.Store.Claim(t.Context(), hub.Channel{Project: "demo", Category: "news", Name: "x"}, "busy", time.Now()); err != nil {
+	p, err := s.App.Store.Project(t.Context(), "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.App.Store.Claim(t.Context(), p.Locate(hub.Channel{Category: "news", Name: "x"}), "busy", "id", time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	lenient, strict := published(t), exact(t)

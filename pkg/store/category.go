@@ -2,8 +2,13 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
 	"fmt"
-	"strconv"
+	"maps"
+	"reflect"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
@@ -19,11 +24,20 @@ import (
 type categoryItem struct {
 	ID string `json:"id"`
 	hub.CategoryOptions
-	Revision int `json:"revision"`
+	Incarnation  string `json:"incarnation,omitempty"`
+	FormerShards int    `json:"former_shards,omitempty"`
+	ShardsRaised int64  `json:"shards_raised,omitempty"` // in seconds since 1970
+	Revision     int    `json:"revision"`
 }
 
-// attrShards is the attribute of categories that a condition names.
-const attrShards = "shards"
+// The attributes of categories that conditions name.
+const (
+	attrIncarnation = "incarnation"
+	attrShards      = "shards"
+)
+
+// incarnationBytes is the length of an incarnation before encoding.
+const incarnationBytes = 4
 
 func decodeCategory(i item) (hub.Category, error) {
 	var v categoryItem
@@ -31,47 +45,110 @@ func decodeCategory(i item) (hub.Category, error) {
 		return hub.Category{}, err
 	}
 	name, err := parseCategorySort(textOf(i, schema.SortKey))
-	return hub.Category{ID: v.ID, Name: name, Revision: v.Revision, CategoryOptions: v.CategoryOptions}, err
+	c := hub.Category{
+		ID: v.ID, Name: name, Revision: v.Revision, CategoryOptions: v.CategoryOptions,
+		Incarnation: v.Incarnation, FormerShards: v.FormerShards,
+	}
+	if v.ShardsRaised != 0 {
+		c.ShardsRaised = time.Unix(v.ShardsRaised, 0)
+	}
+	return c, err
 }
 
-// PutCategory writes a category of a project, replacing the one of the same name.
-// It fails with ErrBadRequest where that would lower the number of shards, because
-// subscribers in the removed shards would receive nothing more. It fails with
-// ErrConflict when the category was written after c was read, or exists where the
-// Revision is 0. One request.
+// PutCategory writes a category of a project, replacing the one of the same name. It draws
+// the incarnation of a new one; of one that exists it keeps it, and records the number of
+// shards before a raise, whatever c has there. It fails with ErrBadRequest where that would
+// lower the number of shards, because subscribers in the removed shards would receive
+// nothing more. It fails with ErrConflict when the category was written after c was read, or
+// exists where the Revision is 0. Two requests.
 func (s *Store) PutCategory(ctx context.Context, project string, c hub.Category) error {
-	e, err := expression.NewBuilder().WithCondition(unchanged(c.Revision).And(absent().Or(
-		expression.Name(attrShards).LessThanEqual(expression.Value(c.ShardCount()))))).Build()
-	if err != nil {
-		return fmt.Errorf("write category %q of project %q: %w", c.Name, project, err)
-	}
-	i, err := encodeItem(categoryItem{ID: c.ID, CategoryOptions: c.CategoryOptions, Revision: c.Revision + 1})
-	if err != nil {
-		return fmt.Errorf("write category %q of project %q: %w", c.Name, project, err)
-	}
-	// The condition of the next write compares it, so 0 is written too.
-	i[attrShards] = &types.AttributeValueMemberN{Value: strconv.Itoa(c.Shards)}
-	i[schema.PartitionKey], i[schema.SortKey] = text(projectKey(project)), text(categorySort(c.Name))
-	_, err = s.db.PutItem(ctx, &dynamodb.PutItemInput{
-		TableName: aws.String(s.table), Item: i, ConditionExpression: e.Condition(),
-		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
-		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
-	})
-	s.projects.drop(project)
-	if old, ok := conditionFailed(err); ok {
-		if present, err := decodeCategory(old); len(old) == 0 || err != nil || present.Revision != c.Revision {
-			return hub.ErrConflict.With("the category has changed: load it again")
+	if err := s.putCategory(ctx, project, c); err != nil {
+		if known := new(hub.Error); errors.As(err, &known) {
+			return err
 		}
-		return hub.ErrBadRequest.With("shards cannot be lowered: subscribers in the removed shards would receive nothing more")
-	}
-	if err != nil {
 		return fmt.Errorf("write category %q of project %q: %w", c.Name, project, err)
 	}
 	return nil
 }
 
+func (s *Store) putCategory(ctx context.Context, project string, c hub.Category) error {
+	defer s.projects.drop(project)
+	where := key(projectKey(project), categorySort(c.Name))
+	old, err := s.db.GetItem(ctx, &dynamodb.GetItemInput{TableName: aws.String(s.table), Key: where, ConsistentRead: aws.Bool(true)})
+	if err != nil {
+		return err
+	}
+	v := categoryItem{ID: c.ID, CategoryOptions: c.CategoryOptions, Revision: c.Revision + 1}
+	switch {
+	case len(old.Item) == 0 && c.Revision > 0:
+		return errCategoryChanged
+	case len(old.Item) == 0:
+		v.Incarnation = newIncarnation()
+	default:
+		present, err := decodeCategory(old.Item)
+		switch {
+		case err != nil:
+			return err
+		case present.Revision != c.Revision:
+			return errCategoryChanged
+		case c.ShardCount() < present.ShardCount():
+			return hub.ErrBadRequest.With("shards cannot be lowered: subscribers in the removed shards would receive nothing more")
+		case c.ShardCount() > present.ShardCount():
+			v.FormerShards, v.ShardsRaised = present.SubscribeShards(s.now()), s.now().Unix()+1
+		case !present.ShardsRaised.IsZero():
+			v.FormerShards, v.ShardsRaised = present.FormerShards, present.ShardsRaised.Unix()
+		}
+		v.Incarnation = present.Incarnation
+	}
+	i, err := encodeItem(v)
+	if err != nil {
+		return err
+	}
+	maps.Copy(i, where)
+	// Versions before this one compare it, so 0 is written too.
+	i[attrShards] = number(c.Shards)
+	condition := absent()
+	if len(old.Item) > 0 {
+		condition = unchanged(c.Revision).And(sameIncarnation(v.Incarnation))
+	}
+	e, err := expression.NewBuilder().WithCondition(condition).Build()
+	if err != nil {
+		return err
+	}
+	_, err = s.db.PutItem(ctx, &dynamodb.PutItemInput{
+		TableName: aws.String(s.table), Item: i, ConditionExpression: e.Condition(),
+		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	})
+	if now, ok := conditionFailed(err); ok {
+		if reflect.DeepEqual(now, i) {
+			return nil // the SDK repeated the request, because the first response was lost
+		}
+		return errCategoryChanged
+	}
+	return err
+}
+
+// sameIncarnation is the condition that a category was not deleted and created again.
+func sameIncarnation(incarnation string) expression.ConditionBuilder {
+	if incarnation == "" {
+		return expression.AttributeNotExists(expression.Name(attrIncarnation))
+	}
+	return expression.Name(attrIncarnation).Equal(expression.Value(incarnation))
+}
+
+var errCategoryChanged = hub.ErrConflict.With("the category has changed: load it again")
+
+// newIncarnation draws the incarnation of a category.
+func newIncarnation() string {
+	var b [incarnationBytes]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
+
 // DeleteCategory removes a category. A category that does not exist is no error. Its
-// subscriptions stay until they expire, and receive nothing. One request.
+// subscriptions stay until their connections change or end, and receive nothing, also when
+// a category of the same name is created. One request.
 func (s *Store) DeleteCategory(ctx context.Context, project, name string) error {
 	_, err := s.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{
 		TableName: aws.String(s.table), Key: key(projectKey(project), categorySort(name)),

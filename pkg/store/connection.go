@@ -3,9 +3,12 @@ package store
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -18,49 +21,64 @@ import (
 	"centrifuge/pkg/store/schema"
 )
 
-// maxPermissionsBytes keeps the item of a connection, channels included, well under
-// DynamoDB's limit of 400 KB.
-const maxPermissionsBytes = 256 << 10
-
 // connectionItem is the item of a connection without its keys. It expires with the
 // connection even if the token expires earlier: time to live must not remove a connection
-// that can authenticate again.
+// that can authenticate again. Empty values have no attribute.
 type connectionItem struct {
-	Expires      int64    `dynamodbav:"exp"`
-	Origin       string   `dynamodbav:"origin,omitempty"`
-	Project      string   `dynamodbav:"project,omitempty"`
-	User         string   `dynamodbav:"user,omitempty"` // userKey of a named user
-	Info         string   `dynamodbav:"info,omitempty"`
-	Permissions  string   `dynamodbav:"permissions,omitempty"`
-	Protocol     string   `dynamodbav:"protocol,omitempty"`
-	TokenExpires int64    `dynamodbav:"token_exp,omitempty"`
-	Channels     []string `dynamodbav:"channels,omitempty"` // members
+	Expires int64  `dynamodbav:"exp"`
+	Origin  string `dynamodbav:"origin,omitempty"`
+	stateItem
+	// Closing is the caller of BeginClose, and ClosingUntil the end of its lease.
+	Closing      string `dynamodbav:"closing,omitempty"`
+	ClosingUntil int64  `dynamodbav:"closing_until,omitempty"`
+}
+
+// stateItem are the attributes that ChangeConnection writes.
+type stateItem struct {
+	Project      string           `dynamodbav:"project,omitempty"`
+	User         string           `dynamodbav:"user,omitempty"` // userKey of a named user
+	Info         string           `dynamodbav:"info,omitempty"`
+	Permissions  string           `dynamodbav:"permissions,omitempty"`
+	Protocol     string           `dynamodbav:"protocol,omitempty"`
+	TokenExpires int64            `dynamodbav:"token_exp,omitempty"`
+	Secret       string           `dynamodbav:"secret,omitempty"`
+	MD5          bool             `dynamodbav:"md5,omitempty"`
+	AnyOrigin    bool             `dynamodbav:"any_origin,omitempty"`
+	Proof        string           `dynamodbav:"proof,omitempty"`
+	Channels     []string         `dynamodbav:"channels,omitempty,stringset"` // members
+	Latest       map[string]int64 `dynamodbav:"latest,omitempty"`
+	Floor        int64            `dynamodbav:"floor,omitempty"`
+	Revision     int              `dynamodbav:"rev,omitempty"`
 }
 
 // The attributes of a connection that expressions name.
 const (
 	attrProject      = "project"
-	attrInfo         = "info"
-	attrPermissions  = "permissions"
-	attrProtocol     = "protocol"
 	attrTokenExpires = "token_exp"
 	attrChannels     = "channels"
+	attrConnRevision = "rev"
+	attrClosing      = "closing"
+	attrClosingUntil = "closing_until"
+	// attrDebt is when the debt of a connection is paid, in milliseconds since 1970.
+	attrDebt = "debt"
 )
 
-// decodeConnection fails with ErrConnectionNotFound if there is no item or it has expired
-// at now.
-func decodeConnection(i item, now time.Time) (hub.Connection, error) {
-	if len(i) == 0 {
-		return hub.Connection{}, hub.ErrConnectionNotFound
-	}
-	c, err := readConnection(i)
-	if err == nil && c.Expires.Unix() <= now.Unix() {
-		return hub.Connection{}, hub.ErrConnectionNotFound
-	}
-	return c, err
+// open is the condition that a connection exists, has not expired at now, and is not
+// being closed.
+func open(now time.Time) expression.ConditionBuilder {
+	return live(now).And(expression.AttributeNotExists(expression.Name(attrClosing)))
 }
 
-// readConnection reads a connection's item, expired or not.
+// decodeConnection fails with ErrConnectionNotFound if there is no item, it has expired
+// at now, or it is being closed.
+func decodeConnection(i item, now time.Time) (hub.Connection, error) {
+	if len(i) == 0 || int64(numberOf(i, schema.ExpiryAttribute)) <= now.Unix() || textOf(i, attrClosing) != "" {
+		return hub.Connection{}, hub.ErrConnectionNotFound
+	}
+	return readConnection(i)
+}
+
+// readConnection reads a connection's item, whatever its state.
 func readConnection(i item) (hub.Connection, error) {
 	var v connectionItem
 	if err := attributevalue.UnmarshalMap(i, &v); err != nil {
@@ -73,6 +91,8 @@ func readConnection(i item) (hub.Connection, error) {
 	c := hub.Connection{
 		ID: id, Origin: v.Origin, Expires: time.Unix(v.Expires, 0),
 		Project: v.Project, Protocol: hub.Protocol(v.Protocol),
+		Secret: v.Secret, MD5: v.MD5, AnyOrigin: v.AnyOrigin, Proof: v.Proof,
+		Order: hub.Order{Latest: v.Latest, Floor: v.Floor}, Revision: v.Revision,
 	}
 	if v.User != "" {
 		if _, c.User, err = parseUserKey(v.User); err != nil {
@@ -103,89 +123,41 @@ func readConnection(i item) (hub.Connection, error) {
 	return c, nil
 }
 
+// encodeState makes the attributes of a connection that ChangeConnection writes.
+func encodeState(c hub.Connection) (item, error) {
+	permissions, err := encodePermissions(c.Permissions)
+	if err != nil {
+		return nil, err
+	}
+	v := stateItem{
+		Project: c.Project, Info: string(c.Info), Permissions: permissions, Protocol: string(c.Protocol),
+		Secret: c.Secret, MD5: c.MD5, AnyOrigin: c.AnyOrigin, Proof: c.Proof,
+		Latest: c.Order.Latest, Floor: c.Order.Floor, Revision: c.Revision,
+	}
+	if c.User != "" {
+		v.User = userKey(c.Project, c.User)
+	}
+	if !c.TokenExpires.IsZero() {
+		v.TokenExpires = c.TokenExpires.Unix()
+	}
+	for ch, shard := range c.Channels {
+		v.Channels = append(v.Channels, member(ch, shard))
+	}
+	slices.Sort(v.Channels) // two states are compared
+	return attributevalue.MarshalMap(v)
+}
+
 // OpenConnection is one request.
 func (s *Store) OpenConnection(ctx context.Context, c hub.Connection) error {
 	i, err := attributevalue.MarshalMap(connectionItem{Expires: c.Expires.Unix(), Origin: c.Origin})
 	if err != nil {
 		return fmt.Errorf("open connection %s: %w", c.ID, err)
 	}
-	i[schema.PartitionKey], i[schema.SortKey] = text(connectionKey(c.ID)), text(singletonSort)
+	maps.Copy(i, key(connectionKey(c.ID), singletonSort))
 	if _, err := s.db.PutItem(ctx, &dynamodb.PutItemInput{TableName: aws.String(s.table), Item: i}); err != nil {
 		return fmt.Errorf("open connection %s: %w", c.ID, err)
 	}
 	return nil
-}
-
-// Authenticate is one request. A new identity replaces one whose token has expired as
-// a whole; the connection is in no channel then, since its subscriptions expired with
-// the token. Beyond the contract it fails with ErrLimitExceeded when the permissions
-// are over 256 KB.
-func (s *Store) Authenticate(ctx context.Context, c hub.Connection, now time.Time) (before, after hub.Connection, err error) {
-	permissions, err := encodePermissions(c.Permissions)
-	if err != nil {
-		return hub.Connection{}, hub.Connection{}, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
-	}
-	set := func(u expression.UpdateBuilder, name string, present bool, value any) expression.UpdateBuilder {
-		if !present {
-			return u.Remove(expression.Name(name))
-		}
-		return u.Set(expression.Name(name), expression.Value(value))
-	}
-	update := expression.Set(expression.Name(attrProject), expression.Value(c.Project)).
-		Set(expression.Name(attrPermissions), expression.Value(permissions)).
-		Set(expression.Name(attrProtocol), expression.Value(string(c.Protocol))).
-		Remove(expression.Name(attrChannels))
-	update = set(update, schema.UserKey, c.User != "", userKey(c.Project, c.User))
-	update = set(update, attrInfo, len(c.Info) > 0, string(c.Info))
-	update = set(update, attrTokenExpires, !c.TokenExpires.IsZero(), c.TokenExpires.Unix())
-	unauthenticated := expression.AttributeNotExists(expression.Name(attrProject)).
-		Or(expression.Name(attrTokenExpires).LessThanEqual(expression.Value(now.Unix())))
-	e, err := expression.NewBuilder().WithUpdate(update).WithCondition(exists().And(live(now), unauthenticated)).Build()
-	if err != nil {
-		return hub.Connection{}, hub.Connection{}, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
-	}
-	out, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: aws.String(s.table), Key: key(connectionKey(c.ID), singletonSort),
-		UpdateExpression: e.Update(), ConditionExpression: e.Condition(),
-		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
-		ReturnValues:                        types.ReturnValueAllOld,
-		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
-	})
-	if old, ok := conditionFailed(err); ok {
-		present, err := decodeConnection(old, now)
-		if err != nil {
-			return hub.Connection{}, hub.Connection{}, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
-		}
-		// The SDK repeats a request whose answer was lost, and a client its auth.
-		if same, err := sameIdentity(present, c); !same || err != nil {
-			return hub.Connection{}, hub.Connection{}, err
-		}
-		return hub.Connection{}, present, nil
-	}
-	if err != nil {
-		return hub.Connection{}, hub.Connection{}, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
-	}
-	before, err = readConnection(out.Attributes)
-	if err != nil {
-		return hub.Connection{}, hub.Connection{}, fmt.Errorf("authenticate connection %s: %w", c.ID, err)
-	}
-	after = c
-	after.Origin, after.Expires = before.Origin, before.Expires
-	if before.Project == "" {
-		before = hub.Connection{}
-	}
-	return before, after, nil
-}
-
-// sameIdentity tells whether two connections have the same identity.
-func sameIdentity(a, b hub.Connection) (bool, error) {
-	one, err := encodePermissions(a.Permissions)
-	if err != nil {
-		return false, err
-	}
-	other, err := encodePermissions(b.Permissions)
-	return a.Project == b.Project && a.User == b.User && a.Protocol == b.Protocol && one == other &&
-		bytes.Equal(a.Info, b.Info) && a.TokenExpires.Unix() == b.TokenExpires.Unix(), err
 }
 
 func encodePermissions(p hub.Permissions) (string, error) {
@@ -195,9 +167,6 @@ func encodePermissions(p hub.Permissions) (string, error) {
 	e.SetEscapeHTML(false)
 	if err := e.Encode(p); err != nil {
 		return "", err
-	}
-	if b.Len() > maxPermissionsBytes {
-		return "", hub.ErrLimitExceeded.With("permissions are over 256 KB")
 	}
 	return b.String(), nil
 }
@@ -217,32 +186,128 @@ func (s *Store) Connection(ctx context.Context, id string) (hub.Connection, erro
 	return c, nil
 }
 
-// CloseConnection is one request, and one for every 25 subscriptions.
-func (s *Store) CloseConnection(ctx context.Context, id string) (hub.Connection, error) {
-	// The deleted item names the subscriptions, and none can be added afterwards. One that
-	// is being written at this moment becomes an orphan: it expires, or RemoveSubscriber
-	// removes it.
-	out, err := s.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{
-		TableName: aws.String(s.table), Key: key(connectionKey(id), singletonSort), ReturnValues: types.ReturnValueAllOld,
+// Spend keeps the time at which the debt is paid: one number, to which a command adds its
+// cost. One request for a connection without a debt, two for others.
+func (s *Store) Spend(ctx context.Context, id string, cost, limit time.Duration, now time.Time) (hub.Connection, time.Duration, error) {
+	fail := func(err error) (hub.Connection, time.Duration, error) {
+		return hub.Connection{}, 0, fmt.Errorf("account for a command of connection %s: %w", id, err)
+	}
+	debt := expression.Name(attrDebt)
+	paid := expression.AttributeNotExists(debt).Or(debt.LessThanEqual(expression.Value(now.UnixMilli())))
+	i, err := s.updateConnection(ctx, id, expression.Set(debt, expression.Value(now.Add(cost).UnixMilli())), open(now).And(paid))
+	if old, ok := conditionFailed(err); ok {
+		if _, err := decodeConnection(old, now); err != nil {
+			return fail(err)
+		}
+		room := debt.LessThanEqual(expression.Value(now.Add(limit - cost).UnixMilli()))
+		i, err = s.updateConnection(ctx, id, expression.Add(debt, expression.Value(cost.Milliseconds())), open(now).And(room))
+		if old, ok := conditionFailed(err); ok {
+			c, err := decodeConnection(old, now)
+			if err != nil {
+				return fail(err)
+			}
+			return c, limit + cost, nil
+		}
+	}
+	if err != nil {
+		return fail(err)
+	}
+	c, err := readConnection(i)
+	if err != nil {
+		return fail(err)
+	}
+	return c, max(time.UnixMilli(int64(numberOf(i, attrDebt))).Sub(now), cost), nil
+}
+
+// updateConnection updates the item of a connection and returns it.
+func (s *Store) updateConnection(ctx context.Context, id string, u expression.UpdateBuilder, c expression.ConditionBuilder) (item, error) {
+	e, err := expression.NewBuilder().WithUpdate(u).WithCondition(c).Build()
+	if err != nil {
+		return nil, err
+	}
+	var out *dynamodb.UpdateItemOutput
+	err = s.uncontended(ctx, func() (err error) {
+		out, err = s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+			TableName: aws.String(s.table), Key: key(connectionKey(id), singletonSort),
+			UpdateExpression: e.Update(), ConditionExpression: e.Condition(),
+			ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
+			ReturnValues:                        types.ReturnValueAllNew,
+			ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+		})
+		return err
 	})
 	if err != nil {
-		return hub.Connection{}, fmt.Errorf("close connection %s: %w", id, err)
+		return nil, err
 	}
-	if len(out.Attributes) == 0 {
-		return hub.Connection{}, nil
+	return out.Attributes, nil
+}
+
+// uncontended repeats a request that was refused because a transaction is changing its
+// item, until ctx ends.
+func (s *Store) uncontended(ctx context.Context, request func() error) error {
+	for attempt := 0; ; attempt++ {
+		if err := backOff(ctx, attempt); err != nil {
+			return err
+		}
+		err := request()
+		if conflict := new(types.TransactionConflictException); !errors.As(err, &conflict) {
+			return err
+		}
 	}
-	c, err := readConnection(out.Attributes)
+}
+
+// BeginClose is one request.
+func (s *Store) BeginClose(ctx context.Context, id string, now time.Time) (hub.Connection, bool, error) {
+	closing, until, me := expression.Name(attrClosing), expression.Name(attrClosingUntil), rand.Text()
+	i, err := s.updateConnection(ctx, id,
+		expression.Set(closing, expression.Value(me)).Set(until, expression.Value(now.Add(hub.CloseLease).Unix())),
+		exists().And(expression.AttributeNotExists(closing).Or(
+			until.LessThanEqual(expression.Value(now.Unix())),
+			// The SDK repeated the request, because the first response was lost.
+			closing.Equal(expression.Value(me)))))
+	if old, ok := conditionFailed(err); ok {
+		return hub.Connection{}, len(old) > 0, nil
+	}
 	if err != nil {
-		return hub.Connection{}, fmt.Errorf("close connection %s: %w", id, err)
+		return hub.Connection{}, false, fmt.Errorf("close connection %s: %w", id, err)
 	}
+	c, err := readConnection(i)
+	if err != nil {
+		return hub.Connection{}, false, fmt.Errorf("close connection %s: %w", id, err)
+	}
+	return c, true, nil
+}
+
+// HideSubscriptions is one request for every 25 subscriptions.
+func (s *Store) HideSubscriptions(ctx context.Context, hidden map[string][]hub.Place) error {
 	var requests []types.WriteRequest
-	for ch, shard := range c.Channels {
-		requests = append(requests, remove(subscriptionKey(ch, shard), id))
+	for id, places := range hidden {
+		for _, p := range places {
+			i := key(subscriptionKey(p.Channel, p.Shard), id)
+			i[attrSubscriberHidden] = &types.AttributeValueMemberBOOL{Value: true}
+			i[schema.ExpiryAttribute] = number(int(s.now().Add(hub.MaxConnectionAge).Unix()))
+			requests = append(requests, put(i))
+		}
 	}
 	if err := s.write(ctx, requests); err != nil {
-		return c, fmt.Errorf("remove subscriptions of connection %s: %w", id, err)
+		return fmt.Errorf("hide subscriptions of %d connections: %w", len(hidden), err)
 	}
-	return c, nil
+	return nil
+}
+
+// FinishClose is one request for every 25 subscriptions and connections.
+func (s *Store) FinishClose(ctx context.Context, connections []hub.Connection) error {
+	var requests []types.WriteRequest
+	for _, c := range connections {
+		for ch, shard := range c.Channels {
+			requests = append(requests, remove(subscriptionKey(ch, shard), c.ID))
+		}
+		requests = append(requests, remove(connectionKey(c.ID), singletonSort))
+	}
+	if err := s.write(ctx, requests); err != nil {
+		return fmt.Errorf("remove %d connections: %w", len(connections), err)
+	}
+	return nil
 }
 
 // UserConnections is one request for the index, and one for every 100 connections. The

@@ -14,170 +14,285 @@ import (
 	"centrifuge/pkg/hub"
 )
 
-func TestAuthenticate(t *testing.T) {
+func TestIdentity(t *testing.T) {
 	s := newRig(t)
 	now := s.Clock.Now().Truncate(time.Second)
+	opened := hub.Connection{ID: "c", Origin: "https://o", Expires: now.Add(hub.MaxConnectionAge)}
 	identity := hub.Connection{
-		ID: "c", Project: "p#", User: "u#%\x00é", Info: json.RawMessage(`{"name":"<ü>"}`), Protocol: hub.Classic,
+		ID: "c", Origin: opened.Origin, Expires: opened.Expires,
+		Project: "p#", User: "u#%\x00é", Info: json.RawMessage(`{"name":"<ü>"}`), Protocol: hub.Classic,
 		Permissions: hub.Permissions{
 			Confirmed:  true,
 			Categories: map[string]hub.Grant{"chat": {Whole: true}, "a<&>#": {Channels: []string{"x", "\x00"}}, "none": {}},
 		},
-		TokenExpires: now.Add(time.Hour),
+		TokenExpires: now.Add(time.Hour), Secret: "0123456789abcdef", MD5: true, AnyOrigin: true, Proof: "proof",
+		Channels: map[hub.Channel]int{
+			{Project: "p#", Category: "chat", Name: "x"}:                          0,
+			{Project: "p#", Category: "chat", Incarnation: "89abcdef", Name: "x"}: 63,
+			{Project: "p#", Category: ":admin", Name: "feed"}:                     0,
+		},
+		Order: hub.Order{Latest: map[string]int64{"0011223344556677": now.UnixMilli()}, Floor: now.UnixMilli() - 1},
 	}
-
-	t.Run("open and authenticate", func(t *testing.T) {
-		want := hub.Connection{ID: "c", Origin: "https://o", Expires: now.Add(hub.MaxConnectionAge)}
-		if err := s.OpenConnection(t.Context(), want); err != nil {
-			t.Fatal(err)
-		}
-		same(t, "opened", s.connection(t, "c"), want)
-		s.authenticate(t, identity)
-		full := identity
-		full.Origin, full.Expires = want.Origin, want.Expires
-		same(t, "authenticated", s.connection(t, "c"), full)
-	})
-
-	t.Run("second identity while the first is valid", func(t *testing.T) {
-		before := s.connection(t, "c")
-		replaced, after, err := s.Authenticate(t.Context(), hub.Connection{ID: "c", Project: "p", User: "other"}, now.Add(time.Hour-1))
-		if err != nil {
-			t.Fatal(err)
-		}
-		same(t, "after", after, hub.Connection{})
-		same(t, "replaced", replaced, hub.Connection{})
-		same(t, "connection", s.connection(t, "c"), before)
-	})
-
-	t.Run("same identity again", func(t *testing.T) {
-		replaced, after, err := s.Authenticate(t.Context(), identity, now.Add(time.Hour-1))
-		if err != nil {
-			t.Fatal(err)
-		}
-		same(t, "replaced", replaced, hub.Connection{})
-		same(t, "after", after, s.connection(t, "c"))
-	})
-
-	t.Run("second identity after the first expired", func(t *testing.T) {
-		s.subscribe(t, "c", map[hub.Channel]int{{Project: "p#", Category: "chat", Name: "x"}: 1})
-		before := s.connection(t, "c")
-		replaced, after, err := s.Authenticate(t.Context(), hub.Connection{ID: "c", Project: "q", Protocol: "other"}, identity.TokenExpires)
-		if err != nil {
-			t.Fatal(err)
-		}
-		same(t, "after", after, s.connection(t, "c"))
-		same(t, "replaced", replaced, before)
-		same(t, "connection", s.connection(t, "c"), hub.Connection{
-			ID: "c", Origin: "https://o", Expires: now.Add(hub.MaxConnectionAge), Project: "q", Protocol: "other",
+	other := hub.Connection{ID: "c", Origin: opened.Origin, Expires: opened.Expires, Project: "q", Protocol: "other"}
+	if err := s.OpenConnection(t.Context(), opened); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "opened", s.connection(t, "c"), opened)
+	before := opened
+	for i, next := range []hub.Connection{identity, other, identity} {
+		got, after, err := s.ChangeConnection(t.Context(), before, func(hub.Connection) (hub.Change, error) {
+			// The store ignores the fields that do not belong to the state.
+			change := hub.Change{Connection: next}
+			change.ID, change.Origin, change.Expires, change.Revision = "x", "x", now, 99
+			return change, nil
 		})
-		if got, err := s.UserConnections(t.Context(), identity.Project, identity.User); len(got) > 0 || err != nil {
-			t.Errorf("connections of the former user: %v, %v", got, err)
-		}
-		// An identity without an expiry is valid until the connection ends.
-		if _, _, err := s.Authenticate(t.Context(), identity, now.Add(2*time.Hour)); err != nil {
-			t.Error(err)
-		}
-		same(t, "project", s.connection(t, "c").Project, "q")
-	})
-
-	t.Run("unknown, closed and expired connections", func(t *testing.T) {
-		s := newRig(t)
-		s.open(t, "closed")
-		s.enter(t, "old", "u")
-		if _, err := s.CloseConnection(t.Context(), "closed"); err != nil {
+		if err != nil {
 			t.Fatal(err)
 		}
-		s.Clock.Advance(hub.MaxConnectionAge)
-		s.enter(t, "new", "u")
-		for _, id := range []string{"never", "closed", "old"} {
+		next.Revision = i + 1
+		same(t, "before", got, before)
+		same(t, "after", after, next)
+		same(t, "connection", s.connection(t, "c"), next)
+		for ch, shard := range identity.Channels {
+			_, in := next.Channels[ch]
+			same(t, "subscribers", len(s.subscribers(t, ch, shard)) == 1, in)
+		}
+		before = next
+	}
+	if got, err := s.UserConnections(t.Context(), identity.Project, identity.User); len(got) != 1 || err != nil {
+		t.Errorf("connections of the user: %v, %v", got, err)
+	}
+}
+
+func TestConnectionNotFound(t *testing.T) {
+	s := newRig(t)
+	s.open(t, "closed")
+	s.open(t, "being closed")
+	s.enter(t, "old", "u")
+	if err := s.end(t.Context(), "closed"); err != nil {
+		t.Fatal(err)
+	}
+	if c, exists, err := s.BeginClose(t.Context(), "being closed", s.Clock.Now()); c.ID == "" || !exists || err != nil {
+		t.Fatal(c, exists, err)
+	}
+	s.Clock.Advance(hub.MaxConnectionAge)
+	s.enter(t, "new", "u")
+	for _, id := range []string{"never", "closed", "being closed", "old"} {
+		t.Run(id, func(t *testing.T) {
 			_, err := s.Connection(t.Context(), id)
 			fails(t, err, hub.ErrConnectionNotFound)
-			_, _, err = s.Authenticate(t.Context(), hub.Connection{ID: id, Project: "p"}, s.Clock.Now())
+			_, _, err = s.Spend(t.Context(), id, time.Second, time.Minute, s.Clock.Now())
 			fails(t, err, hub.ErrConnectionNotFound)
-			err = s.Subscribe(t.Context(), hub.Connection{ID: id, Project: "p", Expires: s.Clock.Now().Add(time.Hour)}, channelsNamed(1, "x"))
-			fails(t, err, hub.ErrConnectionNotFound)
+			stale := hub.Connection{ID: id, Project: "p", Expires: s.Clock.Now().Add(time.Hour), Revision: 1}
+			for what, p := range map[string]plan{"join": join(channelsNamed(1, "x")), "become": become(hub.Connection{Project: "p", User: "v"})} {
+				before, after, err := s.ChangeConnection(t.Context(), stale, p)
+				fails(t, err, hub.ErrConnectionNotFound)
+				same(t, what+": before", before, hub.Connection{})
+				same(t, what+": after", after, hub.Connection{})
+			}
 			if got := s.subscribers(t, channel("x0"), 0); len(got) > 0 {
-				t.Errorf("%s left subscriptions: %v", id, got)
+				t.Errorf("subscriptions: %v", got)
 			}
-			if _, err := s.CloseConnection(t.Context(), id); err != nil {
-				t.Errorf("closing %s: %v", id, err)
-			}
-		}
-		s.connection(t, "new")
-	})
+		})
+	}
+	s.connection(t, "new")
+}
 
-	t.Run("expiry in whole seconds", func(t *testing.T) {
-		s := newRig(t)
-		start := s.Clock.Now().Truncate(time.Second)
-		s.Clock.Advance(start.Sub(s.Clock.Now()))
-		if err := s.OpenConnection(t.Context(), hub.Connection{ID: "c", Expires: start.Add(time.Hour + 900*time.Millisecond)}); err != nil {
+func TestConnectionExpiresInWholeSeconds(t *testing.T) {
+	s := newRig(t)
+	start := s.Clock.Now().Truncate(time.Second)
+	s.Clock.Advance(start.Sub(s.Clock.Now()))
+	if err := s.OpenConnection(t.Context(), hub.Connection{ID: "c", Expires: start.Add(time.Hour + 900*time.Millisecond)}); err != nil {
+		t.Fatal(err)
+	}
+	s.Clock.Advance(time.Hour - 1)
+	s.connection(t, "c")
+	s.Clock.Advance(1)
+	_, err := s.Connection(t.Context(), "c")
+	fails(t, err, hub.ErrConnectionNotFound)
+}
+
+// TestLargestConnection checks that a connection with the largest values that the hub lets
+// pass fits into an item.
+func TestLargestConnection(t *testing.T) {
+	s := newRig(t)
+	s.open(t, "c")
+	c := hub.Connection{
+		ID: "c", Project: "p", User: strings.Repeat("#", hub.MaxNameBytes), Info: json.RawMessage(`"` + strings.Repeat("i", hub.MaxInfoBytes-2) + `"`),
+		Permissions: hub.Permissions{Categories: map[string]hub.Grant{}},
+		Channels:    make(map[hub.Channel]int), Order: hub.Order{Latest: make(map[string]int64)},
+	}
+	for i := range hub.MaxPermissions {
+		c.Permissions.Categories[fmt.Sprintf("%s%03d", strings.Repeat("#", hub.MaxPermissionBytes/hub.MaxPermissions-3), i)] = hub.Grant{}
+	}
+	for i := range hub.MaxChannels {
+		name := fmt.Sprintf("%s%03d", strings.Repeat("#", hub.MaxChannelBytes/hub.MaxChannels-3-len("chat")), i)
+		c.Channels[hub.Channel{Project: "p", Category: "chat", Incarnation: "89abcdef", Name: name}] = hub.MaxShards - 1
+	}
+	for i := range 2 * hub.MaxChannels {
+		c.Order.Latest[fmt.Sprintf("%016d", i)] = s.Clock.Now().UnixMilli()
+	}
+	opened := s.connection(t, "c")
+	_, after, err := s.ChangeConnection(t.Context(), opened, func(hub.Connection) (hub.Change, error) { return hub.Change{Connection: c}, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "connection", s.connection(t, "c"), after)
+	same(t, "channels", after.Channels, c.Channels)
+	same(t, "revision", after.Revision, 2) // two transactions
+}
+
+func TestClose(t *testing.T) {
+	channels := channelsNamed(60, "x")
+	type closing struct {
+		Connection hub.Connection
+		Exists     bool
+	}
+	begin := func(t *testing.T, s *rig, id string) closing {
+		t.Helper()
+		c, exists, err := s.BeginClose(t.Context(), id, s.Clock.Now())
+		if err != nil {
 			t.Fatal(err)
 		}
-		s.Clock.Advance(time.Hour - 1)
-		s.connection(t, "c")
-		s.Clock.Advance(1)
-		_, err := s.Connection(t.Context(), "c")
-		fails(t, err, hub.ErrConnectionNotFound)
-	})
+		return closing{c, exists}
+	}
+	finish := func(t *testing.T, s *rig, c hub.Connection) {
+		t.Helper()
+		if err := s.FinishClose(t.Context(), []hub.Connection{c}); err != nil {
+			t.Fatal(err)
+		}
+	}
 
-	t.Run("size limit of an item", func(t *testing.T) {
+	t.Run("one of two connections", func(t *testing.T) {
 		s := newRig(t)
-		s.open(t, "c")
-		p := hub.Permissions{Categories: map[string]hub.Grant{}}
-		for i := range hub.MaxPermissions {
-			p.Categories[fmt.Sprintf("%0255d", i)] = hub.Grant{}
+		s.enter(t, "c", "u")
+		s.enter(t, "other", "u")
+		s.subscribe(t, "c", channels)
+		s.subscribe(t, "other", channels)
+		want := s.connection(t, "c")
+		same(t, "closing", begin(t, s, "c"), closing{want, true})
+		same(t, "subscriptions before the end", len(s.stored(t)["c"]), len(channels))
+		finish(t, s, want)
+		s.agree(t, "c", "other")
+		same(t, "closed", begin(t, s, "c"), closing{})
+		same(t, "subscriptions", len(s.stored(t)["other"]), len(channels))
+		finish(t, s, want)
+	})
+
+	t.Run("expired connection", func(t *testing.T) {
+		s := newRig(t)
+		s.enter(t, "c", "u")
+		s.subscribe(t, "c", channels)
+		want := s.connection(t, "c")
+		s.Clock.Advance(hub.MaxConnectionAge)
+		same(t, "closing", begin(t, s, "c"), closing{want, true})
+		finish(t, s, want)
+		same(t, "subscriptions", len(s.stored(t)), 0)
+	})
+
+	t.Run("lease", func(t *testing.T) {
+		s := newRig(t)
+		s.Clock.Advance(s.Clock.Now().Truncate(time.Second).Sub(s.Clock.Now()))
+		s.enter(t, "c", "u")
+		s.subscribe(t, "c", channels)
+		want := closing{s.connection(t, "c"), true}
+		same(t, "first closer", begin(t, s, "c"), want)
+		same(t, "second closer", begin(t, s, "c"), closing{Exists: true})
+		s.Clock.Advance(hub.CloseLease - time.Second)
+		same(t, "closer within the lease", begin(t, s, "c"), closing{Exists: true})
+		s.Clock.Advance(time.Second)
+		same(t, "closer after the lease", begin(t, s, "c"), want)
+		same(t, "closer within the second lease", begin(t, s, "c"), closing{Exists: true})
+		finish(t, s, want.Connection)
+		same(t, "closed", begin(t, s, "c"), closing{})
+		same(t, "subscriptions", len(s.stored(t)), 0)
+	})
+
+	t.Run("user whose connection is being closed", func(t *testing.T) {
+		s := newRig(t)
+		s.enter(t, "c", "u")
+		begin(t, s, "c")
+		if got, err := s.UserConnections(t.Context(), "p", "u"); len(got) > 0 || err != nil {
+			t.Errorf("%v, %v", got, err)
 		}
-		_, _, err := s.Authenticate(t.Context(), hub.Connection{ID: "c", Project: "p", Permissions: p}, s.Clock.Now())
-		fails(t, err, hub.ErrLimitExceeded)
-		for i := range 100 {
-			delete(p.Categories, fmt.Sprintf("%0255d", i))
-		}
-		info := json.RawMessage(`"` + strings.Repeat("i", hub.MaxInfoBytes-2) + `"`)
-		s.authenticate(t, hub.Connection{ID: "c", Project: "p", Permissions: p, Info: info})
-		all := make(map[hub.Channel]int)
-		for i := range hub.MaxChannels {
-			all[channel(fmt.Sprintf("%s%03d", strings.Repeat("#", 247), i))] = 64
-		}
-		s.subscribe(t, "c", all)
-		c := s.connection(t, "c")
-		same(t, "permissions", c.Permissions, p)
-		same(t, "channels", len(c.Channels), hub.MaxChannels)
 	})
 }
 
-func TestCloseConnection(t *testing.T) {
+func TestHideSubscriptions(t *testing.T) {
 	s := newRig(t)
-	s.enter(t, "c", "u")
-	s.enter(t, "other", "u")
-	channels := channelsNamed(60, "x")
-	s.subscribe(t, "c", channels)
-	s.subscribe(t, "other", channels)
-	want := s.connection(t, "c")
-	closed, err := s.CloseConnection(t.Context(), "c")
-	if err != nil {
-		t.Fatal(err)
+	channels := channelsNamed(30, "x")
+	for _, id := range []string{"c", "d"} {
+		s.enter(t, id, "u")
+		s.subscribe(t, id, channels)
 	}
-	same(t, "connection", closed, want)
+	var places []hub.Place
 	for ch := range channels {
-		same(t, "subscribers", s.subscribers(t, ch, 0), []string{"other"})
+		places = append(places, hub.Place{Channel: ch})
 	}
-	again, err := s.CloseConnection(t.Context(), "c")
-	if err != nil {
+	if err := s.HideSubscriptions(t.Context(), map[string][]hub.Place{"c": places}); err != nil {
 		t.Fatal(err)
 	}
-	same(t, "connection, second close", again, hub.Connection{})
+	for ch := range channels {
+		for page, err := range s.Subscribers(t.Context(), ch, 0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			same(t, "subscribers", page, []hub.Subscriber{{Connection: "c", Hidden: true}, {Connection: "d", Protocol: hub.Classic}})
+		}
+		for page, err := range s.Presence(t.Context(), ch, 0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			same(t, "presence", page, []hub.Present{{Client: hub.Client{Connection: "d", User: "u"}}})
+		}
+	}
+	s.Clock.Advance(hub.MaxConnectionAge)
+	same(t, "subscribers", s.subscribers(t, channel("x0"), 0), []string(nil))
 }
 
-func TestCloseExpiredConnection(t *testing.T) {
+// TestSpend checks the debt of a connection: it grows by the cost of each command and
+// shrinks as time passes.
+func TestSpend(t *testing.T) {
+	const cost, limit = 20 * time.Millisecond, 100 * time.Millisecond
 	s := newRig(t)
-	s.enter(t, "c", "u")
-	want := s.connection(t, "c")
-	s.Clock.Advance(hub.MaxConnectionAge)
-	closed, err := s.CloseConnection(t.Context(), "c")
+	s.Clock.Advance(s.Clock.Now().Truncate(time.Millisecond).Sub(s.Clock.Now()))
+	want := s.enter(t, "c", "u")
+	for _, step := range []struct {
+		name       string
+		after      time.Duration
+		cost, debt time.Duration
+		requests   string
+	}{
+		{"first command", 0, cost, cost, "1 UpdateItem"},
+		{"command in debt", 0, cost, 2 * cost, "2 UpdateItem"},
+		{"dear command", 0, 2 * cost, 4 * cost, "2 UpdateItem"},
+		{"command up to the limit", 0, cost, limit, "2 UpdateItem"},
+		{"command above the limit", 0, cost, limit + cost, "2 UpdateItem"},
+		{"command above the limit that is not added", 0, cost, limit + cost, "2 UpdateItem"},
+		{"command a millisecond too early", cost - time.Millisecond, cost, limit + cost, "2 UpdateItem"},
+		{"command when there is room", time.Millisecond, cost, limit, "2 UpdateItem"},
+		{"command when a part of the debt is paid", 3 * cost, cost, 3 * cost, "2 UpdateItem"},
+		{"command when the debt is paid", 3 * cost, cost, cost, "1 UpdateItem"},
+		{"command long after", time.Hour, cost, cost, "1 UpdateItem"},
+	} {
+		s.Clock.Advance(step.after)
+		s.Requests.Sent()
+		c, debt, err := s.Spend(t.Context(), "c", step.cost, limit, s.Clock.Now())
+		if err != nil {
+			t.Fatalf("%s: %v", step.name, err)
+		}
+		same(t, step.name+": requests", s.Requests.Sent(), step.requests)
+		same(t, step.name+": connection", c, want)
+		if over := step.debt > limit; over != (debt > limit) || !over && debt != step.debt {
+			t.Errorf("%s: debt %v, want %v", step.name, debt, step.debt)
+		}
+	}
+	s.subscribe(t, "c", channelsNamed(1, "x"))
+	c, _, err := s.Spend(t.Context(), "c", cost, limit, s.Clock.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, "connection", closed, want)
+	same(t, "connection as the last write left it", c, s.connection(t, "c"))
 }
 
 func TestUserConnections(t *testing.T) {
@@ -206,7 +321,7 @@ func TestUserConnections(t *testing.T) {
 		same(t, "ids", ids(got), []string{"a", "b"})
 		for _, c := range got {
 			if c.ID == "b" {
-				want.Channels = map[hub.Channel]int{channel("x0"): 0, channel("x1"): 0, channel("x2"): 0}
+				want.Channels, want.Revision = channelsNamed(3, "x"), 2
 				same(t, "connection", c, want)
 			}
 		}

@@ -38,7 +38,7 @@ const (
 
 	separator = "#"
 	// maxPartitionKey is DynamoDB's limit in bytes. An escaped name is at most twice as
-	// long: the longest key of valid names, that of a claim, has 1533 bytes.
+	// long: the longest key of valid names, that of a claim, has 1547 bytes.
 	maxPartitionKey = 2048
 )
 
@@ -151,11 +151,34 @@ func breakerKey(project, address string) string {
 }
 
 func claimKey(ch hub.Channel, key string) string {
-	return join(claimPrefix, ch.Project, ch.Category, ch.Name, key)
+	return join(claimPrefix, ch.Project, categoryPart(ch), ch.Name, key)
 }
 
 func subscriptionKey(ch hub.Channel, shard int) string {
-	return join(subscriptionPrefix, ch.Project, ch.Category, ch.Name, strconv.Itoa(shard))
+	return join(subscriptionPrefix, ch.Project, categoryPart(ch), ch.Name, strconv.Itoa(shard))
+}
+
+// incarnationMark separates the name of a category from its incarnation: no name has it,
+// except as the first character of that of the feed.
+const incarnationMark = ":"
+
+// categoryPart is the category of a channel, with its incarnation where it has one. It is
+// one part, so that the keys have as many parts as those of versions before incarnations,
+// which can read and remove them.
+func categoryPart(ch hub.Channel) string {
+	if ch.Incarnation == "" {
+		return ch.Category
+	}
+	return ch.Category + incarnationMark + ch.Incarnation
+}
+
+// channelOf is the reverse of categoryPart.
+func channelOf(project, category, name string) hub.Channel {
+	ch := hub.Channel{Project: project, Category: category, Name: name}
+	if at := strings.LastIndex(category, incarnationMark); at > 0 {
+		ch.Category, ch.Incarnation = category[:at], category[at+1:]
+	}
+	return ch
 }
 
 // subscriptionKeys is the prefix of the partition keys of all subscriptions of a
@@ -170,7 +193,7 @@ func userKey(project, user string) string { return join(project, user) }
 // member is a channel and its shard in a connection's set of channels. The project is
 // the connection's.
 func member(ch hub.Channel, shard int) string {
-	return join(ch.Category, ch.Name, strconv.Itoa(shard))
+	return join(categoryPart(ch), ch.Name, strconv.Itoa(shard))
 }
 
 func parseConnectionKey(key string) (id string, err error) {
@@ -191,7 +214,7 @@ func parseSubscriptionKey(key string) (ch hub.Channel, shard int, err error) {
 		return hub.Channel{}, 0, err
 	}
 	shard, err = strconv.Atoi(parts[4])
-	return hub.Channel{Project: parts[1], Category: parts[2], Name: parts[3]}, shard, err
+	return channelOf(parts[1], parts[2], parts[3]), shard, err
 }
 
 func parseUserKey(key string) (project, user string, err error) {
@@ -208,5 +231,5 @@ func parseMember(project, s string) (ch hub.Channel, shard int, err error) {
 		return hub.Channel{}, 0, err
 	}
 	shard, err = strconv.Atoi(parts[2])
-	return hub.Channel{Project: project, Category: parts[0], Name: parts[1]}, shard, err
+	return channelOf(project, parts[0], parts[1]), shard, err
 }

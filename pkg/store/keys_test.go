@@ -78,6 +78,36 @@ func separators() *rapid.Generator[string] {
 	return rapid.Map(rapid.SliceOfN(part, 0, 6), func(parts []string) string { return strings.Join(parts, "") })
 }
 
+// categories generates names of categories, and of that of the feed.
+func categories() *rapid.Generator[string] {
+	return rapid.Map(rapid.OneOf(separators(), rapid.String(), rapid.Just(":admin")), func(name string) string {
+		feed := strings.HasPrefix(name, incarnationMark)
+		name = strings.ReplaceAll(name, incarnationMark, "")
+		if feed {
+			return incarnationMark + name
+		}
+		return name
+	})
+}
+
+// incarnations generates those of categories, "" among them.
+func incarnations() *rapid.Generator[string] {
+	return rapid.OneOf(rapid.Just(""), rapid.SampledFrom([]string{"00000000", "89abcdef"}), rapid.StringMatching("[0-9a-f]{8}"))
+}
+
+// located generates channels in present and earlier incarnations of their categories. The
+// feed, the one category with a mark, has none.
+func located() *rapid.Generator[hub.Channel] {
+	return rapid.Custom(func(t *rapid.T) hub.Channel {
+		name := rapid.OneOf(separators(), rapid.String())
+		ch := hub.Channel{Project: name.Draw(t, "project"), Category: categories().Draw(t, "category"), Name: name.Draw(t, "name")}
+		if ch.Category != "" && !strings.HasPrefix(ch.Category, incarnationMark) {
+			ch.Incarnation = incarnations().Draw(t, "incarnation")
+		}
+		return ch
+	})
+}
+
 func TestKeyInjectivity(t *testing.T) {
 	place := rapid.Custom(func(t *rapid.T) [4]string {
 		name := rapid.OneOf(separators(), rapid.String())
@@ -91,16 +121,21 @@ func TestKeyInjectivity(t *testing.T) {
 			cut := rapid.IntRange(0, len(all)).Draw(t, "cut")
 			b = [4]string{all[:cut], all[cut:], "", ""}
 		}
+		// A category has no mark.
+		a[1], b[1] = strings.ReplaceAll(a[1], incarnationMark, ""), strings.ReplaceAll(b[1], incarnationMark, "")
 		x := hub.Channel{Project: a[0], Category: a[1], Name: a[2]}
 		y := hub.Channel{Project: b[0], Category: b[1], Name: b[2]}
+		if a[1] != "" && b[1] != "" {
+			x.Incarnation, y.Incarnation = incarnations().Draw(t, "incarnation"), incarnations().Draw(t, "other incarnation")
+		}
 		shard, other := rapid.IntRange(0, 63).Draw(t, "shard"), rapid.IntRange(0, 63).Draw(t, "other shard")
 		for kind, keys := range map[string]struct {
 			one, two string
 			same     bool
 		}{
 			"subscription": {subscriptionKey(x, shard), subscriptionKey(y, other), x == y && shard == other},
-			"member":       {member(x, shard), member(y, other), x.Category == y.Category && x.Name == y.Name && shard == other},
-			"claim":        {claimKey(x, a[3]), claimKey(y, b[3]), a == b},
+			"member":       {member(x, shard), member(y, other), x.Category == y.Category && x.Incarnation == y.Incarnation && x.Name == y.Name && shard == other},
+			"claim":        {claimKey(x, a[3]), claimKey(y, b[3]), x == y && a[3] == b[3]},
 			"user":         {userKey(a[0], a[1]), userKey(b[0], b[1]), a[0] == b[0] && a[1] == b[1]},
 			"breaker":      {breakerKey(a[0], a[1]), breakerKey(b[0], b[1]), a[0] == b[0] && a[1] == b[1]},
 			"project":      {projectKey(a[0]), projectKey(b[0]), a[0] == b[0]},
@@ -122,8 +157,7 @@ func TestKeyInjectivity(t *testing.T) {
 
 func TestKeyParsers(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		name := rapid.OneOf(separators(), rapid.String())
-		ch := hub.Channel{Project: name.Draw(t, "project"), Category: name.Draw(t, "category"), Name: name.Draw(t, "name")}
+		ch := located().Draw(t, "channel")
 		shard := rapid.IntRange(0, 63).Draw(t, "shard")
 		if got, n, err := parseSubscriptionKey(subscriptionKey(ch, shard)); got != ch || n != shard || err != nil {
 			t.Fatalf("subscription: %+v, %d, %v", got, n, err)
@@ -166,12 +200,33 @@ func TestKeyCollisions(t *testing.T) {
 	}
 }
 
+// TestIncarnationInKeys checks the keys of a channel with and without an incarnation: the
+// latter are those of versions before incarnations, which read as many parts of the others.
+func TestIncarnationInKeys(t *testing.T) {
+	old := hub.Channel{Project: "p#", Category: "a%", Name: "n"}
+	now := old
+	now.Incarnation = "89abcdef"
+	for _, c := range []struct{ got, want string }{
+		{subscriptionKey(old, 3), "S#p%h#a%p#n#3"},
+		{subscriptionKey(now, 3), "S#p%h#a%p:89abcdef#n#3"},
+		{member(old, 3), "a%p#n#3"},
+		{member(now, 3), "a%p:89abcdef#n#3"},
+		{claimKey(old, "k"), "I#p%h#a%p#n#k"},
+		{claimKey(now, "k"), "I#p%h#a%p:89abcdef#n#k"},
+		{member(hub.Feed("p"), 0), ":admin#feed#0"},
+	} {
+		if c.got != c.want {
+			t.Errorf("%q, want %q", c.got, c.want)
+		}
+	}
+}
+
 func TestKeyLengthLimit(t *testing.T) {
 	const sortLimit = 1024
 	for _, worst := range []string{"#", "%"} {
 		name := strings.Repeat(worst, hub.MaxNameBytes)
 		// "category:name" is itself a name, with its limit.
-		ch := hub.Channel{Project: name, Category: name[:100], Name: name[:hub.MaxNameBytes-101]}
+		ch := hub.Channel{Project: name, Category: name[:100], Incarnation: newIncarnation(), Name: name[:hub.MaxNameBytes-101]}
 		if err := ch.Validate(); err != nil {
 			t.Fatal(err)
 		}

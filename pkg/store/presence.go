@@ -5,18 +5,24 @@ import (
 	"encoding/json"
 	"iter"
 
+	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
+
 	"centrifuge/pkg/hub"
 	"centrifuge/pkg/store/schema"
 )
 
 // Presence is one request for each megabyte of subscriptions, made while the caller
 // iterates.
-func (s *Store) Presence(ctx context.Context, ch hub.Channel, shard int) iter.Seq2[[]hub.Client, error] {
-	return subscriptions(ctx, s, ch, shard, func(i item) hub.Client {
-		c := hub.Client{Connection: textOf(i, schema.SortKey), User: textOf(i, attrSubscriberUser)}
+func (s *Store) Presence(ctx context.Context, ch hub.Channel, shard int) iter.Seq2[[]hub.Present, error] {
+	present := live(s.now()).And(expression.AttributeNotExists(expression.Name(attrSubscriberHidden)))
+	return subscriptions(ctx, s, ch, shard, present, func(i item) hub.Present {
+		c := hub.Present{
+			Client: hub.Client{Connection: textOf(i, schema.SortKey), User: textOf(i, attrSubscriberUser)},
+			Basis:  decodeBasis(textOf(i, attrSubscriberBasis)),
+		}
 		if info := textOf(i, attrSubscriberInfo); info != "" {
 			c.Info = json.RawMessage(info)
 		}
 		return c
-	}, schema.SortKey, attrSubscriberUser, attrSubscriberInfo)
+	}, schema.SortKey, attrSubscriberUser, attrSubscriberInfo, attrSubscriberBasis)
 }

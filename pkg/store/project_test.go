@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -56,8 +57,6 @@ func (s *rig) putProject(tb testing.TB, p *hub.Project) {
 // TestItems checks that the attributes of a project and of a category are those of
 // existing tables.
 func TestItems(t *testing.T) {
-	str := func(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
-	num := func(s string) types.AttributeValue { return &types.AttributeValueMemberN{Value: s} }
 	list := func(s ...string) types.AttributeValue {
 		l := &types.AttributeValueMemberL{}
 		for _, v := range s {
@@ -66,7 +65,7 @@ func TestItems(t *testing.T) {
 		return l
 	}
 	labels := &types.AttributeValueMemberM{Value: map[string]types.AttributeValue{
-		"h": &types.AttributeValueMemberM{Value: map[string]types.AttributeValue{"name": str("backend"), "created": num("1800000000")}},
+		"h": &types.AttributeValueMemberM{Value: map[string]types.AttributeValue{"name": str("backend"), "created": num(1800000000)}},
 	}}
 	on := &types.AttributeValueMemberBOOL{Value: true}
 	s := newRig(t)
@@ -83,26 +82,25 @@ func TestItems(t *testing.T) {
 		}}},
 	})
 	s.putProject(t, &hub.Project{ID: "bare", Name: "n", Secret: "s", Categories: map[string]hub.Category{"c": {ID: "1", Name: "c"}}})
-	type item = map[string]types.AttributeValue
-	for id, want := range map[string][]item{
+	for id, want := range map[string][]record{
 		"full": {
 			{
-				"name": str("n"), "secret": str("s"), "api_keys": list("h"), "api_key_labels": labels, "revision": num("1"), "validate_url": str("v"), "auth_attempts": num("3"),
-				"back_off_interval": num("1500000"), "back_off_max_timeout": num("1000000000"), "allow_md5": on, "origins": list("b", "a"), "webhook_url": str("w"),
+				"name": str("n"), "secret": str("s"), "api_keys": list("h"), "api_key_labels": labels, "revision": num(1), "validate_url": str("v"), "auth_attempts": num(3),
+				"back_off_interval": num(1500000), "back_off_max_timeout": num(1000000000), "allow_md5": on, "origins": list("b", "a"), "webhook_url": str("w"),
 			},
 			{
-				"id": str("1"), "revision": num("1"), "bidirectional": on, "publish_to_admins": on, "private": on, "presence": on, "join_leave": on, "clean_html": on,
-				"allowed_domains": list("d"), "hooks": on, "shards": num("4"), "max_message_bytes": num("1000"),
+				"id": str("1"), "revision": num(1), "bidirectional": on, "publish_to_admins": on, "private": on, "presence": on, "join_leave": on, "clean_html": on,
+				"allowed_domains": list("d"), "hooks": on, "shards": num(4), "max_message_bytes": num(1000),
 			},
 		},
 		"bare": {
-			{"name": str("n"), "secret": str("s"), "revision": num("1")},
-			{"id": str("1"), "revision": num("1"), "shards": num("0")},
+			{"name": str("n"), "secret": str("s"), "revision": num(1)},
+			{"id": str("1"), "revision": num(1), "shards": num(0)},
 		},
 	} {
 		out, err := s.Client.Query(t.Context(), &dynamodb.QueryInput{
 			TableName: &s.Table, KeyConditionExpression: aws.String("PK = :project"),
-			ExpressionAttributeValues: item{":project": str("P#" + id)},
+			ExpressionAttributeValues: record{":project": str("P#" + id)},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -111,6 +109,7 @@ func TestItems(t *testing.T) {
 		for _, i := range got {
 			delete(i, schema.PartitionKey)
 			delete(i, schema.SortKey)
+			delete(i, "incarnation") // is random
 		}
 		if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(types.AttributeValueMemberS{}, types.AttributeValueMemberN{},
 			types.AttributeValueMemberL{}, types.AttributeValueMemberM{}, types.AttributeValueMemberBOOL{})); diff != "" {
@@ -146,7 +145,7 @@ func TestProject(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			same(t, "project", got, written(want, 1))
+			same(t, "project", withoutIncarnations(got), written(want, 1))
 		}
 	})
 
@@ -169,7 +168,7 @@ func TestProject(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		same(t, "project", got, written(&hub.Project{ID: full.ID, Name: "new", Secret: "s2", Categories: full.Categories}, 2))
+		same(t, "project", withoutIncarnations(got), written(&hub.Project{ID: full.ID, Name: "new", Secret: "s2", Categories: full.Categories}, 2))
 	})
 
 	t.Run("delete", func(t *testing.T) {
@@ -371,6 +370,115 @@ func TestPutCategoryShardsAndRevision(t *testing.T) {
 	}
 }
 
+// category reads a category of project p.
+func (s *rig) category(tb testing.TB, name string) hub.Category {
+	tb.Helper()
+	p, err := s.ReadProject(tb.Context(), "p")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return p.Categories[name]
+}
+
+// putCategory writes a category of project p and returns it as it is read then.
+func (s *rig) putCategory(tb testing.TB, c hub.Category) hub.Category {
+	tb.Helper()
+	if err := s.PutCategory(tb.Context(), "p", c); err != nil {
+		tb.Fatal(err)
+	}
+	return s.category(tb, c.Name)
+}
+
+func TestIncarnation(t *testing.T) {
+	s := newRig(t)
+	s.putProject(t, &hub.Project{ID: "p", Name: "n", Secret: "s"})
+	created := s.putCategory(t, hub.Category{Name: "c", Incarnation: "00000000", FormerShards: 9, ShardsRaised: s.Clock.Now()})
+	if len(created.Incarnation) != 8 || created.Incarnation == "00000000" {
+		t.Errorf("incarnation %q of a new category", created.Incarnation)
+	}
+	same(t, "new category", created, hub.Category{Name: "c", Incarnation: created.Incarnation, Revision: 1})
+	changed := s.putCategory(t, hub.Category{Name: "c", Revision: 1, CategoryOptions: hub.CategoryOptions{Presence: true}})
+	same(t, "incarnation after a change", changed.Incarnation, created.Incarnation)
+	if err := s.DeleteCategory(t.Context(), "p", "c"); err != nil {
+		t.Fatal(err)
+	}
+	fails(t, s.PutCategory(t.Context(), "p", changed), hub.ErrConflict)
+	again := s.putCategory(t, hub.Category{Name: "c"})
+	if again.Incarnation == created.Incarnation || len(again.Incarnation) != 8 {
+		t.Errorf("incarnation %q after %q", again.Incarnation, created.Incarnation)
+	}
+
+	t.Run("category of an earlier version", func(t *testing.T) {
+		s.putRaw(t, "P#p", "C#old", record{"id": str("1"), "revision": num(3), "shards": num(2)})
+		same(t, "read", s.category(t, "old"), hub.Category{ID: "1", Name: "old", Revision: 3, CategoryOptions: hub.CategoryOptions{Shards: 2}})
+		raised := s.putCategory(t, hub.Category{ID: "1", Name: "old", Revision: 3, CategoryOptions: hub.CategoryOptions{Shards: 4}})
+		same(t, "incarnation", raised.Incarnation, "")
+		same(t, "former shards", raised.FormerShards, 2)
+	})
+
+	for name, between := range map[string]func(*testing.T) error{
+		"changed while it is changed": func(t *testing.T) error {
+			return s.PutCategory(t.Context(), "p", hub.Category{Name: "changed while it is changed", Revision: 1})
+		},
+		"deleted and created while it is changed": func(t *testing.T) error {
+			if err := s.DeleteCategory(t.Context(), "p", "deleted and created while it is changed"); err != nil {
+				return err
+			}
+			return s.PutCategory(t.Context(), "p", hub.Category{Name: "deleted and created while it is changed"})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s.putCategory(t, hub.Category{Name: name})
+			var began atomic.Bool
+			s.Requests.Intercept = func(op string, _ *http.Request) (*http.Response, error) {
+				if op == "PutItem" && began.CompareAndSwap(false, true) {
+					fails(t, between(t), nil)
+				}
+				return nil, nil
+			}
+			fails(t, s.PutCategory(t.Context(), "p", hub.Category{Name: name, Revision: 1, CategoryOptions: hub.CategoryOptions{Presence: true}}), hub.ErrConflict)
+			s.Requests.Intercept = nil
+			same(t, "presence", s.category(t, name).Presence, false)
+		})
+	}
+}
+
+// TestSubscribeShards checks over how many shards new subscribers are spread after a raise:
+// over the former number until every publisher reads the new one.
+func TestSubscribeShards(t *testing.T) {
+	s := newRig(t)
+	s.Clock.Advance(s.Clock.Now().Truncate(time.Second).Sub(s.Clock.Now()))
+	s.putProject(t, &hub.Project{ID: "p", Name: "n", Secret: "s"})
+	start := s.Clock.Now()
+	c := s.putCategory(t, hub.Category{Name: "c", CategoryOptions: hub.CategoryOptions{Shards: 2}})
+	for _, step := range []struct {
+		name           string
+		after          time.Duration
+		shards         int
+		presence       bool
+		former, spread int
+		raised         time.Duration
+	}{
+		{"created", 0, 2, false, 0, 2, 0},
+		{"raised", time.Minute, 4, false, 2, 2, time.Minute + time.Second},
+		{"raised again soon", time.Minute + 10*time.Second, 8, false, 2, 2, time.Minute + 11*time.Second},
+		{"changed otherwise", time.Minute + 20*time.Second, 8, true, 2, 2, time.Minute + 11*time.Second},
+		{"changed later", time.Minute + 26*time.Second, 8, false, 2, 8, time.Minute + 11*time.Second},
+		{"raised later", time.Hour, 64, false, 8, 8, time.Hour + time.Second},
+	} {
+		s.Clock.Advance(start.Add(step.after).Sub(s.Clock.Now()))
+		if step.name != "created" {
+			c = s.putCategory(t, hub.Category{Name: "c", Revision: c.Revision, CategoryOptions: hub.CategoryOptions{Shards: step.shards, Presence: step.presence}})
+		}
+		same(t, step.name+": shards", c.ShardCount(), step.shards)
+		same(t, step.name+": former shards", c.FormerShards, step.former)
+		same(t, step.name+": shards of new subscribers", c.SubscribeShards(s.Clock.Now()), step.spread)
+		if step.raised > 0 {
+			same(t, step.name+": raised", c.ShardsRaised, start.Add(step.raised))
+		}
+	}
+}
+
 func TestCreateExistingTable(t *testing.T) {
 	s := newRig(t)
 	s.open(t, "c")
@@ -389,4 +497,13 @@ func written(p *hub.Project, times int) *hub.Project {
 		read.Categories[name] = c
 	}
 	return &read
+}
+
+// withoutIncarnations removes the incarnations, which are random.
+func withoutIncarnations(p *hub.Project) *hub.Project {
+	for name, c := range p.Categories {
+		c.Incarnation = ""
+		p.Categories[name] = c
+	}
+	return p
 }

@@ -26,13 +26,24 @@ func TestRequestCounts(t *testing.T) {
 		}
 		return s.connection(t, id)
 	}
-	fresh, few, many := in("fresh", 0), in("few", 3), in("many", 51)
+	few, in25, many := in("few", 3), in("in25", 25), in("many", hub.MaxChannels)
 	s.open(t, "opened")
+	opened := s.connection(t, "opened")
 	for i := range 101 {
 		s.enter(t, fmt.Sprint("tab", i), "tabs")
 	}
 	names := func(c hub.Connection) []hub.Channel { return slices.Collect(maps.Keys(c.Channels)) }
 	ch, ctx, now := channel("x0"), t.Context(), s.Clock.Now()
+	change := func(c *hub.Connection, p plan) func() error {
+		return func() (err error) {
+			_, *c, err = s.ChangeConnection(ctx, *c, p)
+			return err
+		}
+	}
+	identity := hub.Connection{Project: "p", User: "u", TokenExpires: now.Add(time.Hour)}
+	renewed := identity
+	renewed.TokenExpires = now.Add(2 * time.Hour)
+	stale := opened
 
 	for _, c := range []struct {
 		name string
@@ -44,16 +55,28 @@ func TestRequestCounts(t *testing.T) {
 		}, "1 PutItem"},
 		{"a project is one query with its categories", func() error { _, err := s.Project(ctx, "p"); return err }, "1 Query"},
 		{"an API key is a read and its project", func() error { _, err := s.ProjectByAPIKeyHash(ctx, hashOf("k1")); return err }, "1 GetItem, 1 Query"},
-		{"auth is one write", func() error {
-			_, _, err := s.Authenticate(ctx, hub.Connection{ID: "opened", Project: "p"}, now)
+		{"auth is one write", change(&opened, become(identity)), "1 UpdateItem"},
+		{"auth that changes nothing is no request", change(&opened, become(identity)), ""},
+		{"auth of a connection that has changed is two writes", func() error {
+			_, _, err := s.ChangeConnection(ctx, stale, become(renewed))
 			return err
-		}, "1 UpdateItem"},
-		{"auth that changes nothing is one write", func() error {
-			_, _, err := s.Authenticate(ctx, hub.Connection{ID: "opened", Project: "p"}, now)
-			return err
-		}, "1 UpdateItem"},
+		}, "2 UpdateItem"},
 		{"auth of a closed connection is one write", func() error {
-			if _, _, err := s.Authenticate(ctx, hub.Connection{ID: "gone", Project: "p"}, now); err == nil {
+			if _, _, err := s.ChangeConnection(ctx, hub.Connection{ID: "gone"}, become(identity)); err == nil {
+				return errors.New("no error")
+			}
+			return nil
+		}, "1 UpdateItem"},
+		{"a command of a connection without a debt is one write", func() error {
+			_, _, err := s.Spend(ctx, "few", time.Second, time.Minute, now)
+			return err
+		}, "1 UpdateItem"},
+		{"a command of a connection in debt is two writes", func() error {
+			_, _, err := s.Spend(ctx, "few", time.Second, time.Minute, now)
+			return err
+		}, "2 UpdateItem"},
+		{"a command of a closed connection is one write", func() error {
+			if _, _, err := s.Spend(ctx, "gone", time.Second, time.Minute, now); err == nil {
 				return errors.New("no error")
 			}
 			return nil
@@ -66,27 +89,24 @@ func TestRequestCounts(t *testing.T) {
 			return err
 		}, "1 GetItem, 1 PutItem"},
 		{"reading a connection is one read", func() error { _, err := s.Connection(ctx, "few"); return err }, "1 GetItem"},
-		{"subscribing to a channel is two writes", func() error {
-			return s.Subscribe(ctx, fresh, channelsNamed(1, "x"))
-		}, "1 BatchWriteItem, 1 UpdateItem"},
-		{"subscribing to 25 channels is two writes", func() error {
-			return s.Subscribe(ctx, fresh, channelsNamed(25, "x"))
-		}, "1 BatchWriteItem, 1 UpdateItem"},
-		{"subscribing to 26 channels is three writes", func() error {
-			return s.Subscribe(ctx, fresh, channelsNamed(26, "x"))
-		}, "2 BatchWriteItem, 1 UpdateItem"},
-		{"subscribing to more channels than the limit is no request", func() error {
-			if err := s.Subscribe(ctx, fresh, channelsNamed(hub.MaxChannels+1, "x")); err == nil {
+		{"subscribing to a channel is one transaction", change(&few, join(channelsNamed(1, "y"))), "1 TransactWriteItems"},
+		{"subscribing to it again is one transaction", change(&few, join(channelsNamed(1, "y"))), "1 TransactWriteItems"},
+		{"subscribing to 99 channels is one transaction", change(&few, join(channelsNamed(99, "z"))), "1 TransactWriteItems"},
+		{"unsubscribing from 99 channels is one transaction", change(&few, leave(slices.Collect(maps.Keys(channelsNamed(99, "z")))...)), "1 TransactWriteItems"},
+		{"subscribing to 100 channels is two transactions", change(&few, join(channelsNamed(100, "z"))), "2 TransactWriteItems"},
+		{"renewing a token with 128 channels is two transactions", change(&many, become(renewed)), "2 TransactWriteItems"},
+		{"subscribing a connection that has changed is two transactions", func() error {
+			old := few
+			old.Revision--
+			_, _, err := s.ChangeConnection(ctx, old, join(channelsNamed(1, "y")))
+			return err
+		}, "2 TransactWriteItems"},
+		{"a refused subscribe is no request", func() error {
+			if _, _, err := s.ChangeConnection(ctx, few, func(hub.Connection) (hub.Change, error) { return hub.Change{}, hub.ErrLimitExceeded }); err == nil {
 				return errors.New("no error")
 			}
 			return nil
 		}, ""},
-		{"subscribing beyond the limit is one write", func() error {
-			if err := s.Subscribe(ctx, many, channelsNamed(hub.MaxChannels, "y")); err == nil {
-				return errors.New("no error")
-			}
-			return nil
-		}, "1 UpdateItem"},
 		{"reading the subscribers of a shard is one query", func() error {
 			for _, err := range s.Subscribers(ctx, ch, 0) {
 				if err != nil {
@@ -95,17 +115,26 @@ func TestRequestCounts(t *testing.T) {
 			}
 			return nil
 		}, "1 Query"},
-		{"removing a subscriber is one write", func() error { return s.RemoveSubscriber(ctx, ch, 0, "few") }, "1 DeleteItem"},
-		{"unsubscribing is two writes", func() error { return s.Unsubscribe(ctx, few, names(few)) }, "1 BatchWriteItem, 1 UpdateItem"},
-		{"unsubscribing from other channels is no request", func() error {
-			return s.Unsubscribe(ctx, few, []hub.Channel{channel("z")})
-		}, ""},
-		{"unsubscribing from 26 channels is three writes", func() error {
-			return s.Unsubscribe(ctx, many, names(many)[:26])
-		}, "2 BatchWriteItem, 1 UpdateItem"},
-		{"closing a connection without channels is one write", func() error { _, err := s.CloseConnection(ctx, "few"); return err }, "1 DeleteItem"},
-		{"closing a closed connection is one write", func() error { _, err := s.CloseConnection(ctx, "few"); return err }, "1 DeleteItem"},
-		{"closing a connection in 26 channels is three writes", func() error { _, err := s.CloseConnection(ctx, "fresh"); return err }, "2 BatchWriteItem, 1 DeleteItem"},
+		{"removing 26 subscribers is two writes", func() error {
+			orphans := make([]hub.Gone, 26)
+			for i := range orphans {
+				orphans[i] = hub.Gone{Channel: ch, Connection: fmt.Sprint("absent", i)}
+			}
+			return s.RemoveSubscribers(ctx, orphans)
+		}, "2 BatchWriteItem"},
+		{"unsubscribing from other channels is no request", change(&many, leave(channel("other"))), ""},
+		{"unsubscribing from a channel is one transaction", change(&many, leave(ch)), "1 TransactWriteItems"},
+		{"unsubscribing from all channels is two transactions", change(&many, leave(names(many)...)), "2 TransactWriteItems"},
+		{"closing a connection without channels is two writes", func() error { return s.end(ctx, "opened") }, "1 BatchWriteItem, 1 UpdateItem"},
+		{"closing a connection in 25 channels is three writes", func() error { return s.end(ctx, in25.ID) }, "2 BatchWriteItem, 1 UpdateItem"},
+		{"closing a closed connection is one write", func() error { return s.end(ctx, "opened") }, "1 UpdateItem"},
+		{"hiding 26 subscriptions is two writes", func() error {
+			places := make([]hub.Place, 26)
+			for i := range places {
+				places[i] = hub.Place{Channel: channel(fmt.Sprint("hidden", i))}
+			}
+			return s.HideSubscriptions(ctx, map[string][]hub.Place{"gone": places})
+		}, "2 BatchWriteItem"},
 		{"a user without connections is one query", func() error { _, err := s.UserConnections(ctx, "p", "absent"); return err }, "1 Query"},
 		{"a user with 101 connections is one query and two reads", func() error {
 			got, err := s.UserConnections(ctx, "p", "tabs")
@@ -115,14 +144,21 @@ func TestRequestCounts(t *testing.T) {
 			return err
 		}, "2 BatchGetItem, 1 Query"},
 		{"claiming, settling and releasing a key is one write each", func() error {
-			if _, err := s.Claim(ctx, ch, "k", now); err != nil {
+			claim, err := s.Claim(ctx, ch, "k", "m", now)
+			if err != nil {
 				return err
 			}
-			if err := s.Settle(ctx, ch, "k", hub.Result{}, now); err != nil {
+			claim.Settled = &hub.Result{}
+			if err := s.Settle(ctx, ch, "k", claim, now); err != nil {
 				return err
 			}
 			return s.Release(ctx, ch, "k")
-		}, "1 DeleteItem, 2 PutItem"},
+		}, "1 PutItem, 2 UpdateItem"},
+		{"claiming a settled key is one write", func() error { _, err := s.Claim(ctx, ch, "k", "m", now); return err }, "1 UpdateItem"},
+		{"claiming a key that has expired is two writes", func() error {
+			_, err := s.Claim(ctx, ch, "k", "m", now.Add(hub.IdempotencyWindow))
+			return err
+		}, "2 UpdateItem"},
 		{"measuring a small table is one scan for each segment", func() error { _, err := s.Usage(ctx, "p", hub.Bound{}); return err }, "4 Scan"},
 		{"writing a project is two writes and one for each API key", func() error {
 			return s.PutProject(ctx, &hub.Project{ID: "p", Name: "n", Secret: "s", Revision: 1, APIKeyHashes: []string{hashOf("k1"), hashOf("k2")}})
@@ -130,7 +166,7 @@ func TestRequestCounts(t *testing.T) {
 		{"revoking an API key is one write more", func() error {
 			return s.PutProject(ctx, &hub.Project{ID: "p", Name: "n", Secret: "s", Revision: 2, APIKeyHashes: []string{hashOf("k1")}})
 		}, "1 BatchWriteItem, 3 PutItem"},
-		{"writing a category is one write", func() error { return s.PutCategory(ctx, "p", hub.Category{Name: "c"}) }, "1 PutItem"},
+		{"writing a category is a read and a write", func() error { return s.PutCategory(ctx, "p", hub.Category{Name: "c"}) }, "1 GetItem, 1 PutItem"},
 		{"deleting a category is one write", func() error { return s.DeleteCategory(ctx, "p", "c") }, "1 DeleteItem"},
 		{"reading a project without the cache is one query", func() error { _, err := s.ReadProject(ctx, "p"); return err }, "1 Query"},
 		{"listing projects is one query and one for each", func() error { _, err := s.ListProjects(ctx); return err }, "2 Query"},

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"hash/fnv"
 	"iter"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -21,198 +20,22 @@ const (
 	attrSubscriberProtocol = "p"
 	attrSubscriberUser     = "u"
 	attrSubscriberInfo     = "i"
+	attrSubscriberBasis    = "b"
+	attrSubscriberHidden   = "h" // true while its connection is being closed
 )
 
-// joinAttempts is how often Subscribe tries to change a connection whose channels
-// other commands are changing.
-const joinAttempts = 8
-
-// Subscribe is one request, and one for every 25 channels. It makes one more for each
-// change of the connection since it was read that matters: close to the channel limit, or
-// after the number of shards was raised. In addition to its contract it fails with
-// ErrUnauthorized when the connection has authenticated to another project since it was
-// read.
-func (s *Store) Subscribe(ctx context.Context, c hub.Connection, channels map[hub.Channel]int) error {
-	places, err := s.joinChannels(ctx, c, channels)
-	if err != nil {
-		return fmt.Errorf("subscribe connection %s: %w", c.ID, err)
-	}
-	requests := make([]types.WriteRequest, 0, len(places))
-	for ch, shard := range places {
-		i := key(subscriptionKey(ch, shard), c.ID)
-		i[attrSubscriberProtocol] = text(string(c.Protocol))
-		// A subscription expires with the token, too.
-		i[schema.ExpiryAttribute] = number(int(c.Until().Unix()))
-		if c.User != "" {
-			i[attrSubscriberUser] = text(c.User)
-		}
-		if len(c.Info) > 0 {
-			i[attrSubscriberInfo] = text(string(c.Info))
-		}
-		requests = append(requests, put(i))
-	}
-	if err := s.write(ctx, requests); err != nil {
-		return fmt.Errorf("write subscriptions of connection %s: %w", c.ID, err)
-	}
-	return nil
-}
-
-// joinChannels adds channels to the connection's set, within the limit, and
-// returns the shard that each is recorded in.
-func (s *Store) joinChannels(ctx context.Context, c hub.Connection, channels map[hub.Channel]int) (map[hub.Channel]int, error) {
-	full := hub.ErrLimitExceeded.With(fmt.Sprintf("a connection may be in at most %d channels", hub.MaxChannels))
-	known := c.Channels
-	for range joinAttempts {
-		places, fresh := place(c.ID, channels, known)
-		if fresh > hub.MaxChannels {
-			return nil, full
-		}
-		set := expression.Name(attrChannels)
-		room := expression.AttributeNotExists(set).
-			Or(set.Size().LessThanEqual(expression.Value(hub.MaxChannels - fresh)))
-		out, err := s.updateChannels(ctx, c, expression.Add(set, members(places)), room)
-		if err == nil {
-			return s.keepRecordedShards(ctx, c, places, out.Attributes)
-		}
-		old, ok := conditionFailed(err)
-		if !ok {
-			return nil, err
-		}
-		now, err := decodeConnection(old, s.now())
-		if err != nil {
-			return nil, err
-		}
-		if now.Project != c.Project {
-			return nil, hub.ErrUnauthorized
-		}
-		// The connection is in more channels than c: some of them may be among channels.
-		known = now.Channels
-		if _, fresh := place(c.ID, channels, known); len(known)+fresh > hub.MaxChannels {
-			return nil, full
-		}
-	}
-	return nil, hub.ErrConflict
-}
-
-// keepRecordedShards compares the shards that were added, places, with the set before. A
-// channel that was recorded in another shard, because the number of shards has been raised
-// since c was read, stays in that shard: two subscriptions would deliver every message
-// twice. It returns the shard of each channel.
-func (s *Store) keepRecordedShards(ctx context.Context, c hub.Connection, places map[hub.Channel]int, before item) (map[hub.Channel]int, error) {
-	old, ok := before[attrChannels].(*types.AttributeValueMemberSS)
-	if !ok {
-		return places, nil
-	}
-	redundant := make(map[hub.Channel]int)
-	for _, m := range old.Value {
-		ch, shard, err := parseMember(c.Project, m)
-		if err != nil {
-			return nil, err
-		}
-		if added, ok := places[ch]; ok && added != shard {
-			redundant[ch], places[ch] = added, shard
-		}
-	}
-	if len(redundant) == 0 {
-		return places, nil
-	}
-	return places, s.leaveChannels(ctx, c, redundant)
-}
-
-// leaveChannels removes channels from the connection's set. A connection that is over, or
-// has another project, is in none of them.
-func (s *Store) leaveChannels(ctx context.Context, c hub.Connection, places map[hub.Channel]int) error {
-	_, err := s.updateChannels(ctx, c, expression.Delete(expression.Name(attrChannels), members(places)))
-	if _, ok := conditionFailed(err); ok {
-		return nil
-	}
-	return err
-}
-
-// updateChannels updates a connection that has not expired and has the project of c, on
-// further conditions. It returns the set before.
-func (s *Store) updateChannels(ctx context.Context, c hub.Connection, u expression.UpdateBuilder, conditions ...expression.ConditionBuilder) (*dynamodb.UpdateItemOutput, error) {
-	sameProject := expression.Name(attrProject).Equal(expression.Value(c.Project))
-	e, err := expression.NewBuilder().WithUpdate(u).
-		WithCondition(live(s.now()).And(sameProject, conditions...)).Build()
-	if err != nil {
-		return nil, err
-	}
-	return s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: aws.String(s.table), Key: key(connectionKey(c.ID), singletonSort),
-		UpdateExpression: e.Update(), ConditionExpression: e.Condition(),
-		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
-		ReturnValues:                        types.ReturnValueUpdatedOld,
-		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
-	})
-}
-
-// place returns the shard of each channel: the recorded one, known, where the connection
-// is in the channel already, and a computed one otherwise, which fresh counts. channels
-// has the number of shards of each channel.
-func place(connection string, channels, known map[hub.Channel]int) (places map[hub.Channel]int, fresh int) {
-	places = make(map[hub.Channel]int, len(channels))
-	for ch, shards := range channels {
-		shard, ok := known[ch]
-		if !ok {
-			fresh++
-			shard = shardOf(connection, shards)
-		}
-		places[ch] = shard
-	}
-	return places, fresh
-}
-
-// shardOf spreads connections over shards. It must never change: stored subscriptions
-// depend on it.
-func shardOf(connection string, shards int) int {
-	h := fnv.New32a()
-	h.Write([]byte(connection))
-	return int(h.Sum32()>>1) % max(shards, 1)
-}
-
-func members(places map[hub.Channel]int) expression.ValueBuilder {
-	set := &types.AttributeValueMemberSS{}
-	for ch, shard := range places {
-		set.Value = append(set.Value, member(ch, shard))
-	}
-	return expression.Value(set)
-}
-
-// Unsubscribe is one request, and one for every 25 channels; none if c is in none of the
-// channels. A connection that is over is no error.
-func (s *Store) Unsubscribe(ctx context.Context, c hub.Connection, channels []hub.Channel) error {
-	places := make(map[hub.Channel]int, len(channels))
+// RemoveSubscribers is one request for every 25 subscriptions.
+func (s *Store) RemoveSubscribers(ctx context.Context, orphans []hub.Gone) error {
 	var requests []types.WriteRequest
-	for _, ch := range channels {
-		shard, in := c.Channels[ch]
-		if _, twice := places[ch]; !in || twice {
-			continue
+	seen := make(map[hub.Gone]bool, len(orphans)) // concurrent dispatches find the same one
+	for _, o := range orphans {
+		if !seen[o] {
+			requests = append(requests, remove(subscriptionKey(o.Channel, o.Shard), o.Connection))
 		}
-		places[ch] = shard
-		requests = append(requests, remove(subscriptionKey(ch, shard), c.ID))
+		seen[o] = true
 	}
-	if len(places) == 0 {
-		return nil
-	}
-	// The set is changed last: CloseConnection removes the subscriptions that it names.
 	if err := s.write(ctx, requests); err != nil {
-		return fmt.Errorf("remove subscriptions of connection %s: %w", c.ID, err)
-	}
-	if err := s.leaveChannels(ctx, c, places); err != nil {
-		return fmt.Errorf("unsubscribe connection %s: %w", c.ID, err)
-	}
-	return nil
-}
-
-// RemoveSubscriber is one request. It is for orphans: subscriptions that their connection
-// does not name.
-func (s *Store) RemoveSubscriber(ctx context.Context, ch hub.Channel, shard int, connection string) error {
-	_, err := s.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{
-		TableName: aws.String(s.table), Key: key(subscriptionKey(ch, shard), connection),
-	})
-	if err != nil {
-		return fmt.Errorf("remove subscriber %s of %s: %w", connection, ch, err)
+		return fmt.Errorf("remove %d subscribers: %w", len(orphans), err)
 	}
 	return nil
 }
@@ -220,14 +43,18 @@ func (s *Store) RemoveSubscriber(ctx context.Context, ch hub.Channel, shard int,
 // Subscribers is one request for each megabyte of subscriptions, which is some thousands
 // of them, made while the caller iterates.
 func (s *Store) Subscribers(ctx context.Context, ch hub.Channel, shard int) iter.Seq2[[]hub.Subscriber, error] {
-	return subscriptions(ctx, s, ch, shard, func(i item) hub.Subscriber {
-		return hub.Subscriber{Connection: textOf(i, schema.SortKey), Protocol: hub.Protocol(textOf(i, attrSubscriberProtocol))}
-	}, schema.SortKey, attrSubscriberProtocol)
+	return subscriptions(ctx, s, ch, shard, live(s.now()), func(i item) hub.Subscriber {
+		_, hidden := i[attrSubscriberHidden]
+		return hub.Subscriber{
+			Connection: textOf(i, schema.SortKey), Protocol: hub.Protocol(textOf(i, attrSubscriberProtocol)),
+			Basis: decodeBasis(textOf(i, attrSubscriberBasis)), Hidden: hidden,
+		}
+	}, schema.SortKey, attrSubscriberProtocol, attrSubscriberBasis, attrSubscriberHidden)
 }
 
-// subscriptions yields the subscriptions of a shard, page by page, each as read makes
-// it from the named attributes.
-func subscriptions[T any](ctx context.Context, s *Store, ch hub.Channel, shard int, read func(item) T, first string, more ...string) iter.Seq2[[]T, error] {
+// subscriptions yields the subscriptions of a shard that pass the filter, page by page, each
+// as read makes it from the named attributes.
+func subscriptions[T any](ctx context.Context, s *Store, ch hub.Channel, shard int, filter expression.ConditionBuilder, read func(item) T, first string, more ...string) iter.Seq2[[]T, error] {
 	return func(yield func([]T, error) bool) {
 		attributes := expression.NamesList(expression.Name(first))
 		for _, name := range more {
@@ -235,7 +62,7 @@ func subscriptions[T any](ctx context.Context, s *Store, ch hub.Channel, shard i
 		}
 		e, err := expression.NewBuilder().
 			WithKeyCondition(expression.Key(schema.PartitionKey).Equal(expression.Value(subscriptionKey(ch, shard)))).
-			WithFilter(live(s.now())).WithProjection(attributes).Build()
+			WithFilter(filter).WithProjection(attributes).Build()
 		if err != nil {
 			yield(nil, fmt.Errorf("read subscribers of %s: %w", ch, err))
 			return

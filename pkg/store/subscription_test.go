@@ -19,7 +19,7 @@ import (
 	"centrifuge/pkg/store/schema"
 )
 
-func TestSubscribe(t *testing.T) {
+func TestSubscriptions(t *testing.T) {
 	t.Run("one channel", func(t *testing.T) {
 		s := newRig(t)
 		s.enter(t, "c", "u")
@@ -30,125 +30,136 @@ func TestSubscribe(t *testing.T) {
 			}
 			same(t, "page", page, []hub.Subscriber{{Connection: "c", Protocol: hub.Classic}})
 		}
-		same(t, "channels", s.connection(t, "c").Channels, map[hub.Channel]int{channel("x0"): 0})
-		for _, ch := range []hub.Channel{channel("x"), channel("x0#"), {Project: "q", Category: "chat", Name: "x0"}} {
+		same(t, "channels", s.connection(t, "c").Channels, channelsNamed(1, "x"))
+		for _, ch := range []hub.Channel{
+			channel("x"), channel("x0#"), {Project: "q", Category: "chat", Name: "x0"}, {Project: "p", Category: "chat", Incarnation: "89abcdef", Name: "x0"},
+		} {
 			if got := s.subscribers(t, ch, 0); len(got) > 0 {
 				t.Errorf("%+v has %v", ch, got)
 			}
 		}
 	})
 
-	t.Run("channel limit", func(t *testing.T) {
+	t.Run("some channels left", func(t *testing.T) {
+		s := newRig(t)
+		s.enter(t, "c", "u")
+		s.subscribe(t, "c", channelsNamed(40, "x"))
+		err := s.change(t.Context(), "c", leave(channel("x0"), channel("never"), channel("x0"), hub.Channel{Project: "q", Category: "chat", Name: "x1"}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, "subscribers", s.subscribers(t, channel("x0"), 0), []string(nil))
+		same(t, "channels", len(s.connection(t, "c").Channels), 39)
+		s.agree(t, "c")
+	})
+
+	t.Run("all channels left", func(t *testing.T) {
 		s := newRig(t)
 		s.enter(t, "c", "u")
 		all := channelsNamed(hub.MaxChannels, "x")
 		s.subscribe(t, "c", all)
-		for ch := range all {
-			same(t, "subscribers", s.subscribers(t, ch, 0), []string{"c"})
-		}
-		err := s.Subscribe(t.Context(), s.connection(t, "c"), channelsNamed(1, "y"))
-		fails(t, err, hub.ErrLimitExceeded)
-		if got := s.subscribers(t, channel("y0"), 0); len(got) > 0 {
-			t.Errorf("subscribed despite the refusal: %v", got)
-		}
-		s.subscribe(t, "c", all)
-		s.enter(t, "d", "u")
-		err = s.Subscribe(t.Context(), s.connection(t, "d"), channelsNamed(hub.MaxChannels+1, "x"))
-		fails(t, err, hub.ErrLimitExceeded)
-		if got := s.connection(t, "d").Channels; len(got) > 0 {
-			t.Errorf("%d channels despite the refusal", len(got))
-		}
-	})
-
-	t.Run("channel limit counts a channel once", func(t *testing.T) {
-		s := newRig(t)
-		before := s.enter(t, "c", "u")
-		s.subscribe(t, "c", channelsNamed(100, "x"))
-		if err := s.Subscribe(t.Context(), before, channelsNamed(hub.MaxChannels, "x")); err != nil {
+		s.agree(t, "c")
+		if err := s.change(t.Context(), "c", leave(slices.Collect(maps.Keys(all))...)); err != nil {
 			t.Fatal(err)
 		}
-		same(t, "channels", len(s.connection(t, "c").Channels), hub.MaxChannels)
-		fails(t, s.Subscribe(t.Context(), before, channelsNamed(hub.MaxChannels, "y")), hub.ErrLimitExceeded)
+		same(t, "channels", len(s.connection(t, "c").Channels), 0)
+		s.agree(t, "c")
 	})
 
-	t.Run("more shards", func(t *testing.T) {
+	t.Run("another shard of a channel", func(t *testing.T) {
 		s := newRig(t)
-		ch := channel("big")
-		ids := make([]string, 24)
-		used := make(map[int]bool)
-		for i := range ids {
-			ids[i] = fmt.Sprintf("connection-%d", i)
-			s.enter(t, ids[i], "")
-			s.subscribe(t, ids[i], map[hub.Channel]int{ch: 4})
-			used[s.connection(t, ids[i]).Channels[ch]] = true
+		s.enter(t, "c", "u")
+		for _, shard := range []int{0, 63, 0} {
+			err := s.change(t.Context(), "c", func(c hub.Connection) (hub.Change, error) {
+				c.Channels = map[hub.Channel]int{channel("x"): shard}
+				return hub.Change{Connection: c}, nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			same(t, "channels", s.connection(t, "c").Channels, map[hub.Channel]int{channel("x"): shard})
+			s.agree(t, "c")
 		}
-		same(t, "shards used", slices.Sorted(maps.Keys(used)), []int{0, 1, 2, 3})
-		for _, id := range ids {
-			s.subscribe(t, id, map[hub.Channel]int{ch: 64})
-		}
-		var all []string
-		for shard := range 64 {
-			all = append(all, s.subscribers(t, ch, shard)...)
-		}
-		slices.Sort(all)
-		slices.Sort(ids)
-		same(t, "subscribers of all shards", all, ids)
 	})
 
-	t.Run("recorded shard differs from the computed one", func(t *testing.T) {
-		s := newRig(t)
-		ch, other := channel("big"), channel("other")
-		const id, shard = "connection-1", 43 // of 64
-		before := s.enter(t, id, "")
-		s.subscribe(t, id, map[hub.Channel]int{ch: 1})
-		if err := s.Subscribe(t.Context(), before, map[hub.Channel]int{ch: 64, other: 64}); err != nil {
-			t.Fatal(err)
-		}
-		same(t, "subscribers", s.subscribers(t, ch, 0), []string{id})
-		if got := s.subscribers(t, ch, shard); len(got) > 0 {
-			t.Errorf("two shards: %v", got)
-		}
-		same(t, "channels", s.connection(t, id).Channels, map[hub.Channel]int{ch: 0, other: shard})
-	})
-
-	t.Run("second subscribe after a new identity", func(t *testing.T) {
+	t.Run("renewed identity", func(t *testing.T) {
 		s := newRig(t)
 		s.open(t, "c")
 		s.authenticate(t, hub.Connection{ID: "c", Project: "p", TokenExpires: s.Clock.Now().Add(time.Minute)})
 		s.subscribe(t, "c", channelsNamed(1, "x"))
-		s.Clock.Advance(time.Minute)
-		if got := s.subscribers(t, channel("x0"), 0); len(got) > 0 {
-			t.Errorf("subscribers with an expired token: %v", got)
+		renewed := hub.Connection{
+			ID: "c", Origin: "https://o", Project: "p", User: "u", Info: json.RawMessage(`{"a":1}`), Protocol: hub.Classic, TokenExpires: s.Clock.Now().Add(time.Hour),
+			Secret: "0123456789abcdef", MD5: true, Permissions: hub.Permissions{Confirmed: true},
 		}
-		s.authenticate(t, hub.Connection{ID: "c", Project: "p", Protocol: hub.Classic})
-		if got := s.connection(t, "c").Channels; len(got) > 0 {
-			t.Errorf("channels of the former identity: %v", got)
-		}
-		s.subscribe(t, "c", channelsNamed(1, "x"))
-		same(t, "subscribers", s.subscribers(t, channel("x0"), 0), []string{"c"})
-	})
-
-	t.Run("connection that moved to another project", func(t *testing.T) {
-		s := newRig(t)
-		s.open(t, "c")
-		s.authenticate(t, hub.Connection{ID: "c", Project: "p", TokenExpires: s.Clock.Now().Add(time.Minute)})
-		before := s.connection(t, "c")
+		s.authenticate(t, renewed)
+		s.agree(t, "c")
 		s.Clock.Advance(time.Minute)
-		s.authenticate(t, hub.Connection{ID: "c", Project: "q"})
-		fails(t, s.Subscribe(t.Context(), before, channelsNamed(1, "x")), hub.ErrUnauthorized)
-	})
-
-	t.Run("user and info of a subscriber", func(t *testing.T) {
-		s := newRig(t)
-		s.open(t, "c")
-		s.authenticate(t, hub.Connection{ID: "c", Project: "p", User: "u", Info: json.RawMessage(`{"a":1}`)})
-		s.subscribe(t, "c", channelsNamed(1, "x"))
+		basis := hub.Basis{Secret: "0123456789abcdef", Origin: "https://o", MD5: true, Confirmed: true}
+		for page, err := range s.Subscribers(t.Context(), channel("x0"), 0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			same(t, "subscribers", page, []hub.Subscriber{{Connection: "c", Protocol: hub.Classic, Basis: basis}})
+		}
 		for page, err := range s.Presence(t.Context(), channel("x0"), 0) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			same(t, "presence", page, []hub.Client{{Connection: "c", User: "u", Info: json.RawMessage(`{"a":1}`)}})
+			same(t, "presence", page, []hub.Present{{
+				Client: hub.Client{Connection: "c", User: "u", Info: json.RawMessage(`{"a":1}`)}, Basis: basis,
+			}})
 		}
+		s.Clock.Advance(time.Hour)
+		same(t, "subscribers with an expired token", s.subscribers(t, channel("x0"), 0), []string(nil))
+	})
+
+	t.Run("subscription that the connection does not name", func(t *testing.T) {
+		s := newRig(t)
+		s.enter(t, "c", "u")
+		s.subscribe(t, "c", channelsNamed(2, "x"))
+		if err := s.HideSubscriptions(t.Context(), map[string][]hub.Place{"c": {{Channel: channel("ghost"), Shard: 3}}}); err != nil {
+			t.Fatal(err)
+		}
+		same(t, "subscribers", s.subscribers(t, channel("ghost"), 3), []string{"c"})
+		err := s.change(t.Context(), "c", func(c hub.Connection) (hub.Change, error) {
+			ghost := hub.Place{Channel: channel("ghost"), Shard: 3}
+			// A client may name a channel twice. One that the connection is in stays.
+			return hub.Change{Connection: c, Remove: []hub.Place{ghost, ghost, {Channel: channel("x0")}}}, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.agree(t, "c")
+		same(t, "channels", s.connection(t, "c").Channels, channelsNamed(2, "x"))
+	})
+
+	t.Run("refused change", func(t *testing.T) {
+		s := newRig(t)
+		c := s.enter(t, "c", "u")
+		s.Requests.Sent()
+		before, after, err := s.ChangeConnection(t.Context(), c, func(hub.Connection) (hub.Change, error) { return hub.Change{}, hub.ErrLimitExceeded })
+		fails(t, err, hub.ErrLimitExceeded)
+		same(t, "before", before, after)
+		same(t, "requests", s.Requests.Sent(), "")
+	})
+
+	t.Run("change that is planned with an old state", func(t *testing.T) {
+		s := newRig(t)
+		old := s.enter(t, "c", "u")
+		s.subscribe(t, "c", channelsNamed(2, "x"))
+		var seen []int
+		before, after, err := s.ChangeConnection(t.Context(), old, func(c hub.Connection) (hub.Change, error) {
+			seen = append(seen, c.Revision)
+			return join(channelsNamed(1, "y"))(c)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, "revisions planned with", seen, []int{1, 2})
+		same(t, "before", before.Channels, channelsNamed(2, "x"))
+		same(t, "after", len(after.Channels), 3)
+		same(t, "connection", s.connection(t, "c"), after)
+		s.agree(t, "c")
 	})
 }
 
@@ -175,48 +186,6 @@ func (s *rig) copySubscription(tb testing.TB, connection string, n int) {
 			tb.Fatalf("%d unprocessed, %v", len(out.UnprocessedItems), err)
 		}
 	}
-}
-
-func TestUnsubscribe(t *testing.T) {
-	s := newRig(t)
-	s.enter(t, "c", "u")
-	s.subscribe(t, "c", channelsNamed(40, "x"))
-	c := s.connection(t, "c")
-
-	t.Run("some channels", func(t *testing.T) {
-		leave := []hub.Channel{channel("x0"), channel("never"), channel("x0"), {Project: "q", Category: "chat", Name: "x1"}}
-		if err := s.Unsubscribe(t.Context(), c, leave); err != nil {
-			t.Fatal(err)
-		}
-		if got := s.subscribers(t, channel("x0"), 0); len(got) > 0 {
-			t.Errorf("subscribers %v", got)
-		}
-		same(t, "subscribers", s.subscribers(t, channel("x1"), 0), []string{"c"})
-		same(t, "channels", len(s.connection(t, "c").Channels), 39)
-	})
-
-	t.Run("all channels", func(t *testing.T) {
-		c := s.connection(t, "c")
-		if err := s.Unsubscribe(t.Context(), c, slices.Collect(maps.Keys(c.Channels))); err != nil {
-			t.Fatal(err)
-		}
-		if got := s.connection(t, "c").Channels; len(got) > 0 {
-			t.Errorf("channels %v", got)
-		}
-		s.subscribe(t, "c", channelsNamed(hub.MaxChannels, "y"))
-	})
-
-	t.Run("closed connection", func(t *testing.T) {
-		c := s.connection(t, "c")
-		if _, err := s.CloseConnection(t.Context(), "c"); err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Unsubscribe(t.Context(), c, []hub.Channel{channel("y0")}); err != nil {
-			t.Error(err)
-		}
-		_, err := s.Connection(t.Context(), "c")
-		fails(t, err, hub.ErrConnectionNotFound)
-	})
 }
 
 func TestSubscribers(t *testing.T) {
@@ -305,7 +274,9 @@ func TestSubscribers(t *testing.T) {
 		s.subscribe(t, "c", channelsNamed(1, "x"))
 		s.subscribe(t, "d", channelsNamed(1, "x"))
 		for range 2 {
-			if err := s.RemoveSubscriber(t.Context(), channel("x0"), 0, "c"); err != nil {
+			orphan := hub.Gone{Channel: channel("x0"), Connection: "c"}
+			// Concurrent dispatches find the same subscription.
+			if err := s.RemoveSubscribers(t.Context(), []hub.Gone{orphan, orphan}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -331,6 +302,7 @@ func TestBatches(t *testing.T) {
 				rest = map[string]any{"Keys": keys[few:], "ConsistentRead": true}
 			} else {
 				writes := tables[s.Table].([]any)
+				few := min(few, len(writes))
 				tables[s.Table], rest = writes[:few], writes[few:]
 			}
 			r.Body, r.ContentLength = body(t, in)
@@ -350,14 +322,14 @@ func TestBatches(t *testing.T) {
 	t.Run("unprocessed writes", func(t *testing.T) {
 		s := newRig(t)
 		s.enter(t, "c", "u")
+		s.subscribe(t, "c", channelsNamed(24, "x"))
 		refuse(t, s, "BatchWriteItem", "UnprocessedItems", 3, 4)
-		channels := channelsNamed(25, "x")
 		s.Requests.Sent()
-		s.subscribe(t, "c", channels)
-		same(t, "requests", s.Requests.Sent(), "5 BatchWriteItem, 1 GetItem, 1 UpdateItem")
-		for ch := range channels {
-			same(t, "subscribers", s.subscribers(t, ch, 0), []string{"c"})
+		if err := s.end(t.Context(), "c"); err != nil {
+			t.Fatal(err)
 		}
+		same(t, "requests", s.Requests.Sent(), "5 BatchWriteItem, 1 UpdateItem")
+		s.agree(t, "c")
 	})
 
 	t.Run("unprocessed reads", func(t *testing.T) {
@@ -388,7 +360,7 @@ func TestBatches(t *testing.T) {
 			out, n := body(t, map[string]any{"UnprocessedItems": in["RequestItems"]})
 			return &http.Response{StatusCode: http.StatusOK, Body: out, ContentLength: n, Header: http.Header{}, Request: r}, nil
 		}
-		fails(t, s.Subscribe(ctx, c, channelsNamed(1, "x")), context.Canceled)
+		fails(t, s.FinishClose(ctx, []hub.Connection{c}), context.Canceled)
 		if attempts != 4 {
 			t.Errorf("%d attempts", attempts)
 		}
@@ -400,7 +372,7 @@ func TestPresence(t *testing.T) {
 	ch := channel("room")
 	for id, user := range map[string]string{"c1": "ada", "c2": ""} {
 		s.enter(t, id, user)
-		s.subscribe(t, id, map[hub.Channel]int{ch: 1})
+		s.subscribe(t, id, map[hub.Channel]int{ch: 0})
 	}
 	read := func() map[string]string {
 		users := make(map[string]string)

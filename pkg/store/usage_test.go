@@ -13,26 +13,26 @@ import (
 func TestUsage(t *testing.T) {
 	s := newRig(t)
 	s.putProject(t, &hub.Project{ID: "p", Name: "n", Secret: "s", Categories: map[string]hub.Category{"chat": {Name: "chat"}}})
-	if _, err := s.Claim(t.Context(), channel("x"), "k", s.Clock.Now()); err != nil {
+	if _, err := s.Claim(t.Context(), channel("x"), "k", "m", s.Clock.Now()); err != nil {
 		t.Fatal(err)
 	}
 	odd, big := hub.Channel{Project: "p", Category: "a#", Name: "%\x00é"}, channel("big")
 	for i := range 30 {
 		id := fmt.Sprint("c", i)
 		s.enter(t, id, fmt.Sprint("user", i%7))
-		s.subscribe(t, id, map[hub.Channel]int{big: 8})
+		s.subscribe(t, id, map[hub.Channel]int{big: i % 8})
 	}
 	s.enter(t, "anonymous", "")
-	s.subscribe(t, "anonymous", map[hub.Channel]int{odd: 1})
+	s.subscribe(t, "anonymous", map[hub.Channel]int{odd: 0})
 	s.open(t, "not authenticated")
 	for _, project := range []string{"p#", "pp", "q"} {
 		s.open(t, project)
 		s.authenticate(t, hub.Connection{ID: project, Project: project, User: "u"})
-		s.subscribe(t, project, map[hub.Channel]int{{Project: project, Category: "chat", Name: "x"}: 1})
+		s.subscribe(t, project, map[hub.Channel]int{{Project: project, Category: "chat", Name: "x"}: 0})
 	}
 	s.open(t, "token")
 	s.authenticate(t, hub.Connection{ID: "token", Project: "p", User: "guest", TokenExpires: s.Clock.Now().Add(time.Minute)})
-	s.subscribe(t, "token", map[hub.Channel]int{big: 8})
+	s.subscribe(t, "token", map[hub.Channel]int{big: 7})
 
 	usage := func(want hub.Usage) {
 		t.Helper()

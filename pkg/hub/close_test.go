@@ -1,0 +1,262 @@
+package hub_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"centrifuge/pkg/hub"
+)
+
+// interrupt makes every request fail from the nth of an operation on, as if the process had
+// died there. It returns a function that ends that.
+func (r *rig) interrupt(operation string, n int) (restore func()) {
+	dead := false
+	r.store.Requests.Intercept = func(op string, request *http.Request) (*http.Response, error) {
+		if op == operation {
+			n--
+		}
+		if dead = dead || n < 0; dead {
+			return refusal(request), nil
+		}
+		return nil, nil
+	}
+	return func() { r.store.Requests.Intercept = nil }
+}
+
+// refusal is an answer of DynamoDB that the SDK does not repeat.
+func refusal(request *http.Request) *http.Response {
+	return &http.Response{
+		StatusCode: http.StatusBadRequest, Request: request, Header: http.Header{"Content-Type": {"application/x-amz-json-1.0"}},
+		Body: io.NopCloser(strings.NewReader(`{"__type":"com.amazonaws.dynamodb.v20120810#ValidationException","message":"refused"}`)),
+	}
+}
+
+// TestDisconnectThatDied interrupts a disconnect of c2, which is in room:x with c1, before
+// each of its writes. The next message in the room, after the lease, finishes it: c2 is not
+// present, and c1 got its leave, at least once.
+func TestDisconnectThatDied(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		operation string
+		n         int
+		announced int
+	}{
+		{"before the mark", "UpdateItem", 0, 1},
+		{"before the subscriptions are hidden", "BatchWriteItem", 0, 1},
+		{"before the leave", "Query", 0, 1},
+		{"before the removal", "BatchWriteItem", 1, 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, hub.ProjectOptions{})
+			r.enter(t, "c1", "u", "room:x")
+			r.enter(t, "c2", "v", "room:x", "open:x")
+			r.announced = nil
+			restore := r.interrupt(tt.operation, tt.n)
+			if err := r.Disconnect(t.Context(), "c2"); err == nil && tt.operation != "Query" {
+				t.Fatal("the disconnect was not interrupted")
+			}
+			restore()
+			r.gone = []string{"c2"}
+			r.now = r.now.Add(hub.CloseLease + time.Second)
+			if err := r.send(t, "room", `1`); err != nil {
+				t.Fatal(err)
+			}
+			leaves := slices.DeleteFunc(r.announced, func(a string) bool { return a != "leave room:x c2 to c1" })
+			if len(leaves) != tt.announced {
+				t.Errorf("announced %v, want %d times", r.announced, tt.announced)
+			}
+			for _, channel := range in("room:x", "open:x") {
+				for page, err := range r.store.Subscribers(t.Context(), r.project(t).Locate(channel), 0) {
+					for _, s := range page {
+						if s.Connection == "c2" || err != nil {
+							t.Errorf("%s: %v remains, error %v", channel, s, err)
+						}
+					}
+				}
+			}
+			if _, err := r.store.Connection(t.Context(), "c2"); !errors.Is(err, hub.ErrConnectionNotFound) {
+				t.Errorf("the connection remains: %v", err)
+			}
+		})
+	}
+}
+
+// TestHiddenWhileClosing reads presence and publishes while a connection is being closed.
+func TestHiddenWhileClosing(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	r.enter(t, "c1", "u", "room:x")
+	r.enter(t, "c2", "v", "room:x")
+	restore := r.interrupt("BatchWriteItem", 1)
+	err := r.Disconnect(t.Context(), "c2")
+	restore()
+	if err == nil {
+		t.Fatal("the disconnect was not interrupted")
+	}
+	clients, err := r.Presence(t.Context(), r.project(t), in("room:x")[0])
+	if err != nil || len(clients) != 1 || clients[0].Connection != "c1" {
+		t.Errorf("present are %v, error %v", clients, err)
+	}
+	r.received, r.announced = nil, nil
+	if err := r.send(t, "room", `1`); err != nil || !slices.Equal(r.received, []string{"c1"}) {
+		t.Errorf("%v received, error %v", r.received, err)
+	}
+	if len(r.announced) > 0 {
+		t.Errorf("within the lease another leave is announced: %v", r.announced)
+	}
+}
+
+// TestLostAnswerOfClose loses the answer of each write of a disconnect once: the SDK repeats
+// it.
+func TestLostAnswerOfClose(t *testing.T) {
+	for _, operation := range []string{"UpdateItem", "BatchWriteItem"} {
+		t.Run(operation, func(t *testing.T) {
+			r := newRig(t, hub.ProjectOptions{})
+			r.enter(t, "c1", "u", "room:x")
+			r.enter(t, "c2", "v", "room:x", "open:x")
+			r.announced = nil
+			r.store.Requests.Intercept = func(op string, request *http.Request) (*http.Response, error) {
+				if op != operation {
+					return nil, nil
+				}
+				r.store.Requests.Intercept = nil
+				response, err := http.DefaultTransport.RoundTrip(request)
+				if err != nil {
+					return nil, err
+				}
+				return nil, errors.Join(errors.New("connection reset"), response.Body.Close())
+			}
+			if err := r.Disconnect(t.Context(), "c2"); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff([]string{"leave room:x c2 to c1"}, r.announced); diff != "" {
+				t.Errorf("-want +announced\n%s", diff)
+			}
+			usage, err := r.Usage(t.Context(), r.project(t), "")
+			if err != nil || usage.Clients != 1 || len(usage.Subscribers) != 1 {
+				t.Errorf("usage %+v, error %v", usage, err)
+			}
+		})
+	}
+}
+
+// TestDisconnectUserThatDied interrupts the disconnect of a user with three connections: a
+// repetition finishes it.
+func TestDisconnectUserThatDied(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	for n := range 3 {
+		r.enter(t, fmt.Sprint("c", n), "u", "room:x")
+	}
+	restore := r.interrupt("UpdateItem", 1)
+	err := r.DisconnectUser(t.Context(), r.project(t), "u")
+	restore()
+	if err == nil {
+		t.Fatal("the call was not interrupted")
+	}
+	r.now = r.now.Add(hub.CloseLease + time.Second)
+	if err := r.DisconnectUser(t.Context(), r.project(t), "u"); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(r.disconnected)
+	if all := slices.Compact(r.disconnected); !slices.Equal(all, []string{"c0", "c1", "c2"}) {
+		t.Errorf("sockets closed: %v", all)
+	}
+	r.gone = []string{"c0", "c1", "c2"}
+	if err := r.send(t, "room", `1`); err != nil {
+		t.Fatal(err)
+	}
+	usage, err := r.Usage(t.Context(), r.project(t), "")
+	if err != nil || usage.Clients != 0 || len(usage.Subscribers) != 0 {
+		t.Errorf("usage %+v, error %v", usage, err)
+	}
+}
+
+func TestChannelLimits(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	r.enter(t, conn, "u")
+	var full []string
+	for n := range hub.MaxChannels {
+		full = append(full, fmt.Sprint("open:x", n))
+	}
+	long := func(n int) (channels []string) {
+		for i := range n {
+			channels = append(channels, fmt.Sprintf("open:%0200d", i))
+		}
+		return channels
+	}
+	for _, step := range []struct {
+		name  string
+		do    func() error
+		fails error
+	}{
+		{"one more than the limit in one command", func() error {
+			_, err := r.Subscribe(t.Context(), by(conn), in(append(full, "open:y")...))
+			return err
+		}, hub.ErrLimitExceeded},
+		{"the limit", func() error { _, err := r.Subscribe(t.Context(), by(conn), in(full...)); return err }, nil},
+		{"the same again", func() error { _, err := r.Subscribe(t.Context(), by(conn), in(full...)); return err }, nil},
+		{"one more", func() error { _, err := r.Subscribe(t.Context(), by(conn), in("open:y")); return err }, hub.ErrLimitExceeded},
+		{"out of all", func() error { return r.Unsubscribe(t.Context(), by(conn), in(full...)) }, nil},
+		{"more bytes than the limit", func() error {
+			_, err := r.Subscribe(t.Context(), by(conn), in(long(hub.MaxChannelBytes/200)...))
+			return err
+		}, hub.ErrLimitExceeded},
+		{"fewer", func() error {
+			_, err := r.Subscribe(t.Context(), by(conn), in(long(hub.MaxChannelBytes/210)...))
+			return err
+		}, nil},
+	} {
+		if err := step.do(); !errors.Is(err, step.fails) || err != nil && step.fails == nil {
+			t.Errorf("%s: error %v", step.name, err)
+		}
+	}
+}
+
+func TestCommandRate(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	r.enter(t, conn, "u", "open:x") // two commands
+	r.enter(t, "c2", "v")
+	broadcast := func(connection string, bytes int) error {
+		return r.Broadcast(t.Context(), hub.Command{Connection: connection, Bytes: bytes}, in("open:x")[0], []byte(`1`))
+	}
+	count := func(fails error, bytes int) (n int) {
+		for ; n < 200; n++ {
+			if err := broadcast(conn, bytes); !errors.Is(err, fails) || fails == nil && err != nil {
+				return n
+			}
+		}
+		return n
+	}
+	if n := count(nil, 32<<10); n != 124 {
+		t.Errorf("%d frames of 32 KB at once", n)
+	}
+	if err := broadcast(conn, 100); !errors.Is(err, hub.ErrTooManyRequests) || !strings.Contains(err.(*hub.Error).Help, "wait 1 seconds") {
+		t.Errorf("error %v", err)
+	}
+	if err := broadcast("c2", 100); err != nil {
+		t.Errorf("another connection: %v", err)
+	}
+	r.now = r.now.Add(10 * time.Second)
+	if n := count(nil, 32<<10); n != 62 {
+		t.Errorf("%d frames of 32 KB after ten seconds", n)
+	}
+	for range 200 {
+		err := broadcast(conn, 32<<10)
+		if errors.Is(err, hub.ErrConnectionNotFound) {
+			break
+		}
+		if !errors.Is(err, hub.ErrTooManyRequests) {
+			t.Fatal(err)
+		}
+	}
+	if !slices.Equal(r.disconnected, []string{conn}) {
+		t.Errorf("closed connections: %v", r.disconnected)
+	}
+}

@@ -1,0 +1,74 @@
+package hub
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Frames of one connection reach different invocations, which may overtake each other.
+// Order decides between subscribe and unsubscribe on one channel: the command that API
+// Gateway received later wins, whenever it is carried out. It is a value: its methods
+// change nothing.
+type Order struct {
+	// Latest has, for each channel, the time of the latest command on it that was carried
+	// out, in milliseconds since 1970. The keys are tags of channels.
+	Latest map[string]int64
+	// Floor is the time of the latest command that was forgotten because there were more
+	// than maxOrdered.
+	Floor int64
+}
+
+const (
+	// orderWindow is how long a command is remembered: longer than an invocation lives (29
+	// seconds), so that no earlier command is still being carried out.
+	orderWindow = 40 * time.Second
+	// maxOrdered bounds the commands that are remembered, and with it the bytes that a
+	// client can add to its connection: about 5 KB.
+	maxOrdered = 2 * MaxChannels
+	// tagBytes is the length of a tag before encoding. A collision, which takes 2^32
+	// channels of one connection within orderWindow, orders two channels as one.
+	tagBytes = 8
+)
+
+// tag is a short name of a channel, whatever its incarnation.
+func tag(ch Channel) string {
+	sum := sha256.Sum256([]byte(ch.Category + ":" + ch.Name))
+	return hex.EncodeToString(sum[:tagBytes])
+}
+
+// overtaken reports whether a command on the channel that was received after at has been
+// carried out. It fails with ErrConflict where that has been forgotten.
+func (o Order) overtaken(ch Channel, at time.Time) (bool, error) {
+	if latest, ok := o.Latest[tag(ch)]; ok {
+		return latest > at.UnixMilli(), nil
+	}
+	if at.UnixMilli() <= o.Floor {
+		return false, ErrConflict.With("too many channels within some seconds")
+	}
+	return false, nil
+}
+
+// with returns the order after a command on channels, received at, that is carried out at
+// now.
+func (o Order) with(channels []Channel, at, now time.Time) Order {
+	n := Order{Latest: maps.Clone(o.Latest), Floor: o.Floor}
+	if n.Latest == nil {
+		n.Latest = make(map[string]int64, len(channels))
+	}
+	for _, ch := range channels {
+		n.Latest[tag(ch)] = at.UnixMilli()
+	}
+	oldest := now.Add(-orderWindow).UnixMilli()
+	maps.DeleteFunc(n.Latest, func(_ string, at int64) bool { return at < oldest })
+	if n.Floor < oldest {
+		n.Floor = 0
+	}
+	if extra := len(n.Latest) - maxOrdered; extra > 0 {
+		n.Floor = slices.Sorted(maps.Values(n.Latest))[extra-1]
+		maps.DeleteFunc(n.Latest, func(_ string, at int64) bool { return at <= n.Floor })
+	}
+	return n
+}

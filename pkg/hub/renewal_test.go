@@ -1,0 +1,200 @@
+package hub_test
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"centrifuge/pkg/hub"
+)
+
+func granting(channels ...string) *hub.Permissions {
+	p := confirmed(hub.Permissions{Categories: map[string]hub.Grant{"room": {Channels: channels}}})
+	return &p
+}
+
+// TestTokenRenewal sends a second auth on a connection of user u that is in room:a and room:b
+// with a JWT of one minute, and then publishes to both, before and after the minute.
+func TestTokenRenewal(t *testing.T) {
+	type identity = hub.Identity
+	start := time.Unix(1_800_000_000, 0)
+	short := identity{User: "u", Permissions: granting("a", "b"), Expires: start.Add(time.Minute), Info: json.RawMessage(`{"v":1}`)}
+	for _, tt := range []struct {
+		name    string
+		project string
+		auth    identity
+		token   string // "" for that of auth
+		fails   error
+		refused []string
+		before  []string // channels in which it receives before the minute is over
+		after   []string // and after it
+	}{
+		{name: "the same user with a later end", auth: identity{User: "u", Permissions: granting("a", "b"), Expires: start.Add(time.Hour)},
+			before: []string{"a", "b"}, after: []string{"a", "b"}},
+		{name: "the same user without an end", auth: identity{User: "u", Permissions: granting("a", "b")},
+			before: []string{"a", "b"}, after: []string{"a", "b"}},
+		{name: "the same token", auth: short, before: []string{"a", "b"}},
+		{name: "fewer permissions", auth: identity{User: "u", Permissions: granting("b", "c"), Expires: start.Add(time.Hour)},
+			refused: []string{"room:a"}, before: []string{"b"}, after: []string{"b"}},
+		{name: "an earlier end", auth: identity{User: "u", Permissions: granting("a", "b"), Expires: start.Add(time.Second)},
+			fails: hub.ErrIdentity, before: []string{"a", "b"}},
+		{name: "another user", auth: identity{User: "v", Permissions: granting("a", "b"), Expires: start.Add(time.Hour)},
+			fails: hub.ErrIdentity, before: []string{"a", "b"}},
+		{name: "another project", project: "other", auth: identity{User: "u", Permissions: granting("a", "b"), Expires: start.Add(time.Hour)},
+			fails: hub.ErrIdentity, before: []string{"a", "b"}},
+		{name: "an invalid token", auth: identity{User: "u"}, token: "bad", fails: hub.ErrInvalidToken, before: []string{"a", "b"}},
+		{name: "an expired token", auth: identity{User: "u", Expires: start.Add(-time.Second)}, fails: hub.ErrTokenExpired, before: []string{"a", "b"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, hub.ProjectOptions{})
+			if err := r.store.PutProject(t.Context(), &hub.Project{ID: "other", Name: "O", Secret: "s"}); err != nil {
+				t.Fatal(err)
+			}
+			r.open(t, hub.Handshake{})
+			if err := r.auth(t, short, all); err != nil {
+				t.Fatal(err)
+			}
+			if refused, err := r.Subscribe(t.Context(), by(conn), in("room:a", "room:b")); err != nil || len(refused) > 0 {
+				t.Fatal(refused, err)
+			}
+			before, err := r.store.Connection(t.Context(), conn)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.announced = nil
+			cr := hub.Credentials{Command: by(conn), Protocol: hub.Classic, Project: projectID, User: tt.auth.User, Token: token(t, tt.auth)}
+			if tt.project != "" {
+				cr.Project = tt.project
+			}
+			if tt.token != "" {
+				cr.Token = tt.token
+			}
+			refused, err := r.Authenticate(t.Context(), cr)
+			if diff := cmp.Diff(tt.refused, names(refused)); !errors.Is(err, tt.fails) || err != nil && tt.fails == nil || diff != "" {
+				t.Fatalf("error %v, -want +refused:\n%s", err, diff)
+			}
+			after, err := r.store.Connection(t.Context(), conn)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tt.fails != nil {
+				if diff := cmp.Diff(before, after); diff != "" {
+					t.Errorf("the connection changed: %s", diff)
+				}
+			}
+			if len(r.announced) != len(tt.refused) {
+				t.Errorf("announced %v", r.announced)
+			}
+			receives := func() (channels []string) {
+				for _, name := range []string{"a", "b"} {
+					r.received = nil
+					if _, err := r.Publish(t.Context(), r.project(t), hub.Channel{Category: "room", Name: name}, []byte(`1`), ""); err != nil {
+						t.Fatal(err)
+					}
+					if slices.Contains(r.received, conn) {
+						channels = append(channels, name)
+					}
+				}
+				return channels
+			}
+			if diff := cmp.Diff(tt.before, receives()); diff != "" {
+				t.Errorf("before the minute is over, -want +receives:\n%s", diff)
+			}
+			r.now = r.now.Add(time.Minute)
+			if diff := cmp.Diff(tt.after, receives()); diff != "" {
+				t.Errorf("after it, -want +receives:\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestCallbackOnRenewal checks when a connection that is in is asked about again.
+func TestCallbackOnRenewal(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{ValidateURL: "https://example.com/validate"})
+	r.confirmation = hub.Confirmation{Permissions: confirmed(all)}
+	r.open(t, hub.Handshake{})
+	rooms := hub.Permissions{Categories: map[string]hub.Grant{"room": {Whole: true}}}
+	for _, step := range []struct {
+		name     string
+		identity hub.Identity
+		request  hub.Permissions
+		asked    int
+	}{
+		{"the first auth", hub.Identity{User: "u"}, all, 1},
+		{"the same again", hub.Identity{User: "u"}, all, 1},
+		{"other permissions", hub.Identity{User: "u"}, rooms, 2},
+		{"the same again", hub.Identity{User: "u"}, rooms, 2},
+		{"another token", hub.Identity{User: "u", Info: json.RawMessage(`1`)}, rooms, 3},
+	} {
+		if err := r.auth(t, step.identity, step.request); err != nil || r.asked != step.asked {
+			t.Errorf("%s: asked %d times, error %v", step.name, r.asked, err)
+		}
+	}
+	r.change(t, func(p *hub.Project) { p.Secret = "rotated" })
+	if err := r.auth(t, hub.Identity{User: "u", Info: json.RawMessage(`1`)}, rooms); err != nil || r.asked != 4 {
+		t.Errorf("after the secret was rotated: asked %d times, error %v", r.asked, err)
+	}
+}
+
+// TestLaterCommandWins carries out commands on room:x in another order than API Gateway
+// received them.
+func TestLaterCommandWins(t *testing.T) {
+	at := func(r *rig, offset time.Duration) hub.Command {
+		return hub.Command{Connection: conn, Received: r.now.Add(offset)}
+	}
+	for _, tt := range []struct {
+		name string
+		do   func(t *testing.T, r *rig) []error
+		in   bool
+	}{
+		{"subscribe, overtaken by unsubscribe", func(t *testing.T, r *rig) []error {
+			first := r.Unsubscribe(t.Context(), at(r, -1*time.Millisecond), in("room:x"))
+			_, second := r.Subscribe(t.Context(), at(r, -2*time.Millisecond), in("room:x"))
+			return []error{first, second}
+		}, false},
+		{"unsubscribe, overtaken by subscribe", func(t *testing.T, r *rig) []error {
+			_, first := r.Subscribe(t.Context(), at(r, -3*time.Millisecond), in("room:x"))
+			_, second := r.Subscribe(t.Context(), at(r, -1*time.Millisecond), in("room:x"))
+			return []error{first, second, r.Unsubscribe(t.Context(), at(r, -2*time.Millisecond), in("room:x"))}
+		}, true},
+		{"unsubscribe of an application, after a subscribe that is still on its way", func(t *testing.T, r *rig) []error {
+			r.enter(t, "c9", "u", "room:x")
+			r.now = r.now.Add(time.Second)
+			_, first := r.Subscribe(t.Context(), at(r, -10*time.Millisecond), in("room:x"))
+			second := r.UnsubscribeUser(t.Context(), r.project(t), "u", hub.Selection{"room": {"x"}})
+			_, third := r.Subscribe(t.Context(), at(r, -5*time.Millisecond), in("room:x"))
+			return []error{first, second, third}
+		}, false},
+		{"subscribe, unsubscribe and subscribe in order", func(t *testing.T, r *rig) []error {
+			_, first := r.Subscribe(t.Context(), at(r, -3*time.Millisecond), in("room:x"))
+			second := r.Unsubscribe(t.Context(), at(r, -2*time.Millisecond), in("room:x"))
+			_, third := r.Subscribe(t.Context(), at(r, -1*time.Millisecond), in("room:x"))
+			return []error{first, second, third}
+		}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, hub.ProjectOptions{})
+			r.open(t, hub.Handshake{})
+			if err := r.auth(t, hub.Identity{User: "u"}, all); err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(tt.do(t, r)...); err != nil {
+				t.Fatal(err)
+			}
+			c, err := r.store.Connection(t.Context(), conn)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, named := c.Channels[r.project(t).Locate(in("room:x")[0])]; named != tt.in {
+				t.Errorf("the connection is in the channel: %v", named)
+			}
+			if err := r.send(t, "room", `1`); err != nil || slices.Contains(r.received, conn) != tt.in {
+				t.Errorf("%v received, error %v", r.received, err)
+			}
+		})
+	}
+}

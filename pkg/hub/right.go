@@ -1,0 +1,91 @@
+package hub
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+)
+
+// Basis is what the right of a connection to be in a channel rests on. A subscription
+// carries it, so that a fan-out can tell, without reading the connection, whether the right
+// has ended: the project's secret was changed, an origin was removed, MD5 is allowed no
+// more, or the category became private. The zero Basis is that of a subscription of an
+// earlier version: it stays valid until it expires.
+type Basis struct {
+	// Secret identifies the project's secret that made the token: Project.SecretID.
+	Secret string `json:",omitempty"`
+	// Origin is the Origin header of the handshake, "" where the project's list of origins
+	// does not matter.
+	Origin string `json:",omitempty"`
+	// MD5 means that the token is one that only the option allow_md5 admits.
+	MD5 bool `json:",omitempty"`
+	// Confirmed means that the application granted the category, and not only that the
+	// client requested it. A private category needs it.
+	Confirmed bool `json:",omitempty"`
+}
+
+// Rule decides which subscribers of a channel still have the right to be in it. It is data,
+// so that it can go to another Lambda with the messages.
+type Rule struct {
+	// Secret is Project.SecretID.
+	Secret string `json:",omitempty"`
+	// Origins and AllowMD5 are the options of the project.
+	Origins  []string `json:",omitempty"`
+	AllowMD5 bool     `json:",omitempty"`
+	// Private is the option of the category.
+	Private bool `json:",omitempty"`
+}
+
+// Admits reports whether a right with this basis has not ended. It is a pure function.
+func (r Rule) Admits(b Basis) bool {
+	if b == (Basis{}) {
+		return true
+	}
+	return b.Secret == r.Secret && (r.AllowMD5 || !b.MD5) && (b.Confirmed || !r.Private) &&
+		ProjectOptions{Origins: r.Origins}.AllowsOrigin(b.Origin)
+}
+
+// secretIDBytes is the length of a SecretID before encoding: two secrets of one project
+// have the same with a chance of 2^-64.
+const secretIDBytes = 8
+
+// SecretID identifies the project's secret without telling it. A project that is deleted
+// and created again under its id has another one.
+func (p *Project) SecretID() string {
+	sum := sha256.Sum256([]byte("centrifuge secret id\x00" + p.Secret))
+	return hex.EncodeToString(sum[:secretIDBytes])
+}
+
+// rule is the rule for the subscribers of a category of the project.
+func (p *Project) rule(private bool) Rule {
+	return Rule{Secret: p.SecretID(), Origins: p.Options.Origins, AllowMD5: p.Options.AllowMD5, Private: private}
+}
+
+// audience is the subscribers of a channel of the project.
+func (p *Project) audience(ch Channel) Audience {
+	c := p.Categories[ch.Category]
+	return Audience{Channel: ch, Shards: c.ShardCount(), Rule: p.rule(c.Private)}
+}
+
+// Locate returns the channel of the project that a command or request names: in the
+// present incarnation of its category.
+func (p *Project) Locate(ch Channel) Channel {
+	ch.Project, ch.Incarnation = p.ID, p.Categories[ch.Category].Incarnation
+	return ch
+}
+
+// admits reports whether the project still admits an authenticated connection.
+func (p *Project) admits(c Connection) bool {
+	return c.Secret == "" || p.rule(false).Admits(c.Basis(""))
+}
+
+// Basis is what the connection's right to be in a channel of this category rests on.
+func (c Connection) Basis(category string) Basis {
+	if c.Secret == "" {
+		return Basis{}
+	}
+	b := Basis{Secret: c.Secret, MD5: c.MD5, Confirmed: c.Permissions.Confirmed}
+	if !c.AnyOrigin {
+		b.Origin = c.Origin
+	}
+	return b
+}
