@@ -17,6 +17,7 @@ import (
 	"centrifuge/pkg/callback"
 	"centrifuge/pkg/cent"
 	"centrifuge/pkg/hub"
+	"centrifuge/pkg/protocol/classic"
 	"centrifuge/pkg/serverapi"
 )
 
@@ -111,6 +112,7 @@ var constants = map[string]string{
 	"hub.IdempotencyWindow":          duration(hub.IdempotencyWindow),
 	"hub.IdempotencyLease":           duration(hub.IdempotencyLease),
 	"serverapi.MaxBodyBytes":         size(serverapi.MaxBodyBytes),
+	"classic.MaxLabelBytes":          size(classic.MaxLabelBytes),
 	"serverapi.MaxBroadcastChannels": count(serverapi.MaxBroadcastChannels),
 	"auth.MaxTokenBytes":             size(auth.MaxTokenBytes),
 	"auth.Leeway":                    duration(auth.Leeway),
