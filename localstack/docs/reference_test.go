@@ -107,6 +107,8 @@ var constants = map[string]string{
 	"hub.MaxListed":                  count(hub.MaxListed),
 	"hub.MaxShards":                  count(hub.MaxShards),
 	"hub.MaxPresence":                count(hub.MaxPresence),
+	"hub.MaxChannelPage":             count(hub.MaxChannelPage),
+	"hub.MaxUsage":                   count(hub.MaxUsage),
 	"hub.MaxPresenceBytes":           size(hub.MaxPresenceBytes),
 	"hub.MaxConnectionAge":           duration(hub.MaxConnectionAge),
 	"hub.IdempotencyWindow":          duration(hub.IdempotencyWindow),

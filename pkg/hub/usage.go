@@ -2,8 +2,18 @@ package hub
 
 import (
 	"context"
+	"fmt"
 	"path"
 	"strings"
+)
+
+// The limits of what is read of a project's usage.
+const (
+	// MaxUsage is how many users and channels Usage tells apart, in memory.
+	MaxUsage = 200_000
+	// MaxChannelPage is how many channels Channels lists. With the longest names and JSON's
+	// escapes they fit in the 6 MB that a Lambda may return.
+	MaxChannelPage = 3000
 )
 
 // Usage counts what a project uses at one moment.
@@ -16,17 +26,33 @@ type Usage struct {
 	Subscribers map[Channel]int
 }
 
-// Usages counts what a project uses. It is for operators: it reads the whole table.
+// ChannelPage is a part of the channels that have subscribers, in the order of the bytes
+// of "category:name".
+type ChannelPage struct {
+	// Subscribers counts the subscriptions of each channel.
+	Subscribers map[Channel]int
+	// More reports whether further channels follow.
+	More bool
+}
+
+// Usages counts what a project uses. It is for operators: each call reads the whole table.
+// It counts what has not expired. It fails when ctx ends before everything was read, and
+// never returns counts of a part of the table.
 type Usages interface {
-	// Usage counts what has not expired. It fails when ctx ends before everything
-	// was read, and never returns a part.
+	// Usage counts connections, users and channels. It fails with ErrLimitExceeded for more
+	// than MaxUsage users and channels.
 	Usage(ctx context.Context, project string) (Usage, error)
+	// Channels returns the first channels after "category:name" that match, at most limit.
+	// "" is before all. It holds a multiple of limit in memory, however many there are.
+	// matches may be called concurrently.
+	Channels(ctx context.Context, project, after string, limit int, matches func(Channel) bool) (ChannelPage, error)
 }
 
 // Usage counts the connections of a project, and the subscriptions of the channels
 // whose "category:name" matches pattern: shell wildcards as in path.Match, but "*"
 // crosses slashes too; "" matches all. It reads the whole table. It fails with
-// ErrBadRequest for a malformed pattern.
+// ErrBadRequest for a malformed pattern, and with ErrLimitExceeded for more than MaxUsage
+// users and channels, whatever the pattern.
 func (h *Hub) Usage(ctx context.Context, p *Project, pattern string) (Usage, error) {
 	matches, err := glob(pattern)
 	if err != nil {
@@ -43,6 +69,22 @@ func (h *Hub) Usage(ctx context.Context, p *Project, pattern string) (Usage, err
 		}
 	}
 	return usage, nil
+}
+
+// Channels returns the channels that have subscribers and match a pattern, as in Usage:
+// the first after "category:name", or of all where after is "". limit is from 1 to
+// MaxChannelPage. It reads the whole table for each page. It fails with ErrBadRequest for a
+// malformed pattern, and for a limit out of range.
+func (h *Hub) Channels(ctx context.Context, p *Project, pattern, after string, limit int) (ChannelPage, error) {
+	matches, err := glob(pattern)
+	if err != nil {
+		return ChannelPage{}, err
+	}
+	if limit < 1 || limit > MaxChannelPage {
+		return ChannelPage{}, ErrBadRequest.With(fmt.Sprintf("limit is not from 1 to %d", MaxChannelPage))
+	}
+	feed := Feed(p.ID)
+	return h.store.Channels(ctx, p.ID, after, limit, func(ch Channel) bool { return ch != feed && matches(ch.String()) })
 }
 
 // glob compiles a pattern.

@@ -53,6 +53,9 @@ func (broken) UserConnections(context.Context, string, string) ([]hub.Connection
 	return nil, errBroken
 }
 func (broken) Usage(context.Context, string) (hub.Usage, error) { return hub.Usage{}, errBroken }
+func (broken) Channels(context.Context, string, string, int, func(hub.Channel) bool) (hub.ChannelPage, error) {
+	return hub.ChannelPage{}, errBroken
+}
 
 func TestInternalErrors(t *testing.T) {
 	const internal = `{"error":{"code":100,"message":"internal server error: repeat later; the log of the service has the cause"}}`

@@ -117,6 +117,10 @@ func TestRequestCounts(t *testing.T) {
 			return s.Release(ctx, ch, "k")
 		}, "1 DeleteItem, 2 PutItem"},
 		{"measuring a small table is one scan for each segment", func() error { _, err := s.Usage(ctx, "p"); return err }, "4 Scan"},
+		{"listing channels is one scan for each segment", func() error {
+			_, err := s.Channels(ctx, "p", "", 1, func(hub.Channel) bool { return true })
+			return err
+		}, "4 Scan"},
 		{"writing a project is two writes and one for each API key", func() error {
 			return s.PutProject(ctx, &hub.Project{ID: "p", Name: "n", Secret: "s", Revision: 1, APIKeyHashes: []string{hashOf("k1"), hashOf("k2")}})
 		}, "4 PutItem"},

@@ -56,3 +56,54 @@ func TestUsage(t *testing.T) {
 	s.Clock.Advance(hub.MaxConnectionAge)
 	usage(hub.Usage{Users: map[string]int{}, Subscribers: map[hub.Channel]int{}})
 }
+
+// TestChannels lists channels of several shards, projects and categories, page by page.
+func TestChannels(t *testing.T) {
+	s := newRig(t)
+	names := []string{"a", "b", "b#", "c", "é"}
+	for i, name := range names {
+		for n := range i + 1 {
+			id := fmt.Sprint(name, n)
+			s.enter(t, id, "u")
+			s.subscribe(t, id, map[hub.Channel]int{{Project: "p", Category: "chat", Name: name}: 4})
+		}
+	}
+	s.subscribe(t, "a0", map[hub.Channel]int{{Project: "p", Category: "zoo", Name: "a"}: 1})
+	s.open(t, "other")
+	s.authenticate(t, hub.Connection{ID: "other", Project: "pp", User: "u"})
+	s.subscribe(t, "other", map[hub.Channel]int{{Project: "pp", Category: "chat", Name: "other"}: 1})
+	all := func(hub.Channel) bool { return true }
+	for _, tt := range []struct {
+		name, after string
+		limit       int
+		matches     func(hub.Channel) bool
+		want        string
+		more        bool
+	}{
+		{"all channels", "", 6, all, "map[chat:a:1 chat:b:2 chat:b#:3 chat:c:4 chat:é:5 zoo:a:1]", false},
+		{"a first page", "", 2, all, "map[chat:a:1 chat:b:2]", true},
+		{"a page in the middle", "chat:b", 2, all, "map[chat:b#:3 chat:c:4]", true},
+		{"a last page", "chat:c", 2, all, "map[chat:é:5 zoo:a:1]", false},
+		{"a page after a channel that does not exist", "chat:bb", 1, all, "map[chat:c:4]", true},
+		{"a page after the last channel", "zoo:a", 1, all, "map[]", false},
+		{"channels that match", "", 1, func(ch hub.Channel) bool { return ch.Category == "zoo" }, "map[zoo:a:1]", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			page, err := s.Channels(t.Context(), "p", tt.after, tt.limit, tt.matches)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := make(map[string]int)
+			for ch, n := range page.Subscribers {
+				got[ch.String()] = n
+			}
+			if fmt.Sprint(got) != tt.want || page.More != tt.more {
+				t.Errorf("%v, more %t", got, page.More)
+			}
+		})
+	}
+	s.Clock.Advance(hub.MaxConnectionAge)
+	if page, err := s.Channels(t.Context(), "p", "", 1, all); err != nil || len(page.Subscribers) > 0 || page.More {
+		t.Errorf("%v after all expired, error %v", page, err)
+	}
+}
