@@ -200,7 +200,8 @@ var All = []Function{
 	},
 	{
 		Name: "publish", MemoryMB: heavy, Hub: true,
-		HTTP:        list{"POST /api/{proxy+}", "POST /rpc/{project}", "GET /api/openapi.json", "GET /healthz"},
+		// ANY includes HEAD. The handlers refuse other methods.
+		HTTP:        list{"POST /api/{proxy+}", "POST /rpc/{project}", "ANY /api/openapi.json", "ANY /healthz"},
 		Table:       list{query, get, put, update, remove, batchGet, batchWrite, scan},
 		Index:       list{query},
 		Connections: list{"POST", "DELETE"},
@@ -209,7 +210,7 @@ var All = []Function{
 	},
 	{
 		Name: "admin", MemoryMB: heavy, Hub: true, Pages: true, Option: Admin,
-		HTTP:        list{"GET /admin", "ANY /admin/{proxy+}"}, // {proxy+} matches "/admin/" too
+		HTTP:        list{"ANY /admin", "ANY /admin/{proxy+}"}, // {proxy+} matches "/admin/" too
 		Table:       list{query, put, update, remove, batchGet, batchWrite, scan},
 		Index:       list{query},
 		Connections: list{"POST", "DELETE"},
@@ -225,7 +226,7 @@ var All = []Function{
 	},
 	{
 		Name: "demo", MemoryMB: light, Pages: true, Option: Demo,
-		HTTP: list{"GET /demo", "ANY /demo/{proxy+}"},
+		HTTP: list{"ANY /demo", "ANY /demo/{proxy+}"},
 		Partitions: []Partition{
 			{"P#" + demoProject, list{query}},
 			{"T#demo/*", list{get, update}}, // the counters of the demo
