@@ -560,7 +560,7 @@ func killCategory(t *testing.T, s *processes, id string, operation run) {
 func killProject(t *testing.T, s *processes, id string, operation run) {
 	client := signIn(t, s)
 	save := func() (int, string) {
-		return request(t, client, http.MethodPut, s.AdminURL+"api/projects/p"+id, `{"name":"P"}`)
+		return request(t, client, http.MethodPut, s.AdminURL+"api/projects/p"+id, `{"name":"P","idempotency_key":"the-creation-of-p`+id+`"}`)
 	}
 	var status int
 	failed, done := operation(func() { status, _ = save() })
@@ -577,11 +577,19 @@ func killProject(t *testing.T, s *processes, id string, operation run) {
 		t.Errorf("listed %t, created %t", listed(), created)
 	}
 	if failed {
-		// The secret and the API key of a project that was created are lost with the answer:
-		// the repetition does not have them. Both can be made again.
+		// The repetition of the same request has the secret and the API key, whether or not the
+		// project was created before.
 		status, body := save()
-		if want := map[bool]int{false: http.StatusCreated, true: http.StatusOK}[created]; status != want || strings.Contains(body, `"secret"`) == created {
+		var made struct {
+			Secret string `json:"secret"`
+			APIKey string `json:"api_key"`
+		}
+		if err := json.Unmarshal([]byte(body), &made); err != nil || status != http.StatusCreated {
 			t.Errorf("repetition: status %d, body %s", status, body)
+		}
+		p, err := auth.ProjectByAPIKey(t.Context(), s.App.Store, made.APIKey)
+		if err != nil || p.ID != "p"+id || p.Secret != made.Secret || len(p.APIKeyHashes) != 1 {
+			t.Errorf("the API key %q belongs to %+v, error %v", made.APIKey, p, err)
 		}
 		if !listed() {
 			t.Error("it is not listed after the repetition")

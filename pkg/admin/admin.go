@@ -28,8 +28,8 @@ import (
 type Options struct {
 	Hub   *hub.Hub
 	Store hub.ProjectStore
-	// Password returns the admin password. It is called at every sign-in, and for other
-	// requests at most once a minute.
+	// Password returns the admin password. It is called at every sign-in and creation of a
+	// project, and for other requests at most once a minute.
 	Password func(context.Context) (string, error)
 	// Attempts adds to the counter of this name, which expires at until, and returns the
 	// sum.

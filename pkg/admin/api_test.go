@@ -86,6 +86,25 @@ func TestAPIProjects(t *testing.T) {
 			t.Errorf("-want +got\n%s", diff)
 		}
 	})
+	t.Run("a creation that is repeated", func(t *testing.T) {
+		r := r.in(t)
+		const body = `{"name":"Again","idempotency_key":"a random text of a client"}`
+		first := r.is(r.call(http.MethodPut, "/projects/again", body), http.StatusCreated).body
+		if again := r.is(r.call(http.MethodPut, "/projects/again", body), http.StatusCreated).body; again != first {
+			t.Errorf("%s, and then %s", first, again)
+		}
+		if p := r.project("again"); len(p.APIKeyHashes) != 1 || !strings.Contains(first, `"`+p.Secret+`"`) {
+			t.Errorf("the project is %+v, the answer %s", p, first)
+		}
+		r.says(r.call(http.MethodPut, "/projects/again", `{"name":"Other","idempotency_key":"another random text"}`), http.StatusOK, `{"created":false}`)
+		r.says(r.call(http.MethodPut, "/projects/again", `{"name":"Other","idempotency_key":"short"}`), http.StatusBadRequest,
+			`{"error":{"code":107,"message":"bad request: idempotency_key is not from 16 to 255 bytes: send a random text"}}`)
+		again := r.is(r.call(http.MethodPut, "/projects/again", body), http.StatusCreated).body
+		if p := r.project("again"); p.Name != "Other" || again != first {
+			t.Errorf("the repetition changed the project: %+v", p)
+		}
+		r.says(r.call(http.MethodDelete, "/projects/again", ""), http.StatusOK, `{}`)
+	})
 	t.Run("delete", func(t *testing.T) {
 		r := r.in(t)
 		r.says(r.call(http.MethodDelete, "/projects/fresh", ""), http.StatusOK, `{}`)

@@ -3,6 +3,7 @@ package admin
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -24,22 +25,82 @@ const maxAPIKeys = 20
 // A change to a project reads it, changes it and writes all of it. Where it was
 // written in between, the change fails with hub.ErrConflict.
 
-// createProject creates a project with a new secret and one new API key.
-func (s *site) createProject(ctx context.Context, id, name string, o hub.ProjectOptions) (p *hub.Project, apiKey string, err error) {
-	p = &hub.Project{ID: id, Name: name, Secret: auth.NewSecret(), Options: o}
-	apiKey = s.addAPIKey(p, "first key")
-	return p, apiKey, s.writeProject(ctx, p, "project created")
+// createProject creates a project with a new secret and one new API key. A request that is
+// repeated, because its answer was lost, has the same key, of checkRequestKey: it gets the
+// same project, secret and API key, also where the project has been changed since. It fails
+// with hub.ErrConflict where another request has created the project, or the API key has
+// been revoked.
+func (s *site) createProject(ctx context.Context, id, name string, o hub.ProjectOptions, request string) (p *hub.Project, apiKey string, err error) {
+	secret, apiKey, err := s.projectKeys(ctx, request, id)
+	if err != nil {
+		return nil, "", err
+	}
+	p = &hub.Project{ID: id, Name: name, Secret: secret, Options: o}
+	s.addAPIKey(p, "first key", apiKey)
+	err = s.writeProject(ctx, p, "project created")
+	if errors.Is(err, hub.ErrConflict) {
+		if p, err = s.Store.ReadProject(ctx, id); err == nil && auth.CheckAPIKey(p, apiKey) != nil {
+			err = errCreated
+		}
+	}
+	return p, apiKey, err
+}
+
+// errCreated refuses to create a project that another request has created.
+var errCreated = hub.ErrConflict.With(
+	"the project exists; its page Keys shows the secret, makes a new one and creates API keys; to create another project, open the form again")
+
+// projectKeys derives the secret and the first API key of the project that a request
+// creates.
+func (s *site) projectKeys(ctx context.Context, request, id string) (secret, apiKey string, err error) {
+	password, err := s.Password(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	if password == "" {
+		return "", "", errors.New("derive the keys of a project: the admin password is empty")
+	}
+	secret, apiKey = auth.ProjectKeys(password, request, id)
+	return secret, apiKey, nil
+}
+
+// created reports whether a request has created a project, and the project still has the API
+// key that it got.
+func (s *site) created(ctx context.Context, p *hub.Project, request string) (bool, error) {
+	_, apiKey, err := s.projectKeys(ctx, request, p.ID)
+	return err == nil && auth.CheckAPIKey(p, apiKey) == nil, err
+}
+
+// The length of the key of a request, in bytes.
+const (
+	minRequestKey = 16
+	maxRequestKey = 255
+)
+
+// checkRequestKey refuses a key of a request that is too short to be random, or too long.
+func checkRequestKey(key string) error {
+	if len(key) < minRequestKey || len(key) > maxRequestKey {
+		return hub.ErrBadRequest.With(fmt.Sprintf("idempotency_key is not from %d to %d bytes: send a random text", minRequestKey, maxRequestKey))
+	}
+	return nil
 }
 
 // firstCategory is the category of a new project. Its messages show in the live feed.
 var firstCategory = manifest.Category{Name: "chat", CategoryOptions: hub.CategoryOptions{Bidirectional: true, PublishToAdmins: true}}
 
-// startProject creates a project with firstCategory. A project whose category cannot be
-// written is created without it: the API key of the project cannot be shown later.
-func (s *site) startProject(ctx context.Context, name string) (p *hub.Project, apiKey string, err error) {
-	p, apiKey, err = s.createProject(ctx, hub.NewID(s.Now()), name, hub.ProjectOptions{})
-	if err != nil {
+// startProject creates a project with firstCategory, as createProject does. A project whose
+// category cannot be written is created without it: the API key of the project cannot be
+// shown later. It fails with hub.ErrConflict for a request that created a project of another
+// name.
+func (s *site) startProject(ctx context.Context, id, name, request string) (p *hub.Project, apiKey string, err error) {
+	p, apiKey, err = s.createProject(ctx, id, name, hub.ProjectOptions{}, request)
+	switch {
+	case err != nil:
 		return nil, "", err
+	case p.Name != name:
+		return nil, "", errCreated
+	case len(p.Categories) > 0:
+		return p, apiKey, nil
 	}
 	if _, err := s.putCategory(ctx, p, firstCategory, 0); err != nil {
 		s.Log.ErrorContext(ctx, "create first category failed", "project", p.ID, "error", err)
@@ -84,20 +145,19 @@ func (s *site) createAPIKey(ctx context.Context, p *hub.Project, name string) (a
 	if len(p.APIKeyHashes) >= maxAPIKeys {
 		return "", hub.ErrLimitExceeded.With(fmt.Sprintf("a project has at most %d API keys", maxAPIKeys))
 	}
-	apiKey = s.addAPIKey(p, name)
+	apiKey = auth.NewAPIKey()
+	s.addAPIKey(p, name, apiKey)
 	return apiKey, s.writeProject(ctx, p, "API key created")
 }
 
-// addAPIKey generates an API key. The project gets its hash, its name and the time.
-func (s *site) addAPIKey(p *hub.Project, name string) (apiKey string) {
-	apiKey = auth.NewAPIKey()
+// addAPIKey adds the hash of an API key to a project, with its name and the time.
+func (s *site) addAPIKey(p *hub.Project, name, apiKey string) {
 	hash := auth.HashAPIKey(apiKey)
 	p.APIKeyHashes = append(p.APIKeyHashes, hash)
 	if p.APIKeyLabels == nil {
 		p.APIKeyLabels = make(map[string]hub.APIKeyLabel)
 	}
 	p.APIKeyLabels[hash] = hub.APIKeyLabel{Name: name, Created: s.Now().UTC().Truncate(time.Second)}
-	return apiKey
 }
 
 // revokeAPIKey removes the API key with this hash from a project. An unknown hash is

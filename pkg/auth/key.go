@@ -2,12 +2,14 @@ package auth
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"fmt"
 
 	"centrifuge/pkg/hub"
 )
@@ -80,6 +82,25 @@ func NewSecret() string {
 // only.
 func NewAPIKey() string {
 	return base64.RawURLEncoding.EncodeToString(randomBytes())
+}
+
+// projectPurpose separates what is derived for new projects from any other use of the admin
+// password.
+const projectPurpose = "centrifuge new project 1"
+
+// ProjectKeys derives the secret and the first API key of a new project, in the forms of
+// NewSecret and NewAPIKey. They are the same for the same admin password, request and
+// project id, so that a request whose answer was lost can be repeated. Nobody can derive
+// them without the password. request identifies one creation: a random text.
+func ProjectKeys(password, request, project string) (secret, apiKey string) {
+	derive := func(what string) []byte {
+		key := hmac.New(sha256.New, []byte(password))
+		key.Write([]byte(projectPurpose))
+		mac := hmac.New(sha256.New, key.Sum(nil))
+		fmt.Fprintf(mac, "%s %d %s %s", what, len(request), request, project)
+		return mac.Sum(nil)
+	}
+	return hex.EncodeToString(derive("secret")), base64.RawURLEncoding.EncodeToString(derive("API key"))
 }
 
 // HashAPIKey returns the lower-case hexadecimal SHA-256 of an API key, which projects

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -122,5 +123,26 @@ func TestGeneratedSecrets(t *testing.T) {
 				t.Error("the same value twice")
 			}
 		})
+	}
+}
+
+func TestProjectKeys(t *testing.T) {
+	secret, key := auth.ProjectKeys("password", "request", "shop")
+	if again, againKey := auth.ProjectKeys("password", "request", "shop"); again != secret || againKey != key {
+		t.Error("another secret or API key for the same request")
+	}
+	if !regexp.MustCompile(`^[0-9a-f]{64}$`).MatchString(secret) || !regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`).MatchString(key) {
+		t.Errorf("secret %q, API key %q", secret, key)
+	}
+	seen := map[string]bool{secret: true, key: true}
+	for _, other := range [][3]string{
+		{"Password", "request", "shop"}, {"password", "request2", "shop"}, {"password", "request", "shop2"},
+		{"password", "request ", "shop"}, {"password", "request", " shop"}, {"password", "", "request shop"}, {"", "request", "shop"},
+	} {
+		secret, key := auth.ProjectKeys(other[0], other[1], other[2])
+		if seen[secret] || seen[key] {
+			t.Errorf("%q has the secret or the API key of another", other)
+		}
+		seen[secret], seen[key] = true, true
 	}
 }
