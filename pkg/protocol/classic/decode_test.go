@@ -69,7 +69,9 @@ func TestInvalidFrameReply(t *testing.T) {
 		return `{"ack":true,"id":` + id + `,"method":` + method + `,"result":null,"error":"` + text + `","code":` + code + `,"detail":` + string(quoted) + `}`
 	}
 	reply := func(id, method, text, detail string) string { return coded("107", id, method, text, detail) }
-	long := func(id, method, detail string) string { return coded("106", id, method, "limit exceeded: "+detail, detail) }
+	long := func(id, method, detail string) string {
+		return coded("106", id, method, "limit exceeded: "+detail, detail)
+	}
 	const command = `a command is {"id": "1", "method": "…", "params": {…}}`
 	for _, tt := range []struct{ name, frame, want string }{
 		{"an empty frame", ``, reply(`null`, `null`, "malformed JSON data", "it is empty")},

@@ -68,7 +68,7 @@ func TestHelpExamples(t *testing.T) {
 				if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 					t.Fatal(err)
 				}
-				now := func() time.Time { return time.Now() }
+				now := time.Now
 				if r := invokeAt(t, now, nil, "", "doctor", "--config", file); r.code != 0 || strings.Contains(r.stdout, "SKIPPED") {
 					t.Errorf("%+v", r)
 				}
