@@ -200,8 +200,10 @@ var All = []Function{
 	},
 	{
 		Name: "publish", MemoryMB: heavy, Hub: true,
-		// ANY includes HEAD. The handlers refuse other methods.
-		HTTP:        list{"POST /api/{proxy+}", "POST /rpc/{project}", "ANY /api/openapi.json", "ANY /healthz"},
+		HTTP: list{
+			"POST /api/{proxy+}", "POST /rpc/{project}",
+			"GET /api/openapi.json", "HEAD /api/openapi.json", "GET /healthz", "HEAD /healthz",
+		},
 		Table:       list{query, get, put, update, remove, batchGet, batchWrite, scan},
 		Index:       list{query},
 		Connections: list{"POST", "DELETE"},
