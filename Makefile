@@ -65,26 +65,31 @@ help: ## List the targets
 setup: ## Install everything from npm now, which the local stack and its tests install on first use
 	@cd localstack && npm ci --ignore-scripts
 
+# The environment carries the values, because a path may hold spaces and quotes.
+run dev invoke: export PORT := $(PORT)
+run dev invoke: export DATA_DIR := $(DATA_DIR)
+run: export LAMBDA := $(LAMBDA)
+
 run: ## Run the whole service: HOST=127.0.0.1 PORT=8080 DATA_DIR=.data JITTER=0 QUIET=1; LAMBDA=process runs the bootstraps
 	@mkdir -p $(BUILD)
 	@echo "building the local stack (the first time takes a minute)"
 	@$(GO_BUILD) -o $(BUILD)/localstack ./localstack
 	@if [ "$(LAMBDA)" = process ]; then \
 		$(MAKE) --no-print-directory --silent build BUILD=$(BUILD)/native GOARCH_LAMBDA=$$(go env GOARCH); fi
-	@PORT=$(PORT) DATA_DIR=$(DATA_DIR) LAMBDA=$(LAMBDA) exec $(BUILD)/localstack
+	@exec $(BUILD)/localstack
 
 dev: $(TOOLS)/bin/air-$(AIR_VERSION) ## Run the whole service, and start it again when a source file changes
-	@PORT=$(PORT) DATA_DIR=$(DATA_DIR) exec $< -c localstack/air.toml
+	@exec $< -c localstack/air.toml
 
 $(TOOLS)/bin/air-$(AIR_VERSION):
 	@echo "building air $(AIR_VERSION) (once)"
 	@mkdir -p $(TOOLS)/bin
-	@GOBIN=$(CURDIR)/$(TOOLS)/bin go install github.com/air-verse/air@$(AIR_VERSION)
+	@GOBIN="$(CURDIR)/$(TOOLS)/bin" go install github.com/air-verse/air@$(AIR_VERSION)
 	@mv $(TOOLS)/bin/air $@
 
 invoke: ## Invoke one function: FUNCTION=auth EVENT=events/auth/sha256-token.json
 	@test -n "$(FUNCTION)" -a -n "$(EVENT)" || { echo "set FUNCTION and EVENT: make invoke FUNCTION=auth EVENT=events/auth/sha256-token.json"; exit 2; }
-	@DATA_DIR=$(DATA_DIR) go run ./localstack invoke $(FUNCTION) $(EVENT)
+	@go run ./localstack invoke "$(FUNCTION)" "$(EVENT)"
 
 load: ## Run cent bench on a stack of its own: 1,000 clients, 100 messages; LOAD="--clients 200 --messages 50"
 	@mkdir -p $(BUILD)
@@ -117,7 +122,7 @@ $(CLIENTS_PYTHON)/installed: localstack/clients/python/requirements.txt
 $(CLIENTS_JARS)/installed: localstack/clients/java/pom.xml
 	@echo "installing the AWS SDK for Java, with Maven"
 	@rm -rf $(CLIENTS_JARS) && mkdir -p $(CLIENTS_JARS)
-	@mvn --quiet --batch-mode -Dstyle.color=never --file $< $(MAVEN_COPY) -DincludeScope=runtime -DoutputDirectory=$(CURDIR)/$(CLIENTS_JARS)
+	@mvn --quiet --batch-mode -Dstyle.color=never --file $< $(MAVEN_COPY) -DincludeScope=runtime -DoutputDirectory="$(CURDIR)/$(CLIENTS_JARS)"
 	@touch $@
 
 lint: $(TOOLS)/bin/golangci-lint-$(GOLANGCI_VERSION) ## Check style and common mistakes
@@ -126,7 +131,7 @@ lint: $(TOOLS)/bin/golangci-lint-$(GOLANGCI_VERSION) ## Check style and common m
 $(TOOLS)/bin/golangci-lint-$(GOLANGCI_VERSION):
 	@echo "building golangci-lint $(GOLANGCI_VERSION) (takes some minutes, once)"
 	@mkdir -p $(TOOLS)/bin
-	@GOBIN=$(CURDIR)/$(TOOLS)/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	@GOBIN="$(CURDIR)/$(TOOLS)/bin" go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	@mv $(TOOLS)/bin/golangci-lint $@
 
 # The templates with the default options and with every option.
@@ -251,7 +256,7 @@ probe: $(BUILD)/deploy/deploy ## Ask a deployment what AWS does not document, an
 
 seed: ## Write projects into a table on AWS: TABLE=name SEED=file.json
 	@test -n "$(TABLE)" -a -n "$(SEED)" || { echo "set TABLE and SEED: make seed TABLE=centrifuge-dev-… SEED=projects.json"; exit 2; }
-	@go run ./localstack seed $(TABLE) $(SEED)
+	@go run ./localstack seed "$(TABLE)" "$(SEED)"
 
 clean: ## Remove built and installed files, but not the data
 	rm -rf $(BUILD) $(TOOLS) cdk.out coverage.out localstack/node_modules

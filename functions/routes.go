@@ -206,7 +206,10 @@ var All = []Function{
 	},
 	{
 		Name: "publish", MemoryMB: heavy, Hub: true,
-		HTTP:        list{"POST /api/{proxy+}", "POST /rpc/{project}", "GET /api/openapi.json", "GET /healthz"},
+		HTTP: list{
+			"POST /api/{proxy+}", "POST /rpc/{project}",
+			"GET /api/openapi.json", "HEAD /api/openapi.json", "GET /healthz", "HEAD /healthz",
+		},
 		Table:       list{query, get, put, update, remove, batchGet, batchWrite, scan},
 		Index:       list{query},
 		Connections: list{"POST", "DELETE"},
@@ -215,7 +218,7 @@ var All = []Function{
 	},
 	{
 		Name: "admin", MemoryMB: heavy, Hub: true, Pages: true, Option: Admin,
-		HTTP:        list{"GET /admin", "ANY /admin/{proxy+}"}, // {proxy+} matches "/admin/" too
+		HTTP:        list{"ANY /admin", "ANY /admin/{proxy+}"}, // {proxy+} matches "/admin/" too
 		Table:       list{query, get, put, update, remove, batchGet, batchWrite, scan},
 		Index:       list{query},
 		Connections: list{"POST", "DELETE"},
@@ -232,7 +235,7 @@ var All = []Function{
 	},
 	{
 		Name: "demo", MemoryMB: light, Pages: true, Option: Demo,
-		HTTP: list{"GET /demo", "ANY /demo/{proxy+}"},
+		HTTP: list{"ANY /demo", "ANY /demo/{proxy+}"},
 		Partitions: []Partition{
 			{"P#" + demoProject, list{query}},
 			{"T#demo/*", list{get, update}}, // the counters of the demo

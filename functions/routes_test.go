@@ -34,7 +34,7 @@ func TestFolders(t *testing.T) {
 }
 
 func TestEventSources(t *testing.T) {
-	http := regexp.MustCompile(`^(GET|POST|PUT|DELETE|ANY) /\S*[^/ ]$`)
+	http := regexp.MustCompile(`^(GET|HEAD|POST|PUT|DELETE|ANY) /\S*[^/ ]$`)
 	owner := map[string]string{}
 	for _, r := range functions.Mocks {
 		if _, taken := owner[r]; taken || strings.HasPrefix(r, "$") {

@@ -308,6 +308,19 @@ async function liveFeed(root, { path, apiKey }) {
   await long.locator("pre").filter({ hasText: "long long" }).waitFor();
   assert.match(await long.locator("time").innerText(), /^\d\d:\d\d:\d\d UTC$/);
 
+  step("the feed shows the text that was sent");
+  const sent = '{"b":12345678901234567890.10,"10":1,"2":2,"b":"\\u0041"}';
+  await cent({ CENT_ADDRESS: base, CENT_API_KEY: apiKey }, "publish", "chat:lobby", sent);
+  await inFeed(root, sent);
+  assert.equal(await root.by("messages").locator("li").first().locator("pre").textContent(), sent);
+  const padded = `{"b":12345678901234567890,"b":"${"x".repeat(200)}"}`;
+  await cent({ CENT_ADDRESS: base, CENT_API_KEY: apiKey }, "publish", "chat:lobby", padded);
+  await inFeed(root, padded);
+  await root.by("messages").locator("li").first().locator("summary").click();
+  const unfolded = root.by("messages").locator("li").first().locator("pre");
+  await unfolded.waitFor();
+  assert.equal(await unfolded.textContent(), padded.replace("{", "{\n  ").replace(',"b":', ',\n  "b":').replaceAll('":', '": ').replace("}", "\n}"));
+
   step("the feed keeps two hundred messages");
   await cent({ CENT_ADDRESS: base, CENT_API_KEY: apiKey }, "broadcast", ...Array.from({ length: 210 }, (_, i) => `chat:room-${i}`), "--data", '{"text":"to all"}');
   await page.waitForFunction(() => document.querySelectorAll("#messages > li").length === 200);

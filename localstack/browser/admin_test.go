@@ -42,7 +42,7 @@ func makeRun(t *testing.T) map[string]string {
 	l.Close()
 	cmd := exec.Command("make", "run") //nolint:noctx // an interrupt ends it; a context cannot send one to its children
 	cmd.Dir, cmd.Stderr = "../..", os.Stderr
-	cmd.Env = append(os.Environ(), "PORT="+port, "DATA_DIR="+t.TempDir(), "MAKEFLAGS=", "LOG_LEVEL=warn")
+	cmd.Env = append(os.Environ(), "PORT="+port, "DATA_DIR="+filepath.Join(t.TempDir(), "it's my \"data\""), "MAKEFLAGS=", "LOG_LEVEL=warn")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 	"centrifuge/pkg/delivery"
 	"centrifuge/pkg/eventbus"
 	"centrifuge/pkg/hub"
+	"centrifuge/pkg/protocol/classic"
 	"centrifuge/pkg/serverapi"
 )
 
@@ -111,11 +112,14 @@ var constants = map[string]string{
 	"hub.MaxListed":                  count(hub.MaxListed),
 	"hub.MaxShards":                  count(hub.MaxShards),
 	"hub.MaxPresence":                count(hub.MaxPresence),
+	"hub.MaxChannelPage":             count(hub.MaxChannelPage),
+	"hub.MaxUsage":                   count(hub.MaxUsage),
 	"hub.MaxPresenceBytes":           size(hub.MaxPresenceBytes),
 	"hub.MaxConnectionAge":           duration(hub.MaxConnectionAge),
 	"hub.IdempotencyWindow":          duration(hub.IdempotencyWindow),
 	"hub.IdempotencyLease":           duration(hub.IdempotencyLease),
 	"serverapi.MaxBodyBytes":         size(serverapi.MaxBodyBytes),
+	"classic.MaxLabelBytes":          size(classic.MaxLabelBytes),
 	"serverapi.MaxBroadcastChannels": count(serverapi.MaxBroadcastChannels),
 	"auth.MaxTokenBytes":             size(auth.MaxTokenBytes),
 	"auth.Leeway":                    duration(auth.Leeway),

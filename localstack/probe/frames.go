@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"centrifuge/pkg/hub"
 )
 
 const (
@@ -99,51 +101,72 @@ func findFragments(ctx context.Context, s *session) (finding, error) {
 	return agree(all, "%s", strings.Join(seen, "; ")), nil
 }
 
-// findReplySize makes replies of several sizes: the reply to an unknown method has its
-// name twice.
+// findReplySize makes replies of several sizes up to the limit, beyond which the functions
+// answer with an error of their own.
 func findReplySize(ctx context.Context, s *session) (finding, error) {
-	rest, err := s.replyRest(ctx)
-	if err != nil {
-		return finding{}, err
-	}
-	var seen []string
-	all := true
-	for _, size := range []int{33 << 10, 64 << 10, 100 << 10, maxMessage, maxMessage + 1} {
-		name := (size - rest - 1) / 2
-		id := size - rest - 2*name
-		c, err := s.dial(ctx)
-		if err != nil {
+	var one, two string
+	for n, text := range map[int]*string{1: &one, 2: &two} {
+		var err error
+		if *text, err = s.refusals(ctx, strings.Repeat("i", maxPadding), make([]int, n)); err != nil {
 			return finding{}, err
 		}
-		_ = c.sendInFrames(ctx, `{"id":"`+strings.Repeat("i", id)+`","method":"`+strings.Repeat("m", name)+`","params":{}}`, maxFrame-1)
-		text, err := c.next(ctx)
-		c.close()
+	}
+	each := len(two) - len(one)
+	rest := len(one) - each - maxPadding
+	var seen []string
+	all := true
+	for _, size := range []int{33 << 10, 64 << 10, 100 << 10, maxMessage} {
+		quotes := make([]int, min((size-rest)/each, hub.MaxChannels))
+		missing := size - rest - len(quotes)*each
+		for i := range quotes {
+			quotes[i] = min(missing/quoteBytes, maxQuotes)
+			missing -= quotes[i] * quoteBytes
+		}
+		text, err := s.refusals(ctx, strings.Repeat("i", missing), quotes)
 		outcome := "arrived"
 		switch {
 		case err != nil:
 			outcome = err.Error()
 		case len(text) != size:
-			outcome = shorten(text)
+			outcome = fmt.Sprintf("%d bytes arrived: %s", len(text), shorten(text))
 		}
-		all = all && (outcome == "arrived") == (size <= maxMessage)
+		all = all && outcome == "arrived"
 		seen = append(seen, strconv.Itoa(size)+" bytes: "+outcome)
 	}
 	return agree(all, "%s", strings.Join(seen, "; ")), nil
 }
 
-// replyRest is the size of the reply to an unknown method without its id, and without its
-// method, which it has twice.
-func (s *session) replyRest(ctx context.Context) (int, error) {
+const (
+	// maxPadding is more than the bytes that quotes cannot make up.
+	maxPadding = 8
+	// quoteBytes is how much longer a quote in a channel makes the reply: it is escaped,
+	// and the name is in refused and in reasons.
+	quoteBytes = 4
+	// maxQuotes keeps the names within the limit.
+	maxQuotes = 240
+)
+
+// refusals subscribes a client of its own to channels of a category that does not exist, and
+// returns the reply. It names each channel twice, with the reason. quotes are the numbers of
+// quotes in the names, which have three bytes besides.
+func (s *session) refusals(ctx context.Context, id string, quotes []int) (string, error) {
 	c, err := s.dial(ctx)
 	if err != nil {
-		return 0, err
+		return "", err
 	}
 	defer c.close()
-	if err := c.send(ctx, `{"id":"","method":"m","params":{}}`); err != nil {
-		return 0, err
+	if err := c.ask(ctx, s.authFrame()); err != nil {
+		return "", err
 	}
-	text, err := c.next(ctx)
-	return len(text) - 2*len("m"), err
+	names := make([]string, len(quotes))
+	for i, n := range quotes {
+		names[i] = fmt.Sprintf(`"%03d%s"`, i, strings.Repeat(`\"`, n))
+	}
+	command := `{"id":"` + id + `","method":"subscribe","params":{"to":{"absent":[` + strings.Join(names, ",") + `]}}}`
+	if err := c.sendInFrames(ctx, command, maxFrame-1); err != nil {
+		return "", err
+	}
+	return c.next(ctx)
 }
 
 // findFrameOrder sends pairs of frames and compares the order of their replies.

@@ -43,8 +43,8 @@ var probes = []probe{
 	{
 		name:     "reply-size",
 		question: "How large may the reply of a function be?",
-		assumed:  "128 KB; a larger one is an error of API Gateway",
-		messages: 40, invocations: 15, limit: 2 * time.Minute,
+		assumed:  "at least 128 KB",
+		messages: 60, invocations: 30, limit: 2 * time.Minute,
 		find: findReplySize,
 	},
 	{

@@ -66,13 +66,20 @@ func receive(t *testing.T, conn *websocket.Conn) string {
 	return string(frame)
 }
 
-// publish publishes to a channel of the category chat and returns the result.
-func publish(t *testing.T, s *stack.Stack, channel string) hub.Result {
+// demo is the project demo.
+func demo(t *testing.T, s *stack.Stack) *hub.Project {
 	t.Helper()
 	p, err := s.App.Store.Project(t.Context(), "demo")
 	if err != nil {
 		t.Fatal(err)
 	}
+	return p
+}
+
+// publish publishes to a channel of the category chat and returns the result.
+func publish(t *testing.T, s *stack.Stack, channel string) hub.Result {
+	t.Helper()
+	p := demo(t, s)
 	report, err := s.App.Hub.Publish(t.Context(), p, hub.Channel{Project: p.ID, Category: "chat", Name: channel}, json.RawMessage(`{}`), "")
 	if err != nil {
 		t.Fatal(err)
@@ -102,7 +109,7 @@ func TestLostDisconnectIsCleanedUp(t *testing.T) {
 			t.Errorf("then, in %s: %+v, expected %d delivered, none gone", channel, got, want)
 		}
 	}
-	usage, err := s.App.Store.Usage(t.Context(), "demo", hub.Bound{})
+	usage, err := s.App.Hub.Usage(t.Context(), demo(t, s), "")
 	if err != nil || usage.Clients != 1 || len(usage.Subscribers) != 1 {
 		t.Errorf("usage %+v, error %v", usage, err)
 	}

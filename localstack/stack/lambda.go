@@ -18,6 +18,7 @@ import (
 	"centrifuge/localstack/gateway"
 	"centrifuge/localstack/iam"
 	"centrifuge/localstack/lambda"
+	"centrifuge/pkg/app"
 	"centrifuge/pkg/config"
 )
 
@@ -42,7 +43,7 @@ type Lambda struct {
 func (s *Stack) startLambda(ctx context.Context, o Options) (map[string]gateway.Function, error) {
 	service := o.Lambda.Options
 	if service.DeadLetter == nil {
-		log := slog.New(slog.NewJSONHandler(o.Log, nil))
+		log := app.NewLog(o.Log, slog.LevelInfo)
 		service.DeadLetter = func(d lambda.DeadLetter) {
 			log.Error("event failed in every attempt", "function", d.Function, "request", d.RequestID, "error", d.Err)
 		}

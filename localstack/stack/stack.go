@@ -35,6 +35,7 @@ import (
 	"centrifuge/localstack/lambda"
 	"centrifuge/localstack/seed"
 	"centrifuge/localstack/start"
+	"centrifuge/pkg/app"
 	"centrifuge/pkg/app/console"
 	"centrifuge/pkg/app/publisher"
 	"centrifuge/pkg/auth"
@@ -320,7 +321,7 @@ func (s *Stack) serve(listener net.Listener, o Options) error {
 		g.Mocks[key] = ""
 	}
 	if g.Log == nil {
-		g.Log = slog.New(slog.NewJSONHandler(o.Log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+		g.Log = app.NewLog(o.Log, slog.LevelWarn)
 	}
 	s.Gateway = gateway.New(g)
 	s.events = eventbridge.New(r.rules, g.Log)

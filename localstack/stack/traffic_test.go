@@ -68,8 +68,13 @@ func TestTrafficLog(t *testing.T) {
 	if _, _, err := websocket.Dial(t.Context(), s.WebSocketURL+"?project=none", nil); err == nil { //nolint:bodyclose // there is none
 		t.Error("a handshake with an unknown project was accepted")
 	}
+	// The header and the path are longer than a value of a line.
+	long := http.Header{"Origin": {"https://" + strings.Repeat("x", 5000)}}
+	if _, _, err := websocket.Dial(t.Context(), s.WebSocketURL+"?project=none", &websocket.DialOptions{HTTPHeader: long}); err == nil { //nolint:bodyclose // there is none
+		t.Error("a handshake with an unknown project was accepted")
+	}
 	publishOne(t, s, "news:a")
-	for _, path := range []string{"/api/publish?query=private", "/none?query=private"} {
+	for _, path := range []string{"/api/publish?query=private", "/none?query=private", "/" + strings.Repeat("y", 5000)} {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.HTTPURL+path, strings.NewReader(`{"channel":"private"}`))
 		if err != nil {
 			t.Fatal(err)
@@ -91,7 +96,9 @@ func TestTrafficLog(t *testing.T) {
 		`{"level":"INFO","method":"subscribe","msg":"frame","reasons":{"none":{"b":"category does not exist or permission denied"}},"refused":{"none":["b"]}}`,
 		`{"code":1000,"level":"INFO","msg":"connection closed","reason":"done"}`,
 		`{"level":"INFO","msg":"connection refused","origin":"","reason":"the project in the URL does not exist","status":404}`,
+		`{"level":"INFO","msg":"connection refused","origin":"https://` + strings.Repeat("x", 504) + `…","reason":"the project in the URL does not exist","status":404}`,
 		`{"level":"INFO","msg":"request","method":"POST","path":"/none","status":404}`,
+		`{"level":"INFO","msg":"request","method":"POST","path":"/` + strings.Repeat("y", 511) + `…","status":404}`,
 		`{"channel":"news:a","level":"INFO","msg":"webhook","project":"demo"}`,
 	}
 	got := log.events(t)

@@ -87,8 +87,11 @@ var actions = []action{
 		Fields: []parameter{userParameter},
 	},
 	{
-		Method: "channels", Title: "Channels", Help: "Lists the channels that have subscribers. It reads the whole table.",
-		Fields: []parameter{{Name: "pattern", Label: "Pattern", Kind: textLine, Help: "* matches any text, ? any character. Leave it empty for all channels.", Example: "chat:*"}},
+		Method: "channels", Title: "Channels", Help: "Lists the channels that have subscribers, 1,000 at a time. It reads the whole table.",
+		Fields: []parameter{
+			{Name: "pattern", Label: "Pattern", Kind: textLine, Help: "* matches any text, ? any character. Leave it empty for all channels.", Example: "chat:*"},
+			{Name: "cursor", Label: "Cursor", Kind: textLine, Help: "The cursor of the last response, for the channels that follow.", Example: "Y2hhdDpsb2JieQ"},
+		},
 	},
 	{
 		Method: "info", Title: "Info", Help: "Counts connections, users, channels and subscriptions. It reads the whole table.",

@@ -1,9 +1,11 @@
 package admin
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 
+	"centrifuge/pkg/auth"
 	"centrifuge/pkg/hub"
 	"centrifuge/pkg/manifest"
 )
@@ -41,11 +43,20 @@ func (s *site) apiProject(w http.ResponseWriter, r *http.Request) {
 
 // apiPutProject handles PUT /admin/api/projects/{project}. It sets the name and the
 // options of a project, or creates the project. Only the response to a creation has the
-// secret and the API key.
+// secret and the API key. The same request with the same idempotency_key has the same
+// secret, and another API key instead of the first.
 func (s *site) apiPutProject(w http.ResponseWriter, r *http.Request) {
 	id := r.PathValue("project")
-	var in manifest.Project
+	var in struct {
+		manifest.Project
+		IdempotencyKey string `json:"idempotency_key"`
+	}
 	if !s.readJSON(w, r, maxManifestBytes, &in) {
+		return
+	}
+	request := cmp.Or(in.IdempotencyKey, auth.NewAPIKey())
+	if err := checkRequestKey(request); err != nil {
+		s.failJSON(w, r, err)
 		return
 	}
 	switch {
@@ -61,9 +72,13 @@ func (s *site) apiPutProject(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p, err := s.Store.ReadProject(r.Context(), id)
+	creates := errors.Is(err, hub.ErrProjectNotFound)
+	if err == nil && in.IdempotencyKey != "" {
+		creates = created(p, request, in.Name)
+	}
 	switch {
-	case errors.Is(err, hub.ErrProjectNotFound):
-		p, apiKey, err := s.createProject(r.Context(), id, in.Name, in.Options)
+	case creates:
+		p, apiKey, err := s.createProject(r.Context(), id, in.Name, in.Options, request)
 		if err != nil {
 			s.failJSON(w, r, err)
 			return

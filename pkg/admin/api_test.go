@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -71,7 +72,7 @@ func TestAPIProjects(t *testing.T) {
 			APIKeyLabels: map[string]hub.APIKeyLabel{auth.HashAPIKey(made.APIKey): {Name: "first key", Created: r.clock()}},
 			Options:      hub.ProjectOptions{AuthAttempts: 2}, Categories: map[string]hub.Category{},
 		}
-		if diff := cmp.Diff(want, r.project("fresh")); diff != "" || !made.Created || len(made.Secret) != 64 || len(made.APIKey) != 43 {
+		if diff := cmp.Diff(want, r.project("fresh"), drawnByStore); diff != "" || !made.Created || len(made.Secret) != 64 || len(made.APIKey) != 43 {
 			t.Errorf("-want +got\n%s", diff)
 		}
 		r.secrets = append(r.secrets, made.APIKey)
@@ -85,6 +86,36 @@ func TestAPIProjects(t *testing.T) {
 		if diff := cmp.Diff(&want, r.project(projectID)); diff != "" {
 			t.Errorf("-want +got\n%s", diff)
 		}
+	})
+	t.Run("a creation that is repeated", func(t *testing.T) {
+		r := r.in(t)
+		const body = `{"name":"Again","idempotency_key":"a random text of a client"}`
+		create := func() (secret, apiKey string) {
+			t.Helper()
+			var made struct {
+				Secret string `json:"secret"`
+				APIKey string `json:"api_key"`
+			}
+			answer := r.is(r.call(http.MethodPut, "/projects/again", body), http.StatusCreated).body
+			if err := json.Unmarshal([]byte(answer), &made); err != nil {
+				t.Fatal(err)
+			}
+			return made.Secret, made.APIKey
+		}
+		secret, first := create()
+		same, second := create()
+		if p := r.project("again"); same != secret || second == first || p.Secret != secret ||
+			!slices.Equal(p.APIKeyHashes, []string{auth.HashAPIKey(second)}) || len(p.APIKeyLabels) != 1 {
+			t.Errorf("the project is %+v", p)
+		}
+		r.says(r.call(http.MethodPut, "/projects/again", `{"name":"Other","idempotency_key":"another random text"}`), http.StatusOK, `{"created":false}`)
+		r.says(r.call(http.MethodPut, "/projects/again", `{"name":"Other","idempotency_key":"short"}`), http.StatusBadRequest,
+			`{"error":{"code":107,"message":"bad request: idempotency_key is not from 16 to 255 bytes: send a random text"}}`)
+		same, third := create()
+		if p := r.project("again"); p.Name != "Other" || same != secret || auth.CheckAPIKey(p, third) != nil {
+			t.Errorf("the repetition changed the project: %+v", p)
+		}
+		r.says(r.call(http.MethodDelete, "/projects/again", ""), http.StatusOK, `{}`)
 	})
 	t.Run("delete", func(t *testing.T) {
 		r := r.in(t)

@@ -75,5 +75,5 @@ func (s *site) refuse(w http.ResponseWriter, r *http.Request, err error) {
 
 // readsJSON reports whether a request comes from a tool or from a script of a page.
 func readsJSON(r *http.Request) bool {
-	return strings.HasPrefix(r.URL.Path, "/admin/api/") || strings.Contains(r.Header.Get("Accept"), "application/json") || isJSON(r)
+	return strings.HasPrefix(r.URL.Path, "/admin/api/") || qualities(r.Header.Values("Accept"))["application/json"] > 0 || isJSON(r)
 }

@@ -298,7 +298,7 @@ func TestChannelsPage(t *testing.T) {
 // partial is a store with a table that is too large for a page.
 type partial struct{ hub.Store }
 
-func (partial) Usage(_ context.Context, _ string, within hub.Bound) (hub.Usage, error) {
+func (partial) Usage(_ context.Context, _ string, within hub.Bound, _ hub.Counted) (hub.Usage, error) {
 	return hub.Usage{Users: map[string]int{}, Subscribers: map[hub.Channel]int{}, Partial: within.Items > 0 && within.Time > 0}, nil
 }
 

@@ -3,6 +3,7 @@ package admin
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -24,28 +25,78 @@ const maxAPIKeys = 20
 // A change to a project reads it, changes it and writes all of it. Where it was
 // written in between, the change fails with hub.ErrConflict.
 
-// createProject creates a project with a new secret and one new API key.
-func (s *site) createProject(ctx context.Context, id, name string, o hub.ProjectOptions) (p *hub.Project, apiKey string, err error) {
+// createProject creates a project with a new secret and one new API key. A request that is
+// repeated, because its answer was lost, has the same key, of checkRequestKey: it gets the
+// same project and secret, and another API key instead of the first, also where the project
+// has been changed since. It fails with hub.ErrConflict where another request has created
+// the project.
+func (s *site) createProject(ctx context.Context, id, name string, o hub.ProjectOptions, request string) (p *hub.Project, apiKey string, err error) {
 	if o, err = o.Normalize(); err != nil {
 		return nil, "", err
 	}
-	p = &hub.Project{ID: id, Name: name, Secret: auth.NewSecret(), Options: o}
-	apiKey = s.addAPIKey(p, "first key")
+	p = &hub.Project{ID: id, Name: name, Secret: auth.NewSecret(), Options: o, Creation: creation(request, name)}
+	apiKey = auth.NewAPIKey()
+	s.addAPIKey(p, firstKey, apiKey)
 	if err := p.Validate(); err != nil {
 		return nil, "", err
 	}
-	return p, apiKey, s.writeProject(ctx, p, "project created")
+	if err = s.writeProject(ctx, p, "project created"); !errors.Is(err, hub.ErrConflict) {
+		return p, apiKey, err
+	}
+	if p, err = s.Store.ReadProject(ctx, id); err != nil {
+		return nil, "", err
+	}
+	if !created(p, request, name) {
+		return nil, "", errCreated
+	}
+	// The first API key is lost with the answer.
+	p.APIKeyHashes = slices.DeleteFunc(p.APIKeyHashes, func(hash string) bool { return p.APIKeyLabels[hash].Name == firstKey })
+	maps.DeleteFunc(p.APIKeyLabels, func(_ string, l hub.APIKeyLabel) bool { return l.Name == firstKey })
+	s.addAPIKey(p, firstKey, apiKey)
+	return p, apiKey, s.writeProject(ctx, p, "project created again")
+}
+
+// firstKey is the name of the API key that is created with a project.
+const firstKey = "first key"
+
+// errCreated refuses to create a project that another request has created.
+var errCreated = hub.ErrConflict.With(
+	"the project exists; its page Keys shows the secret, makes a new one and creates API keys; to create another project, open the form again")
+
+// creation is what a project keeps of the request that created it: a hash of its key and of
+// the name.
+func creation(request, name string) string { return auth.HashAPIKey(request + "\x00" + name) }
+
+// created reports whether a request has created a project.
+func created(p *hub.Project, request, name string) bool { return p.Creation == creation(request, name) }
+
+// The length of the key of a request, in bytes.
+const (
+	minRequestKey = 16
+	maxRequestKey = 255
+)
+
+// checkRequestKey refuses a key of a request that is too short to be random, or too long.
+func checkRequestKey(key string) error {
+	if len(key) < minRequestKey || len(key) > maxRequestKey {
+		return hub.ErrBadRequest.With(fmt.Sprintf("idempotency_key is not from %d to %d bytes: send a random text", minRequestKey, maxRequestKey))
+	}
+	return nil
 }
 
 // firstCategory is the category of a new project. Its messages show in the live feed.
 var firstCategory = manifest.Category{Name: "chat", CategoryOptions: hub.CategoryOptions{Bidirectional: true, PublishToAdmins: true}}
 
-// startProject creates a project with firstCategory. A project whose category cannot be
-// written is created without it: the API key of the project cannot be shown later.
-func (s *site) startProject(ctx context.Context, name string) (p *hub.Project, apiKey string, err error) {
-	p, apiKey, err = s.createProject(ctx, hub.NewProjectID(s.Now()), name, hub.ProjectOptions{})
-	if err != nil {
+// startProject creates a project with firstCategory, as createProject does. A project whose
+// category cannot be written is created without it: the API key of the project cannot be
+// shown later.
+func (s *site) startProject(ctx context.Context, id, name, request string) (p *hub.Project, apiKey string, err error) {
+	p, apiKey, err = s.createProject(ctx, id, name, hub.ProjectOptions{}, request)
+	switch {
+	case err != nil:
 		return nil, "", err
+	case len(p.Categories) > 0:
+		return p, apiKey, nil
 	}
 	if _, err := s.putCategory(ctx, p, firstCategory, 0); err != nil {
 		s.Log.ErrorContext(ctx, "create first category failed", "project", p.ID, "error", err)
@@ -100,20 +151,19 @@ func (s *site) createAPIKey(ctx context.Context, p *hub.Project, name string) (a
 	if err := (hub.APIKeyLabel{Name: name}).Validate(); err != nil {
 		return "", err
 	}
-	apiKey = s.addAPIKey(p, name)
+	apiKey = auth.NewAPIKey()
+	s.addAPIKey(p, name, apiKey)
 	return apiKey, s.writeProject(ctx, p, "API key created")
 }
 
-// addAPIKey generates an API key. The project gets its hash, its name and the time.
-func (s *site) addAPIKey(p *hub.Project, name string) (apiKey string) {
-	apiKey = auth.NewAPIKey()
+// addAPIKey adds the hash of an API key to a project, with its name and the time.
+func (s *site) addAPIKey(p *hub.Project, name, apiKey string) {
 	hash := auth.HashAPIKey(apiKey)
 	p.APIKeyHashes = append(p.APIKeyHashes, hash)
 	if p.APIKeyLabels == nil {
 		p.APIKeyLabels = make(map[string]hub.APIKeyLabel)
 	}
 	p.APIKeyLabels[hash] = hub.APIKeyLabel{Name: name, Created: s.Now().UTC().Truncate(time.Second)}
-	return apiKey
 }
 
 // revokeAPIKey removes the API key with this hash from a project. An unknown hash is

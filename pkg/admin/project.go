@@ -1,10 +1,12 @@
 package admin
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"strings"
 
+	"centrifuge/pkg/auth"
 	"centrifuge/pkg/hub"
 )
 
@@ -39,11 +41,18 @@ const projectNameHelp = "For people. It can be changed at any time."
 type newProjectData struct {
 	Name    field
 	Problem string
+	// ID is the id of the project. Key identifies the request: one that is sent again
+	// creates nothing more.
+	ID, Key string
+}
+
+func (s *site) newProjectForm(name string) newProjectData {
+	return newProjectData{Name: nameField(projectNameHelp, name), ID: hub.NewID(s.Now()), Key: auth.NewAPIKey()}
 }
 
 // newProjectPage handles GET /admin/new.
 func (s *site) newProjectPage(w http.ResponseWriter, r *http.Request) {
-	s.render(w, r, http.StatusOK, "new-project.html", newProjectData{Name: nameField(projectNameHelp, "")})
+	s.render(w, r, http.StatusOK, "new-project.html", s.newProjectForm(""))
 }
 
 // createdData is the data of created.html, the only page that shows the first API key.
@@ -54,17 +63,25 @@ type createdData struct {
 }
 
 // submitNewProject handles POST /admin/new. The response shows the secret and the API
-// key.
+// key, also where the form is sent again.
 func (s *site) submitNewProject(w http.ResponseWriter, r *http.Request) {
 	if !s.readForm(w, r, maxManifestBytes) {
 		return
 	}
-	name := strings.TrimSpace(r.PostForm.Get("name"))
-	p, apiKey, err := s.startProject(r.Context(), name)
+	d := s.newProjectForm(strings.TrimSpace(r.PostForm.Get("name")))
+	// A form without them is a new request.
+	d.ID, d.Key = cmp.Or(r.PostForm.Get("id"), d.ID), cmp.Or(r.PostForm.Get("key"), d.Key)
+	err := checkRequestKey(d.Key)
+	var p *hub.Project
+	var apiKey string
+	if err == nil {
+		p, apiKey, err = s.startProject(r.Context(), d.ID, d.Name.Value, d.Key)
+	}
 	if isInvalid(err) {
-		fields := []field{nameField(projectNameHelp, name)}
-		rest := assignProblem(fields, err)
-		s.render(w, r, http.StatusBadRequest, "new-project.html", newProjectData{Name: fields[0], Problem: rest})
+		fields := []field{d.Name}
+		d.Problem = assignProblem(fields, err)
+		d.Name = fields[0]
+		s.render(w, r, http.StatusBadRequest, "new-project.html", d)
 		return
 	}
 	if err != nil {

@@ -106,6 +106,57 @@ func TestProjectCreation(t *testing.T) {
 	}
 }
 
+// TestProjectCreationAgain sends the form of a new project again, as after an answer that was
+// lost.
+func TestProjectCreationAgain(t *testing.T) {
+	r := newRig(t).signIn()
+	page := r.is(r.get("/admin/new"), http.StatusOK).body
+	hidden := func(name string) string {
+		found := regexp.MustCompile(`<input type="hidden" name="` + name + `" value="([^"]+)">`).FindStringSubmatch(page)
+		if found == nil {
+			t.Fatalf("the form has no %s", name)
+		}
+		return found[1]
+	}
+	id, request := hidden("id"), hidden("key")
+	send := func(name string) answer { return r.post("/admin/new", "id", id, "key", request, "name", name) }
+	stored := func() *hub.Project {
+		t.Helper()
+		p, err := r.store.ReadProject(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	first := r.is(send("Forum"), http.StatusOK)
+	key, secret := testID(t, first.body, "api-key"), testID(t, first.body, "secret")
+	again := r.is(send("Forum"), http.StatusOK)
+	// The first API key was lost with the answer: another one replaces it.
+	if testID(t, again.body, "api-key") == key || testID(t, again.body, "secret") != secret {
+		t.Error("the form that is sent again has the same API key, or another secret")
+	}
+	if p := stored(); p.Revision != 2 || !slices.Equal(p.APIKeyHashes, []string{auth.HashAPIKey(testID(t, again.body, "api-key"))}) || len(p.Categories) != 1 || p.Categories["chat"].Revision != 1 {
+		t.Errorf("the project is %+v", p)
+	}
+	if err := r.store.DeleteCategory(t.Context(), id, "chat"); err != nil {
+		t.Fatal(err)
+	}
+	t.Run("a category that was not written", func(t *testing.T) {
+		r.in(t).is(send("Forum"), http.StatusOK)
+		if p := stored(); len(p.Categories) != 1 {
+			t.Errorf("the categories are %v", p.Categories)
+		}
+	})
+	const refusal = "Conflict: the project exists; its page Keys shows the secret, makes a new one and creates API keys"
+	t.Run("another name", func(t *testing.T) { r.in(t).shows(send("Shop"), http.StatusConflict, refusal) })
+	t.Run("another request", func(t *testing.T) {
+		r.in(t).shows(r.post("/admin/new", "id", id, "key", "0123456789abcdef", "name", "Forum"), http.StatusConflict, refusal)
+	})
+	t.Run("a short key", func(t *testing.T) {
+		r.in(t).shows(r.post("/admin/new", "id", "other", "key", "0123456789abcde", "name", "Forum"), http.StatusBadRequest, "idempotency_key is not from 16 to 255 bytes")
+	})
+}
+
 func TestOverviewPage(t *testing.T) {
 	r := newRig(t).signIn()
 	got := r.get(base)

@@ -28,8 +28,11 @@ import (
 	"centrifuge/pkg/store/storetest"
 )
 
-// drawnByStore are the fields of a category that no form sets.
-var drawnByStore = cmpopts.IgnoreFields(hub.Category{}, "Incarnation", "FormerShards", "ShardsRaised")
+// drawnByStore are the fields of categories and projects that no form sets.
+var drawnByStore = cmp.Options{
+	cmpopts.IgnoreFields(hub.Category{}, "Incarnation", "FormerShards", "ShardsRaised"),
+	cmpopts.IgnoreFields(hub.Project{}, "Creation"),
+}
 
 const (
 	password = "rather long, and generated"

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
@@ -70,7 +69,7 @@ func Load(getenv func(string) string, w io.Writer) (*Base, error) {
 	})
 	return &Base{
 		Config: c, Cloud: cloud, Store: store.New(db, c.Table, store.Options{}), logWriter: w,
-		Log: slog.New(withRequest{slog.NewJSONHandler(w, &slog.HandlerOptions{Level: c.LogLevel})}),
+		Log: NewLog(w, c.LogLevel),
 	}, nil
 }
 
@@ -148,23 +147,4 @@ func New(getenv func(string) string, w io.Writer) (*App, error) {
 		return nil, err
 	}
 	return &App{b, h}, nil
-}
-
-// withRequest adds the id of the Lambda request to every line that is logged during
-// one.
-type withRequest struct{ slog.Handler }
-
-func (h withRequest) Handle(ctx context.Context, r slog.Record) error {
-	if lc, ok := lambdacontext.FromContext(ctx); ok {
-		r.AddAttrs(slog.String("request", lc.AwsRequestID))
-	}
-	return h.Handler.Handle(ctx, r)
-}
-
-func (h withRequest) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return withRequest{h.Handler.WithAttrs(attrs)}
-}
-
-func (h withRequest) WithGroup(name string) slog.Handler {
-	return withRequest{h.Handler.WithGroup(name)}
 }

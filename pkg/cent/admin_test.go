@@ -31,6 +31,7 @@ type contract struct {
 	sessions int
 	session  string // the valid one
 	projects map[string]manifest.Project
+	creators map[string]string // the keys of the requests that created projects
 	calls    []string
 	// faults apply to requests after sign-in, one each: "" is none, "503" refuses the
 	// request, "lost" carries it out and drops the response, "expired" ends the session.
@@ -38,7 +39,7 @@ type contract struct {
 }
 
 func newContract(t *testing.T) (*contract, *httptest.Server) {
-	c := &contract{t: t, password: "pass word", projects: map[string]manifest.Project{}}
+	c := &contract{t: t, password: "pass word", projects: map[string]manifest.Project{}, creators: map[string]string{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /base/admin/api/sign-in", c.signIn)
 	mux.HandleFunc("POST /base/admin/api/sign-out", c.signedIn(func(*http.Request) (int, any) { c.session = ""; return 200, struct{}{} }))
@@ -156,16 +157,18 @@ func (c *contract) putProject(r *http.Request) (int, any) {
 		ID      string                  `json:"id"`
 		Name    string                  `json:"name"`
 		Options manifest.ProjectOptions `json:"options"`
+		Key     string                  `json:"idempotency_key"`
 	}
-	if !c.strict(r, &in) || in.ID != r.PathValue("id") || in.Name == "" {
+	if !c.strict(r, &in) || in.ID != r.PathValue("id") || in.Name == "" || len(in.Key) < 16 {
 		return refuse(400, 107, "bad request")
 	}
 	p, there := c.projects[in.ID]
 	p.ID, p.Name, p.Options = in.ID, in.Name, in.Options
 	c.projects[in.ID] = p
-	if there {
+	if there && c.creators[in.ID] != in.Key {
 		return 200, map[string]bool{"created": false}
 	}
+	c.creators[in.ID] = in.Key
 	return 201, map[string]any{"created": true, "secret": "a secret", "api_key": "a key"}
 }
 
@@ -316,7 +319,13 @@ func TestAdminRepetition(t *testing.T) {
 			[]string{"sign-in", "GET projects"}},
 		{"an error of the gateway", []string{"503", "503"}, func() error { _, err := a.Projects(ctx); return err },
 			[]string{"GET projects", "GET projects", "GET projects"}},
-		{"a lost response", []string{"lost"}, func() error { _, err := a.PutProject(ctx, shop); return err },
+		{"a lost response", []string{"lost"}, func() error {
+			made, err := a.PutProject(ctx, shop)
+			if want := (cent.Creation{Created: true, Secret: "a secret", APIKey: "a key"}); made != want {
+				return fmt.Errorf("%+v: %w", made, err)
+			}
+			return err
+		},
 			[]string{"PUT projects/shop", "PUT projects/shop"}},
 		{"an expired session", []string{"expired"}, func() error { _, err := a.PutCategory(ctx, "shop", chat); return err },
 			[]string{"PUT projects/shop/categories/chat", "sign-in", "PUT projects/shop/categories/chat"}},

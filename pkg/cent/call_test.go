@@ -317,3 +317,25 @@ func TestNamesThatAreNotText(t *testing.T) {
 		})
 	}
 }
+
+// TestChannelPages reads a list of channels in pages, with the cursor of each answer.
+func TestChannelPages(t *testing.T) {
+	page := func(channel, cursor string) func(*http.Request) (*http.Response, error) {
+		return respond(200, `{"result":{"channels":{"`+channel+`":{"num_clients":2}},"cursor":"`+cursor+`"}}`)
+	}
+	c, a := newClient(t, Options{}, page("a:a", "1"), page("a:b", "2"), respond(200, `{"result":{"channels":{"a:c":{"num_clients":3}}}}`))
+	got, err := c.Channels(t.Context(), "a:*")
+	if diff := cmp.Diff(map[string]int{"a:a": 2, "a:b": 2, "a:c": 3}, got); diff != "" || err != nil {
+		t.Error(diff, err)
+	}
+	want := []string{
+		`{"pattern":"a:*","limit":3000}` + "\n", `{"pattern":"a:*","limit":3000,"cursor":"1"}` + "\n", `{"pattern":"a:*","limit":3000,"cursor":"2"}` + "\n",
+	}
+	if diff := cmp.Diff(want, a.bodies); diff != "" {
+		t.Error(diff)
+	}
+	c, a = newClient(t, Options{}, page("a:a", "1"))
+	if _, err := c.Channels(t.Context(), ""); err == nil || len(a.bodies) != 2 {
+		t.Errorf("the same cursor again: %d requests, error %v", len(a.bodies), err)
+	}
+}

@@ -2,6 +2,7 @@ package cent
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -50,16 +51,17 @@ type Creation struct {
 // categories and ignores those of p. It fails with CodeBadRequest or
 // CodeLimitExceeded for values outside their limits.
 //
-// If the response to the attempt that created the project is lost, the next attempt
-// finds the project, and the secret and the key are lost: make new ones in the admin
-// pages.
+// If the response to the attempt that created the project is lost, the response to the next
+// attempt has the same secret and key.
 func (a *Admin) PutProject(ctx context.Context, p manifest.Project) (Creation, error) {
 	var result Creation
 	err := a.call(ctx, http.MethodPut, projectPath(p.ID), struct {
 		ID      string                  `json:"id"`
 		Name    string                  `json:"name"`
 		Options manifest.ProjectOptions `json:"options"`
-	}{p.ID, p.Name, p.Options}, &result)
+		// All attempts have the same key.
+		IdempotencyKey string `json:"idempotency_key"`
+	}{p.ID, p.Name, p.Options, rand.Text()}, &result)
 	if err != nil {
 		return Creation{}, fmt.Errorf("put project %q: %w", p.ID, err)
 	}

@@ -3,28 +3,48 @@ package cent
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+
+	"centrifuge/pkg/hub"
 )
 
 // Channels returns the number of subscribers of each channel that has any. The keys
 // are "category:channel". The pattern has shell wildcards; "" means all channels.
-// Centrifuge reads its whole table for it: do not call it for each request.
+// It makes one call for every 3,000 channels. Centrifuge reads its whole table for each: do
+// not call it for each request.
 func (c *Client) Channels(ctx context.Context, pattern string) (map[string]int, error) {
+	channels := make(map[string]int)
+	for cursor := ""; ; {
+		next, err := c.channelPage(ctx, pattern, cursor, channels)
+		switch {
+		case err != nil:
+			return nil, err
+		case next == "":
+			return channels, nil
+		case next == cursor:
+			return nil, fmt.Errorf("channels: %w", errNotCentrifuge)
+		}
+		cursor = next
+	}
+}
+
+// channelPage adds a page to channels, and returns the cursor of the next one; "" for none.
+func (c *Client) channelPage(ctx context.Context, pattern, cursor string, channels map[string]int) (next string, err error) {
 	var result struct {
 		Channels map[string]struct {
 			Clients int `json:"num_clients"`
 		} `json:"channels"`
+		Cursor string `json:"cursor"`
 	}
-	err := c.call(ctx, "channels", struct {
+	err = c.call(ctx, "channels", struct {
 		Pattern string `json:"pattern,omitempty"`
-	}{pattern}, &result)
-	if err != nil {
-		return nil, err
-	}
-	channels := make(map[string]int, len(result.Channels))
+		Limit   int    `json:"limit"`
+		Cursor  string `json:"cursor,omitempty"`
+	}{pattern, hub.MaxChannelPage, cursor}, &result)
 	for name, channel := range result.Channels {
 		channels[name] = channel.Clients
 	}
-	return channels, nil
+	return result.Cursor, err
 }
 
 // Node describes the use of an installation by the project of the key.

@@ -18,7 +18,8 @@ import (
 type HTTP func(context.Context, events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error)
 
 // Serve answers the requests of an HTTP API with an http.Handler. The request has the
-// path and the query that the client sent, and the client's address.
+// path and the query that the client sent, and the client's address. A response to HEAD has
+// no body.
 func Serve(handler http.Handler) HTTP {
 	return func(ctx context.Context, e events.APIGatewayV2HTTPRequest) (events.APIGatewayV2HTTPResponse, error) {
 		ctx, cancel := limit(ctx)
@@ -29,7 +30,11 @@ func Serve(handler http.Handler) HTTP {
 		}
 		w := &response{header: make(http.Header)}
 		handler.ServeHTTP(w, r)
-		return w.event(), nil
+		response := w.event()
+		if r.Method == http.MethodHead {
+			response.Body, response.IsBase64Encoded = "", false
+		}
+		return response, nil
 	}
 }
 

@@ -117,3 +117,16 @@ func TestServeInvalidRequest(t *testing.T) {
 		})
 	}
 }
+
+func TestServeHead(t *testing.T) {
+	e := events.APIGatewayV2HTTPRequest{RawPath: "/"}
+	e.RequestContext.HTTP.Method = http.MethodHead
+	got, err := Serve(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("ETag", "1")
+		_, _ = w.Write([]byte{0xff})
+	}))(t.Context(), e)
+	want := events.APIGatewayV2HTTPResponse{StatusCode: 200, Headers: map[string]string{"Content-Type": "text/plain; charset=utf-8", "Etag": "1"}}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("-expected +returned:\n%s %v", diff, err)
+	}
+}

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"centrifuge/pkg/hub"
+	"centrifuge/pkg/protocol/classic"
 )
 
 // broken is a store whose requests fail, and a dispatcher and a callback that are never
@@ -201,7 +202,8 @@ func TestRefusedCommand(t *testing.T) {
 	for _, tt := range []struct{ name, frame, err string }{
 		{"no JSON", `{`, "malformed JSON data: line 1, column 2: it ends too early"},
 		{"invalid params", `{"method":"subscribe","params":{}}`, `to is required: the params of subscribe are {"to": {"category": ["channel"]}}`},
-		{"a long method", `{"method":"` + strings.Repeat("é", 1000) + `","params":{}}`, "unknown method " + strings.Repeat("é", 248) + "…"},
+		{"an unknown method", `{"method":"x","params":{}}`, "unknown method x: the methods are auth, subscribe, unsubscribe, broadcast and presence"},
+		{"a long method", `{"method":"` + strings.Repeat("é", 1000) + `","params":{}}`, "limit exceeded: method is 2000 bytes, at most 255 are allowed"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, log := subscribe(t, tt.frame)
@@ -236,5 +238,13 @@ func TestLongRefusal(t *testing.T) {
 	}
 	if len(log) != maxLoggedRefusals {
 		t.Errorf("%d lines for %d refusals", len(log), hub.MaxChannels)
+	}
+	for i := range names {
+		names[i] = fmt.Sprintf("%03d", i) + strings.Repeat("\u2028", 83)
+	}
+	// The control characters of the id and the names need six bytes each in the reply.
+	hostile := strings.Replace(frame(names), `"id":"1"`, `"id":"`+strings.Repeat(`\u0001`, classic.MaxLabelBytes)+`"`, 1)
+	if reply, _ := subscribe(t, hostile); len(reply) > hub.MaxMessageBytes || !strings.Contains(reply, `"id":"`+strings.Repeat(`\u0001`, classic.MaxLabelBytes)+`"`) {
+		t.Errorf("%d bytes %.100s", len(reply), reply)
 	}
 }

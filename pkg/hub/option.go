@@ -82,7 +82,7 @@ var ProjectReference = []Option{
 	{Name: "back_off_max_timeout", Title: "Longest back-off", Group: "Access", Kind: DurationOption, Default: "5000", Min: 1, Max: 10_000,
 		Help: "The longest wait between two validation attempts."},
 	{Name: "origins", Title: "Allowed origins", Group: "Access", Kind: OriginsOption, Default: "any", Max: MaxListed,
-		Help: "The origins of web pages that may connect, such as https://example.com, or https://*.example.com for all its subdomains. A client that sends no Origin header may always connect."},
+		Help: "The origins of web pages that may connect, such as https://example.com or, with all its subdomains, https://*.example.com. A client that sends no Origin header may always connect."},
 	{Name: "webhook_url", Title: "Webhook URL", Group: "Webhook", Kind: URLOption, Default: "none",
 		Help: "A URL of your application. It receives every message of the categories with hooks. It must be public and use https."},
 	{Name: "allow_md5", Title: "Allow HMAC-MD5", Group: "Legacy", Kind: BoolOption, Default: "false", Unsafe: true,

@@ -21,6 +21,9 @@ type Project struct {
 	APIKeyLabels map[string]APIKeyLabel
 	// Options are the options that the owner set.
 	Options ProjectOptions
+	// Creation identifies the request that created the project, "" for one that cannot be
+	// repeated.
+	Creation string
 	// Revision counts how often the project has been written, 0 for a new one.
 	Revision int
 	// Categories are the project's categories by name.

@@ -2,9 +2,19 @@ package hub
 
 import (
 	"context"
+	"fmt"
 	"path"
 	"strings"
 	"time"
+)
+
+// The limits of what is read of a project's usage.
+const (
+	// MaxUsage is how many users and channels Usage tells apart, in memory.
+	MaxUsage = 200_000
+	// MaxChannelPage is how many channels Channels lists. With the longest names and JSON's
+	// escapes they fit in the 6 MB that a Lambda may return.
+	MaxChannelPage = 3000
 )
 
 // Usage counts what a project uses at one moment.
@@ -28,17 +38,37 @@ type Bound struct {
 	Time time.Duration
 }
 
-// Usages counts what a project uses. It is for operators: it reads the whole table.
+// ChannelPage is a part of the channels that have subscribers, in the order of the bytes
+// of "category:name".
+type ChannelPage struct {
+	// Subscribers counts the subscriptions of each channel.
+	Subscribers map[Channel]int
+	// More reports whether further channels follow.
+	More bool
+}
+
+// Counted decides which subscriptions count, by their channel and by what their right rests
+// on, and which connections, for the zero Channel. It is not called concurrently.
+type Counted func(Channel, Basis) bool
+
+// Usages counts what a project uses. It is for operators: each call reads the whole table.
+// It counts what has not expired. It fails when ctx ends before everything was read, and
+// never returns counts of a part of the table.
 type Usages interface {
-	// Usage counts what has not expired. It fails when ctx ends before everything
-	// within the bound was read. Only a bound makes the result partial.
-	Usage(ctx context.Context, project string, within Bound) (Usage, error)
+	// Usage counts connections, users and channels, within a bound: only a bound makes the
+	// result partial. It fails with ErrLimitExceeded for more than MaxUsage users and
+	// channels.
+	Usage(ctx context.Context, project string, within Bound, counts Counted) (Usage, error)
+	// Channels returns the first channels after "category:name" that count, at most limit.
+	// "" is before all. It holds a multiple of limit in memory, however many there are.
+	Channels(ctx context.Context, project, after string, limit int, counts Counted) (ChannelPage, error)
 }
 
 // Usage counts the connections of a project, and the subscriptions of the channels
 // whose "category:name" matches pattern: shell wildcards as in path.Match, but "*"
 // crosses slashes too; "" matches all. It reads the whole table. It fails with
-// ErrBadRequest for a malformed pattern.
+// ErrBadRequest for a malformed pattern, and with ErrLimitExceeded for more than MaxUsage
+// users and channels, whatever the pattern.
 func (h *Hub) Usage(ctx context.Context, p *Project, pattern string) (Usage, error) {
 	return h.UsageWithin(ctx, p, pattern, Bound{})
 }
@@ -49,17 +79,40 @@ func (h *Hub) UsageWithin(ctx context.Context, p *Project, pattern string, withi
 	if err != nil {
 		return Usage{}, err
 	}
-	usage, err := h.store.Usage(ctx, p.ID, within)
-	if err != nil {
-		return Usage{}, err
-	}
-	for ch := range usage.Subscribers {
-		// The feed is no channel of a client, and a former incarnation no channel any more.
-		if ch.inFeed() || ch != p.Locate(ch) || !matches(ch.String()) {
-			delete(usage.Subscribers, ch)
+	return h.store.Usage(ctx, p.ID, within, p.counted(matches))
+}
+
+// counted counts connections that the project admits, and subscriptions whose right has not
+// ended, in channels whose "category:name" matches. The feed is no channel of a client, and
+// a former incarnation no channel any more.
+func (p *Project) counted(matches func(string) bool) Counted {
+	public, private := p.rule(false), p.rule(true)
+	return func(ch Channel, b Basis) bool {
+		switch {
+		case ch == Channel{}:
+			return public.Admits(b)
+		case ch.inFeed() || ch != p.Locate(ch) || !matches(ch.String()):
+			return false
+		case p.Categories[ch.Category].Private:
+			return private.Admits(b)
 		}
+		return public.Admits(b)
 	}
-	return usage, nil
+}
+
+// Channels returns the channels that have subscribers and match a pattern, as in Usage:
+// the first after "category:name", or of all where after is "". limit is from 1 to
+// MaxChannelPage. It reads the whole table for each page. It fails with ErrBadRequest for a
+// malformed pattern, and for a limit out of range.
+func (h *Hub) Channels(ctx context.Context, p *Project, pattern, after string, limit int) (ChannelPage, error) {
+	matches, err := glob(pattern)
+	if err != nil {
+		return ChannelPage{}, err
+	}
+	if limit < 1 || limit > MaxChannelPage {
+		return ChannelPage{}, ErrBadRequest.With(fmt.Sprintf("limit is not from 1 to %d", MaxChannelPage))
+	}
+	return h.store.Channels(ctx, p.ID, after, limit, p.counted(matches))
 }
 
 // glob compiles a pattern.

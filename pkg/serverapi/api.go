@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -250,15 +251,28 @@ func (a *api) disconnect(ctx context.Context, p *hub.Project, body []byte) (any,
 	return empty{}, a.Hub.DisconnectUser(ctx, p, q.User)
 }
 
-// channels lists the channels that have subscribers.
+// DefaultChannels is how many channels an answer has where the request sets no limit.
+const DefaultChannels = 1000
+
+// channels lists the channels that have subscribers, a page at a time.
 func (a *api) channels(ctx context.Context, p *hub.Project, body []byte) (any, error) {
-	var q struct {
-		Pattern string `json:"pattern"`
-	}
+	q := struct {
+		Pattern string  `json:"pattern"`
+		Limit   float64 `json:"limit"`
+		Cursor  string  `json:"cursor"`
+	}{Limit: DefaultChannels}
 	if err := decode(body, &q); err != nil {
 		return nil, err
 	}
-	usage, err := a.Hub.Usage(ctx, p, q.Pattern)
+	// A number such as 10.0 is an integer in JSON.
+	if q.Limit != math.Trunc(q.Limit) || math.Abs(q.Limit) > hub.MaxChannelPage {
+		q.Limit = 0
+	}
+	after, err := parseCursor(q.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	page, err := a.Hub.Channels(ctx, p, q.Pattern, after, int(q.Limit))
 	if err != nil {
 		return nil, err
 	}
@@ -267,9 +281,14 @@ func (a *api) channels(ctx context.Context, p *hub.Project, body []byte) (any, e
 	}
 	result := struct {
 		Channels map[string]occupancy `json:"channels"`
-	}{make(map[string]occupancy, len(usage.Subscribers))}
-	for ch, n := range usage.Subscribers {
+		// Cursor is absent on the last page.
+		Cursor string `json:"cursor,omitempty"`
+	}{Channels: make(map[string]occupancy, len(page.Subscribers))}
+	for ch, n := range page.Subscribers {
 		result.Channels[ch.String()] = occupancy{n}
+	}
+	if page.More {
+		result.Cursor = cursorAfter(slices.Max(slices.Collect(maps.Keys(result.Channels))))
 	}
 	return result, nil
 }

@@ -54,8 +54,12 @@ func fieldNames(params any) (names []string) {
 // typeName is the type of a field in words.
 func typeName(params any, name string) string {
 	for _, f := range reflect.VisibleFields(reflect.TypeOf(params).Elem()) {
-		if f.Tag.Get("json") == name && f.Type.Kind() == reflect.Slice {
+		switch kind := f.Type.Kind(); {
+		case f.Tag.Get("json") != name:
+		case kind == reflect.Slice:
 			return "an array of strings"
+		case kind == reflect.Float64:
+			return "a number"
 		}
 	}
 	return "a string"

@@ -407,13 +407,16 @@ func TestCommandSchemas(t *testing.T) {
 func TestDocumentLimits(t *testing.T) {
 	d := published(t)
 	for pointer, want := range map[string]int{
-		"/components/schemas/Broadcast/properties/channels/maxItems":                                  serverapi.MaxBroadcastChannels,
-		"/components/schemas/BroadcastAnswer/oneOf/0/properties/result/properties/responses/maxItems": serverapi.MaxBroadcastChannels,
-		"/components/schemas/Presence/properties/presence/maxProperties":                              hub.MaxPresence,
-		"/components/schemas/User/maxLength":                                                          hub.MaxNameBytes,
-		"/components/schemas/Channel/maxLength":                                                       hub.MaxNameBytes,
-		"/components/schemas/IdempotencyKey/maxLength":                                                hub.MaxNameBytes,
-		"/components/schemas/Channels/properties/pattern/maxLength":                                   hub.MaxNameBytes,
+		"/components/schemas/Broadcast/properties/channels/maxItems":                                     serverapi.MaxBroadcastChannels,
+		"/components/schemas/BroadcastAnswer/oneOf/0/properties/result/properties/responses/maxItems":    serverapi.MaxBroadcastChannels,
+		"/components/schemas/Presence/properties/presence/maxProperties":                                 hub.MaxPresence,
+		"/components/schemas/User/maxLength":                                                             hub.MaxNameBytes,
+		"/components/schemas/Channel/maxLength":                                                          hub.MaxNameBytes,
+		"/components/schemas/IdempotencyKey/maxLength":                                                   hub.MaxNameBytes,
+		"/components/schemas/Channels/properties/pattern/maxLength":                                      hub.MaxNameBytes,
+		"/components/schemas/Channels/properties/limit/maximum":                                          hub.MaxChannelPage,
+		"/components/schemas/Channels/properties/limit/default":                                          serverapi.DefaultChannels,
+		"/components/schemas/ChannelsAnswer/oneOf/0/properties/result/properties/channels/maxProperties": hub.MaxChannelPage,
 	} {
 		if _, got := d.find(pointer); fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("%s is %v, the limit is %d", pointer, got, want)
@@ -427,6 +430,7 @@ func TestDocumentLimits(t *testing.T) {
 		"nothing again for five minutes": hub.IdempotencyWindow.Minutes() == 5,
 		"at most 1000 channels":          serverapi.MaxBroadcastChannels == 1000,
 		"more than 10000 connections":    hub.MaxPresence == 10_000,
+		"more than 200000 users":         hub.MaxUsage == 200_000,
 	} {
 		if !holds || !strings.Contains(texts, text) {
 			t.Errorf("%q: stated %t, true %t", text, strings.Contains(texts, text), holds)

@@ -52,8 +52,11 @@ func (broken) Disconnect(context.Context, []string) error               { return
 func (broken) UserConnections(context.Context, string, string) ([]hub.Connection, error) {
 	return nil, errBroken
 }
-func (broken) Usage(context.Context, string, hub.Bound) (hub.Usage, error) {
+func (broken) Usage(context.Context, string, hub.Bound, hub.Counted) (hub.Usage, error) {
 	return hub.Usage{}, errBroken
+}
+func (broken) Channels(context.Context, string, string, int, hub.Counted) (hub.ChannelPage, error) {
+	return hub.ChannelPage{}, errBroken
 }
 
 func TestInternalErrors(t *testing.T) {

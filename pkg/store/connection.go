@@ -54,6 +54,10 @@ type stateItem struct {
 // The attributes of a connection that expressions name.
 const (
 	attrProject      = "project"
+	attrOrigin       = "origin"
+	attrSecret       = "secret"
+	attrMD5          = "md5"
+	attrAnyOrigin    = "any_origin"
 	attrTokenExpires = "token_exp"
 	attrChannels     = "channels"
 	attrConnRevision = "rev"

@@ -25,7 +25,8 @@ type projectItem struct {
 	// APIKeyLabels are newer than API keys: a key may have none.
 	APIKeyLabels map[string]labelItem `json:"api_key_labels,omitempty"`
 	hub.ProjectOptions
-	Revision int `json:"revision"`
+	Creation string `json:"creation,omitempty"`
+	Revision int    `json:"revision"`
 }
 
 // labelItem describes an API key. Created is in seconds since 1970.
@@ -152,7 +153,7 @@ func decodeProject(id string, items []item) (p *hub.Project, err error) {
 		}
 		p = &hub.Project{
 			ID: id, Name: v.Name, Secret: v.Secret, APIKeyHashes: v.APIKeyHashes, APIKeyLabels: decodeLabels(v.APIKeyLabels), Options: v.ProjectOptions,
-			Revision: v.Revision, Categories: categories,
+			Creation: v.Creation, Revision: v.Revision, Categories: categories,
 		}
 	}
 	return p, nil
@@ -178,7 +179,7 @@ func (s *Store) PutProject(ctx context.Context, p *hub.Project) error {
 	}
 	i, err := encodeItem(projectItem{
 		Name: p.Name, Secret: p.Secret, APIKeyHashes: p.APIKeyHashes, APIKeyLabels: encodeLabels(p.APIKeyLabels),
-		ProjectOptions: p.Options, Revision: p.Revision + 1,
+		ProjectOptions: p.Options, Creation: p.Creation, Revision: p.Revision + 1,
 	})
 	if err != nil {
 		return fmt.Errorf("write project %q: %w", p.ID, err)

@@ -159,7 +159,11 @@ func TestRequestCounts(t *testing.T) {
 			_, err := s.Claim(ctx, ch, "k", "m", now.Add(hub.IdempotencyWindow))
 			return err
 		}, "2 UpdateItem"},
-		{"measuring a small table is one scan for each segment", func() error { _, err := s.Usage(ctx, "p", hub.Bound{}); return err }, "4 Scan"},
+		{"measuring a small table is one scan for each segment", func() error { _, err := s.Usage(ctx, "p", hub.Bound{}, all); return err }, "4 Scan"},
+		{"listing channels is one scan for each segment", func() error {
+			_, err := s.Channels(ctx, "p", "", 1, all)
+			return err
+		}, "4 Scan"},
 		{"writing a project is two writes and one for each API key", func() error {
 			return s.PutProject(ctx, &hub.Project{ID: "p", Name: "n", Secret: "s", Revision: 1, APIKeyHashes: []string{hashOf("k1"), hashOf("k2")}})
 		}, "4 PutItem"},

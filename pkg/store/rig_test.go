@@ -75,6 +75,9 @@ func (s *rig) putRaw(tb testing.TB, partition, sort string, attributes record) {
 	}
 }
 
+// all counts everything.
+func all(hub.Channel, hub.Basis) bool { return true }
+
 // channel is a channel of the tests' usual project and category.
 func channel(name string) hub.Channel {
 	return hub.Channel{Project: "p", Category: "chat", Name: name}

@@ -36,7 +36,7 @@ func TestUsage(t *testing.T) {
 
 	usage := func(want hub.Usage) {
 		t.Helper()
-		got, err := s.Usage(t.Context(), "p", hub.Bound{})
+		got, err := s.Usage(t.Context(), "p", hub.Bound{}, all)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,7 +50,7 @@ func TestUsage(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := s.Usage(ctx, "p", hub.Bound{}); err == nil {
+	if _, err := s.Usage(ctx, "p", hub.Bound{}, all); err == nil {
 		t.Error("no error after the context ended")
 	}
 
@@ -75,7 +75,7 @@ func TestUsageBound(t *testing.T) {
 		{"time", hub.Bound{Time: 1}, func(n int) bool { return n == 0 }, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := s.Usage(t.Context(), "p", tt.within)
+			got, err := s.Usage(t.Context(), "p", tt.within, all)
 			if err != nil || !tt.clients(got.Clients) || got.Partial != tt.partial {
 				t.Errorf("%d clients, partial %t, error %v", got.Clients, got.Partial, err)
 			}
@@ -84,8 +84,58 @@ func TestUsageBound(t *testing.T) {
 	t.Run("context that ends", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, err := s.Usage(ctx, "p", hub.Bound{Items: 1, Time: time.Hour}); !errors.Is(err, context.Canceled) {
+		if _, err := s.Usage(ctx, "p", hub.Bound{Items: 1, Time: time.Hour}, all); !errors.Is(err, context.Canceled) {
 			t.Errorf("error %v", err)
 		}
 	})
+}
+
+// TestChannels lists channels of several shards, projects and categories, page by page.
+func TestChannels(t *testing.T) {
+	s := newRig(t)
+	names := []string{"a", "b", "b#", "c", "é"}
+	for i, name := range names {
+		for n := range i + 1 {
+			id := fmt.Sprint(name, n)
+			s.enter(t, id, "u")
+			s.subscribe(t, id, map[hub.Channel]int{{Project: "p", Category: "chat", Name: name}: 4})
+		}
+	}
+	s.subscribe(t, "a0", map[hub.Channel]int{{Project: "p", Category: "zoo", Name: "a"}: 1})
+	s.open(t, "other")
+	s.authenticate(t, hub.Connection{ID: "other", Project: "pp", User: "u"})
+	s.subscribe(t, "other", map[hub.Channel]int{{Project: "pp", Category: "chat", Name: "other"}: 1})
+	for _, tt := range []struct {
+		name, after string
+		limit       int
+		matches     hub.Counted
+		want        string
+		more        bool
+	}{
+		{"all channels", "", 6, all, "map[chat:a:1 chat:b:2 chat:b#:3 chat:c:4 chat:é:5 zoo:a:1]", false},
+		{"a first page", "", 2, all, "map[chat:a:1 chat:b:2]", true},
+		{"a page in the middle", "chat:b", 2, all, "map[chat:b#:3 chat:c:4]", true},
+		{"a last page", "chat:c", 2, all, "map[chat:é:5 zoo:a:1]", false},
+		{"a page after a channel that does not exist", "chat:bb", 1, all, "map[chat:c:4]", true},
+		{"a page after the last channel", "zoo:a", 1, all, "map[]", false},
+		{"channels that match", "", 1, func(ch hub.Channel, _ hub.Basis) bool { return ch.Category == "zoo" }, "map[zoo:a:1]", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			page, err := s.Channels(t.Context(), "p", tt.after, tt.limit, tt.matches)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := make(map[string]int)
+			for ch, n := range page.Subscribers {
+				got[ch.String()] = n
+			}
+			if fmt.Sprint(got) != tt.want || page.More != tt.more {
+				t.Errorf("%v, more %t", got, page.More)
+			}
+		})
+	}
+	s.Clock.Advance(hub.MaxConnectionAge)
+	if page, err := s.Channels(t.Context(), "p", "", 1, all); err != nil || len(page.Subscribers) > 0 || page.More {
+		t.Errorf("%v after all expired, error %v", page, err)
+	}
 }

@@ -76,8 +76,8 @@ export class Centrifuge {
    *   Refused to stop
    * @param {Record<string, string[]> | ((user: string) => Record<string, string[]>)} options.to the channels to
    *   subscribe to, category to names; a function is called at every attempt, with the user of the credentials
-   * @param {(push: {category: string, channel: string, event_id: string, data: any}) => void} options.onMessage
-   *   receives every message
+   * @param {(push: {category: string, channel: string, event_id: string, data: any}, text: string) => void} options.onMessage
+   *   receives every message, and its frame as it came: `data` has lost the digits of long numbers
    * @param {(push: {category: string, channel: string, event: "join" | "leave", client: Client}) => void} [options.onPresence]
    *   receives joins and leaves in categories with `join_leave`, also those of this client. A leave can arrive before its
    *   join, but a client joins once: a new connection of the same user is another client
@@ -206,7 +206,7 @@ export class Centrifuge {
     } else if (frame.event) {
       this.#call("onPresence", frame);
     } else if (frame.event_id) {
-      this.#call("onMessage", frame);
+      this.#call("onMessage", frame, text);
     } else if (frame.message) {
       // API Gateway sends this frame after a function failed. It has no id either.
       [...this.#pending.keys()].forEach((id) => this.#settle(id, new Error(frame.message)));

@@ -1,8 +1,9 @@
 // The live feed: a client of the classic protocol that receives the feed of a project.
-// It shows the data of messages as text, never as HTML.
+// It shows the data of messages as the text that was sent, never as HTML.
 
 import { Final, post } from './request.js';
 import { Centrifuge, Refused } from './centrifuge.js';
+import { indent, valueOf } from './json.js';
 
 const MAX = 200; // messages kept
 const LINE = 100; // a message with more characters is folded
@@ -29,8 +30,8 @@ function start() {
     return (!box || box.checked) && channel.includes($('channel').value);
   }
 
-  function receive(push) {
-    const message = { ...push, at: new Date() };
+  function receive({ category, channel, event_id }, text) {
+    const message = { category, channel, event_id, data: valueOf(text, 'data'), at: new Date() };
     if (!held) {
       add([message]);
       return;
@@ -146,15 +147,14 @@ function draw({ at, category, channel, event_id: id, data }) {
   return item;
 }
 
-// body shows data in one line. A long one unfolds.
-function body(data) {
-  const line = JSON.stringify(data);
+// body shows the text of data in one line. A long one unfolds.
+function body(line) {
   if (line.length <= LINE) return element('pre', '', line);
   const details = element('details');
   const summary = element('summary');
   summary.append(element('code', '', line.slice(0, 3 * LINE)));
   // Most messages are never unfolded.
-  details.addEventListener('toggle', () => details.open && details.append(element('pre', '', JSON.stringify(data, null, 2))), { once: true });
+  details.addEventListener('toggle', () => details.open && details.append(element('pre', '', indent(line))), { once: true });
   details.append(summary);
   return details;
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"unicode/utf8"
@@ -21,10 +22,15 @@ const (
 	MethodPresence = "presence"
 )
 
+// MaxLabelBytes is the longest id and the longest method of a command. Replies have both, and
+// must stay small enough to be sent.
+const MaxLabelBytes = 255
+
 // Envelope is a command whose params have not been decoded.
 type Envelope struct {
-	// ID is echoed in the reply; nil where the client gave none.
-	ID     *string
+	// ID is echoed in the reply; nil where the client gave none. At most MaxLabelBytes.
+	ID *string
+	// Method has at most MaxLabelBytes.
 	Method string
 	params object
 }
@@ -81,8 +87,9 @@ func inParams(method string, err *error) {
 }
 
 // Decode reads the envelope of a frame: schema/envelope.json. Every error of this
-// package is a *hub.Error with the code of hub.ErrBadRequest. The Envelope then holds id
-// and method as far as they can be read, for the reply.
+// package is a *hub.Error with the code of hub.ErrBadRequest, but for an id or a method of more
+// than MaxLabelBytes, which is hub.ErrLimitExceeded. The Envelope then holds id and method as
+// far as they can be read and are short enough, for the reply.
 func Decode(frame []byte) (Envelope, error) {
 	// The data of a broadcast is passed on as it is.
 	wrong := hub.SyntaxError(frame, "params", "data")
@@ -94,11 +101,11 @@ func Decode(frame []byte) (Envelope, error) {
 		return Envelope{}, err
 	}
 	var e Envelope
-	method, noMethod := o.text("method")
+	method, noMethod := o.label("method")
 	var noID error
 	if _, given := o["id"]; given {
 		var id string
-		if id, noID = o.text("id"); noID == nil {
+		if id, noID = o.label("id"); noID == nil {
 			e.ID = &id
 		}
 	}
@@ -229,6 +236,15 @@ func (o object) text(key string) (string, error) {
 		return "", invalid(key + " is not a string")
 	}
 	return s, nil
+}
+
+// label reads a text of at most MaxLabelBytes.
+func (o object) label(key string) (string, error) {
+	s, err := o.text(key)
+	if n := len(s); n > MaxLabelBytes {
+		return "", hub.ErrLimitExceeded.With(fmt.Sprintf("%s is %d bytes, at most %d are allowed", key, n, MaxLabelBytes))
+	}
+	return s, err
 }
 
 // channel reads the keys category and channel.

@@ -44,6 +44,10 @@ func TestDecode(t *testing.T) {
 		{name: "an id that is a number", frame: `{"id":1,"method":"auth","params":{}}`, fails: "id is not a string"},
 		{name: "an id that is null", frame: `{"id":null,"method":"auth","params":{}}`, fails: "id is not a string"},
 		{name: "no params", frame: `{"method":"auth"}`, fails: "params is required"},
+		{name: "an id of 255 bytes", frame: `{"id":"` + strings.Repeat(`é`, 127) + `\u0000","method":"auth","params":{}}`, id: text(strings.Repeat("é", 127) + "\x00"), method: "auth"},
+		{name: "an id of 256 bytes", frame: `{"id":"` + strings.Repeat(`é`, 128) + `","method":"auth","params":{}}`, fails: "limit exceeded: id is 256 bytes, at most 255 are allowed"},
+		{name: "a method of 255 bytes", frame: `{"method":"` + strings.Repeat("m", 255) + `","params":{}}`, method: strings.Repeat("m", 255)},
+		{name: "a method of 256 bytes", frame: `{"method":"` + strings.Repeat("m", 256) + `","params":{}}`, fails: "limit exceeded: method is 256 bytes, at most 255 are allowed"},
 		{name: "params that are a list", frame: `{"method":"auth","params":[]}`, fails: "params is not an object"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -61,12 +65,16 @@ func TestDecode(t *testing.T) {
 // TestInvalidFrameReply checks the whole reply to invalid frames: id and method as far as
 // they can be read, and what to do.
 func TestInvalidFrameReply(t *testing.T) {
-	reply := func(id, method, text, detail string) string {
+	coded := func(code, id, method, text, detail string) string {
 		quoted, err := json.Marshal(detail)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return `{"ack":true,"id":` + id + `,"method":` + method + `,"result":null,"error":"` + text + `","code":107,"detail":` + string(quoted) + `}`
+		return `{"ack":true,"id":` + id + `,"method":` + method + `,"result":null,"error":"` + text + `","code":` + code + `,"detail":` + string(quoted) + `}`
+	}
+	reply := func(id, method, text, detail string) string { return coded("107", id, method, text, detail) }
+	long := func(id, method, detail string) string {
+		return coded("106", id, method, "limit exceeded: "+detail, detail)
 	}
 	const command = `a command is {"id": "1", "method": "…", "params": {…}}`
 	for _, tt := range []struct{ name, frame, want string }{
@@ -85,6 +93,8 @@ func TestInvalidFrameReply(t *testing.T) {
 		{"a method that is a number", `{"id":"7","method":1,"params":{}}`, reply(`"7"`, `null`, "method is not a string", command)},
 		{"an id that is a number", `{"id":7,"method":"auth","params":{}}`, reply(`null`, `"auth"`, "id is not a string", command)},
 		{"an id and a method that are numbers", `{"id":7,"method":7,"params":{}}`, reply(`null`, `null`, "method is not a string", command)},
+		{"an id of 256 bytes", `{"id":"` + strings.Repeat("i", 256) + `","method":"auth","params":{}}`, long(`null`, `"auth"`, "id is 256 bytes, at most 255 are allowed")},
+		{"a method of 100,000 bytes", `{"id":"7","method":"` + strings.Repeat("\u2028", 33333) + `m","params":{}}`, long(`"7"`, `null`, "method is 100000 bytes, at most 255 are allowed")},
 		{"no params", `{"id":"7","method":"auth"}`, reply(`"7"`, `"auth"`, "params is required", command)},
 		{"params that are a list", `{"id":"7","method":"auth","params":[]}`, reply(`"7"`, `"auth"`, "params is not an object", command)},
 	} {

@@ -61,6 +61,10 @@ func FuzzDecode(f *testing.F) {
 			}
 			return
 		}
+		// The schemas count characters, the decoder bytes.
+		if errors.Is(err, hub.ErrLimitExceeded) {
+			return
+		}
 		if schema := check("envelope", frame); (err == nil) != (schema == nil) {
 			t.Fatalf("%q: the decoder says %v, the schema %v", frame, err, schema)
 		}

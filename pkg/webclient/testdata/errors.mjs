@@ -123,6 +123,11 @@ assert.deepEqual([attempts, uncaught], [1, ["broken", "broken"]]);
 assert.deepEqual(names(await run({ to: broken })), ["connecting", "offline"]);
 assert.equal(attempts, 1);
 
+// A message comes with its frame as text.
+const received = [];
+await run({ onMessage: (...args) => received.push(args) }, undefined, [message]);
+assert.deepEqual(received, [[message, JSON.stringify(message)]]);
+
 // Refused channels are passed on, or warned about.
 const reasons = { staff: { room: { code: 403, error: "text", detail: "help" } } };
 const refusing = (method) => (method === "subscribe" ? { refused: { staff: ["room"] }, reasons } : {});

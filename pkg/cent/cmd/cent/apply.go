@@ -138,12 +138,12 @@ func (s *session) carryOut(ctx context.Context, a *cent.Admin, changes []change)
 	return failure
 }
 
-// report prints a change that was made, except with --json. A lost secret is a
-// warning in both cases.
+// report prints a change that was made, except with --json. A project that another request
+// has created meanwhile is a warning in both cases.
 func (s *session) report(c change, creation cent.Creation) {
 	created := c.verb == "create" && c.category == ""
 	if created && creation.APIKey == "" {
-		fmt.Fprintf(s.stderr, "cent: warning: the secret and the API key of %s were lost with a response: make new ones in the admin pages\n", c.subject())
+		fmt.Fprintf(s.stderr, "cent: warning: another request has created %s: its page Keys in the admin pages shows the secret and creates API keys\n", c.subject())
 	}
 	if s.JSON {
 		return

@@ -125,10 +125,8 @@ func (*categoriesApply) Help() string {
 
 The file contains a list:
 
-    - name: chat
-      bidirectional: true
-      presence: true
-    - name: news`
+    [{name: chat, bidirectional: true, presence: true},
+     {name: news}]`
 }
 
 // Run implements the command.

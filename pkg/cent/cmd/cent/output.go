@@ -1,23 +1,56 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
-// printJSON prints v on one line.
+// printJSON prints v on one line. Characters that are not graphic are escaped: the data of
+// messages could otherwise send control sequences to the terminal, or reverse the text.
 func (s *session) printJSON(v any) error {
-	e := json.NewEncoder(s.stdout)
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
+	err := e.Encode(v)
+	if err == nil {
+		_, err = io.WriteString(s.stdout, escapeJSON(b.String()))
+	}
+	if err != nil {
 		return misuse("print: %w", err)
 	}
 	return nil
 }
+
+// escapeJSON escapes characters in a line of compact JSON, which has them in strings
+// alone. The line is the same JSON afterwards.
+func escapeJSON(line string) string {
+	if !strings.ContainsFunc(line, hidden) {
+		return line
+	}
+	var b strings.Builder
+	for _, r := range line {
+		if !hidden(r) {
+			b.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&b, `\u%04x`, unit)
+		}
+	}
+	return b.String()
+}
+
+// hidden reports whether a character is to be escaped: control characters, those that
+// change the direction of text, and bytes that are not UTF-8.
+func hidden(r rune) bool { return r == utf8.RuneError || !unicode.IsGraphic(r) && r != '\n' }
 
 // done ends a command without a result: with --json it prints {}.
 func (s *session) done() error {
@@ -45,7 +78,7 @@ func (s *session) table(rows [][]string) error {
 // printable quotes text with characters that are not printable. Clients choose names,
 // which could otherwise send control sequences to the terminal.
 func printable(text string) string {
-	if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+	if !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return strconv.Quote(text)
 	}
 	return text

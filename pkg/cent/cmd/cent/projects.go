@@ -104,7 +104,7 @@ type projectsApply struct {
 
 // Help is shown below the usage.
 func (*projectsApply) Help() string {
-	return `The file specifies its projects completely: an option that is not in the file gets its default. A project that does not exist is created, and its secret and API key are printed once. Categories that are not in the file are kept without --prune. Other projects are not changed. Its api_keys, which projects get prints, are ignored: create and revoke keys in the admin pages.
+	return `The file specifies its projects completely: an option that is not in the file gets its default. A project that does not exist is created, and its secret and API key are printed once, also where an answer was lost. If cent ends before it has printed them, the page Keys of the admin pages shows the secret and creates another API key. Categories that are not in the file are kept without --prune. Other projects are not changed. Its api_keys, which projects get prints, are ignored: create and revoke keys in the admin pages.
 
 cent checks the file, shows the differences and asks before it changes anything. After a failure it prints what was not done; run the same command again.
 

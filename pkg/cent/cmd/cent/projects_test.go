@@ -256,6 +256,36 @@ func TestApplyFailure(t *testing.T) {
 	golden(t, "manifest/half-way-again.txt", again.stdout+again.stderr)
 }
 
+// TestApplyLostAnswer creates a project through a proxy that drops the answer. The next
+// attempt has the secret and the API key.
+func TestApplyLostAnswer(t *testing.T) {
+	env := manifestEnvironment(t)
+	target, err := url.Parse(env["CENT_ADDRESS"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	behind := httputil.NewSingleHostReverseProxy(target)
+	var creations atomic.Int32
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut && creations.Add(1) == 1 {
+			behind.ServeHTTP(httptest.NewRecorder(), r)
+			panic(http.ErrAbortHandler)
+		}
+		behind.ServeHTTP(w, r)
+	}))
+	defer proxy.Close()
+	env["CENT_ADDRESS"] = proxy.URL
+	r := invoke(t, env, `{"id":"lost","name":"Lost"}`, "projects", "apply", "--yes", "-")
+	found := regexp.MustCompile(`\n  secret:  [0-9a-f]{64}\n  API key: ([A-Za-z0-9_-]{43})\n`).FindStringSubmatch(r.stdout)
+	if r.code != 0 || r.stderr != "" || found == nil || creations.Load() != 2 {
+		t.Fatalf("%+v after %d requests", r, creations.Load())
+	}
+	env["CENT_API_KEY"] = found[1]
+	if r := invoke(t, env, "", "info"); r.code != 0 {
+		t.Errorf("with the API key that was printed: %+v", r)
+	}
+}
+
 func TestConfirmationInterrupt(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
