@@ -155,12 +155,12 @@ func (m *matrix) publishes(t *testing.T, channel string, want int, receivers ...
 	}
 }
 
-func subscribeFrame(category, channel string) string {
-	return `{"method":"subscribe","params":{"to":{"` + category + `":["` + channel + `"]}}}`
+func subscribeFrame(channel string) string {
+	return `{"method":"subscribe","params":{"to":{"chat":["` + channel + `"]}}}`
 }
 
-func unsubscribeFrame(category, channel string) string {
-	return `{"method":"unsubscribe","params":{"from":{"` + category + `":["` + channel + `"]}}}`
+func unsubscribeFrame(channel string) string {
+	return `{"method":"unsubscribe","params":{"from":{"chat":["` + channel + `"]}}}`
 }
 
 func matrixConnect(t *testing.T, m *matrix, _ string, do func(func())) {
@@ -192,7 +192,7 @@ func matrixAuth(t *testing.T, m *matrix, id string, do func(func())) {
 	if !ok {
 		until(t, "auth", func() string { return command(t, conn, authFrame("")) })
 	}
-	until(t, "subscribe", func() string { return command(t, conn, subscribeFrame("chat", id)) })
+	until(t, "subscribe", func() string { return command(t, conn, subscribeFrame(id)) })
 	m.publishes(t, id, 1, conn)
 }
 
@@ -213,7 +213,7 @@ func matrixRenewal(t *testing.T, m *matrix, id string, do func(func())) {
 	conn := dial(t, m.Stack)
 	until(t, "auth", func() string { return command(t, conn, frame(time.Hour, kept, lost)) })
 	for _, channel := range []string{kept, lost} {
-		until(t, "subscribe", func() string { return command(t, conn, subscribeFrame("chat", channel)) })
+		until(t, "subscribe", func() string { return command(t, conn, subscribeFrame(channel)) })
 	}
 	ok := false
 	renewal := frame(2*time.Hour, kept)
@@ -224,7 +224,7 @@ func matrixRenewal(t *testing.T, m *matrix, id string, do func(func())) {
 	}
 	m.publishes(t, kept, 1, conn)
 	m.publishes(t, lost, 0)
-	if reply := command(t, conn, subscribeFrame("chat", lost)); !strings.Contains(reply, `"refused"`) {
+	if reply := command(t, conn, subscribeFrame(lost)); !strings.Contains(reply, `"refused"`) {
 		t.Errorf("subscribe without a grant: %s", reply)
 	}
 }
@@ -232,12 +232,12 @@ func matrixRenewal(t *testing.T, m *matrix, id string, do func(func())) {
 func matrixSubscribe(t *testing.T, m *matrix, id string, do func(func())) {
 	conn := join(t, m.Stack, "", id+"c")
 	ok := false
-	do(func() { ok = succeededIn(t, command(t, conn, subscribeFrame("chat", id))) })
+	do(func() { ok = succeededIn(t, command(t, conn, subscribeFrame(id))) })
 	if !ok {
-		until(t, "subscribe", func() string { return command(t, conn, subscribeFrame("chat", id)) })
+		until(t, "subscribe", func() string { return command(t, conn, subscribeFrame(id)) })
 	}
 	m.publishes(t, id, 1, conn)
-	until(t, "unsubscribe", func() string { return command(t, conn, unsubscribeFrame("chat", id)) })
+	until(t, "unsubscribe", func() string { return command(t, conn, unsubscribeFrame(id)) })
 	m.publishes(t, id, 0)
 	m.publishes(t, id+"c", 1, conn)
 	m.hangUp(t, conn)
@@ -247,9 +247,9 @@ func matrixSubscribe(t *testing.T, m *matrix, id string, do func(func())) {
 func matrixUnsubscribe(t *testing.T, m *matrix, id string, do func(func())) {
 	conn := join(t, m.Stack, "", id, id+"b")
 	ok := false
-	do(func() { ok = succeededIn(t, command(t, conn, unsubscribeFrame("chat", id))) })
+	do(func() { ok = succeededIn(t, command(t, conn, unsubscribeFrame(id))) })
 	if !ok {
-		until(t, "unsubscribe", func() string { return command(t, conn, unsubscribeFrame("chat", id)) })
+		until(t, "unsubscribe", func() string { return command(t, conn, unsubscribeFrame(id)) })
 	}
 	m.publishes(t, id, 0)
 	m.publishes(t, id+"b", 1, conn)
@@ -345,7 +345,7 @@ func matrixBroadcast(t *testing.T, m *matrix, id string, do func(func())) {
 	if !ok {
 		until(t, "broadcast", func() string { return command(t, sender, frame) })
 	}
-	end(t, m.Stack, "chat", id)
+	end(t, m.Stack, id)
 	reached := 0
 	for _, r := range receivers {
 		// A client that repeats a broadcast without an answer may send it twice: the classic
@@ -387,7 +387,7 @@ func matrixPublish(t *testing.T, m *matrix, id string, do func(func())) {
 			t.Errorf("repetition: %s", answer)
 		}
 	}
-	end(t, m.Stack, "chat", id)
+	end(t, m.Stack, id)
 	var all []string
 	for _, r := range receivers {
 		ids := arrivals(t, r)
@@ -436,7 +436,7 @@ func matrixUnsubscribeUser(t *testing.T, m *matrix, id string, do func(func())) 
 		until(t, "unsubscribe", call)
 	}
 	m.publishes(t, id, 0)
-	until(t, "subscribe", func() string { return command(t, conns[0], subscribeFrame("chat", id)) })
+	until(t, "subscribe", func() string { return command(t, conns[0], subscribeFrame(id)) })
 	m.publishes(t, id, 1, conns[0])
 }
 

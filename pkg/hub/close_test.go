@@ -237,7 +237,8 @@ func TestCommandRate(t *testing.T) {
 	if n := count(nil, 32<<10); n != 124 {
 		t.Errorf("%d frames of 32 KB at once", n)
 	}
-	if err := broadcast(conn, 100); !errors.Is(err, hub.ErrTooManyRequests) || !strings.Contains(err.(*hub.Error).Help, "wait 1 seconds") {
+	var refusal *hub.Error
+	if err := broadcast(conn, 100); !errors.As(err, &refusal) || !errors.Is(err, hub.ErrTooManyRequests) || !strings.Contains(refusal.Help, "wait 1 seconds") {
 		t.Errorf("error %v", err)
 	}
 	if err := broadcast("c2", 100); err != nil {

@@ -92,7 +92,7 @@ func (h *Hub) valid(p *Project, c Connection) error {
 		return ErrTokenExpired
 	case p.admits(c):
 		return nil
-	case !p.Options.AllowsOrigin(c.Basis("").Origin):
+	case !p.Options.AllowsOrigin(c.Basis().Origin):
 		return errOrigin(c.Origin)
 	}
 	return ErrInvalidToken.WithHelp("the project's secret, or its option allow_md5, has changed since auth: send auth again with a new token")

@@ -201,10 +201,9 @@ func names(refused []hub.Refusal) (names []string) {
 	return names
 }
 
-func (r *rig) open(t *testing.T, hs hub.Handshake) {
+func (r *rig) open(t *testing.T) {
 	t.Helper()
-	hs.Connection = conn
-	if err := r.Connect(t.Context(), hs); err != nil {
+	if err := r.Connect(t.Context(), hub.Handshake{Connection: conn}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -261,7 +260,7 @@ func TestGrants(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRig(t, hub.ProjectOptions{ValidateURL: tt.url})
 			r.confirmation, r.refusal = hub.Confirmation{Permissions: granted}, tt.refusal
-			r.open(t, hub.Handshake{})
+			r.open(t)
 			if err := r.auth(t, tt.identity, tt.request); !errors.Is(err, tt.fails) || r.asked != tt.asked {
 				t.Fatalf("error %v, the application was asked %d times", err, r.asked)
 			}
@@ -278,7 +277,7 @@ func TestGrants(t *testing.T) {
 
 func TestTokenExpiry(t *testing.T) {
 	r := newRig(t, hub.ProjectOptions{})
-	r.open(t, hub.Handshake{})
+	r.open(t)
 	short := hub.Identity{User: "u", Expires: r.now.Add(time.Minute)}
 	if err := r.auth(t, short, all); err != nil {
 		t.Fatal(err)

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// Frames of one connection reach different invocations, which may overtake each other.
-// Order decides between subscribe and unsubscribe on one channel: the command that API
-// Gateway received later wins, whenever it is carried out. It is a value: its methods
+// Order decides between subscribe and unsubscribe on one channel: frames of one connection
+// reach different invocations, which may overtake each other, and the command that API
+// Gateway received later wins, whenever it is carried out. An Order is a value: its methods
 // change nothing.
 type Order struct {
 	// Latest has, for each channel, the time of the latest command on it that was carried

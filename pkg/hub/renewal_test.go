@@ -54,7 +54,7 @@ func TestTokenRenewal(t *testing.T) {
 			if err := r.store.PutProject(t.Context(), &hub.Project{ID: "other", Name: "O", Secret: "s"}); err != nil {
 				t.Fatal(err)
 			}
-			r.open(t, hub.Handshake{})
+			r.open(t)
 			if err := r.auth(t, short, all); err != nil {
 				t.Fatal(err)
 			}
@@ -116,7 +116,7 @@ func TestTokenRenewal(t *testing.T) {
 func TestCallbackOnRenewal(t *testing.T) {
 	r := newRig(t, hub.ProjectOptions{ValidateURL: "https://example.com/validate"})
 	r.confirmation = hub.Confirmation{Permissions: confirmed(all)}
-	r.open(t, hub.Handshake{})
+	r.open(t)
 	rooms := hub.Permissions{Categories: map[string]hub.Grant{"room": {Whole: true}}}
 	for _, step := range []struct {
 		name     string
@@ -178,7 +178,7 @@ func TestLaterCommandWins(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRig(t, hub.ProjectOptions{})
-			r.open(t, hub.Handshake{})
+			r.open(t)
 			if err := r.auth(t, hub.Identity{User: "u"}, all); err != nil {
 				t.Fatal(err)
 			}

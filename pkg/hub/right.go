@@ -75,11 +75,11 @@ func (p *Project) Locate(ch Channel) Channel {
 
 // admits reports whether the project still admits an authenticated connection.
 func (p *Project) admits(c Connection) bool {
-	return c.Secret == "" || p.rule(false).Admits(c.Basis(""))
+	return c.Secret == "" || p.rule(false).Admits(c.Basis())
 }
 
-// Basis is what the connection's right to be in a channel of this category rests on.
-func (c Connection) Basis(category string) Basis {
+// Basis is what the connection's right to be in its channels rests on.
+func (c Connection) Basis() Basis {
 	if c.Secret == "" {
 		return Basis{}
 	}

@@ -147,11 +147,11 @@ func (c *usageSum) count(items []item) error {
 	return nil
 }
 
-// connectionBasis is what the right of a connection rests on, whatever the category.
+// connectionBasis is what the right of a connection rests on.
 func connectionBasis(i item) hub.Basis {
 	_, md5 := i[attrMD5]
 	_, anyOrigin := i[attrAnyOrigin]
-	return hub.Connection{Secret: textOf(i, attrSecret), Origin: textOf(i, attrOrigin), MD5: md5, AnyOrigin: anyOrigin}.Basis("")
+	return hub.Connection{Secret: textOf(i, attrSecret), Origin: textOf(i, attrOrigin), MD5: md5, AnyOrigin: anyOrigin}.Basis()
 }
 
 // firstChannels counts the subscribers of the first channels after a name. A channel that
