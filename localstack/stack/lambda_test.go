@@ -217,13 +217,13 @@ func copies(t *testing.T, conn *websocket.Conn) int {
 }
 
 // end publishes the last message of a test.
-func end(t *testing.T, s *stack.Stack, channel string) {
+func end(t *testing.T, s *stack.Stack, category, channel string) {
 	t.Helper()
 	p, err := s.App.Store.Project(t.Context(), "demo")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.App.Hub.Publish(t.Context(), p, hub.Channel{Category: "chat", Name: channel}, json.RawMessage(`"end"`), ""); err != nil {
+	if _, err := s.App.Hub.Publish(t.Context(), p, hub.Channel{Category: category, Name: channel}, json.RawMessage(`"end"`), ""); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -319,7 +319,7 @@ func TestCutOff(t *testing.T) {
 			if got := call(); got != tt.repetition {
 				t.Errorf("repetition: answer %s, want %s", got, tt.repetition)
 			}
-			end(t, s.Stack, "x")
+			end(t, s.Stack, "chat", "x")
 			for _, r := range receivers {
 				if n := copies(t, r); n != tt.copies {
 					t.Errorf("%d copies, want %d", n, tt.copies)
@@ -371,7 +371,7 @@ func TestFreeze(t *testing.T) {
 	if got := posts.Load(); got != 3*subscribers {
 		t.Errorf("%d posts, want %d", got, 3*subscribers)
 	}
-	end(t, s.Load().Stack, "x")
+	end(t, s.Load().Stack, "chat", "x")
 	for _, r := range receivers {
 		if n := copies(t, r); n != 3 {
 			t.Errorf("%d copies, want 3", n)

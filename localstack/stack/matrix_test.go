@@ -46,6 +46,11 @@ type matrix struct {
 func newMatrix(t *testing.T) *matrix {
 	t.Helper()
 	p := startProcesses(t, stack.Lambda{}, stack.Options{})
+	if err := p.App.Store.PutCategory(t.Context(), "demo", hub.Category{
+		ID: "hooked", Name: "hooked", CategoryOptions: hub.CategoryOptions{Hooks: true},
+	}); err != nil {
+		t.Fatal(err)
+	}
 	o, err := p.App.HubOptions()
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +81,8 @@ func TestFaultMatrix(t *testing.T) {
 		"disconnect":         {"disconnect", matrixDisconnect},
 		"presence":           {"message", matrixPresence},
 		"broadcast":          {"broadcast", matrixBroadcast},
-		"publish":            {"publish", matrixPublish},
+		"publish":            {"publish", matrixPublish("chat")},
+		"publish with hooks": {"publish", matrixPublish("hooked")},
 		"publish, one gone":  {"publish", matrixGone},
 		"unsubscribe a user": {"publish", matrixUnsubscribeUser},
 		"disconnect a user":  {"publish", matrixDisconnectUser},
@@ -345,7 +351,7 @@ func matrixBroadcast(t *testing.T, m *matrix, id string, do func(func())) {
 	if !ok {
 		until(t, "broadcast", func() string { return command(t, sender, frame) })
 	}
-	end(t, m.Stack, id)
+	end(t, m.Stack, "chat", id)
 	reached := 0
 	for _, r := range receivers {
 		// A client that repeats a broadcast without an answer may send it twice: the classic
@@ -364,43 +370,46 @@ func matrixBroadcast(t *testing.T, m *matrix, id string, do func(func())) {
 	}
 }
 
-func matrixPublish(t *testing.T, m *matrix, id string, do func(func())) {
-	receivers := []*websocket.Conn{join(t, m.Stack, "", id), join(t, m.Stack, "", id)}
-	call := func() string {
-		_, body := request(t, http.DefaultClient, http.MethodPost, m.HTTPURL+"/api/publish", `{"channel":"chat:`+id+`","data":`+hello+`,"idempotency_key":"k"}`)
-		return body
-	}
-	var answer string
-	ok := false
-	do(func() { answer = call(); ok = succeededIn(t, answer) })
-	if !ok {
-		// Where the process died, its claim holds the key until its lease ends.
-		if answer = call(); strings.Contains(answer, "conflict") {
-			p, err := m.App.Store.Project(t.Context(), "demo")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := m.later.Publish(t.Context(), p, hub.Channel{Category: "chat", Name: id}, json.RawMessage(hello), "k"); err != nil {
-				t.Errorf("publish after the lease: %v", err)
-			}
-		} else if !succeededIn(t, answer) {
-			t.Errorf("repetition: %s", answer)
+// matrixPublish publishes in a category under an idempotency key.
+func matrixPublish(category string) func(*testing.T, *matrix, string, func(func())) {
+	return func(t *testing.T, m *matrix, id string, do func(func())) {
+		receivers := []*websocket.Conn{joinWith(t, m.Stack, "demo-secret", category, "", id), joinWith(t, m.Stack, "demo-secret", category, "", id)}
+		call := func() string {
+			_, body := request(t, http.DefaultClient, http.MethodPost, m.HTTPURL+"/api/publish", `{"channel":"`+category+`:`+id+`","data":`+hello+`,"idempotency_key":"k"}`)
+			return body
 		}
-	}
-	end(t, m.Stack, id)
-	var all []string
-	for _, r := range receivers {
-		ids := arrivals(t, r)
-		all = append(all, ids...)
-		if len(ids) > 2 {
-			t.Errorf("%d copies", len(ids))
+		var answer string
+		ok := false
+		do(func() { answer = call(); ok = succeededIn(t, answer) })
+		if !ok {
+			// Where the process died, its claim holds the key until its lease ends.
+			if answer = call(); strings.Contains(answer, "conflict") {
+				p, err := m.App.Store.Project(t.Context(), "demo")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := m.later.Publish(t.Context(), p, hub.Channel{Category: category, Name: id}, json.RawMessage(hello), "k"); err != nil {
+					t.Errorf("publish after the lease: %v", err)
+				}
+			} else if !succeededIn(t, answer) {
+				t.Errorf("repetition: %s", answer)
+			}
 		}
-	}
-	if len(all) == 0 {
-		t.Error("nobody was reached")
-	}
-	if slices.Sort(all); len(slices.Compact(all)) > 1 {
-		t.Errorf("the same key went out under several event ids: %v", all)
+		end(t, m.Stack, category, id)
+		var all []string
+		for _, r := range receivers {
+			ids := arrivals(t, r)
+			all = append(all, ids...)
+			if len(ids) > 2 {
+				t.Errorf("%d copies", len(ids))
+			}
+		}
+		if len(all) == 0 {
+			t.Error("nobody was reached")
+		}
+		if slices.Sort(all); len(slices.Compact(all)) > 1 {
+			t.Errorf("the same key went out under several event ids: %v", all)
+		}
 	}
 }
 
