@@ -82,7 +82,7 @@ func (t traffic) invoked(ctx context.Context, payload, response []byte, failure 
 		attributes = append(attributes, outcome(response)...)
 		t.log.LogAttrs(ctx, slog.LevelInfo, "frame", append([]slog.Attr{
 			slog.String("method", methodOf(e)), slog.String("connection", c.ConnectionID), slog.Int("bytes", len(e.Body)),
-			slog.String("request", c.RequestID), slog.Duration("duration", took),
+			slog.String("event_request", c.RequestID), slog.Duration("duration", took),
 		}, attributes...)...)
 	case e.DetailType != "":
 		t.log.LogAttrs(ctx, slog.LevelInfo, "webhook", append([]slog.Attr{

@@ -19,7 +19,7 @@ import (
 )
 
 // varying are the attributes whose values differ from run to run.
-var varying = []string{"time", "connection", "message", "request", "duration", "bytes"}
+var varying = []string{"time", "connection", "message", "request", "event_request", "duration", "bytes"}
 
 // events returns the lines of a log without the varying attributes.
 func (l *lines) events(t *testing.T) []string {
