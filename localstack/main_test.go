@@ -243,7 +243,9 @@ func TestArguments(t *testing.T) {
 		{name: "LAMBDA: unknown", env: map[string]string{"LAMBDA": "docker"}, err: "LAMBDA must be process"},
 		{name: "HOST: an address", env: map[string]string{"HOST": "192.0.2.7"}, err: "HOST must be 127.0.0.1, or 0.0.0.0"},
 		{name: "LOG_LEVEL: unknown", env: map[string]string{"LOG_LEVEL": "loud"}, err: `LOG_LEVEL must be debug, info, warn or error: "loud"`},
-		{name: "PORT: not a port", env: map[string]string{"PORT": "1234567"}, err: "listen"},
+		{name: "PORT: too large", env: map[string]string{"PORT": "65536"}, err: `PORT must be a number from 1 to 65535, or 0 for a free port: "65536"`},
+		{name: "PORT: negative", env: map[string]string{"PORT": "-1"}, err: "PORT must be a number"},
+		{name: "PORT: a name", env: map[string]string{"PORT": "http"}, err: "PORT must be a number"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Chdir("..")

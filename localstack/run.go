@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -46,6 +47,9 @@ func readOptions(getenv func(string) string, stderr io.Writer) (stack.Options, e
 	}
 	if port == "" {
 		port = "8080"
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return stack.Options{}, fmt.Errorf("PORT must be a number from 1 to 65535, or 0 for a free port: %q", port)
 	}
 	if dir == "" {
 		dir = ".data"

@@ -113,6 +113,7 @@ var colours = map[string]string{
 	"frame":              cyan,
 	"request":            blue,
 	"message dispatched": purple,
+	"feed dispatched":    dim,
 	"webhook":            purple,
 }
 

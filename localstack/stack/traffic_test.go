@@ -47,7 +47,7 @@ func TestTrafficLog(t *testing.T) {
 	t.Cleanup(webhook.Close)
 	var log lines
 	s := stacktest.Start(t, stack.Options{Log: &log, Traffic: true, LogLevel: "debug", Seed: stacktest.Seed(t,
-		`{"name": "news", "publish_to_admins": true}`, `{"name": "news", "hooks": true}`,
+		`{"name": "news", "publish_to_admins": true}`, `{"name": "news", "publish_to_admins": true, "hooks": true}`,
 		`"validate_url": "${HTTP_URL}/demo/validate"`, `"webhook_url": "`+webhook.URL+`"`)})
 
 	conn := join(t, s, "ada", "a")
@@ -106,6 +106,8 @@ func TestTrafficLog(t *testing.T) {
 		`{"error":"bad request: unknown field \"chanel\": did you mean channel?","level":"INFO","msg":"request","method":"POST","path":"/api/publish","status":200}`,
 		`{"error":"category not found: create the category, or correct its name","failed":2,"level":"INFO","msg":"request","method":"POST","path":"/api/broadcast","status":200}`,
 		`{"channel":"news:a","level":"INFO","msg":"webhook","project":"demo"}`,
+		`{"channel":"news:a","delivered":0,"failed":0,"gone":0,"level":"DEBUG","messages":1,"msg":"message dispatched","project":"demo","slow":0}`,
+		`{"delivered":0,"failed":0,"gone":0,"level":"DEBUG","messages":1,"msg":"feed dispatched","project":"demo","slow":0}`,
 	}
 	got := log.events(t)
 	for _, line := range want {
