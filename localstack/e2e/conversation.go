@@ -19,19 +19,27 @@ import (
 	"centrifuge/pkg/auth"
 )
 
+// Result is what Run did.
+type Result struct {
+	// Steps is the number of steps that passed.
+	Steps int
+	// Wrong are the guesses that were wrong, where the target reports them.
+	Wrong []WrongGuess
+}
+
 // Run runs a script against the target. It skips the parts that need a feature that
 // the target lacks. An error contains the steps so far, without the secret, the API key
-// and tokens, and the difference. Run returns the guesses that were wrong where
-// target.ReportGuesses is set; else a wrong guess is an error.
-func Run(ctx context.Context, target Target, name, script string) ([]WrongGuess, error) {
+// and tokens, and the difference. A wrong guess is an error, unless
+// target.ReportGuesses is set.
+func Run(ctx context.Context, target Target, name, script string) (Result, error) {
 	target = target.withDefaults()
 	steps, _, err := target.parse(name, script)
 	if err != nil {
-		return nil, err
+		return Result{}, err
 	}
 	c := &conversation{target: target, sockets: make(map[string]*socket), captures: make(map[string]any)}
 	defer c.close()
-	var wrong []WrongGuess
+	var result Result
 	var ended *guess // the last wrong guess, whose further steps are left out
 	for _, s := range steps {
 		if s.guess != nil && s.guess == ended {
@@ -43,15 +51,16 @@ func Run(ctx context.Context, target Target, name, script string) ([]WrongGuess,
 		cancel()
 		switch {
 		case err == nil:
+			result.Steps++
 		case s.guess != nil && target.ReportGuesses && ctx.Err() == nil:
 			seen := fmt.Sprintf("line %d, %s %s: %v", s.line, s.verb, target.mask(truncate(s.args)), err)
-			wrong = append(wrong, WrongGuess{Script: name, Line: s.guess.line, Assumed: s.guess.text, Seen: seen})
+			result.Wrong = append(result.Wrong, WrongGuess{Script: name, Line: s.guess.line, Assumed: s.guess.text, Seen: seen})
 			ended = s.guess
 		default:
-			return wrong, fmt.Errorf("%s:%d: %w\nthe conversation so far:\n%s", name, s.line, err, c.transcript.String())
+			return result, fmt.Errorf("%s:%d: %w\nthe conversation so far:\n%s", name, s.line, err, c.transcript.String())
 		}
 	}
-	return wrong, nil
+	return result, nil
 }
 
 // conversation is the state of a running script.

@@ -197,20 +197,24 @@ func TestGuesses(t *testing.T) {
 	for _, tt := range []struct {
 		name, script string
 		report       bool
+		steps        int // those that pass
 		want         []e2e.WrongGuess
 		fails        string
 	}{
-		{name: "a right guess", script: right},
-		{name: "a wrong guess fails", script: wrong, fails: "s:4"},
-		{name: "a wrong guess is reported and its other steps are left out", script: wrong + right, report: true, want: []e2e.WrongGuess{seen}},
-		{name: "what is no guess fails in any case", script: wrong + after, report: true, want: []e2e.WrongGuess{seen}, fails: "s:8"},
+		{name: "a right guess", script: right, steps: 2},
+		{name: "a wrong guess fails", script: wrong, steps: 1, fails: "s:4"},
+		{name: "a wrong guess is reported and its other steps are left out", script: wrong + right, report: true, steps: 3, want: []e2e.WrongGuess{seen}},
+		{name: "what is no guess fails in any case", script: wrong + after, report: true, steps: 2, want: []e2e.WrongGuess{seen}, fails: "s:8"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := e2e.Run(t.Context(), e2e.Target{HTTPURL: server.URL, ReportGuesses: tt.report}, "s", tt.script)
 			if (err != nil) != (tt.fails != "") || err != nil && !strings.Contains(err.Error(), tt.fails) {
 				t.Errorf("error %v, expected %q", err, tt.fails)
 			}
-			if diff := cmp.Diff(tt.want, got); diff != "" {
+			if got.Steps != tt.steps {
+				t.Errorf("%d steps passed, expected %d", got.Steps, tt.steps)
+			}
+			if diff := cmp.Diff(tt.want, got.Wrong); diff != "" {
 				t.Errorf("-expected +wrong:\n%s", diff)
 			}
 		})
