@@ -16,11 +16,13 @@ import (
 	"centrifuge/localstack/stack"
 )
 
-// invoke invokes one function with the event in a file, and prints the response. It
-// uses the table of a running service, which it does not seed: the project demo keeps
-// the address of the service. Without one it seeds the table in the data folder, and the
-// project demo gets the address of this process until the service runs again. Posts to
-// connections answer 410: this process has no sockets.
+// invoke invokes one function with the event in a file, and prints the response.
+//
+// It uses the database of the service that runs on the same data, or the one in
+// DYNAMODB_ENDPOINT. Both may serve a service, so it seeds neither: the project demo
+// keeps the address of that service. Otherwise it starts a database and seeds it, and
+// the project demo gets the address of this process until the service runs again. Posts
+// to connections answer 410: this process has no sockets.
 func invoke(ctx context.Context, function, event string, getenv func(string) string, stdout, stderr io.Writer) (err error) {
 	payload, err := os.ReadFile(event)
 	if err != nil {
@@ -31,12 +33,19 @@ func invoke(ctx context.Context, function, event string, getenv func(string) str
 		return err
 	}
 	o.Addr = "127.0.0.1:0"
-	running, err := os.ReadFile(endpointFile(o.DataDir))
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	data, err := claimData(o.DataDir)
+	var inUse *inUseError
+	switch {
+	case errors.As(err, &inUse):
+		if o.DynamoDBEndpoint = cmp.Or(o.DynamoDBEndpoint, inUse.database); o.DynamoDBEndpoint == "" {
+			return fmt.Errorf("a service or another invoke starts on the data in %s: try again", inUse.dir)
+		}
+	case err != nil:
 		return err
+	default:
+		defer func() { err = errors.Join(err, data.release()) }()
 	}
-	o.DynamoDBEndpoint = cmp.Or(o.DynamoDBEndpoint, string(running))
-	if o.DynamoDBEndpoint == "" || o.DynamoDBEndpoint != string(running) {
+	if o.DynamoDBEndpoint == "" {
 		if o.Seed, err = os.ReadFile(seedFile); err != nil {
 			return fmt.Errorf("read the seed: %w", err)
 		}

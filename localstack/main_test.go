@@ -55,9 +55,9 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// process returns the command as make runs it, with the repository as its working
+// program returns the command as make runs it, with the repository as its working
 // directory.
-func process(t *testing.T, path, port, data string, args ...string) *exec.Cmd {
+func program(t *testing.T, path, port, data string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), path, args...)
 	cmd.Dir = ".."
@@ -69,7 +69,7 @@ func process(t *testing.T, path, port, data string, args ...string) *exec.Cmd {
 // runService starts the service and returns when it is ready.
 func runService(t *testing.T, path, port, data string) *service {
 	t.Helper()
-	s := &service{cmd: process(t, path, port, data), base: "http://127.0.0.1:" + port, rest: make(chan string, 1)}
+	s := &service{cmd: program(t, path, port, data), base: "http://127.0.0.1:" + port, rest: make(chan string, 1)}
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -112,7 +112,7 @@ func (s *service) interrupt(t *testing.T) {
 // password in a database.
 func stored(t *testing.T, data string) (validateURL, passwordHash string) {
 	t.Helper()
-	endpoint, err := os.ReadFile(endpointFile(data))
+	endpoint, err := os.ReadFile(claimFile(data))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,20 +162,30 @@ func TestService(t *testing.T) {
 		t.Errorf("the password in the data folder is in the table: %v, error %v", ok, err)
 	}
 
-	second := process(t, path, port, data)
-	second.Stderr = nil
-	out, err := second.CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "port "+port+" is in use") {
-		t.Errorf("second start: error %v, output %q", err, out)
+	for _, second := range []struct{ name, port, data, want string }{
+		{"same data and port", port, data, "the data in " + data + " is in use by another make run or make invoke: stop it, or give this one data and a port of its own, such as DATA_DIR=" + data + "/8081 PORT=8081 make run"},
+		{"same data", freePort(t), data, "the data in " + data + " is in use by another make run"},
+		{"same port", port, t.TempDir(), "port " + port + " is in use: choose another port, such as PORT=8081 make run"},
+	} {
+		cmd := program(t, path, second.port, second.data)
+		cmd.Stderr = nil
+		if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), second.want) {
+			t.Errorf("second start, %s: error %v, output %q", second.name, err, out)
+		}
 	}
 
-	invoke := process(t, path, port, data, "invoke", "connect", "events/connect/open.json")
+	invoke := program(t, path, port, data, "invoke", "connect", "events/connect/open.json")
 	if out, err := invoke.Output(); err != nil || !strings.Contains(string(out), `"statusCode": 200`) {
 		t.Errorf("invoke: error %v, output %q", err, out)
 	}
-	database, err := os.ReadFile(endpointFile(data))
+	database, err := os.ReadFile(claimFile(data))
 	if err != nil {
 		t.Fatal(err)
+	}
+	given := program(t, path, port, data, "invoke", "auth", "events/auth/sha256-token.json")
+	given.Env = append(given.Env, "DYNAMODB_ENDPOINT="+strings.Replace(string(database), "127.0.0.1", "localhost", 1))
+	if out, err := given.Output(); err != nil || !strings.Contains(string(out), `\"result\":true`) {
+		t.Errorf("invoke with DYNAMODB_ENDPOINT: error %v, output %q", err, out)
 	}
 	got, hashAfter := stored(t, data)
 	if want := s.base + "/demo/validate"; got != want {
@@ -191,7 +201,7 @@ func TestService(t *testing.T) {
 	}
 
 	// The connection that invoke opened is still in the table.
-	auth := process(t, path, port, data, "invoke", "auth", "events/auth/sha256-token.json")
+	auth := program(t, path, port, data, "invoke", "auth", "events/auth/sha256-token.json")
 	if out, err := auth.Output(); err != nil || !strings.Contains(string(out), `\"result\":true`) {
 		t.Errorf("invoke: error %v, output %q", err, out)
 	}
@@ -204,7 +214,17 @@ func TestService(t *testing.T) {
 	if _, hashAfter := stored(t, data); hashAfter != hash {
 		t.Error("a restart ends the sessions of administrators")
 	}
-	s.interrupt(t)
+
+	// A service that is killed leaves the address of a database that is gone.
+	if err := s.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-s.rest
+	_ = s.cmd.Wait() // "signal: killed"
+	orphan := program(t, path, port, data, "invoke", "auth", "events/auth/sha256-token.json")
+	if out, err := orphan.Output(); err != nil || !strings.Contains(string(out), `\"result\":true`) {
+		t.Errorf("invoke after the service was killed: error %v, output %q", err, out)
+	}
 }
 
 func TestArguments(t *testing.T) {
@@ -223,7 +243,9 @@ func TestArguments(t *testing.T) {
 		{name: "LAMBDA: unknown", env: map[string]string{"LAMBDA": "docker"}, err: "LAMBDA must be process"},
 		{name: "HOST: an address", env: map[string]string{"HOST": "192.0.2.7"}, err: "HOST must be 127.0.0.1, or 0.0.0.0"},
 		{name: "LOG_LEVEL: unknown", env: map[string]string{"LOG_LEVEL": "loud"}, err: `LOG_LEVEL must be debug, info, warn or error: "loud"`},
-		{name: "PORT: not a port", env: map[string]string{"PORT": "1234567"}, err: "listen"},
+		{name: "PORT: too large", env: map[string]string{"PORT": "65536"}, err: `PORT must be a number from 1 to 65535, or 0 for a free port: "65536"`},
+		{name: "PORT: negative", env: map[string]string{"PORT": "-1"}, err: "PORT must be a number"},
+		{name: "PORT: a name", env: map[string]string{"PORT": "http"}, err: "PORT must be a number"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Chdir("..")

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -46,6 +47,9 @@ func readOptions(getenv func(string) string, stderr io.Writer) (stack.Options, e
 	}
 	if port == "" {
 		port = "8080"
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return stack.Options{}, fmt.Errorf("PORT must be a number from 1 to 65535, or 0 for a free port: %q", port)
 	}
 	if dir == "" {
 		dir = ".data"
@@ -110,12 +114,8 @@ func isTerminal(w io.Writer) bool {
 	return err == nil && stat.Mode()&os.ModeCharDevice != 0
 }
 
-// endpointFile is the file with the address of the database of a running service.
-// invoke uses that database: two processes must not open the same data.
-func endpointFile(dir string) string { return filepath.Join(dir, "dynamodb.endpoint") }
-
-// adminPassword returns the admin password in the data folder. It generates one if
-// there is none.
+// adminPassword returns the admin password in the data folder, which exists. It
+// generates one if there is none.
 func adminPassword(dir string) (string, error) {
 	path := filepath.Join(dir, "admin-password")
 	stored, err := os.ReadFile(path)
@@ -126,7 +126,7 @@ func adminPassword(dir string) (string, error) {
 		return "", fmt.Errorf("read the admin password: %w", err)
 	}
 	password := auth.NewPassword()
-	if err := errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(path, []byte(password+"\n"), 0o600)); err != nil {
+	if err := os.WriteFile(path, []byte(password+"\n"), 0o600); err != nil {
 		return "", fmt.Errorf("write the admin password: %w", err)
 	}
 	return password, nil
@@ -142,6 +142,11 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	if o.Seed, err = os.ReadFile(seedFile); err != nil {
 		return fmt.Errorf("read the seed: %w", err)
 	}
+	data, err := claimData(o.DataDir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, data.release()) }()
 	if o.AdminPassword, err = adminPassword(o.DataDir); err != nil {
 		return err
 	}
@@ -154,16 +159,15 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 	o.Documents = os.DirFS(".")
 	s, err := stack.Start(ctx, o)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("port %s is in use, perhaps by another make run: choose another port, such as PORT=8081 make run", o.Addr[strings.LastIndex(o.Addr, ":")+1:])
+		return fmt.Errorf("port %s is in use: choose another port, such as PORT=8081 make run", o.Addr[strings.LastIndex(o.Addr, ":")+1:])
 	}
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	if err := os.WriteFile(endpointFile(o.DataDir), []byte(s.DynamoDBEndpoint), 0o600); err != nil {
-		return fmt.Errorf("write the address of the database: %w", err)
+	if err := data.publish(s.DynamoDBEndpoint); err != nil {
+		return err
 	}
-	defer func() { err = errors.Join(err, os.Remove(endpointFile(o.DataDir))) }()
 	if open {
 		fmt.Fprintf(stdout, `WARNING: this machine is open to its network, at %s.
 Everybody there can read and publish in the project demo, whose keys are public, and can try to sign in to the admin pages.

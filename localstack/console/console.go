@@ -113,6 +113,7 @@ var colours = map[string]string{
 	"frame":              cyan,
 	"request":            blue,
 	"message dispatched": purple,
+	"feed dispatched":    dim,
 	"webhook":            purple,
 }
 
@@ -206,11 +207,11 @@ func milliseconds(d time.Duration) string {
 	return strconv.FormatFloat(float64(d.Microseconds())/1000, 'f', 1, 64) + "ms"
 }
 
-// hidden reports whether the attribute says nothing to people: the id of a request, and
+// hidden reports whether the attribute says nothing to people: the ids of a request, and
 // counts of failures that are zero.
 func (a attribute) hidden(text string) bool {
 	switch a.key {
-	case "request":
+	case "request", "event_request":
 		return true
 	case "gone", "slow", "failed":
 		return text == "0"

@@ -26,7 +26,7 @@ func TestLine(t *testing.T) {
 			"12:00:00.005 frame                duration=1m1s\n"},
 		{"refused channels", line(`"level":"INFO","msg":"frame","refused":{"chat":["a b"]}`),
 			"12:00:00.005 frame                refused={\"chat\":[\"a b\"]}\n"},
-		{"request id, empty values and zero failures are hidden", line(`"level":"DEBUG","msg":"message dispatched","delivered":2,"gone":0,"slow":0,"failed":1,"origin":"","request":"id"`),
+		{"ids of requests, empty values and zero failures are hidden", line(`"level":"DEBUG","msg":"message dispatched","delivered":2,"gone":0,"slow":0,"failed":1,"origin":"","request":"id","event_request":"id"`),
 			"12:00:00.005 message dispatched   delivered=2 failed=1\n"},
 		{"text with a space", line(`"level":"INFO","msg":"frame","error":"not found"`),
 			"12:00:00.005 frame                error=\"not found\"\n"},

@@ -48,7 +48,7 @@ func (s steps) runConversations(ctx context.Context, target e2e.Target) (e2e.Rep
 // printReport prints how many conversations passed, which guesses were wrong and which
 // parts were skipped.
 func printReport(out io.Writer, name string, report e2e.Report) {
-	fmt.Fprintf(out, "%d of %d conversations passed on %s.\n", report.Run, report.Scripts, name)
+	fmt.Fprintf(out, "%d of %d conversations with %d steps passed on %s.\n", report.Run, report.Scripts, report.Steps, name)
 	for _, guess := range report.Wrong {
 		fmt.Fprintf(out, "We assumed: %s (%s, line %d).\n  AWS does otherwise: %s\n", guess.Assumed, guess.Script, guess.Line,
 			strings.ReplaceAll(strings.TrimSpace(guess.Seen), "\n", "\n  "))

@@ -37,7 +37,7 @@ const usage = `Usage:
   deploy admin-password                  give the stack of "make deploy" a new admin password, and
                                          print it: it is stored nowhere; earlier sessions end
   deploy smoke                           run the conversations against the stack of "make deploy"
-  deploy probe [--yes] [--idle] [--deploy COMMAND]
+  deploy probe [--yes] [--idle] [--deploy COMMAND] [--failure URL]
                                          ask that stack what AWS does not document, and measure
 
 Options of probe:
@@ -45,6 +45,7 @@ Options of probe:
   --idle                                 include the idle time, which takes 11 minutes
   --deploy COMMAND                       run this shell command while a client is connected,
                                          such as "make deploy MONITORING=false"
+  --failure URL                          the WebSocketURL of localstack/probe/failure.json
 
 Environment:
   LOCALSTACK_AUTH_TOKEN                  required by LocalStack

@@ -134,11 +134,11 @@ func TestDeployedTarget(t *testing.T) {
 func TestPrintReport(t *testing.T) {
 	var out bytes.Buffer
 	printReport(&out, "AWS", e2e.Report{
-		Scripts: 2, Run: 2,
+		Scripts: 2, Run: 2, Steps: 31,
 		Wrong:   []e2e.WrongGuess{{Script: "guesses", Line: 3, Assumed: "it closes with 1000", Seen: "line 5: closed with 1001"}},
 		Skipped: []e2e.SkippedPart{{Script: "badinput", Line: 7, Steps: 2, Feature: "size-limits", Reason: "a proxy"}},
 	})
-	want := `2 of 2 conversations passed on AWS.
+	want := `2 of 2 conversations with 31 steps passed on AWS.
 We assumed: it closes with 1000 (guesses, line 3).
   AWS does otherwise: line 5: closed with 1001
 Skipped: 1 parts with 2 steps, which need features that it lacks.

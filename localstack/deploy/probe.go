@@ -30,7 +30,7 @@ func probeAWS(ctx context.Context, args []string, getenv func(string) string, in
 	flags := flag.NewFlagSet("probe", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	yes, idle := flags.Bool("yes", false, ""), flags.Bool("idle", false, "")
-	deploy := flags.String("deploy", "", "")
+	deploy, failure := flags.String("deploy", "", ""), flags.String("failure", "", "")
 	if flags.Parse(args) != nil || flags.NArg() > 0 {
 		return errUsage
 	}
@@ -51,7 +51,7 @@ func probeAWS(ctx context.Context, args []string, getenv func(string) string, in
 	if err := agreeToCost(*yes, in, out); err != nil {
 		return err
 	}
-	options := probe.Options{}
+	options := probe.Options{FailureURL: *failure}
 	if *idle {
 		options.Idle = idleTime
 	}

@@ -38,7 +38,8 @@ type Options struct {
 	Path string
 	// Log receives the output of the process. nil discards it.
 	Log io.Writer
-	// Progress receives the output of npm during an installation. nil discards it.
+	// Progress receives the output of npm during an installation, and says which engine
+	// runs where that failed. nil discards it.
 	Progress io.Writer
 }
 
@@ -62,7 +63,7 @@ type Server struct {
 
 // Start starts the first engine that this machine can run on a free port and
 // returns when it answers: dynoxide from npm, where npm has a binary for the
-// platform; dynoxide on PATH; DynamoDB Local, where there is a java on PATH. ctx
+// platform and can install it; dynoxide on PATH; DynamoDB Local, where there is a java on PATH. ctx
 // bounds the start alone, with the installation. The server runs until Stop, or until
 // this process ends (on Linux; on other systems until Stop).
 //
@@ -85,14 +86,33 @@ func StartLocal(ctx context.Context, o Options) (*Server, error) {
 	return e.start(ctx, o)
 }
 
+// choose returns the first engine that this machine can run. An installation that fails
+// leads to the next engine; progress then has its error, as does the error of choose
+// where no engine is left.
 func choose(ctx context.Context, platform string, progress io.Writer) (engine, error) {
+	var failure error
 	if platform == dynoxidePlatform {
 		path, err := dynoxidePackage.Install(ctx, discard(progress))
-		if err != nil {
-			return engine{}, fmt.Errorf("install dynoxide: %w", err)
+		if err == nil {
+			return dynoxide(path), nil
 		}
-		return dynoxide(path), nil
+		failure = fmt.Errorf("install dynoxide: %w", err)
+		if ctx.Err() != nil {
+			return engine{}, failure
+		}
 	}
+	e, err := installed(ctx, platform, progress)
+	if err != nil {
+		return engine{}, errors.Join(failure, err)
+	}
+	if failure != nil {
+		fmt.Fprintf(discard(progress), "%v\nusing %s on this machine, which does not have the data of another engine\n", failure, e.name)
+	}
+	return e, nil
+}
+
+// installed returns the engine that the programs on PATH can run.
+func installed(ctx context.Context, platform string, progress io.Writer) (engine, error) {
 	if path, err := exec.LookPath("dynoxide"); err == nil {
 		return dynoxide(path), nil
 	}

@@ -349,22 +349,37 @@ func TestLocal(t *testing.T) {
 }
 
 func TestChoose(t *testing.T) {
+	const (
+		noEngine = ": install dynoxide, or Java 17 or later, or set DYNAMODB_ENDPOINT to the address of another DynamoDB"
+		noNPM    = "install dynoxide: npm is not installed: install Node.js 20 or later, or set DYNAMODB_ENDPOINT to the address of another DynamoDB"
+	)
+	broken := map[string]string{"npm": "exit 1", "java": ""}
 	for _, tt := range []struct {
-		name     string
-		programs map[string]string
-		want     string
-		err      string
+		name, platform string
+		programs       map[string]string
+		want           string
+		progress       string
+		err            string
 	}{
-		{"dynoxide on PATH", map[string]string{"dynoxide": "", "java": ""}, "dynoxide", ""},
-		{"java on PATH", map[string]string{"java": ""}, "DynamoDB Local", ""},
-		{"neither", nil, "", "no DynamoDB for plan9/arm: install dynoxide, or Java 17 or later, or set DYNAMODB_ENDPOINT to the address of another DynamoDB"},
+		{"dynoxide on PATH", "plan9/arm", map[string]string{"dynoxide": "", "java": ""}, "dynoxide", "", ""},
+		{"java on PATH", "plan9/arm", map[string]string{"java": ""}, "DynamoDB Local", "", ""},
+		{"neither", "plan9/arm", nil, "", "", "no DynamoDB for plan9/arm" + noEngine},
+		{"no npm, dynoxide on PATH", dynoxidePlatform, map[string]string{"dynoxide": "", "java": ""}, "dynoxide",
+			noNPM + "\nusing dynoxide on this machine, which does not have the data of another engine\n", ""},
+		{"npm that fails, java on PATH", dynoxidePlatform, broken, "DynamoDB Local",
+			"using DynamoDB Local on this machine, which does not have the data of another engine\n", ""},
+		{"no npm, neither", dynoxidePlatform, nil, "", "", noNPM + "\nno DynamoDB for linux/amd64" + noEngine},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, bin := repository(t, tt.programs)
 			t.Setenv("PATH", bin)
-			e, err := choose(t.Context(), "plan9/arm", nil)
+			var progress strings.Builder
+			e, err := choose(t.Context(), tt.platform, &progress)
 			if e.name != tt.want || err == nil != (tt.err == "") || err != nil && err.Error() != tt.err {
 				t.Errorf("%q, %v", e.name, err)
+			}
+			if !strings.HasSuffix(progress.String(), tt.progress) {
+				t.Errorf("progress %q, want %q", progress.String(), tt.progress)
 			}
 		})
 	}

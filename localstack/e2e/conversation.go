@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,39 +20,69 @@ import (
 	"centrifuge/pkg/auth"
 )
 
+// assumedOrder is a guess of every script: AWS documents no order.
+const assumedOrder = "the frames of a client arrive in the order in which they were sent"
+
+// Result is what Run did.
+type Result struct {
+	// Steps is the number of steps that passed.
+	Steps int
+	// Wrong are the guesses that were wrong, where the target reports them.
+	Wrong []WrongGuess
+}
+
 // Run runs a script against the target. It skips the parts that need a feature that
 // the target lacks. An error contains the steps so far, without the secret, the API key
-// and tokens, and the difference. Run returns the guesses that were wrong where
-// target.ReportGuesses is set; else a wrong guess is an error.
-func Run(ctx context.Context, target Target, name, script string) ([]WrongGuess, error) {
+// and tokens, and the difference. A wrong guess is an error, unless
+// target.ReportGuesses is set.
+func Run(ctx context.Context, target Target, name, script string) (Result, error) {
 	target = target.withDefaults()
 	steps, _, err := target.parse(name, script)
 	if err != nil {
-		return nil, err
+		return Result{}, err
 	}
 	c := &conversation{target: target, sockets: make(map[string]*socket), captures: make(map[string]any)}
 	defer c.close()
-	var wrong []WrongGuess
-	var ended *guess // the last wrong guess, whose further steps are left out
+	var result Result
+	reported := false // that the order was wrong
+	var ended *guess  // the last wrong guess, whose further steps are left out
 	for _, s := range steps {
 		if s.guess != nil && s.guess == ended {
 			continue
 		}
 		fmt.Fprintln(&c.transcript, target.mask(s.String()))
+		c.reordered = ""
 		stepCtx, cancel := context.WithTimeout(ctx, target.StepTimeout)
 		err := c.step(stepCtx, s)
 		cancel()
 		switch {
 		case err == nil:
+			result.Steps++
 		case s.guess != nil && target.ReportGuesses && ctx.Err() == nil:
 			seen := fmt.Sprintf("line %d, %s %s: %v", s.line, s.verb, target.mask(truncate(s.args)), err)
-			wrong = append(wrong, WrongGuess{Script: name, Line: s.guess.line, Assumed: s.guess.text, Seen: seen})
+			result.Wrong = append(result.Wrong, WrongGuess{Script: name, Line: s.guess.line, Assumed: s.guess.text, Seen: seen})
 			ended = s.guess
+			for name := range s.guess.opened {
+				if so := c.sockets[name]; so != nil {
+					so.early = nil
+				}
+			}
 		default:
-			return wrong, fmt.Errorf("%s:%d: %w\nthe conversation so far:\n%s", name, s.line, err, c.transcript.String())
+			return result, fmt.Errorf("%s:%d: %w\nthe conversation so far:\n%s", name, s.line, err, c.transcript.String())
+		}
+		if c.reordered != "" && !reported {
+			reported = true
+			seen := fmt.Sprintf("line %d, %s %s: before the frames of earlier steps came %s", s.line, s.verb, target.mask(truncate(s.args)), truncate(c.reordered))
+			result.Wrong = append(result.Wrong, WrongGuess{Script: name, Line: s.line, Assumed: assumedOrder, Seen: seen})
 		}
 	}
-	return wrong, nil
+	for socket, so := range c.sockets {
+		if len(so.early) > 0 {
+			return result, fmt.Errorf("%s: socket %s received a frame that no step expects: %s\nthe conversation so far:\n%s",
+				name, socket, truncate(so.early[0]), c.transcript.String())
+		}
+	}
+	return result, nil
 }
 
 // conversation is the state of a running script.
@@ -59,6 +90,8 @@ type conversation struct {
 	target   Target
 	sockets  map[string]*socket
 	captures map[string]any
+	// reordered is a frame that came before its turn and that the current step expects.
+	reordered string
 	// repeat sends the last HTTP call again; status and body are its answer.
 	repeat     func(ctx context.Context) error
 	status     int
@@ -121,7 +154,7 @@ func (c *conversation) step(ctx context.Context, s step) error {
 	case "close":
 		return so.conn.Close(websocket.StatusNormalClosure, "")
 	case "closed":
-		return so.expectClose(ctx, rest)
+		return so.expectClose(ctx, rest, c.target.ReportGuesses)
 	}
 	return fmt.Errorf("unknown verb %q: see the comment of package e2e", s.verb)
 }
@@ -237,32 +270,54 @@ func (c *conversation) waitForAnswer(ctx context.Context, status, want string) e
 }
 
 // expect receives as many frames as there are documents and matches them in any
-// order.
+// order. Where guesses are reported, a frame that does not match is kept for the steps
+// that follow.
 func (c *conversation) expect(ctx context.Context, so *socket, documents string) error {
 	expected, err := splitDocuments(documents)
 	if err != nil {
 		return err
 	}
+	so.early = slices.DeleteFunc(so.early, func(frame string) bool {
+		rest, err := c.matchOne(expected, frame)
+		if err != nil {
+			return false
+		}
+		expected, c.reordered = rest, frame
+		return true
+	})
+	var mismatch error // of the last frame that was kept
 	for len(expected) > 0 {
 		frame, err := so.next(ctx)
 		if err != nil {
-			return fmt.Errorf("expected %s: %w", expected[0], err)
+			return errors.Join(fmt.Errorf("expected %s: %w", expected[0], err), mismatch)
 		}
 		fmt.Fprintf(&c.transcript, "     <- %s\n", truncate(frame))
-		var mismatch error
-		for i, want := range expected {
-			captures, err := match(want, frame, c.captures)
-			if err == nil {
-				c.captures, expected, mismatch = captures, append(expected[:i:i], expected[i+1:]...), nil
-				break
-			}
-			mismatch = err
-		}
-		if mismatch != nil {
-			return mismatch
+		rest, err := c.matchOne(expected, frame)
+		switch {
+		case err == nil:
+			expected = rest
+		case c.target.ReportGuesses:
+			so.early, mismatch = append(so.early, frame), err
+		default:
+			return err
 		}
 	}
 	return nil
+}
+
+// matchOne returns the documents without the first one that the frame matches. It fails
+// with a difference when the frame matches none.
+func (c *conversation) matchOne(documents []string, frame string) (rest []string, err error) {
+	err = errors.New("no further frame is expected")
+	for i, want := range documents {
+		captures, mismatch := match(want, frame, c.captures)
+		if mismatch == nil {
+			c.captures = captures
+			return slices.Delete(slices.Clone(documents), i, i+1), nil
+		}
+		err = mismatch
+	}
+	return nil, err
 }
 
 // splitDocuments returns the JSON documents of a line.
@@ -285,5 +340,9 @@ func (c *conversation) expectSilence(ctx context.Context, so *socket) error {
 	if err := so.conn.Write(ctx, websocket.MessageText, []byte(`{"id":"quiet","method":"no-such-method","params":{}}`)); err != nil {
 		return err
 	}
-	return c.expect(ctx, so, `{"ack":true,"id":"quiet","method":"no-such-method","result":null,"error":"unknown method no-such-method","code":104,"detail":"*"}`)
+	err := c.expect(ctx, so, `{"ack":true,"id":"quiet","method":"no-such-method","result":null,"error":"unknown method no-such-method","code":104,"detail":"*"}`)
+	if err == nil && len(so.early) > 0 {
+		err = fmt.Errorf("received %s, expected no further frame", truncate(so.early[0]))
+	}
+	return err
 }

@@ -35,6 +35,11 @@
 // A guess uses sockets that it opens, so that nothing depends on it. Where
 // Target.ReportGuesses is set, a guess that is wrong ends, and Run returns it.
 //
+// Consecutive "expect" and "quiet" rely on the order of frames, which AWS does not
+// document either. Where Target.ReportGuesses is set, a frame that comes before its turn
+// is kept for the steps that expect it, and Run returns the order as a wrong guess. A
+// frame that no step expects fails the conversation.
+//
 // "quiet" does not wait: it sends a command and expects its reply as the next frame.
 // A publish is answered after its messages are handed to the sockets, so a message
 // that was published before would arrive before that reply.

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,38 +28,60 @@ func TestConversations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	reports := newReports(t)
 	if found {
-		runAll(t, target)
+		reports.runAll(t, target.WebSocketURL, target)
 		return
 	}
 	other := e2e.Target{Project: "shop", Secret: "another-secret", APIKey: "an_other_key"}
 	jitter := gateway.Options{Jitter: 20 * time.Millisecond}
 	t.Run("in order", func(t *testing.T) {
-		runAll(t, startStack(t, stack.Options{}, e2e.Target{}))
+		reports.runAll(t, "gateway, functions in one process, in order", startStack(t, stack.Options{}, e2e.Target{}))
 	})
 	t.Run("with jitter", func(t *testing.T) {
-		runAll(t, startStack(t, stack.Options{Gateway: jitter}, other))
+		reports.runAll(t, "gateway, functions in one process, with jitter", startStack(t, stack.Options{Gateway: jitter}, other))
 	})
 	// As many processes as the scripts of a function need that run in parallel.
 	processes := &stack.Lambda{Bootstraps: stacktest.Bootstraps(t), Options: lambda.Options{Concurrency: 50}}
 	t.Run("processes in order", func(t *testing.T) {
-		runAll(t, startStack(t, stack.Options{Lambda: processes}, e2e.Target{}))
+		reports.runAll(t, "gateway, functions as processes, in order", startStack(t, stack.Options{Lambda: processes}, e2e.Target{}))
 	})
 	t.Run("processes with jitter", func(t *testing.T) {
-		runAll(t, startStack(t, stack.Options{Gateway: jitter, Lambda: processes}, other))
+		reports.runAll(t, "gateway, functions as processes, with jitter", startStack(t, stack.Options{Gateway: jitter, Lambda: processes}, other))
 	})
 }
 
-// runAll runs all scripts in parallel, and writes the report if the environment
-// names a file for it.
-func runAll(t *testing.T, target e2e.Target) {
+// reports writes reports to the file that the environment names. go test prints nothing
+// of a test that passes.
+type reports struct{ file io.Writer }
+
+func newReports(t *testing.T) reports {
+	t.Helper()
+	path := os.Getenv(e2e.ReportVariable)
+	if path == "" {
+		return reports{io.Discard}
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return reports{f}
+}
+
+// runAll runs all scripts in parallel and writes the report.
+func (r reports) runAll(t *testing.T, name string, target e2e.Target) {
 	t.Helper()
 	scripts, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(scripts) == 0 {
 		t.Fatalf("no scripts: %v", err)
 	}
-	var report e2e.Report
-	var mu sync.Mutex // guards Run and Wrong of the report
+	report := e2e.Report{Target: name}
+	var mu sync.Mutex // guards Run, Steps and Wrong of the report
 	t.Run("conversation", func(t *testing.T) {
 		for _, path := range scripts {
 			name := strings.TrimSuffix(filepath.Base(path), ".txt")
@@ -76,14 +99,15 @@ func runAll(t *testing.T, target e2e.Target) {
 				for _, part := range skipped {
 					t.Logf("line %d: skipped %d steps that need %s: %s", part.Line, part.Steps, part.Feature, part.Reason)
 				}
-				wrong, err := e2e.Run(t.Context(), target, name, string(content))
+				result, err := e2e.Run(t.Context(), target, name, string(content))
 				if err != nil {
 					t.Error(err)
 				}
 				mu.Lock()
 				defer mu.Unlock()
 				report.Run++
-				report.Wrong = append(report.Wrong, wrong...)
+				report.Steps += result.Steps
+				report.Wrong = append(report.Wrong, result.Wrong...)
 			})
 		}
 	})
@@ -93,14 +117,8 @@ func runAll(t *testing.T, target e2e.Target) {
 		}
 	}
 	report.Scripts = len(scripts)
-	if path := os.Getenv(e2e.ReportVariable); path != "" {
-		b, err := json.Marshal(report)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, b, 0o600); err != nil {
-			t.Error(err)
-		}
+	if err := json.NewEncoder(r.file).Encode(report); err != nil {
+		t.Error(err)
 	}
 }
 

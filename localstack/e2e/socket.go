@@ -18,6 +18,8 @@ type socket struct {
 	frames chan string
 	// onlyChannel makes the socket ignore pushes of other channels; "" ignores none.
 	onlyChannel string
+	// early are the frames that came before their turn, where the order is reported.
+	early []string
 	// readErr is the error that ended reading. It is set before frames is closed.
 	readErr error
 }
@@ -90,11 +92,15 @@ func (s *socket) matches(frame string) bool {
 }
 
 // expectClose waits until the server closes the socket, and compares the code unless it
-// is "*".
-func (s *socket) expectClose(ctx context.Context, code string) error {
+// is "*". Frames come before their turn if keepEarly is set, else they are an error.
+func (s *socket) expectClose(ctx context.Context, code string, keepEarly bool) error {
 	for {
 		select {
 		case frame, ok := <-s.frames:
+			if ok && keepEarly {
+				s.early = append(s.early, frame)
+				continue
+			}
 			if ok {
 				return fmt.Errorf("received %s, expected a close", truncate(frame))
 			}

@@ -31,23 +31,28 @@ const (
 	LacksVariable = "E2E_LACKS"
 	// GuessesVariable is "report" to report wrong guesses instead of failing.
 	GuessesVariable = "E2E_GUESSES"
-	// ReportVariable is the file that the test writes a Report to, as JSON.
+	// ReportVariable is the absolute path of the file that the test writes a Report for
+	// each target to, as a line of JSON.
 	ReportVariable = "E2E_REPORT"
 )
 
 // reportGuesses is the value of GuessesVariable.
 const reportGuesses = "report"
 
-// Report is the result of TestConversations. A caller can see with it whether the
-// test ran all scripts: a test that ran none passes as well.
+// Report is the result of TestConversations for one target. A caller can see with it
+// whether the test ran all scripts: a test that ran none passes as well.
 type Report struct {
-	// Scripts is the number of scripts, Run the number of those that were run.
+	// Target names the target.
+	Target string `json:"target"`
+	// Scripts is the number of scripts, Run the number of those that were run, Steps the
+	// number of their steps that passed.
 	Scripts int `json:"scripts"`
 	Run     int `json:"run"`
+	Steps   int `json:"steps"`
 	// Skipped are the parts that were skipped.
-	Skipped []SkippedPart `json:"skipped"`
+	Skipped []SkippedPart `json:"skipped,omitempty"`
 	// Wrong are the guesses that were wrong, where the target reports them.
-	Wrong []WrongGuess `json:"wrong"`
+	Wrong []WrongGuess `json:"wrong,omitempty"`
 }
 
 // Target is a Centrifuge to run conversations against.

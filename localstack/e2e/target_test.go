@@ -3,10 +3,14 @@ package e2e_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
 	"github.com/google/go-cmp/cmp"
 
 	"centrifuge/localstack/e2e"
@@ -197,23 +201,117 @@ func TestGuesses(t *testing.T) {
 	for _, tt := range []struct {
 		name, script string
 		report       bool
+		steps        int // those that pass
 		want         []e2e.WrongGuess
 		fails        string
 	}{
-		{name: "a right guess", script: right},
-		{name: "a wrong guess fails", script: wrong, fails: "s:4"},
-		{name: "a wrong guess is reported and its other steps are left out", script: wrong + right, report: true, want: []e2e.WrongGuess{seen}},
-		{name: "what is no guess fails in any case", script: wrong + after, report: true, want: []e2e.WrongGuess{seen}, fails: "s:8"},
+		{name: "a right guess", script: right, steps: 2},
+		{name: "a wrong guess fails", script: wrong, steps: 1, fails: "s:4"},
+		{name: "a wrong guess is reported and its other steps are left out", script: wrong + right, report: true, steps: 3, want: []e2e.WrongGuess{seen}},
+		{name: "what is no guess fails in any case", script: wrong + after, report: true, steps: 2, want: []e2e.WrongGuess{seen}, fails: "s:8"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := e2e.Run(t.Context(), e2e.Target{HTTPURL: server.URL, ReportGuesses: tt.report}, "s", tt.script)
 			if (err != nil) != (tt.fails != "") || err != nil && !strings.Contains(err.Error(), tt.fails) {
 				t.Errorf("error %v, expected %q", err, tt.fails)
 			}
-			if diff := cmp.Diff(tt.want, got); diff != "" {
+			if got.Steps != tt.steps {
+				t.Errorf("%d steps passed, expected %d", got.Steps, tt.steps)
+			}
+			if diff := cmp.Diff(tt.want, got.Wrong); diff != "" {
 				t.Errorf("-expected +wrong:\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestOrder runs scripts against a server that sends the frames of one command in
+// another order than the scripts expect.
+func TestOrder(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer conn.CloseNow()
+		for {
+			_, frame, err := conn.Read(r.Context())
+			if err != nil {
+				return
+			}
+			frames := []string{`{"n":2}`, `{"n":1}`}
+			if strings.Contains(string(frame), "quiet") {
+				frames = []string{`{"ack":true,"id":"quiet","method":"no-such-method","result":null,"error":"unknown method no-such-method","code":104,"detail":""}`}
+			}
+			for _, f := range frames {
+				if conn.Write(r.Context(), websocket.MessageText, []byte(f)) != nil {
+					return
+				}
+			}
+		}
+	}))
+	defer server.Close()
+	const (
+		first    = "open a\nsend a go\nexpect a {\"n\":1}\n"
+		reversed = first + "expect a {\"n\":2}\n"
+	)
+	wrong := []e2e.WrongGuess{{
+		Script: "s", Line: 4, Assumed: "the frames of a client arrive in the order in which they were sent",
+		Seen: `line 4, expect a {"n":2}: before the frames of earlier steps came {"n":2}`,
+	}}
+	for _, tt := range []struct {
+		name, script string
+		report       bool
+		want         []e2e.WrongGuess
+		fails        string
+	}{
+		{name: "another order fails", script: reversed, fails: "s:3"},
+		{name: "another order is reported once", script: reversed + "quiet a\nsend a go\nexpect a {\"n\":1}\nexpect a {\"n\":2}\n", report: true, want: wrong},
+		{name: "quiet fails with a frame that no step before it expects", script: first + "quiet a\n", report: true, fails: `s:4: received {"n":2}`},
+		{name: "a frame that no step expects fails in the end", script: first, report: true, fails: `socket a received a frame that no step expects: {"n":2}`},
+		{name: "a wrong guess leaves its frames", script: "guess one a text\n" + first + "status 200\nend\n", report: true, want: []e2e.WrongGuess{{
+			Script: "s", Line: 1, Assumed: "a text", Seen: "line 5, status 200: the answer has status 0, expected 200: ",
+		}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			target := e2e.Target{WebSocketURL: "ws" + strings.TrimPrefix(server.URL, "http"), ReportGuesses: tt.report}
+			got, err := e2e.Run(t.Context(), target, "s", tt.script)
+			if (err != nil) != (tt.fails != "") || err != nil && !strings.Contains(err.Error(), tt.fails) {
+				t.Errorf("error %v, expected %q", err, tt.fails)
+			}
+			if diff := cmp.Diff(tt.want, got.Wrong); tt.fails == "" && diff != "" {
+				t.Errorf("-expected +wrong:\n%s", diff)
+			}
+		})
+	}
+}
+
+// undocumentedCodes are the close codes that AWS does not document.
+var undocumentedCodes = regexp.MustCompile(`^closed \S+ 100[01]$`)
+
+// TestClosedOutsideGuesses checks that no script expects a close code that AWS does not
+// document, except in a guess.
+func TestClosedOutsideGuesses(t *testing.T) {
+	scripts, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(scripts) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	for _, path := range scripts {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		guess := false
+		for i, line := range strings.Split(string(content), "\n") {
+			switch {
+			case strings.HasPrefix(line, "guess "):
+				guess = true
+			case line == "end":
+				guess = false
+			case !guess && undocumentedCodes.MatchString(line):
+				t.Errorf("%s:%d: %s: write * for the code, or a guess", path, i+1, line)
+			}
+		}
 	}
 }
 

@@ -90,12 +90,12 @@ func (g *Gateway) serveAPI(w http.ResponseWriter, r *http.Request) {
 	case errors.Is(err, ErrUnavailable):
 		// Reported for the timeout of the integration: cortexlabs/cortex#1225. For a
 		// function that is killed earlier, 500 is reported too: denoland/deno_registry2#87.
-		g.logFailure(err, "route", route.key, "request", event.RequestContext.RequestID)
+		g.logFailure(err, "route", route.key, "event_request", event.RequestContext.RequestID)
 		writeMessage(w, http.StatusServiceUnavailable, "Service Unavailable")
 	case err != nil:
 		// Documented for errors of the function and for responses that are not understood:
 		// "Troubleshooting issues with HTTP API Lambda integrations".
-		g.logFailure(err, "route", route.key, "request", event.RequestContext.RequestID)
+		g.logFailure(err, "route", route.key, "event_request", event.RequestContext.RequestID)
 		writeMessage(w, http.StatusInternalServerError, "Internal Server Error")
 	default:
 		response.write(w)

@@ -27,10 +27,12 @@ type client struct {
 // maxFrames bounds the frames that a client holds. More are dropped.
 const maxFrames = 1 << 14
 
-func (s *session) dial(ctx context.Context) (*client, error) {
+func (s *session) dial(ctx context.Context) (*client, error) { return s.dialTo(ctx, s.WebSocketURL) }
+
+func (s *session) dialTo(ctx context.Context, url string) (*client, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.ReplyTimeout)
 	defer cancel()
-	conn, _, err := websocket.Dial(ctx, s.WebSocketURL, nil)
+	conn, _, err := websocket.Dial(ctx, url, nil)
 	if err != nil {
 		return nil, fmt.Errorf("connect a client: %w", err)
 	}

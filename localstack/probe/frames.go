@@ -200,7 +200,22 @@ func findFrameOrder(ctx context.Context, s *session) (finding, error) {
 	return f, nil
 }
 
-// findFailure is left out: see its reason.
-func findFailure(context.Context, *session) (finding, error) {
-	return finding{}, leftOutError{"no frame makes a function of this stack fail, and its replies always have status 200"}
+// failureBody is the body of the responses with status 500 in failure.json.
+const failureBody = `{"failed":true}`
+
+// findFailure sends a frame to the API whose function returns status 500.
+func findFailure(ctx context.Context, s *session) (finding, error) {
+	if s.FailureURL == "" {
+		return finding{}, leftOutError{"no API whose function fails was given"}
+	}
+	c, err := s.dialTo(ctx, s.FailureURL)
+	if err != nil {
+		return finding{}, err
+	}
+	defer c.close()
+	if err := c.send(ctx, `{"method":"fail"}`); err != nil {
+		return finding{}, err
+	}
+	outcome := c.outcome(ctx)
+	return agree(outcome == failureBody, "%s", outcome), nil
 }

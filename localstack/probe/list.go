@@ -51,7 +51,8 @@ var probes = []probe{
 		name:     "failure-reply",
 		question: "What does a client get from a route with a route response whose function returns status 500?",
 		assumed:  "the body, as with status 200",
-		find:     findFailure,
+		messages: 2, invocations: 1, limit: time.Minute,
+		find: findFailure,
 	},
 	{
 		name:     "frame-order",

@@ -44,6 +44,10 @@ type Options struct {
 	// Deploy changes the deployment while a client is connected; nil leaves the probe
 	// out.
 	Deploy func(context.Context) error
+	// FailureURL is the WebSocket API of failure.json, whose function fails: no frame
+	// makes a function of the service return another status than 200. "" leaves the
+	// probe out.
+	FailureURL string
 	// ReplyTimeout is how long a probe waits for one frame; 10 seconds if zero.
 	ReplyTimeout time.Duration
 }

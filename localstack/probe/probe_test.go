@@ -3,13 +3,17 @@ package probe
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/google/go-cmp/cmp"
 
@@ -33,7 +37,7 @@ func target(t *testing.T, o gateway.Options) Target {
 // throttles, and what depends on the speed of this machine, are the exceptions.
 func TestLocalStack(t *testing.T) {
 	deployed := 0
-	o := Options{Deploy: func(context.Context) error { deployed++; return nil }}
+	o := Options{Deploy: func(context.Context) error { deployed++; return nil }, FailureURL: failing(t, failureBody)}
 	got := map[string]Agreement{}
 	err := Run(t.Context(), target(t, gateway.Options{}), o, func(r Result) {
 		t.Logf("%s, %.1f s: %s: %s", r.Name, r.Seconds, r.Agreement, r.Seen)
@@ -54,7 +58,7 @@ func TestLocalStack(t *testing.T) {
 	want := map[string]Agreement{
 		"ping": Yes, "lifecycle-route": Yes, "json-depth": Yes, "fragments": Yes, "reply-size": Yes, "frame-order": Yes,
 		"gone": Yes, "post-order": Yes, "deployment": Yes,
-		"failure-reply": Unknown, "idle": Unknown,
+		"failure-reply": Yes, "idle": Unknown,
 		"frame-throttle": No, // the local gateway has no throttle
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -94,6 +98,66 @@ func TestDisagreement(t *testing.T) {
 	got := s.run(t.Context(), probe{name: "gone", limit: time.Minute, find: findGone})
 	if got.Agreement != No || !strings.Contains(got.Seen, "a short id: 400") {
 		t.Errorf("agreement %s, seen %q", got.Agreement, got.Seen)
+	}
+}
+
+// failing starts a WebSocket API whose function returns status 500 with a body, and
+// returns its URL.
+func failing(t *testing.T, body string) string {
+	t.Helper()
+	gw := gateway.New(gateway.Options{Stage: "probe", RouteResponses: []string{"$default"}, Routes: map[string]gateway.Function{
+		"$default": gateway.NewFunction(func(context.Context, events.APIGatewayWebsocketProxyRequest) (events.APIGatewayProxyResponse, error) {
+			return events.APIGatewayProxyResponse{StatusCode: http.StatusInternalServerError, Body: body}, nil
+		}),
+	}})
+	t.Cleanup(func() { gw.Close() })
+	server := httptest.NewServer(gw)
+	t.Cleanup(server.Close)
+	return server.URL + "/probe"
+}
+
+func TestFailureReply(t *testing.T) {
+	for _, tt := range []struct {
+		name, url string
+		timeout   time.Duration // zero is the default
+		want      Agreement
+		seen      string
+	}{
+		{"the body", failing(t, failureBody), 0, Yes, failureBody},
+		{"another frame", failing(t, `{"message": "Internal server error"}`), 0, No, `{"message": "Internal server error"}`},
+		{"no frame", failing(t, ""), 300 * time.Millisecond, No, "nothing"},
+		{"no API", "", 0, Unknown, "left out: no API whose function fails was given"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newSession(Target{}, Options{FailureURL: tt.url, ReplyTimeout: tt.timeout})
+			got := s.run(t.Context(), probe{name: "failure-reply", limit: time.Minute, find: findFailure})
+			if got.Agreement != tt.want || got.Seen != tt.seen {
+				t.Errorf("agreement %s, seen %q", got.Agreement, got.Seen)
+			}
+		})
+	}
+}
+
+// TestFailureTemplate compares the function in failure.json with what the probe expects.
+func TestFailureTemplate(t *testing.T) {
+	content, err := os.ReadFile("failure.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var template struct {
+		Resources map[string]struct {
+			Type       string
+			Properties struct {
+				Code struct{ ZipFile string }
+			}
+		}
+	}
+	if err := json.Unmarshal(content, &template); err != nil {
+		t.Fatal(err)
+	}
+	want := "exports.handler = async () => ({ statusCode: 500, body: '" + failureBody + "' });"
+	if got := template.Resources["Function"].Properties.Code.ZipFile; got != want {
+		t.Errorf("the function is %s, want %s", got, want)
 	}
 }
 

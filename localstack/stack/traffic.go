@@ -1,10 +1,12 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"centrifuge/localstack/gateway"
@@ -80,7 +82,7 @@ func (t traffic) invoked(ctx context.Context, payload, response []byte, failure 
 		attributes = append(attributes, outcome(response)...)
 		t.log.LogAttrs(ctx, slog.LevelInfo, "frame", append([]slog.Attr{
 			slog.String("method", methodOf(e)), slog.String("connection", c.ConnectionID), slog.Int("bytes", len(e.Body)),
-			slog.String("request", c.RequestID), slog.Duration("duration", took),
+			slog.String("event_request", c.RequestID), slog.Duration("duration", took),
 		}, attributes...)...)
 	case e.DetailType != "":
 		t.log.LogAttrs(ctx, slog.LevelInfo, "webhook", append([]slog.Attr{
@@ -167,9 +169,7 @@ func (t traffic) serve(next http.Handler) http.Handler {
 		a := &answer{ResponseWriter: w, status: http.StatusOK}
 		next.ServeHTTP(a, r)
 		attributes := []slog.Attr{slog.Int("status", a.status), slog.Duration("duration", time.Since(start))}
-		if problem := a.problem(); problem != "" {
-			attributes = append(attributes, slog.String("error", problem))
-		}
+		attributes = append(attributes, a.refusals()...)
 		message := "request"
 		switch handshake := r.URL.Path == "/"+Stage && r.Header.Get("Upgrade") != ""; {
 		case !handshake:
@@ -184,10 +184,11 @@ func (t traffic) serve(next http.Handler) http.Handler {
 	})
 }
 
-// maxError limits what is read of an answer to find its error.
-const maxError = 2 << 10
+// maxAnswer limits what is read of an answer to find its errors. It holds the answer to
+// a broadcast to as many channels as one may name.
+const maxAnswer = 1 << 20
 
-// answer records the status of a response, and the start of an error in JSON.
+// answer records the status of a response, and its body in JSON.
 type answer struct {
 	http.ResponseWriter
 	status int
@@ -195,24 +196,61 @@ type answer struct {
 }
 
 func (a *answer) Write(b []byte) (int, error) {
-	if a.status >= http.StatusBadRequest && len(a.body)+len(b) <= maxError {
+	if strings.HasPrefix(a.Header().Get("Content-Type"), "application/json") && len(a.body)+len(b) <= maxAnswer {
 		a.body = append(a.body, b...)
 	}
 	return a.ResponseWriter.Write(b)
 }
 
-// problem is the message of an error of the server API or of the admin pages' API, "" for
-// any other answer.
-func (a *answer) problem() string {
-	var body struct {
-		Error struct {
-			Message string `json:"message"`
-		} `json:"error"`
+// refusal is the error in a reply: a text, or an object with a message. It is "" for
+// anything else.
+type refusal string
+
+func (r *refusal) UnmarshalJSON(b []byte) error {
+	var object struct {
+		Message string `json:"message"`
 	}
-	if json.Unmarshal(a.body, &body) != nil {
-		return ""
+	if json.Unmarshal(b, (*string)(r)) != nil && json.Unmarshal(b, &object) == nil {
+		*r = refusal(object.Message)
 	}
-	return body.Error.Message
+	return nil
+}
+
+// refusals are the error of the server API or of the admin pages' API, whatever the
+// status, and for a broadcast the number of channels that failed with the first error.
+func (a *answer) refusals() []slog.Attr {
+	var reply struct {
+		Error  refusal         `json:"error"`
+		Detail string          `json:"detail"`
+		Result json.RawMessage `json:"result"`
+	}
+	if json.Unmarshal(a.body, &reply) != nil {
+		return nil
+	}
+	var broadcast struct {
+		Responses []struct {
+			Error refusal `json:"error"`
+		} `json:"responses"`
+	}
+	_ = json.Unmarshal(reply.Result, &broadcast) // other results have no responses
+	failed := 0
+	for _, r := range broadcast.Responses {
+		if r.Error != "" {
+			failed++
+			reply.Error = cmp.Or(reply.Error, r.Error)
+		}
+	}
+	var all []slog.Attr
+	if failed > 0 {
+		all = append(all, slog.Int("failed", failed))
+	}
+	if reply.Error != "" {
+		all = append(all, slog.String("error", string(reply.Error)))
+	}
+	if reply.Error != "" && reply.Detail != "" {
+		all = append(all, slog.String("detail", reply.Detail))
+	}
+	return all
 }
 
 func (a *answer) WriteHeader(status int) {

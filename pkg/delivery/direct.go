@@ -98,9 +98,13 @@ func (d *Direct) encode(messages []hub.Message) (map[hub.Protocol][]*Payload, er
 func (d *Direct) logResult(ctx context.Context, messages []hub.Message, f *fanout) {
 	level := slog.LevelDebug
 	r := f.result
+	text, channel := "message dispatched", slog.String("channel", f.to.Channel.String())
+	if f.to.Channel == hub.Feed(f.to.Channel.Project) {
+		text, channel = "feed dispatched", slog.Attr{} // the name of the feed is no channel of the project
+	}
 	attrs := []slog.Attr{
 		slog.String("project", messages[0].Channel.Project),
-		slog.String("channel", f.to.Channel.String()),
+		channel,
 		slog.String("message", messages[0].ID),
 		slog.Int("messages", len(messages)),
 		slog.Int("delivered", r.Delivered),
@@ -122,7 +126,7 @@ func (d *Direct) logResult(ctx context.Context, messages []hub.Message, f *fanou
 		level = slog.LevelWarn
 		attrs = append(attrs, slog.Any("unread", r.Unread))
 	}
-	d.log.LogAttrs(ctx, level, "message dispatched", attrs...)
+	d.log.LogAttrs(ctx, level, text, attrs...)
 }
 
 // Disconnect closes connections, as many concurrently as the Poster allows. It repeats

@@ -218,7 +218,7 @@ func logError(ctx context.Context, log *slog.Logger, e events.APIGatewayWebsocke
 	if err == nil {
 		return
 	}
-	log = log.With("route", e.RequestContext.RouteKey, "request", e.RequestContext.RequestID, "connection", e.RequestContext.ConnectionID)
+	log = log.With("route", e.RequestContext.RouteKey, "event_request", e.RequestContext.RequestID, "connection", e.RequestContext.ConnectionID)
 	var known *hub.Error
 	if !errors.As(err, &known) {
 		log.ErrorContext(ctx, "command failed", "error", err)
@@ -233,7 +233,7 @@ const maxLoggedRefusals = 10
 // logRefusals logs the first channels that a subscribe was refused.
 func logRefusals(ctx context.Context, log *slog.Logger, e events.APIGatewayWebsocketProxyRequest, refused []hub.Refusal) {
 	for _, r := range refused[:min(len(refused), maxLoggedRefusals)] {
-		log.DebugContext(ctx, "subscribe refused", "request", e.RequestContext.RequestID, "connection", e.RequestContext.ConnectionID,
+		log.DebugContext(ctx, "subscribe refused", "event_request", e.RequestContext.RequestID, "connection", e.RequestContext.ConnectionID,
 			"project", r.Channel.Project, "channel", r.Channel.String(), "code", r.Reason.Code, "error", r.Reason.Text())
 	}
 }

@@ -90,7 +90,7 @@ func TestInternalErrors(t *testing.T) {
 			if err := json.Unmarshal([]byte(log.String()), &line); err != nil {
 				t.Fatalf("the log does not hold one line: %v: %s", err, log.String())
 			}
-			for key, want := range map[string]string{"route": tt.route, "connection": "the-connection", "request": "the-request"} {
+			for key, want := range map[string]string{"route": tt.route, "connection": "the-connection", "event_request": "the-request"} {
 				if line[key] != want {
 					t.Errorf("the log says %s=%v, expected %q", key, line[key], want)
 				}
@@ -188,7 +188,7 @@ func TestRefusedSubscribe(t *testing.T) {
 	var lines []map[string]any
 	for _, category := range []string{"absent", "closed", "open"} {
 		lines = append(lines, map[string]any{
-			"level": "DEBUG", "msg": "subscribe refused", "request": "the-request", "connection": "the-connection",
+			"level": "DEBUG", "msg": "subscribe refused", "event_request": "the-request", "connection": "the-connection",
 			"project": "p", "channel": category + ":x", "code": 403.0, "error": denied + ": " + reasons[category],
 		})
 	}

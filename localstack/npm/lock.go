@@ -1,28 +1,28 @@
-//go:build darwin || linux
-
 package npm
 
 import (
 	"context"
 	"errors"
 	"os"
-	"syscall"
 	"time"
+
+	"centrifuge/localstack/process"
 )
 
 // lockFile takes an exclusive lock on a file that exists. It waits for other
-// processes until ctx ends. The kernel releases the lock when this process ends.
+// processes until ctx ends. Where files cannot be locked, two processes that install
+// concurrently may fail; run "make setup" first.
 func lockFile(ctx context.Context, path string) (unlock func(), err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	for {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		err := process.TryLock(f)
 		if err == nil {
 			return func() { f.Close() }, nil
 		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
+		if !errors.Is(err, process.ErrLocked) {
 			f.Close()
 			return nil, err
 		}
