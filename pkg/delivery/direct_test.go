@@ -303,6 +303,7 @@ func TestPosterConcurrency(t *testing.T) {
 		<-gate
 	})
 	poster := m.newPoster(t, PosterOptions{Concurrency: bound})
+	poster.wires.patience = time.Minute // no request gives up its slot
 	var held atomic.Int64
 	var wg sync.WaitGroup
 	for n := range deliveries {
@@ -396,13 +397,14 @@ func TestUnansweredPosts(t *testing.T) {
 		body, _ := io.ReadAll(r.Body)
 		id := connectionOf(r)
 		mu.Lock()
+		repeated := slices.Contains(bodies[id], string(body))
 		bodies[id] = append(bodies[id], string(body))
 		n := len(bodies[id])
-		switch {
-		case n == 1:
+		if n == 1 {
 			first++
-		case id[0] != 'a' && first != 103:
-			t.Errorf("%s got another post after the first attempts of %d", id, first)
+		}
+		if repeated && first != 103 {
+			t.Errorf("%s got a post again after the first attempts of %d", id, first)
 		}
 		mu.Unlock()
 		if id == "always" || id == "once" && n == 1 || id == "second" && n == 2 {
@@ -425,6 +427,7 @@ func TestUnansweredPosts(t *testing.T) {
 	for _, id := range ids("a", 100) {
 		want[id] = []string{"1", "2"}
 	}
+	m.Close() // it waits for its handlers
 	if diff := cmp.Diff(want, bodies); diff != "" {
 		t.Errorf("posts (-want +got):\n%s", diff)
 	}

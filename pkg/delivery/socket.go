@@ -14,6 +14,8 @@ type socket struct {
 	net.Conn
 	raw   syscall.RawConn // nil where there is none
 	polls bool            // Read does not wait: see poll
+	// patience is how long an exchange may take before it is overdue.
+	patience time.Duration
 
 	// Of the exchange in progress:
 	ctx      context.Context //nolint:containedctx // Read and Write have no parameter for it
@@ -21,8 +23,8 @@ type socket struct {
 	overdue  func() // nil from when it was called
 }
 
-func newSocket(conn net.Conn) *socket {
-	s := &socket{Conn: conn}
+func newSocket(conn net.Conn, patience time.Duration) *socket {
+	s := &socket{Conn: conn, patience: patience}
 	if c, ok := conn.(syscall.Conn); ok {
 		s.raw, _ = c.SyscallConn()
 	}
@@ -33,7 +35,7 @@ func newSocket(conn net.Conn) *socket {
 // taken longer than patience, overdue is called, once.
 func (s *socket) begin(ctx context.Context, deadline time.Time, overdue func()) error {
 	s.ctx, s.deadline, s.overdue = ctx, deadline, overdue
-	first := time.Now().Add(patience)
+	first := time.Now().Add(s.patience)
 	if first.After(deadline) {
 		first = deadline
 	}

@@ -34,6 +34,7 @@ type wires struct {
 	encrypted *tls.Config // nil for http
 	base      *url.URL
 	most      int
+	patience  time.Duration
 
 	mu   sync.Mutex
 	idle []*wire // the one used last at the end, at most most
@@ -61,10 +62,11 @@ func newWires(base *url.URL, concurrency int) *wires {
 		port = map[string]string{"http": "80", "https": "443"}[base.Scheme]
 	}
 	ws := &wires{
-		address: net.JoinHostPort(base.Hostname(), port),
-		dialer:  net.Dialer{KeepAlive: 30 * time.Second},
-		base:    base,
-		most:    concurrency,
+		patience: patience,
+		address:  net.JoinHostPort(base.Hostname(), port),
+		dialer:   net.Dialer{KeepAlive: 30 * time.Second},
+		base:     base,
+		most:     concurrency,
 	}
 	if base.Scheme == "https" {
 		ws.encrypted = &tls.Config{
@@ -120,7 +122,7 @@ func (ws *wires) open(ctx context.Context, deadline time.Time) (*wire, error) {
 		return nil, err
 	}
 	w := &wire{
-		socket: newSocket(plain),
+		socket: newSocket(plain, ws.patience),
 		req: &http.Request{
 			URL:    &url.URL{Scheme: ws.base.Scheme, Host: ws.base.Host},
 			Header: make(http.Header),
