@@ -385,27 +385,18 @@ func TestHungPosts(t *testing.T) {
 	}
 }
 
-// TestUnansweredPosts breaks the connections of posts off. They are repeated once, after the
-// first attempts of all posts.
+// TestUnansweredPosts breaks the connections of posts off. They are repeated once.
 func TestUnansweredPosts(t *testing.T) {
 	var (
 		mu     sync.Mutex
 		bodies = make(map[string][]string)
-		first  int
 	)
 	m := newManagement(t, func(_ http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		id := connectionOf(r)
 		mu.Lock()
-		repeated := slices.Contains(bodies[id], string(body))
 		bodies[id] = append(bodies[id], string(body))
 		n := len(bodies[id])
-		if n == 1 {
-			first++
-		}
-		if repeated && first != 103 {
-			t.Errorf("%s got a post again after the first attempts of %d", id, first)
-		}
 		mu.Unlock()
 		if id == "always" || id == "once" && n == 1 || id == "second" && n == 2 {
 			panic(http.ErrAbortHandler)
