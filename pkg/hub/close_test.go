@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,7 +20,10 @@ import (
 // died there. It returns a function that ends that.
 func (r *rig) interrupt(operation string, n int) (restore func()) {
 	dead := false
+	var mu sync.Mutex
 	r.store.Requests.Intercept = func(op string, request *http.Request) (*http.Response, error) {
+		mu.Lock()
+		defer mu.Unlock()
 		if op == operation {
 			n--
 		}
