@@ -173,7 +173,11 @@ func TestRights(t *testing.T) {
 			endpoint := r.start(t)
 			before := start(t, stack.Options{DynamoDBEndpoint: endpoint})
 			used := make(map[string]bool)
+			var s *stack.Stack
 			prepare := func(setup ...func()) {
+				if s != nil {
+					s.Wait() // the connections are entered again
+				}
 				maps.Copy(used, r.reset())
 				crowd(t, before, f.Name == "auth")
 				hook(t, before)
@@ -187,7 +191,7 @@ func TestRights(t *testing.T) {
 			}
 			prepare()
 			// A second stack, whose caches are empty.
-			s := start(t, stack.Options{DynamoDBEndpoint: endpoint})
+			s = start(t, stack.Options{DynamoDBEndpoint: endpoint})
 			r.reset()
 			clear(used)
 			for _, event := range strings.Fields(run.events) {
