@@ -175,11 +175,11 @@ func onConnections(t template) []question {
 	}
 	return append(
 		all,
-		question{"disconnect a client", "execute-api:ManageConnections", own + "/DELETE" + connection, nil, only("publish", "admin")},
+		question{"disconnect a client", "execute-api:ManageConnections", own + "/DELETE" + connection, nil, only("auth", "subscribe", "unsubscribe", "broadcast", "message", "publish", "admin")},
 		question{"read about a connection", "execute-api:ManageConnections", own + "/GET" + connection, nil, nobody},
 		question{
 			"post to a client", "execute-api:ManageConnections", own + "/POST" + connection, nil,
-			only("auth", "subscribe", "unsubscribe", "broadcast", "disconnect", "publish", "admin"),
+			only("auth", "subscribe", "unsubscribe", "broadcast", "disconnect", "message", "publish", "admin"),
 		},
 		question{"call the API", "execute-api:Invoke", own + "/POST/auth", nil, nobody},
 	)
