@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"centrifuge/pkg/hub"
+	"centrifuge/pkg/store"
 )
 
 const (
@@ -315,29 +316,32 @@ func (r *round) linksOf(user string) []*link {
 	return slices.DeleteFunc(slices.Clone(r.links), func(l *link) bool { return user != "" && l.user != user })
 }
 
-// administratorActs changes the project and its categories.
+// administratorActs changes the project and its categories, in the function that the others
+// use or in another one.
 func (r *round) administratorActs(random *rand.Rand) {
+	stores := []*store.Store{r.rig.App.Store, r.rig.other}
 	for range 1 + random.IntN(4) {
 		r.pause(time.Duration(random.IntN(60)) * time.Millisecond)
 		category, _ := split(channels[random.IntN(len(channels))])
+		s := stores[random.IntN(len(stores))]
 		switch random.IntN(6) {
 		case 0:
 			for range 1 + random.IntN(2) {
-				r.editCategory(category, category, func(c *hub.Category) { c.Private = !c.Private })
+				r.editCategory(s, category, category, func(c *hub.Category) { c.Private = !c.Private })
 			}
 		case 1:
-			r.recreate(category, random.IntN(3))
+			r.recreate(s, category, random.IntN(3))
 		case 2, 3: // it changes no subscription
-			r.editCategory("no category", category, func(c *hub.Category) { c.Shards = c.ShardCount() + 1 })
+			r.editCategory(s, "no category", category, func(c *hub.Category) { c.Shards = c.ShardCount() + 1 })
 		case 4:
-			r.editProject("", func(p *hub.Project) {
+			r.editProject(s, "", func(p *hub.Project) {
 				p.Secret = fmt.Sprintf("secret-%d", random.Uint64())
 				r.mu.Lock()
 				defer r.mu.Unlock()
 				r.secret = p.Secret
 			})
 		case 5:
-			r.editProject("", func(p *hub.Project) {
+			r.editProject(s, "", func(p *hub.Project) {
 				switch {
 				case len(p.Options.Origins) == 0:
 					p.Options.Origins = []string{"https://other.example"}
@@ -349,13 +353,13 @@ func (r *round) administratorActs(random *rand.Rand) {
 	}
 }
 
-func (r *round) editProject(touched string, edit func(*hub.Project)) {
+func (r *round) editProject(s *store.Store, touched string, edit func(*hub.Project)) {
 	r.touch(touched)
-	p, err := r.rig.App.Store.ReadProject(r.t.Context(), project)
+	p, err := s.ReadProject(r.t.Context(), project)
 	if err == nil {
 		edit(p)
 		r.note("administrator writes the project: origins %v, another secret %v", p.Options.Origins, p.Secret)
-		err = r.rig.App.Store.PutProject(r.t.Context(), p)
+		err = s.PutProject(r.t.Context(), p)
 	}
 	if err != nil {
 		r.fail("write project: %v", err)
@@ -363,14 +367,14 @@ func (r *round) editProject(touched string, edit func(*hub.Project)) {
 	r.note("administrator has written the project")
 }
 
-func (r *round) editCategory(touched, name string, edit func(*hub.Category)) {
+func (r *round) editCategory(s *store.Store, touched, name string, edit func(*hub.Category)) {
 	r.touch(touched)
-	p, err := r.rig.App.Store.ReadProject(r.t.Context(), project)
+	p, err := s.ReadProject(r.t.Context(), project)
 	if err == nil {
 		c := p.Categories[name]
 		edit(&c)
 		r.note("administrator writes %s: private %v, %d shards", name, c.Private, c.ShardCount())
-		err = r.rig.App.Store.PutCategory(r.t.Context(), project, c)
+		err = s.PutCategory(r.t.Context(), project, c)
 	}
 	if err != nil {
 		r.fail("write category %s: %v", name, err)
@@ -379,18 +383,18 @@ func (r *round) editCategory(touched, name string, edit func(*hub.Category)) {
 }
 
 // recreate deletes a category and creates one of its name with other shards.
-func (r *round) recreate(name string, shards int) {
+func (r *round) recreate(s *store.Store, name string, shards int) {
 	r.touch(name)
-	p, err := r.rig.App.Store.ReadProject(r.t.Context(), project)
+	p, err := s.ReadProject(r.t.Context(), project)
 	if err == nil {
 		r.note("administrator deletes %s", name)
-		err = r.rig.App.Store.DeleteCategory(r.t.Context(), project, name)
+		err = s.DeleteCategory(r.t.Context(), project, name)
 	}
 	if err == nil {
 		c := p.Categories[name]
 		c.Revision, c.Private, c.Shards = 0, false, shards
 		r.note("administrator creates %s", name)
-		err = r.rig.App.Store.PutCategory(r.t.Context(), project, c)
+		err = s.PutCategory(r.t.Context(), project, c)
 	}
 	if err != nil {
 		r.fail("create category %s again: %v", name, err)
@@ -432,11 +436,12 @@ func (g *rig) round(t *testing.T, n int) {
 
 // reset makes the project what it is at the start of every round.
 func (r *round) reset() {
+	s := r.rig.App.Store
 	r.secret = "secret-0"
 	for _, category := range []string{"open", "room", "wide"} {
-		r.recreate(category, map[string]int{"wide": 2}[category])
+		r.recreate(s, category, map[string]int{"wide": 2}[category])
 	}
-	r.editProject("", func(p *hub.Project) { p.Secret, p.Options.Origins = r.secret, nil })
+	r.editProject(s, "", func(p *hub.Project) { p.Secret, p.Options.Origins = r.secret, nil })
 	clear(r.touched)
 }
 
@@ -448,7 +453,7 @@ func (r *round) judge() {
 	}
 	live := r.quiesce()
 	// This drops the project from the cache.
-	r.editProject("nothing", func(*hub.Project) {})
+	r.editProject(r.rig.App.Store, "nothing", func(*hub.Project) {})
 	r.checkAgreement(live)
 	r.checkSpans()
 	for _, l := range r.quiesce() {

@@ -30,6 +30,7 @@ import (
 	"centrifuge/localstack/gateway"
 	"centrifuge/localstack/stack"
 	"centrifuge/localstack/stack/stacktest"
+	"centrifuge/pkg/store"
 	"centrifuge/pkg/store/schema"
 	"centrifuge/pkg/store/storetest"
 )
@@ -81,20 +82,28 @@ type rig struct {
 	table string
 	// fast is the database without the delay.
 	fast *dynamodb.Client
-	log  *serviceLog
+	// other is the store of another function: what it writes stays unseen in the cache of
+	// the stack.
+	other *store.Store
+	log   *serviceLog
 }
 
 func start(t *testing.T) *rig {
 	t.Helper()
 	endpoint, table := storetest.Table(t)
-	g := &rig{table: table, log: newServiceLog(), fast: dynamodb.New(dynamodb.Options{
-		Region: "us-east-1", BaseEndpoint: &endpoint, Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
-	})}
+	delayed := slow(t, endpoint)
+	g := &rig{table: table, log: newServiceLog(), fast: client(endpoint), other: store.New(client(delayed), table, store.Options{})}
 	g.Stack = stacktest.Start(t, stack.Options{
-		DynamoDBEndpoint: slow(t, endpoint), Table: table, Seed: []byte(seedFile),
+		DynamoDBEndpoint: delayed, Table: table, Seed: []byte(seedFile),
 		Gateway: gateway.Options{Jitter: jitter}, Log: g.log, Traffic: true, LogLevel: "info",
 	})
 	return g
+}
+
+func client(endpoint string) *dynamodb.Client {
+	return dynamodb.New(dynamodb.Options{
+		Region: "us-east-1", BaseEndpoint: &endpoint, Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
+	})
 }
 
 // slow starts a proxy of a database that delays every request, and returns its address.
