@@ -52,7 +52,7 @@ type round struct {
 	t       *testing.T
 	rig     *rig
 	expires time.Time // of all JWTs, so that each may renew another
-	// application and administrator are whether they take part.
+	// application and administrator are whether they change subscriptions and rights.
 	application, administrator bool
 
 	mu           sync.Mutex
@@ -331,8 +331,8 @@ func (r *round) administratorActs(random *rand.Rand) {
 			}
 		case 1:
 			r.recreate(s, category, random.IntN(3))
-		case 2, 3: // it changes no subscription
-			r.editCategory(s, "no category", category, func(c *hub.Category) { c.Shards = c.ShardCount() + 1 })
+		case 2, 3:
+			r.raiseShards(s, category)
 		case 4:
 			r.editProject(s, "", func(p *hub.Project) {
 				p.Secret = fmt.Sprintf("secret-%d", random.Uint64())
@@ -351,6 +351,20 @@ func (r *round) administratorActs(random *rand.Rand) {
 			})
 		}
 	}
+}
+
+// operatorActs raises the shards of categories in another function, which changes nothing
+// for clients.
+func (r *round) operatorActs(random *rand.Rand) {
+	for range 1 + random.IntN(3) {
+		r.pause(time.Duration(random.IntN(60)) * time.Millisecond)
+		category, _ := split(channels[random.IntN(len(channels))])
+		r.raiseShards(r.rig.other, category)
+	}
+}
+
+func (r *round) raiseShards(s *store.Store, category string) {
+	r.editCategory(s, "shards", category, func(c *hub.Category) { c.Shards = 2 * c.ShardCount() })
 }
 
 func (r *round) editProject(s *store.Store, touched string, edit func(*hub.Project)) {
@@ -406,16 +420,20 @@ func (r *round) recreate(s *store.Store, name string, shards int) {
 func (g *rig) round(t *testing.T, n int) {
 	random := rand.New(rand.NewPCG(*seed, uint64(n))) //nolint:gosec // a repeatable round
 	r := &round{t: t, rig: g, start: time.Now(), expires: time.Now().Add(time.Hour), touched: make(map[string]bool)}
-	cast := random.IntN(4)
-	r.application, r.administrator = cast&1 != 0, cast&2 != 0
+	r.application = random.IntN(2) == 0
+	cast := random.IntN(3)
+	r.administrator = cast == 0
 	r.reset()
 	actors := []func(*rand.Rand){
 		func(random *rand.Rand) { r.client("ada", page, random) },
 		func(random *rand.Rand) { r.client("bob", "", random) },
 		r.applicationActs,
 	}
-	if r.administrator {
+	switch cast {
+	case 0:
 		actors = append(actors, r.administratorActs)
+	case 1:
+		actors = append(actors, r.operatorActs)
 	}
 	var wg sync.WaitGroup
 	for _, act := range actors {
