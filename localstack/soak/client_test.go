@@ -42,21 +42,23 @@ type event struct {
 
 // link is one connection of a client, from the handshake to its end.
 type link struct {
-	r            *round
-	name, user   string
-	conn         *websocket.Conn
-	jwt          bool
-	ended        chan struct{} // closed when nothing more is received
-	mu           sync.Mutex
-	pending      map[string]*command
-	answered     chan struct{} // closed at every answer
-	n, group     int
-	events       map[string][]*event
-	since        map[string]time.Time // the latest answer says that the link is out of the channel
-	disconnected time.Time            // the application has disconnected the user
-	entered      time.Time            // the first successful auth
+	r          *round
+	name, user string
+	conn       *websocket.Conn
+	jwt        bool          // otherwise its tokens confirm no permissions
+	ended      chan struct{} // closed when nothing more is received
+
+	mu       sync.Mutex
+	pending  map[string]*command // by id
+	answered chan struct{}       // closed and replaced at every answer
+	n, group int                 // of the latest command
+	events   map[string][]*event // by channel, in the order in which they were sent
+	// since is, for channels that it has left without doubt, when it was told so.
+	since        map[string]time.Time
+	disconnected time.Time // the application was told that the user is disconnected
+	entered      time.Time // the first successful auth was answered
 	spans        []span
-	received     map[int]int
+	received     map[int]int // by number of the message
 }
 
 // span is a time in which a link was in a channel without doubt.
@@ -173,9 +175,9 @@ func (l *link) leave(channels []string, at time.Time) {
 	}
 }
 
-// send sends a command. Unless overtake is set, it is one that API Gateway receives in a
+// send sends a command, which takes the link to a belief about channels. Unless overtake is set, it is one that API Gateway receives in a
 // later millisecond than all before it.
-func (l *link) send(method string, params map[string]any, to belief, channels []string, n int, overtake bool) *command {
+func (l *link) send(method string, params map[string]any, to belief, channels []string, n int, overtake bool) {
 	if !overtake {
 		// The gateway has read all earlier frames when it answers a ping.
 		ctx, cancel := context.WithTimeout(l.r.t.Context(), hang)
@@ -215,7 +217,6 @@ func (l *link) send(method string, params map[string]any, to belief, channels []
 	l.r.note("%s -> %s %s %s", l.name, id, method, l.r.shown(params))
 	// A connection that has ended answers nothing.
 	_ = l.conn.Write(l.r.t.Context(), websocket.MessageText, frame)
-	return c
 }
 
 func (l *link) answer(f reply, frame []byte) {
@@ -352,8 +353,8 @@ func (l *link) fence() bool {
 	return l.alive()
 }
 
-// authenticate sends auth with the present secret and returns the command.
-func (l *link) authenticate(random *rand.Rand) *command {
+// authenticate sends auth with the present secret.
+func (l *link) authenticate(random *rand.Rand) {
 	grants := []map[string][]string{{}, {"open": {}, "room": {}, "wide": {}}, {"open": {"a"}, "room": {}}, {"open": {}, "wide": {"b"}}}
 	granted := grants[random.IntN(len(grants))]
 	secret := l.r.secretNow()
@@ -365,7 +366,7 @@ func (l *link) authenticate(random *rand.Rand) *command {
 			l.r.fail("%v", err)
 		}
 	}
-	return l.send("auth", map[string]any{"token": token, "user": l.user, "project_id": project, "permissions": granted}, out, nil, 0, false)
+	l.send("auth", map[string]any{"token": token, "user": l.user, "project_id": project, "permissions": granted}, out, nil, 0, false)
 }
 
 // client acts for some random steps, on one connection after another.

@@ -1,10 +1,3 @@
-// Package soak_test acts on a whole stack at random and checks what must always be true.
-//
-// A round is two clients, an application and an administrator that act concurrently on a
-// slow database. Then all of them stop, and what the clients believe, what a message
-// reaches, what presence lists and what the connections name must agree. At last the
-// clients leave, and nothing may be left of them. What a round does is drawn from the seed
-// and the number of the round; how its actors overtake each other is not.
 package soak_test
 
 import (
@@ -57,11 +50,14 @@ func TestSoak(t *testing.T) {
 		*seed = rand.Uint64()
 	}
 	t.Logf("seed %d", *seed)
+	var rigs []*rig
+	for range *concurrent {
+		rigs = append(rigs, start(t))
+	}
 	var rounds atomic.Int64
 	end := time.Now().Add(*duration)
 	var stacks sync.WaitGroup
-	for range *concurrent {
-		g := start(t)
+	for _, g := range rigs {
 		stacks.Go(func() {
 			for time.Now().Before(end) && !t.Failed() {
 				n := int(rounds.Add(1))
