@@ -175,8 +175,9 @@ func (l *link) leave(channels []string, at time.Time) {
 	}
 }
 
-// send sends a command, which takes the link to a belief about channels. Unless overtake is set, it is one that API Gateway receives in a
-// later millisecond than all before it.
+// send sends a command, which changes the belief about channels when it is answered. n is the
+// number of the message in it. Unless overtake is set, API Gateway receives it in a later
+// millisecond than all commands before it.
 func (l *link) send(method string, params map[string]any, to belief, channels []string, n int, overtake bool) {
 	if !overtake {
 		// The gateway has read all earlier frames when it answers a ping.

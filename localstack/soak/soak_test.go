@@ -96,9 +96,10 @@ func start(t *testing.T) *rig {
 	return g
 }
 
+// client has the credentials of the stack: DynamoDB Local has a table for each.
 func client(endpoint string) *dynamodb.Client {
 	return dynamodb.New(dynamodb.Options{
-		Region: "us-east-1", BaseEndpoint: &endpoint, Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
+		Region: "us-east-1", BaseEndpoint: &endpoint, Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
 	})
 }
 
