@@ -103,6 +103,8 @@ var constants = map[string]string{
 	"hub.MaxNameBytes":               size(hub.MaxNameBytes),
 	"hub.MaxChannels":                count(hub.MaxChannels),
 	"hub.MaxPermissions":             count(hub.MaxPermissions),
+	"hub.MaxPermissionBytes":         size(hub.MaxPermissionBytes),
+	"hub.MaxChannelBytes":            size(hub.MaxChannelBytes),
 	"hub.MaxInfoBytes":               size(hub.MaxInfoBytes),
 	"hub.DefaultMessageBytes":        size(hub.DefaultMessageBytes),
 	"hub.MaxMessageBytes":            size(hub.MaxMessageBytes),
