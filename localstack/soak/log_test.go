@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"sync"
 )
@@ -16,10 +17,14 @@ type serviceLog struct {
 	open     map[string]bool
 	failures []string
 	changed  chan struct{} // closed at every change of open
+	// lossy is drawn from to lose every second $disconnect, nil for none. lost are the
+	// connections whose $disconnect was lost.
+	lossy *rand.Rand
+	lost  map[string]bool
 }
 
 func newServiceLog() *serviceLog {
-	return &serviceLog{open: make(map[string]bool), changed: make(chan struct{})}
+	return &serviceLog{open: make(map[string]bool), changed: make(chan struct{}), lost: make(map[string]bool)}
 }
 
 // Write gets whole lines. A connection is open from the end of its $connect to the end of
@@ -40,10 +45,41 @@ func (l *serviceLog) Write(b []byte) (int, error) {
 		default:
 			continue
 		}
-		close(l.changed)
-		l.changed = make(chan struct{})
+		l.wake()
 	}
 	return len(b), nil
+}
+
+// wake wakes up those that wait. The caller holds mu.
+func (l *serviceLog) wake() {
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
+
+// loseDisconnects makes the gateway lose every second $disconnect, or none for nil.
+func (l *serviceLog) loseDisconnects(random *rand.Rand) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lossy = random
+}
+
+// lose decides whether the $disconnect of a connection that has ended is lost.
+func (l *serviceLog) lose(connection string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lossy == nil || l.lossy.IntN(2) == 0 {
+		return false
+	}
+	l.lost[connection] = true
+	delete(l.open, connection)
+	l.wake()
+	return true
+}
+
+func (l *serviceLog) isLost(connection string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lost[connection]
 }
 
 // wait returns when exactly n connections are open. It fails when ctx ends.

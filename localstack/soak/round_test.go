@@ -423,6 +423,11 @@ func (g *rig) round(t *testing.T, n int) {
 	r.application = random.IntN(2) == 0
 	cast := random.IntN(3)
 	r.administrator = cast == 0
+	g.log.loseDisconnects(nil)
+	if random.IntN(3) == 0 {
+		r.note("every second $disconnect is lost")
+		g.log.loseDisconnects(rand.New(rand.NewPCG(random.Uint64(), random.Uint64()))) //nolint:gosec // a repeatable loss
+	}
 	r.reset()
 	actors := []func(*rand.Rand){
 		func(random *rand.Rand) { r.client("ada", page, random) },
@@ -505,7 +510,9 @@ type state struct {
 	present     map[string][]string       // users by channel
 }
 
-func (r *round) read() (s state) {
+// read reads the state without connections whose $disconnect was lost. lost means that
+// presence may list them.
+func (r *round) read(lost bool) (s state) {
 	var err error
 	if s.project, err = r.rig.App.Store.ReadProject(r.t.Context(), project); err != nil {
 		r.fail("%v", err)
@@ -515,6 +522,7 @@ func (r *round) read() (s state) {
 	users := make(map[string]string)
 	for _, user := range []string{"ada", "bob"} {
 		found, err := r.rig.App.Store.UserConnections(r.t.Context(), project, user)
+		found = slices.DeleteFunc(found, func(c hub.Connection) bool { return r.rig.log.isLost(c.ID) })
 		if err != nil || len(found) > 1 {
 			r.fail("%s has %d connections in the table: %+v, error %v", user, len(found), found, err)
 		}
@@ -534,6 +542,9 @@ func (r *round) read() (s state) {
 		s.present[ch] = []string{}
 		for _, c := range clients {
 			user, known := users[c.Connection]
+			if lost && r.rig.log.isLost(c.Connection) {
+				continue
+			}
 			if !known {
 				user = "the connection " + c.Connection + " of " + c.User + ", which does not exist"
 			}
@@ -572,7 +583,7 @@ func (s state) named(channel string) []string {
 // checkAgreement compares what clients believe, what a message reaches, what presence lists
 // and what the connections name.
 func (r *round) checkAgreement(live []*link) {
-	before := r.read()
+	before := r.read(true)
 	numbers, counts := make(map[string]int), make(map[string]int)
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -590,7 +601,7 @@ func (r *round) checkAgreement(live []*link) {
 	wg.Wait()
 	r.rig.Wait()
 	r.quiesce()
-	after := r.read()
+	after := r.read(false)
 	for _, ch := range channels {
 		delivered := []string{}
 		for _, l := range live {

@@ -23,6 +23,7 @@ import (
 	"centrifuge/localstack/gateway"
 	"centrifuge/localstack/stack"
 	"centrifuge/localstack/stack/stacktest"
+	"centrifuge/pkg/hub"
 	"centrifuge/pkg/store"
 	"centrifuge/pkg/store/schema"
 	"centrifuge/pkg/store/storetest"
@@ -91,7 +92,7 @@ func start(t *testing.T) *rig {
 	g := &rig{table: table, log: newServiceLog(), fast: client(endpoint), other: store.New(client(delayed), table, store.Options{})}
 	g.Stack = stacktest.Start(t, stack.Options{
 		DynamoDBEndpoint: delayed, Table: table, Seed: []byte(seedFile),
-		Gateway: gateway.Options{Jitter: jitter}, Log: g.log, Traffic: true, LogLevel: "info",
+		Gateway: gateway.Options{Jitter: jitter, LoseDisconnect: g.log.lose}, Log: g.log, Traffic: true, LogLevel: "info",
 	})
 	return g
 }
@@ -129,8 +130,14 @@ func slow(t *testing.T, endpoint string) string {
 	return server.URL
 }
 
-// remains are the connections and subscriptions in the table, hidden ones included.
+// remains are the connections and subscriptions in the table, hidden ones included. Of a
+// connection whose $disconnect was lost, only time removes the connection itself and its
+// subscriptions in former incarnations of categories: these are not listed.
 func (g *rig) remains(ctx context.Context) ([]string, error) {
+	p, err := g.App.Store.ReadProject(ctx, project)
+	if err != nil {
+		return nil, err
+	}
 	var keys []string
 	pages := dynamodb.NewScanPaginator(g.fast, &dynamodb.ScanInput{TableName: &g.table, ConsistentRead: aws.Bool(true)})
 	for pages.HasMorePages() {
@@ -141,11 +148,25 @@ func (g *rig) remains(ctx context.Context) ([]string, error) {
 		for _, item := range page.Items {
 			partition, _ := item[schema.PartitionKey].(*types.AttributeValueMemberS)
 			sort, _ := item[schema.SortKey].(*types.AttributeValueMemberS)
-			if strings.HasPrefix(partition.Value, "N#") || strings.HasPrefix(partition.Value, "S#") {
+			id, connection := strings.CutPrefix(partition.Value, "N#")
+			_, subscription := strings.CutPrefix(partition.Value, "S#")
+			lost := connection && g.log.isLost(id) || subscription && g.log.isLost(sort.Value) && !present(p, partition.Value)
+			if (connection || subscription) && !lost {
 				keys = append(keys, partition.Value+" "+sort.Value)
 			}
 		}
 	}
 	slices.Sort(keys)
 	return keys, nil
+}
+
+// present reports whether the partition of a subscription is that of a channel in the
+// present incarnation of its category.
+func present(p *hub.Project, partition string) bool {
+	for name, c := range p.Categories {
+		if strings.HasPrefix(partition, "S#"+project+"#"+name+":"+c.Incarnation+"#") {
+			return true
+		}
+	}
+	return false
 }
