@@ -53,7 +53,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run dev build test test-go test-infra test-dynamodb-local test-clients lint lint-template lint-api test-iam \
-	templates emulated test-deploy localstack-up localstack-deploy localstack-test localstack-down admin-password smoke probe fuzz bench load \
+	templates emulated test-deploy localstack-up localstack-deploy localstack-test localstack-down admin-password smoke probe fuzz soak bench load \
 	synth bootstrap deploy destroy seed invoke vulncheck cover clean FORCE
 
 help: ## List the targets
@@ -107,8 +107,8 @@ test-go: ## Run the Go tests except those of the CDK stack, with the race detect
 test-infra: ## Run the tests of the CDK stack; the first run compiles CDK, which takes two minutes
 	go test ./infra/...
 
-test-dynamodb-local: ## Run the tests of the store and the hub on DynamoDB Local; needs Java 17 and an AWS account (its licence)
-	go run ./localstack/dynamodb/local go test -count=1 ./pkg/store/... ./pkg/hub/...
+test-dynamodb-local: ## Run the tests of the store and the hub, and random rounds, on DynamoDB Local; needs Java 17 and an AWS account (its licence)
+	go run ./localstack/dynamodb/local go test -count=1 ./pkg/store/... ./pkg/hub/... ./localstack/soak
 
 test-clients: $(CLIENTS_PYTHON)/installed $(CLIENTS_JARS)/installed ## Call the local stack with AWS SDKs of three languages, and test the server API with schemathesis; needs Python 3.11, Java 17 and Maven
 	@go run ./localstack/clients $(CLIENTS_PYTHON) $(CLIENTS_JARS)
@@ -176,6 +176,10 @@ fuzz: ## Fuzz every decoder: FUZZTIME=1m each
 			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "./$$(dirname $$file)" || exit 1; \
 		done; \
 	done
+
+SOAK ?= 10m
+soak: ## Play random rounds against the whole service, and print their seed: SOAK=10m SEED=… ROUND=…
+	go test -v -count=1 -timeout 0 -run '^TestSoak$$' ./localstack/soak -soak $(SOAK) $(if $(SEED),-seed $(SEED)) $(if $(ROUND),-round $(ROUND))
 
 bench: build ## Measure posting, the bootstraps and the handshake
 	@$(MAKE) --no-print-directory build BUILD=$(BUILD)/native GOARCH_LAMBDA=$$(go env GOARCH)

@@ -41,6 +41,7 @@ var notRun = map[string]string{
 	"make test":                "this test is a part of it",
 	"make test-dynamodb-local": "a step of .ci/run",
 	"make test-clients":        "a step of .ci/run",
+	"make soak":                "a step of .ci/run, for a minute",
 	"make lint":                "a step of .ci/run",
 	"make lint-template":       "a step of .ci/run",
 	"make lint-api":            "a step of .ci/run",

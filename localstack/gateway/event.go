@@ -69,8 +69,7 @@ func peerOf(r *http.Request) peer {
 	return p
 }
 
-func (g *Gateway) socketEvent(s *socket, eventType, route string) *socketEvent {
-	now := time.Now()
+func (g *Gateway) socketEvent(s *socket, eventType, route string, now time.Time) *socketEvent {
 	id := newID()
 	return &socketEvent{RequestContext: socketContext{
 		RouteKey:          route,
@@ -92,7 +91,7 @@ func (g *Gateway) socketEvent(s *socket, eventType, route string) *socketEvent {
 // connectEvent builds the event of $connect. Of all WebSocket events, only this one
 // has the headers and the query of the handshake.
 func (g *Gateway) connectEvent(s *socket, r *http.Request) *socketEvent {
-	event := g.socketEvent(s, "CONNECT", "$connect")
+	event := g.socketEvent(s, "CONNECT", "$connect", time.Now())
 	event.Headers = make(map[string]string)
 	event.MultiHeaders = make(map[string][]string)
 	set := func(name string, values ...string) {
@@ -122,8 +121,8 @@ func (g *Gateway) connectEvent(s *socket, r *http.Request) *socketEvent {
 	return event
 }
 
-func (g *Gateway) messageEvent(s *socket, route string, body []byte) *socketEvent {
-	event := g.socketEvent(s, "MESSAGE", route)
+func (g *Gateway) messageEvent(s *socket, route string, body []byte, received time.Time) *socketEvent {
+	event := g.socketEvent(s, "MESSAGE", route, received)
 	event.RequestContext.MessageID = newID()
 	text := string(body)
 	event.Body = &text
@@ -131,7 +130,7 @@ func (g *Gateway) messageEvent(s *socket, route string, body []byte) *socketEven
 }
 
 func (g *Gateway) disconnectEvent(s *socket) *socketEvent {
-	event := g.socketEvent(s, "DISCONNECT", "$disconnect")
+	event := g.socketEvent(s, "DISCONNECT", "$disconnect", time.Now())
 	cause := s.queue.closeCause()
 	event.RequestContext.DisconnectStatusCode = int(cause.code)
 	event.RequestContext.DisconnectReason = &cause.reason

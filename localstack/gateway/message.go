@@ -4,16 +4,17 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"time"
 	"unicode/utf8"
 )
 
-// handleMessage invokes the function for a message of a client and sends the
-// response to the client.
+// handleMessage invokes the function for a message that was received from a client, and
+// sends the response to the client.
 //
 // The body of the response is sent whatever its statusCode is. AWS does not document
 // that; it is reported:
 // yai333/React-Chat-App-using-AWS-API-Gateway-Websocket-and-Serverless-Framework#2.
-func (g *Gateway) handleMessage(s *socket, body []byte) {
+func (g *Gateway) handleMessage(s *socket, body []byte, received time.Time) {
 	route, function := g.selectRoute(body)
 	if mock, ok := g.opts.Mocks[route]; ok {
 		g.applyJitter(context.Background())
@@ -22,7 +23,7 @@ func (g *Gateway) handleMessage(s *socket, body []byte) {
 		}
 		return
 	}
-	event := g.messageEvent(s, route, body)
+	event := g.messageEvent(s, route, body, received)
 	if function == nil {
 		g.reply(s, route, errorBody("Forbidden", s.id, event.RequestContext.RequestID))
 		return

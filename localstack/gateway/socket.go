@@ -133,13 +133,14 @@ func (s *socket) read(conn *websocket.Conn, frames *frameConn) closeCause {
 			return notText
 		}
 		s.recordActivity()
+		received := time.Now()
 		select {
 		case s.invocations <- struct{}{}:
 		case <-s.closed:
 			return goingAway
 		}
 		s.gw.running.Go(func() {
-			s.gw.handleMessage(s, body)
+			s.gw.handleMessage(s, body, received)
 			<-s.invocations
 		})
 	}

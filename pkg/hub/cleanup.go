@@ -174,7 +174,8 @@ func (h *Hub) endRights(ctx context.Context, ended []Gone) error {
 		return false
 	})
 	errs = append(errs, h.closeSockets(ctx, refused), h.changeAll(ctx, connections, func(c Connection) (Change, error) {
-		c.Channels = without(c.Channels, left[c.ID])
+		// An auth may have granted them since.
+		c.Channels = without(c.Channels, common(left[c.ID], h.ended(p, c)))
 		return Change{Connection: c, Renew: found[c.ID]}, nil
 	}))
 	return errors.Join(errs...)

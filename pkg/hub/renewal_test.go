@@ -3,6 +3,7 @@ package hub_test
 import (
 	"encoding/json"
 	"errors"
+	"net/http"
 	"slices"
 	"testing"
 	"time"
@@ -194,6 +195,69 @@ func TestLaterCommandWins(t *testing.T) {
 			}
 			if err := r.send(t, "room", `1`); err != nil || slices.Contains(r.received, conn) != tt.in {
 				t.Errorf("%v received, error %v", r.received, err)
+			}
+		})
+	}
+}
+
+// TestAuthDuringSubscribe carries out an auth between what a subscribe to room:a reads and
+// what it writes. The connection is in room:b, to which it lost its right before where room
+// has become private.
+func TestAuthDuringSubscribe(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		first   *hub.Permissions // nil for requested ones, which are not confirmed
+		private bool
+		during  *hub.Permissions
+		refused []string
+		in      []string
+	}{
+		{"it grants both channels still", granting("a", "b"), false, granting("a", "b", "c"), nil, []string{"a", "b"}},
+		{"it does not grant the channel of the subscribe", granting("a", "b"), false, granting("b"), []string{"room:a"}, []string{"b"}},
+		{"it grants nothing", granting("a", "b"), false, granting(), []string{"room:a"}, nil},
+		{"it confirms both channels of a private category", nil, true, granting("a", "b"), nil, []string{"a", "b"}},
+		{"it confirms the other channel of a private category", nil, true, granting("b"), []string{"room:a"}, []string{"b"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, hub.ProjectOptions{})
+			r.open(t)
+			if err := r.auth(t, hub.Identity{User: "u", Permissions: tt.first}, all); err != nil {
+				t.Fatal(err)
+			}
+			if refused, err := r.Subscribe(t.Context(), by(conn), in("room:b")); err != nil || len(refused) > 0 {
+				t.Fatal(refused, err)
+			}
+			if tt.private {
+				r.change(t, func(p *hub.Project) {
+					c := p.Categories["room"]
+					c.Private = true
+					p.Categories["room"] = c
+				})
+			}
+			r.store.Requests.Intercept = func(op string, _ *http.Request) (*http.Response, error) {
+				if op == "TransactWriteItems" {
+					r.store.Requests.Intercept = nil
+					return nil, r.auth(t, hub.Identity{User: "u", Permissions: tt.during}, all)
+				}
+				return nil, nil
+			}
+			refused, err := r.Subscribe(t.Context(), by(conn), in("room:a", "open:x"))
+			refused = slices.DeleteFunc(refused, func(r hub.Refusal) bool { return r.Channel.Category == "open" })
+			if diff := cmp.Diff(tt.refused, names(refused)); err != nil || diff != "" {
+				t.Errorf("error %v, -want +refused:\n%s", err, diff)
+			}
+			var received []string
+			for _, name := range []string{"a", "b"} {
+				ch := hub.Channel{Project: projectID, Category: "room", Name: name}
+				if _, err := r.Publish(t.Context(), r.project(t), ch, json.RawMessage(`1`), ""); err != nil {
+					t.Fatal(err)
+				}
+				if slices.Contains(r.received, conn) {
+					received = append(received, name)
+				}
+			}
+			if diff := cmp.Diff(tt.in, received); diff != "" {
+				t.Errorf("-want +received:\n%s", diff)
 			}
 		})
 	}

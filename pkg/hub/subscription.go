@@ -67,8 +67,24 @@ func (h *Hub) Subscribe(ctx context.Context, cmd Command, channels []Channel) ([
 	if p, err = h.store.ReadProject(ctx, p.ID); err != nil {
 		return nil, err
 	}
-	var granted []Channel
+	ended := h.ended(p, c)
 	var refused []Refusal
+	err = h.change(ctx, c, func(c Connection) (Change, error) {
+		if err := h.valid(p, c); err != nil {
+			return Change{}, err
+		}
+		var granted []Channel
+		if granted, refused = grants(p, c, channels); len(granted) == 0 {
+			return Change{Connection: c}, nil
+		}
+		return h.join(p, c, without(c.Channels, common(ended, h.ended(p, c))), granted, cmd)
+	})
+	return refused, err
+}
+
+// grants divides channels into those of the project that the connection may subscribe to,
+// and the others.
+func grants(p *Project, c Connection, channels []Channel) (granted []Channel, refused []Refusal) {
 	for _, ch := range channels {
 		ch = p.Locate(ch)
 		if err := authorize(p, c, Subscribe, ch); err != nil {
@@ -77,16 +93,7 @@ func (h *Hub) Subscribe(ctx context.Context, cmd Command, channels []Channel) ([
 		}
 		granted = append(granted, ch)
 	}
-	if len(granted) == 0 {
-		return refused, h.valid(p, c)
-	}
-	ended := h.ended(p, c)
-	return refused, h.change(ctx, c, func(c Connection) (Change, error) {
-		if err := h.valid(p, c); err != nil {
-			return Change{}, err
-		}
-		return h.join(p, c, without(c.Channels, ended), granted, cmd)
-	})
+	return granted, refused
 }
 
 // join is the change of a connection that a subscribe makes. channels are those that the
@@ -134,6 +141,11 @@ func (h *Hub) ended(p *Project, c Connection) []Channel {
 		}
 	}
 	return ended
+}
+
+// common are the channels that are in both lists.
+func common(a, b []Channel) []Channel {
+	return slices.DeleteFunc(slices.Clone(a), func(ch Channel) bool { return !slices.Contains(b, ch) })
 }
 
 // without is a copy of channels without some of them.
