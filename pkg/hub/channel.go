@@ -52,3 +52,15 @@ func (s Selection) contains(ch Channel) bool {
 	names, listed := s[ch.Category]
 	return len(s) == 0 || listed && (len(names) == 0 || slices.Contains(names, ch.Name))
 }
+
+// channels are the channels of the project that the selection names.
+func (s Selection) channels(p *Project) (named []Channel) {
+	for category, names := range s {
+		for _, name := range names {
+			if ch := (Channel{Category: category, Name: name}); ch.Validate() == nil {
+				named = append(named, p.Locate(ch))
+			}
+		}
+	}
+	return named
+}

@@ -170,6 +170,12 @@ func TestLaterCommandWins(t *testing.T) {
 			_, third := r.Subscribe(t.Context(), at(r, -5*time.Millisecond), in("room:x"))
 			return []error{first, second, third}
 		}, false},
+		{"unsubscribe of an application from a channel that it names, overtaking a subscribe", func(t *testing.T, r *rig) []error {
+			r.now = r.now.Add(time.Second)
+			first := r.UnsubscribeUser(t.Context(), r.project(t), "u", hub.Selection{"room": {"x"}})
+			_, second := r.Subscribe(t.Context(), at(r, -5*time.Millisecond), in("room:x"))
+			return []error{first, second}
+		}, false},
 		{"subscribe, unsubscribe and subscribe in order", func(t *testing.T, r *rig) []error {
 			_, first := r.Subscribe(t.Context(), at(r, -3*time.Millisecond), in("room:x"))
 			second := r.Unsubscribe(t.Context(), at(r, -2*time.Millisecond), in("room:x"))

@@ -193,14 +193,7 @@ func (h *Hub) Unsubscribe(ctx context.Context, cmd Command, channels []Channel) 
 		maps.DeleteFunc(keep, func(ch Channel, _ int) bool {
 			return slices.ContainsFunc(left, func(l Channel) bool { return l.Category == ch.Category && l.Name == ch.Name })
 		})
-		// A subscription that the connection does not name, which versions before this one
-		// could leave, is removed too.
-		var remove []Place
-		for _, ch := range left {
-			if _, named := c.Channels[ch]; !named {
-				remove = append(remove, Place{ch, shardOf(c.ID, p.Categories[ch.Category].SubscribeShards(h.now()))})
-			}
-		}
+		remove := h.unnamed(p, c, left)
 		c.Channels, c.Order = keep, c.Order.with(left, at, h.now())
 		return Change{Connection: c, Remove: remove}, nil
 	})
@@ -218,16 +211,34 @@ func (h *Hub) UnsubscribeUser(ctx context.Context, p *Project, user string, from
 	if err != nil {
 		return err
 	}
+	named := from.channels(p)
+	if len(named) > MaxChannels {
+		named = nil // each would be a write for every connection
+	}
 	return h.changeAll(ctx, connections, func(c Connection) (Change, error) {
-		var left []Channel
+		// What is named is ended whether or not the connection is in it: a subscribe may be on
+		// its way.
+		left := slices.Clone(named)
+		remove := h.unnamed(p, c, left)
 		for ch := range c.Channels {
-			if from.contains(ch) && !ch.inFeed() {
+			if from.contains(ch) && !ch.inFeed() && !slices.Contains(left, ch) {
 				left = append(left, ch)
 			}
 		}
 		c.Channels, c.Order = without(c.Channels, left), c.Order.with(left, h.now(), h.now())
-		return Change{Connection: c}, nil
+		return Change{Connection: c, Remove: remove}, nil
 	})
+}
+
+// unnamed are the places of channels that the connection does not name: versions before
+// this one could leave subscriptions there.
+func (h *Hub) unnamed(p *Project, c Connection, channels []Channel) (places []Place) {
+	for _, ch := range channels {
+		if _, named := c.Channels[ch]; !named {
+			places = append(places, Place{ch, shardOf(c.ID, p.Categories[ch.Category].SubscribeShards(h.now()))})
+		}
+	}
+	return places
 }
 
 // change changes a connection and announces the joins and leaves.
