@@ -128,6 +128,11 @@ func (strict) Spend(context.Context, string, time.Duration, time.Duration, time.
 	return hub.Connection{ID: "the-connection", Project: "p", Expires: time.Now().Add(time.Hour)}, 0, nil
 }
 
+func (strict) ChangeConnection(_ context.Context, c hub.Connection, plan func(hub.Connection) (hub.Change, error)) (before, after hub.Connection, err error) {
+	_, err = plan(c)
+	return c, c, err
+}
+
 func (s strict) ReadProject(ctx context.Context, id string) (*hub.Project, error) {
 	return s.Project(ctx, id)
 }
