@@ -72,9 +72,18 @@ func (a *api) call(w http.ResponseWriter, r *http.Request) {
 	write(w, status, answer)
 }
 
+// centrifugoMethods are the methods of Centrifugo's server API that do not exist here.
+var centrifugoMethods = []string{
+	"subscribe", "refresh", "history", "history_remove", "batch", "connections", "update_user_status", "get_user_status",
+	"delete_user_status", "block_user", "unblock_user", "revoke_token", "invalidate_user_tokens", "rpc",
+}
+
 // answer runs a method for a project.
 func (a *api) answer(ctx context.Context, p *hub.Project, method string, body []byte) (status int, _ answer) {
 	run, ok := methods[method]
+	if !ok && slices.Contains(centrifugoMethods, method) {
+		return http.StatusNotFound, fail(hub.ErrMethodNotFound.WithHelp(method + " is a method of Centrifugo, which is not supported"))
+	}
 	if !ok {
 		return http.StatusNotFound, fail(hub.ErrMethodNotFound.WithHelp(suggest(method, slices.Collect(maps.Keys(methods)))))
 	}

@@ -224,6 +224,7 @@ func commonExchanges() []exchange {
 			exchange{name: "with a signature", path: path, header: "X-Centrifuge-Auth: sign=00", body: body, allowed: true, status: 401, code: 101, holds: `"unauthorized: a signature is for /rpc, not for /api: `},
 			exchange{name: "with the key in the URL", path: path + "?api_key=demo-key", operation: path, header: "X-Nothing: 1", body: body, allowed: true, status: 401, code: 101, holds: `"unauthorized: the API key is in the URL: `},
 			exchange{name: "an unknown field", path: path, body: `{"x":1}`, code: 107, holds: `unknown field \"x\": there are `},
+			exchange{name: "a method of Centrifugo", path: "/api/history", operation: path, body: body, allowed: true, status: 404, code: 104, holds: `history is a method of Centrifugo, which is not supported`},
 			exchange{name: "a method that does not exist", path: path + "_", operation: path, body: body, allowed: true, status: 404, code: 104, holds: `"method not found: did you mean ` + method + `?"`},
 			exchange{name: "an empty body", path: path, status: 400, code: 107, holds: "the body is not JSON: it is empty"},
 			exchange{name: "a body that is not JSON", path: path, body: `{"channel":`, status: 400, code: 107, holds: "the body is not JSON: line 1, column 12: it ends too early"},

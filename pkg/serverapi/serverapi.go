@@ -13,6 +13,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"centrifuge/pkg/auth"
 	"centrifuge/pkg/hub"
@@ -45,14 +46,22 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		write(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
+	mux.HandleFunc("POST /api/", func(w http.ResponseWriter, _ *http.Request) {
+		write(w, http.StatusNotFound, fail(hub.ErrMethodNotFound.WithHelp("the server API is POST /api/METHOD, and POST /rpc/PROJECT as in 2013")))
+	})
 	return guard(mux)
 }
 
-// guard refuses a URL that is not text.
+// guard refuses a URL that is not text, and a path that the multiplexer would redirect: no
+// client of an API follows redirects of a POST.
 func guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := hub.CheckURL(r.URL); err != nil {
 			write(w, http.StatusBadRequest, fail(hub.Public(err)))
+			return
+		}
+		if strings.Contains(r.URL.Path, "//") {
+			write(w, http.StatusNotFound, fail(hub.ErrMethodNotFound.WithHelp("the path has two slashes: remove one")))
 			return
 		}
 		next.ServeHTTP(w, r)

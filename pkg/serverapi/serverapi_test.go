@@ -3,6 +3,7 @@ package serverapi
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -104,6 +105,22 @@ func TestInternalErrors(t *testing.T) {
 			}
 			if strings.Contains(log.String(), "the-key") || strings.Contains(log.String(), "the-secret") {
 				t.Error("the log holds a secret")
+			}
+		})
+	}
+}
+
+// TestUnknownPaths calls paths below /api that have no method. The answer is JSON, and no
+// redirect.
+func TestUnknownPaths(t *testing.T) {
+	h := New(Options{})
+	for _, path := range []string{"/api/", "/api/a/b", "/api/publish/", "/api//publish", "//api/publish"} {
+		t.Run(path, func(t *testing.T) {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://localhost"+path, nil))
+			var got struct{ Error struct{ Code int } }
+			if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != http.StatusNotFound || got.Error.Code != hub.ErrMethodNotFound.Code {
+				t.Errorf("status %d, body %s", w.Code, w.Body)
 			}
 		})
 	}

@@ -121,8 +121,14 @@ func Decode(frame []byte) (Envelope, error) {
 		}
 		return e, malformed(wrong)
 	}
+	if noMethod == nil && noID == nil && noParams != nil && !slices.Contains(methods, method) {
+		return e, UnknownMethod(method) // what its params are to be is not known
+	}
 	return e, cmp.Or(noMethod, noID, noParams)
 }
+
+// methods are the methods that a client may use.
+var methods = []string{MethodAuth, MethodSubscribe, MethodUnsubscribe, MethodBroadcast, MethodPresence}
 
 // Auth reads the params of auth: schema/auth.json. It fails with
 // hub.ErrLimitExceeded too, for permissions that are too large.

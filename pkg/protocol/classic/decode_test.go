@@ -44,6 +44,7 @@ func TestDecode(t *testing.T) {
 		{name: "an id that is a number", frame: `{"id":1,"method":"auth","params":{}}`, fails: "id is not a string"},
 		{name: "an id that is null", frame: `{"id":null,"method":"auth","params":{}}`, fails: "id is not a string"},
 		{name: "no params", frame: `{"method":"auth"}`, fails: "params is required"},
+		{name: "an unknown method without params", frame: `{"method":"nope"}`, fails: "unknown method nope"},
 		{name: "an id of 255 bytes", frame: `{"id":"` + strings.Repeat(`é`, 127) + `\u0000","method":"auth","params":{}}`, id: text(strings.Repeat("é", 127) + "\x00"), method: "auth"},
 		{name: "an id of 256 bytes", frame: `{"id":"` + strings.Repeat(`é`, 128) + `","method":"auth","params":{}}`, fails: "limit exceeded: id is 256 bytes, at most 255 are allowed"},
 		{name: "a method of 255 bytes", frame: `{"method":"` + strings.Repeat("m", 255) + `","params":{}}`, method: strings.Repeat("m", 255)},
