@@ -48,7 +48,7 @@ const (
 
 // The parameters that several actions have.
 var (
-	channelParameter = parameter{Name: "channel", Label: "Channel", Kind: textLine, Help: "Written as category:name.", Required: true, Example: "news:announcements"}
+	channelParameter = parameter{Name: "channel", Label: "Channel", Kind: textLine, Help: "Written as category:name.", Required: true, Example: "chat:lobby"}
 	userParameter    = parameter{Name: "user", Label: "User", Kind: textLine, Help: "The user in the token.", Required: true, Example: "alice"}
 	dataParameter    = parameter{Name: "data", Label: "Data", Kind: document, Help: "Any JSON. A text needs quotes.", Required: true, Example: `{"text": "Tea is ready"}`}
 	keyParameter     = parameter{Name: "idempotency_key", Label: "Idempotency key", Kind: textLine,
@@ -64,7 +64,7 @@ var actions = []action{
 		Method: "broadcast", Title: "Broadcast", Help: "Sends the same message to several channels. Each channel has its own response.",
 		Fields: []parameter{
 			{Name: "channels", Label: "Channels", Kind: textList, Help: "One per line, at most 1,000, each written as category:name.", Required: true,
-				Example: "news:announcements\nchat:lobby"},
+				Example: "chat:lobby\nchat:support"},
 			dataParameter, keyParameter,
 		},
 	},

@@ -40,8 +40,9 @@ export class Refused extends Error {}
 // Makes an error one after which the client does not connect again.
 const final = ({ message, code, detail }) => Object.assign(new Refused(message), { code, detail });
 
-// Opens a WebSocket. An invalid address stays invalid.
+// Opens a WebSocket. An invalid address stays invalid, and undefined is no address: browsers take it for a relative one.
 function connect(url) {
+  if (!url) throw final(new TypeError("credentials has no url"));
   try {
     return new WebSocket(url);
   } catch (error) {
