@@ -78,9 +78,11 @@ func baseURL(address string) (string, error) {
 	switch {
 	case err != nil:
 		// The parser's error repeats the address, which may hold a password.
-		return "", errors.New("cent: URL is invalid")
+		return "", errors.New("cent: URL is invalid: write it as https://HOST, or http://127.0.0.1:8080 for make run")
 	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
-		return "", errors.New("cent: URL is not an http or https address: set the output HTTPURL of the deployment")
+		return "", errors.New("cent: URL is not an http or https address: set the output HTTPURL of the deployment, or http://127.0.0.1:8080 for make run")
+	case strings.HasSuffix(strings.TrimRight(u.Path, "/"), "/api"):
+		return "", errors.New("cent: URL ends in /api: leave that out")
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return "", errors.New("cent: URL has a user, a query or a fragment: give only the host and the path")
 	}

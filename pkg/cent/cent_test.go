@@ -252,3 +252,16 @@ func TestNewInvalidOptions(t *testing.T) {
 		})
 	}
 }
+
+// TestAddress checks what is said of addresses that cannot be used, once and with a cure.
+func TestAddress(t *testing.T) {
+	for address, want := range map[string]string{
+		"127.0.0.1:8080":            "cent: URL is invalid: write it as https://HOST, or http://127.0.0.1:8080 for make run",
+		"localhost:8080":            "cent: URL is not an http or https address: set the output HTTPURL of the deployment, or http://127.0.0.1:8080 for make run",
+		"http://127.0.0.1:8080/api": "cent: URL ends in /api: leave that out",
+	} {
+		if _, err := cent.New(cent.Options{URL: address, APIKey: "k"}); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", address, err, want)
+		}
+	}
+}

@@ -138,7 +138,8 @@ func run(ctx context.Context, w world) int {
 	if errors.As(err, &own) && own.err == nil {
 		return own.code
 	}
-	fmt.Fprintln(w.stderr, "cent: "+printable(err.Error()))
+	// Errors of the library begin with the name of its package.
+	fmt.Fprintln(w.stderr, "cent: "+printable(strings.TrimPrefix(err.Error(), "cent: ")))
 	switch {
 	case errors.As(err, new(usageError)):
 		fmt.Fprintln(w.stderr, `Run "cent --help" for usage.`)

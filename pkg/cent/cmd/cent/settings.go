@@ -181,6 +181,11 @@ func decodeINI(b []byte) (map[string]string, error) {
 		// The error of the library repeats the line, which may hold a secret.
 		return nil, errors.New("not an INI file: a line is [section], key = value, or a comment after #")
 	}
+	for _, name := range file.SectionStrings() {
+		if name != strings.ToLower(ini.DefaultSection) && name != ini.DefaultSection && name != "cent" && levenshtein.ComputeDistance(name, "cent") <= 2 {
+			return nil, fmt.Errorf("unknown section [%s]: did you mean [cent]?", name)
+		}
+	}
 	values := make(map[string]string)
 	for _, section := range []string{ini.DefaultSection, "cent"} {
 		for _, key := range file.Section(section).Keys() {
@@ -205,6 +210,9 @@ func unknownKey(name string) error {
 	nearest := slices.MinFunc(fileKeys, func(a, b string) int {
 		return levenshtein.ComputeDistance(name, a) - levenshtein.ComputeDistance(name, b)
 	})
+	if key, _, spaced := strings.Cut(name, " "); spaced && slices.Contains(fileKeys, key) {
+		return fmt.Errorf("%s has no =: write %s = VALUE", key, key)
+	}
 	if levenshtein.ComputeDistance(name, nearest) <= maxKeyDistance {
 		return fmt.Errorf("unknown key %q: did you mean %s?", name, nearest)
 	}

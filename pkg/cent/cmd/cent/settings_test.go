@@ -138,6 +138,8 @@ func TestDecodeINI(t *testing.T) {
 		{"a line without a separator", "\nhidden", nil, "not an INI file"},
 		{"a misspelled key", "api_kye = hidden", nil, `unknown key "api_kye": did you mean api_key?`},
 		{"a key without its underscore", "ProjectID = hidden", nil, `unknown key "projectid": did you mean project_id?`},
+		{"a misspelled section", "[cnt]\naddress = hidden", nil, `unknown section [cnt]: did you mean [cent]?`},
+		{"a key without an equals sign", "address http://hidden:8080", nil, `address has no =: write address = VALUE`},
 		{"a key of no resemblance", "user = hidden", nil, `unknown key "user": the keys are address, admin_password, api_key, `},
 		{"a key with a control character", "api\x1bkey = hidden", nil, `unknown key "api\x1bkey": did you mean api_key?`},
 		{"a duplicate key", "api_key = hidden\n[cent]\napi_key = hidden", nil, "duplicate key api_key"},
