@@ -58,6 +58,8 @@ type Connection struct {
 	Order Order
 	// Revision counts the changes of the connection.
 	Revision int
+	// Closing means that the connection is being closed. Only UserConnections returns one.
+	Closing bool
 }
 
 // Until is when the connection stops receiving: at the end of the connection or
@@ -121,8 +123,8 @@ type Connections interface {
 	// FinishClose removes connections that are being closed, and their subscriptions, in any
 	// order: one request for every 25 of both.
 	FinishClose(ctx context.Context, connections []Connection) error
-	// UserConnections returns the connections of a named user, as they were a
-	// moment ago: one request, and one more for every 100 connections.
+	// UserConnections returns the connections of a named user, as they were a moment ago,
+	// also those that are being closed: one request, and one more for every 100 connections.
 	UserConnections(ctx context.Context, project, user string) ([]Connection, error)
 }
 
@@ -181,12 +183,18 @@ func (h *Hub) DisconnectUser(ctx context.Context, p *Project, user string) error
 	return h.closeSockets(ctx, ids)
 }
 
-// closeSockets closes the sockets of connections and removes the connections. The sockets
-// come first: a connection that remains because the call was interrupted is removed by its
-// $disconnect, or found again.
+// closeSockets closes the sockets of connections and removes the connections. The
+// connections are marked first: so their $disconnect, which follows, leaves them to this
+// call, and when it returns they are removed.
 func (h *Hub) closeSockets(ctx context.Context, ids []string) error {
-	err := h.dispatcher.Disconnect(ctx, ids)
-	return errors.Join(err, h.closeConnections(ctx, ids))
+	if len(ids) == 0 {
+		return nil
+	}
+	closing, _, beginErr := h.beginClose(ctx, ids)
+	socketErr := h.dispatcher.Disconnect(ctx, ids)
+	gone, closeErr := h.close(ctx, closing)
+	gone = slices.DeleteFunc(gone, func(g Gone) bool { return slices.Contains(ids, g.Connection) })
+	return errors.Join(beginErr, socketErr, closeErr, h.closeConnections(ctx, connectionsOf(gone), gone...))
 }
 
 // UserConnections returns the connections of a named user that the project admits, as they
@@ -194,7 +202,7 @@ func (h *Hub) closeSockets(ctx context.Context, ids []string) error {
 // ErrLimitExceeded for a name that is too long.
 func (h *Hub) UserConnections(ctx context.Context, p *Project, user string) ([]Connection, error) {
 	connections, err := h.userConnections(ctx, p, user)
-	return slices.DeleteFunc(connections, func(c Connection) bool { return !p.admits(c) }), err
+	return slices.DeleteFunc(connections, func(c Connection) bool { return c.Closing || !p.admits(c) }), err
 }
 
 func (h *Hub) userConnections(ctx context.Context, p *Project, user string) ([]Connection, error) {

@@ -331,9 +331,12 @@ func (s *Store) UserConnections(ctx context.Context, project, user string) ([]hu
 	}
 	var connections []hub.Connection
 	for _, i := range items {
-		c, err := decodeConnection(i, s.now())
+		if int64(numberOf(i, schema.ExpiryAttribute)) <= s.now().Unix() {
+			continue
+		}
+		c, err := readConnection(i)
+		c.Closing = textOf(i, attrClosing) != ""
 		switch {
-		case errors.Is(err, hub.ErrConnectionNotFound):
 		case err != nil:
 			return nil, fmt.Errorf("read connections of user %q: %w", user, err)
 		case c.Project == project && c.User == user:

@@ -212,7 +212,7 @@ func TestClose(t *testing.T) {
 		s := newRig(t)
 		s.enter(t, "c", "u")
 		begin(t, s, "c")
-		if got, err := s.UserConnections(t.Context(), "p", "u"); len(got) > 0 || err != nil {
+		if got, err := s.UserConnections(t.Context(), "p", "u"); len(got) != 1 || !got[0].Closing || err != nil {
 			t.Errorf("%v, %v", got, err)
 		}
 	})
