@@ -175,6 +175,10 @@ func (r *round) expected(code int) bool {
 	switch code {
 	case hub.ErrCategoryDenied.Code, hub.ErrChannelDenied.Code:
 		return true
+	case hub.ErrConnectionNotFound.Code:
+		// The connection is being closed. One that were not would disagree with the belief of
+		// its client.
+		return true
 	case hub.ErrInvalidToken.Code, hub.ErrPermissionDenied.Code, hub.ErrCategoryNotFound.Code:
 		return r.administrator
 	}
