@@ -43,9 +43,8 @@ func (h *Hub) announce(ctx context.Context, all []announcement) {
 	if err != nil {
 		h.log.ErrorContext(ctx, "announce joins and leaves failed", "project", all[0].connection.Project, "unsent", len(all), "error", err)
 	}
-	gone, _ := h.announceAll(ctx, messages)
-	if err := h.closeConnections(ctx, connectionsOf(gone), gone...); err != nil {
-		h.log.WarnContext(ctx, "cleanup failed", "project", gone[0].Channel.Project, "connections", len(connectionsOf(gone)), "error", err)
+	if gone, _ := h.announceAll(ctx, messages); len(gone) > 0 {
+		h.later(ctx, cleanupTimeout, func(ctx context.Context) { h.cleanUp(ctx, gone, nil) })
 	}
 }
 

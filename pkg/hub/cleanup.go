@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -15,6 +16,8 @@ const (
 	// maxConcurrentCloses bounds the connections that one operation closes or changes
 	// concurrently.
 	maxConcurrentCloses = 16
+	// closeChunk is how many connections are marked before the first of them are removed.
+	closeChunk = 256
 	// cleanupTimeout bounds the time that an operation removes connections that it found
 	// gone. The next message finds those that remain.
 	cleanupTimeout = 5 * time.Second
@@ -30,19 +33,26 @@ const (
 func (h *Hub) closeConnections(ctx context.Context, ids []string, found ...Gone) error {
 	var errs []error
 	seen := make(map[string]bool)
-	for len(ids) > 0 {
-		for _, id := range ids {
+	for len(ids) > 0 && ctx.Err() == nil {
+		// A few at a time: what is marked is also removed before the time is over.
+		chunk := ids[:min(len(ids), closeChunk)]
+		ids = ids[len(chunk):]
+		for _, id := range chunk {
 			seen[id] = true
 		}
-		closing, absent, err := h.beginClose(ctx, ids)
+		closing, absent, err := h.beginClose(ctx, chunk)
 		orphans := orphans(found, closing, absent)
 		gone, closeErr := h.close(ctx, closing)
 		errs = append(errs, err, closeErr)
 		if len(orphans) > 0 {
 			errs = append(errs, h.store.RemoveSubscribers(ctx, orphans))
 		}
-		found = slices.DeleteFunc(gone, func(g Gone) bool { return seen[g.Connection] })
-		ids = connectionsOf(found)
+		gone = slices.DeleteFunc(gone, func(g Gone) bool { return seen[g.Connection] || slices.Contains(ids, g.Connection) })
+		found = append(found, gone...)
+		ids = append(ids, connectionsOf(gone)...)
+	}
+	if len(ids) > 0 {
+		errs = append(errs, fmt.Errorf("%d connections remain: %w", len(ids), ctx.Err()))
 	}
 	return errors.Join(errs...)
 }
@@ -53,6 +63,9 @@ func (h *Hub) close(ctx context.Context, closing []Connection) ([]Gone, error) {
 	if len(closing) == 0 {
 		return nil, nil
 	}
+	// What is marked is closed even after ctx has ended.
+	ctx, cancel := after(ctx, concludeTimeout)
+	defer cancel()
 	messages, err := h.messages(ctx, leaves(closing...))
 	if err != nil {
 		return nil, err
@@ -70,20 +83,25 @@ func (h *Hub) close(ctx context.Context, closing []Connection) ([]Gone, error) {
 	// Connections whose leaves were not all sent stay marked: the next message finds their
 	// subscriptions, and they are closed again.
 	closed := slices.DeleteFunc(closing, func(c Connection) bool { return unsent[c.ID] })
-	// They are removed even after ctx has ended.
-	ctx, cancel := after(ctx, concludeTimeout)
-	defer cancel()
 	return gone, h.store.FinishClose(ctx, closed)
 }
 
 // orphans are those of the subscriptions that dispatches found that no connection names.
-func orphans(found []Gone, closing []Connection, absent []string) []Gone {
-	return slices.DeleteFunc(slices.Clone(found), func(s Gone) bool {
-		return !slices.Contains(absent, s.Connection) && !slices.ContainsFunc(closing, func(c Connection) bool {
-			shard, named := c.Channels[s.Channel]
-			return c.ID == s.Connection && (!named || shard != s.Shard)
-		})
-	})
+func orphans(found []Gone, closing []Connection, absent []string) (all []Gone) {
+	channels := make(map[string]map[Channel]int, len(closing)+len(absent))
+	for _, id := range absent {
+		channels[id] = nil
+	}
+	for _, c := range closing {
+		channels[c.ID] = c.Channels
+	}
+	for _, s := range found {
+		named, known := channels[s.Connection]
+		if shard, in := named[s.Channel]; known && (!in || shard != s.Shard) {
+			all = append(all, s)
+		}
+	}
+	return all
 }
 
 // beginClose marks connections and returns those that are now the caller's to close, and
@@ -142,29 +160,54 @@ func (h *Hub) cleanUp(ctx context.Context, gone, ended []Gone) {
 // not admit any more is closed; others stay in the channels that they may be in. A
 // subscription that a renewal did not reach, because it was interrupted, is written again.
 func (h *Hub) endRights(ctx context.Context, ended []Gone) error {
-	if len(ended) == 0 {
-		return nil
+	found := make(map[string][]Gone)
+	for _, s := range ended {
+		found[s.Connection] = append(found[s.Connection], s)
 	}
 	var errs []error
-	var connections []Connection
-	for _, id := range connectionsOf(ended) {
-		c, err := h.store.Connection(ctx, id)
-		if err == nil {
-			connections = append(connections, c)
-		} else if !errors.Is(err, ErrConnectionNotFound) {
-			errs = append(errs, err)
+	for ids := range slices.Chunk(connectionsOf(ended), closeChunk) {
+		if ctx.Err() != nil {
+			return errors.Join(append(errs, ctx.Err())...)
 		}
+		errs = append(errs, h.endRightsOf(ctx, ended[0].Channel.Project, ids, found))
 	}
+	return errors.Join(errs...)
+}
+
+// endRightsOf is endRights for some connections.
+func (h *Hub) endRightsOf(ctx context.Context, project string, ids []string, found map[string][]Gone) error {
+	var (
+		mu          sync.Mutex
+		g           errgroup.Group
+		connections []Connection
+		over        []Gone
+		errs        []error
+	)
+	g.SetLimit(maxConcurrentCloses)
+	for _, id := range ids {
+		g.Go(func() error {
+			c, err := h.store.Connection(ctx, id)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err == nil:
+				connections = append(connections, c)
+			case errors.Is(err, ErrConnectionNotFound):
+				over = append(over, found[id]...)
+			default:
+				errs = append(errs, err)
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // errs has the failures
 	// Read after the connections, as Subscribe does.
-	p, err := h.store.ReadProject(ctx, ended[0].Channel.Project)
+	p, err := h.store.ReadProject(ctx, project)
 	if err != nil && !errors.Is(err, ErrProjectNotFound) {
-		return err
+		return errors.Join(append(errs, err)...)
 	}
 	var refused []string
-	left, found := make(map[string][]Channel), make(map[string][]Channel)
-	for _, s := range ended {
-		found[s.Connection] = append(found[s.Connection], s.Channel)
-	}
+	left := make(map[string][]Channel)
 	connections = slices.DeleteFunc(connections, func(c Connection) bool {
 		if p == nil || !p.admits(c) {
 			refused = append(refused, c.ID)
@@ -174,9 +217,13 @@ func (h *Hub) endRights(ctx context.Context, ended []Gone) error {
 		return false
 	})
 	errs = append(errs, h.closeSockets(ctx, refused), h.changeAll(ctx, connections, func(c Connection) (Change, error) {
+		var renew []Channel
+		for _, s := range found[c.ID] {
+			renew = append(renew, s.Channel)
+		}
 		// An auth may have granted them since.
 		c.Channels = without(c.Channels, common(left[c.ID], h.ended(p, c)))
-		return Change{Connection: c, Renew: found[c.ID]}, nil
-	}))
+		return Change{Connection: c, Renew: renew}, nil
+	}), h.closeConnections(ctx, connectionsOf(over), over...))
 	return errors.Join(errs...)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"centrifuge/pkg/hub"
+	"centrifuge/pkg/store/storetest"
 )
 
 // interrupt makes every request fail from the nth of an operation on, as if the process had
@@ -263,5 +264,43 @@ func TestCommandRate(t *testing.T) {
 	}
 	if !slices.Equal(r.disconnected, []string{conn}) {
 		t.Errorf("closed connections: %v", r.disconnected)
+	}
+}
+
+// TestCleanupOfMany finds more connections gone than are marked at a time. Each message
+// removes some, and in the end none is left.
+func TestCleanupOfMany(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	const many = 300
+	p := r.project(t)
+	ch := p.Locate(in("open:x")[0])
+	for n := range many {
+		c := hub.Connection{
+			ID: fmt.Sprint("gone", n), Project: projectID, Protocol: hub.Classic, Secret: p.SecretID(), Expires: r.now.Add(time.Hour),
+			Permissions: all, Channels: map[hub.Channel]int{ch: 0},
+		}
+		if err := storetest.Enter(t.Context(), r.store.Store, c); err != nil {
+			t.Fatal(err)
+		}
+		r.gone = append(r.gone, c.ID)
+	}
+	left := func() (n int) {
+		for page, err := range r.store.Subscribers(t.Context(), ch, 0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			n += len(page)
+		}
+		return n
+	}
+	for before := many; before > 0; {
+		if err := r.publish(t, ""); err != nil {
+			t.Fatal(err)
+		}
+		after := left()
+		if after >= before {
+			t.Fatalf("%d of %d subscriptions are left after a message", after, before)
+		}
+		before = after
 	}
 }

@@ -197,12 +197,12 @@ func (h *Hub) closeSockets(ctx context.Context, ids []string) error {
 	return errors.Join(beginErr, socketErr, closeErr, h.closeConnections(ctx, connectionsOf(gone), gone...))
 }
 
-// UserConnections returns the connections of a named user that the project admits, as they
-// were a moment ago. It fails with ErrBadRequest for the anonymous user and with
+// UserConnections returns the connections of a named user whose token has not expired and
+// that the project admits, as they were a moment ago. It fails with ErrBadRequest for the anonymous user and with
 // ErrLimitExceeded for a name that is too long.
 func (h *Hub) UserConnections(ctx context.Context, p *Project, user string) ([]Connection, error) {
 	connections, err := h.userConnections(ctx, p, user)
-	return slices.DeleteFunc(connections, func(c Connection) bool { return c.Closing || !p.admits(c) }), err
+	return slices.DeleteFunc(connections, func(c Connection) bool { return c.Closing || h.valid(p, c) != nil }), err
 }
 
 func (h *Hub) userConnections(ctx context.Context, p *Project, user string) ([]Connection, error) {
