@@ -13,7 +13,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"strings"
+	"path"
 
 	"centrifuge/pkg/auth"
 	"centrifuge/pkg/hub"
@@ -46,10 +46,13 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		write(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
-	mux.HandleFunc("POST /api/", func(w http.ResponseWriter, _ *http.Request) {
-		write(w, http.StatusNotFound, fail(hub.ErrMethodNotFound.WithHelp("the server API is POST /api/METHOD, and POST /rpc/PROJECT as in 2013")))
-	})
+	mux.HandleFunc("POST /api", unknown)
+	mux.HandleFunc("POST /api/", unknown)
 	return guard(mux)
+}
+
+func unknown(w http.ResponseWriter, _ *http.Request) {
+	write(w, http.StatusNotFound, fail(hub.ErrMethodNotFound.WithHelp("the server API is POST /api/METHOD, and POST /rpc/PROJECT as in 2013")))
 }
 
 // guard refuses a URL that is not text, and a path that the multiplexer would redirect: no
@@ -60,8 +63,8 @@ func guard(next http.Handler) http.Handler {
 			write(w, http.StatusBadRequest, fail(hub.Public(err)))
 			return
 		}
-		if strings.Contains(r.URL.Path, "//") {
-			write(w, http.StatusNotFound, fail(hub.ErrMethodNotFound.WithHelp("the path has two slashes: remove one")))
+		if clean := path.Clean(r.URL.Path); clean != r.URL.Path && clean+"/" != r.URL.Path {
+			unknown(w, r)
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -114,7 +114,7 @@ func TestInternalErrors(t *testing.T) {
 // redirect.
 func TestUnknownPaths(t *testing.T) {
 	h := New(Options{})
-	for _, path := range []string{"/api/", "/api/a/b", "/api/publish/", "/api//publish", "//api/publish"} {
+	for _, path := range []string{"/api/", "/api/a/b", "/api/publish/", "/api//publish", "//api/publish", "/api", "/api/./publish", "/api/a/../publish"} {
 		t.Run(path, func(t *testing.T) {
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://localhost"+path, nil))
