@@ -142,17 +142,21 @@ func (h *Hub) renewable(p *Project, c Connection, identity Identity) error {
 	return nil
 }
 
-// keep returns those of the channels that are granted to the connection, and the others. A
-// channel in another incarnation than p has is kept: p may be some seconds old.
+// keep returns those of the channels that are granted to the connection, and the others. p
+// may be some seconds old: of a channel in another incarnation than p has, only the grant is
+// checked, and a fan-out checks the rest.
 func (h *Hub) keep(p *Project, c Connection, channels map[Channel]int) (map[Channel]int, []Refusal) {
 	kept := make(map[Channel]int, len(channels))
 	var refused []Refusal
 	for ch, shard := range channels {
-		if !ch.inFeed() && ch.Incarnation == p.Categories[ch.Category].Incarnation {
-			if err := authorize(p, c, Subscribe, ch); err != nil {
-				refused = append(refused, Refusal{ch, Public(err)})
-				continue
-			}
+		category := p.Categories[ch.Category]
+		if ch.Incarnation != category.Incarnation {
+			category = Category{Name: ch.Category}
+		}
+		known := &Project{ID: p.ID, Categories: map[string]Category{ch.Category: category}}
+		if err := authorize(known, c, Subscribe, ch); err != nil && !ch.inFeed() {
+			refused = append(refused, Refusal{ch, Public(err)})
+			continue
 		}
 		kept[ch] = shard
 	}
