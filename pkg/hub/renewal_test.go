@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"centrifuge/pkg/hub"
+	"centrifuge/pkg/store"
 )
 
 func granting(channels ...string) *hub.Permissions {
@@ -266,5 +267,31 @@ func TestAuthDuringSubscribe(t *testing.T) {
 				t.Errorf("-want +received:\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestRenewalWithStaleProject renews with fewer permissions while the project is cached from
+// before its category was created again.
+func TestRenewalWithStaleProject(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	r.open(t)
+	if err := r.auth(t, hub.Identity{User: "u", Permissions: granting("a")}, all); err != nil {
+		t.Fatal(err)
+	}
+	other := r.store.Another(store.Options{Now: func() time.Time { return r.now }})
+	if err := other.DeleteCategory(t.Context(), projectID, "room"); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.PutCategory(t.Context(), projectID, hub.Category{ID: "3", Name: "room"}); err != nil {
+		t.Fatal(err)
+	}
+	// It reads the project, but the cache keeps the one from before.
+	if refused, err := r.Subscribe(t.Context(), by(conn), in("room:a")); err != nil || len(refused) > 0 {
+		t.Fatal(refused, err)
+	}
+	id := hub.Identity{User: "u", Permissions: granting("b")}
+	refused, err := r.Authenticate(t.Context(), hub.Credentials{Command: by(conn), Protocol: hub.Classic, Project: projectID, User: "u", Token: token(t, id)})
+	if diff := cmp.Diff([]string{"room:a"}, names(refused)); err != nil || diff != "" {
+		t.Errorf("error %v, -want +refused:\n%s", err, diff)
 	}
 }
