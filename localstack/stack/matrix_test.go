@@ -519,14 +519,26 @@ func matrixCategory(t *testing.T, m *matrix, id string, do func(func())) {
 
 func matrixProject(t *testing.T, m *matrix, id string, do func(func())) {
 	client := signIn(t, m.processes)
+	answer := ""
 	save := func() string {
-		_, body := request(t, client, http.MethodPut, m.AdminURL+"api/projects/p"+id, `{"name":"P"}`)
-		return body
+		_, answer = request(t, client, http.MethodPut, m.AdminURL+"api/projects/p"+id, `{"name":"P","idempotency_key":"the creation of p`+id+`"}`)
+		return answer
 	}
 	ok := false
 	do(func() { ok = succeededIn(t, save()) })
 	if !ok {
 		until(t, "create", save)
+	}
+	var made struct {
+		Secret string `json:"secret"`
+		APIKey string `json:"api_key"`
+	}
+	if err := json.Unmarshal([]byte(answer), &made); err != nil {
+		t.Fatal(err)
+	}
+	p, err := auth.ProjectByAPIKey(t.Context(), m.App.Store, made.APIKey)
+	if err != nil || p.ID != "p"+id || p.Secret != made.Secret || len(p.APIKeyHashes) != 1 {
+		t.Errorf("the answer %s is not that of the project %+v, error %v", answer, p, err)
 	}
 	_, body := request(t, client, http.MethodGet, m.AdminURL+"api/projects", "")
 	if !strings.Contains(body, `"id":"p`+id+`"`) {

@@ -83,7 +83,7 @@ func (s *Store) Project(ctx context.Context, id string) (*hub.Project, error) {
 	if len(projectKey(id)) > maxPartitionKey {
 		return nil, hub.ErrProjectNotFound
 	}
-	p, err := s.readProject(ctx, id, false)
+	p, err := s.readProject(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -96,11 +96,11 @@ func (s *Store) ReadProject(ctx context.Context, id string) (*hub.Project, error
 	if len(projectKey(id)) > maxPartitionKey {
 		return nil, hub.ErrProjectNotFound
 	}
-	return s.readProject(ctx, id, true)
+	return s.readProject(ctx, id)
 }
 
-func (s *Store) readProject(ctx context.Context, id string, consistent bool) (*hub.Project, error) {
-	items, err := s.projectItems(ctx, id, consistent)
+func (s *Store) readProject(ctx context.Context, id string) (*hub.Project, error) {
+	items, err := s.projectItems(ctx, id)
 	if err != nil {
 		return nil, fmt.Errorf("read project %q: %w", id, err)
 	}
@@ -114,8 +114,9 @@ func (s *Store) readProject(ctx context.Context, id string, consistent bool) (*h
 	return p, nil
 }
 
-// projectItems reads a project and its categories.
-func (s *Store) projectItems(ctx context.Context, id string, consistent bool) ([]item, error) {
+// projectItems reads a project and its categories, as the last write left them: so what is
+// cached is never older than the cache allows.
+func (s *Store) projectItems(ctx context.Context, id string) ([]item, error) {
 	e, err := expression.NewBuilder().WithKeyCondition(
 		expression.Key(schema.PartitionKey).Equal(expression.Value(projectKey(id)))).Build()
 	if err != nil {
@@ -123,7 +124,7 @@ func (s *Store) projectItems(ctx context.Context, id string, consistent bool) ([
 	}
 	var items []item
 	for page, err := range s.pages(ctx, &dynamodb.QueryInput{
-		TableName: aws.String(s.table), ConsistentRead: aws.Bool(consistent),
+		TableName: aws.String(s.table), ConsistentRead: aws.Bool(true),
 		KeyConditionExpression:   e.KeyCondition(),
 		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
 	}) {
@@ -266,7 +267,7 @@ func (s *Store) ProjectByAPIKeyHash(ctx context.Context, hash string) (*hub.Proj
 // does not exist is no error. Its connections stay until they end, and their commands
 // fail. A repeated call completes a deletion that was interrupted.
 func (s *Store) DeleteProject(ctx context.Context, id string) error {
-	items, err := s.projectItems(ctx, id, true)
+	items, err := s.projectItems(ctx, id)
 	if err != nil {
 		return fmt.Errorf("read project %q: %w", id, err)
 	}

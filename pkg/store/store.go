@@ -3,8 +3,8 @@
 // password. It implements the interfaces of pkg/hub that keep state.
 //
 // It does not validate input: the hub does. It enforces only the rules that require a
-// condition on a write: the channel limit of a connection, the number of shards of a
-// category, which cannot be lowered, and the one project of an API key. A failed
+// condition on a write: that a connection and its subscriptions agree, the number of shards
+// of a category, which cannot be lowered, and the one project of an API key. A failed
 // condition becomes an error of the hub. Other errors of DynamoDB are returned wrapped.
 // The number of requests of each method is part of its contract: TestRequestCounts
 // counts them.
