@@ -224,7 +224,7 @@ func logError(ctx context.Context, log *slog.Logger, e events.APIGatewayWebsocke
 		log.ErrorContext(ctx, "command failed", "error", err)
 		return
 	}
-	log.DebugContext(ctx, "command refused", "code", known.Code, "error", shorten(known.Text()))
+	log.DebugContext(ctx, "command refused", "code", known.Code, "error", known.Text())
 }
 
 // maxLoggedRefusals limits the lines about one subscribe.
@@ -236,14 +236,4 @@ func logRefusals(ctx context.Context, log *slog.Logger, e events.APIGatewayWebso
 		log.DebugContext(ctx, "subscribe refused", "event_request", e.RequestContext.RequestID, "connection", e.RequestContext.ConnectionID,
 			"project", r.Channel.Project, "channel", r.Channel.String(), "code", r.Reason.Code, "error", r.Reason.Text())
 	}
-}
-
-// maxLoggedBytes limits an error in the log: its text may repeat what a client sent.
-const maxLoggedBytes = 512
-
-func shorten(text string) string {
-	if len(text) <= maxLoggedBytes {
-		return text
-	}
-	return strings.ToValidUTF8(text[:maxLoggedBytes], "") + "…"
 }

@@ -146,9 +146,6 @@ func connectionsOf(subscriptions []Gone) []string {
 // right has ended. It ends with ctx. It logs failures: the next message finds what
 // remains.
 func (h *Hub) cleanUp(ctx context.Context, gone, ended []Gone) {
-	if len(gone)+len(ended) == 0 {
-		return
-	}
 	err := errors.Join(h.closeConnections(ctx, connectionsOf(gone), gone...), h.endRights(ctx, ended))
 	if err != nil {
 		project := append(gone, ended...)[0].Channel.Project

@@ -110,10 +110,10 @@ func (h *Publisher) send(ctx context.Context, p *Project, category Category, ch 
 		err = result.Err()
 		h.emit(ctx, category, m, result)
 		h.count(ctx, m, result.Delivered+feed.Delivered)
-		// Deferred, so that the claim is settled before work that may take long.
-		defer h.later(ctx, cleanupTimeout, func(ctx context.Context) {
-			h.cleanUp(ctx, append(result.Gone, feed.Gone...), append(result.Ended, feed.Ended...))
-		})
+		if gone, ended := append(result.Gone, feed.Gone...), append(result.Ended, feed.Ended...); len(gone)+len(ended) > 0 {
+			// Deferred, so that the claim is settled before work that may take long.
+			defer h.later(ctx, cleanupTimeout, func(ctx context.Context) { h.cleanUp(ctx, gone, ended) })
+		}
 	}
 	if err != nil {
 		err = fmt.Errorf("publish in %s: %w", ch, err)
