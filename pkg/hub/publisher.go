@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Clean removes unsafe HTML from the strings in a JSON value. Links and images may lead
@@ -110,7 +111,7 @@ func (h *Publisher) send(ctx context.Context, p *Project, category Category, ch 
 		err = result.Err()
 		h.emit(ctx, category, m, result)
 		h.count(ctx, m, result.Delivered+feed.Delivered)
-		if gone, ended := append(result.Gone, feed.Gone...), append(result.Ended, feed.Ended...); len(gone)+len(ended) > 0 {
+		if gone, ended := slices.Concat(result.Gone, feed.Gone), slices.Concat(result.Ended, feed.Ended); len(gone)+len(ended) > 0 {
 			// Deferred, so that the claim is settled before work that may take long.
 			defer h.later(ctx, cleanupTimeout, func(ctx context.Context) { h.cleanUp(ctx, gone, ended) })
 		}
