@@ -2,8 +2,10 @@ package hub
 
 import (
 	"encoding/json"
+	"math"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -26,7 +28,9 @@ func TestDispatchDataRoundTrip(t *testing.T) {
 		Messages: []Message{{
 			ID: "6921d2fb0123456789abcdef", Channel: ch, ProjectName: "P", CategoryID: "6921d2fa0123456789abcdef",
 			Event: Join, Data: json.RawMessage(`{"n":1.50}`),
-			Client: Client{Connection: "L0SM9cOFvHcCIhw=", User: "u", Info: json.RawMessage(`["info"]`)},
+			Client:   Client{Connection: "L0SM9cOFvHcCIhw=", User: "u", Info: json.RawMessage(`["info"]`)},
+			Position: Position{Epoch: "6921d2fb89abcdef01234567", Offset: math.MaxUint64}, Time: time.UnixMilli(1_800_000_000_123).UTC(),
+			Tags: map[string]string{"kind": "goal"},
 		}},
 		Result: Result{
 			Delivered: 1, Slow: 2, Failed: 3, Unsent: 4, Refused: 5, Refusal: "403",
@@ -79,12 +83,20 @@ func TestResultErr(t *testing.T) {
 func checkData(t *testing.T, path string, v reflect.Value) {
 	t.Helper()
 	switch v.Kind() {
-	case reflect.Bool, reflect.Int, reflect.Uint8, reflect.String:
+	case reflect.Bool, reflect.Int, reflect.Uint8, reflect.Uint64, reflect.String:
+	case reflect.Map:
+		for _, key := range v.MapKeys() {
+			checkData(t, path+"[]", key)
+			checkData(t, path+"[]", v.MapIndex(key))
+		}
 	case reflect.Slice:
 		for i := range v.Len() {
 			checkData(t, path+"[]", v.Index(i))
 		}
 	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			return
+		}
 		for i := range v.NumField() {
 			field := path + "." + v.Type().Field(i).Name
 			if v.Field(i).IsZero() {

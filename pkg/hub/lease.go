@@ -1,0 +1,106 @@
+package hub
+
+import (
+	"context"
+	"time"
+)
+
+const (
+	// LeaseTime is how far away the end of a lease is at most. Its holder renews it.
+	LeaseTime = 20 * time.Second
+	// LeaseSlack is how long others wait after the end of a lease, or of a turn, before they
+	// take it: clocks differ.
+	LeaseSlack = 2 * time.Second
+)
+
+// Lease is the right to dispatch a stream, held by one invocation. The zero Lease is none.
+type Lease struct {
+	// ID is drawn by who takes the lease: NewID, a fresh one for every take.
+	ID string
+	// Durable means that the holder is invoked again where it dies: it is a dispatcher that was
+	// invoked asynchronously. Otherwise it is the publisher itself.
+	Durable bool
+	// Request is the id of the invocation of a durable holder, "" for another.
+	Request string
+	// Until is the end of the lease, in whole milliseconds: its holder begins no post that may
+	// end later.
+	Until time.Time
+}
+
+// Free reports whether others may take the lease at now: there is none, or it has expired.
+func (l Lease) Free(now time.Time) bool { return l.ID == "" || !now.Before(l.Until.Add(LeaseSlack)) }
+
+// Turn is the promise that a durable dispatcher takes the lease when its inline holder lets it
+// go. The zero Turn is none.
+type Turn struct {
+	// Request is the id of the invocation of the dispatcher that waits.
+	Request string
+	// Until is the end of the promise, in whole milliseconds.
+	Until time.Time
+}
+
+// Free reports whether others may take the turn at now: there is none, or it has expired.
+func (t Turn) Free(now time.Time) bool {
+	return t.Request == "" || !now.Before(t.Until.Add(LeaseSlack))
+}
+
+// Head is the head of a stream. The zero Head is that of a stream that does not exist.
+type Head struct {
+	// Epoch is that of the stream.
+	Epoch string
+	// Wake counts announcements.
+	Wake uint64
+	// Done is the offset up to which all is dispatched.
+	Done uint64
+	// Lease is who dispatches, and Next the durable dispatcher that follows an inline holder.
+	Lease Lease
+	Next  Turn
+	// Removed is the offset up to which history returns nothing.
+	Removed uint64
+	// Expires is when the stream stops to exist.
+	Expires time.Time
+}
+
+// Safe reports whether a message that was announced is in safe hands at now: a durable
+// dispatcher holds the lease, or is next. Where it is not, and the announcer does not hold the
+// lease itself, the announcer takes a free lease, or invokes a durable dispatcher, before it
+// acknowledges the message.
+func (h Head) Safe(now time.Time) bool {
+	return h.Lease.Durable && !h.Lease.Free(now) || !h.Next.Free(now)
+}
+
+// Progress is how far the holder of a lease has come.
+type Progress struct {
+	// Lease is the ID of the lease.
+	Lease string
+	// Done is the offset up to which all is dispatched.
+	Done uint64
+}
+
+// Leases changes the heads of streams. Every method except Head is one conditional write and
+// makes no read. It returns the head after the change and true or, where the condition fails,
+// the head as it is and false: the zero Head where the stream does not exist. Each write renews
+// the end of the stream. A call whose answer was lost may be repeated: it returns what the lost
+// answer said, or the head as others have left it since. The protocol is checked by a model,
+// which does not know clocks: who posts does not do so after the end of its lease.
+type Leases interface {
+	// Head reads the head.
+	Head(ctx context.Context, s Stream) (Head, error)
+	// Take takes a free lease: there is none, or it has expired. A durable one also ends the
+	// turn of any dispatcher that waits: that ends, or waits again, when it finds this lease.
+	Take(ctx context.Context, s Stream, mine Lease) (Head, bool, error)
+	// Queue takes a free turn, or prolongs its own, where the holder of the lease is inline.
+	Queue(ctx context.Context, s Stream, mine Turn) (Head, bool, error)
+	// Record records the progress of the holder, and renews its lease until a time. false means
+	// that the lease is lost.
+	Record(ctx context.Context, s Stream, p Progress, until time.Time) (Head, bool, error)
+	// Release records the progress of the holder and ends its lease, unless there was an
+	// announcement since it read wake, before it read the publications that it has dispatched.
+	// false with its own lease in the head means that there was one: the holder repeats. With
+	// another lease or none, the lease is lost.
+	Release(ctx context.Context, s Stream, p Progress, wake uint64) (Head, bool, error)
+	// LetGo records the progress of the holder and ends its lease, whatever was announced. An
+	// inline holder calls it after it has invoked a durable dispatcher. false means that the
+	// lease is lost.
+	LetGo(ctx context.Context, s Stream, p Progress) (Head, bool, error)
+}
