@@ -77,30 +77,31 @@ type Progress struct {
 	Done uint64
 }
 
-// Leases changes the heads of streams. Every method except Head is one conditional write and
-// makes no read. It returns the head after the change and true or, where the condition fails,
-// the head as it is and false: the zero Head where the stream does not exist. Each write renews
-// the end of the stream. A call whose answer was lost may be repeated: it returns what the lost
-// answer said, or the head as others have left it since. The protocol is checked by a model,
-// which does not know clocks: who posts does not do so after the end of its lease.
+// Leases changes the heads of streams. Every method except StreamHead is one conditional write
+// and makes no read. It returns the head after the change and true or, where the condition
+// fails, the head as it is and false: the zero Head where the stream does not exist. Each write
+// renews the end of the stream. A call whose answer was lost may be repeated: it returns what
+// the lost answer said, or the head as others have left it since. The protocol is checked by a
+// model, which does not know clocks: who posts does not do so after the end of its lease.
 type Leases interface {
-	// Head reads the head.
-	Head(ctx context.Context, s Stream) (Head, error)
-	// Take takes a free lease: there is none, or it has expired. A durable one also ends the
-	// turn of any dispatcher that waits: that ends, or waits again, when it finds this lease.
-	Take(ctx context.Context, s Stream, mine Lease) (Head, bool, error)
-	// Queue takes a free turn, or prolongs its own, where the holder of the lease is inline.
-	Queue(ctx context.Context, s Stream, mine Turn) (Head, bool, error)
-	// Record records the progress of the holder, and renews its lease until a time. false means
-	// that the lease is lost.
-	Record(ctx context.Context, s Stream, p Progress, until time.Time) (Head, bool, error)
-	// Release records the progress of the holder and ends its lease, unless there was an
-	// announcement since it read wake, before it read the publications that it has dispatched.
-	// false with its own lease in the head means that there was one: the holder repeats. With
-	// another lease or none, the lease is lost.
-	Release(ctx context.Context, s Stream, p Progress, wake uint64) (Head, bool, error)
-	// LetGo records the progress of the holder and ends its lease, whatever was announced. An
-	// inline holder calls it after it has invoked a durable dispatcher. false means that the
+	// StreamHead reads the head.
+	StreamHead(ctx context.Context, s Stream) (Head, error)
+	// TakeLease takes a free lease: there is none, or it has expired. A durable holder also ends
+	// the turn of any dispatcher that waits: that one ends, or waits again, when it finds this
+	// lease.
+	TakeLease(ctx context.Context, s Stream, mine Lease) (Head, bool, error)
+	// TakeTurn takes a free turn, or prolongs its own, where the holder of the lease is inline.
+	TakeTurn(ctx context.Context, s Stream, mine Turn) (Head, bool, error)
+	// RenewLease records the progress of the holder, and renews its lease until a time. false
+	// means that the lease is lost.
+	RenewLease(ctx context.Context, s Stream, p Progress, until time.Time) (Head, bool, error)
+	// ReleaseLease records the progress of the holder and ends its lease, unless there was an
+	// announcement since it read wake, which it did before it read the publications that it has
+	// dispatched. false with its own lease in the head means that there was one: the holder
+	// repeats. With another lease or none, the lease is lost.
+	ReleaseLease(ctx context.Context, s Stream, p Progress, wake uint64) (Head, bool, error)
+	// DropLease records the progress of the holder and ends its lease, whatever was announced.
+	// An inline holder calls it after it has invoked a durable dispatcher. false means that the
 	// lease is lost.
-	LetGo(ctx context.Context, s Stream, p Progress) (Head, bool, error)
+	DropLease(ctx context.Context, s Stream, p Progress) (Head, bool, error)
 }

@@ -71,9 +71,12 @@ type AppendOptions struct {
 
 // Appended is the result of an append, to be announced.
 type Appended struct {
-	// Message is the message with its Position and Time. Of one that was appended by an earlier
-	// publish under the same key the ID and the Position are those of that publish.
+	// Message is the message with its Position and Time.
 	Message Message
+	// Repeated means that an earlier publish under the same key appended the message. The ID
+	// and the Position of Message are those of that publish, its Time is zero, and its data may
+	// be other data than that publish had: who dispatches it reads Publications.
+	Repeated bool
 	// Pending means that the publication is to be announced. Otherwise it is done: it was
 	// skipped, or an earlier publish under the key was sent direct.
 	Pending bool
