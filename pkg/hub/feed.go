@@ -34,13 +34,13 @@ func (h *Publisher) dispatch(ctx context.Context, p *Project, m Message) (channe
 	if p.Categories[m.Channel.Category].PublishToAdmins {
 		watched.Go(func() { feed = h.dispatchToFeed(ctx, p, m) })
 	}
-	channel, err = h.dispatcher.Dispatch(ctx, p.audience(m.Channel), []Message{m})
+	channel, err = h.deliver(ctx, p, m.Channel, m)
 	watched.Wait()
 	return channel, feed, err
 }
 
 func (h *Publisher) dispatchToFeed(ctx context.Context, p *Project, m Message) Result {
-	result, err := h.dispatcher.Dispatch(ctx, p.audience(Feed(p.ID)), []Message{m})
+	result, err := h.deliver(ctx, p, Feed(p.ID), m)
 	if err == nil {
 		err = result.Err()
 	}
