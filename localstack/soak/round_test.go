@@ -15,8 +15,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
 	"centrifuge/pkg/hub"
 	"centrifuge/pkg/store"
+	"centrifuge/pkg/store/schema"
 )
 
 const (
@@ -407,6 +411,13 @@ func (r *round) recreate(s *store.Store, name string, shards int) {
 	if err == nil {
 		r.note("administrator deletes %s", name)
 		err = s.DeleteCategory(r.t.Context(), project, name)
+	}
+	if err == nil {
+		// Without the record of the deletion, creating does not wait until it is known.
+		_, err = r.rig.fast.DeleteItem(r.t.Context(), &dynamodb.DeleteItemInput{TableName: &r.rig.table, Key: map[string]types.AttributeValue{
+			schema.PartitionKey: &types.AttributeValueMemberS{Value: "D#" + project + "#" + name},
+			schema.SortKey:      &types.AttributeValueMemberS{Value: "-"},
+		}})
 	}
 	if err == nil {
 		c := p.Categories[name]

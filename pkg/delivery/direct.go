@@ -7,6 +7,7 @@ import (
 	"iter"
 	"log/slog"
 	"maps"
+	"math"
 	"slices"
 	"sync"
 
@@ -73,6 +74,16 @@ func (d *Direct) Dispatch(ctx context.Context, to hub.Audience, messages []hub.M
 	f.run(ctx, d.subscribers)
 	d.logResult(ctx, messages, f)
 	return f.result, nil
+}
+
+// longest is the position with the longest encoding.
+var longest = hub.Position{Epoch: "ffffffffffffffffffffffff", Offset: math.MaxUint64}
+
+// Check has the contract of hub.Dispatcher.
+func (d *Direct) Check(m hub.Message) error {
+	m.Position = longest
+	_, err := d.encode([]hub.Message{m})
+	return err
 }
 
 // encode makes the frames of every protocol. To encode only for protocols that have

@@ -565,3 +565,37 @@ func TestDisconnect(t *testing.T) {
 		}
 	})
 }
+
+// TestDispatchToSome dispatches to subscribers that the audience names: none is read.
+func TestDispatchToSome(t *testing.T) {
+	var accepted posts
+	m := newManagement(t, func(w http.ResponseWriter, r *http.Request) {
+		if accepted.add(r); connectionOf(r) == "g" {
+			w.WriteHeader(http.StatusGone)
+		}
+	})
+	d := New(Options{
+		Subscribers: shards{{subscribers("read")}, {}, {}},
+		Poster:      m.newPoster(t, PosterOptions{}), Encoders: map[hub.Protocol]Encoder{hub.Classic: data},
+	})
+	ended := func(connection, secret string, shard int) hub.Ended {
+		return hub.Ended{
+			Gone:     hub.Gone{Connection: connection, Channel: room, Shard: shard},
+			Protocol: hub.Classic, Basis: hub.Basis{Secret: secret},
+		}
+	}
+	to := audience(3)
+	to.Rule = hub.Rule{Secret: "new"}
+	to.Only = []hub.Ended{ended("a", "new", 0), ended("g", "new", 1), ended("b", "old", 2)}
+	result, err := d.Dispatch(t.Context(), to, []hub.Message{hello})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := hub.Result{Delivered: 1, Gone: []hub.Gone{{Connection: "g", Channel: room, Shard: 1}}, Ended: to.Only[2:]}
+	if diff := cmp.Diff(want, result); diff != "" {
+		t.Errorf("result (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(map[string]int{`POST a "hello"`: 1, `POST g "hello"`: 1}, accepted.seen); diff != "" {
+		t.Errorf("posts (-want +got):\n%s", diff)
+	}
+}

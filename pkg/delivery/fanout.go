@@ -43,7 +43,7 @@ type page struct {
 // those without an answer once, after all others. It returns when the last has ended.
 func (f *fanout) run(ctx context.Context, subscribers Subscribers) {
 	admitted := make(map[hub.Basis]bool) // most subscribers have one of a few
-	for p := range f.read(ctx, subscribers) {
+	for p := range f.pages(ctx, subscribers) {
 		for _, s := range p.subscribers {
 			admits, decided := admitted[s.Basis]
 			if !decided {
@@ -52,12 +52,13 @@ func (f *fanout) run(ctx context.Context, subscribers Subscribers) {
 			}
 			switch found := (hub.Gone{Connection: s.Connection, Channel: f.to.Channel, Shard: p.shard}); {
 			case s.Hidden:
+				found.Hidden = true
 				f.mu.Lock()
 				f.result.Gone = append(f.result.Gone, found)
 				f.mu.Unlock()
 				continue
 			case !admits:
-				f.result.Ended = append(f.result.Ended, found)
+				f.result.Ended = append(f.result.Ended, hub.Ended{Gone: found, Protocol: s.Protocol, Basis: s.Basis})
 				continue
 			}
 			frames, known := f.frames[s.Protocol]
@@ -98,11 +99,20 @@ func (f *fanout) repeat(ctx context.Context) {
 	f.finish()
 }
 
-// read returns the pages of all shards as they arrive. The next page of a shard is
-// read while the posts of the one before begin.
-func (f *fanout) read(ctx context.Context, subscribers Subscribers) <-chan page {
+// pages returns the subscribers as they arrive. The next page of a shard is read while the
+// posts of the one before begin.
+func (f *fanout) pages(ctx context.Context, subscribers Subscribers) <-chan page {
 	var readers sync.WaitGroup
 	pages := make(chan page)
+	if f.to.Only != nil {
+		go func() {
+			defer close(pages)
+			for _, s := range f.to.Only {
+				pages <- page{s.Shard, []hub.Subscriber{{Connection: s.Connection, Protocol: s.Protocol, Basis: s.Basis}}}
+			}
+		}()
+		return pages
+	}
 	for shard := range max(f.to.Shards, 1) {
 		readers.Go(func() {
 			for subs, err := range subscribers.Subscribers(ctx, f.to.Channel, shard) {

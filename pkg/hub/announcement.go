@@ -76,7 +76,7 @@ func (h *Hub) announceAll(ctx context.Context, messages []addressed) (gone []Gon
 			break
 		}
 		g.Go(func() error {
-			result, err := h.dispatcher.Dispatch(ctx, m.audience, []Message{m.Message})
+			result, err := h.deliver(ctx, m.project, m.Channel, m.Message)
 			if err == nil {
 				err = result.Err()
 			}
@@ -97,11 +97,11 @@ func (h *Hub) announceAll(ctx context.Context, messages []addressed) (gone []Gon
 	return gone, unsent
 }
 
-// addressed is a message about a subscription, and its audience.
+// addressed is a message about a subscription, and its project.
 type addressed struct {
 	Message
-	place    Place
-	audience Audience
+	place   Place
+	project *Project
 }
 
 // messages are the messages of announcements in categories with JoinLeave. It reads each
@@ -122,7 +122,7 @@ func (h *Hub) messages(ctx context.Context, all []announcement) (messages []addr
 		messages = append(messages, addressed{Message{
 			ID: NewID(h.now()), Channel: a.channel, ProjectName: p.Name, CategoryID: p.Categories[a.channel.Category].ID, Event: a.event,
 			Client: Client{Connection: a.connection.ID, User: a.connection.User, Info: a.connection.Info},
-		}, Place{a.channel, a.connection.Channels[a.channel]}, p.audience(a.channel)})
+		}, Place{a.channel, a.connection.Channels[a.channel]}, p})
 	}
 	return messages, nil
 }

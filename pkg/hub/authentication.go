@@ -66,8 +66,9 @@ type Credentials struct {
 // those that are not granted any more: it returns them. It fails with ErrIdentity for
 // another user or project, or a token that ends earlier than the present one; with
 // ErrInvalidToken, ErrTokenExpired, ErrProjectNotFound, ErrPermissionDenied, ErrValidation,
-// ErrLimitExceeded or ErrTooManyRequests, and has then changed nothing. An identity whose
-// token has expired, or that the project does not admit any more, may be replaced by any.
+// ErrLimitExceeded or ErrTooManyRequests; with ErrConflict where another auth, which was
+// received later, has been carried out. It has then changed nothing. An identity whose token
+// has expired, or that the project does not admit any more, may be replaced by any.
 func (h *Hub) Authenticate(ctx context.Context, cr Credentials) ([]Refusal, error) {
 	if len(cr.User) > MaxNameBytes {
 		return nil, ErrLimitExceeded.With("the user is longer than 255 bytes")
@@ -101,10 +102,21 @@ func (h *Hub) Authenticate(ctx context.Context, cr Credentials) ([]Refusal, erro
 		}
 	}
 	var refused []Refusal
+	at := cr.received(h.now())
 	err = h.change(ctx, c, func(c Connection) (Change, error) {
+		refused = nil
+		switch overtaken, err := c.Order.overtaken(auths, at); {
+		case err != nil:
+			return Change{}, err
+		case overtaken && c.Proof == proof:
+			return Change{Connection: c}, nil
+		case overtaken:
+			return Change{}, ErrConflict.With("a later auth of this connection was carried out before")
+		}
 		if err := h.renewable(p, c, identity); err != nil {
 			return Change{}, err
 		}
+		c.Order = c.Order.with([]Channel{auths}, at, h.now())
 		present := h.valid(p, c) == nil || c.Project == p.ID && c.User == identity.User
 		channels := c.Channels
 		c.Project, c.User, c.Info, c.Permissions = p.ID, identity.User, confirmed.Info, confirmed.Permissions

@@ -53,6 +53,19 @@ func (s Selection) contains(ch Channel) bool {
 	return len(s) == 0 || listed && (len(names) == 0 || slices.Contains(names, ch.Name))
 }
 
+// wide are the categories that are selected whole, or all channels, as an Order knows them.
+func (s Selection) wide() (wide []Channel) {
+	if len(s) == 0 {
+		return []Channel{allChannels}
+	}
+	for category, names := range s {
+		if len(names) == 0 {
+			wide = append(wide, wholeCategory(category))
+		}
+	}
+	return wide
+}
+
 // channels are the channels of the project that the selection names.
 func (s Selection) channels(p *Project) (named []Channel) {
 	for category, names := range s {

@@ -29,7 +29,8 @@ const (
 // a leave will be announced; the leaves are announced; and only then the subscriptions are
 // removed. Until then the next message finds them, and finishes what an invocation that
 // died has begun. found are subscriptions of these connections that dispatches found: those
-// without a connection are removed. Connections that a leave finds gone are closed too.
+// without a connection are removed, and the sockets of those that are hidden are closed.
+// Connections that a leave finds gone are closed too.
 func (h *Hub) closeConnections(ctx context.Context, ids []string, found ...Gone) error {
 	var errs []error
 	seen := make(map[string]bool)
@@ -42,7 +43,10 @@ func (h *Hub) closeConnections(ctx context.Context, ids []string, found ...Gone)
 		}
 		closing, absent, err := h.beginClose(ctx, chunk)
 		orphans := orphans(found, closing, absent)
-		gone, closeErr := h.close(ctx, closing)
+		if hidden := hidden(found, closing); len(hidden) > 0 {
+			errs = append(errs, h.dispatcher.Disconnect(ctx, hidden))
+		}
+		gone, closeErr := h.close(ctx, closing, false)
 		errs = append(errs, err, closeErr)
 		if len(orphans) > 0 {
 			errs = append(errs, h.store.RemoveSubscribers(ctx, orphans))
@@ -57,9 +61,9 @@ func (h *Hub) closeConnections(ctx context.Context, ids []string, found ...Gone)
 	return errors.Join(errs...)
 }
 
-// close announces the leaves of connections that are marked, and removes them. It returns
-// what the announcements found gone.
-func (h *Hub) close(ctx context.Context, closing []Connection) ([]Gone, error) {
+// close announces the leaves of connections that are marked, and removes them. hidden means
+// that their subscriptions are hidden already. It returns what the announcements found gone.
+func (h *Hub) close(ctx context.Context, closing []Connection, hidden bool) ([]Gone, error) {
 	if len(closing) == 0 {
 		return nil, nil
 	}
@@ -70,12 +74,12 @@ func (h *Hub) close(ctx context.Context, closing []Connection) ([]Gone, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(messages) > 0 {
-		hidden := make(map[string][]Place)
+	if len(messages) > 0 && !hidden {
+		places := make(map[string][]Place)
 		for _, m := range messages {
-			hidden[m.Client.Connection] = append(hidden[m.Client.Connection], m.place)
+			places[m.Client.Connection] = append(places[m.Client.Connection], m.place)
 		}
-		if err := h.store.HideSubscriptions(ctx, hidden); err != nil {
+		if err := h.store.HideSubscriptions(ctx, places); err != nil {
 			return nil, err
 		}
 	}
@@ -102,6 +106,16 @@ func orphans(found []Gone, closing []Connection, absent []string) (all []Gone) {
 		}
 	}
 	return all
+}
+
+// hidden are those of the connections that have a hidden subscription among those found.
+func hidden(found []Gone, closing []Connection) (ids []string) {
+	for _, c := range closing {
+		if slices.ContainsFunc(found, func(s Gone) bool { return s.Hidden && s.Connection == c.ID }) {
+			ids = append(ids, c.ID)
+		}
+	}
+	return ids
 }
 
 // beginClose marks connections and returns those that are now the caller's to close, and
@@ -145,24 +159,26 @@ func connectionsOf(subscriptions []Gone) []string {
 // cleanUp removes what dispatches found: connections that are gone, and subscriptions whose
 // right has ended. It ends with ctx. It logs failures: the next message finds what
 // remains.
-func (h *Hub) cleanUp(ctx context.Context, gone, ended []Gone) {
+func (h *Hub) cleanUp(ctx context.Context, gone []Gone, ended []Ended) {
 	err := errors.Join(h.closeConnections(ctx, connectionsOf(gone), gone...), h.endRights(ctx, ended))
 	if err != nil {
-		project := append(gone, ended...)[0].Channel.Project
-		h.log.WarnContext(ctx, "cleanup failed", "project", project, "connections", len(connectionsOf(gone)), "error", err)
+		for _, e := range ended {
+			gone = append(gone, e.Gone)
+		}
+		h.log.WarnContext(ctx, "cleanup failed", "project", gone[0].Channel.Project, "connections", len(connectionsOf(gone)), "error", err)
 	}
 }
 
 // endRights removes subscriptions whose right has ended. A connection that its project does
 // not admit any more is closed; others stay in the channels that they may be in. A
 // subscription that a renewal did not reach, because it was interrupted, is written again.
-func (h *Hub) endRights(ctx context.Context, ended []Gone) error {
+func (h *Hub) endRights(ctx context.Context, ended []Ended) error {
 	found := make(map[string][]Gone)
 	for _, s := range ended {
-		found[s.Connection] = append(found[s.Connection], s)
+		found[s.Connection] = append(found[s.Connection], s.Gone)
 	}
 	var errs []error
-	for ids := range slices.Chunk(connectionsOf(ended), closeChunk) {
+	for ids := range slices.Chunk(slices.Collect(maps.Keys(found)), closeChunk) {
 		if ctx.Err() != nil {
 			return errors.Join(append(errs, ctx.Err())...)
 		}
@@ -203,11 +219,11 @@ func (h *Hub) endRightsOf(ctx context.Context, project string, ids []string, fou
 	if err != nil && !errors.Is(err, ErrProjectNotFound) {
 		return errors.Join(append(errs, err)...)
 	}
-	var refused []string
+	var refused []Connection
 	left := make(map[string][]Channel)
 	connections = slices.DeleteFunc(connections, func(c Connection) bool {
 		if p == nil || !p.admits(c) {
-			refused = append(refused, c.ID)
+			refused = append(refused, c)
 			return true
 		}
 		left[c.ID] = h.ended(p, c)

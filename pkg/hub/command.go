@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -46,14 +47,22 @@ func (c Command) cost() time.Duration {
 
 // spend accounts for a command and returns its connection. It fails with
 // ErrConnectionNotFound, and with ErrTooManyRequests for a connection that sends faster
-// than it may; the connection is closed when it goes on.
+// than it may; the connection is closed when it goes on. The socket of a connection that is
+// not found is closed after the answer: an invocation that was to close it may have died.
 func (h *Hub) spend(ctx context.Context, cmd Command) (Connection, error) {
 	c, debt, err := h.store.Spend(ctx, cmd.Connection, cmd.cost(), closingDebt, h.now())
 	switch {
+	case errors.Is(err, ErrConnectionNotFound):
+		h.later(ctx, cleanupTimeout, func(ctx context.Context) {
+			if err := h.dispatcher.Disconnect(ctx, []string{cmd.Connection}); err != nil {
+				h.log.WarnContext(ctx, "close connection failed", "connection", cmd.Connection, "error", err)
+			}
+		})
+		return Connection{}, err
 	case err != nil:
 		return Connection{}, err
 	case debt > closingDebt:
-		if err := h.closeSockets(ctx, []string{cmd.Connection}); err != nil {
+		if err := h.closeSockets(ctx, []Connection{c}); err != nil {
 			h.log.WarnContext(ctx, "close connection failed", "project", c.Project, "connection", cmd.Connection, "error", err)
 		}
 		return Connection{}, ErrTooManyRequests.With("the connection is closed")

@@ -117,8 +117,8 @@ type Connections interface {
 	// closing, is no error, and the zero Connection; exists tells the two apart. A
 	// connection whose closing was not finished within CloseLease is returned again.
 	BeginClose(ctx context.Context, id string, now time.Time) (c Connection, exists bool, err error)
-	// HideSubscriptions marks subscriptions of connections that are being closed: they are
-	// not present any more, and a fan-out finds them gone. One request for every 25.
+	// HideSubscriptions marks subscriptions of connections that are closed: they are not
+	// present any more, and a fan-out finds them gone. One request for every 25.
 	HideSubscriptions(ctx context.Context, hidden map[string][]Place) error
 	// FinishClose removes connections that are being closed, and their subscriptions, in any
 	// order: one request for every 25 of both.
@@ -176,25 +176,50 @@ func (h *Hub) DisconnectUser(ctx context.Context, p *Project, user string) error
 	if err != nil {
 		return err
 	}
-	ids := make([]string, len(connections))
-	for i, c := range connections {
-		ids[i] = c.ID
-	}
-	return h.closeSockets(ctx, ids)
+	return h.closeSockets(ctx, connections)
 }
 
-// closeSockets closes the sockets of connections and removes the connections. The
-// connections are marked first: so their $disconnect, which follows, leaves them to this
-// call, and when it returns they are removed.
-func (h *Hub) closeSockets(ctx context.Context, ids []string) error {
-	if len(ids) == 0 {
+// closeSockets closes the sockets of connections and removes the connections. Their
+// subscriptions are hidden first: from then on they receive nothing and are not present,
+// and the next message finishes what an invocation that died has begun. The connections are
+// marked before their sockets are closed: so their $disconnect, which follows, leaves them
+// to this call, and when it returns they are removed.
+func (h *Hub) closeSockets(ctx context.Context, connections []Connection) error {
+	if len(connections) == 0 {
 		return nil
 	}
+	hidden := make(map[string]map[Channel]int, len(connections))
+	ids := make([]string, len(connections))
+	for i, c := range connections {
+		hidden[c.ID], ids[i] = c.Channels, c.ID
+	}
+	if err := h.hide(ctx, connections, nil); err != nil {
+		return err
+	}
 	closing, _, beginErr := h.beginClose(ctx, ids)
+	// A subscribe may have been carried out since the connections were read.
+	hideErr := h.hide(ctx, closing, hidden)
 	socketErr := h.dispatcher.Disconnect(ctx, ids)
-	gone, closeErr := h.close(ctx, closing)
+	gone, closeErr := h.close(ctx, closing, hideErr == nil)
 	gone = slices.DeleteFunc(gone, func(g Gone) bool { return slices.Contains(ids, g.Connection) })
-	return errors.Join(beginErr, socketErr, closeErr, h.closeConnections(ctx, connectionsOf(gone), gone...))
+	return errors.Join(beginErr, hideErr, socketErr, closeErr, h.closeConnections(ctx, connectionsOf(gone), gone...))
+}
+
+// hide hides the subscriptions of connections, except those in some channels, by
+// connection.
+func (h *Hub) hide(ctx context.Context, connections []Connection, except map[string]map[Channel]int) error {
+	places := make(map[string][]Place)
+	for _, c := range connections {
+		for ch, shard := range c.Channels {
+			if before, hidden := except[c.ID][ch]; !hidden || before != shard {
+				places[c.ID] = append(places[c.ID], Place{ch, shard})
+			}
+		}
+	}
+	if len(places) == 0 {
+		return nil
+	}
+	return h.store.HideSubscriptions(ctx, places)
 }
 
 // UserConnections returns the connections of a named user whose token has not expired and

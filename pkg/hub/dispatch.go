@@ -2,7 +2,9 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 )
 
 // Audience is the subscribers of a channel, which has this many shards, whose right has not
@@ -11,6 +13,8 @@ type Audience struct {
 	Channel Channel
 	Shards  int
 	Rule    Rule
+	// Only, if not nil, are the subscribers: none is read.
+	Only []Ended `json:",omitempty"`
 }
 
 // Dispatcher sends accepted messages to subscribers. Its parameters and its Result are
@@ -21,8 +25,29 @@ type Dispatcher interface {
 	// reached is counted, and is no error. When Dispatch fails it has posted nothing:
 	// with ErrTooLarge when the encoded push of a message is over MaxMessageBytes.
 	Dispatch(ctx context.Context, to Audience, messages []Message) (Result, error)
+	// Check fails with ErrTooLarge when the encoded push of a message would be over
+	// MaxMessageBytes, wherever its position in a stream is: Dispatch would fail then.
+	Check(m Message) error
 	// Disconnect closes connections. One that is gone already is no error.
 	Disconnect(ctx context.Context, connections []string) error
+}
+
+// Post sends publications of one stream, in their order, to its subscribers. After an error
+// they are posted again.
+type Post func(ctx context.Context, batch []Message) error
+
+// StreamDispatcher decides which invocation dispatches a stream. It calls post for what this
+// one dispatches: batches that follow each other, one at a time. Each begins no more posts when
+// its context has ended.
+type StreamDispatcher interface {
+	// Announce announces an append that is Pending, and dispatches the stream unless another
+	// invocation does. When it returns without an error, the message has been dispatched or
+	// certainly will be. It returns the message with its final Position.
+	Announce(ctx context.Context, s Stream, a Appended, post Post) (Message, error)
+	// Drain dispatches a stream unless another durable dispatcher does. It is called in the
+	// invocation request, which Lambda repeats under the same id where it fails or dies. load
+	// returns the stream with the present options of its category.
+	Drain(ctx context.Context, load func(context.Context) (Stream, error), request string, post Post) error
 }
 
 // Result has the outcomes of the posts of a dispatch. A post is one frame to one
@@ -46,7 +71,7 @@ type Result struct {
 	// Gone are the subscriptions whose connection is over, or being closed.
 	Gone []Gone
 	// Ended are the subscriptions whose right has ended: nothing was posted to them.
-	Ended []Gone
+	Ended []Ended
 	// Unread are the shards whose subscribers could not all be read.
 	Unread []Unread
 }
@@ -56,6 +81,58 @@ type Gone struct {
 	Connection string
 	Channel    Channel
 	Shard      int
+	// Hidden means that the connection is being closed, by an invocation that may have died
+	// before it closed the socket.
+	Hidden bool `json:",omitempty"`
+}
+
+// Ended is a subscription whose right has ended, as a dispatch found.
+type Ended struct {
+	Gone
+	Protocol Protocol
+	Basis    Basis
+}
+
+// and is the result of two dispatches of the same messages: the second to those whose
+// right had ended in the first.
+func (r Result) and(second Result) Result {
+	sum := Result{
+		Delivered: r.Delivered + second.Delivered, Slow: r.Slow + second.Slow, Failed: r.Failed + second.Failed,
+		Unsent: r.Unsent + second.Unsent, Refused: r.Refused + second.Refused, Refusal: r.Refusal,
+		Gone: slices.Concat(r.Gone, second.Gone), Ended: second.Ended, Unread: slices.Concat(r.Unread, second.Unread),
+	}
+	if sum.Refusal == "" {
+		sum.Refusal = second.Refusal
+	}
+	return sum
+}
+
+// deliver sends messages to the subscribers of a channel. p may be some seconds old: where a
+// right has ended by what p says, the project is read again, so that a change that admits
+// more excludes nobody who subscribed after it. It fails as Dispatcher.Dispatch does.
+func (h *Hub) deliver(ctx context.Context, p *Project, ch Channel, messages ...Message) (Result, error) {
+	first, err := h.dispatcher.Dispatch(ctx, p.audience(ch), messages)
+	if err != nil || len(first.Ended) == 0 {
+		return first, err
+	}
+	present, err := h.store.ReadProject(ctx, p.ID)
+	if err != nil && !errors.Is(err, ErrProjectNotFound) {
+		// Nothing is known about some subscribers.
+		first.Unread = append(first.Unread, Unread{Shard: first.Ended[0].Shard, Cause: err.Error()})
+		first.Ended = nil
+	}
+	if err != nil || !ch.inFeed() && ch != present.Locate(ch) {
+		return first, nil //nolint:nilerr // what the error means is in the result
+	}
+	to := present.audience(ch)
+	to.Only = slices.DeleteFunc(slices.Clone(first.Ended), func(e Ended) bool { return !to.Rule.Admits(e.Basis) })
+	if len(to.Only) == 0 {
+		return first, nil
+	}
+	first.Ended = slices.DeleteFunc(first.Ended, func(e Ended) bool { return to.Rule.Admits(e.Basis) })
+	second, err := h.dispatcher.Dispatch(ctx, to, messages)
+	second.Ended = slices.Concat(first.Ended, second.Ended)
+	return first.and(second), err
 }
 
 // Unread is a shard whose subscribers could not all be read.

@@ -21,8 +21,12 @@ type dispatchData struct {
 // data that could go to another Lambda: JSON keeps every field.
 func TestDispatchDataRoundTrip(t *testing.T) {
 	ch := Channel{Project: "p", Category: "chat", Incarnation: "0badcafe", Name: "ключ \x00"}
+	ended := Ended{
+		Gone:     Gone{Connection: "L0SM9cOFvHcCIhx=", Channel: ch, Shard: 7, Hidden: true},
+		Protocol: Classic, Basis: Basis{Secret: "1123456789abcdef", Origin: "https://a.example.com", MD5: true, Confirmed: true},
+	}
 	want := dispatchData{
-		Audience: Audience{Channel: ch, Shards: 4, Rule: Rule{
+		Audience: Audience{Channel: ch, Shards: 4, Only: []Ended{ended}, Rule: Rule{
 			Secret: "0123456789abcdef", Origins: []string{"https://example.com"}, AllowMD5: true, Private: true,
 		}},
 		Messages: []Message{{
@@ -34,8 +38,8 @@ func TestDispatchDataRoundTrip(t *testing.T) {
 		}},
 		Result: Result{
 			Delivered: 1, Slow: 2, Failed: 3, Unsent: 4, Refused: 5, Refusal: "403",
-			Gone:   []Gone{{Connection: "L0SM9cOFvHcCIhw=", Channel: ch, Shard: 5}},
-			Ended:  []Gone{{Connection: "L0SM9cOFvHcCIhx=", Channel: ch, Shard: 7}},
+			Gone:   []Gone{{Connection: "L0SM9cOFvHcCIhw=", Channel: ch, Shard: 5, Hidden: true}},
+			Ended:  []Ended{ended},
 			Unread: []Unread{{Shard: 6, Cause: "throttled"}},
 		},
 	}

@@ -61,7 +61,10 @@ func newRig(t *testing.T, o hub.ProjectOptions) *rig {
 	t.Helper()
 	r := &rig{now: time.Unix(1_800_000_000, 0)}
 	clock := func() time.Time { return r.now }
-	r.store = storetest.New(t, store.Options{Now: clock, CountEvery: -1})
+	r.store = storetest.New(t, store.Options{Now: clock, CountEvery: -1, Wait: func(_ context.Context, d time.Duration) error {
+		r.now = r.now.Add(d)
+		return nil
+	}})
 	if err := r.store.PutProject(t.Context(), &hub.Project{ID: projectID, Name: "P", Secret: "s", Options: o}); err != nil {
 		t.Fatal(err)
 	}
@@ -126,19 +129,26 @@ func (d dispatcher) Dispatch(ctx context.Context, to hub.Audience, messages []hu
 	}
 	var received []string
 	result := hub.Result{Unread: r.unread[to.Channel]}
+	only := make(map[string]bool)
+	for _, s := range to.Only {
+		only[s.Connection] = true
+	}
 	for shard := range to.Shards {
 		for page, err := range r.store.Subscribers(context.WithoutCancel(ctx), to.Channel, shard) {
 			if err != nil {
 				return hub.Result{}, err
 			}
 			for _, s := range page {
-				found := hub.Gone{Connection: s.Connection, Channel: to.Channel, Shard: shard}
+				if to.Only != nil && !only[s.Connection] {
+					continue
+				}
+				found := hub.Gone{Connection: s.Connection, Channel: to.Channel, Shard: shard, Hidden: s.Hidden}
 				if s.Hidden || slices.Contains(r.gone, s.Connection) {
 					result.Gone = append(result.Gone, found)
 					continue
 				}
 				if !to.Rule.Admits(s.Basis) {
-					result.Ended = append(result.Ended, found)
+					result.Ended = append(result.Ended, hub.Ended{Gone: found, Protocol: s.Protocol, Basis: s.Basis})
 					continue
 				}
 				received = append(received, s.Connection)
@@ -155,9 +165,12 @@ func (d dispatcher) Dispatch(ctx context.Context, to hub.Audience, messages []hu
 		case to.Channel == hub.Feed(projectID):
 			r.fed = append(r.fed, received...)
 		default:
-			r.sent++
-			r.ids = append(r.ids, m.ID)
-			r.received, r.data = received, string(m.Data)
+			if to.Only == nil {
+				r.sent++
+				r.ids = append(r.ids, m.ID)
+				r.received = nil
+			}
+			r.received, r.data = append(r.received, received...), string(m.Data)
 		}
 	}
 	return result, nil

@@ -8,13 +8,14 @@ import (
 	"time"
 )
 
-// Order decides between subscribe and unsubscribe on one channel: frames of one connection
-// reach different invocations, which may overtake each other, and the command that API
-// Gateway received later wins, whenever it is carried out. An Order is a value: its methods
-// change nothing.
+// Order decides between subscribe and unsubscribe on one channel, and between two auths:
+// frames of one connection reach different invocations, which may overtake each other, and
+// the command that API Gateway received later wins, whenever it is carried out. An Order is
+// a value: its methods change nothing.
 type Order struct {
 	// Latest has, for each channel, the time of the latest command on it that was carried
-	// out, in milliseconds since 1970. The keys are tags of channels.
+	// out, in milliseconds since 1970. The keys are tags of channels, and of auths, wholeCategory
+	// and allChannels.
 	Latest map[string]int64
 	// Floor is the time of the latest command that was forgotten because there were more
 	// than maxOrdered.
@@ -33,22 +34,36 @@ const (
 	tagBytes = 8
 )
 
+// These are no channels: a channel has a category and a name. Commands on them are ordered in
+// the same way.
+var (
+	// auths are the commands auth.
+	auths = Channel{}
+	// allChannels are all channels, of which a connection is unsubscribed.
+	allChannels = Channel{Name: "*"}
+)
+
+// wholeCategory is all channels of a category, of which a connection is unsubscribed.
+func wholeCategory(name string) Channel { return Channel{Category: name} }
+
 // tag is a short name of a channel, whatever its incarnation.
 func tag(ch Channel) string {
 	sum := sha256.Sum256([]byte(ch.Category + ":" + ch.Name))
 	return hex.EncodeToString(sum[:tagBytes])
 }
 
-// overtaken reports whether a command on the channel that was received after at has been
-// carried out. It fails with ErrConflict where that has been forgotten.
+// overtaken reports whether a command on the channel, its category or all channels that was
+// received after at has been carried out. It fails with ErrConflict where that has been
+// forgotten.
 func (o Order) overtaken(ch Channel, at time.Time) (bool, error) {
-	if latest, ok := o.Latest[tag(ch)]; ok {
-		return latest > at.UnixMilli(), nil
+	latest, known := o.Latest[tag(ch)]
+	if ch != auths {
+		latest = max(latest, o.Latest[tag(wholeCategory(ch.Category))], o.Latest[tag(allChannels)])
 	}
-	if at.UnixMilli() <= o.Floor {
+	if latest <= at.UnixMilli() && !known && at.UnixMilli() <= o.Floor {
 		return false, ErrConflict.With("too many channels within some seconds")
 	}
-	return false, nil
+	return latest > at.UnixMilli(), nil
 }
 
 // with returns the order after a command on channels, received at, that is carried out at

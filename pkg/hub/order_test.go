@@ -24,6 +24,13 @@ func TestOrder(t *testing.T) {
 		{"an earlier command", o, x, now.Add(-time.Millisecond), true},
 		{"an earlier command on another channel", o, y, now.Add(-time.Hour), false},
 		{"another incarnation of the channel", o, Channel{Category: "chat", Incarnation: "1", Name: "x"}, now.Add(-time.Millisecond), true},
+		{"unsubscribed of the category later", Order{}.with(Selection{"chat": nil}.wide(), now, now), x, now.Add(-time.Millisecond), true},
+		{"unsubscribed of the category before", Order{}.with(Selection{"chat": nil}.wide(), now, now), x, now, false},
+		{"unsubscribed of another category later", Order{}.with(Selection{"news": nil}.wide(), now, now), x, now.Add(-time.Millisecond), false},
+		{"unsubscribed of everything later", Order{}.with(Selection{}.wide(), now, now), x, now.Add(-time.Millisecond), true},
+		{"an auth, before a later unsubscribe of everything", Order{}.with(Selection{}.wide(), now, now), auths, now.Add(-time.Millisecond), false},
+		{"an auth, before a later auth", Order{}.with([]Channel{auths}, now, now), auths, now.Add(-time.Millisecond), true},
+		{"a channel, before a later auth", Order{}.with([]Channel{auths}, now, now), x, now.Add(-time.Millisecond), false},
 		{"after the window", o.with([]Channel{y}, now.Add(orderWindow+1e6), now.Add(orderWindow+1e6)), x, now.Add(-time.Millisecond), false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

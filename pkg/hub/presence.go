@@ -120,7 +120,7 @@ func (h *Hub) presencePages(ctx context.Context, p *Project, ch Channel, page fu
 	case !category.Presence:
 		return ErrNotAvailable.With("category " + ch.Category + " has no presence").WithHelp("turn on its option presence")
 	}
-	audience := p.audience(p.Locate(ch))
+	audience, fresh := p.audience(p.Locate(ch)), false
 	for shard := range audience.Shards {
 		for present, err := range h.store.Presence(ctx, audience.Channel, shard) {
 			if err != nil {
@@ -128,6 +128,13 @@ func (h *Hub) presencePages(ctx context.Context, p *Project, ch Channel, page fu
 			}
 			var clients []Client
 			for _, c := range present {
+				if !audience.Rule.Admits(c.Basis) && !fresh {
+					// p may be some seconds old: a change since may admit the client.
+					if audience.Rule, err = h.readRule(ctx, audience.Channel); err != nil {
+						return err
+					}
+					fresh = true
+				}
 				if audience.Rule.Admits(c.Basis) {
 					clients = append(clients, c.Client)
 				}
@@ -138,4 +145,13 @@ func (h *Hub) presencePages(ctx context.Context, p *Project, ch Channel, page fu
 		}
 	}
 	return nil
+}
+
+// readRule is the rule for the subscribers of a channel as the last write left it.
+func (h *Hub) readRule(ctx context.Context, ch Channel) (Rule, error) {
+	p, err := h.store.ReadProject(ctx, ch.Project)
+	if err != nil {
+		return Rule{}, err
+	}
+	return p.audience(ch).Rule, nil
 }

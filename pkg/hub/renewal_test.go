@@ -1,8 +1,10 @@
 package hub_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"testing"
@@ -177,6 +179,28 @@ func TestLaterCommandWins(t *testing.T) {
 			_, second := r.Subscribe(t.Context(), at(r, -5*time.Millisecond), in("room:x"))
 			return []error{first, second}
 		}, false},
+		{"unsubscribe of an application from a category, overtaking a subscribe", func(t *testing.T, r *rig) []error {
+			r.now = r.now.Add(time.Second)
+			first := r.UnsubscribeUser(t.Context(), r.project(t), "u", hub.Selection{"room": nil})
+			_, second := r.Subscribe(t.Context(), at(r, -5*time.Millisecond), in("room:x"))
+			return []error{first, second}
+		}, false},
+		{"unsubscribe of an application from everything, overtaking a subscribe", func(t *testing.T, r *rig) []error {
+			r.now = r.now.Add(time.Second)
+			first := r.UnsubscribeUser(t.Context(), r.project(t), "u", nil)
+			_, second := r.Subscribe(t.Context(), at(r, -5*time.Millisecond), in("room:x"))
+			return []error{first, second}
+		}, false},
+		{"unsubscribe of an application from 200 channels, overtaking a subscribe", func(t *testing.T, r *rig) []error {
+			r.now = r.now.Add(time.Second)
+			many := []string{"x"}
+			for n := range 199 {
+				many = append(many, fmt.Sprint(n))
+			}
+			first := r.UnsubscribeUser(t.Context(), r.project(t), "u", hub.Selection{"room": many})
+			_, second := r.Subscribe(t.Context(), at(r, -5*time.Millisecond), in("room:x"))
+			return []error{first, second}
+		}, false},
 		{"subscribe, unsubscribe and subscribe in order", func(t *testing.T, r *rig) []error {
 			_, first := r.Subscribe(t.Context(), at(r, -3*time.Millisecond), in("room:x"))
 			second := r.Unsubscribe(t.Context(), at(r, -2*time.Millisecond), in("room:x"))
@@ -202,6 +226,42 @@ func TestLaterCommandWins(t *testing.T) {
 			}
 			if err := r.send(t, "room", `1`); err != nil || slices.Contains(r.received, conn) != tt.in {
 				t.Errorf("%v received, error %v", r.received, err)
+			}
+		})
+	}
+}
+
+// TestLaterAuthWins carries out two auths in another order than API Gateway received them.
+// The first has permissions for room:a, the second for room:b.
+func TestLaterAuthWins(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		second string // what the auth that was received first grants
+		fails  error
+	}{
+		{"another token", "a", hub.ErrConflict},
+		{"the same token", "b", nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, hub.ProjectOptions{})
+			r.open(t)
+			auth := func(name string, received time.Time) error {
+				id := hub.Identity{User: "u", Permissions: granting(name)}
+				_, err := r.Authenticate(t.Context(), hub.Credentials{
+					Command:  hub.Command{Connection: conn, Received: received},
+					Protocol: hub.Classic, Project: projectID, User: "u", Token: token(t, id),
+				})
+				return err
+			}
+			if err := auth("b", r.now); err != nil {
+				t.Fatal(err)
+			}
+			if err := auth(tt.second, r.now.Add(-time.Millisecond)); !errors.Is(err, tt.fails) || err != nil && tt.fails == nil {
+				t.Errorf("error %v", err)
+			}
+			refused, err := r.Subscribe(t.Context(), by(conn), in("room:a", "room:b"))
+			if diff := cmp.Diff([]string{"room:a"}, names(refused)); err != nil || diff != "" {
+				t.Errorf("error %v, -want +refused:\n%s", err, diff)
 			}
 		})
 	}
@@ -278,7 +338,7 @@ func TestRenewalWithStaleProject(t *testing.T) {
 	if err := r.auth(t, hub.Identity{User: "u", Permissions: granting("a")}, all); err != nil {
 		t.Fatal(err)
 	}
-	other := r.store.Another(store.Options{Now: func() time.Time { return r.now }})
+	other := r.store.Another(store.Options{Now: func() time.Time { return r.now }, Wait: func(context.Context, time.Duration) error { return nil }})
 	if err := other.DeleteCategory(t.Context(), projectID, "room"); err != nil {
 		t.Fatal(err)
 	}

@@ -186,6 +186,58 @@ func TestRightsEnd(t *testing.T) {
 	}
 }
 
+// TestStaleProject publishes, and reads presence, with a project that was read before a
+// change that admits more: it reaches who subscribed after the change.
+func TestStaleProject(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		before hub.ProjectOptions
+		change func(p *hub.Project)
+	}{
+		{"another secret", hub.ProjectOptions{}, func(p *hub.Project) { p.Secret = "rotated" }},
+		{"another origin", hub.ProjectOptions{Origins: []string{"https://other.example"}}, func(p *hub.Project) {
+			p.Options.Origins = []string{"https://page.example"}
+		}},
+		{"a category that was private", hub.ProjectOptions{}, func(p *hub.Project) {
+			c := p.Categories["room"]
+			c.Private = false
+			p.Categories["room"] = c
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, tt.before)
+			r.change(t, func(p *hub.Project) {
+				c := p.Categories["room"]
+				c.Private = tt.name == "a category that was private"
+				p.Categories["room"] = c
+			})
+			stale := r.project(t)
+			r.change(t, tt.change)
+			if err := r.Connect(t.Context(), hub.Handshake{Connection: conn, Origin: "https://page.example"}); err != nil {
+				t.Fatal(err)
+			}
+			if err := r.auth(t, hub.Identity{User: "u"}, all); err != nil {
+				t.Fatal(err)
+			}
+			if refused, err := r.Subscribe(t.Context(), by(conn), in("room:x")); err != nil || len(refused) > 0 {
+				t.Fatal(refused, err)
+			}
+			result, err := r.Publish(t.Context(), stale, in("room:x")[0], []byte(`1`), "")
+			if err != nil || result.Delivered != 1 || !slices.Equal(r.received, []string{conn}) {
+				t.Errorf("%v received, %d delivered, error %v", r.received, result.Delivered, err)
+			}
+			clients, err := r.Presence(t.Context(), stale, in("room:x")[0])
+			if err != nil || len(clients) != 1 {
+				t.Errorf("present are %v, error %v", clients, err)
+			}
+			c, err := r.store.Connection(t.Context(), conn)
+			if err != nil || len(c.Channels) != 1 {
+				t.Errorf("channels %v, error %v", c.Channels, err)
+			}
+		})
+	}
+}
+
 // TestSubscribeInNewIncarnation subscribes again after the category was deleted and created
 // with fewer shards.
 func TestSubscribeInNewIncarnation(t *testing.T) {

@@ -49,13 +49,15 @@ type Stream struct {
 	ProjectName string
 	CategoryID  string
 	Retention   Retention
+	// Linger is how long a dispatcher waits for more messages before it sends a batch.
+	Linger time.Duration
 }
 
 // Stream is the stream of a channel of the project. ok is false where the channel has none:
 // its category does not exist, or sends messages direct.
 func (p *Project) Stream(ch Channel) (s Stream, ok bool) {
 	c, ok := p.Categories[ch.Category]
-	return Stream{p.Locate(ch), p.Name, c.ID, c.Retention()}, ok && c.Streams()
+	return Stream{p.Locate(ch), p.Name, c.ID, c.Retention(), time.Duration(c.Linger)}, ok && c.Streams()
 }
 
 // AppendOptions are the options of one publish to a stream. The zero value is the default.

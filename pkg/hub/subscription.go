@@ -211,21 +211,33 @@ func (h *Hub) UnsubscribeUser(ctx context.Context, p *Project, user string, from
 	if err != nil {
 		return err
 	}
-	named := from.channels(p)
-	if len(named) > MaxChannels {
-		named = nil // each would be a write for every connection
+	named, wide := from.channels(p), from.wide()
+	// A connection that is being closed cannot be changed. The invocation that was to close
+	// its socket may have died: until the next message finds that, it receives nothing here.
+	var closing []Connection
+	for _, c := range connections {
+		if c.Closing {
+			maps.DeleteFunc(c.Channels, func(ch Channel, _ int) bool { return !from.contains(ch) })
+			closing = append(closing, c)
+		}
+	}
+	if err := h.hide(ctx, closing, nil); err != nil {
+		return err
 	}
 	return h.changeAll(ctx, connections, func(c Connection) (Change, error) {
 		// What is named is ended whether or not the connection is in it: a subscribe may be on
 		// its way.
 		left := slices.Clone(named)
-		remove := h.unnamed(p, c, left)
+		var remove []Place
+		if len(named) <= MaxChannels { // each is a write for every connection
+			remove = h.unnamed(p, c, named)
+		}
 		for ch := range c.Channels {
 			if from.contains(ch) && !ch.inFeed() && !slices.Contains(left, ch) {
 				left = append(left, ch)
 			}
 		}
-		c.Channels, c.Order = without(c.Channels, left), c.Order.with(left, h.now(), h.now())
+		c.Channels, c.Order = without(c.Channels, left), c.Order.with(slices.Concat(wide, left), h.now(), h.now())
 		return Change{Connection: c, Remove: remove}, nil
 	})
 }

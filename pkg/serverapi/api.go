@@ -188,7 +188,7 @@ func (a *api) publishTo(ctx context.Context, p *hub.Project, channel string, dat
 	if len(data) == 0 {
 		return nil, hub.ErrBadRequest.With("data is required")
 	}
-	result, err := a.Hub.Publish(ctx, p, ch, data, key)
+	result, err := a.Hub.Publish(ctx, p, ch, data, hub.PublishOptions{IdempotencyKey: key})
 	if err != nil {
 		return nil, err
 	}

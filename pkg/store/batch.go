@@ -84,7 +84,12 @@ func backOff(ctx context.Context, attempt int) error {
 		return nil
 	}
 	bound := min(firstBackOff<<min(attempt-1, 10), maxBackOff)
-	t := time.NewTimer(rand.N(bound))
+	return wait(ctx, rand.N(bound))
+}
+
+// wait ends with ctx, and then fails.
+func wait(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:

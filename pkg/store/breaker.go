@@ -37,7 +37,7 @@ func (s *Store) Breaker(ctx context.Context, project, address string) (hub.Break
 		return hub.Breaker{}, fmt.Errorf("read breaker of project %q: %w", project, err)
 	}
 	b := s.decodeBreaker(out.Item)
-	s.breakers.put(k, b)
+	s.breakers.put(k, b, s.now())
 	return b, nil
 }
 
@@ -61,7 +61,7 @@ func (s *Store) ReplaceBreaker(ctx context.Context, project, address string, old
 		s.breakers.drop(k)
 		return hub.Breaker{}, false, fmt.Errorf("write breaker of project %q: %w", project, err)
 	}
-	s.breakers.put(k, current)
+	s.breakers.put(k, current, s.now())
 	return current, replaced, nil
 }
 

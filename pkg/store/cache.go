@@ -38,7 +38,8 @@ func (c *cache[V]) get(key string) (V, bool) {
 	return e.value, true
 }
 
-func (c *cache[V]) put(key string, value V) {
+// put keeps a value that was read at a time.
+func (c *cache[V]) put(key string, value V, read time.Time) {
 	if c.age < 0 {
 		return
 	}
@@ -59,7 +60,7 @@ func (c *cache[V]) put(key string, value V) {
 		}
 		delete(c.entries, k)
 	}
-	c.entries[key] = entry[V]{value: value, until: now.Add(c.age)}
+	c.entries[key] = entry[V]{value: value, until: read.Add(c.age)}
 }
 
 func (c *cache[V]) drop(key string) {

@@ -9,7 +9,7 @@ import (
 func TestCacheSizeLimit(t *testing.T) {
 	c := newCache[int](time.Now, time.Minute)
 	for i := range 3 * maxCached {
-		c.put(strconv.Itoa(i), i)
+		c.put(strconv.Itoa(i), i, time.Now())
 		if len(c.entries) > maxCached {
 			t.Fatalf("%d entries", len(c.entries))
 		}

@@ -60,7 +60,9 @@ func decodeCategory(i item) (hub.Category, error) {
 // shards before a raise, whatever c has there. It fails with ErrBadRequest where that would
 // lower the number of shards, because subscribers in the removed shards would receive
 // nothing more. It fails with ErrConflict when the category was written after c was read, or
-// exists where the Revision is 0. Two requests.
+// exists where the Revision is 0. Where a category of that name was deleted a moment ago it
+// first waits until every publisher must have seen that: a publisher that did not would reach
+// nobody in the new one. Two requests; three for a new category.
 func (s *Store) PutCategory(ctx context.Context, project string, c hub.Category) error {
 	if err := s.putCategory(ctx, project, c); err != nil {
 		if known := new(hub.Error); errors.As(err, &known) {
@@ -84,6 +86,9 @@ func (s *Store) putCategory(ctx context.Context, project string, c hub.Category)
 		return errCategoryChanged
 	case len(old.Item) == 0:
 		v.Incarnation = newIncarnation()
+		if err := s.awaitDeletion(ctx, project, c.Name); err != nil {
+			return err
+		}
 	default:
 		present, err := decodeCategory(old.Item)
 		switch {
@@ -146,16 +151,52 @@ func newIncarnation() string {
 	return hex.EncodeToString(b[:])
 }
 
+const (
+	// attrSeen is when every publisher must have seen that a category was deleted, in
+	// milliseconds since 1970.
+	attrSeen = "seen"
+	// seenMargin is the time that a deletion may take, and by which clocks may differ.
+	seenMargin = 3 * time.Second
+)
+
 // DeleteCategory removes a category. A category that does not exist is no error. Its
 // subscriptions stay until their connections change or end, and receive nothing, also when
 // a category of the same name is created. One request.
 func (s *Store) DeleteCategory(ctx context.Context, project, name string) error {
-	_, err := s.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{
-		TableName: aws.String(s.table), Key: key(projectKey(project), categorySort(name)),
-	})
+	seen := s.now().Add(max(s.projects.age, 0) + seenMargin)
+	record := key(deletionKey(project, name), singletonSort)
+	record[attrSeen], record[schema.ExpiryAttribute] = number(int(seen.UnixMilli())), number(int(seen.Unix())+1)
+	var err error
+	for attempt := 0; ; attempt++ {
+		if err = backOff(ctx, attempt); err != nil {
+			break
+		}
+		_, err = s.db.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
+			{Delete: &types.Delete{TableName: aws.String(s.table), Key: key(projectKey(project), categorySort(name))}},
+			{Put: &types.Put{TableName: aws.String(s.table), Item: record}},
+		}})
+		if !errors.Is(cancelled(err), errContended) {
+			break
+		}
+	}
 	s.projects.drop(project)
 	if err != nil {
 		return fmt.Errorf("delete category %q of project %q: %w", name, project, err)
 	}
 	return nil
+}
+
+// awaitDeletion waits until every publisher must have seen that a category was deleted.
+func (s *Store) awaitDeletion(ctx context.Context, project, name string) error {
+	out, err := s.db.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName: aws.String(s.table), Key: key(deletionKey(project, name), singletonSort), ConsistentRead: aws.Bool(true),
+	})
+	if err != nil {
+		return err
+	}
+	wait := time.UnixMilli(int64(numberOf(out.Item, attrSeen))).Sub(s.now())
+	if s.projects.age < 0 || wait <= 0 {
+		return nil
+	}
+	return s.wait(ctx, wait)
 }

@@ -26,6 +26,7 @@ const (
 	tallyPrefix        = "T"
 	breakerPrefix      = "B"
 	streamPrefix       = "H"
+	deletionPrefix     = "D"
 
 	// listKey is the partition of the list of projects, whose sort keys are their
 	// ids.
@@ -130,6 +131,9 @@ func split(s string, n int) ([]string, error) {
 func projectKey(project string) string    { return join(projectPrefix, project) }
 func categorySort(category string) string { return join(categoryPrefix, category) }
 func connectionKey(id string) string      { return join(connectionPrefix, id) }
+
+// deletionKey is the partition of the record that a category was deleted.
+func deletionKey(project, category string) string { return join(deletionPrefix, project, category) }
 
 // connectionKeys is the prefix of the partition keys of all connections, and of no
 // others.

@@ -83,11 +83,12 @@ func (s *Store) Project(ctx context.Context, id string) (*hub.Project, error) {
 	if len(projectKey(id)) > maxPartitionKey {
 		return nil, hub.ErrProjectNotFound
 	}
+	read := s.now()
 	p, err := s.readProject(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	s.projects.put(id, p)
+	s.projects.put(id, p, read)
 	return p, nil
 }
 
@@ -250,6 +251,7 @@ func (s *Store) putAPIKey(ctx context.Context, project, hash string) error {
 func (s *Store) ProjectByAPIKeyHash(ctx context.Context, hash string) (*hub.Project, error) {
 	id, ok := s.apiKeys.get(hash)
 	if !ok {
+		read := s.now()
 		out, err := s.db.GetItem(ctx, &dynamodb.GetItemInput{TableName: aws.String(s.table), Key: key(apiKeyKey(hash), singletonSort)})
 		if err != nil {
 			return nil, fmt.Errorf("read API key: %w", err)
@@ -258,7 +260,7 @@ func (s *Store) ProjectByAPIKeyHash(ctx context.Context, hash string) (*hub.Proj
 			return nil, hub.ErrProjectNotFound
 		}
 		id = textOf(out.Item, attrKeyProject)
-		s.apiKeys.put(hash, id)
+		s.apiKeys.put(hash, id, read)
 	}
 	return s.Project(ctx, id)
 }

@@ -23,6 +23,7 @@ import (
 	"centrifuge/pkg/hub"
 	"centrifuge/pkg/store"
 	"centrifuge/pkg/store/schema"
+	"centrifuge/pkg/store/storetest"
 )
 
 func hashOf(apiKey string) string {
@@ -389,6 +390,44 @@ func (s *rig) putCategory(tb testing.TB, c hub.Category) hub.Category {
 		tb.Fatal(err)
 	}
 	return s.category(tb, c.Name)
+}
+
+// TestCreateAfterDelete creates a category again whose deletion others may not have seen: a
+// publisher that has the old one in its cache would reach nobody in the new one.
+func TestCreateAfterDelete(t *testing.T) {
+	s := storetest.New(t, store.Options{CountEvery: -1})
+	if err := s.PutProject(t.Context(), &hub.Project{ID: "p", Name: "n", Secret: "s"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(
+		s.PutCategory(t.Context(), "p", hub.Category{Name: "c"}),
+		s.PutCategory(t.Context(), "p", hub.Category{Name: "other"}),
+		s.DeleteCategory(t.Context(), "p", "c"),
+	); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name  string
+		after time.Duration // since the deletion
+		wait  time.Duration
+	}{
+		{"at once", 0, 8 * time.Second},
+		{"when caches have forgotten it, and clocks may differ", store.DefaultCacheFor, 3 * time.Second},
+		{"later", store.DefaultCacheFor + 3*time.Second, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			now := s.Clock.Now().Add(tt.after)
+			var waited time.Duration
+			creator := s.Another(store.Options{Now: func() time.Time { return now }, Wait: func(_ context.Context, d time.Duration) error {
+				waited = d
+				return errors.New("waited")
+			}})
+			err := creator.PutCategory(t.Context(), "p", hub.Category{Name: "c"})
+			if waited.Round(time.Second) != tt.wait || (err != nil) != (tt.wait > 0) {
+				t.Errorf("waited %s, error %v", waited, err)
+			}
+		})
+	}
 }
 
 func TestIncarnation(t *testing.T) {

@@ -170,8 +170,9 @@ func TestRequestCounts(t *testing.T) {
 		{"revoking an API key is one write more", func() error {
 			return s.PutProject(ctx, &hub.Project{ID: "p", Name: "n", Secret: "s", Revision: 2, APIKeyHashes: []string{hashOf("k1")}})
 		}, "1 BatchWriteItem, 3 PutItem"},
-		{"writing a category is a read and a write", func() error { return s.PutCategory(ctx, "p", hub.Category{Name: "c"}) }, "1 GetItem, 1 PutItem"},
-		{"deleting a category is one write", func() error { return s.DeleteCategory(ctx, "p", "c") }, "1 DeleteItem"},
+		{"creating a category is two reads and a write", func() error { return s.PutCategory(ctx, "p", hub.Category{Name: "c"}) }, "2 GetItem, 1 PutItem"},
+		{"writing a category is a read and a write", func() error { return s.PutCategory(ctx, "p", hub.Category{Name: "c", Revision: 1}) }, "1 GetItem, 1 PutItem"},
+		{"deleting a category is one transaction", func() error { return s.DeleteCategory(ctx, "p", "c") }, "1 TransactWriteItems"},
 		{"reading a project without the cache is one query", func() error { _, err := s.ReadProject(ctx, "p"); return err }, "1 Query"},
 		{"listing projects is one query and one for each", func() error { _, err := s.ListProjects(ctx); return err }, "2 Query"},
 		{"counting a message is one write", func() error { return s.Count(ctx, "p", now, 1, 10) }, "1 UpdateItem"},

@@ -51,6 +51,8 @@ const DefaultCacheFor = 5 * time.Second
 type Options struct {
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+	// Wait waits as the clock says, or until ctx ends, and then fails; nil means a timer.
+	Wait func(ctx context.Context, d time.Duration) error
 	// CountEvery is the longest time that Count collects counts before it writes them; 0
 	// means DefaultCountEvery, and a negative value that Count always writes.
 	CountEvery time.Duration
@@ -65,6 +67,7 @@ type Store struct {
 	db    API
 	table string
 	now   func() time.Time
+	wait  func(context.Context, time.Duration) error
 
 	projects *cache[*hub.Project]
 	apiKeys  *cache[string] // project ids by hash
@@ -87,6 +90,9 @@ func New(client API, table string, o Options) *Store {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Wait == nil {
+		o.Wait = wait
+	}
 	if o.CacheFor == 0 {
 		o.CacheFor = DefaultCacheFor
 	}
@@ -94,7 +100,7 @@ func New(client API, table string, o Options) *Store {
 		o.CountEvery = DefaultCountEvery
 	}
 	return &Store{
-		db: client, table: table, now: o.Now,
+		db: client, table: table, now: o.Now, wait: o.Wait,
 		projects: newCache[*hub.Project](o.Now, o.CacheFor),
 		apiKeys:  newCache[string](o.Now, o.CacheFor),
 		breakers: newCache[hub.Breaker](o.Now, min(o.CacheFor, maxBreakerAge)),

@@ -132,7 +132,7 @@ func (s *Store) remember(where string, g guess) {
 		g.last, g.done = max(g.last, old.last), max(g.done, old.done)
 	}
 	g.last = max(g.last, g.done)
-	s.streams.put(where, g)
+	s.streams.put(where, g, s.now())
 }
 
 // readGuess reads the top of a stream, and draws an epoch where there is none. What may
@@ -147,7 +147,7 @@ func (s *Store) readGuess(ctx context.Context, st hub.Stream) (guess, error) {
 	}
 	g := guess{epoch: head.Epoch, last: last, done: head.Done}
 	if where := streamKey(st.Channel); head.Expires.After(s.now().Add(guessAge)) {
-		s.streams.put(where, g)
+		s.streams.put(where, g, s.now())
 	} else {
 		s.streams.drop(where)
 	}

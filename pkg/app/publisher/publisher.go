@@ -6,12 +6,15 @@
 package publisher
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 
 	"centrifuge/pkg/app"
+	"centrifuge/pkg/config"
+	"centrifuge/pkg/delivery"
 	"centrifuge/pkg/eventbus"
 	"centrifuge/pkg/hub"
 	"centrifuge/pkg/protocol/classic"
@@ -36,11 +39,25 @@ func New(getenv func(string) string, w io.Writer) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	h, err := hub.NewPublisher(hub.PublisherOptions{Options: o, Clean: sanitizer.Clean, Hooks: hooks(b)})
+	streams, err := streams(b)
+	if err != nil {
+		return nil, err
+	}
+	h, err := hub.NewPublisher(hub.PublisherOptions{Options: o, Streams: streams, Clean: sanitizer.Clean, Hooks: hooks(b)})
 	if err != nil {
 		return nil, err
 	}
 	return &App{b, h}, nil
+}
+
+func streams(b *app.Base) (hub.StreamDispatcher, error) {
+	f, err := delivery.NewFunction(delivery.FunctionOptions{
+		Name: b.Config.DispatchFunction, Region: b.Cloud.Region, Credentials: b.Cloud.Credentials, Endpoint: b.Config.LambdaEndpoint,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", config.DispatchFunction, err)
+	}
+	return delivery.NewLeased(delivery.LeasedOptions{Streams: b.Store, Invoker: f, Log: b.Log}), nil
 }
 
 func hooks(b *app.Base) hub.Hooks {
