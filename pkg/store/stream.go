@@ -547,8 +547,7 @@ func (s *Store) window(ctx context.Context, st hub.Stream, k expression.KeyCondi
 	now := s.now()
 	bytes, step := 0, uint64(1)
 	if reverse {
-		step-- // from 1 to -1, which wraps around
-		step--
+		step = math.MaxUint64 // -1: it wraps around
 	}
 	in, err := s.publicationQuery(k, limit, reverse)
 	if err != nil {
