@@ -33,6 +33,7 @@ const (
 const (
 	attrClaimEpoch  = "epoch"
 	attrClaimOffset = "offset"
+	attrClaimNew    = "new" // true where the epoch was drawn for the publication
 )
 
 const (
@@ -235,10 +236,13 @@ func (s *Store) try(ctx context.Context, p *appending, known guess) (hub.Appende
 	return s.tryTransaction(ctx, p)
 }
 
-// appended is the result where p was carried out. A transaction with a version has created the
-// head.
+// begins reports whether the stream exists only when the publication is announced. A
+// transaction with a version creates the head.
+func (p *appending) begins() bool { return p.known.drawn && p.options.Version == 0 }
+
+// appended is the result where p was carried out.
 func (p *appending) appended() hub.Appended {
-	return hub.Appended{Message: p.message, Pending: true, New: p.known.drawn && p.options.Version == 0, Options: p.options}
+	return hub.Appended{Message: p.message, Pending: true, New: p.begins(), Options: p.options}
 }
 
 // own reports whether a publication is that of p: the SDK repeats a request whose response was
@@ -341,6 +345,11 @@ func (p *appending) encodeClaim() item {
 	i[attrMessage] = text(p.message.ID)
 	i[attrDelivered] = number(0)
 	i[attrClaimEpoch], i[attrClaimOffset] = text(p.message.Position.Epoch), whole(p.message.Position.Offset)
+	if p.begins() {
+		// Until the first announcement nobody knows whether the epoch is over: a repeat must not
+		// take it for one that is.
+		i[attrClaimNew] = &types.AttributeValueMemberBOOL{Value: true}
+	}
 	return i
 }
 
@@ -370,7 +379,8 @@ func (p *appending) claimed(old item) (hub.Appended, error) {
 	case settled && at.Epoch != "":
 		m := p.message
 		m.ID, m.Position, m.Time = id, at, time.Time{}
-		return hub.Appended{Message: m, Pending: true, Repeated: true, Options: p.options}, nil
+		_, begins := old[attrClaimNew]
+		return hub.Appended{Message: m, Pending: true, Repeated: true, New: begins, Options: p.options}, nil
 	case settled:
 		m := p.message
 		m.ID, m.Position, m.Time = id, hub.Position{}, time.Time{}
@@ -547,8 +557,7 @@ func (s *Store) window(ctx context.Context, st hub.Stream, k expression.KeyCondi
 	now := s.now()
 	bytes, step := 0, uint64(1)
 	if reverse {
-		step-- // from 1 to -1, which wraps around
-		step--
+		step = math.MaxUint64 // -1: it wraps around
 	}
 	in, err := s.publicationQuery(k, limit, reverse)
 	if err != nil {
