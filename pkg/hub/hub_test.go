@@ -45,6 +45,7 @@ type rig struct {
 	// leaves: "join room:x c2 to c1".
 	gone         []string
 	disconnected []string
+	stuck        error      // of Disconnect, where set
 	mu           sync.Mutex // of what dispatches record
 	announced    []string
 	// emitted are the messages that the event hooks got.
@@ -176,11 +177,14 @@ func (d dispatcher) Dispatch(ctx context.Context, to hub.Audience, messages []hu
 	return result, nil
 }
 
-func (d dispatcher) Disconnect(_ context.Context, connections []string) error {
+func (d dispatcher) Disconnect(ctx context.Context, connections []string) (open []string, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if err := errors.Join(d.stuck, ctx.Err()); err != nil {
+		return connections, err
+	}
 	d.disconnected = append(d.disconnected, connections...)
-	return nil
+	return nil, nil
 }
 
 func (r *rig) Emit(_ context.Context, m hub.Message) { r.emitted = append(r.emitted, m) }
