@@ -194,7 +194,7 @@ var All = []Function{
 		Name: "disconnect", MemoryMB: light, Hub: true,
 		WebSocket:   []Route{{"$disconnect", oneWay}},
 		Table:       list{query, update, batchWrite},
-		Connections: list{"POST"},
+		Connections: list{"POST", "DELETE"},
 		Posts:       fewPosts,
 	},
 	{

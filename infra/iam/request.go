@@ -175,7 +175,7 @@ func onConnections(t template) []question {
 	}
 	return append(
 		all,
-		question{"disconnect a client", "execute-api:ManageConnections", own + "/DELETE" + connection, nil, only("auth", "subscribe", "unsubscribe", "broadcast", "message", "publish", "admin")},
+		question{"disconnect a client", "execute-api:ManageConnections", own + "/DELETE" + connection, nil, only("auth", "subscribe", "unsubscribe", "broadcast", "disconnect", "message", "publish", "admin")},
 		question{"read about a connection", "execute-api:ManageConnections", own + "/GET" + connection, nil, nobody},
 		question{
 			"post to a client", "execute-api:ManageConnections", own + "/POST" + connection, nil,

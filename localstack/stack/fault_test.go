@@ -80,11 +80,11 @@ func demo(t *testing.T, s *stack.Stack) *hub.Project {
 func publish(t *testing.T, s *stack.Stack, channel string) hub.Result {
 	t.Helper()
 	p := demo(t, s)
-	report, err := s.App.Hub.Publish(t.Context(), p, hub.Channel{Project: p.ID, Category: "chat", Name: channel}, json.RawMessage(`{}`), "")
+	report, err := s.App.Hub.Publish(t.Context(), p, hub.Channel{Project: p.ID, Category: "chat", Name: channel}, json.RawMessage(`{}`), hub.PublishOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return report
+	return report.Result
 }
 
 func TestLostDisconnectIsCleanedUp(t *testing.T) {

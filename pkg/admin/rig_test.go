@@ -153,7 +153,9 @@ func (r *rig) Dispatch(_ context.Context, _ hub.Audience, messages []hub.Message
 }
 
 // Disconnect closes connections, of which there are none.
-func (r *rig) Disconnect(context.Context, []string) error { return nil }
+func (r *rig) Check(hub.Message) error { return nil }
+
+func (r *rig) Disconnect(context.Context, []string) ([]string, error) { return nil, nil }
 
 // newBrowser keeps cookies and does not follow redirects.
 func (r *rig) newBrowser() *http.Client {

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"maps"
 	"math"
-	"slices"
 	"sync"
 
 	"centrifuge/pkg/hub"
@@ -143,7 +142,7 @@ func (d *Direct) logResult(ctx context.Context, messages []hub.Message, f *fanou
 // Disconnect closes connections, as many concurrently as the Poster allows. It repeats
 // requests without an answer once, after all others. A connection that is gone already is
 // no error. Other failures are joined, and do not stop the rest.
-func (d *Direct) Disconnect(ctx context.Context, connections []string) error {
+func (d *Direct) Disconnect(ctx context.Context, connections []string) (open []string, err error) {
 	failed := d.deleteAll(ctx, connections, false)
 	var again []string
 	for connection, err := range failed {
@@ -153,10 +152,18 @@ func (d *Direct) Disconnect(ctx context.Context, connections []string) error {
 		}
 	}
 	maps.Copy(failed, d.deleteAll(ctx, again, true))
-	return errors.Join(slices.Collect(maps.Values(failed))...)
+	var errs []error
+	for connection, err := range failed {
+		open = append(open, connection)
+		if err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return open, errors.Join(errs...)
 }
 
-// deleteAll closes connections, and returns the errors by connection.
+// deleteAll closes connections, and returns the errors by connection: nil for one that was
+// not begun after another could not.
 func (d *Direct) deleteAll(ctx context.Context, connections []string, repeated bool) map[string]error {
 	var (
 		deletes sync.WaitGroup
@@ -170,6 +177,9 @@ func (d *Direct) deleteAll(ctx context.Context, connections []string, repeated b
 	}
 	for i, connection := range connections {
 		if err := d.poster.acquire(ctx); err != nil {
+			for _, rest := range connections[i+1:] {
+				fail(rest, nil)
+			}
 			fail(connection, fmt.Errorf("delete %d of %d connections: %w", len(connections)-i, len(connections), err))
 			break
 		}

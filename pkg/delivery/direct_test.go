@@ -529,8 +529,8 @@ func TestDisconnect(t *testing.T) {
 	})
 	d := New(Options{Poster: m.newPoster(t, PosterOptions{Concurrency: 2, Attempts: 2})})
 	t.Run("connections that are gone", func(t *testing.T) {
-		if err := d.Disconnect(t.Context(), []string{"a", "gone", "b"}); err != nil {
-			t.Error(err)
+		if open, err := d.Disconnect(t.Context(), []string{"a", "gone", "b"}); err != nil || len(open) > 0 {
+			t.Error(open, err)
 		}
 		if diff := cmp.Diff(map[string]int{"DELETE a ": 1, "DELETE gone ": 1, "DELETE b ": 1}, accepted.seen); diff != "" {
 			t.Errorf("requests (-want +got):\n%s", diff)
@@ -538,9 +538,10 @@ func TestDisconnect(t *testing.T) {
 	})
 	t.Run("connections that cannot be closed", func(t *testing.T) {
 		accepted.seen = nil
-		err := d.Disconnect(t.Context(), []string{"refused", "slow", "c"})
-		if !errors.Is(err, ErrSlow) || !strings.Contains(err.Error(), "delete connection refused: ") {
-			t.Errorf("got %v", err)
+		open, err := d.Disconnect(t.Context(), []string{"refused", "slow", "c"})
+		slices.Sort(open)
+		if !slices.Equal(open, []string{"refused", "slow"}) || !errors.Is(err, ErrSlow) || !strings.Contains(err.Error(), "delete connection refused: ") {
+			t.Errorf("got %v, %v", open, err)
 		}
 		if diff := cmp.Diff(map[string]int{"DELETE refused ": 1, "DELETE slow ": 2, "DELETE c ": 1}, accepted.seen); diff != "" {
 			t.Errorf("requests (-want +got):\n%s", diff)
@@ -548,8 +549,8 @@ func TestDisconnect(t *testing.T) {
 	})
 	t.Run("connections without an answer", func(t *testing.T) {
 		accepted.seen = nil
-		err := d.Disconnect(t.Context(), []string{"silent", "silent once", "d"})
-		if err == nil || !strings.HasPrefix(err.Error(), "delete connection silent: ") || strings.Contains(err.Error(), "once") {
+		open, err := d.Disconnect(t.Context(), []string{"silent", "silent once", "d"})
+		if !slices.Equal(open, []string{"silent"}) || err == nil || !strings.HasPrefix(err.Error(), "delete connection silent: ") || strings.Contains(err.Error(), "once") {
 			t.Errorf("got %v", err)
 		}
 		if diff := cmp.Diff(map[string]int{"DELETE silent ": 2, "DELETE silent once ": 2, "DELETE d ": 1}, accepted.seen); diff != "" {
@@ -560,8 +561,9 @@ func TestDisconnect(t *testing.T) {
 		accepted.seen = nil
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if err := d.Disconnect(ctx, []string{"a", "b"}); !errors.Is(err, context.Canceled) || accepted.seen != nil {
-			t.Errorf("got %v and %v", err, accepted.seen)
+		open, err := d.Disconnect(ctx, []string{"a", "b"})
+		if !errors.Is(err, context.Canceled) || len(open) != 2 || accepted.seen != nil {
+			t.Errorf("got %v, %v and %v", open, err, accepted.seen)
 		}
 	})
 }

@@ -111,7 +111,8 @@ func (h *Hub) Authenticate(ctx context.Context, cr Credentials) ([]Refusal, erro
 		case overtaken && c.Proof == proof:
 			return Change{Connection: c}, nil
 		case overtaken:
-			return Change{}, ErrConflict.With("a later auth of this connection was carried out before")
+			return Change{}, ErrConflict.With("a later auth of this connection was carried out before").
+				WithHelp("that one is in force: do not repeat this one")
 		}
 		if err := h.renewable(p, c, identity); err != nil {
 			return Change{}, err

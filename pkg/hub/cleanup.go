@@ -18,6 +18,9 @@ const (
 	maxConcurrentCloses = 16
 	// closeChunk is how many connections are marked before the first of them are removed.
 	closeChunk = 256
+	// maxHidden is how many subscriptions are hidden before the first of their sockets are
+	// closed.
+	maxHidden = 2048
 	// cleanupTimeout bounds the time that an operation removes connections that it found
 	// gone. The next message finds those that remain.
 	cleanupTimeout = 5 * time.Second
@@ -44,7 +47,9 @@ func (h *Hub) closeConnections(ctx context.Context, ids []string, found ...Gone)
 		closing, absent, err := h.beginClose(ctx, chunk)
 		orphans := orphans(found, closing, absent)
 		if hidden := hidden(found, closing); len(hidden) > 0 {
-			errs = append(errs, h.dispatcher.Disconnect(ctx, hidden))
+			var err error
+			closing, err = h.disconnect(ctx, closing, hidden)
+			errs = append(errs, err)
 		}
 		gone, closeErr := h.close(ctx, closing, false)
 		errs = append(errs, err, closeErr)

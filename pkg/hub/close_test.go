@@ -1,6 +1,7 @@
 package hub_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -204,6 +206,122 @@ func TestServerDisconnectThatDied(t *testing.T) {
 					}
 				}
 			})
+		}
+	}
+}
+
+// TestServerDisconnectDuringSubscribe subscribes between the read of a user's connection and
+// its mark, after which the process dies.
+func TestServerDisconnectDuringSubscribe(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	r.enter(t, "c1", "u", "room:x")
+	r.enter(t, "c2", "v", "room:x")
+	began := false
+	r.store.Requests.Intercept = func(op string, _ *http.Request) (*http.Response, error) {
+		if op == "UpdateItem" && !began {
+			began = true
+			if refused, err := r.Subscribe(t.Context(), by("c2"), in("room:x")); err != nil || len(refused) > 0 {
+				t.Error(refused, err)
+			}
+		}
+		return nil, nil
+	}
+	r.stuck = errors.New("died before the socket was closed")
+	if err := r.DisconnectUser(t.Context(), r.project(t), "v"); err == nil {
+		t.Error("acknowledged")
+	}
+	r.store.Requests.Intercept, r.stuck = nil, nil
+	if err := r.send(t, "room", `1`); err != nil || !slices.Equal(r.received, []string{"c1"}) {
+		t.Errorf("%v received, error %v", r.received, err)
+	}
+	r.now = r.now.Add(hub.CloseLease + time.Second)
+	if err := r.send(t, "room", `1`); err != nil || !slices.Equal(r.disconnected, []string{"c2"}) {
+		t.Errorf("closed %v, error %v", r.disconnected, err)
+	}
+}
+
+// TestSocketThatCannotBeClosed refuses to close a socket once. It is tried again.
+func TestSocketThatCannotBeClosed(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		first func(t *testing.T, r *rig) error
+	}{
+		{"by the disconnect of a user", func(t *testing.T, r *rig) error { return r.DisconnectUser(t.Context(), r.project(t), "v") }},
+		{"by a message that finds the subscription hidden", func(t *testing.T, r *rig) error {
+			restore := r.interrupt("UpdateItem", 0)
+			err := r.DisconnectUser(t.Context(), r.project(t), "v")
+			restore()
+			return errors.Join(err, r.send(t, "room", `1`))
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, hub.ProjectOptions{})
+			r.enter(t, "c1", "u", "room:x")
+			r.enter(t, "c2", "v", "room:x")
+			r.stuck = errors.New("503")
+			if err := tt.first(t, r); err == nil {
+				t.Error("acknowledged")
+			}
+			if err := r.DisconnectUser(t.Context(), r.project(t), "v"); err == nil {
+				t.Error("a repetition that cannot close the socket either is acknowledged")
+			}
+			r.stuck = nil
+			r.now = r.now.Add(hub.CloseLease + time.Second)
+			if err := r.send(t, "room", `1`); err != nil || !slices.Equal(r.disconnected, []string{"c2"}) || !slices.Equal(r.received, []string{"c1"}) {
+				t.Errorf("closed %v, %v received, error %v", r.disconnected, r.received, err)
+			}
+			if _, err := r.store.Connection(t.Context(), "c2"); !errors.Is(err, hub.ErrConnectionNotFound) {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestDisconnectUserWithManySubscriptions disconnects a user whose subscriptions are not all
+// hidden in the time of one call: each call closes some sockets.
+func TestDisconnectUserWithManySubscriptions(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	var channels []string
+	for n := range 100 {
+		channels = append(channels, fmt.Sprint("open:", n))
+	}
+	for n := range 24 {
+		r.enter(t, fmt.Sprint("c", n), "v", channels...)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var writes atomic.Int32
+	r.store.Requests.Intercept = func(op string, _ *http.Request) (*http.Response, error) {
+		if op == "BatchWriteItem" && writes.Add(1) > 24*100/25 {
+			cancel()
+		}
+		return nil, nil
+	}
+	err := r.DisconnectUser(ctx, r.project(t), "v")
+	r.store.Requests.Intercept = nil
+	if err == nil || len(r.disconnected) != 20 {
+		t.Errorf("%d sockets closed, error %v", len(r.disconnected), err)
+	}
+}
+
+// TestFloodThatCannotBeHidden closes a connection that sends too fast although its
+// subscriptions cannot be hidden.
+func TestFloodThatCannotBeHidden(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	r.enter(t, conn, "u", "open:x")
+	r.store.Requests.Intercept = func(op string, request *http.Request) (*http.Response, error) {
+		if op == "BatchWriteItem" {
+			return refusal(request), nil
+		}
+		return nil, nil
+	}
+	for n := 0; len(r.disconnected) == 0; n++ {
+		_, err := r.Subscribe(t.Context(), hub.Command{Connection: conn, Bytes: 32 << 10}, in("open:x"))
+		if n == 1000 || err != nil && !errors.Is(err, hub.ErrTooManyRequests) {
+			t.Fatal(n, err)
+		}
+		if len(r.disconnected) > 0 && strings.Contains(err.Error(), "is closed") {
+			t.Errorf("answered %v, while its state remains", err)
 		}
 	}
 }

@@ -54,7 +54,7 @@ func (h *Hub) spend(ctx context.Context, cmd Command) (Connection, error) {
 	switch {
 	case errors.Is(err, ErrConnectionNotFound):
 		h.later(ctx, cleanupTimeout, func(ctx context.Context) {
-			if err := h.dispatcher.Disconnect(ctx, []string{cmd.Connection}); err != nil {
+			if _, err := h.dispatcher.Disconnect(ctx, []string{cmd.Connection}); err != nil {
 				h.log.WarnContext(ctx, "close connection failed", "connection", cmd.Connection, "error", err)
 			}
 		})
@@ -64,6 +64,7 @@ func (h *Hub) spend(ctx context.Context, cmd Command) (Connection, error) {
 	case debt > closingDebt:
 		if err := h.closeSockets(ctx, []Connection{c}); err != nil {
 			h.log.WarnContext(ctx, "close connection failed", "project", c.Project, "connection", cmd.Connection, "error", err)
+			return Connection{}, ErrTooManyRequests.WithHelp("close the connection")
 		}
 		return Connection{}, ErrTooManyRequests.With("the connection is closed")
 	case debt > maxDebt:

@@ -185,35 +185,55 @@ func (h *Hub) DisconnectUser(ctx context.Context, p *Project, user string) error
 // marked before their sockets are closed: so their $disconnect, which follows, leaves them
 // to this call, and when it returns they are removed.
 func (h *Hub) closeSockets(ctx context.Context, connections []Connection) error {
-	if len(connections) == 0 {
-		return nil
+	var errs []error
+	for len(connections) > 0 {
+		// A few at a time: what is hidden is also closed before the time is over.
+		n, subscriptions := 0, 0
+		for n < len(connections) && n < closeChunk && (n == 0 || subscriptions+len(connections[n].Channels) <= maxHidden) {
+			subscriptions += len(connections[n].Channels)
+			n++
+		}
+		errs = append(errs, h.closeSocketsOf(ctx, connections[:n]))
+		connections = connections[n:]
 	}
-	hidden := make(map[string]map[Channel]int, len(connections))
+	return errors.Join(errs...)
+}
+
+// closeSocketsOf is closeSockets for some connections. After an error it goes on: what is
+// closed is right.
+func (h *Hub) closeSocketsOf(ctx context.Context, connections []Connection) error {
+	revisions := make(map[string]int, len(connections))
 	ids := make([]string, len(connections))
 	for i, c := range connections {
-		hidden[c.ID], ids[i] = c.Channels, c.ID
+		revisions[c.ID], ids[i] = c.Revision, c.ID
 	}
-	if err := h.hide(ctx, connections, nil); err != nil {
-		return err
-	}
+	hideErr := h.hide(ctx, connections)
 	closing, _, beginErr := h.beginClose(ctx, ids)
-	// A subscribe may have been carried out since the connections were read.
-	hideErr := h.hide(ctx, closing, hidden)
-	socketErr := h.dispatcher.Disconnect(ctx, ids)
-	gone, closeErr := h.close(ctx, closing, hideErr == nil)
+	changed := closing
+	if hideErr == nil {
+		// A change since the connections were read has written their subscriptions again.
+		changed = slices.DeleteFunc(slices.Clone(closing), func(c Connection) bool { return c.Revision == revisions[c.ID] })
+	}
+	hideErr = h.hide(ctx, changed)
+	closed, socketErr := h.disconnect(ctx, closing, ids)
+	gone, closeErr := h.close(ctx, closed, hideErr == nil)
 	gone = slices.DeleteFunc(gone, func(g Gone) bool { return slices.Contains(ids, g.Connection) })
 	return errors.Join(beginErr, hideErr, socketErr, closeErr, h.closeConnections(ctx, connectionsOf(gone), gone...))
 }
 
-// hide hides the subscriptions of connections, except those in some channels, by
-// connection.
-func (h *Hub) hide(ctx context.Context, connections []Connection, except map[string]map[Channel]int) error {
+// disconnect closes sockets, and returns those of the connections that are marked whose socket
+// is closed. The others stay marked, so that it is tried again.
+func (h *Hub) disconnect(ctx context.Context, closing []Connection, sockets []string) ([]Connection, error) {
+	open, err := h.dispatcher.Disconnect(ctx, sockets)
+	return slices.DeleteFunc(slices.Clone(closing), func(c Connection) bool { return slices.Contains(open, c.ID) }), err
+}
+
+// hide hides the subscriptions of connections.
+func (h *Hub) hide(ctx context.Context, connections []Connection) error {
 	places := make(map[string][]Place)
 	for _, c := range connections {
 		for ch, shard := range c.Channels {
-			if before, hidden := except[c.ID][ch]; !hidden || before != shard {
-				places[c.ID] = append(places[c.ID], Place{ch, shard})
-			}
+			places[c.ID] = append(places[c.ID], Place{ch, shard})
 		}
 	}
 	if len(places) == 0 {

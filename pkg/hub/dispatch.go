@@ -28,8 +28,9 @@ type Dispatcher interface {
 	// Check fails with ErrTooLarge when the encoded push of a message would be over
 	// MaxMessageBytes, wherever its position in a stream is: Dispatch would fail then.
 	Check(m Message) error
-	// Disconnect closes connections. One that is gone already is no error.
-	Disconnect(ctx context.Context, connections []string) error
+	// Disconnect closes connections, and returns those that may be open after an error. One
+	// that is gone already is no error.
+	Disconnect(ctx context.Context, connections []string) (open []string, err error)
 }
 
 // Post sends publications of one stream, in their order, to its subscribers. After an error
@@ -109,7 +110,8 @@ func (r Result) and(second Result) Result {
 
 // deliver sends messages to the subscribers of a channel. p may be some seconds old: where a
 // right has ended by what p says, the project is read again, so that a change that admits
-// more excludes nobody who subscribed after it. It fails as Dispatcher.Dispatch does.
+// more excludes nobody who subscribed after it. When it fails, as Dispatcher.Dispatch does,
+// nothing was posted.
 func (h *Hub) deliver(ctx context.Context, p *Project, ch Channel, messages ...Message) (Result, error) {
 	first, err := h.dispatcher.Dispatch(ctx, p.audience(ch), messages)
 	if err != nil || len(first.Ended) == 0 {
@@ -121,7 +123,7 @@ func (h *Hub) deliver(ctx context.Context, p *Project, ch Channel, messages ...M
 		first.Unread = append(first.Unread, Unread{Shard: first.Ended[0].Shard, Cause: err.Error()})
 		first.Ended = nil
 	}
-	if err != nil || !ch.inFeed() && ch != present.Locate(ch) {
+	if err != nil || !present.has(ch) {
 		return first, nil //nolint:nilerr // what the error means is in the result
 	}
 	to := present.audience(ch)
@@ -131,8 +133,11 @@ func (h *Hub) deliver(ctx context.Context, p *Project, ch Channel, messages ...M
 	}
 	first.Ended = slices.DeleteFunc(first.Ended, func(e Ended) bool { return to.Rule.Admits(e.Basis) })
 	second, err := h.dispatcher.Dispatch(ctx, to, messages)
+	if err != nil {
+		first.Unread = append(first.Unread, Unread{Shard: to.Only[0].Shard, Cause: err.Error()})
+	}
 	second.Ended = slices.Concat(first.Ended, second.Ended)
-	return first.and(second), err
+	return first.and(second), nil
 }
 
 // Unread is a shard whose subscribers could not all be read.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"centrifuge/pkg/delivery"
 	"centrifuge/pkg/hub"
 	"centrifuge/pkg/store"
 	"centrifuge/pkg/store/storetest"
@@ -45,10 +46,12 @@ type rig struct {
 	// leaves: "join room:x c2 to c1".
 	gone         []string
 	disconnected []string
+	stuck        error      // of Disconnect, where set
 	mu           sync.Mutex // of what dispatches record
 	announced    []string
 	// emitted are the messages that the event hooks got.
 	emitted []hub.Message
+	invoked []hub.Channel
 	log     bytes.Buffer
 }
 
@@ -83,7 +86,7 @@ func newRig(t *testing.T, o hub.ProjectOptions) *rig {
 	var err error
 	r.Publisher, err = hub.NewPublisher(hub.PublisherOptions{Options: hub.Options{
 		Store: r.store, Dispatcher: dispatcher{r}, Callback: r, VerifyToken: verify, Now: clock, Log: slog.New(slog.NewTextHandler(&r.log, nil)),
-	}, Hooks: r, Clean: clean})
+	}, Hooks: r, Clean: clean, Streams: delivery.NewLeased(delivery.LeasedOptions{Streams: r.store, Invoker: r, Now: clock})})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,11 +179,22 @@ func (d dispatcher) Dispatch(ctx context.Context, to hub.Audience, messages []hu
 	return result, nil
 }
 
-func (d dispatcher) Disconnect(_ context.Context, connections []string) error {
+// Invoke records that a dispatcher of a stream was invoked.
+func (r *rig) Invoke(_ context.Context, ch hub.Channel) error {
+	r.invoked = append(r.invoked, ch)
+	return nil
+}
+
+func (d dispatcher) Check(hub.Message) error { return d.failure }
+
+func (d dispatcher) Disconnect(ctx context.Context, connections []string) (open []string, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if err := errors.Join(d.stuck, ctx.Err()); err != nil {
+		return connections, err
+	}
 	d.disconnected = append(d.disconnected, connections...)
-	return nil
+	return nil, nil
 }
 
 func (r *rig) Emit(_ context.Context, m hub.Message) { r.emitted = append(r.emitted, m) }
@@ -235,7 +249,7 @@ func (r *rig) publish(t *testing.T, key string) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = r.Publish(t.Context(), p, hub.Channel{Project: projectID, Category: "open", Name: "x"}, json.RawMessage(`1`), key)
+	_, err = r.Publish(t.Context(), p, hub.Channel{Project: projectID, Category: "open", Name: "x"}, json.RawMessage(`1`), hub.PublishOptions{IdempotencyKey: key})
 	return err
 }
 
@@ -405,7 +419,7 @@ func TestIdempotencyKey(t *testing.T) {
 func TestIdempotencyKeyMessageID(t *testing.T) {
 	r := newRig(t, hub.ProjectOptions{})
 	publish := func(key string) error {
-		_, err := r.Publish(t.Context(), r.project(t), in("open:x")[0], json.RawMessage(`1`), key)
+		_, err := r.Publish(t.Context(), r.project(t), in("open:x")[0], json.RawMessage(`1`), hub.PublishOptions{IdempotencyKey: key})
 		return err
 	}
 	t.Run("a publish that failed", func(t *testing.T) {

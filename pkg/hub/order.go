@@ -66,6 +66,14 @@ func (o Order) overtaken(ch Channel, at time.Time) (bool, error) {
 	return latest > at.UnixMilli(), nil
 }
 
+// forgetting returns an order that remembers no command received up to at, and knows that there
+// were some.
+func (o Order) forgetting(at time.Time) Order {
+	n := Order{Latest: maps.Clone(o.Latest), Floor: max(o.Floor, at.UnixMilli())}
+	maps.DeleteFunc(n.Latest, func(_ string, latest int64) bool { return latest <= n.Floor })
+	return n
+}
+
 // with returns the order after a command on channels, received at, that is carried out at
 // now.
 func (o Order) with(channels []Channel, at, now time.Time) Order {

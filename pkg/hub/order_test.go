@@ -27,6 +27,7 @@ func TestOrder(t *testing.T) {
 		{"unsubscribed of the category later", Order{}.with(Selection{"chat": nil}.wide(), now, now), x, now.Add(-time.Millisecond), true},
 		{"unsubscribed of the category before", Order{}.with(Selection{"chat": nil}.wide(), now, now), x, now, false},
 		{"unsubscribed of another category later", Order{}.with(Selection{"news": nil}.wide(), now, now), x, now.Add(-time.Millisecond), false},
+		{"unsubscribed of a category without a name later", Order{}.with(Selection{"": nil}.wide(), now, now), auths, now.Add(-time.Millisecond), false},
 		{"unsubscribed of everything later", Order{}.with(Selection{}.wide(), now, now), x, now.Add(-time.Millisecond), true},
 		{"an auth, before a later unsubscribe of everything", Order{}.with(Selection{}.wide(), now, now), auths, now.Add(-time.Millisecond), false},
 		{"an auth, before a later auth", Order{}.with([]Channel{auths}, now, now), auths, now.Add(-time.Millisecond), true},

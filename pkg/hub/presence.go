@@ -130,7 +130,7 @@ func (h *Hub) presencePages(ctx context.Context, p *Project, ch Channel, page fu
 			for _, c := range present {
 				if !audience.Rule.Admits(c.Basis) && !fresh {
 					// p may be some seconds old: a change since may admit the client.
-					if audience.Rule, err = h.readRule(ctx, audience.Channel); err != nil {
+					if audience, err = h.presentAudience(ctx, audience); err != nil {
 						return err
 					}
 					fresh = true
@@ -147,11 +147,13 @@ func (h *Hub) presencePages(ctx context.Context, p *Project, ch Channel, page fu
 	return nil
 }
 
-// readRule is the rule for the subscribers of a channel as the last write left it.
-func (h *Hub) readRule(ctx context.Context, ch Channel) (Rule, error) {
-	p, err := h.store.ReadProject(ctx, ch.Project)
-	if err != nil {
-		return Rule{}, err
+// presentAudience is an audience with the rule that the last write of its project left. Where
+// the channel is in the project no more, the rule stays.
+func (h *Hub) presentAudience(ctx context.Context, to Audience) (Audience, error) {
+	p, err := h.store.ReadProject(ctx, to.Channel.Project)
+	if err != nil || !p.has(to.Channel) {
+		return to, err
 	}
-	return p.audience(ch).Rule, nil
+	to.Rule = p.audience(to.Channel).Rule
+	return to, nil
 }

@@ -96,7 +96,7 @@ func TestTokenRenewal(t *testing.T) {
 			receives := func() (channels []string) {
 				for _, name := range []string{"a", "b"} {
 					r.received = nil
-					if _, err := r.Publish(t.Context(), r.project(t), hub.Channel{Category: "room", Name: name}, []byte(`1`), ""); err != nil {
+					if _, err := r.Publish(t.Context(), r.project(t), hub.Channel{Category: "room", Name: name}, []byte(`1`), hub.PublishOptions{}); err != nil {
 						t.Fatal(err)
 					}
 					if slices.Contains(r.received, conn) {
@@ -316,7 +316,7 @@ func TestAuthDuringSubscribe(t *testing.T) {
 			var received []string
 			for _, name := range []string{"a", "b"} {
 				ch := hub.Channel{Project: projectID, Category: "room", Name: name}
-				if _, err := r.Publish(t.Context(), r.project(t), ch, json.RawMessage(`1`), ""); err != nil {
+				if _, err := r.Publish(t.Context(), r.project(t), ch, json.RawMessage(`1`), hub.PublishOptions{}); err != nil {
 					t.Fatal(err)
 				}
 				if slices.Contains(r.received, conn) {

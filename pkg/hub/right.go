@@ -73,6 +73,13 @@ func (p *Project) Locate(ch Channel) Channel {
 	return ch
 }
 
+// has reports whether a channel is in a category of the project, in its present incarnation,
+// or is the feed.
+func (p *Project) has(ch Channel) bool {
+	c, exists := p.Categories[ch.Category]
+	return ch.inFeed() || exists && c.Incarnation == ch.Incarnation
+}
+
 // admits reports whether the project still admits an authenticated connection.
 func (p *Project) admits(c Connection) bool {
 	return c.Secret == "" || p.rule(false).Admits(c.Basis())

@@ -7,9 +7,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/google/go-cmp/cmp"
 
 	"centrifuge/pkg/hub"
+	"centrifuge/pkg/store/schema"
 )
 
 func TestRule(t *testing.T) {
@@ -222,7 +225,7 @@ func TestStaleProject(t *testing.T) {
 			if refused, err := r.Subscribe(t.Context(), by(conn), in("room:x")); err != nil || len(refused) > 0 {
 				t.Fatal(refused, err)
 			}
-			result, err := r.Publish(t.Context(), stale, in("room:x")[0], []byte(`1`), "")
+			result, err := r.Publish(t.Context(), stale, in("room:x")[0], []byte(`1`), hub.PublishOptions{})
 			if err != nil || result.Delivered != 1 || !slices.Equal(r.received, []string{conn}) {
 				t.Errorf("%v received, %d delivered, error %v", r.received, result.Delivered, err)
 			}
@@ -233,6 +236,41 @@ func TestStaleProject(t *testing.T) {
 			c, err := r.store.Connection(t.Context(), conn)
 			if err != nil || len(c.Channels) != 1 {
 				t.Errorf("channels %v, error %v", c.Channels, err)
+			}
+		})
+	}
+}
+
+// TestStaleProjectOfDeletedCategory publishes, and reads presence, with a project that was read
+// before a private category was deleted, in which a client without a confirmed grant had been.
+func TestStaleProjectOfDeletedCategory(t *testing.T) {
+	for _, earlier := range []bool{false, true} {
+		t.Run(fmt.Sprintf("category of an earlier version %v", earlier), func(t *testing.T) {
+			r := newRig(t, hub.ProjectOptions{})
+			if earlier {
+				key := map[string]types.AttributeValue{
+					schema.PartitionKey: &types.AttributeValueMemberS{Value: "P#p"}, schema.SortKey: &types.AttributeValueMemberS{Value: "C#room"},
+				}
+				remove := "REMOVE incarnation"
+				if _, err := r.store.Client.UpdateItem(t.Context(), &dynamodb.UpdateItemInput{TableName: &r.store.Table, Key: key, UpdateExpression: &remove}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r.enter(t, "c1", "u", "room:x")
+			r.change(t, func(p *hub.Project) {
+				c := p.Categories["room"]
+				c.Private = true
+				p.Categories["room"] = c
+			})
+			stale := r.project(t)
+			if err := r.store.DeleteCategory(t.Context(), projectID, "room"); err != nil {
+				t.Fatal(err)
+			}
+			if clients, err := r.Presence(t.Context(), stale, in("room:x")[0]); err != nil || len(clients) > 0 {
+				t.Errorf("present are %v, error %v", clients, err)
+			}
+			if _, err := r.Publish(t.Context(), stale, in("room:x")[0], []byte(`1`), hub.PublishOptions{}); err != nil || len(r.received) > 0 {
+				t.Errorf("%v received, error %v", r.received, err)
 			}
 		})
 	}
@@ -280,7 +318,7 @@ func TestShardsRaised(t *testing.T) {
 	r.enter(t, "c1", "u", "open:x")
 	for name, p := range map[string]*hub.Project{"read before": stale, "read now": r.project(t)} {
 		r.received = nil
-		if _, err := r.Publish(t.Context(), p, in("open:x")[0], []byte(`1`), ""); err != nil || !slices.Equal(r.received, []string{"c1"}) {
+		if _, err := r.Publish(t.Context(), p, in("open:x")[0], []byte(`1`), hub.PublishOptions{}); err != nil || !slices.Equal(r.received, []string{"c1"}) {
 			t.Errorf("project %s: %v received, error %v", name, r.received, err)
 		}
 	}

@@ -73,8 +73,8 @@ func TestStreamChoice(t *testing.T) {
 	}{
 		{"absent", false, Stream{}},
 		{"direct", false, Stream{}},
-		{"ordered", true, Stream{Channel{"p", "ordered", "89abcdef", "x"}, "P", "2", Retention{0, 0, 720 * time.Hour}}},
-		{"history", true, Stream{Channel{"p", "history", "", "x"}, "P", "3", Retention{10, time.Minute, 720 * time.Hour}}},
+		{"ordered", true, Stream{Channel{"p", "ordered", "89abcdef", "x"}, "P", "2", Retention{0, 0, 720 * time.Hour}, 0}},
+		{"history", true, Stream{Channel{"p", "history", "", "x"}, "P", "3", Retention{10, time.Minute, 720 * time.Hour}, 0}},
 	} {
 		got, streams := p.Stream(Channel{Category: test.category, Name: "x"})
 		if streams != test.streams {

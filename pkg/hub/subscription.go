@@ -221,23 +221,27 @@ func (h *Hub) UnsubscribeUser(ctx context.Context, p *Project, user string, from
 			closing = append(closing, c)
 		}
 	}
-	if err := h.hide(ctx, closing, nil); err != nil {
+	if err := h.hide(ctx, closing); err != nil {
 		return err
 	}
 	return h.changeAll(ctx, connections, func(c Connection) (Change, error) {
 		// What is named is ended whether or not the connection is in it: a subscribe may be on
 		// its way.
-		left := slices.Clone(named)
+		left, order := slices.Clone(named), c.Order
+		if len(named) > maxOrdered {
+			// All subscribes that were received before are refused, and not only these.
+			left, order = nil, order.forgetting(h.now())
+		}
 		var remove []Place
-		if len(named) <= MaxChannels { // each is a write for every connection
-			remove = h.unnamed(p, c, named)
+		if len(left) <= MaxChannels { // each is a write for every connection
+			remove = h.unnamed(p, c, left)
 		}
 		for ch := range c.Channels {
 			if from.contains(ch) && !ch.inFeed() && !slices.Contains(left, ch) {
 				left = append(left, ch)
 			}
 		}
-		c.Channels, c.Order = without(c.Channels, left), c.Order.with(slices.Concat(wide, left), h.now(), h.now())
+		c.Channels, c.Order = without(c.Channels, left), order.with(slices.Concat(wide, left), h.now(), h.now())
 		return Change{Connection: c, Remove: remove}, nil
 	})
 }

@@ -49,7 +49,10 @@ func (broken) Dispatch(context.Context, hub.Audience, []hub.Message) (hub.Result
 	return hub.Result{}, errBroken
 }
 func (broken) Count(context.Context, string, time.Time, int, int) error { return nil }
-func (broken) Disconnect(context.Context, []string) error               { return errBroken }
+func (broken) Check(hub.Message) error                                  { return nil }
+func (broken) Disconnect(_ context.Context, connections []string) ([]string, error) {
+	return connections, errBroken
+}
 func (broken) UserConnections(context.Context, string, string) ([]hub.Connection, error) {
 	return nil, errBroken
 }

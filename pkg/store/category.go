@@ -155,14 +155,19 @@ const (
 	// attrSeen is when every publisher must have seen that a category was deleted, in
 	// milliseconds since 1970.
 	attrSeen = "seen"
-	// seenMargin is the time that a deletion may take, and by which clocks may differ.
-	seenMargin = 3 * time.Second
+	// deletionTime is how long a deletion may take, and seenMargin that and by how much clocks
+	// may differ.
+	deletionTime = 3 * time.Second
+	seenMargin   = deletionTime + time.Second
 )
 
 // DeleteCategory removes a category. A category that does not exist is no error. Its
 // subscriptions stay until their connections change or end, and receive nothing, also when
-// a category of the same name is created. One request.
+// a category of the same name is created. It fails where it takes longer than three seconds.
+// One request.
 func (s *Store) DeleteCategory(ctx context.Context, project, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, deletionTime)
+	defer cancel()
 	seen := s.now().Add(max(s.projects.age, 0) + seenMargin)
 	record := key(deletionKey(project, name), singletonSort)
 	record[attrSeen], record[schema.ExpiryAttribute] = number(int(seen.UnixMilli())), number(int(seen.Unix())+1)

@@ -411,9 +411,9 @@ func TestCreateAfterDelete(t *testing.T) {
 		after time.Duration // since the deletion
 		wait  time.Duration
 	}{
-		{"at once", 0, 8 * time.Second},
-		{"when caches have forgotten it, and clocks may differ", store.DefaultCacheFor, 3 * time.Second},
-		{"later", store.DefaultCacheFor + 3*time.Second, 0},
+		{"at once", 0, 9 * time.Second},
+		{"when caches have forgotten it, and clocks may differ", store.DefaultCacheFor, 4 * time.Second},
+		{"later", store.DefaultCacheFor + 4*time.Second, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			now := s.Clock.Now().Add(tt.after)

@@ -29,6 +29,7 @@ func (s *Store) RemoveSubscribers(ctx context.Context, orphans []hub.Gone) error
 	var requests []types.WriteRequest
 	seen := make(map[hub.Gone]bool, len(orphans)) // concurrent dispatches find the same one
 	for _, o := range orphans {
+		o.Hidden = false
 		if !seen[o] {
 			requests = append(requests, remove(subscriptionKey(o.Channel, o.Shard), o.Connection))
 		}
