@@ -155,7 +155,7 @@ func TestCleanHTMLOption(t *testing.T) {
 		t.Fatal(err)
 	}
 	data := json.RawMessage(`{"text":"<p onclick=\"x()\">hi <script>x()</script><a href=\"https://a.example.com/\">yes</a> <a href=\"https://evil.example/\">no</a></p>","n":1.50}`)
-	if _, err := s.App.Hub.Publish(t.Context(), p, hub.Channel{Project: "demo", Category: "chat", Name: "a"}, data, ""); err != nil {
+	if _, err := s.App.Hub.Publish(t.Context(), p, hub.Channel{Project: "demo", Category: "chat", Name: "a"}, data, hub.PublishOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	want := `"data":{"text":"<p>hi <a href=\"https://a.example.com/\" rel=\"nofollow noopener\">yes</a> no</p>","n":1.50}`

@@ -166,7 +166,7 @@ func TestFeed(t *testing.T) {
 		if err != nil || !slices.Equal(r.fed, []string{"admin"}) {
 			t.Errorf("%v received, error %v", r.fed, err)
 		}
-		if diff := cmp.Diff(hub.Result{Delivered: 1}, result); diff != "" {
+		if diff := cmp.Diff(hub.Result{Delivered: 1}, result.Result); diff != "" {
 			t.Errorf("the result counts the feed: -want +got\n%s", diff)
 		}
 	})
