@@ -213,11 +213,11 @@ func TestRefusedPublish(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = s.App.Hub.Publish(t.Context(), p, hub.Channel{Project: "demo", Category: "chat", Name: "a"}, json.RawMessage(`1`), "")
+			_, err = s.App.Hub.Publish(t.Context(), p, hub.Channel{Project: "demo", Category: "chat", Name: "a"}, json.RawMessage(`1`), hub.PublishOptions{})
 			if known := new(hub.Error); (err != nil) != test.fails || errors.As(err, &known) {
 				t.Errorf("got error %v, want an internal one: %v", err, test.fails)
 			}
-			if _, err := s.App.Hub.Publish(t.Context(), p, hub.Channel{Project: "demo", Category: "chat", Name: "empty"}, json.RawMessage(`1`), ""); err != nil {
+			if _, err := s.App.Hub.Publish(t.Context(), p, hub.Channel{Project: "demo", Category: "chat", Name: "empty"}, json.RawMessage(`1`), hub.PublishOptions{}); err != nil {
 				t.Errorf("a channel without subscribers: %v", err)
 			}
 		})

@@ -223,7 +223,7 @@ func end(t *testing.T, s *stack.Stack, category, channel string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.App.Hub.Publish(t.Context(), p, hub.Channel{Category: category, Name: channel}, json.RawMessage(`"end"`), ""); err != nil {
+	if _, err := s.App.Hub.Publish(t.Context(), p, hub.Channel{Category: category, Name: channel}, json.RawMessage(`"end"`), hub.PublishOptions{}); err != nil {
 		t.Fatal(err)
 	}
 }
