@@ -279,7 +279,7 @@ func (m *matrix) roomWithout(t *testing.T, id string, ada *websocket.Conn, user 
 	}
 	room := hub.Channel{Category: "room", Name: id}
 	for _, data := range []string{`"first"`, `"end"`} {
-		if _, err := m.later.Publish(t.Context(), p, room, json.RawMessage(data), ""); err != nil {
+		if _, err := m.later.Publish(t.Context(), p, room, json.RawMessage(data), hub.PublishOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -469,7 +469,7 @@ func matrixDisconnectUser(t *testing.T, m *matrix, id string, do func(func())) {
 	}
 	room := hub.Channel{Category: "room", Name: id}
 	for _, data := range []string{`"first"`, `"end"`} {
-		if _, err := m.later.Publish(t.Context(), p, room, json.RawMessage(data), ""); err != nil {
+		if _, err := m.later.Publish(t.Context(), p, room, json.RawMessage(data), hub.PublishOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}
