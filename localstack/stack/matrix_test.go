@@ -388,7 +388,7 @@ func matrixPublish(category string) func(*testing.T, *matrix, string, func(func(
 				if err != nil {
 					t.Fatal(err)
 				}
-				if _, err := m.later.Publish(t.Context(), p, hub.Channel{Category: category, Name: id}, json.RawMessage(hello), "k"); err != nil {
+				if _, err := m.later.Publish(t.Context(), p, hub.Channel{Category: category, Name: id}, json.RawMessage(hello), hub.PublishOptions{IdempotencyKey: "k"}); err != nil {
 					t.Errorf("publish after the lease: %v", err)
 				}
 			} else if !succeededIn(t, answer) {
