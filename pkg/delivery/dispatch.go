@@ -240,6 +240,9 @@ func (h *holder) batch(ctx context.Context, known []hub.Message) (batch []hub.Me
 // dispatch posts a batch, and renews the lease meanwhile. It fails with errLost where the lease
 // is lost, or may be before the posts have ended.
 func (h *holder) dispatch(ctx context.Context, batch []hub.Message) error {
+	if h.left() <= 0 {
+		return errLost
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	keeping, stop := context.WithCancel(ctx)
@@ -261,7 +264,7 @@ func (h *holder) dispatch(ctx context.Context, batch []hub.Message) error {
 // keep renews the lease until ctx ends. It fails with errLost when no post may begin any more.
 func (h *holder) keep(ctx context.Context) error {
 	for {
-		left := h.lease.Until.Add(-h.postTimeout).Sub(h.now())
+		left := h.left()
 		if left <= 0 {
 			return errLost
 		}
@@ -279,6 +282,9 @@ func (h *holder) keep(ctx context.Context) error {
 	}
 }
 
+// left is the time in which posts may begin.
+func (h *holder) left() time.Duration { return h.lease.Until.Add(-h.postTimeout).Sub(h.now()) }
+
 func (h *holder) progress() hub.Progress { return hub.Progress{Lease: h.lease.ID, Done: h.head.Done} }
 
 // proceed records that a batch was dispatched, and lets go where nothing is left, where a
@@ -291,7 +297,7 @@ func (h *holder) proceed(ctx context.Context, batch []hub.Message, round int) (o
 	if len(batch) < batchMessages {
 		head, released, err := h.streams.ReleaseLease(ctx, h.stream, h.progress(), h.head.Wake)
 		if err != nil || released || head.Lease.ID != h.lease.ID {
-			return true, h.left(ctx, "release", err)
+			return true, h.quit(ctx, "release", err)
 		}
 		h.head.Wake = head.Wake
 	}
@@ -301,15 +307,15 @@ func (h *holder) proceed(ctx context.Context, batch []hub.Message, round int) (o
 	until := h.until()
 	head, kept, err := h.streams.RenewLease(ctx, h.stream, h.progress(), until)
 	if err != nil || !kept {
-		return true, h.left(ctx, "renew", err)
+		return true, h.quit(ctx, "renew", err)
 	}
 	h.head, h.lease.Until = head, until
 	return false, nil
 }
 
-// left is the result of a holder that has dispatched, and has lost its lease or could not write
+// quit is the result of a holder that has dispatched, and has lost its lease or could not write
 // it. An inline holder has done what its caller wants.
-func (h *holder) left(ctx context.Context, step string, err error) error {
+func (h *holder) quit(ctx context.Context, step string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -329,17 +335,17 @@ func (h *holder) handOver(ctx context.Context) error {
 		}
 	}
 	_, _, err := h.streams.DropLease(ctx, h.stream, h.progress())
-	return h.left(ctx, "drop", err)
+	return h.quit(ctx, "drop", err)
 }
 
-// drop lets go after a batch that failed. Where another has taken over, that one repeats it.
-// Otherwise a durable dispatcher does: the one that returns this error, which is invoked again,
-// or the one that an inline holder invokes.
+// drop lets go after a batch that failed. A durable dispatcher repeats it: the one that returns
+// this error, which is invoked again, one that has taken over or is next, or the one that an
+// inline holder invokes.
 func (h *holder) drop(ctx context.Context, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), handOver)
 	defer cancel()
 	head, dropped, err := h.streams.DropLease(ctx, h.stream, h.progress())
-	if err == nil && !dropped && !head.Lease.Free(h.now()) {
+	if err == nil && !dropped && head.Safe(h.now()) {
 		return nil
 	}
 	cause = fmt.Errorf("dispatch %s: %w", h.stream.Channel, cause)
