@@ -71,7 +71,7 @@ func TestApplicationFaults(t *testing.T) {
 				t.Errorf("reply %s", reply)
 			}
 			if !succeededIn(t, reply) {
-				until(t, "auth", func() string { return command(t, conn, frame) })
+				succeeds(t, conn, frame)
 			}
 		})
 	}
