@@ -10,8 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/coder/websocket"
 
@@ -102,8 +101,7 @@ func deletesCategory(t *testing.T, c cell) {
 	if _, exists := c.project(t, p.id).Categories["chat"]; exists {
 		t.Error("the category exists")
 	}
-	c.put(t, p.id, hub.Category{Name: "chat"})
-	c.forget()
+	c.recreate(t, p.id, hub.Category{Name: "chat"})
 	c.delivers(t, p.id, "chat:x", 0)
 	bob := joinWith(t, c.Stack, p.member("chat", "bob"), "x")
 	c.delivers(t, p.id, "chat:x", 1, bob)
@@ -131,7 +129,7 @@ func deletesProject(t *testing.T, c cell) {
 	if err := c.App.Store.PutProject(t.Context(), &hub.Project{ID: p.id, Name: p.id, Secret: "another secret"}); err != nil {
 		t.Fatal(err)
 	}
-	c.put(t, p.id, chat)
+	c.recreate(t, p.id, chat)
 	c.delivers(t, p.id, "chat:x", 0)
 }
 
@@ -139,10 +137,7 @@ func deletesProject(t *testing.T, c cell) {
 // key that are in the table.
 func (m *matrix) items(t *testing.T, p tenant) (keys []string) {
 	t.Helper()
-	client := sdk.New(sdk.Options{
-		Region: "us-east-1", BaseEndpoint: &m.DynamoDBEndpoint, Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
-	})
-	for pages := sdk.NewScanPaginator(client, &sdk.ScanInput{TableName: &m.App.Config.Table}); pages.HasMorePages(); {
+	for pages := dynamodb.NewScanPaginator(m.client(), &dynamodb.ScanInput{TableName: &m.App.Config.Table}); pages.HasMorePages(); {
 		page, err := pages.NextPage(t.Context())
 		if err != nil {
 			t.Fatal(err)

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/coder/websocket"
 
 	"centrifuge/localstack/iam"
@@ -18,6 +20,7 @@ import (
 	"centrifuge/pkg/auth"
 	"centrifuge/pkg/hub"
 	"centrifuge/pkg/sanitizer"
+	"centrifuge/pkg/store"
 	"centrifuge/pkg/store/storetest"
 )
 
@@ -307,18 +310,31 @@ func (c cell) tenant(t *testing.T, o hub.ProjectOptions, categories ...hub.Categ
 		t.Fatal(err)
 	}
 	for _, category := range categories {
-		c.put(t, p.id, category)
+		category.ID = category.Name
+		if err := c.App.Store.PutCategory(t.Context(), p.id, category); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return p
 }
 
-// put writes a category of a project.
-func (m *matrix) put(t *testing.T, project string, category hub.Category) {
+// recreate creates a category that was deleted, at once: no process has the deleted one
+// cached.
+func (m *matrix) recreate(t *testing.T, project string, category hub.Category) {
 	t.Helper()
+	m.forget()
 	category.ID = category.Name
-	if err := m.App.Store.PutCategory(t.Context(), project, category); err != nil {
+	uncached := store.New(m.client(), m.App.Config.Table, store.Options{CacheFor: -1})
+	if err := uncached.PutCategory(t.Context(), project, category); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// client is a client of the database.
+func (m *matrix) client() *dynamodb.Client {
+	return dynamodb.New(dynamodb.Options{
+		Region: "us-east-1", BaseEndpoint: &m.DynamoDBEndpoint, Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
+	})
 }
 
 // project returns a project as the last write left it.
