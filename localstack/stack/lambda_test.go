@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"centrifuge/functions"
 	"centrifuge/localstack/gateway"
 	"centrifuge/localstack/iam"
 	"centrifuge/localstack/lambda"
@@ -57,10 +57,7 @@ func startProcesses(t *testing.T, l stack.Lambda, o stack.Options) *processes {
 // arm injects a fault into the first request of a function that match returns true for. The
 // next invocation starts a new process, whose caches are empty.
 func (p *processes) arm(function string, fault iam.Fault, match func(iam.Request) bool) {
-	p.mu.Lock()
-	latest := p.latest[function]
-	p.mu.Unlock()
-	p.Lambda.Kill(latest)
+	p.kill(function)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.function, p.fault, p.match, p.injected = function, fault, match, false
@@ -77,14 +74,19 @@ func (p *processes) inject(q iam.Request) iam.Fault {
 	return p.fault
 }
 
+// kill kills the process of a function that made the last request.
+func (p *processes) kill(function string) {
+	p.mu.Lock()
+	latest := p.latest[function]
+	p.mu.Unlock()
+	p.Lambda.Kill(latest)
+}
+
 // forget kills the processes of all functions, whose next invocation starts others: these
 // have nothing cached.
 func (p *processes) forget() {
-	p.mu.Lock()
-	latest := slices.Collect(maps.Values(p.latest))
-	p.mu.Unlock()
-	for _, process := range latest {
-		p.Lambda.Kill(process)
+	for _, f := range functions.All {
+		p.kill(f.Name)
 	}
 }
 

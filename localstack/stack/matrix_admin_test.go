@@ -63,7 +63,7 @@ func createsCategory(t *testing.T, c cell) {
 // more.
 func changesCategory(o hub.CategoryOptions, stay bool) func(*testing.T, cell) {
 	return func(t *testing.T, c cell) {
-		p := c.tenant(t, hub.ProjectOptions{}, hub.Category{Name: "chat"})
+		p := c.tenant(t, "p"+c.id, hub.ProjectOptions{}, hub.Category{Name: "chat"})
 		joinWith(t, c.Stack, p.member("chat", ""), "x")
 		token, err := auth.SignJWT(p.secret, map[string]any{"sub": "ada", "exp": time.Now().Add(time.Hour).Unix(), "permissions": map[string]any{"chat": []string{}}})
 		if err != nil {
@@ -93,7 +93,7 @@ func changesCategory(o hub.CategoryOptions, stay bool) func(*testing.T, cell) {
 // deletesCategory deletes a category and creates it again. Who was in it receives nothing of
 // the new one before another subscribe.
 func deletesCategory(t *testing.T, c cell) {
-	p := c.tenant(t, hub.ProjectOptions{}, hub.Category{Name: "chat"})
+	p := c.tenant(t, "p"+c.id, hub.ProjectOptions{}, hub.Category{Name: "chat"})
 	ada := joinWith(t, c.Stack, p.member("chat", "ada"), "x")
 	c.converges(t, "delete", func() answer {
 		return c.removed(t, "api/projects/"+p.id+"/categories/chat", hub.ErrCategoryNotFound)
@@ -113,7 +113,7 @@ func deletesCategory(t *testing.T, c cell) {
 // one is left: no key, no entry in the list, and no client that receives a message.
 func deletesProject(t *testing.T, c cell) {
 	chat := hub.Category{Name: "chat"}
-	p := c.tenant(t, hub.ProjectOptions{}, chat)
+	p := c.tenant(t, "p"+c.id, hub.ProjectOptions{}, chat)
 	ada := joinWith(t, c.Stack, p.member("chat", "ada"), "x")
 	c.converges(t, "delete", func() answer { return c.removed(t, "api/projects/"+p.id, hub.ErrProjectNotFound) })
 	if left := c.items(t, p); len(left) > 0 {
@@ -182,7 +182,7 @@ func createsProject(t *testing.T, c cell) {
 
 // rotatesSecret replaces the secret of a project. The connections that it signed end.
 func rotatesSecret(t *testing.T, c cell) {
-	p := c.tenant(t, hub.ProjectOptions{}, hub.Category{Name: "chat"})
+	p := c.tenant(t, "p"+c.id, hub.ProjectOptions{}, hub.Category{Name: "chat"})
 	ada := joinWith(t, c.Stack, p.member("chat", "ada"), "x")
 	a := c.converges(t, "regenerate", func() answer {
 		return c.admin(t, http.MethodPost, "projects/"+p.id+"/keys/regenerate", confirmed.Encode())
@@ -211,7 +211,7 @@ func closes(t *testing.T, conn *websocket.Conn) {
 
 // createsAPIKey creates an API key. Every key of the project but its first one was shown.
 func createsAPIKey(t *testing.T, c cell) {
-	p := c.tenant(t, hub.ProjectOptions{})
+	p := c.tenant(t, "p"+c.id, hub.ProjectOptions{})
 	form := url.Values{"name": {"backend"}, "key": {"the key of the request " + c.id}}
 	a := c.converges(t, "create", func() answer {
 		return c.admin(t, http.MethodPost, "projects/"+p.id+"/keys/create", form.Encode())
@@ -227,7 +227,7 @@ func createsAPIKey(t *testing.T, c cell) {
 }
 
 func revokesAPIKey(t *testing.T, c cell) {
-	p := c.tenant(t, hub.ProjectOptions{})
+	p := c.tenant(t, "p"+c.id, hub.ProjectOptions{})
 	form := url.Values{"confirm": {"yes"}, "hash": {auth.HashAPIKey(p.key)}}
 	c.converges(t, "revoke", func() answer {
 		return c.admin(t, http.MethodPost, "projects/"+p.id+"/keys/revoke", form.Encode())

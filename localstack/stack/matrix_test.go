@@ -301,17 +301,17 @@ func (p tenant) member(category, user string) member {
 }
 
 // tenant creates a project with the categories, in which no process has cached anything.
-func (c cell) tenant(t *testing.T, o hub.ProjectOptions, categories ...hub.Category) tenant {
+func (m *matrix) tenant(t *testing.T, id string, o hub.ProjectOptions, categories ...hub.Category) tenant {
 	t.Helper()
-	p := tenant{"p" + c.id, "secret of p" + c.id, "key of p" + c.id}
-	if err := c.App.Store.PutProject(t.Context(), &hub.Project{
+	p := tenant{id, "secret of " + id, "key of " + id}
+	if err := m.App.Store.PutProject(t.Context(), &hub.Project{
 		ID: p.id, Name: p.id, Secret: p.secret, APIKeyHashes: []string{auth.HashAPIKey(p.key)}, Options: o,
 	}); err != nil {
 		t.Fatal(err)
 	}
 	for _, category := range categories {
 		category.ID = category.Name
-		if err := c.App.Store.PutCategory(t.Context(), p.id, category); err != nil {
+		if err := m.App.Store.PutCategory(t.Context(), p.id, category); err != nil {
 			t.Fatal(err)
 		}
 	}
