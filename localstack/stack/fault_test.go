@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 	"github.com/google/go-cmp/cmp"
@@ -52,9 +53,12 @@ func joinWith(t *testing.T, s *stack.Stack, m member, channels ...string) *webso
 	return conn
 }
 
+// receive returns the next frame. The test fails when it waits for half a minute.
 func receive(t *testing.T, conn *websocket.Conn) string {
 	t.Helper()
-	_, frame, err := conn.Read(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	_, frame, err := conn.Read(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
