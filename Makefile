@@ -107,8 +107,9 @@ test-go: ## Run the Go tests except those of the CDK stack, with the race detect
 test-infra: ## Run the tests of the CDK stack; the first run compiles CDK, which takes two minutes
 	go test ./infra/...
 
-test-dynamodb-local: ## Run the tests of the store and the hub, and random rounds, on DynamoDB Local; needs Java 17 and an AWS account (its licence)
+test-dynamodb-local: ## Run the tests of the store and the hub, random rounds and the fault matrix on DynamoDB Local; needs Java 17 and an AWS account (its licence)
 	go run ./localstack/dynamodb/local go test -count=1 ./pkg/store/... ./pkg/hub/... ./localstack/soak
+	go run ./localstack/dynamodb/local go test -count=1 -run '^TestFaultMatrix$$' ./localstack/stack
 
 test-clients: $(CLIENTS_PYTHON)/installed $(CLIENTS_JARS)/installed ## Call the local stack with AWS SDKs of three languages, and test the server API with schemathesis; needs Python 3.11, Java 17 and Maven
 	@go run ./localstack/clients $(CLIENTS_PYTHON) $(CLIENTS_JARS)

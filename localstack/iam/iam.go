@@ -121,13 +121,19 @@ func New(o Options) http.Handler {
 	return mux
 }
 
-// forward returns a reverse proxy. A request without an answer gets none.
+// forward returns a reverse proxy of a database on this machine, to which all functions are
+// one user. A request without an answer gets none.
 func forward(to *url.URL) http.Handler {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 256
 	return &httputil.ReverseProxy{
 		Transport: transport,
-		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(to) },
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(to)
+			// DynamoDB Local takes letters and digits only, and has a database for each key.
+			signed := r.Out.Header.Get("Authorization")
+			r.Out.Header.Set("Authorization", credential.ReplaceAllString(signed, "Credential=local/"))
+		},
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) {
 			panic(http.ErrAbortHandler)
 		},

@@ -28,7 +28,12 @@ func newRig(t *testing.T, faults func(iam.Request) iam.Fault) *rig {
 	service := func(name string) http.Handler {
 		return http.HandlerFunc(func(_ http.ResponseWriter, q *http.Request) { r.served = append(r.served, name+q.URL.Path) })
 	}
-	dynamoDB := httptest.NewServer(service("dynamodb "))
+	dynamoDB := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		if signed := q.Header.Get("Authorization"); !strings.Contains(signed, " Credential=local/20261126/") {
+			t.Errorf("the database got the signature %s", signed)
+		}
+		service("dynamodb ").ServeHTTP(w, q)
+	}))
 	t.Cleanup(dynamoDB.Close)
 	address, err := url.Parse(dynamoDB.URL)
 	if err != nil {

@@ -1,19 +1,20 @@
 package stack_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 
 	"centrifuge/pkg/auth"
 	"centrifuge/pkg/hub"
 )
 
-// applicationFaults are what an application does instead of its answer.
+// applicationFaults are what an application does instead of its answer. kill kills the
+// process that asks.
 var applicationFaults = map[string]func(w http.ResponseWriter, r *http.Request, kill func()){
 	"refused": func(w http.ResponseWriter, _ *http.Request, _ func()) { w.WriteHeader(http.StatusForbidden) },
 	"throttled": func(w http.ResponseWriter, _ *http.Request, _ func()) {
@@ -28,51 +29,97 @@ var applicationFaults = map[string]func(w http.ResponseWriter, r *http.Request, 
 	"killed while asking": func(_ http.ResponseWriter, r *http.Request, kill func()) { kill(); <-r.Context().Done() },
 }
 
-// TestApplicationFaults injects every fault into every request that auth makes to an
-// application. Whatever fails, the client is answered, and a repeated auth succeeds.
-func TestApplicationFaults(t *testing.T) {
-	m := newMatrix(t)
-	var mu sync.Mutex
-	requests, at := 0, 0
-	var fault func(http.ResponseWriter, *http.Request, func())
-	application := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		mu.Lock()
-		requests++
-		hit := requests == at
-		mu.Unlock()
+// application is the application of a project.
+type application struct {
+	*httptest.Server
+	// faults holds what it does instead of its next answer.
+	faults chan func(w http.ResponseWriter, r *http.Request, kill func())
+	// bodies are those of all requests.
+	bodies chan string
+}
+
+// newApplication starts an application that gives this answer to the requests of a function,
+// unless it meets a fault.
+func (m *matrix) newApplication(t *testing.T, function, answer string) application {
+	t.Helper()
+	a := application{faults: make(chan func(http.ResponseWriter, *http.Request, func()), 1), bodies: make(chan string, 100)}
+	a.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// The handler learns that the client has left only after it has read the body.
-		_, _ = io.Copy(io.Discard, r.Body)
-		if hit {
-			fault(w, r, func() {
-				m.mu.Lock()
-				process := m.latest["auth"]
-				m.mu.Unlock()
-				m.Lambda.Kill(process)
-			})
-			return
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
 		}
-		_, _ = io.WriteString(w, `{"permissions":{}}`)
+		a.bodies <- string(body)
+		select {
+		case fault := <-a.faults:
+			fault(w, r, func() { m.kill(function) })
+		default:
+			_, _ = io.WriteString(w, answer)
+		}
 	}))
-	t.Cleanup(application.Close)
-	if err := m.App.Store.PutProject(t.Context(), &hub.Project{
-		ID: "asks", Name: "Asks", Secret: "a secret", Options: hub.ProjectOptions{ValidateURL: application.URL},
-	}); err != nil {
-		t.Fatal(err)
+	t.Cleanup(a.Close)
+	return a
+}
+
+// events returns the event ids of the requests since the last call.
+func (a application) events(t *testing.T) (ids []string) {
+	t.Helper()
+	for range len(a.bodies) {
+		var message struct {
+			Event string `json:"event_id"`
+		}
+		if err := json.Unmarshal([]byte(<-a.bodies), &message); err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, message.Event)
 	}
-	frame := fmt.Sprintf(`{"method":"auth","params":{"token":%q,"user":"ada","project_id":"asks","permissions":{}}}`, auth.SignToken("a secret", "ada", "asks"))
-	for name, f := range applicationFaults {
-		t.Run(name, func(t *testing.T) {
-			mu.Lock()
-			requests, at, fault = 0, 1, f
-			mu.Unlock()
-			conn := dial(t, m.Stack)
-			reply := command(t, conn, frame)
-			if name == "refused" && !strings.Contains(reply, "permission denied") {
-				t.Errorf("reply %s", reply)
-			}
-			if !succeededIn(t, reply) {
-				until(t, "auth", func() string { return command(t, conn, frame) })
-			}
-		})
-	}
+	return ids
+}
+
+// TestApplicationFaults injects every fault into a request that a function makes to an
+// application. Whatever fails, a client is answered, and a repeated auth succeeds; a webhook
+// gets its message.
+func TestApplicationFaults(t *testing.T) {
+	t.Run("validate_url", func(t *testing.T) {
+		t.Parallel()
+		m := newMatrix(t)
+		a := m.newApplication(t, "auth", `{"permissions":{}}`)
+		p := m.tenant(t, "asks", hub.ProjectOptions{ValidateURL: a.URL})
+		frame := fmt.Sprintf(`{"method":"auth","params":{"token":%q,"user":"ada","project_id":%q,"permissions":{}}}`, auth.SignToken(p.secret, "ada", p.id), p.id)
+		for name, fault := range applicationFaults {
+			t.Run(name, func(t *testing.T) {
+				conn := dial(t, m.Stack)
+				a.faults <- fault
+				got := reply(t, conn, frame)
+				if name == "refused" && !strings.Contains(got.text, hub.ErrPermissionDenied.Message) {
+					t.Errorf("answered %s", got.text)
+				}
+				if !got.success {
+					succeeds(t, conn, frame)
+				}
+				if len(a.faults) > 0 {
+					t.Error("the application was not asked")
+				}
+			})
+		}
+	})
+	t.Run("webhook", func(t *testing.T) {
+		t.Parallel()
+		m := newMatrix(t)
+		a := m.newApplication(t, "webhook", "")
+		p := m.tenant(t, "hooks", hub.ProjectOptions{WebhookURL: a.URL}, hub.Category{Name: "hooked", CategoryOptions: hub.CategoryOptions{Hooks: true}})
+		for name, fault := range applicationFaults {
+			t.Run(name, func(t *testing.T) {
+				a.faults <- fault
+				m.notify(t, p)
+				want := 2
+				if name == "a page" { // any body of a success is one
+					want = 1
+				}
+				if ids := a.events(t); len(ids) != want || ids[0] != ids[want-1] {
+					t.Errorf("the webhook got %v, want %d of one message", ids, want)
+				}
+			})
+		}
+	})
 }

@@ -71,7 +71,7 @@ func TestTextAtEveryDoor(t *testing.T) {
 		})
 	}
 	t.Run("half of a surrogate pair in data is passed on", func(t *testing.T) {
-		conn := joinWith(t, s, "demo-secret", "news", "ann", "x")
+		conn := joinWith(t, s, demoTenant.member("news", "ann"), "x")
 		status, reply := knock(t, "POST", s.HTTPURL+"/api/publish", "application/json", []byte(`{"channel":"news:x","data":{"\ud800":"\udc00"}}`), [2]string{"X-API-Key", "demo-key"})
 		if status != http.StatusOK || !strings.Contains(reply, `"delivered":1`) {
 			t.Fatalf("status %d: %s", status, reply)

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 	"github.com/google/go-cmp/cmp"
@@ -17,36 +18,31 @@ import (
 	"centrifuge/localstack/gateway"
 	"centrifuge/localstack/stack"
 	"centrifuge/localstack/stack/stacktest"
-	"centrifuge/pkg/auth"
 	"centrifuge/pkg/hub"
 )
 
 // join connects a client and subscribes it to channels of the category chat.
 func join(t *testing.T, s *stack.Stack, user string, channels ...string) *websocket.Conn {
 	t.Helper()
-	return joinWith(t, s, "demo-secret", "chat", user, channels...)
+	return joinWith(t, s, demoTenant.member("chat", user), channels...)
 }
 
-// joinWith is join with another secret and category.
-func joinWith(t *testing.T, s *stack.Stack, secret, category, user string, channels ...string) *websocket.Conn {
+// member is a client in the channels of a category.
+type member struct{ project, token, category, user string }
+
+// joinWith is join with another member.
+func joinWith(t *testing.T, s *stack.Stack, m member, channels ...string) *websocket.Conn {
 	t.Helper()
-	conn, _, err := websocket.Dial(t.Context(), s.WebSocketURL, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.CloseNow() })
+	conn := dial(t, s)
 	names, err := json.Marshal(channels)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, frame := range []string{
-		fmt.Sprintf(`{"method":"auth","params":{"token":%q,"user":%q,"project_id":"demo","permissions":{}}}`, auth.SignToken(secret, user, "demo"), user),
-		fmt.Sprintf(`{"method":"subscribe","params":{"to":{%q:%s}}}`, category, names),
+		fmt.Sprintf(`{"method":"auth","params":{"token":%q,"user":%q,"project_id":%q,"permissions":{}}}`, m.token, m.user, m.project),
+		fmt.Sprintf(`{"method":"subscribe","params":{"to":{%q:%s}}}`, m.category, names),
 	} {
-		if err := conn.Write(t.Context(), websocket.MessageText, []byte(frame)); err != nil {
-			t.Fatal(err)
-		}
-		reply := receive(t, conn)
+		reply := command(t, conn, frame)
 		for strings.Contains(reply, `"event":"join"`) { // its own join is posted before the reply
 			reply = receive(t, conn)
 		}
@@ -57,9 +53,12 @@ func joinWith(t *testing.T, s *stack.Stack, secret, category, user string, chann
 	return conn
 }
 
+// receive returns the next frame. The test fails when it waits for half a minute.
 func receive(t *testing.T, conn *websocket.Conn) string {
 	t.Helper()
-	_, frame, err := conn.Read(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	_, frame, err := conn.Read(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}

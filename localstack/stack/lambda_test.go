@@ -18,6 +18,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"centrifuge/functions"
 	"centrifuge/localstack/gateway"
 	"centrifuge/localstack/iam"
 	"centrifuge/localstack/lambda"
@@ -56,10 +57,7 @@ func startProcesses(t *testing.T, l stack.Lambda, o stack.Options) *processes {
 // arm injects a fault into the first request of a function that match returns true for. The
 // next invocation starts a new process, whose caches are empty.
 func (p *processes) arm(function string, fault iam.Fault, match func(iam.Request) bool) {
-	p.mu.Lock()
-	latest := p.latest[function]
-	p.mu.Unlock()
-	p.Lambda.Kill(latest)
+	p.kill(function)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.function, p.fault, p.match, p.injected = function, fault, match, false
@@ -74,6 +72,22 @@ func (p *processes) inject(q iam.Request) iam.Fault {
 	}
 	p.injected = true
 	return p.fault
+}
+
+// kill kills the process of a function that made the last request.
+func (p *processes) kill(function string) {
+	p.mu.Lock()
+	latest := p.latest[function]
+	p.mu.Unlock()
+	p.Lambda.Kill(latest)
+}
+
+// forget kills the processes of all functions, whose next invocation starts others: these
+// have nothing cached.
+func (p *processes) forget() {
+	for _, f := range functions.All {
+		p.kill(f.Name)
+	}
 }
 
 // disarm reports whether the fault was injected.
@@ -105,9 +119,17 @@ func (l *processLog) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// wait waits until n lines contain all parts, and returns the last of them. The test
-// fails when it waits for half a minute.
+// wait waits until n lines contain all parts, and returns the last of them.
 func (l *processLog) wait(t *testing.T, n int, parts ...string) string {
+	t.Helper()
+	return l.until(t, fmt.Sprintf("%q", parts), n, func(line string) bool {
+		return !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(line, part) })
+	})
+}
+
+// until waits until n lines match, and returns the last of them. The test fails when it
+// waits for half a minute.
+func (l *processLog) until(t *testing.T, what string, n int, match func(line string) bool) string {
 	t.Helper()
 	tooLong := false
 	timer := time.AfterFunc(30*time.Second, func() {
@@ -121,11 +143,11 @@ func (l *processLog) wait(t *testing.T, n int, parts ...string) string {
 	defer l.mu.Unlock()
 	for {
 		if tooLong {
-			t.Fatalf("no line with %q in the log:\n%s", parts, strings.Join(l.lines, "\n"))
+			t.Fatalf("no line with %s in the log:\n%s", what, strings.Join(l.lines, "\n"))
 		}
 		found := 0
 		for _, line := range l.lines {
-			if !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(line, part) }) {
+			if match(line) {
 				if found++; found == n {
 					return line
 				}
@@ -135,16 +157,21 @@ func (l *processLog) wait(t *testing.T, n int, parts ...string) string {
 	}
 }
 
-// count returns the number of lines that start with a text.
-func (l *processLog) count(prefix string) (n int) {
+// matching returns the number of lines that match.
+func (l *processLog) matching(match func(line string) bool) (n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, line := range l.lines {
-		if strings.HasPrefix(line, prefix) {
+		if match(line) {
 			n++
 		}
 	}
 	return n
+}
+
+// count returns the number of lines that start with a text.
+func (l *processLog) count(prefix string) int {
+	return l.matching(func(line string) bool { return strings.HasPrefix(line, prefix) })
 }
 
 // dial opens a socket that ends with the test.
@@ -174,11 +201,12 @@ const (
 )
 
 func authFrame(user string) string {
-	return fmt.Sprintf(`{"method":"auth","params":{"token":%q,"user":"","project_id":"demo","permissions":{}}}`, auth.SignToken("demo-secret", user, "demo"))
+	return fmt.Sprintf(`{"method":"auth","params":{"token":%q,"user":%q,"project_id":"demo","permissions":{}}}`, auth.SignToken("demo-secret", user, "demo"), user)
 }
 
-// request makes an HTTP request and returns status and body.
-func request(t *testing.T, client *http.Client, method, address, body string) (int, string) {
+// request makes an HTTP request, with pairs of names and values as headers, and returns
+// status and body. A body that is not JSON is a form.
+func request(t *testing.T, client *http.Client, method, address, body string, headers ...string) (int, string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, address, strings.NewReader(body))
 	if err != nil {
@@ -186,6 +214,12 @@ func request(t *testing.T, client *http.Client, method, address, body string) (i
 	}
 	r.Header.Set("X-API-Key", "demo-key")
 	r.Header.Set("Content-Type", "application/json")
+	if !strings.HasPrefix(body, "{") {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	for pair := range slices.Chunk(headers, 2) {
+		r.Header.Set(pair[0], pair[1])
+	}
 	w, err := client.Do(r)
 	if err != nil {
 		t.Fatal(err)
@@ -216,14 +250,18 @@ func copies(t *testing.T, conn *websocket.Conn) int {
 	}
 }
 
-// end publishes the last message of a test.
-func end(t *testing.T, s *stack.Stack, category, channel string) {
+// end publishes the last message of a test, in a channel "category:name" of a project.
+func end(t *testing.T, s *stack.Stack, project, channel string) {
 	t.Helper()
-	p, err := s.App.Store.Project(t.Context(), "demo")
+	p, err := s.App.Store.Project(t.Context(), project)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.App.Hub.Publish(t.Context(), p, hub.Channel{Category: category, Name: channel}, json.RawMessage(`"end"`), hub.PublishOptions{}); err != nil {
+	ch, err := hub.ParseChannel(project, channel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.App.Hub.Publish(t.Context(), p, ch, json.RawMessage(`"end"`), hub.PublishOptions{}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -319,7 +357,7 @@ func TestCutOff(t *testing.T) {
 			if got := call(); got != tt.repetition {
 				t.Errorf("repetition: answer %s, want %s", got, tt.repetition)
 			}
-			end(t, s.Stack, "chat", "x")
+			end(t, s.Stack, "demo", "chat:x")
 			for _, r := range receivers {
 				if n := copies(t, r); n != tt.copies {
 					t.Errorf("%d copies, want %d", n, tt.copies)
@@ -371,7 +409,7 @@ func TestFreeze(t *testing.T) {
 	if got := posts.Load(); got != 3*subscribers {
 		t.Errorf("%d posts, want %d", got, 3*subscribers)
 	}
-	end(t, s.Load().Stack, "chat", "x")
+	end(t, s.Load().Stack, "demo", "chat:x")
 	for _, r := range receivers {
 		if n := copies(t, r); n != 3 {
 			t.Errorf("%d copies, want 3", n)

@@ -4,12 +4,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"slices"
+	"os"
+	"path/filepath"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/coder/websocket"
 
 	"centrifuge/localstack/iam"
@@ -17,6 +20,7 @@ import (
 	"centrifuge/pkg/auth"
 	"centrifuge/pkg/hub"
 	"centrifuge/pkg/sanitizer"
+	"centrifuge/pkg/store"
 	"centrifuge/pkg/store/storetest"
 )
 
@@ -31,9 +35,47 @@ var faults = map[string]map[string]iam.Fault{
 // operation is a row of the matrix: what a function does, at every request that it makes.
 type operation struct {
 	function string
-	// run prepares the operation, carries it out by calling do, and checks the invariants.
-	// id is unique.
-	run func(t *testing.T, m *matrix, id string, do func(func()))
+	// run prepares the operation, carries it out by calling cell.do, and checks the
+	// invariants.
+	run func(t *testing.T, c cell)
+}
+
+// operations are the rows of the matrix.
+var operations = map[string]operation{
+	"connect":                  {"connect", connects},
+	"auth":                     {"auth", authenticates},
+	"token renewal":            {"auth", renews},
+	"auth, token expired":      {"auth", renewsExpired},
+	"subscribe":                {"subscribe", subscribes},
+	"subscribe, token expired": {"subscribe", commandsExpired(subscribeFrame)},
+	"unsubscribe":              {"unsubscribe", unsubscribes},
+	"broadcast":                {"broadcast", broadcasts},
+	"broadcast, token expired": {"broadcast", commandsExpired(broadcastFrame)},
+	"presence":                 {"message", readsPresence},
+	"presence, token expired":  {"message", commandsExpired(presenceFrame)},
+	"command of a flood":       {"message", floods},
+	"disconnect":               {"disconnect", disconnects},
+	"publish":                  {"publish", publishesWithKey("chat")},
+	"publish with hooks":       {"publish", publishesWithKey("hooked")},
+	"publish, one gone":        {"publish", publishesToGone},
+	"publish to the feed":      {"publish", publishesToFeed},
+	"rpc broadcast":            {"publish", broadcastsByRPC},
+	"api presence":             {"publish", reads("presence", `{"channel":"chat:x"}`, `"user":"ada"`)},
+	"api presence_stats":       {"publish", reads("presence_stats", `{"channel":"chat:x"}`, `{"result":{"num_clients":1,"num_users":1}}`)},
+	"api channels":             {"publish", reads("channels", `{}`, `"chat:x":{"num_clients":1}`)},
+	"api info":                 {"publish", reads("info", `{}`, `"num_clients":1,"num_users":1,"num_channels":1,"num_subs":1`)},
+	"unsubscribe a user":       {"publish", unsubscribesUser},
+	"disconnect a user":        {"publish", disconnectsUser},
+	"webhook":                  {"webhook", notifies},
+	"create a category":        {"admin", createsCategory},
+	"make a category private":  {"admin", changesCategory(hub.CategoryOptions{Private: true}, false)},
+	"raise shards":             {"admin", changesCategory(hub.CategoryOptions{Shards: 4}, true)},
+	"delete a category":        {"admin", deletesCategory},
+	"create a project":         {"admin", createsProject},
+	"delete a project":         {"admin", deletesProject},
+	"rotate the secret":        {"admin", rotatesSecret},
+	"create an API key":        {"admin", createsAPIKey},
+	"revoke an API key":        {"admin", revokesAPIKey},
 }
 
 // matrix is a stack whose functions are processes, and a hub whose clock is ahead by the
@@ -41,11 +83,13 @@ type operation struct {
 type matrix struct {
 	*processes
 	later *hub.Publisher
+	// session is a session of the admin pages, for the rows of the function admin.
+	session *http.Client
 }
 
 func newMatrix(t *testing.T) *matrix {
 	t.Helper()
-	p := startProcesses(t, stack.Lambda{}, stack.Options{})
+	p := startProcesses(t, stack.Lambda{Options: webhookRetries}, stack.Options{})
 	if err := p.App.Store.PutCategory(t.Context(), "demo", hub.Category{
 		ID: "hooked", Name: "hooked", CategoryOptions: hub.CategoryOptions{Hooks: true},
 	}); err != nil {
@@ -60,262 +104,337 @@ func newMatrix(t *testing.T) *matrix {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &matrix{p, later}
+	return &matrix{processes: p, later: later}
 }
 
-// TestFaultMatrix injects every fault into every request that the functions make to
-// DynamoDB, to the management API and to the event bus, one at a time. Whatever fails:
-// every command is answered, a success is true, a repeated command succeeds, nothing that
-// was published after an acknowledged unsubscribe or disconnect is delivered, an
-// acknowledged subscribe delivers the next message, and nothing is left that the next
-// message does not remove.
-func TestFaultMatrix(t *testing.T) {
-	var total atomic.Int32
-	t.Cleanup(func() { t.Logf("%d cells", total.Load()) })
-	for name, o := range map[string]operation{
-		"connect":            {"connect", matrixConnect},
-		"auth":               {"auth", matrixAuth},
-		"token renewal":      {"auth", matrixRenewal},
-		"subscribe":          {"subscribe", matrixSubscribe},
-		"unsubscribe":        {"unsubscribe", matrixUnsubscribe},
-		"disconnect":         {"disconnect", matrixDisconnect},
-		"presence":           {"message", matrixPresence},
-		"broadcast":          {"broadcast", matrixBroadcast},
-		"publish":            {"publish", matrixPublish("chat")},
-		"publish with hooks": {"publish", matrixPublish("hooked")},
-		"publish, one gone":  {"publish", matrixGone},
-		"unsubscribe a user": {"publish", matrixUnsubscribeUser},
-		"disconnect a user":  {"publish", matrixDisconnectUser},
-		"save a category":    {"admin", matrixCategory},
-		"create a project":   {"admin", matrixProject},
-	} {
-		for group, faults := range faults {
-			t.Run(name+" "+group, func(t *testing.T) {
-				t.Parallel()
-				m := newMatrix(t)
-				cells := 0
-				for n, more := 1, true; more; n++ {
-					more = false
-					for fault, f := range faults {
-						var at iam.Request
-						requests := 0
-						ok := t.Run(fmt.Sprintf("request %d %s", n, fault), func(t *testing.T) {
-							o.run(t, m, fmt.Sprintf("%d-%d", n, f), func(do func()) {
-								m.arm(o.function, f, func(q iam.Request) bool {
-									requests++
-									at = q
-									return requests == n
-								})
-								do()
-								if m.disarm() {
-									cells++
-									more = true
-								}
-							})
-						})
-						if !ok {
-							t.Logf("request %d was %s:%s %s", n, at.Service, at.Action, at.Body)
-						}
-					}
-				}
-				total.Add(int32(cells))
-				if cells < len(faults) {
-					t.Errorf("%d cells", cells)
-				}
-			})
+// cell is one fault at one request of an operation.
+type cell struct {
+	*matrix
+	// id is unique in the stack.
+	id string
+	// do carries the operation out, while the function meets the fault.
+	do func(func())
+}
+
+// converges carries an operation out by calling it with the fault, and once more where that
+// fails: then it must succeed. It returns the last answer.
+func (c cell) converges(t *testing.T, what string, call func() answer) answer {
+	t.Helper()
+	var a answer
+	c.do(func() { a = call() })
+	if !a.success {
+		if a = call(); !a.success {
+			t.Errorf("%s, repeated: %s", what, a.text)
+		}
+	}
+	return a
+}
+
+// reportVariable names the file that TestFaultMatrix writes its size and result to, as a
+// line of JSON: go test prints nothing of a test that passes.
+const reportVariable = "MATRIX_REPORT"
+
+// size is the size and the result of the matrix.
+type size struct {
+	mu         sync.Mutex
+	Operations int `json:"operations"`
+	// Requests are those that the operations make, each counted once, Cells the faults that
+	// were injected into them, and Failed the groups of cells with a failure.
+	Requests int     `json:"requests"`
+	Cells    int     `json:"cells"`
+	Failed   int     `json:"failed"`
+	Seconds  float64 `json:"seconds"`
+}
+
+func (s *size) report(t *testing.T) {
+	t.Helper()
+	line, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%s", line)
+	if path := os.Getenv(reportVariable); path != "" {
+		if err := os.WriteFile(path, append(line, '\n'), 0o600); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
 
+// maxConcurrentStacks bounds the stacks of the matrix. Most of them wait, for requests that
+// hang and for processes that start.
+const maxConcurrentStacks = 8
+
+// TestFaultMatrix injects every fault into every request that the functions make to
+// DynamoDB, to the management API and to the event bus, one at a time. Whatever fails:
+// every command is answered or its connection ends, a success is true, a repeated command
+// succeeds, nothing that was published after an acknowledged unsubscribe or disconnect, or
+// after the end of a right, is delivered, an acknowledged subscribe delivers the next
+// message, nothing is left that the next message does not remove, and a secret is shown or
+// does not exist.
+func TestFaultMatrix(t *testing.T) {
+	began := time.Now()
+	total := size{Operations: len(operations)}
+	slots := make(chan struct{}, maxConcurrentStacks)
+	var running sync.WaitGroup
+	for name, o := range operations {
+		counted := 0 // of the requests of the operation
+		for group, faults := range faults {
+			running.Go(func() {
+				slots <- struct{}{}
+				defer func() { <-slots }()
+				requests, cells := 0, 0
+				ok := t.Run(name+" "+group, func(t *testing.T) {
+					requests, cells = o.meet(t, faults)
+				})
+				total.mu.Lock()
+				defer total.mu.Unlock()
+				total.Requests += max(requests-counted, 0)
+				counted = max(requests, counted)
+				total.Cells += cells
+				if !ok {
+					total.Failed++
+				}
+			})
+		}
+	}
+	running.Wait()
+	total.Seconds = time.Since(began).Round(time.Second / 10).Seconds()
+	total.report(t)
+}
+
+// meet injects the faults into every request of the operation, on a stack of its own. It
+// returns the number of requests and the number of cells.
+func (o operation) meet(t *testing.T, faults map[string]iam.Fault) (requests, cells int) {
+	m := newMatrix(t)
+	if o.function == "admin" {
+		m.session = signIn(t, m.processes)
+		m.session.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	}
+	for n, more := 1, true; more; n++ {
+		more = false
+		for fault, f := range faults {
+			var at iam.Request
+			made := 0
+			ok := t.Run(fmt.Sprintf("request %d %s", n, fault), func(t *testing.T) {
+				o.run(t, cell{m, fmt.Sprintf("%d-%d", n, f), func(do func()) {
+					m.arm(o.function, f, func(q iam.Request) bool {
+						made++
+						at = q
+						return made == n
+					})
+					do()
+					if m.disarm() {
+						requests = n
+						cells++
+						more = true
+					}
+				}})
+			})
+			if !ok {
+				t.Logf("request %d was %s:%s %s", n, at.Service, at.Action, at.Body)
+			}
+		}
+	}
+	if cells < len(faults) {
+		t.Errorf("%d cells", cells)
+	}
+	return requests, cells
+}
+
+// TestFaultMatrixDocumented checks the number of operations in the documents.
+func TestFaultMatrixDocumented(t *testing.T) {
+	for _, document := range []string{"README.md", "../pkg/auth/README.md"} {
+		text, err := os.ReadFile(filepath.Join("..", document))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := fmt.Sprintf("%d operations", len(operations)); !strings.Contains(strings.Join(strings.Fields(string(text)), " "), want) {
+			t.Errorf("localstack/%s does not say that the matrix has %s", document, want)
+		}
+	}
+}
+
+// answer is what a command or a request got.
+type answer struct {
+	text    string
+	success bool
+}
+
 // succeededIn reports whether a frame or a body is a success. The test fails when it is no
 // answer at all.
-func succeededIn(t *testing.T, answer string) bool {
+func succeededIn(t *testing.T, text string) bool {
 	t.Helper()
 	switch {
-	case strings.Contains(answer, succeeded), strings.HasPrefix(answer, `{"result":`), strings.Contains(answer, `"created":`):
+	case strings.Contains(text, succeeded), strings.HasPrefix(text, `{"result":`):
 		return true
-	case strings.Contains(answer, killed), strings.Contains(answer, `"error":`), strings.Contains(answer, `"message":"Service Unavailable"`):
+	case strings.Contains(text, killed), strings.Contains(text, `"error":`), strings.Contains(text, `"message":"Service Unavailable"`):
 		return false
 	}
-	t.Fatalf("answered %s", answer)
+	t.Fatalf("answered %s", text)
 	return false
 }
 
-// until calls command until it succeeds: once more where it failed.
-func until(t *testing.T, what string, command func() string) {
+// reply sends a frame and returns what it got.
+func reply(t *testing.T, conn *websocket.Conn, frame string) answer {
 	t.Helper()
-	if answer := command(); !succeededIn(t, answer) {
-		t.Errorf("%s, repeated: %s", what, answer)
+	text := command(t, conn, frame)
+	return answer{text, succeededIn(t, text)}
+}
+
+// succeeds sends a frame that must succeed.
+func succeeds(t *testing.T, conn *websocket.Conn, frame string) {
+	t.Helper()
+	if a := reply(t, conn, frame); !a.success {
+		t.Errorf("%s was answered %s", frame, a.text)
 	}
 }
 
-// publishes publishes to a channel of the category chat, and checks how many receive it.
-func (m *matrix) publishes(t *testing.T, channel string, want int, receivers ...*websocket.Conn) {
+// tenant is a project, with its secret and an API key.
+type tenant struct{ id, secret, key string }
+
+// demoTenant is the project that the cells of a stack share.
+var demoTenant = tenant{"demo", "demo-secret", "demo-key"}
+
+// member is a client of the project.
+func (p tenant) member(category, user string) member {
+	return member{p.id, auth.SignToken(p.secret, user, p.id), category, user}
+}
+
+// tenant creates a project with the categories, in which no process has cached anything.
+func (m *matrix) tenant(t *testing.T, id string, o hub.ProjectOptions, categories ...hub.Category) tenant {
 	t.Helper()
-	got := publish(t, m.Stack, channel)
-	if got.Delivered != want || len(got.Gone)+len(got.Ended) != 0 {
-		t.Errorf("publish in %s: %+v, want %d delivered", channel, got, want)
+	p := tenant{id, "secret of " + id, "key of " + id}
+	if err := m.App.Store.PutProject(t.Context(), &hub.Project{
+		ID: p.id, Name: p.id, Secret: p.secret, APIKeyHashes: []string{auth.HashAPIKey(p.key)}, Options: o,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for _, category := range categories {
+		category.ID = category.Name
+		if err := m.App.Store.PutCategory(t.Context(), p.id, category); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return p
+}
+
+// recreate creates a category that was deleted, at once: no process has the deleted one
+// cached.
+func (m *matrix) recreate(t *testing.T, project string, category hub.Category) {
+	t.Helper()
+	m.forget()
+	category.ID = category.Name
+	uncached := store.New(m.client(), m.App.Config.Table, store.Options{CacheFor: -1})
+	if err := uncached.PutCategory(t.Context(), project, category); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// client is a client of the database.
+func (m *matrix) client() *dynamodb.Client {
+	return dynamodb.New(dynamodb.Options{
+		Region: "us-east-1", BaseEndpoint: &m.DynamoDBEndpoint, Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""),
+	})
+}
+
+// project returns a project as the last write left it.
+func (m *matrix) project(t *testing.T, id string) *hub.Project {
+	t.Helper()
+	p, err := m.App.Store.ReadProject(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// delivers publishes to a channel of a project, "category:name", and checks how many receive
+// it.
+func (m *matrix) delivers(t *testing.T, project, channel string, want int, receivers ...*websocket.Conn) {
+	t.Helper()
+	m.deliversTo(t, m.project(t, project), channel, want, receivers...)
+}
+
+// deliversTo is delivers of a publisher that knows the project as it was.
+func (m *matrix) deliversTo(t *testing.T, p *hub.Project, channel string, want int, receivers ...*websocket.Conn) {
+	t.Helper()
+	ch, err := hub.ParseChannel(p.ID, channel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := m.App.Hub.Publish(t.Context(), p, ch, json.RawMessage(`{}`), hub.PublishOptions{})
+	if err != nil || got.Delivered != want || len(got.Gone) != 0 {
+		t.Errorf("publish in %s: %+v, want %d delivered, error %v", channel, got, want, err)
 	}
 	for _, r := range receivers[:min(want, len(receivers))] {
 		receive(t, r)
 	}
 }
 
-func subscribeFrame(channel string) string {
-	return `{"method":"subscribe","params":{"to":{"chat":["` + channel + `"]}}}`
-}
-
-func unsubscribeFrame(channel string) string {
-	return `{"method":"unsubscribe","params":{"from":{"chat":["` + channel + `"]}}}`
-}
-
-func matrixConnect(t *testing.T, m *matrix, _ string, do func(func())) {
-	handshake := func() int {
-		conn, response, err := websocket.Dial(t.Context(), m.WebSocketURL, nil)
-		if err == nil {
-			t.Cleanup(func() { _ = conn.CloseNow() })
-		}
-		if response == nil {
-			t.Fatal(err)
-		}
-		return response.StatusCode
-	}
-	do(func() {
-		if status := handshake(); !slices.Contains([]int{http.StatusSwitchingProtocols, http.StatusInternalServerError, http.StatusBadGateway}, status) {
-			t.Errorf("status %d", status)
-		}
-	})
-	// A connection that was written has no socket. It is in no channel, and expires.
-	if status := handshake(); status != http.StatusSwitchingProtocols {
-		t.Errorf("repetition: status %d", status)
-	}
-}
-
-func matrixAuth(t *testing.T, m *matrix, id string, do func(func())) {
-	conn := dial(t, m.Stack)
-	ok := false
-	do(func() { ok = succeededIn(t, command(t, conn, authFrame(""))) })
-	if !ok {
-		until(t, "auth", func() string { return command(t, conn, authFrame("")) })
-	}
-	until(t, "subscribe", func() string { return command(t, conn, subscribeFrame(id)) })
-	m.publishes(t, id, 1, conn)
-}
-
-// matrixRenewal renews a token with one that grants one of the two channels that the
-// connection is in. It never loses the other, and loses this one when the renewal is
-// acknowledged.
-func matrixRenewal(t *testing.T, m *matrix, id string, do func(func())) {
-	kept, lost := id, id+"b"
-	frame := func(exp time.Duration, channels ...string) string {
-		token, err := auth.SignJWT("demo-secret", map[string]any{
-			"sub": "ada", "exp": time.Now().Add(exp).Unix(), "permissions": map[string]any{"chat": channels},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return fmt.Sprintf(`{"method":"auth","params":{"token":%q,"user":"ada","project_id":"demo","permissions":{}}}`, token)
-	}
-	conn := dial(t, m.Stack)
-	until(t, "auth", func() string { return command(t, conn, frame(time.Hour, kept, lost)) })
-	for _, channel := range []string{kept, lost} {
-		until(t, "subscribe", func() string { return command(t, conn, subscribeFrame(channel)) })
-	}
-	ok := false
-	renewal := frame(2*time.Hour, kept)
-	do(func() { ok = succeededIn(t, command(t, conn, renewal)) })
-	m.publishes(t, kept, 1, conn)
-	if !ok {
-		until(t, "auth", func() string { return command(t, conn, renewal) })
-	}
-	m.publishes(t, kept, 1, conn)
-	m.publishes(t, lost, 0)
-	if reply := command(t, conn, subscribeFrame(lost)); !strings.Contains(reply, `"refused"`) {
-		t.Errorf("subscribe without a grant: %s", reply)
-	}
-}
-
-func matrixSubscribe(t *testing.T, m *matrix, id string, do func(func())) {
-	conn := join(t, m.Stack, "", id+"c")
-	ok := false
-	do(func() { ok = succeededIn(t, command(t, conn, subscribeFrame(id))) })
-	if !ok {
-		until(t, "subscribe", func() string { return command(t, conn, subscribeFrame(id)) })
-	}
-	m.publishes(t, id, 1, conn)
-	until(t, "unsubscribe", func() string { return command(t, conn, unsubscribeFrame(id)) })
-	m.publishes(t, id, 0)
-	m.publishes(t, id+"c", 1, conn)
-	m.hangUp(t, conn)
-	m.publishes(t, id+"c", 0)
-}
-
-func matrixUnsubscribe(t *testing.T, m *matrix, id string, do func(func())) {
-	conn := join(t, m.Stack, "", id, id+"b")
-	ok := false
-	do(func() { ok = succeededIn(t, command(t, conn, unsubscribeFrame(id))) })
-	if !ok {
-		until(t, "unsubscribe", func() string { return command(t, conn, unsubscribeFrame(id)) })
-	}
-	m.publishes(t, id, 0)
-	m.publishes(t, id+"b", 1, conn)
-}
-
-// matrixDisconnect ends a connection that is in a channel that announces joins and leaves.
-// The next message finishes what is left, and the leave is announced.
-func matrixDisconnect(t *testing.T, m *matrix, id string, do func(func())) {
-	ada, bob := joinWith(t, m.Stack, "demo-secret", "room", "ada", id), joinWith(t, m.Stack, "demo-secret", "room", "bob", id)
-	do(func() { m.hangUp(t, bob) })
-	m.roomWithout(t, id, ada, "bob")
-}
-
-// roomWithout sends messages to room:id, of which only ada remains, and checks that what
-// is left of the other user is removed, and that ada got its leave.
-func (m *matrix) roomWithout(t *testing.T, id string, ada *websocket.Conn, user string) {
+// publishes is delivers in a channel of the category chat of the project demo, where no
+// right has ended.
+func (m *matrix) publishes(t *testing.T, channel string, want int, receivers ...*websocket.Conn) {
 	t.Helper()
-	p, err := m.App.Store.Project(t.Context(), "demo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	room := hub.Channel{Category: "room", Name: id}
+	m.delivers(t, "demo", "chat:"+channel, want, receivers...)
+}
+
+// room is the channel of a cell that announces joins and leaves.
+func (c cell) room() hub.Channel { return hub.Channel{Category: "room", Name: c.id} }
+
+// roomWithout sends messages to the room, of which only ada remains, and checks that what is
+// left of others is removed, and that ada gets as many leaves as connections have left: once
+// each, or twice where a process died.
+func (c cell) roomWithout(t *testing.T, ada *websocket.Conn, left int) {
+	t.Helper()
+	p := c.project(t, "demo")
 	for _, data := range []string{`"first"`, `"end"`} {
-		if _, err := m.later.Publish(t.Context(), p, room, json.RawMessage(data), hub.PublishOptions{}); err != nil {
+		if _, err := c.later.Publish(t.Context(), p, c.room(), json.RawMessage(data), hub.PublishOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	leaves := 0
+	leaves := make(map[string]int)
 	for frame := ""; !strings.Contains(frame, `"data":"end"`); {
 		frame = receive(t, ada)
-		if strings.Contains(frame, `"event":"leave"`) && strings.Contains(frame, `"user":"`+user+`"`) {
-			leaves++
+		var push struct {
+			Event  string
+			Client struct{ Client string }
+		}
+		if err := json.Unmarshal([]byte(frame), &push); err == nil && push.Event == "leave" {
+			leaves[push.Client.Client]++
 		}
 	}
-	if leaves < 1 || leaves > 2 {
-		t.Errorf("%d leaves of %s", leaves, user)
+	if len(leaves) != left {
+		t.Errorf("leaves of %v, want %d", leaves, left)
 	}
-	clients, err := m.App.Hub.Presence(t.Context(), p, room)
+	for connection, n := range leaves {
+		if n > 2 {
+			t.Errorf("%d leaves of %s", n, connection)
+		}
+	}
+	clients, err := c.App.Hub.Presence(t.Context(), p, c.room())
 	if err != nil || len(clients) != 1 || clients[0].User != "ada" {
 		t.Errorf("present are %+v, error %v", clients, err)
 	}
-	for page, err := range m.App.Store.Subscribers(t.Context(), p.Locate(room), 0) {
+	for page, err := range c.App.Store.Subscribers(t.Context(), p.Locate(c.room()), 0) {
 		if err != nil || len(page) != 1 {
 			t.Errorf("subscribers %+v, error %v", page, err)
 		}
 	}
 }
 
-func matrixPresence(t *testing.T, m *matrix, id string, do func(func())) {
-	conn := joinWith(t, m.Stack, "demo-secret", "room", "ada", id)
-	frame := `{"method":"presence","params":{"category":"room","channel":"` + id + `"}}`
-	listed := func() string { return command(t, conn, frame) }
-	var reply string
-	do(func() { reply = listed() })
-	if strings.Contains(reply, killed) || strings.Contains(reply, `"result":null`) {
-		reply = listed()
+// joins connects a user to the room.
+func (c cell) joins(t *testing.T, user string) *websocket.Conn {
+	t.Helper()
+	return joinWith(t, c.Stack, demoTenant.member("room", user), c.id)
+}
+
+// connectionOf returns the connection of a user who has one.
+func (c cell) connectionOf(t *testing.T, project, user string) hub.Connection {
+	t.Helper()
+	connections, err := c.App.Store.UserConnections(t.Context(), project, user)
+	if err != nil || len(connections) != 1 {
+		t.Fatalf("connections %+v, error %v", connections, err)
 	}
-	if !strings.Contains(reply, `"user":"ada"`) {
-		t.Errorf("reply %s", reply)
-	}
+	return connections[0]
 }
 
 // arrivals reads the event ids of the messages with hello until the one with the data
@@ -342,208 +461,30 @@ func arrivals(t *testing.T, conn *websocket.Conn) (ids []string) {
 	}
 }
 
-func matrixBroadcast(t *testing.T, m *matrix, id string, do func(func())) {
-	sender := join(t, m.Stack, "", id+"c")
-	receivers := []*websocket.Conn{join(t, m.Stack, "", id), join(t, m.Stack, "", id)}
-	frame := `{"method":"broadcast","params":{"category":"chat","channel":"` + id + `","data":` + hello + `}}`
-	ok := false
-	do(func() { ok = succeededIn(t, command(t, sender, frame)) })
-	if !ok {
-		until(t, "broadcast", func() string { return command(t, sender, frame) })
-	}
-	end(t, m.Stack, "chat", id)
-	reached := 0
+// arrive sends the last message of a test to receivers of a channel, and checks that hello
+// has reached one of them, and none of them more than copies times. It returns the event
+// ids. A post that API Gateway refuses for one subscriber fails no message.
+func (c cell) arrive(t *testing.T, project, channel string, copies int, receivers ...*websocket.Conn) (all []string) {
+	t.Helper()
+	end(t, c.Stack, project, channel)
 	for _, r := range receivers {
-		// A client that repeats a broadcast without an answer may send it twice: the classic
-		// protocol has no idempotency key. A post without an answer is repeated.
-		n := len(arrivals(t, r))
-		if n > 0 {
-			reached++
+		ids := arrivals(t, r)
+		if len(ids) > copies {
+			t.Errorf("%d copies", len(ids))
 		}
-		if n > 3 {
-			t.Errorf("%d copies", n)
-		}
+		all = append(all, ids...)
 	}
-	// A post that API Gateway refuses for one subscriber fails no message.
-	if reached == 0 {
+	if len(all) == 0 {
 		t.Error("nobody was reached")
 	}
+	return all
 }
 
-// matrixPublish publishes in a category under an idempotency key.
-func matrixPublish(category string) func(*testing.T, *matrix, string, func(func())) {
-	return func(t *testing.T, m *matrix, id string, do func(func())) {
-		receivers := []*websocket.Conn{joinWith(t, m.Stack, "demo-secret", category, "", id), joinWith(t, m.Stack, "demo-secret", category, "", id)}
-		call := func() string {
-			_, body := request(t, http.DefaultClient, http.MethodPost, m.HTTPURL+"/api/publish", `{"channel":"`+category+`:`+id+`","data":`+hello+`,"idempotency_key":"k"}`)
-			return body
-		}
-		var answer string
-		ok := false
-		do(func() { answer = call(); ok = succeededIn(t, answer) })
-		if !ok {
-			// Where the process died, its claim holds the key until its lease ends.
-			if answer = call(); strings.Contains(answer, "conflict") {
-				p, err := m.App.Store.Project(t.Context(), "demo")
-				if err != nil {
-					t.Fatal(err)
-				}
-				if _, err := m.later.Publish(t.Context(), p, hub.Channel{Category: category, Name: id}, json.RawMessage(hello), hub.PublishOptions{IdempotencyKey: "k"}); err != nil {
-					t.Errorf("publish after the lease: %v", err)
-				}
-			} else if !succeededIn(t, answer) {
-				t.Errorf("repetition: %s", answer)
-			}
-		}
-		end(t, m.Stack, category, id)
-		var all []string
-		for _, r := range receivers {
-			ids := arrivals(t, r)
-			all = append(all, ids...)
-			if len(ids) > 2 {
-				t.Errorf("%d copies", len(ids))
-			}
-		}
-		if len(all) == 0 {
-			t.Error("nobody was reached")
-		}
-		if slices.Sort(all); len(slices.Compact(all)) > 1 {
-			t.Errorf("the same key went out under several event ids: %v", all)
-		}
-	}
-}
-
-// matrixGone publishes to a room of which one connection is gone and did not disconnect.
-func matrixGone(t *testing.T, m *matrix, id string, do func(func())) {
-	ada := joinWith(t, m.Stack, "demo-secret", "room", "ada", id)
-	p, err := m.App.Store.Project(t.Context(), "demo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ch := p.Locate(hub.Channel{Category: "room", Name: id})
-	gone := hub.Connection{
-		ID: "gone" + id + "=", Project: "demo", User: "bob", Protocol: hub.Classic, Expires: time.Now().Add(time.Hour),
-		Secret: p.SecretID(), Permissions: hub.Permissions{Everything: true}, Channels: map[hub.Channel]int{ch: 0},
-	}
-	m.enter(t, gone)
-	do(func() {
-		_, body := request(t, http.DefaultClient, http.MethodPost, m.HTTPURL+"/api/publish", `{"channel":"room:`+id+`","data":`+hello+`}`)
-		succeededIn(t, body)
-	})
-	m.roomWithout(t, id, ada, "bob")
-}
-
-func matrixUnsubscribeUser(t *testing.T, m *matrix, id string, do func(func())) {
-	conns := []*websocket.Conn{join(t, m.Stack, "u"+id, id), join(t, m.Stack, "u"+id, id)}
-	call := func() string {
-		_, body := request(t, http.DefaultClient, http.MethodPost, m.HTTPURL+"/api/unsubscribe", `{"user":"u`+id+`","channel":"chat:`+id+`"}`)
-		return body
-	}
-	ok := false
-	do(func() { ok = succeededIn(t, call()) })
-	if !ok {
-		until(t, "unsubscribe", call)
-	}
-	m.publishes(t, id, 0)
-	until(t, "subscribe", func() string { return command(t, conns[0], subscribeFrame(id)) })
-	m.publishes(t, id, 1, conns[0])
-}
-
-func matrixDisconnectUser(t *testing.T, m *matrix, id string, do func(func())) {
-	ada := joinWith(t, m.Stack, "demo-secret", "room", "ada", id)
-	for range 2 {
-		joinWith(t, m.Stack, "demo-secret", "room", "u"+id, id)
-	}
-	call := func() string {
-		_, body := request(t, http.DefaultClient, http.MethodPost, m.HTTPURL+"/api/disconnect", `{"user":"u`+id+`"}`)
-		return body
-	}
-	ok := false
-	do(func() { ok = succeededIn(t, call()) })
-	if !ok {
-		until(t, "disconnect", call)
-	}
-	p, err := m.App.Store.Project(t.Context(), "demo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	room := hub.Channel{Category: "room", Name: id}
-	for _, data := range []string{`"first"`, `"end"`} {
-		if _, err := m.later.Publish(t.Context(), p, room, json.RawMessage(data), hub.PublishOptions{}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	left := make(map[string]bool)
-	for frame := ""; !strings.Contains(frame, `"data":"end"`); {
-		frame = receive(t, ada)
-		var push struct {
-			Event  string
-			Client struct{ Client string }
-		}
-		if err := json.Unmarshal([]byte(frame), &push); err == nil && push.Event == "leave" {
-			left[push.Client.Client] = true
-		}
-	}
-	if len(left) != 2 {
-		t.Errorf("leaves of %v", left)
-	}
-	clients, err := m.App.Hub.Presence(t.Context(), p, room)
-	if err != nil || len(clients) != 1 || clients[0].User != "ada" {
-		t.Errorf("present are %+v, error %v", clients, err)
-	}
-	connections, err := m.App.Store.UserConnections(t.Context(), "demo", "u"+id)
-	if err != nil || len(connections) != 0 {
-		t.Errorf("connections %+v, error %v", connections, err)
-	}
-}
-
-func matrixCategory(t *testing.T, m *matrix, id string, do func(func())) {
-	client := signIn(t, m.processes)
-	save := func() string {
-		_, body := request(t, client, http.MethodPut, m.AdminURL+"api/projects/demo/categories/c"+id, `{"private":true}`)
-		return body
-	}
-	ok := false
-	do(func() { ok = succeededIn(t, save()) })
-	if !ok {
-		until(t, "save", save)
-	}
-	p, err := m.App.Store.ReadProject(t.Context(), "demo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c := p.Categories["c"+id]; !c.Private || c.Incarnation == "" {
-		t.Errorf("category %+v", c)
-	}
-}
-
-func matrixProject(t *testing.T, m *matrix, id string, do func(func())) {
-	client := signIn(t, m.processes)
-	answer := ""
-	save := func() string {
-		_, answer = request(t, client, http.MethodPut, m.AdminURL+"api/projects/p"+id, `{"name":"P","idempotency_key":"the creation of p`+id+`"}`)
-		return answer
-	}
-	ok := false
-	do(func() { ok = succeededIn(t, save()) })
-	if !ok {
-		until(t, "create", save)
-	}
-	var made struct {
-		Secret string `json:"secret"`
-		APIKey string `json:"api_key"`
-	}
-	if err := json.Unmarshal([]byte(answer), &made); err != nil {
-		t.Fatal(err)
-	}
-	p, err := auth.ProjectByAPIKey(t.Context(), m.App.Store, made.APIKey)
-	if err != nil || p.ID != "p"+id || p.Secret != made.Secret || len(p.APIKeyHashes) != 1 {
-		t.Errorf("the answer %s is not that of the project %+v, error %v", answer, p, err)
-	}
-	_, body := request(t, client, http.MethodGet, m.AdminURL+"api/projects", "")
-	if !strings.Contains(body, `"id":"p`+id+`"`) {
-		t.Errorf("the project is not listed: %s", body)
-	}
+// api calls the server API of a project.
+func (m *matrix) api(t *testing.T, key, method, body string) answer {
+	t.Helper()
+	_, text := request(t, http.DefaultClient, http.MethodPost, m.HTTPURL+"/api/"+method, body, "X-API-Key", key)
+	return answer{text, succeededIn(t, text)}
 }
 
 // enter puts a connection into the table that has no socket.

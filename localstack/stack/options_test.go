@@ -76,13 +76,16 @@ func TestOptions(t *testing.T) {
 	}
 }
 
+// strict is a project of strictSeed under the id of the project demo.
+var strict = tenant{"demo", "strict-secret", "strict-key"}
+
 // TestShards spreads subscribers over shards and counts receipts.
 func TestShards(t *testing.T) {
 	s := stacktest.Start(t, stack.Options{Seed: []byte(strings.Replace(strictSeed, `"strict"`, `"demo"`, 1))})
 	shards := make(map[int]bool)
 	var conns []*websocket.Conn
 	for i := range 40 {
-		conns = append(conns, joinWith(t, s, "strict-secret", "wide", fmt.Sprint(i), "x"))
+		conns = append(conns, joinWith(t, s, strict.member("wide", fmt.Sprint(i)), "x"))
 	}
 	for shard := range 8 {
 		for page, err := range s.App.Store.Subscribers(t.Context(), locate(t, s, "wide:x"), shard) {
@@ -112,9 +115,9 @@ func TestShards(t *testing.T) {
 func TestPresenceReadsAllShards(t *testing.T) {
 	s := stacktest.Start(t, stack.Options{Seed: []byte(strings.Replace(strictSeed, `"strict"`, `"demo"`, 1))})
 	for _, user := range []string{"ada", "bob", "ada"} {
-		joinWith(t, s, "strict-secret", "wide", user, "x")
+		joinWith(t, s, strict.member("wide", user), "x")
 	}
-	joinWith(t, s, "strict-secret", "wide", "cyd", "y")
+	joinWith(t, s, strict.member("wide", "cyd"), "y")
 	p, err := s.App.Store.Project(t.Context(), "demo")
 	if err != nil {
 		t.Fatal(err)

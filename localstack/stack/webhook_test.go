@@ -101,8 +101,9 @@ func publishOne(t *testing.T, s *stack.Stack, channel string) {
 	}
 }
 
-// TestDeadLetter publishes a message whose webhook always fails.
-func TestDeadLetter(t *testing.T) {
+// TestDeadWebhook publishes messages whose webhook always fails. Each is posted three times,
+// and then is a dead letter. After ten failures in a row the webhook is left alone.
+func TestDeadWebhook(t *testing.T) {
 	var attempts atomic.Int32
 	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		attempts.Add(1)
@@ -110,50 +111,25 @@ func TestDeadLetter(t *testing.T) {
 	}))
 	t.Cleanup(receiver.Close)
 	letters := make(chan lambda.DeadLetter, 1)
+	options := webhookRetries
+	options.DeadLetter = func(d lambda.DeadLetter) { letters <- d }
 	s := stacktest.Start(t, stack.Options{
 		Seed: stacktest.Seed(t, `{"name": "news", "publish_to_admins": true}`, `{"name": "news", "hooks": true}`,
 			`"validate_url"`, `"webhook_url": "`+receiver.URL+`", "validate_url"`),
-		Lambda: &stack.Lambda{Bootstraps: stacktest.Bootstraps(t), Options: lambda.Options{
-			RetryDelays: [2]time.Duration{time.Nanosecond, time.Nanosecond},
-			DeadLetter:  func(d lambda.DeadLetter) { letters <- d },
-		}},
+		Lambda: &stack.Lambda{Bootstraps: stacktest.Bootstraps(t), Options: options},
 	})
-	publishOne(t, s, "news:hooked")
-	d := <-letters
-	var event struct{ Detail struct{ Channel string } }
-	if err := json.Unmarshal(d.Event, &event); err != nil {
-		t.Fatal(err)
-	}
-	if d.Function != "webhook" || event.Detail.Channel != "hooked" || !strings.Contains(d.Err.Error(), "status 503") || attempts.Load() != 3 {
-		t.Errorf("after %d attempts: %s of %s, error %v", attempts.Load(), d.Event, d.Function, d.Err)
-	}
-}
-
-// TestDeadWebhookIsLeftAlone lets a webhook fail ten times in a row. Further attempts do
-// not reach it.
-func TestDeadWebhookIsLeftAlone(t *testing.T) {
-	var attempts atomic.Int32
-	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		attempts.Add(1)
-		w.WriteHeader(http.StatusServiceUnavailable)
-	}))
-	t.Cleanup(receiver.Close)
-	letters := make(chan lambda.DeadLetter, 1)
-	s := stacktest.Start(t, stack.Options{
-		Seed: stacktest.Seed(t, `{"name": "news", "publish_to_admins": true}`, `{"name": "news", "hooks": true}`,
-			`"validate_url"`, `"webhook_url": "`+receiver.URL+`", "validate_url"`),
-		Lambda: &stack.Lambda{Bootstraps: stacktest.Bootstraps(t), Options: lambda.Options{
-			RetryDelays: [2]time.Duration{time.Nanosecond, time.Nanosecond},
-			DeadLetter:  func(d lambda.DeadLetter) { letters <- d },
-		}},
-	})
-	for message, want := range []string{"status 503", "status 503", "status 503", "the address is left alone"} {
+	for message, want := range []struct {
+		err      string
+		attempts int32
+	}{{"status 503", 3}, {"status 503", 6}, {"status 503", 9}, {"the address is left alone", hub.BreakerFailures}} {
 		publishOne(t, s, "news:hooked")
-		if d := <-letters; !strings.Contains(d.Err.Error(), want) {
-			t.Errorf("message %d: error %v, expected %q in it", message, d.Err, want)
+		d := <-letters
+		var event struct{ Detail struct{ Channel string } }
+		if err := json.Unmarshal(d.Event, &event); err != nil {
+			t.Fatal(err)
 		}
-	}
-	if n := attempts.Load(); n != hub.BreakerFailures {
-		t.Errorf("%d attempts, expected %d", n, hub.BreakerFailures)
+		if d.Function != "webhook" || event.Detail.Channel != "hooked" || !strings.Contains(d.Err.Error(), want.err) || attempts.Load() != want.attempts {
+			t.Errorf("message %d, after %d attempts: %s of %s, error %v, want %+v", message, attempts.Load(), d.Event, d.Function, d.Err, want)
+		}
 	}
 }

@@ -110,3 +110,15 @@ func testID(t testing.TB, page, id string) string {
 	}
 	return e.text()
 }
+
+// hidden returns the value of a hidden field of a form.
+func hidden(t testing.TB, page, name string) string {
+	t.Helper()
+	for _, e := range parse(t, page).all("input") {
+		if e.attr["type"] == "hidden" && e.attr["name"] == name {
+			return e.attr["value"]
+		}
+	}
+	t.Fatalf("no form has the hidden field %s: %s", name, page)
+	return ""
+}

@@ -1,11 +1,13 @@
 package admin
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
+	"centrifuge/pkg/auth"
 	"centrifuge/pkg/hub"
 	"centrifuge/pkg/manifest"
 )
@@ -20,6 +22,9 @@ type keysData struct {
 	// the list.
 	Created, Fingerprint string
 	Problem              string
+	// NewKey identifies the request of the form that creates an API key: one that is sent
+	// again creates nothing more.
+	NewKey string
 }
 
 // apiKey is an API key in the list. A key that is older than labels has no name and no
@@ -32,6 +37,7 @@ type apiKey struct {
 // renderKeys renders the keys page. It shows secrets only in responses to POST
 // requests, which browsers and proxies do not store.
 func (s *site) renderKeys(w http.ResponseWriter, r *http.Request, status int, p *hub.Project, d keysData) {
+	d.NewKey = auth.NewAPIKey()
 	for _, hash := range p.APIKeyHashes {
 		label := p.APIKeyLabels[hash]
 		d.Keys = append(d.Keys, apiKey{hash, manifest.Fingerprint(hash), label.Name, label.Created})
@@ -75,14 +81,16 @@ func (s *site) submitSecret(w http.ResponseWriter, r *http.Request) {
 const unconfirmed = "Nothing was changed: tick the box to confirm."
 
 // submitAPIKey handles POST /admin/projects/{project}/keys/create. The form has the name
-// of the key, which may be empty.
+// of the API key, which may be empty, and the key of the request. The response shows the API
+// key, also where the form is sent again.
 func (s *site) submitAPIKey(w http.ResponseWriter, r *http.Request) {
 	p, ok := s.project(w, r)
 	if !ok || !s.readForm(w, r, maxManifestBytes) {
 		return
 	}
 	before := slices.Clone(p.APIKeyHashes)
-	key, err := s.createAPIKey(r.Context(), p, strings.TrimSpace(r.PostForm.Get("name")))
+	// A form without the key of the request is a new one.
+	key, err := s.createAPIKey(r.Context(), p, strings.TrimSpace(r.PostForm.Get("name")), cmp.Or(r.PostForm.Get("key"), auth.NewAPIKey()))
 	switch {
 	case isInvalid(err):
 		p.APIKeyHashes = before // the page shows the stored keys
@@ -90,8 +98,7 @@ func (s *site) submitAPIKey(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		s.fail(w, r, err)
 	default:
-		hash := p.APIKeyHashes[len(p.APIKeyHashes)-1]
-		s.renderKeys(w, r, http.StatusOK, p, keysData{Created: key, Fingerprint: manifest.Fingerprint(hash)})
+		s.renderKeys(w, r, http.StatusOK, p, keysData{Created: key, Fingerprint: manifest.Fingerprint(auth.HashAPIKey(key))})
 	}
 }
 

@@ -72,6 +72,20 @@ func TestAPIKeyPage(t *testing.T) {
 			t.Error("the key is still shown")
 		}
 	})
+	t.Run("the form sent again shows its key, and adds nothing", func(t *testing.T) {
+		r := r.in(t)
+		form := []string{"name", "again", "key", hidden(t, r.get(base+"/keys").body, "key")}
+		first := testID(t, r.post(base+"/keys/create", form...).body, "api-key")
+		r.secrets = append(r.secrets, first)
+		if again := testID(t, r.post(base+"/keys/create", form...).body, "api-key"); again != first || first == form[3] {
+			t.Errorf("shown are %q and %q, the request is %q", first, again, form[3])
+		}
+		if n := len(r.project(projectID).APIKeyHashes); n != 3 {
+			t.Errorf("there are %d keys", n)
+		}
+		r.post(base+"/keys/revoke", "hash", auth.HashAPIKey(first), "confirm", "yes")
+		r.shows(r.post(base+"/keys/create", "key", "short"), http.StatusBadRequest, "idempotency_key is not from 16 to 255 bytes")
+	})
 	t.Run("a name that is too long", func(t *testing.T) {
 		r := r.in(t)
 		r.shows(r.post(base+"/keys/create", "name", strings.Repeat("x", 256)), http.StatusBadRequest, "API key name is 256 bytes, at most 255 are allowed")

@@ -143,15 +143,24 @@ func (s *site) regenerateSecret(ctx context.Context, p *hub.Project) error {
 	return s.writeProject(ctx, p, "project secret regenerated")
 }
 
-// createAPIKey adds an API key to a project, with a name for people that may be empty.
-func (s *site) createAPIKey(ctx context.Context, p *hub.Project, name string) (apiKey string, err error) {
+// createAPIKey adds an API key to a project, with a name for people that may be empty. The
+// API key is derived from the key of the request, of checkRequestKey, and from the secret of
+// the project: the same request, sent again because its answer was lost, gets the same API
+// key, and adds nothing more.
+func (s *site) createAPIKey(ctx context.Context, p *hub.Project, name, request string) (apiKey string, err error) {
+	if err := checkRequestKey(request); err != nil {
+		return "", err
+	}
+	apiKey = auth.DeriveAPIKey(p.Secret, request)
+	if slices.Contains(p.APIKeyHashes, auth.HashAPIKey(apiKey)) {
+		return apiKey, nil
+	}
 	if len(p.APIKeyHashes) >= maxAPIKeys {
 		return "", hub.ErrLimitExceeded.With(fmt.Sprintf("a project has at most %d API keys", maxAPIKeys))
 	}
 	if err := (hub.APIKeyLabel{Name: name}).Validate(); err != nil {
 		return "", err
 	}
-	apiKey = auth.NewAPIKey()
 	s.addAPIKey(p, name, apiKey)
 	return apiKey, s.writeProject(ctx, p, "API key created")
 }

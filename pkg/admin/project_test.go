@@ -111,14 +111,7 @@ func TestProjectCreation(t *testing.T) {
 func TestProjectCreationAgain(t *testing.T) {
 	r := newRig(t).signIn()
 	page := r.is(r.get("/admin/new"), http.StatusOK).body
-	hidden := func(name string) string {
-		found := regexp.MustCompile(`<input type="hidden" name="` + name + `" value="([^"]+)">`).FindStringSubmatch(page)
-		if found == nil {
-			t.Fatalf("the form has no %s", name)
-		}
-		return found[1]
-	}
-	id, request := hidden("id"), hidden("key")
+	id, request := hidden(t, page, "id"), hidden(t, page, "key")
 	send := func(name string) answer { return r.post("/admin/new", "id", id, "key", request, "name", name) }
 	stored := func() *hub.Project {
 		t.Helper()

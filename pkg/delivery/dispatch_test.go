@@ -421,7 +421,7 @@ func TestMutants(t *testing.T) {
 	table := storetest.New(t, store.Options{})
 	for _, m := range []mutant{blindRelease, noInvoke, endOnOwn, noRetry, takeUnexpired, trustInline} {
 		t.Run(string(m), func(t *testing.T) {
-			if fault, _ := playAll(t, table, 40 * *plays, cast{3, 2, 1}, m); fault == "" {
+			if fault, _ := playAll(t, table, 40**plays, cast{3, 2, 1}, m); fault == "" {
 				t.Errorf("seed %d: not noticed", *seed)
 			}
 		})

@@ -27,6 +27,7 @@ var errBroken = errors.New("the table is missing")
 type broken struct {
 	hub.Store
 	hub.Callback
+	hub.StreamDispatcher
 }
 
 var project = &hub.Project{ID: "p", Name: "P", Secret: "the-secret", APIKeyHashes: []string{auth.HashAPIKey("key")}, Categories: map[string]hub.Category{"news": {Name: "news"}}}
@@ -90,6 +91,7 @@ func TestInternalErrors(t *testing.T) {
 			var log strings.Builder
 			publisher, err := hub.NewPublisher(hub.PublisherOptions{
 				Options: hub.Options{Store: broken{}, Dispatcher: broken{}, Callback: broken{}, VerifyToken: auth.VerifyToken}, Clean: sanitizer.Clean,
+				Streams: broken{},
 			})
 			if err != nil {
 				t.Fatal(err)

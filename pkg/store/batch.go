@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -53,6 +54,25 @@ func (s *Store) write(ctx context.Context, requests []types.WriteRequest) error 
 		})
 	}
 	return g.Wait()
+}
+
+// transact writes items together. It repeats a transaction that meets another one, until ctx
+// ends.
+func (s *Store) transact(ctx context.Context, items ...types.TransactWriteItem) error {
+	for attempt := 0; ; attempt++ {
+		if err := backOff(ctx, attempt); err != nil {
+			return err
+		}
+		_, err := s.db.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: items})
+		if !errors.Is(cancelled(err), errContended) {
+			return err
+		}
+	}
+}
+
+// deletion is the part of a transaction that removes the item of a key.
+func (s *Store) deletion(key item) types.TransactWriteItem {
+	return types.TransactWriteItem{Delete: &types.Delete{TableName: aws.String(s.table), Key: key}}
 }
 
 // read returns the items of these keys that exist, as the last write left them, in no

@@ -171,19 +171,8 @@ func (s *Store) DeleteCategory(ctx context.Context, project, name string) error 
 	seen := s.now().Add(max(s.projects.age, 0) + seenMargin)
 	record := key(deletionKey(project, name), singletonSort)
 	record[attrSeen], record[schema.ExpiryAttribute] = number(int(seen.UnixMilli())), number(int(seen.Unix())+1)
-	var err error
-	for attempt := 0; ; attempt++ {
-		if err = backOff(ctx, attempt); err != nil {
-			break
-		}
-		_, err = s.db.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
-			{Delete: &types.Delete{TableName: aws.String(s.table), Key: key(projectKey(project), categorySort(name))}},
-			{Put: &types.Put{TableName: aws.String(s.table), Item: record}},
-		}})
-		if !errors.Is(cancelled(err), errContended) {
-			break
-		}
-	}
+	err := s.transact(ctx, s.deletion(key(projectKey(project), categorySort(name))),
+		types.TransactWriteItem{Put: &types.Put{TableName: aws.String(s.table), Item: record}})
 	s.projects.drop(project)
 	if err != nil {
 		return fmt.Errorf("delete category %q of project %q: %w", name, project, err)

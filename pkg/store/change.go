@@ -225,9 +225,7 @@ func (s *Store) applyStep(ctx context.Context, from, to hub.Connection, writes [
 		if w.put {
 			items = append(items, types.TransactWriteItem{Put: &types.Put{TableName: aws.String(s.table), Item: subscriptionItem(subscriber, w.Place)}})
 		} else {
-			items = append(items, types.TransactWriteItem{Delete: &types.Delete{
-				TableName: aws.String(s.table), Key: key(subscriptionKey(w.Channel, w.Shard), from.ID),
-			}})
+			items = append(items, s.deletion(key(subscriptionKey(w.Channel, w.Shard), from.ID)))
 		}
 	}
 	_, err = s.db.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: items})

@@ -288,13 +288,9 @@ func (s *Store) DeleteProject(ctx context.Context, id string) error {
 			parts = append(parts, remove(apiKeyKey(hash), singletonSort))
 		}
 	}
-	// The project is removed after its parts, and its list entry last: a repeated call finds
-	// what remains.
-	err = s.write(ctx, parts)
-	for _, last := range []types.WriteRequest{remove(projectKey(id), singletonSort), remove(listKey, id)} {
-		if err == nil {
-			err = s.write(ctx, []types.WriteRequest{last})
-		}
+	if err = s.write(ctx, parts); err == nil {
+		// Together and last: a repeated call finds the parts that remain.
+		err = s.transact(ctx, s.deletion(key(projectKey(id), singletonSort)), s.deletion(key(listKey, id)))
 	}
 	s.projects.drop(id)
 	if err != nil {

@@ -242,7 +242,7 @@ func TestRequestCounts(t *testing.T) {
 			_, _, err := s.ReplaceBreaker(ctx, "p", "a", hub.Breaker{Failures: 1}, hub.Breaker{})
 			return err
 		}, "1 DeleteItem"},
-		{"deleting a project is a query and three writes", func() error { return s.DeleteProject(ctx, "p") }, "3 BatchWriteItem, 1 Query"},
+		{"deleting a project is a query and two writes", func() error { return s.DeleteProject(ctx, "p") }, "1 BatchWriteItem, 1 Query, 1 TransactWriteItems"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s.Requests.Sent()
