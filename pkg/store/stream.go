@@ -143,14 +143,14 @@ func (s *Store) readGuess(ctx context.Context, st hub.Stream) (guess, error) {
 	if err != nil {
 		return guess{}, err
 	}
+	where := streamKey(st.Channel)
+	s.streams.drop(where)
 	if head.Epoch == "" {
 		return guess{epoch: hub.NewID(s.now()), drawn: true}, nil
 	}
 	g := guess{epoch: head.Epoch, last: last, done: head.Done}
-	if where := streamKey(st.Channel); head.Expires.After(s.now().Add(guessAge)) {
+	if head.Expires.After(s.now().Add(guessAge)) {
 		s.streams.put(where, g)
-	} else {
-		s.streams.drop(where)
 	}
 	return g, nil
 }
