@@ -27,8 +27,10 @@ var errBroken = errors.New("the table is missing")
 type broken struct {
 	hub.Store
 	hub.Callback
-	hub.StreamDispatcher
 }
+
+// noStreams is for tests that publish to no stream.
+type noStreams struct{ hub.StreamDispatcher }
 
 var project = &hub.Project{ID: "p", Name: "P", Secret: "the-secret", APIKeyHashes: []string{auth.HashAPIKey("key")}, Categories: map[string]hub.Category{"news": {Name: "news"}}}
 
@@ -91,7 +93,7 @@ func TestInternalErrors(t *testing.T) {
 			var log strings.Builder
 			publisher, err := hub.NewPublisher(hub.PublisherOptions{
 				Options: hub.Options{Store: broken{}, Dispatcher: broken{}, Callback: broken{}, VerifyToken: auth.VerifyToken}, Clean: sanitizer.Clean,
-				Streams: broken{},
+				Streams: noStreams{},
 			})
 			if err != nil {
 				t.Fatal(err)

@@ -75,7 +75,7 @@ func (sc *schedule) intercept(_ string, r *http.Request) (*http.Response, error)
 }
 
 // run runs the processes until all have ended. deaths and losses bound what happens.
-func (sc *schedule) run(t *rapid.T, ctx context.Context, deaths, losses int, processes ...func(context.Context)) {
+func (sc *schedule) run(ctx context.Context, t *rapid.T, deaths, losses int, processes ...func(context.Context)) {
 	for n, process := range processes {
 		ctx, die := context.WithCancel(ctx)
 		ctx = context.WithValue(ctx, processKey{}, processContext{n, die})
@@ -207,7 +207,7 @@ func TestAppendInterleavings(t *testing.T) {
 				}
 			})
 		}
-		sc.run(t, context.Background(), rapid.IntRange(0, 2).Draw(t, "deaths"), rapid.IntRange(0, 3).Draw(t, "losses"), processes...)
+		sc.run(context.Background(), t, rapid.IntRange(0, 2).Draw(t, "deaths"), rapid.IntRange(0, 3).Draw(t, "losses"), processes...)
 		s.Requests.Intercept = nil
 		s.checkStream(t, st, slices.Concat(results...))
 	})

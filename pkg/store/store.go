@@ -10,8 +10,9 @@
 // counts them.
 //
 // DynamoDB deletes expired items days late. Therefore reads of connections,
-// subscriptions, claims and counts ignore expired items. Expiry is kept in whole seconds,
-// rounded down: an item may expire up to a second early, and never late.
+// subscriptions, claims, counts and streams ignore expired items. Expiry is kept in whole
+// seconds, rounded down: an item may expire up to a second early, and never late. That of
+// streams and of the claims on them is rounded up, because they promise a time at least.
 package store
 
 import (

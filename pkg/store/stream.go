@@ -143,14 +143,14 @@ func (s *Store) readGuess(ctx context.Context, st hub.Stream) (guess, error) {
 	if err != nil {
 		return guess{}, err
 	}
+	where := streamKey(st.Channel)
+	s.streams.drop(where)
 	if head.Epoch == "" {
 		return guess{epoch: hub.NewID(s.now()), drawn: true}, nil
 	}
 	g := guess{epoch: head.Epoch, last: last, done: head.Done}
-	if where := streamKey(st.Channel); head.Expires.After(s.now().Add(guessAge)) {
+	if head.Expires.After(s.now().Add(guessAge)) {
 		s.streams.put(where, g, s.now())
-	} else {
-		s.streams.drop(where)
 	}
 	return g, nil
 }
@@ -314,8 +314,8 @@ func (s *Store) tryTransaction(ctx context.Context, p *appending) (hub.Appended,
 	if old, is := failed(claim); is {
 		return p.claimed(old)
 	}
-	if old, is := failed(head); is {
-		return s.versioned(ctx, p, old)
+	if _, is := failed(head); is {
+		return s.versioned(ctx, p)
 	}
 	if isTaken {
 		return hub.Appended{}, errTaken
@@ -374,8 +374,6 @@ func (p *appending) claimed(old item) (hub.Appended, error) {
 	at := hub.Position{Epoch: textOf(old, attrClaimEpoch), Offset: wholeOf(old, attrClaimOffset)}
 	id := textOf(old, attrMessage)
 	switch {
-	case settled && id == p.message.ID && at == p.message.Position:
-		return p.appended(), nil // the SDK repeated the request, because the first response was lost
 	case settled && at.Epoch != "":
 		m := p.message
 		m.ID, m.Position, m.Time = id, at, time.Time{}
@@ -423,10 +421,7 @@ func (s *Store) recordVersion(p *appending) (types.TransactWriteItem, error) {
 
 // versioned is what follows from a head that refused a version: another epoch has begun, or the
 // version is not greater.
-func (s *Store) versioned(ctx context.Context, p *appending, old item) (hub.Appended, error) {
-	if textOf(old, attrEpoch) != p.known.epoch {
-		return hub.Appended{}, errStale
-	}
+func (s *Store) versioned(ctx context.Context, p *appending) (hub.Appended, error) {
 	head, last, err := s.readTop(ctx, p.stream)
 	if err != nil {
 		return hub.Appended{}, err

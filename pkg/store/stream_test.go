@@ -153,8 +153,11 @@ func TestAppendAgainstOthers(t *testing.T) {
 		s := newRig(t)
 		st := streamOf("x")
 		epoch := s.publish(t, st, numbered(3)...)[0].Epoch
-		for n := range 3 {
-			s.deleteRaw(t, "H#p#chat#x", fmt.Sprintf("%s#%020d", epoch, n+1))
+		for _, n := range []int{3, 2, 1} {
+			s.deleteRaw(t, "H#p#chat#x", fmt.Sprintf("%s#%020d", epoch, n))
+			_, top, err := s.History(t.Context(), st, hub.HistoryQuery{})
+			fails(t, err, nil)
+			same(t, "top", top, hub.Position{Epoch: epoch, Offset: 3})
 		}
 		a := appendTo(t, s.another(), st, said("m4"), hub.AppendOptions{})
 		same(t, "position", a.Message.Position, hub.Position{Epoch: epoch, Offset: 4})
@@ -370,6 +373,20 @@ func TestAppendIdempotency(t *testing.T) {
 		same(t, "stream", ids(s.stream(t, st, won.Epoch)), []string{"theirs", "mine"})
 		same(t, "lost stream", len(s.stream(t, st, lost.Message.Position.Epoch)), 0)
 		same(t, "position of a later repeat", appendTo(t, s.another(), st, said("late"), keyed).Message.Position, want)
+	})
+
+	t.Run("repeat of a first publication that was not announced", func(t *testing.T) {
+		s := newRig(t)
+		st := streamOf("x")
+		first := appendTo(t, s.another(), st, said("m1"), keyed)
+		repeat := appendTo(t, s.another(), st, said("m1 again"), keyed)
+		same(t, "new", repeat.New, true)
+		for name, a := range map[string]hub.Appended{"repeat": repeat, "first": first} {
+			announced := s.announce(t, s.another(), st, a)
+			same(t, "moved by the "+name, announced.Moved, false)
+			same(t, "position of the "+name, announced.Message.Position, first.Message.Position)
+		}
+		same(t, "stream", ids(s.stream(t, st, first.Message.Position.Epoch)), []string{"m1"})
 	})
 
 	t.Run("key of a direct publish", func(t *testing.T) {
