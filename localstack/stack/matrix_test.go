@@ -14,9 +14,9 @@ import (
 
 	"centrifuge/localstack/iam"
 	"centrifuge/localstack/stack"
+	"centrifuge/pkg/app/publisher"
 	"centrifuge/pkg/auth"
 	"centrifuge/pkg/hub"
-	"centrifuge/pkg/sanitizer"
 	"centrifuge/pkg/store/storetest"
 )
 
@@ -51,12 +51,12 @@ func newMatrix(t *testing.T) *matrix {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	o, err := p.App.HubOptions()
+	o, err := publisher.Options(p.App.Base)
 	if err != nil {
 		t.Fatal(err)
 	}
 	o.Now = func() time.Time { return time.Now().Add(hub.CloseLease + time.Second) }
-	later, err := hub.NewPublisher(hub.PublisherOptions{Options: o, Clean: sanitizer.Clean})
+	later, err := hub.NewPublisher(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -279,7 +279,7 @@ func (m *matrix) roomWithout(t *testing.T, id string, ada *websocket.Conn, user 
 	}
 	room := hub.Channel{Category: "room", Name: id}
 	for _, data := range []string{`"first"`, `"end"`} {
-		if _, err := m.later.Publish(t.Context(), p, room, json.RawMessage(data), ""); err != nil {
+		if _, err := m.later.Publish(t.Context(), p, room, json.RawMessage(data), hub.PublishOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -388,7 +388,7 @@ func matrixPublish(category string) func(*testing.T, *matrix, string, func(func(
 				if err != nil {
 					t.Fatal(err)
 				}
-				if _, err := m.later.Publish(t.Context(), p, hub.Channel{Category: category, Name: id}, json.RawMessage(hello), "k"); err != nil {
+				if _, err := m.later.Publish(t.Context(), p, hub.Channel{Category: category, Name: id}, json.RawMessage(hello), hub.PublishOptions{IdempotencyKey: "k"}); err != nil {
 					t.Errorf("publish after the lease: %v", err)
 				}
 			} else if !succeededIn(t, answer) {
@@ -469,7 +469,7 @@ func matrixDisconnectUser(t *testing.T, m *matrix, id string, do func(func())) {
 	}
 	room := hub.Channel{Category: "room", Name: id}
 	for _, data := range []string{`"first"`, `"end"`} {
-		if _, err := m.later.Publish(t.Context(), p, room, json.RawMessage(data), ""); err != nil {
+		if _, err := m.later.Publish(t.Context(), p, room, json.RawMessage(data), hub.PublishOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}

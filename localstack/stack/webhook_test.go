@@ -24,7 +24,7 @@ func TestWebhook(t *testing.T) {
 	for name, l := range map[string]*stack.Lambda{
 		"functions in one process": nil,
 		"functions as processes": {
-			Bootstraps: stacktest.Bootstraps(t), Options: lambda.Options{RetryDelays: [2]time.Duration{time.Nanosecond, time.Minute}},
+			Bootstraps: stacktest.Bootstraps(t), Options: lambda.Options{QueueOptions: lambda.QueueOptions{RetryDelays: [2]time.Duration{time.Nanosecond, time.Minute}}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) { testWebhook(t, l) })
@@ -113,10 +113,10 @@ func TestDeadLetter(t *testing.T) {
 	s := stacktest.Start(t, stack.Options{
 		Seed: stacktest.Seed(t, `{"name": "news", "publish_to_admins": true}`, `{"name": "news", "hooks": true}`,
 			`"validate_url"`, `"webhook_url": "`+receiver.URL+`", "validate_url"`),
-		Lambda: &stack.Lambda{Bootstraps: stacktest.Bootstraps(t), Options: lambda.Options{
+		Lambda: &stack.Lambda{Bootstraps: stacktest.Bootstraps(t), Options: lambda.Options{QueueOptions: lambda.QueueOptions{
 			RetryDelays: [2]time.Duration{time.Nanosecond, time.Nanosecond},
 			DeadLetter:  func(d lambda.DeadLetter) { letters <- d },
-		}},
+		}}},
 	})
 	publishOne(t, s, "news:hooked")
 	d := <-letters
@@ -142,10 +142,10 @@ func TestDeadWebhookIsLeftAlone(t *testing.T) {
 	s := stacktest.Start(t, stack.Options{
 		Seed: stacktest.Seed(t, `{"name": "news", "publish_to_admins": true}`, `{"name": "news", "hooks": true}`,
 			`"validate_url"`, `"webhook_url": "`+receiver.URL+`", "validate_url"`),
-		Lambda: &stack.Lambda{Bootstraps: stacktest.Bootstraps(t), Options: lambda.Options{
+		Lambda: &stack.Lambda{Bootstraps: stacktest.Bootstraps(t), Options: lambda.Options{QueueOptions: lambda.QueueOptions{
 			RetryDelays: [2]time.Duration{time.Nanosecond, time.Nanosecond},
 			DeadLetter:  func(d lambda.DeadLetter) { letters <- d },
-		}},
+		}}},
 	})
 	for message, want := range []string{"status 503", "status 503", "status 503", "the address is left alone"} {
 		publishOne(t, s, "news:hooked")
