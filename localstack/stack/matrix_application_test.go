@@ -135,7 +135,7 @@ func disconnectsUser(t *testing.T, c cell) {
 }
 
 // webhookRetries repeats failed invocations of the function webhook at once.
-var webhookRetries = lambda.Options{RetryDelays: [2]time.Duration{time.Nanosecond, time.Nanosecond}}
+var webhookRetries = lambda.Options{QueueOptions: lambda.QueueOptions{RetryDelays: [2]time.Duration{time.Nanosecond, time.Nanosecond}}}
 
 // notify publishes a message in a category with hooks, and returns when the function webhook
 // has succeeded.

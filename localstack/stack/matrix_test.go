@@ -17,9 +17,9 @@ import (
 
 	"centrifuge/localstack/iam"
 	"centrifuge/localstack/stack"
+	"centrifuge/pkg/app/publisher"
 	"centrifuge/pkg/auth"
 	"centrifuge/pkg/hub"
-	"centrifuge/pkg/sanitizer"
 	"centrifuge/pkg/store"
 	"centrifuge/pkg/store/storetest"
 )
@@ -95,12 +95,12 @@ func newMatrix(t *testing.T) *matrix {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	o, err := p.App.HubOptions()
+	o, err := publisher.Options(p.App.Base)
 	if err != nil {
 		t.Fatal(err)
 	}
 	o.Now = func() time.Time { return time.Now().Add(hub.CloseLease + time.Second) }
-	later, err := hub.NewPublisher(hub.PublisherOptions{Options: o, Clean: sanitizer.Clean})
+	later, err := hub.NewPublisher(o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"centrifuge/localstack/gateway"
+	"centrifuge/localstack/lambda"
 )
 
 // traffic logs what passes through the gateway: connections, frames, HTTP requests and
@@ -56,6 +57,21 @@ func (t traffic) watch(functions map[string]gateway.Function) map[string]gateway
 		})
 	}
 	return watched
+}
+
+// watchAsync returns a function that logs what it is given, when it is given.
+func (t traffic) watchAsync(f lambda.Asynchronous) lambda.Asynchronous { return watched{f, t} }
+
+type watched struct {
+	function lambda.Asynchronous
+	traffic  traffic
+}
+
+func (w watched) InvokeAsync(event []byte) error {
+	start := time.Now()
+	err := w.function.InvokeAsync(event)
+	w.traffic.invoked(context.Background(), event, nil, err, time.Since(start))
+	return err
 }
 
 // invoked logs an invocation. HTTP requests are logged by serve, which also sees those

@@ -35,19 +35,25 @@ func New(getenv func(string) string, w io.Writer) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	o, err := b.HubOptions()
+	o, err := Options(b)
 	if err != nil {
 		return nil, err
 	}
-	streams, err := streams(b)
-	if err != nil {
-		return nil, err
-	}
-	h, err := hub.NewPublisher(hub.PublisherOptions{Options: o, Streams: streams, Clean: sanitizer.Clean, Hooks: hooks(b)})
+	h, err := hub.NewPublisher(o)
 	if err != nil {
 		return nil, err
 	}
 	return &App{b, h}, nil
+}
+
+// Options are the parts of a hub that publishes.
+func Options(b *app.Base) (hub.PublisherOptions, error) {
+	o, err := b.HubOptions()
+	if err != nil {
+		return hub.PublisherOptions{}, err
+	}
+	streams, err := streams(b)
+	return hub.PublisherOptions{Options: o, Streams: streams, Clean: sanitizer.Clean, Hooks: hooks(b)}, err
 }
 
 func streams(b *app.Base) (hub.StreamDispatcher, error) {
