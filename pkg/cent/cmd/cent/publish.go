@@ -115,13 +115,13 @@ func (s *session) printOutcomes(outcomes []cent.Outcome) error {
 		}
 		return s.printJSON(list)
 	}
-	rows := [][]string{{"CHANNEL", "DELIVERED", "OFFSET"}}
+	rows := [][]string{{"CHANNEL", "DELIVERED"}}
 	for _, o := range outcomes {
 		switch {
 		case o.Delivered != nil:
-			rows = append(rows, []string{o.Channel, strconv.Itoa(*o.Delivered), ""})
+			rows = append(rows, []string{o.Channel, strconv.Itoa(*o.Delivered)})
 		case o.Offset > 0:
-			rows = append(rows, []string{o.Channel, "", strconv.FormatUint(o.Offset, 10)})
+			rows = append(rows, []string{o.Channel, "offset " + strconv.FormatUint(o.Offset, 10)})
 		}
 	}
 	if len(rows) == 1 {
