@@ -14,7 +14,7 @@ type fanout struct {
 	to               hub.Audience
 	poster           *Poster
 	messages         int
-	frames           map[hub.Protocol][]*Payload
+	frames           map[format][]*Payload
 	unknownProtocols map[hub.Protocol]int // number of subscribers, by protocol without an encoder
 	queue            chan post
 	workers          sync.WaitGroup
@@ -58,10 +58,10 @@ func (f *fanout) run(ctx context.Context, subscribers Subscribers) {
 				f.mu.Unlock()
 				continue
 			case !admits:
-				f.result.Ended = append(f.result.Ended, hub.Ended{Gone: found, Protocol: s.Protocol, Basis: s.Basis})
+				f.result.Ended = append(f.result.Ended, hub.Ended{Gone: found, Protocol: s.Protocol, Batch: s.Batch, Basis: s.Basis})
 				continue
 			}
-			frames, known := f.frames[s.Protocol]
+			frames, known := f.frames[format{s.Protocol, s.Batch}]
 			if !known {
 				f.unknownProtocols[s.Protocol]++
 				f.fail(fmt.Errorf("no encoder for protocol %q", s.Protocol), f.messages)
@@ -108,7 +108,7 @@ func (f *fanout) pages(ctx context.Context, subscribers Subscribers) <-chan page
 		go func() {
 			defer close(pages)
 			for _, s := range f.to.Only {
-				pages <- page{s.Shard, []hub.Subscriber{{Connection: s.Connection, Protocol: s.Protocol, Basis: s.Basis}}}
+				pages <- page{s.Shard, []hub.Subscriber{{Connection: s.Connection, Protocol: s.Protocol, Batch: s.Batch, Basis: s.Basis}}}
 			}
 		}()
 		return pages

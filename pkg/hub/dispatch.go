@@ -52,7 +52,7 @@ type StreamDispatcher interface {
 }
 
 // Result has the outcomes of the posts of a dispatch. A post is one frame to one
-// subscriber.
+// subscriber: several messages may be one post.
 type Result struct {
 	// Delivered posts were accepted by API Gateway.
 	Delivered int
@@ -91,6 +91,7 @@ type Gone struct {
 type Ended struct {
 	Gone
 	Protocol Protocol
+	Batch    bool `json:",omitempty"`
 	Basis    Basis
 }
 

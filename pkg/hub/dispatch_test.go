@@ -23,7 +23,7 @@ func TestDispatchDataRoundTrip(t *testing.T) {
 	ch := Channel{Project: "p", Category: "chat", Incarnation: "0badcafe", Name: "ключ \x00"}
 	ended := Ended{
 		Gone:     Gone{Connection: "L0SM9cOFvHcCIhx=", Channel: ch, Shard: 7, Hidden: true},
-		Protocol: Classic, Basis: Basis{Secret: "1123456789abcdef", Origin: "https://a.example.com", MD5: true, Confirmed: true},
+		Protocol: Classic, Batch: true, Basis: Basis{Secret: "1123456789abcdef", Origin: "https://a.example.com", MD5: true, Confirmed: true},
 	}
 	want := dispatchData{
 		Audience: Audience{Channel: ch, Shards: 4, Only: []Ended{ended}, Rule: Rule{

@@ -151,7 +151,7 @@ func (d dispatcher) Dispatch(ctx context.Context, to hub.Audience, messages []hu
 					continue
 				}
 				if !to.Rule.Admits(s.Basis) {
-					result.Ended = append(result.Ended, hub.Ended{Gone: found, Protocol: s.Protocol, Basis: s.Basis})
+					result.Ended = append(result.Ended, hub.Ended{Gone: found, Protocol: s.Protocol, Batch: s.Batch, Basis: s.Basis})
 					continue
 				}
 				received = append(received, s.Connection)
