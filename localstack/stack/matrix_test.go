@@ -1,7 +1,9 @@
 package stack_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -15,10 +17,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/coder/websocket"
 
+	"centrifuge/functions"
 	"centrifuge/localstack/iam"
 	"centrifuge/localstack/stack"
 	"centrifuge/pkg/app/publisher"
 	"centrifuge/pkg/auth"
+	"centrifuge/pkg/delivery"
 	"centrifuge/pkg/hub"
 	"centrifuge/pkg/store"
 	"centrifuge/pkg/store/storetest"
@@ -59,6 +63,11 @@ var operations = map[string]operation{
 	"publish with hooks":       {"publish", publishesWithKey("hooked")},
 	"publish, one gone":        {"publish", publishesToGone},
 	"publish to the feed":      {"publish", publishesToFeed},
+	"publish to a stream":      {"publish", publishesToStream},
+	"broadcast to a stream":    {"broadcast", broadcastsToStream},
+	"dispatch":                 {functions.Dispatch, dispatches},
+	"api history":              {"publish", readsHistory},
+	"api history_remove":       {"publish", removesHistory},
 	"rpc broadcast":            {"publish", broadcastsByRPC},
 	"api presence":             {"publish", reads("presence", `{"channel":"chat:x"}`, `"user":"ada"`)},
 	"api presence_stats":       {"publish", reads("presence_stats", `{"channel":"chat:x"}`, `{"result":{"num_clients":1,"num_users":1}}`)},
@@ -79,7 +88,8 @@ var operations = map[string]operation{
 }
 
 // matrix is a stack whose functions are processes, and a hub whose clock is ahead by the
-// lease of a close, which finishes what a process that died has begun.
+// lease of a close, and further than the lease of a stream, which finishes what a process that
+// died has begun.
 type matrix struct {
 	*processes
 	later *hub.Publisher
@@ -100,11 +110,23 @@ func newMatrix(t *testing.T) *matrix {
 		t.Fatal(err)
 	}
 	o.Now = func() time.Time { return time.Now().Add(hub.CloseLease + time.Second) }
+	m := &matrix{processes: p}
+	o.Streams = delivery.NewLeased(delivery.LeasedOptions{
+		Streams: store.New(m.client(), p.App.Config.Table, store.Options{Now: o.Now}), Invoker: uninvoked{}, Now: o.Now,
+	})
 	later, err := hub.NewPublisher(o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &matrix{processes: p, later: later}
+	m.later = later
+	return m
+}
+
+// uninvoked fails for a hub that takes every lease.
+type uninvoked struct{}
+
+func (uninvoked) Invoke(context.Context, hub.Channel) error {
+	return errors.New("the lease of a dead holder was not taken")
 }
 
 // cell is one fault at one request of an operation.
