@@ -156,7 +156,10 @@ func (l *Leased) Drain(ctx context.Context, load func(context.Context) (hub.Stre
 		switch {
 		case taken:
 			h := holder{Leased: l, load: load, lease: mine, head: head, post: post}
-			return h.run(ctx, nil)
+			if err := h.run(ctx, nil); !errors.Is(err, errLost) {
+				return err
+			}
+			// It was too slow, and another one may be as slow.
 		case head.Epoch == "":
 			return nil // the stream has expired, with all that was in it
 		case head.Lease.Free(now) || head.Lease.Durable && head.Lease.Request == request:
