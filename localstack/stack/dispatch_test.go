@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -136,7 +135,7 @@ func invokeDispatch(t *testing.T, s *stack.Stack, ch hub.Channel) error {
 func TestDispatchDeadLetter(t *testing.T) {
 	var broken atomic.Bool
 	letters := make(chan lambda.DeadLetter, 1)
-	s := start(t, stack.Options{Log: os.Stderr, Lambda: &stack.Lambda{
+	s := start(t, stack.Options{Lambda: &stack.Lambda{
 		Bootstraps: stacktest.Bootstraps(t),
 		Options: lambda.Options{QueueOptions: lambda.QueueOptions{
 			RetryDelays: [2]time.Duration{time.Nanosecond, time.Nanosecond},
