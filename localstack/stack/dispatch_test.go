@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -40,12 +39,12 @@ func (g *gate) hold(gateway.Post) gateway.Fault {
 	return gateway.Fault{}
 }
 
-// publishTo publishes data in a channel of the category log, which must succeed.
-func publishTo(t *testing.T, s *stack.Stack, name string, data int) {
+// publishNumber publishes a number in the channel log:a, which must succeed.
+func publishNumber(t *testing.T, s *stack.Stack, n int) {
 	t.Helper()
-	status, body := request(t, http.DefaultClient, http.MethodPost, s.HTTPURL+"/api/publish", fmt.Sprintf(`{"channel":"log:%s","data":%d}`, name, data))
+	status, body := request(t, http.DefaultClient, http.MethodPost, s.HTTPURL+"/api/publish", fmt.Sprintf(`{"channel":"log:a","data":%d}`, n))
 	if status != http.StatusOK || strings.Contains(body, `"error"`) {
-		t.Errorf("publish %d: status %d, answer %s", data, status, body)
+		t.Errorf("publish %d: status %d, answer %s", n, status, body)
 	}
 }
 
@@ -78,10 +77,10 @@ func TestConcurrentPublishesInvokeDispatch(t *testing.T) {
 		s := start(t, stack.Options{Lambda: l, Log: log, Traffic: true, Gateway: gateway.Options{Faults: g.hold}})
 		receiver := joinWith(t, s, demoTenant.member("log", ""), "a")
 		var first sync.WaitGroup
-		first.Go(func() { publishTo(t, s, "a", 1) })
+		first.Go(func() { publishNumber(t, s, 1) })
 		<-g.reached
 		for n := range 3 {
-			publishTo(t, s, "a", 2+n)
+			publishNumber(t, s, 2+n)
 		}
 		close(g.opened)
 		first.Wait()
@@ -111,7 +110,7 @@ func TestDispatchInvokesItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-g.reached
-	publishTo(t, s, "a", 2) // a durable dispatcher has the lease
+	publishNumber(t, s, 2) // a durable dispatcher has the lease
 	close(g.opened)
 	if diff := cmp.Diff([]int{1, 2}, numbers(t, receiver, 2)); diff != "" {
 		t.Errorf("received (-want +got):\n%s", diff)
@@ -136,7 +135,7 @@ func invokeDispatch(t *testing.T, s *stack.Stack, ch hub.Channel) error {
 func TestDispatchDeadLetter(t *testing.T) {
 	var broken atomic.Bool
 	letters := make(chan lambda.DeadLetter, 1)
-	s := start(t, stack.Options{Log: os.Stderr, Lambda: &stack.Lambda{
+	s := start(t, stack.Options{Lambda: &stack.Lambda{
 		Bootstraps: stacktest.Bootstraps(t),
 		Options: lambda.Options{QueueOptions: lambda.QueueOptions{
 			RetryDelays: [2]time.Duration{time.Nanosecond, time.Nanosecond},
@@ -164,7 +163,7 @@ func TestDispatchDeadLetter(t *testing.T) {
 	if d.Function != functions.Dispatch || event != ch || !strings.Contains(d.Err.Error(), "AccessDeniedException") {
 		t.Errorf("dead letter %s of %s, error %v", d.Event, d.Function, d.Err)
 	}
-	publishTo(t, s, "a", 3)
+	publishNumber(t, s, 3)
 	if diff := cmp.Diff([]int{1, 2, 3}, numbers(t, receiver, 3)); diff != "" {
 		t.Errorf("received (-want +got):\n%s", diff)
 	}
