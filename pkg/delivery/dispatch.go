@@ -21,8 +21,9 @@ const (
 	renewEvery = hub.LeaseTime / 4
 	// turnTime is how long a durable dispatcher that waits is expected to live.
 	turnTime = hub.LeaseTime
-	// firstPoll and maxPoll bound the waits of a durable dispatcher for a lease. They double.
-	firstPoll, maxPoll = 20 * time.Millisecond, time.Second
+	// firstPoll and the others bound the waits of a durable dispatcher for a lease, which double:
+	// of an inline holder, which holds it for milliseconds, and of a run that has died.
+	firstPoll, maxPoll, maxDeadPoll = 20 * time.Millisecond, 80 * time.Millisecond, time.Second
 	// handOver is the time that a holder leaves to another one to go on in its place.
 	handOver = 3 * time.Second
 )
@@ -142,7 +143,7 @@ func (l *Leased) Announce(ctx context.Context, s hub.Stream, a hub.Appended, pos
 
 // Drain has the contract of hub.StreamDispatcher.
 func (l *Leased) Drain(ctx context.Context, load func(context.Context) (hub.Stream, error), request string, post hub.Post) error {
-	for poll := firstPoll; ; poll = min(2*poll, maxPoll) {
+	for poll := firstPoll; ; poll = min(2*poll, maxDeadPoll) {
 		s, err := load(ctx)
 		if err != nil {
 			return err
@@ -170,9 +171,12 @@ func (l *Leased) Drain(ctx context.Context, load func(context.Context) (hub.Stre
 		case !head.Next.Free(now) && head.Next.Request != request:
 			return nil
 		default:
-			turn := hub.Turn{Request: request, Until: l.now().Add(turnTime)}
-			if _, _, err := l.streams.TakeTurn(ctx, s, turn); err != nil {
-				return fmt.Errorf("wait for the lease of %s: %w", s.Channel, err)
+			poll = min(poll, maxPoll)
+			if head.Next.Request != request || head.Next.Until.Before(now.Add(turnTime/2)) {
+				turn := hub.Turn{Request: request, Until: now.Add(turnTime).Truncate(time.Millisecond)}
+				if _, _, err := l.streams.TakeTurn(ctx, s, turn); err != nil {
+					return fmt.Errorf("wait for the lease of %s: %w", s.Channel, err)
+				}
 			}
 		}
 		if err := l.wait(ctx, poll); err != nil {
@@ -271,8 +275,8 @@ func (h *holder) keep(ctx context.Context) error {
 		if left <= 0 {
 			return errLost
 		}
-		if h.wait(ctx, min(left, renewEvery)) != nil {
-			return nil
+		if err := h.wait(ctx, min(left, renewEvery)); err != nil {
+			return nil //nolint:nilerr // the posts have ended
 		}
 		until := h.until()
 		_, kept, err := h.streams.RenewLease(ctx, h.stream, h.progress(), until)

@@ -142,7 +142,7 @@ func (w *world) Invoke(ctx context.Context, _ hub.Channel) error {
 
 // wait is a poll of a durable dispatcher, or the renewal of a lease, which ends with its post.
 func (w *world) wait(ctx context.Context, d time.Duration) error {
-	if d > maxPoll {
+	if d > maxDeadPoll {
 		<-ctx.Done()
 		return ctx.Err()
 	}
