@@ -12,10 +12,17 @@ import (
 )
 
 const (
-	// batchMessages is how many messages a holder dispatches at a time.
-	batchMessages = 256
-	// inlineRounds is how often a publisher reads a stream: whoever announced a message to it
-	// has invoked a durable dispatcher, which goes on.
+	// firstBatch and maxBatch are how many messages a holder dispatches at first, and at most.
+	// After a batch that took less than fastBatch the next may be twice as large, after one that
+	// took more than slowBatch half. So what does not fit into the time of an invocation is not
+	// tried again and again.
+	firstBatch, maxBatch = 32, 256
+	fastBatch, slowBatch = 500 * time.Millisecond, 5 * time.Second
+	// failedBatch is by how much the first batch of the next holder is smaller, where one has
+	// failed.
+	failedBatch = 4
+	// inlineRounds is how often a publisher dispatches: whoever announced a message to it
+	// meanwhile has invoked a durable dispatcher, which goes on.
 	inlineRounds = 2
 	// renewEvery is how often a lease is renewed while its holder posts.
 	renewEvery = hub.LeaseTime / 4
@@ -24,8 +31,9 @@ const (
 	// firstPoll and the others bound the waits of a durable dispatcher for a lease, which double:
 	// of an inline holder, which holds it for milliseconds, and of a run that has died.
 	firstPoll, maxPoll, maxDeadPoll = 20 * time.Millisecond, 80 * time.Millisecond, time.Second
-	// handOver is the time that a holder leaves to another one to go on in its place.
-	handOver = 3 * time.Second
+	// handOver is the time that a holder leaves to another one to go on in its place, and
+	// headTime the longest that it may take to let go after its time has ended.
+	handOver, headTime = 3 * time.Second, 2 * time.Second
 )
 
 // Streams are the streams that a Leased dispatches.
@@ -76,6 +84,8 @@ type Leased struct {
 	log         *slog.Logger
 	now         func() time.Time
 	wait        func(context.Context, time.Duration) error
+	// firstBatch, maxBatch and rounds are the constants; tests have smaller ones.
+	firstBatch, maxBatch, rounds int
 }
 
 var _ hub.StreamDispatcher = (*Leased)(nil)
@@ -91,7 +101,9 @@ func NewLeased(o LeasedOptions) *Leased {
 	if o.Wait == nil {
 		o.Wait = wait
 	}
-	return &Leased{o.Streams, o.Invoker, orDefault(o.PostTimeout, DefaultTimeout), o.Log, o.Now, o.Wait}
+	return &Leased{
+		o.Streams, o.Invoker, orDefault(o.PostTimeout, DefaultTimeout), o.Log, o.Now, o.Wait, firstBatch, maxBatch, inlineRounds,
+	}
 }
 
 func wait(ctx context.Context, d time.Duration) error {
@@ -119,19 +131,12 @@ func (l *Leased) Announce(ctx context.Context, s hub.Stream, a hub.Appended, pos
 		// a durable dispatcher will.
 		known = []hub.Message{m}
 	}
-	for {
-		now := l.now()
-		switch {
-		case head.Lease.ID == mine.ID:
-			h := holder{Leased: l, load: func(context.Context) (hub.Stream, error) { return s, nil }, lease: mine, head: head, post: post}
-			return m, h.run(ctx, known)
+	for head.Lease.ID != mine.ID {
+		switch now := l.now(); {
 		case head.Done >= m.Position.Offset || head.Safe(now):
 			return m, nil
 		case !head.Lease.Free(now):
-			if err := l.invoker.Invoke(ctx, s.Channel); err != nil {
-				return m, fmt.Errorf("invoke a dispatcher of %s: %w", s.Channel, err)
-			}
-			return m, nil
+			return m, l.invoke(ctx, s.Channel)
 		}
 		// Its holder has died.
 		mine = l.lease(hub.Lease{})
@@ -139,6 +144,21 @@ func (l *Leased) Announce(ctx context.Context, s hub.Stream, a hub.Appended, pos
 			return m, fmt.Errorf("take the lease of %s: %w", s.Channel, err)
 		}
 	}
+	h := &holder{Leased: l, load: func(context.Context) (hub.Stream, error) { return s, nil }, lease: mine, head: head, post: post}
+	if err := h.run(ctx, known); err != nil {
+		return m, err
+	}
+	if h.head.Done < m.Position.Offset && !h.followed {
+		return m, l.invoke(ctx, s.Channel)
+	}
+	return m, nil
+}
+
+func (l *Leased) invoke(ctx context.Context, ch hub.Channel) error {
+	if err := l.invoker.Invoke(ctx, ch); err != nil {
+		return fmt.Errorf("invoke a dispatcher of %s: %w", ch, err)
+	}
+	return nil
 }
 
 // Drain has the contract of hub.StreamDispatcher.
@@ -156,11 +176,11 @@ func (l *Leased) Drain(ctx context.Context, load func(context.Context) (hub.Stre
 		now := l.now()
 		switch {
 		case taken:
-			h := holder{Leased: l, load: load, lease: mine, head: head, post: post}
+			h := &holder{Leased: l, load: load, lease: mine, head: head, post: post}
 			if err := h.run(ctx, nil); !errors.Is(err, errLost) {
 				return err
 			}
-			// It was too slow, and another one may be as slow.
+			// It was too slow. Another one may be as slow.
 		case head.Epoch == "":
 			return nil // the stream has expired, with all that was in it
 		case head.Lease.Free(now) || head.Lease.Durable && head.Lease.Request == request:
@@ -179,10 +199,18 @@ func (l *Leased) Drain(ctx context.Context, load func(context.Context) (hub.Stre
 				}
 			}
 		}
-		if err := l.wait(ctx, poll); err != nil {
-			return fmt.Errorf("wait for the lease of %s: %w", s.Channel, err)
+		if l.wait(ctx, poll) != nil {
+			// What was announced meanwhile relies on this one.
+			ctx, cancel := briefly(ctx)
+			defer cancel()
+			return l.invoke(ctx, s.Channel)
 		}
 	}
+}
+
+// briefly is a context in which a holder lets go, also when its time has ended.
+func briefly(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), headTime)
 }
 
 // lease gives a lease its id and its end.
@@ -194,7 +222,7 @@ func (l *Leased) lease(of hub.Lease) hub.Lease {
 // until is the end of a lease that is taken or renewed now.
 func (l *Leased) until() time.Time { return l.now().Add(hub.LeaseTime).Truncate(time.Millisecond) }
 
-// errLost is the cause of a context that has ended because the lease is lost, or may be.
+// errLost means that a holder has lost its lease, or does not know whether it has.
 var errLost = errors.New("the lease is lost")
 
 // holder holds the lease of a stream.
@@ -207,46 +235,70 @@ type holder struct {
 	// are read next.
 	head   hub.Head
 	stream hub.Stream
+	// size is how many messages the next batch has at most.
+	size int
+	// followed means that a durable dispatcher was invoked, and goes on.
+	followed bool
+}
+
+// batch are publications that are dispatched together. full means that more may follow.
+type batch struct {
+	messages []hub.Message
+	full     bool
 }
 
 // run dispatches until nothing is left, or another goes on. known are the publications that
 // come first, where the caller has them.
 func (h *holder) run(ctx context.Context, known []hub.Message) error {
+	h.size = h.firstBatch
+	if h.head.Batch > 0 {
+		h.size = min(h.size, h.head.Batch)
+	}
 	for round := 1; ; round++ {
-		batch, err := h.batch(ctx, known)
-		if err == nil && len(batch) > 0 {
-			err = h.dispatch(ctx, batch)
+		b, err := h.next(ctx, known)
+		began := h.now()
+		if err == nil && len(b.messages) > 0 {
+			err = h.dispatch(ctx, b.messages)
 		}
 		if err != nil {
-			return h.drop(ctx, err)
+			return h.drop(ctx, b, err)
 		}
 		known = nil
-		over, err := h.proceed(ctx, batch, round)
+		took := h.now().Sub(began)
+		switch {
+		case took < fastBatch:
+			h.size = min(2*h.size, h.maxBatch)
+		case took > slowBatch:
+			h.size = max(h.size/2, 1)
+		}
+		over, err := h.proceed(ctx, b, round, took)
 		if over || err != nil {
 			return err
 		}
 	}
 }
 
-// batch returns the publications that are dispatched next.
-func (h *holder) batch(ctx context.Context, known []hub.Message) (batch []hub.Message, err error) {
+// next returns the publications that are dispatched next.
+func (h *holder) next(ctx context.Context, known []hub.Message) (b batch, err error) {
 	if h.stream, err = h.load(ctx); err != nil {
-		return nil, err
+		return batch{}, err
 	}
 	if h.stream.Linger == 0 && known != nil {
-		return known, nil
+		return batch{messages: known}, nil
 	}
 	if h.stream.Linger > 0 {
 		if err := h.wait(ctx, h.stream.Linger); err != nil {
-			return nil, err
+			return batch{}, err
 		}
 	}
-	return h.streams.Publications(ctx, h.stream, h.head.Epoch, h.head.Done, batchMessages)
+	b.messages, err = h.streams.Publications(ctx, h.stream, h.head.Epoch, h.head.Done, h.size)
+	b.full = len(b.messages) == h.size
+	return b, err
 }
 
 // dispatch posts a batch, and renews the lease meanwhile. It fails with errLost where the lease
 // is lost, or may be before the posts have ended.
-func (h *holder) dispatch(ctx context.Context, batch []hub.Message) error {
+func (h *holder) dispatch(ctx context.Context, messages []hub.Message) error {
 	if h.left() <= 0 {
 		return errLost
 	}
@@ -259,7 +311,7 @@ func (h *holder) dispatch(ctx context.Context, batch []hub.Message) error {
 			cancel(err)
 		}
 	})
-	err := h.post(ctx, batch)
+	err := h.post(ctx, messages)
 	stop()
 	renewal.Wait()
 	if errors.Is(context.Cause(ctx), errLost) {
@@ -271,15 +323,17 @@ func (h *holder) dispatch(ctx context.Context, batch []hub.Message) error {
 // keep renews the lease until ctx ends. It fails with errLost when no post may begin any more.
 func (h *holder) keep(ctx context.Context) error {
 	for {
+		if err := h.wait(ctx, min(h.left(), renewEvery)); err != nil {
+			return nil //nolint:nilerr // the posts have ended
+		}
 		left := h.left()
 		if left <= 0 {
 			return errLost
 		}
-		if err := h.wait(ctx, min(left, renewEvery)); err != nil {
-			return nil //nolint:nilerr // the posts have ended
-		}
 		until := h.until()
-		_, kept, err := h.streams.RenewLease(ctx, h.stream, h.progress(), until)
+		renewal, cancel := context.WithTimeout(ctx, left)
+		_, kept, err := h.streams.RenewLease(renewal, h.stream, h.progress(), until)
+		cancel()
 		switch {
 		case err == nil && !kept:
 			return errLost
@@ -297,22 +351,31 @@ func (h *holder) progress() hub.Progress { return hub.Progress{Lease: h.lease.ID
 // proceed records that a batch was dispatched, and lets go where nothing is left, where a
 // durable dispatcher follows, or where no time is left. over means that the lease is not held
 // any more.
-func (h *holder) proceed(ctx context.Context, batch []hub.Message, round int) (over bool, err error) {
-	if len(batch) > 0 {
-		h.head.Done = batch[len(batch)-1].Position.Offset
+func (h *holder) proceed(ctx context.Context, b batch, round int, took time.Duration) (over bool, err error) {
+	if n := len(b.messages); n > 0 {
+		h.head.Done = b.messages[n-1].Position.Offset
 	}
-	if len(batch) < batchMessages {
-		head, released, err := h.streams.ReleaseLease(ctx, h.stream, h.progress(), h.head.Wake)
-		if err != nil || released || head.Lease.ID != h.lease.ID {
+	// What was dispatched is recorded, also when the time has ended.
+	write, cancel := briefly(ctx)
+	defer cancel()
+	if !h.lease.Durable && !h.head.Next.Free(h.now()) {
+		return true, h.handOver(write, b)
+	}
+	if !b.full {
+		head, released, err := h.streams.ReleaseLease(write, h.stream, h.progress(), h.head.Wake)
+		switch {
+		case released:
+			return true, nil
+		case err != nil || head.Lease.ID != h.lease.ID:
 			return true, h.quit(ctx, "release", err)
 		}
-		h.head.Wake = head.Wake
+		h.head.Wake, h.head.Next = head.Wake, head.Next
 	}
-	if end, limited := ctx.Deadline(); !h.lease.Durable && round >= inlineRounds || limited && time.Until(end) < handOver {
-		return true, h.handOver(ctx)
+	if end, limited := ctx.Deadline(); !h.lease.Durable && round >= h.rounds || limited && time.Until(end) < max(handOver, 2*took) {
+		return true, h.handOver(write, b)
 	}
 	until := h.until()
-	head, kept, err := h.streams.RenewLease(ctx, h.stream, h.progress(), until)
+	head, kept, err := h.streams.RenewLease(write, h.stream, h.progress(), until)
 	if err != nil || !kept {
 		return true, h.quit(ctx, "renew", err)
 	}
@@ -320,48 +383,58 @@ func (h *holder) proceed(ctx context.Context, batch []hub.Message, round int) (o
 	return false, nil
 }
 
-// quit is the result of a holder that has dispatched, and has lost its lease or could not write
-// it. An inline holder has done what its caller wants.
+// quit is the result of a holder that has dispatched, and has lost its lease or, with an error,
+// could not write it. A durable one, on which others rely, tries again to take it; what an
+// inline one has dispatched is done.
 func (h *holder) quit(ctx context.Context, step string, err error) error {
-	if err == nil {
-		return nil
-	}
-	if h.lease.Durable {
-		return fmt.Errorf("%s the lease of %s: %w", step, h.stream.Channel, err)
-	}
 	h.log.WarnContext(ctx, step+" lease failed", "project", h.stream.Channel.Project, "channel", h.stream.Channel.String(), "error", err)
+	if h.lease.Durable {
+		return errLost
+	}
 	return nil
 }
 
-// handOver lets go while there is more to dispatch. What was announced to an inline holder has
-// a durable dispatcher already, which was invoked by who announced it.
-func (h *holder) handOver(ctx context.Context) error {
-	if h.lease.Durable {
-		if err := h.invoker.Invoke(ctx, h.stream.Channel); err != nil {
-			return h.drop(ctx, fmt.Errorf("invoke a dispatcher of %s: %w", h.stream.Channel, err))
-		}
+// handOver lets go while there may be more to dispatch. Who announced a message to an inline
+// holder has invoked a durable dispatcher. One that waits for its turn gets the lease.
+func (h *holder) handOver(ctx context.Context, b batch) error {
+	next := h.head.Next
+	if next.Free(h.now()) {
+		next = hub.Turn{}
 	}
-	_, _, err := h.streams.DropLease(ctx, h.stream, h.progress())
-	return h.quit(ctx, "drop", err)
+	// The lease ends first: a successor that found it held by a durable dispatcher would end.
+	if _, _, err := h.streams.DropLease(ctx, h.stream, h.progress(), next); err != nil {
+		// It ends by itself.
+		h.log.WarnContext(ctx, "drop lease failed", "project", h.stream.Channel.Project, "channel", h.stream.Channel.String(), "error", err)
+	}
+	if next.Request != "" || !h.lease.Durable && !b.full {
+		return nil
+	}
+	h.followed = true
+	return h.invoke(ctx, h.stream.Channel)
 }
 
-// drop lets go after a batch that failed. A durable dispatcher repeats it: the one that returns
-// this error, which is invoked again, one that has taken over or is next, or the one that an
-// inline holder invokes.
-func (h *holder) drop(ctx context.Context, cause error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), handOver)
+// drop lets go after a batch that failed: the next one is smaller. A durable dispatcher repeats
+// it: the one that returns this error, which is invoked again, one that has taken over or is
+// next, or the one that an inline holder invokes.
+func (h *holder) drop(ctx context.Context, b batch, cause error) error {
+	ctx, cancel := briefly(ctx)
 	defer cancel()
-	head, dropped, err := h.streams.DropLease(ctx, h.stream, h.progress())
-	if err == nil && !dropped && head.Safe(h.now()) {
+	p := h.progress()
+	if n := len(b.messages); n > 0 {
+		p.Batch = max(n/failedBatch, 1)
+	}
+	head, dropped, err := h.streams.DropLease(ctx, h.stream, p, hub.Turn{})
+	if h.followed = err == nil && !dropped && head.Safe(h.now()); h.followed {
 		return nil
 	}
 	cause = fmt.Errorf("dispatch %s: %w", h.stream.Channel, cause)
 	if h.lease.Durable {
 		return cause
 	}
-	if err := h.invoker.Invoke(ctx, h.stream.Channel); err != nil {
+	if err := h.invoke(ctx, h.stream.Channel); err != nil {
 		return errors.Join(cause, err)
 	}
+	h.followed = true
 	h.log.WarnContext(ctx, "dispatch failed, and is repeated", "project", h.stream.Channel.Project, "channel", h.stream.Channel.String(), "error", cause)
 	return nil
 }

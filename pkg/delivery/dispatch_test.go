@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	crand "crypto/rand"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -44,6 +45,7 @@ type world struct {
 	pending      []string
 	requests     int
 	deaths, dups int
+	failures     int // of posts
 	history      []string
 	faults       []string
 
@@ -52,7 +54,7 @@ type world struct {
 	posted   uint64
 	holder   *actor
 	repeated int
-	takeover bool // a holder has died, so that a batch may be posted again
+	again    bool // a holder has died or failed, so that a batch may be posted again
 	acked    []uint64
 	messages int
 }
@@ -162,7 +164,7 @@ func (w *world) post(ctx context.Context, batch []hub.Message) error {
 			switch offset := m.Position.Offset; {
 			case offset > w.posted+1:
 				w.fault("%s posts offset %d after %d", a.name, offset, w.posted)
-			case offset <= w.posted && !w.takeover:
+			case offset <= w.posted && !w.again:
 				w.fault("%s posts offset %d again", a.name, offset)
 			case offset <= w.posted:
 				w.repeated++
@@ -171,6 +173,13 @@ func (w *world) post(ctx context.Context, batch []hub.Message) error {
 		}
 	})
 	w.stop(a, "end of post", false, func() { w.holder = nil })
+	if w.failures > 0 && w.random.IntN(8) == 0 {
+		// Some have got the batch. Who follows posts it again.
+		w.failures--
+		w.again = true
+		w.history = append(w.history, a.name+" fails to post")
+		return errors.New("posts failed")
+	}
 	return nil
 }
 
@@ -191,7 +200,9 @@ func (w *world) start(a *actor, work func(ctx context.Context)) {
 }
 
 func (w *world) leased(s *store.Store) *Leased {
-	return NewLeased(LeasedOptions{Streams: mutated{s, w.mutant}, Invoker: w, Now: w.now, Wait: w.wait})
+	l := NewLeased(LeasedOptions{Streams: mutated{s, w.mutant}, Invoker: w, Now: w.now, Wait: w.wait})
+	l.firstBatch, l.maxBatch = 1, 2
+	return l
 }
 
 func (w *world) store() *store.Store { return w.table.Another(store.Options{Now: w.now}) }
@@ -220,7 +231,11 @@ func (w *world) dispatcher(request string) {
 	w.start(a, func(ctx context.Context) {
 		load := func(context.Context) (hub.Stream, error) { return w.stream, nil }
 		if err := w.leased(s).Drain(ctx, load, request, w.post); err != nil {
-			w.fault("%s: %v", a.name, err)
+			// Lambda invokes it again.
+			w.pending = append(w.pending, request)
+			if !strings.Contains(err.Error(), "posts failed") {
+				w.fault("%s: %v", a.name, err)
+			}
 		}
 	})
 }
@@ -257,7 +272,7 @@ func (w *world) play() {
 		if w.deaths > 0 && a.at != "start" && w.random.IntN(12) == 0 {
 			o = []order{dieBefore, dieAfter}[w.random.IntN(2)]
 			w.deaths--
-			w.takeover = true
+			w.again = true
 		}
 		w.proceed(a, o)
 	}
@@ -324,15 +339,15 @@ type mutated struct {
 
 func (m mutated) ReleaseLease(ctx context.Context, s hub.Stream, p hub.Progress, wake uint64) (hub.Head, bool, error) {
 	if m.mutant == blindRelease {
-		return m.DropLease(ctx, s, p)
+		return m.DropLease(ctx, s, p, hub.Turn{})
 	}
 	head, ok, err := m.Store.ReleaseLease(ctx, s, p, wake)
 	actorOf(ctx).holds = !ok
 	return head, ok, err
 }
 
-func (m mutated) DropLease(ctx context.Context, s hub.Stream, p hub.Progress) (hub.Head, bool, error) {
-	head, ok, err := m.Store.DropLease(ctx, s, p)
+func (m mutated) DropLease(ctx context.Context, s hub.Stream, p hub.Progress, next hub.Turn) (hub.Head, bool, error) {
+	head, ok, err := m.Store.DropLease(ctx, s, p, next)
 	actorOf(ctx).holds = !ok
 	return head, ok, err
 }
@@ -362,7 +377,7 @@ func (m mutated) TakeLease(ctx context.Context, s hub.Stream, mine hub.Lease) (h
 }
 
 // cast is who acts in a run.
-type cast struct{ publishers, deaths, dups int }
+type cast struct{ publishers, deaths, dups, failures int }
 
 // playAll plays runs of a cast until one has a fault, which it returns with the history.
 func playAll(t *testing.T, table *storetest.Store, runs int, c cast, m mutant) (fault string, repeated int) {
@@ -373,7 +388,7 @@ func playAll(t *testing.T, table *storetest.Store, runs int, c cast, m mutant) (
 		}
 		w := &world{
 			random: rand.New(rand.NewPCG(*seed, uint64(n))), table: table, mutant: m, //nolint:gosec // a repeatable run
-			clock: time.UnixMilli(1_800_000_000_000), arrived: make(chan *actor), deaths: c.deaths, dups: c.dups,
+			clock: time.UnixMilli(1_800_000_000_000), arrived: make(chan *actor), deaths: c.deaths, dups: c.dups, failures: c.failures,
 			stream: hub.Stream{Channel: hub.Channel{Project: "p", Category: crand.Text(), Name: fmt.Sprint(n)}, ProjectName: "P", CategoryID: "1"},
 		}
 		table.Requests.Intercept = w.intercept
@@ -402,13 +417,13 @@ func playAll(t *testing.T, table *storetest.Store, runs int, c cast, m mutant) (
 func TestInterleavings(t *testing.T) {
 	drawSeed(t)
 	table := storetest.New(t, store.Options{})
-	for _, c := range []cast{{2, 0, 0}, {3, 0, 0}, {2, 2, 0}, {3, 2, 1}, {5, 3, 2}} {
-		t.Run(fmt.Sprintf("%d publishers, %d deaths, %d duplicates", c.publishers, c.deaths, c.dups), func(t *testing.T) {
+	for _, c := range []cast{{2, 0, 0, 0}, {3, 0, 0, 0}, {3, 0, 0, 2}, {3, 2, 1, 0}, {6, 3, 2, 2}} {
+		t.Run(fmt.Sprintf("%d publishers, %d deaths, %d duplicates, %d failures", c.publishers, c.deaths, c.dups, c.failures), func(t *testing.T) {
 			fault, repeated := playAll(t, table, *plays, c, none)
 			if fault != "" {
 				t.Errorf("seed %d, repeat it with -seed %d -only RUN: %s", *seed, *seed, fault)
 			}
-			if c.deaths == 0 && repeated > 0 {
+			if c.deaths+c.failures == 0 && repeated > 0 {
 				t.Errorf("%d messages were posted again without a death", repeated)
 			}
 		})
@@ -421,7 +436,7 @@ func TestMutants(t *testing.T) {
 	table := storetest.New(t, store.Options{})
 	for _, m := range []mutant{blindRelease, noInvoke, endOnOwn, noRetry, takeUnexpired, trustInline} {
 		t.Run(string(m), func(t *testing.T) {
-			if fault, _ := playAll(t, table, 40**plays, cast{3, 2, 1}, m); fault == "" {
+			if fault, _ := playAll(t, table, 40**plays, cast{3, 2, 1, 0}, m); fault == "" {
 				t.Errorf("seed %d: not noticed", *seed)
 			}
 		})

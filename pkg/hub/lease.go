@@ -8,6 +8,9 @@ import (
 const (
 	// LeaseTime is how far away the end of a lease is at most. Its holder renews it.
 	LeaseTime = 20 * time.Second
+	// GrantTime is how long a lease is kept for who was next. It polls several times a second,
+	// and where it has died Lambda runs it again.
+	GrantTime = 5 * time.Second
 	// LeaseSlack is how long others wait after the end of a lease, or of a turn, before they
 	// take it: clocks differ.
 	LeaseSlack = 2 * time.Second
@@ -22,6 +25,9 @@ type Lease struct {
 	Durable bool
 	// Request is the id of the invocation of a durable holder, "" for another.
 	Request string
+	// Granted means that an inline holder has given the lease to Request, who was next and has
+	// not taken it yet.
+	Granted bool
 	// Until is the end of the lease, in whole milliseconds: its holder begins no post that may
 	// end later.
 	Until time.Time
@@ -57,6 +63,9 @@ type Head struct {
 	Next  Turn
 	// Removed is the offset up to which history returns nothing.
 	Removed uint64
+	// Batch is how many messages the next holder dispatches at first, because more could not be
+	// dispatched in time; 0 for as many as it likes.
+	Batch int
 	// Expires is when the stream stops to exist.
 	Expires time.Time
 }
@@ -75,6 +84,8 @@ type Progress struct {
 	Lease string
 	// Done is the offset up to which all is dispatched.
 	Done uint64
+	// Batch is that of Head, for who follows.
+	Batch int
 }
 
 // Leases changes the heads of streams. Every method except StreamHead is one conditional write
@@ -86,7 +97,8 @@ type Progress struct {
 type Leases interface {
 	// StreamHead reads the head.
 	StreamHead(ctx context.Context, s Stream) (Head, error)
-	// TakeLease takes a free lease: there is none, or it has expired. A durable holder also ends
+	// TakeLease takes a free lease: there is none, or it has expired, or it was granted to the
+	// request of mine. A durable holder also ends
 	// the turn of any dispatcher that waits: that one ends, or waits again, when it finds this
 	// lease.
 	TakeLease(ctx context.Context, s Stream, mine Lease) (Head, bool, error)
@@ -100,8 +112,8 @@ type Leases interface {
 	// dispatched. false with its own lease in the head means that there was one: the holder
 	// repeats. With another lease or none, the lease is lost.
 	ReleaseLease(ctx context.Context, s Stream, p Progress, wake uint64) (Head, bool, error)
-	// DropLease records the progress of the holder and ends its lease, whatever was announced.
-	// An inline holder calls it after it has invoked a durable dispatcher. false means that the
-	// lease is lost.
-	DropLease(ctx context.Context, s Stream, p Progress) (Head, bool, error)
+	// DropLease records the progress of the holder and ends its lease, whatever was announced:
+	// it grants the lease to a dispatcher that waits for its turn, for GrantTime, unless next is
+	// the zero Turn. false means that the lease is lost.
+	DropLease(ctx context.Context, s Stream, p Progress, next Turn) (Head, bool, error)
 }

@@ -100,7 +100,10 @@ func TestLostResponse(t *testing.T) {
 			return s.ReleaseLease(ctx, st, hub.Progress{Lease: "l", Done: 2}, 1)
 		})},
 		{"drop a lease", "UpdateItem", 1, leased, changedHead(func(ctx context.Context, s *rig, st hub.Stream) (hub.Head, bool, error) {
-			return s.DropLease(ctx, st, hub.Progress{Lease: "l", Done: 2})
+			return s.DropLease(ctx, st, hub.Progress{Lease: "l", Done: 2}, hub.Turn{})
+		})},
+		{"grant a lease", "UpdateItem", 1, leased, changedHead(func(ctx context.Context, s *rig, st hub.Stream) (hub.Head, bool, error) {
+			return s.DropLease(ctx, st, hub.Progress{Lease: "l", Done: 2, Batch: 8}, hub.Turn{Request: "r"})
 		})},
 		{"create a category", "PutItem", 1, func(*testing.T, *rig) {}, func(ctx context.Context, s *rig) (any, error) {
 			return nil, s.PutCategory(ctx, "p", hub.Category{Name: "c"})

@@ -23,6 +23,7 @@ const (
 	attrHeadLease    = "lease"
 	attrNext         = "next"
 	attrRemoved      = "removed"
+	attrBatch        = "batch"
 	attrVersion      = "version"
 	attrVersionEpoch = "version_epoch"
 
@@ -30,19 +31,24 @@ const (
 	attrID      = "id"
 	attrDurable = "durable"
 	attrRequest = "request"
+	attrGranted = "granted"
 	attrEnd     = "until"
 )
 
 // headAttributes are the names of what decodeHead reads.
-var headAttributes = []string{schema.ExpiryAttribute, attrEpoch, attrWake, attrDone, attrHeadLease, attrNext, attrRemoved}
+var headAttributes = []string{schema.ExpiryAttribute, attrEpoch, attrWake, attrDone, attrHeadLease, attrNext, attrRemoved, attrBatch}
 
 // within is the name of an attribute in a map.
 func within(name, part string) expression.NameBuilder { return expression.Name(name + "." + part) }
 
 func encodeLease(l hub.Lease) types.AttributeValue {
-	return &types.AttributeValueMemberM{Value: item{
+	i := item{
 		attrID: text(l.ID), attrDurable: &types.AttributeValueMemberBOOL{Value: l.Durable}, attrRequest: text(l.Request), attrEnd: number(int(l.Until.UnixMilli())),
-	}}
+	}
+	if l.Granted {
+		i[attrGranted] = &types.AttributeValueMemberBOOL{Value: true}
+	}
+	return &types.AttributeValueMemberM{Value: i}
 }
 
 func encodeTurn(t hub.Turn) types.AttributeValue {
@@ -55,13 +61,14 @@ func decodeHead(i item, now time.Time) hub.Head {
 		return hub.Head{}
 	}
 	h := hub.Head{
-		Epoch: textOf(i, attrEpoch), Wake: wholeOf(i, attrWake), Done: wholeOf(i, attrDone), Removed: wholeOf(i, attrRemoved),
+		Epoch: textOf(i, attrEpoch), Wake: wholeOf(i, attrWake), Done: wholeOf(i, attrDone), Removed: wholeOf(i, attrRemoved), Batch: numberOf(i, attrBatch),
 		Expires: time.Unix(int64(numberOf(i, schema.ExpiryAttribute)), 0),
 	}
 	if l := mapOf(i, attrHeadLease); l != nil {
 		durable, _ := l[attrDurable].(*types.AttributeValueMemberBOOL)
+		_, granted := l[attrGranted]
 		h.Lease = hub.Lease{
-			ID: textOf(l, attrID), Durable: durable != nil && durable.Value, Request: textOf(l, attrRequest), Until: time.UnixMilli(int64(numberOf(l, attrEnd))),
+			Granted: granted, ID: textOf(l, attrID), Durable: durable != nil && durable.Value, Request: textOf(l, attrRequest), Until: time.UnixMilli(int64(numberOf(l, attrEnd))),
 		}
 	}
 	if t := mapOf(i, attrNext); t != nil {
@@ -106,7 +113,12 @@ func (s *Store) TakeLease(ctx context.Context, st hub.Stream, mine hub.Lease) (h
 	if mine.Durable {
 		u = u.Remove(expression.Name(attrNext))
 	}
-	h, ok, err := s.updateHead(ctx, st, u, live(now).And(free(attrHeadLease, now)))
+	takeable := free(attrHeadLease, now)
+	if mine.Request != "" {
+		takeable = takeable.Or(within(attrHeadLease, attrGranted).Equal(expression.Value(true)).
+			And(within(attrHeadLease, attrRequest).Equal(expression.Value(mine.Request))))
+	}
+	h, ok, err := s.updateHead(ctx, st, u, live(now).And(takeable))
 	if err != nil {
 		return hub.Head{}, false, fmt.Errorf("take lease of %s: %w", st.Channel, err)
 	}
@@ -138,23 +150,39 @@ func (s *Store) RenewLease(ctx context.Context, st hub.Stream, p hub.Progress, u
 
 // ReleaseLease is one request.
 func (s *Store) ReleaseLease(ctx context.Context, st hub.Stream, p hub.Progress, wake uint64) (hub.Head, bool, error) {
-	return s.endLease(ctx, st, p, holds(p.Lease).And(expression.Name(attrWake).Equal(expression.Value(whole(wake)))))
+	return s.endLease(ctx, st, p, hub.Lease{}, holds(p.Lease).And(expression.Name(attrWake).Equal(expression.Value(whole(wake)))))
 }
 
 // DropLease is one request.
-func (s *Store) DropLease(ctx context.Context, st hub.Stream, p hub.Progress) (hub.Head, bool, error) {
-	return s.endLease(ctx, st, p, holds(p.Lease))
+func (s *Store) DropLease(ctx context.Context, st hub.Stream, p hub.Progress, next hub.Turn) (hub.Head, bool, error) {
+	var granted hub.Lease
+	if next.Request != "" {
+		granted = hub.Lease{ID: "for " + p.Lease, Durable: true, Request: next.Request, Granted: true, Until: s.now().Add(hub.GrantTime)}
+	}
+	return s.endLease(ctx, st, p, granted, holds(p.Lease))
 }
 
-func (s *Store) endLease(ctx context.Context, st hub.Stream, p hub.Progress, condition expression.ConditionBuilder) (hub.Head, bool, error) {
-	h, ok, err := s.updateHead(ctx, st, expression.Set(expression.Name(attrDone), expression.Value(whole(p.Done))).
-		Remove(expression.Name(attrHeadLease)), condition)
+// endLease ends a lease and grants another one, unless that is the zero Lease.
+func (s *Store) endLease(ctx context.Context, st hub.Stream, p hub.Progress, granted hub.Lease, condition expression.ConditionBuilder) (hub.Head, bool, error) {
+	lease, batch := expression.Name(attrHeadLease), expression.Name(attrBatch)
+	u := expression.Set(expression.Name(attrDone), expression.Value(whole(p.Done)))
+	if granted.ID != "" {
+		u = u.Set(lease, expression.Value(encodeLease(granted))).Remove(expression.Name(attrNext))
+	} else {
+		u = u.Remove(lease)
+	}
+	if p.Batch > 0 {
+		u = u.Set(batch, expression.Value(p.Batch))
+	} else {
+		u = u.Remove(batch)
+	}
+	h, ok, err := s.updateHead(ctx, st, u, condition)
 	if err != nil {
 		return hub.Head{}, false, fmt.Errorf("end lease of %s: %w", st.Channel, err)
 	}
 	// The SDK repeats a request whose response was lost: then the lease has ended, at this
 	// offset. Where another one has taken it since, it is as if it had been lost.
-	return h, ok || h.Epoch != "" && h.Lease.ID == "" && h.Done == p.Done, nil
+	return h, ok || h.Epoch != "" && h.Lease.ID == granted.ID && h.Done == p.Done, nil
 }
 
 // updateHead changes the head of a stream and renews its end. It returns the head after it, or

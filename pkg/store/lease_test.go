@@ -77,10 +77,10 @@ func TestHeadChanges(t *testing.T) {
 			return s.ReleaseLease(t.Context(), st, hub.Progress{Lease: "lost", Done: 7}, h.Wake)
 		}, nil, nil},
 		{"drop a lease", func(hub.Head) (hub.Head, bool, error) {
-			return s.DropLease(t.Context(), st, hub.Progress{Lease: "durable", Done: 7})
+			return s.DropLease(t.Context(), st, hub.Progress{Lease: "durable", Done: 7}, hub.Turn{})
 		}, []string{"durable"}, func(h *hub.Head) { h.Done, h.Lease = 7, hub.Lease{} }},
 		{"drop a lease that was lost", func(hub.Head) (hub.Head, bool, error) {
-			return s.DropLease(t.Context(), st, hub.Progress{Lease: "lost", Done: 7})
+			return s.DropLease(t.Context(), st, hub.Progress{Lease: "lost", Done: 7}, hub.Turn{})
 		}, nil, nil},
 	} {
 		for name, state := range states {

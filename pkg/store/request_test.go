@@ -201,7 +201,7 @@ func TestRequestCounts(t *testing.T) {
 			_, _, err := s.ReleaseLease(ctx, st, hub.Progress{Lease: "holder"}, 0)
 			return err
 		}, "1 UpdateItem"},
-		{"dropping a lease is one write", func() error { _, _, err := s.DropLease(ctx, st, hub.Progress{Lease: "holder"}); return err }, "1 UpdateItem"},
+		{"dropping a lease is one write", func() error { _, _, err := s.DropLease(ctx, st, hub.Progress{Lease: "holder"}, hub.Turn{}); return err }, "1 UpdateItem"},
 		{"reading a head is one read", func() error { _, err := s.StreamHead(ctx, st); return err }, "1 GetItem"},
 		{"reading publications is one read", func() error { _, err := s.Publications(ctx, st, "e", 0, 100); return err }, "1 Query"},
 		{"the top of a stream is one read", func() error { _, _, err := s.History(ctx, st, hub.HistoryQuery{}); return err }, "1 Query"},

@@ -47,7 +47,7 @@ func (s *rig) announce(tb testing.TB, by *store.Store, st hub.Stream, a hub.Appe
 		tb.Fatal(err)
 	}
 	at := announced.Message.Position.Offset
-	if _, ok, err := by.DropLease(tb.Context(), st, hub.Progress{Lease: announced.Head.Lease.ID, Done: max(at, announced.Head.Done)}); !ok || err != nil {
+	if _, ok, err := by.DropLease(tb.Context(), st, hub.Progress{Lease: announced.Head.Lease.ID, Done: max(at, announced.Head.Done)}, hub.Turn{}); !ok || err != nil {
 		tb.Fatalf("drop lease: %v, %v", ok, err)
 	}
 	return announced
@@ -315,7 +315,7 @@ func TestAppendTooFarAhead(t *testing.T) {
 	if _, ok, err := s.TakeLease(t.Context(), st, s.lease("l")); !ok || err != nil {
 		t.Fatal(ok, err)
 	}
-	if _, ok, err := s.DropLease(t.Context(), st, hub.Progress{Lease: "l", Done: at.Offset}); !ok || err != nil {
+	if _, ok, err := s.DropLease(t.Context(), st, hub.Progress{Lease: "l", Done: at.Offset}, hub.Turn{}); !ok || err != nil {
 		t.Fatal(ok, err)
 	}
 	a = appendTo(t, by, st, said("next"), hub.AppendOptions{IdempotencyKey: "k"})
