@@ -14,11 +14,11 @@ import (
 	"centrifuge/pkg/hub"
 )
 
-// keep creates the category log, whose channels keep this many messages for this long.
-func (r *rig) keep(size int, ttl time.Duration) {
+// keep creates the category log, whose channels keep this many messages for an hour.
+func (r *rig) keep(size int) {
 	r.t.Helper()
 	if err := r.store.PutCategory(r.t.Context(), projectID, hub.Category{ID: hub.NewID(r.clock()), Name: "log",
-		CategoryOptions: hub.CategoryOptions{Bidirectional: true, HistorySize: size, HistoryTTL: hub.Duration(ttl)}}); err != nil {
+		CategoryOptions: hub.CategoryOptions{Bidirectional: true, HistorySize: size, HistoryTTL: hub.Duration(time.Hour)}}); err != nil {
 		r.t.Fatal(err)
 	}
 }
@@ -74,7 +74,7 @@ func (r *rig) follow(got answer, text string) answer {
 
 func TestChannelPage(t *testing.T) {
 	r := newRig(t).signIn()
-	r.keep(5, time.Hour)
+	r.keep(5)
 	r.join("c1", "alice", hub.Permissions{Everything: true}, "log:a")
 	r.join("c2", "", hub.Permissions{Everything: true}, "log:a")
 
@@ -186,7 +186,7 @@ func TestChannelPage(t *testing.T) {
 
 func TestChannelPagePages(t *testing.T) {
 	r := newRig(t).signIn()
-	r.keep(100, time.Hour)
+	r.keep(100)
 	for i := range 65 {
 		r.publish("log:a", fmt.Sprint(i), hub.PublishOptions{})
 	}
@@ -252,7 +252,7 @@ func TestChannelPagePages(t *testing.T) {
 
 func TestHistoryRemoval(t *testing.T) {
 	r := newRig(t).signIn()
-	r.keep(5, time.Hour)
+	r.keep(5)
 	name := `log:a&b=c`
 	r.publish(name, "1", hub.PublishOptions{})
 	remove := base + "/channels/remove-history"

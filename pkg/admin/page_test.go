@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"centrifuge/pkg/auth"
 	"centrifuge/pkg/hub"
@@ -48,7 +47,7 @@ func newFilledRig(t *testing.T) *rig {
 	t.Helper()
 	r := newRig(t).signIn()
 	r.put(&hub.Project{ID: "bare", Name: "<i>Bare</i>", Secret: auth.NewSecret()})
-	r.keep(5, time.Hour)
+	r.keep(5)
 	r.publish("log:a", `{"text":"<b>"}`, hub.PublishOptions{Tags: map[string]string{"kind": "<i>"}})
 	if err := r.store.Count(t.Context(), projectID, r.now, 12, 345); err != nil {
 		t.Fatal(err)
