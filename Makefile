@@ -43,7 +43,7 @@ IAM := $(TOOLS)/iam
 # A validator for OpenAPI documents, pinned by pkg/serverapi/lint/requirements.txt.
 OPENAPI_VALIDATOR := $(TOOLS)/openapi/bin/openapi-spec-validator
 
-# The AWS SDKs and schemathesis of make test-clients.
+# The AWS SDKs, schemathesis and the client of Centrifugo of make test-clients.
 CLIENTS_PYTHON := $(TOOLS)/clients/python
 CLIENTS_JARS   := $(TOOLS)/clients/jars
 MAVEN_COPY     := org.apache.maven.plugins:maven-dependency-plugin:3.9.0:copy-dependencies
@@ -111,11 +111,11 @@ test-dynamodb-local: ## Run the tests of the store and the hub, random rounds an
 	go run ./localstack/dynamodb/local go test -count=1 ./pkg/store/... ./pkg/hub/... ./localstack/soak
 	go run ./localstack/dynamodb/local go test -count=1 -run '^TestFaultMatrix$$' ./localstack/stack
 
-test-clients: $(CLIENTS_PYTHON)/installed $(CLIENTS_JARS)/installed ## Call the local stack with AWS SDKs of three languages, and test the server API with schemathesis; needs Python 3.11, Java 17 and Maven
+test-clients: $(CLIENTS_PYTHON)/installed $(CLIENTS_JARS)/installed ## Call the local stack with AWS SDKs of three languages and Centrifugo's client for Python, and test the server API with schemathesis; needs Python 3.11, Java 17 and Maven
 	@go run ./localstack/clients $(CLIENTS_PYTHON) $(CLIENTS_JARS)
 
 $(CLIENTS_PYTHON)/installed: localstack/clients/python/requirements.txt
-	@echo "installing boto3 and schemathesis, from PyPI"
+	@echo "installing boto3, schemathesis and cent, from PyPI"
 	@python3 -m venv --clear $(CLIENTS_PYTHON)
 	@$(CLIENTS_PYTHON)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@

@@ -47,10 +47,12 @@ type rig struct {
 	gone         []string
 	disconnected []string
 	stuck        error      // of Disconnect, where set
-	mu           sync.Mutex // of what dispatches record
+	mu           sync.Mutex // of the clock, and of what dispatches record
 	announced    []string
-	// emitted are the messages that the event hooks got.
-	emitted []hub.Message
+	// posted are the publications that were sent to the subscribers of their channel, watched
+	// the messages that were sent to the feed, emitted those that the event hooks got.
+	posted, watched, emitted []hub.Message
+	// invoked are the channels for which a dispatcher was invoked.
 	invoked []hub.Channel
 	log     bytes.Buffer
 }
@@ -63,8 +65,14 @@ const (
 func newRig(t *testing.T, o hub.ProjectOptions) *rig {
 	t.Helper()
 	r := &rig{now: time.Unix(1_800_000_000, 0)}
-	clock := func() time.Time { return r.now }
+	clock := func() time.Time {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return r.now
+	}
 	r.store = storetest.New(t, store.Options{Now: clock, CountEvery: -1, Wait: func(_ context.Context, d time.Duration) error {
+		r.mu.Lock()
+		defer r.mu.Unlock()
 		r.now = r.now.Add(d)
 		return nil
 	}})
@@ -167,7 +175,11 @@ func (d dispatcher) Dispatch(ctx context.Context, to hub.Audience, messages []hu
 			r.announced = append(r.announced, fmt.Sprintf("%s %s %s to %s", m.Event, m.Channel, m.Client.Connection, strings.Join(received, " ")))
 		case to.Channel == hub.Feed(projectID):
 			r.fed = append(r.fed, received...)
+			r.watched = append(r.watched, m)
 		default:
+			if m.Position.Offset > 0 {
+				r.posted = append(r.posted, m)
+			}
 			if to.Only == nil {
 				r.sent++
 				r.ids = append(r.ids, m.ID)
@@ -181,6 +193,8 @@ func (d dispatcher) Dispatch(ctx context.Context, to hub.Audience, messages []hu
 
 // Invoke records that a dispatcher of a stream was invoked.
 func (r *rig) Invoke(_ context.Context, ch hub.Channel) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.invoked = append(r.invoked, ch)
 	return nil
 }
@@ -197,7 +211,11 @@ func (d dispatcher) Disconnect(ctx context.Context, connections []string) (open 
 	return nil, nil
 }
 
-func (r *rig) Emit(_ context.Context, m hub.Message) { r.emitted = append(r.emitted, m) }
+func (r *rig) Emit(_ context.Context, m hub.Message) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.emitted = append(r.emitted, m)
+}
 
 // clean replaces the sanitizer, which has tests of its own. It makes data that begins
 // with "&" longer.

@@ -53,7 +53,8 @@ const (
 func (k Kind) List() bool { return k == OriginsOption || k == DomainsOption }
 
 // Duration is the value of an option. JSON has it in whole milliseconds, the table
-// in nanoseconds.
+// in nanoseconds. JSON is also read as a string, such as "60s" or "24h", which is how
+// Centrifugo writes durations.
 type Duration time.Duration
 
 // MarshalJSON implements json.Marshaler.
@@ -61,11 +62,21 @@ func (d Duration) MarshalJSON() ([]byte, error) {
 	return strconv.AppendInt(nil, time.Duration(d).Milliseconds(), 10), nil
 }
 
-// UnmarshalJSON implements json.Unmarshaler.
+// UnmarshalJSON implements json.Unmarshaler. It fails with a json.UnmarshalTypeError for what
+// is neither a whole number nor a string that time.ParseDuration reads as whole milliseconds.
 func (d *Duration) UnmarshalJSON(b []byte) error {
+	var text string
+	if json.Unmarshal(b, &text) == nil && text != "" {
+		parsed, err := time.ParseDuration(text)
+		if err != nil || parsed%time.Millisecond != 0 {
+			return &json.UnmarshalTypeError{Value: "string", Type: reflect.TypeFor[Duration]()}
+		}
+		*d = Duration(parsed)
+		return nil
+	}
 	n := time.Duration(*d).Milliseconds()
-	if err := json.Unmarshal(b, &n); err != nil {
-		return err
+	if json.Unmarshal(b, &n) != nil {
+		return &json.UnmarshalTypeError{Value: string(b), Type: reflect.TypeFor[Duration]()}
 	}
 	// A number beyond every limit stays beyond it, where the product would wrap around.
 	const most = int64(1<<63-1) / int64(time.Millisecond)

@@ -12,7 +12,7 @@ import (
 
 type history struct {
 	Channel string `arg:"" help:"The channel; its category must have the options history_size and history_ttl."`
-	Limit   int    `default:"10" placeholder:"N" help:"How many messages to print: 0 for none, -1 for as many as the server allows."`
+	Limit   int    `default:"10" placeholder:"N" help:"How many messages to print: 0 for none, --limit=-1 for as many as the server allows."`
 	Since   since  `placeholder:"OFFSET[@EPOCH]" help:"Only those after this position, or with --reverse before it."`
 	Reverse bool   `help:"The newest first."`
 }

@@ -58,7 +58,7 @@ type commandLine struct {
 	Presence    presence    `cmd:"" help:"List the members of a channel."`
 
 	PresenceStats presenceStats `cmd:"" help:"Count the members of a channel."`
-	History       history       `cmd:"" help:"Print the newest messages of a channel that keeps history."`
+	History       history       `cmd:"" help:"Print the messages that a channel keeps, the oldest first."`
 	HistoryRemove historyRemove `cmd:"" help:"Remove the history of a channel."`
 
 	Send       send       `cmd:"" help:"Call any method of the server API."`
