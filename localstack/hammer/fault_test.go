@@ -3,9 +3,15 @@ package hammer_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
+	"regexp"
+	"slices"
+	"strings"
 	"sync"
+	"time"
 
 	"centrifuge/functions"
 	"centrifuge/localstack/gateway"
@@ -111,6 +117,10 @@ type watch struct {
 	killed  map[string]bool  // processes
 	deaths  map[string]int   // by function and request
 	streams map[string]*posted
+	// history are the requests about a channel that change something.
+	history map[string][]string
+	// suspects are the channels in which something is wrong.
+	suspects map[string]bool
 	// takeOvers counts processes that dispatched again what one that was killed had begun.
 	takeOvers int
 }
@@ -127,7 +137,49 @@ type posted struct {
 func newWatch(fail func(string, ...any)) *watch {
 	return &watch{
 		fail: fail, pending: make(map[string]*kill), killed: make(map[string]bool), deaths: make(map[string]int), streams: make(map[string]*posted),
+		history: make(map[string][]string), suspects: make(map[string]bool),
 	}
+}
+
+// suspect makes the history of a channel a part of the report.
+func (w *watch) suspect(channel string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.suspects[channel] = true
+}
+
+// suspected is the history of the channels in which something is wrong.
+func (w *watch) suspected() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var b strings.Builder
+	for _, ch := range slices.Sorted(maps.Keys(w.suspects)) {
+		fmt.Fprintf(&b, "the requests about %s:\n%s\n", ch, strings.Join(w.history[ch], "\n"))
+	}
+	return b.String()
+}
+
+// streamKey finds the channel in a request to the database.
+var streamKey = regexp.MustCompile(`"H#[^"]*#(c[0-9]+)"`)
+
+// note adds a request to the history of its channel. The caller holds mu.
+func (w *watch) note(q iam.Request, fault iam.Fault) {
+	found := streamKey.FindSubmatch(q.Body)
+	switch {
+	case q.Service == iam.Lambda:
+		var ch struct{ Name string }
+		if json.Unmarshal(q.Body, &ch) != nil {
+			return
+		}
+		found = [][]byte{nil, []byte(ch.Name)}
+	case q.Service != iam.DynamoDB || found == nil:
+		return
+	}
+	line := fmt.Sprintf("%s %s %s", time.Now().Format("04:05.000"), q.AccessKeyID, q.Action)
+	if fault != iam.None {
+		line += fmt.Sprintf(" (fault %d)", fault)
+	}
+	w.history[string(found[1])] = append(w.history[string(found[1])], line+" "+string(q.Body))
 }
 
 // arm plans the next death: of a publisher or of a dispatcher, unless one waits for its function
@@ -161,6 +213,13 @@ func (w *watch) request(q iam.Request) iam.Fault {
 	if q.Service == iam.Management && q.Action == http.MethodPost {
 		w.post(q)
 	}
+	fault := w.death(q)
+	w.note(q, fault)
+	return fault
+}
+
+// death decides whether a process dies at a request. The caller holds mu.
+func (w *watch) death(q iam.Request) iam.Fault {
 	k := w.pending[q.Function]
 	if k == nil || w.killed[q.AccessKeyID] {
 		return iam.None

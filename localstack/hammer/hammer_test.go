@@ -3,6 +3,7 @@ package hammer_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -49,7 +50,7 @@ const (
 	dials = 16
 	// settle is how long everything may take but the load. A dead holder keeps its lease for
 	// hub.LeaseTime, and a dispatcher that is killed three times is run again later.
-	settle = 4 * time.Minute
+	settle = 2 * time.Minute
 	// poll is the time between two looks at the streams.
 	poll = 100 * time.Millisecond
 	// maxViolations is how many are printed.
@@ -107,6 +108,7 @@ func TestHammer(t *testing.T) {
 		t.Errorf("%d more violations", n-maxViolations)
 	}
 	if t.Failed() {
+		t.Log(h.watch.suspected())
 		t.Log(h.log.last())
 		t.Logf("repeat it with SEED=%d", *seed)
 	}
@@ -226,26 +228,27 @@ func (h *hammer) settle(ctx context.Context, clients []*client) ([]stream, error
 	if err != nil {
 		return nil, err
 	}
+	streams, errs := make([]stream, len(h.channels)), make([]error, len(h.channels))
+	var reading sync.WaitGroup
+	for i, ch := range h.channels {
+		reading.Go(func() {
+			st, _ := p.Stream(hub.Channel{Project: project, Category: category, Name: ch})
+			streams[i], errs[i] = h.read(ctx, st)
+		})
+	}
+	reading.Wait()
 	tops := make(map[string]uint64)
-	var streams []stream
-	for _, ch := range h.channels {
-		st, _ := p.Stream(hub.Channel{Project: project, Category: category, Name: ch})
-		s, err := h.read(ctx, st)
-		if err != nil {
-			return streams, err
-		}
-		streams = append(streams, s)
-		tops[ch] = uint64(len(s.publications))
+	for _, s := range streams {
+		tops[s.channel] = uint64(len(s.publications))
 	}
 	for _, c := range clients {
-		if err := c.wait(ctx, tops[c.channel]); err != nil {
-			return streams, err
-		}
+		errs = append(errs, c.wait(ctx, tops[c.channel]))
 	}
-	return streams, nil
+	return streams, errors.Join(errs...)
 }
 
-// read returns a stream when it is dispatched and nobody holds its lease.
+// read returns a stream when it is dispatched and nobody holds its lease. After an error it is
+// as it was last.
 func (h *hammer) read(ctx context.Context, st hub.Stream) (stream, error) {
 	s := stream{channel: st.Channel.Name}
 	for {
@@ -275,6 +278,7 @@ func (h *hammer) read(ctx context.Context, st hub.Stream) (stream, error) {
 			return s, nil
 		}
 		if err := pace(ctx, poll); err != nil {
+			h.watch.suspect(s.channel)
 			return s, fmt.Errorf("%s is dispatched up to %d of %d, lease %+v, next %+v: %w", st.Channel, head.Done, len(s.publications), head.Lease, head.Next, err)
 		}
 	}
