@@ -23,10 +23,10 @@ import (
 )
 
 var (
-	duration    = flag.Duration("hammer", 5*time.Second, "how long messages are published and functions killed")
-	seed        = flag.Uint64("seed", 0, "the seed of the load and of the faults; 0 draws one")
-	connections = flag.Int("connections", 100, "how many clients there are")
-	rate        = flag.Int("rate", 50, "how many messages are published a second")
+	duration = flag.Duration("hammer", 5*time.Second, "how long messages are published and functions killed")
+	seed     = flag.Uint64("seed", 0, "the seed of the load and of the faults; 0 draws one")
+	size     = flag.Int("clients", 100, "how many clients there are")
+	rate     = flag.Int("rate", 50, "how many messages are published a second")
 )
 
 const (
@@ -163,7 +163,7 @@ func (h *hammer) redrive(ctx context.Context, dead <-chan lambda.DeadLetter) {
 }
 
 func (h *hammer) connectAll(ctx context.Context) ([]*client, error) {
-	clients := make([]*client, *connections)
+	clients := make([]*client, *size)
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(dials)
 	for n := range clients {
