@@ -327,15 +327,18 @@ func (h *holder) quit(ctx context.Context, step string, err error) error {
 }
 
 // handOver lets go while there is more to dispatch. What was announced to an inline holder has
-// a durable dispatcher already, which was invoked by who announced it.
+// a durable dispatcher already, which was invoked by who announced it. A durable holder invokes
+// another one when it has let go: one that began before would find the lease held, and end.
+// Where it dies in between, or cannot invoke, it is itself invoked again.
 func (h *holder) handOver(ctx context.Context) error {
-	if h.lease.Durable {
-		if err := h.invoker.Invoke(ctx, h.stream.Channel); err != nil {
-			return h.drop(ctx, fmt.Errorf("invoke a dispatcher of %s: %w", h.stream.Channel, err))
-		}
+	_, dropped, err := h.streams.DropLease(ctx, h.stream, h.progress())
+	if err != nil || !dropped || !h.lease.Durable {
+		return h.quit(ctx, "drop", err)
 	}
-	_, _, err := h.streams.DropLease(ctx, h.stream, h.progress())
-	return h.quit(ctx, "drop", err)
+	if err := h.invoker.Invoke(ctx, h.stream.Channel); err != nil {
+		return fmt.Errorf("invoke a dispatcher of %s: %w", h.stream.Channel, err)
+	}
+	return nil
 }
 
 // drop lets go after a batch that failed. A durable dispatcher repeats it: the one that returns
