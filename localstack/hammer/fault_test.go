@@ -107,6 +107,13 @@ type kill struct {
 	fault iam.Fault
 }
 
+// death is when a process died.
+type death struct {
+	function string
+	when     string // before or after
+	action   string // the request
+}
+
 // watch sees every request of the functions. It kills processes, and checks that of two
 // processes that dispatch a channel the first one has ended. It is safe for concurrent use.
 type watch struct {
@@ -115,7 +122,7 @@ type watch struct {
 	mu      sync.Mutex
 	pending map[string]*kill // by function
 	killed  map[string]bool  // processes
-	deaths  map[string]int   // by function and request
+	deaths  map[death]int
 	streams map[string]*posted
 	// history are the requests about a channel that change something.
 	history map[string][]string
@@ -136,7 +143,7 @@ type posted struct {
 
 func newWatch(fail func(string, ...any)) *watch {
 	return &watch{
-		fail: fail, pending: make(map[string]*kill), killed: make(map[string]bool), deaths: make(map[string]int), streams: make(map[string]*posted),
+		fail: fail, pending: make(map[string]*kill), killed: make(map[string]bool), deaths: make(map[death]int), streams: make(map[string]*posted),
 		history: make(map[string][]string), suspects: make(map[string]bool),
 	}
 }
@@ -213,13 +220,13 @@ func (w *watch) request(q iam.Request) iam.Fault {
 	if q.Service == iam.Management && q.Action == http.MethodPost {
 		w.post(q)
 	}
-	fault := w.death(q)
+	fault := w.kill(q)
 	w.note(q, fault)
 	return fault
 }
 
-// death decides whether a process dies at a request. The caller holds mu.
-func (w *watch) death(q iam.Request) iam.Fault {
+// kill decides whether a process dies at a request. The caller holds mu.
+func (w *watch) kill(q iam.Request) iam.Fault {
 	k := w.pending[q.Function]
 	if k == nil || w.killed[q.AccessKeyID] {
 		return iam.None
@@ -234,7 +241,7 @@ func (w *watch) death(q iam.Request) iam.Fault {
 	if k.fault == iam.KillAfter {
 		when = "after"
 	}
-	w.deaths[q.Function+", "+when+" "+q.Action]++
+	w.deaths[death{q.Function, when, q.Action}]++
 	return k.fault
 }
 
@@ -277,8 +284,8 @@ func (w *watch) isRepeated(channel string, offset uint64) bool {
 func (w *watch) dead(function string) (n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for key, count := range w.deaths {
-		if name, _, _ := bytes.Cut([]byte(key), []byte(",")); string(name) == function {
+	for d, count := range w.deaths {
+		if d.function == function {
 			n += count
 		}
 	}

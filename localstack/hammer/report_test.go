@@ -66,8 +66,13 @@ func (h *hammer) report(clients []*client, streams []stream, twice int, loaded, 
 	f.mu.Unlock()
 	w.mu.Lock()
 	row("killed", "%d processes", len(w.killed))
-	for _, death := range slices.Sorted(maps.Keys(w.deaths)) {
-		row("", "%d of %s", w.deaths[death], death)
+	var deaths []string
+	for d, n := range w.deaths {
+		deaths = append(deaths, fmt.Sprintf("%s, %s %s: %d", d.function, d.when, d.action, n))
+	}
+	slices.Sort(deaths)
+	for _, line := range deaths {
+		row("", "%s", line)
 	}
 	row("take-overs", "%d", w.takeOvers)
 	w.mu.Unlock()

@@ -450,7 +450,6 @@ func TestHandOverAtTheEnd(t *testing.T) {
 		}
 	}
 	publish()
-	load := func(context.Context) (hub.Stream, error) { return stream, nil }
 	var posted []string
 	post := func(request string) hub.Post {
 		return func(_ context.Context, batch []hub.Message) error {
@@ -464,12 +463,13 @@ func TestHandOverAtTheEnd(t *testing.T) {
 		}
 	}
 	var l *Leased
-	l = NewLeased(LeasedOptions{Streams: s, Invoker: invokerFunc(func(context.Context) error {
-		return l.Drain(t.Context(), load, "r2", post("r2"))
-	})})
+	drain := func(ctx context.Context, request string) error {
+		return l.Drain(ctx, func(context.Context) (hub.Stream, error) { return stream, nil }, request, post(request))
+	}
+	l = NewLeased(LeasedOptions{Streams: s, Invoker: invokerFunc(func(context.Context) error { return drain(t.Context(), "r2") })})
 	ctx, cancel := context.WithTimeout(t.Context(), handOver)
 	defer cancel()
-	if err := l.Drain(ctx, load, "r1", post("r1")); err != nil {
+	if err := drain(ctx, "r1"); err != nil {
 		t.Fatal(err)
 	}
 	if want := []string{"r1 1", "r2 2"}; !slices.Equal(posted, want) {
