@@ -53,7 +53,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run dev build test test-go test-infra test-dynamodb-local test-clients lint lint-template lint-api test-iam \
-	templates emulated test-deploy localstack-up localstack-deploy localstack-test localstack-down admin-password smoke probe fuzz soak bench load \
+	templates emulated test-deploy localstack-up localstack-deploy localstack-test localstack-down admin-password smoke probe fuzz soak hammer bench load \
 	synth bootstrap deploy destroy seed invoke vulncheck cover clean FORCE
 
 help: ## List the targets
@@ -181,6 +181,11 @@ fuzz: ## Fuzz every decoder: FUZZTIME=1m each
 SOAK ?= 10m
 soak: ## Play random rounds against the whole service, and print their seed: SOAK=10m SEED=… ROUND=…
 	go test -v -count=1 -timeout 0 -run '^TestSoak$$' ./localstack/soak -soak $(SOAK) $(if $(SEED),-seed $(SEED)) $(if $(ROUND),-round $(ROUND))
+
+HAMMER  ?= 30s
+CLIENTS ?= 1000
+hammer: ## Publish to streams while functions are killed, and print what arrived: HAMMER=30s CLIENTS=1000 SEED=…
+	go test -v -count=1 -timeout 0 -run '^TestHammer$$' ./localstack/hammer -hammer $(HAMMER) -clients $(CLIENTS) $(if $(SEED),-seed $(SEED))
 
 bench: build ## Measure posting, the bootstraps and the handshake
 	@$(MAKE) --no-print-directory build BUILD=$(BUILD)/native GOARCH_LAMBDA=$$(go env GOARCH)

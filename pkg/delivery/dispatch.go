@@ -395,16 +395,16 @@ func (h *holder) quit(ctx context.Context, step string, err error) error {
 }
 
 // handOver lets go while there may be more to dispatch. Who announced a message to an inline
-// holder has invoked a durable dispatcher. One that waits for its turn gets the lease.
+// holder has invoked a durable dispatcher. One that waits for its turn gets the lease. A durable
+// holder invokes another one when it has let go: one that began before would find the lease
+// held, and end. Where it dies in between, or cannot invoke, it is itself invoked again.
 func (h *holder) handOver(ctx context.Context, b batch) error {
 	next := h.head.Next
 	if next.Free(h.now()) {
 		next = hub.Turn{}
 	}
-	// The lease ends first: a successor that found it held by a durable dispatcher would end.
 	if _, _, err := h.streams.DropLease(ctx, h.stream, h.progress(), next); err != nil {
-		// It ends by itself.
-		h.log.WarnContext(ctx, "drop lease failed", "project", h.stream.Channel.Project, "channel", h.stream.Channel.String(), "error", err)
+		return h.quit(ctx, "drop", err)
 	}
 	if next.Request != "" || !h.lease.Durable && !b.full {
 		return nil

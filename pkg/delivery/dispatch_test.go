@@ -443,6 +443,59 @@ func TestMutants(t *testing.T) {
 	}
 }
 
+// invokerFunc is an Invoker.
+type invokerFunc func(ctx context.Context) error
+
+func (f invokerFunc) Invoke(ctx context.Context, _ hub.Channel) error { return f(ctx) }
+
+// TestHandOverAtTheEnd has a durable dispatcher that has no time left, and another one that it
+// invokes and that has ended before it goes on: what was announced meanwhile is dispatched.
+func TestHandOverAtTheEnd(t *testing.T) {
+	s := storetest.New(t, store.Options{Now: time.Now})
+	stream := hub.Stream{Channel: hub.Channel{Project: "p", Category: "c", Name: "n"}, ProjectName: "P", CategoryID: "1"}
+	publish := func() {
+		t.Helper()
+		a, err := s.Append(t.Context(), stream, hub.Message{ID: hub.NewID(time.Now()), Channel: stream.Channel, Data: []byte(`1`)}, hub.AppendOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Its publisher has died: the lease has expired.
+		if _, err := s.Announce(t.Context(), stream, a, hub.Lease{ID: hub.NewID(time.Now()), Until: time.UnixMilli(0)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	publish()
+	var posted []string
+	post := func(request string) hub.Post {
+		return func(_ context.Context, batch []hub.Message) error {
+			for _, m := range batch {
+				posted = append(posted, fmt.Sprint(request, " ", m.Position.Offset))
+			}
+			if request == "r1" {
+				publish()
+			}
+			return nil
+		}
+	}
+	var l *Leased
+	drain := func(ctx context.Context, request string) error {
+		return l.Drain(ctx, func(context.Context) (hub.Stream, error) { return stream, nil }, request, post(request))
+	}
+	l = NewLeased(LeasedOptions{Streams: s, Invoker: invokerFunc(func(context.Context) error { return drain(t.Context(), "r2") })})
+	ctx, cancel := context.WithTimeout(t.Context(), handOver)
+	defer cancel()
+	if err := drain(ctx, "r1"); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"r1 1", "r2 2"}; !slices.Equal(posted, want) {
+		t.Errorf("posted %q, want %q", posted, want)
+	}
+	head, err := s.StreamHead(t.Context(), stream)
+	if err != nil || head.Done != 2 || head.Lease.ID != "" {
+		t.Errorf("the head is %+v, error %v", head, err)
+	}
+}
+
 func drawSeed(t *testing.T) {
 	t.Helper()
 	if *seed == 0 {
