@@ -242,7 +242,11 @@ func (p *appending) begins() bool { return p.known.drawn && p.options.Version ==
 
 // appended is the result where p was carried out.
 func (p *appending) appended() hub.Appended {
-	return hub.Appended{Message: p.message, Pending: true, New: p.begins(), Options: p.options}
+	return hub.Appended{
+		Message: p.message, Pending: true, New: p.begins(), Options: p.options,
+		// What is known was written before the last dispatch of this process ended.
+		Quiet: p.known.last <= p.known.done+1,
+	}
 }
 
 // own reports whether a publication is that of p: the SDK repeats a request whose response was
