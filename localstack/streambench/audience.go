@@ -51,12 +51,13 @@ func (b *bench) publish(ctx context.Context, channel string) error {
 // audience is the clients of a channel. Each takes several pushes in a frame.
 type audience struct {
 	clients []*client
+	// arrived gets the time of each frame with pushes. What does not fit is left out.
+	arrived chan time.Time
 }
 
 type client struct {
-	conn *websocket.Conn
-	// arrived gets the time of each frame with pushes, if it is not nil.
-	arrived chan time.Time
+	conn    *websocket.Conn
+	arrived chan<- time.Time
 	// checks means that the client compares offsets.
 	checks bool
 
@@ -68,7 +69,7 @@ type client struct {
 
 // subscribe connects n clients to a channel.
 func (b *bench) subscribe(ctx context.Context, channel string, n int) (_ *audience, err error) {
-	a := &audience{}
+	a := &audience{arrived: make(chan time.Time, n)}
 	defer func() {
 		if err != nil {
 			a.close()
@@ -81,7 +82,7 @@ func (b *bench) subscribe(ctx context.Context, channel string, n int) (_ *audien
 			return nil, fmt.Errorf("connect a client: %w", err)
 		}
 		conn.SetReadLimit(1 << 20)
-		c := &client{conn: conn, checks: i == 0}
+		c := &client{conn: conn, arrived: a.arrived, checks: i == 0}
 		a.clients = append(a.clients, c)
 		for _, frame := range []string{
 			fmt.Sprintf(`{"id":"auth","method":"auth","params":{"project_id":"`+project+`","user":"u","token":"%s","permissions":{},"batch":true}}`, auth.SignToken(secret, "u", project)),
@@ -124,8 +125,9 @@ func (c *client) read(ctx context.Context) {
 		if err != nil {
 			return
 		}
-		if c.arrived != nil {
-			c.arrived <- at
+		select {
+		case c.arrived <- at:
+		default:
 		}
 	}
 }
