@@ -182,10 +182,11 @@ SOAK ?= 10m
 soak: ## Play random rounds against the whole service, and print their seed: SOAK=10m SEED=… ROUND=…
 	go test -v -count=1 -timeout 0 -run '^TestSoak$$' ./localstack/soak -soak $(SOAK) $(if $(SEED),-seed $(SEED)) $(if $(ROUND),-round $(ROUND))
 
-bench: build ## Measure posting, the bootstraps and the handshake
+bench: build ## Measure posting, streams, the bootstraps and the handshake
 	@$(MAKE) --no-print-directory build BUILD=$(BUILD)/native GOARCH_LAMBDA=$$(go env GOARCH)
 	go run ./localstack/coldstart $(BUILD) $(BUILD)/native
 	go run ./pkg/delivery/bench
+	go run ./localstack/streambench
 
 vulncheck: ## Look for known vulnerabilities; needs vuln.go.dev
 	go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...
