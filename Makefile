@@ -187,10 +187,11 @@ CLIENTS ?= 1000
 hammer: ## Publish to streams while functions are killed, and print what arrived: HAMMER=30s CLIENTS=1000 SEED=…
 	go test -v -count=1 -timeout 0 -run '^TestHammer$$' ./localstack/hammer -hammer $(HAMMER) -clients $(CLIENTS) $(if $(SEED),-seed $(SEED))
 
-bench: build ## Measure posting, the bootstraps and the handshake
+bench: build ## Measure posting, streams, the bootstraps and the handshake
 	@$(MAKE) --no-print-directory build BUILD=$(BUILD)/native GOARCH_LAMBDA=$$(go env GOARCH)
 	go run ./localstack/coldstart $(BUILD) $(BUILD)/native
 	go run ./pkg/delivery/bench
+	go run ./localstack/streambench
 
 vulncheck: ## Look for known vulnerabilities; needs vuln.go.dev
 	go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...

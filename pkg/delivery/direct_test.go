@@ -576,6 +576,31 @@ func TestUnreadSubscribers(t *testing.T) {
 	}
 }
 
+func TestBegunRead(t *testing.T) {
+	var accepted posts
+	m := newManagement(t, func(_ http.ResponseWriter, r *http.Request) { accepted.add(r) })
+	begun := shards{
+		{subscribers("a"), func() ([]hub.Subscriber, error) { return nil, errRead }},
+		{subscribers("b"), subscribers("c")},
+	}
+	d := New(Options{
+		Subscribers: shards{{subscribers("again")}, {subscribers("again")}},
+		Poster:      m.newPoster(t, PosterOptions{}), Encoders: encoders,
+	})
+	to := audience(2)
+	for shard := range begun {
+		to.Reading = append(to.Reading, begun.Subscribers(t.Context(), room, shard))
+	}
+	result, err := d.Dispatch(t.Context(), to, []hub.Message{hello})
+	want := hub.Result{Delivered: 3, Unread: []hub.Unread{{Shard: 0, Cause: errRead.Error()}}}
+	if diff := cmp.Diff(want, result); err != nil || diff != "" {
+		t.Errorf("error %v, result (-want +got):\n%s", err, diff)
+	}
+	if diff := cmp.Diff(map[string]int{`POST a "hello"`: 1, `POST b "hello"`: 1, `POST c "hello"`: 1}, accepted.seen); diff != "" {
+		t.Errorf("posts (-want +got):\n%s", diff)
+	}
+}
+
 func TestCancelledDispatch(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	m := newManagement(t, func(_ http.ResponseWriter, r *http.Request) {

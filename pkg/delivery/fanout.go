@@ -115,7 +115,11 @@ func (f *fanout) pages(ctx context.Context, subscribers Subscribers) <-chan page
 	}
 	for shard := range max(f.to.Shards, 1) {
 		readers.Go(func() {
-			for subs, err := range subscribers.Subscribers(ctx, f.to.Channel, shard) {
+			read := subscribers.Subscribers(ctx, f.to.Channel, shard)
+			if shard < len(f.to.Reading) {
+				read = f.to.Reading[shard]
+			}
+			for subs, err := range read {
 				if err != nil {
 					f.mu.Lock()
 					defer f.mu.Unlock()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 )
 
@@ -15,6 +16,42 @@ type Audience struct {
 	Rule    Rule
 	// Only, if not nil, are the subscribers: none is read.
 	Only []Ended `json:",omitempty"`
+	// Reading, if not nil, is the read of each shard, which has begun already. It can be used
+	// once, and stays in this process: another one reads anew.
+	Reading []iter.Seq2[[]Subscriber, error] `json:"-"`
+}
+
+// read begins to read the first page of each shard of an audience. The result is a Reading. It
+// ends with ctx.
+func (h *Hub) read(ctx context.Context, to Audience) (all []iter.Seq2[[]Subscriber, error]) {
+	type page struct {
+		subscribers []Subscriber
+		err         error
+	}
+	for shard := range to.Shards {
+		pages := make(chan page)
+		go func() {
+			defer close(pages)
+			for subscribers, err := range h.store.Subscribers(ctx, to.Channel, shard) {
+				select {
+				case pages <- page{subscribers, err}:
+				case <-ctx.Done():
+					return
+				}
+			}
+		}()
+		all = append(all, func(yield func([]Subscriber, error) bool) {
+			for p := range pages {
+				if !yield(p.subscribers, p.err) {
+					return
+				}
+			}
+			if ctx.Err() != nil {
+				yield(nil, ctx.Err())
+			}
+		})
+	}
+	return all
 }
 
 // Dispatcher sends accepted messages to subscribers. Its parameters and its Result are
@@ -109,12 +146,12 @@ func (r Result) and(second Result) Result {
 	return sum
 }
 
-// deliver sends messages to the subscribers of a channel. p may be some seconds old: where a
+// deliver sends messages to an audience of p, which may be some seconds old: where a
 // right has ended by what p says, the project is read again, so that a change that admits
 // more excludes nobody who subscribed after it. When it fails, as Dispatcher.Dispatch does,
 // nothing was posted.
-func (h *Hub) deliver(ctx context.Context, p *Project, ch Channel, messages ...Message) (Result, error) {
-	first, err := h.dispatcher.Dispatch(ctx, p.audience(ch), messages)
+func (h *Hub) deliver(ctx context.Context, p *Project, to Audience, messages ...Message) (Result, error) {
+	first, err := h.dispatcher.Dispatch(ctx, to, messages)
 	if err != nil || len(first.Ended) == 0 {
 		return first, err
 	}
@@ -124,10 +161,10 @@ func (h *Hub) deliver(ctx context.Context, p *Project, ch Channel, messages ...M
 		first.Unread = append(first.Unread, Unread{Shard: first.Ended[0].Shard, Cause: err.Error()})
 		first.Ended = nil
 	}
-	if err != nil || !present.has(ch) {
+	if err != nil || !present.has(to.Channel) {
 		return first, nil //nolint:nilerr // what the error means is in the result
 	}
-	to := present.audience(ch)
+	to = present.audience(to.Channel)
 	to.Only = slices.DeleteFunc(slices.Clone(first.Ended), func(e Ended) bool { return !to.Rule.Admits(e.Basis) })
 	if len(to.Only) == 0 {
 		return first, nil

@@ -34,13 +34,13 @@ func (h *Publisher) dispatch(ctx context.Context, p *Project, m Message) (channe
 	if p.Categories[m.Channel.Category].PublishToAdmins {
 		watched.Go(func() { feed = h.dispatchToFeed(ctx, p, m) })
 	}
-	channel, err = h.deliver(ctx, p, m.Channel, m)
+	channel, err = h.deliver(ctx, p, p.audience(m.Channel), m)
 	watched.Wait()
 	return channel, feed, err
 }
 
 func (h *Publisher) dispatchToFeed(ctx context.Context, p *Project, messages ...Message) Result {
-	result, err := h.deliver(ctx, p, Feed(p.ID), messages...)
+	result, err := h.deliver(ctx, p, p.audience(Feed(p.ID)), messages...)
 	if err == nil {
 		err = result.Err()
 	}

@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 )
 
 // append appends a message to its stream, announces it, and dispatches the stream unless
 // another invocation does.
-func (h *Publisher) append(ctx context.Context, s Stream, m Message, o PublishOptions) (Published, error) {
+func (h *Publisher) append(ctx context.Context, p *Project, s Stream, m Message, o PublishOptions) (Published, error) {
 	fail := func(err error) (Published, error) {
 		return Published{}, fmt.Errorf("publish in %s: %w", m.Channel, err)
 	}
@@ -25,8 +26,20 @@ func (h *Publisher) append(ctx context.Context, s Stream, m Message, o PublishOp
 	case !a.Pending:
 		return Published{Position: a.Message.Position}, nil
 	}
+	var begun []iter.Seq2[[]Subscriber, error]
+	if a.Quiet && s.Linger == 0 {
+		// Who subscribes from now on subscribes after the message.
+		reading, cancel := context.WithCancel(ctx)
+		defer cancel()
+		begun = h.read(reading, p.audience(s.Channel))
+	}
 	announced, err := h.streams.Announce(ctx, s, a, func(ctx context.Context, batch []Message) error {
-		return h.dispatchBatch(ctx, s.Channel, batch)
+		use := begun
+		begun = nil
+		if len(batch) != 1 || batch[0].Position != a.Message.Position {
+			use = nil // later messages have later subscribers
+		}
+		return h.dispatchBatch(ctx, s.Channel, use, batch)
 	})
 	if err != nil {
 		return fail(err)
@@ -50,15 +63,16 @@ func (h *Publisher) DispatchStream(ctx context.Context, ch Channel, request stri
 		return s, nil
 	}
 	return h.streams.Drain(ctx, load, request, func(ctx context.Context, batch []Message) error {
-		return h.dispatchBatch(ctx, ch, batch)
+		return h.dispatchBatch(ctx, ch, nil, batch)
 	})
 }
 
 // dispatchBatch dispatches publications of one stream, in their order, to the subscribers, to
 // the feed and to the event hooks, and counts them. It fails unless a post to every subscriber
 // was begun, and where API Gateway refused all of them. The messages of a category that was
-// deleted, or created again since, are for nobody.
-func (h *Publisher) dispatchBatch(ctx context.Context, ch Channel, batch []Message) error {
+// deleted, or created again since, are for nobody. begun is the read of the subscribers of each
+// shard, or nil.
+func (h *Publisher) dispatchBatch(ctx context.Context, ch Channel, begun []iter.Seq2[[]Subscriber, error], batch []Message) error {
 	p, err := h.store.Project(ctx, ch.Project)
 	if errors.Is(err, ErrProjectNotFound) || err == nil && ch != p.Locate(ch) {
 		return nil
@@ -67,7 +81,11 @@ func (h *Publisher) dispatchBatch(ctx context.Context, ch Channel, batch []Messa
 		return err
 	}
 	category := p.Categories[ch.Category]
-	result, err := h.deliver(ctx, p, ch, batch...)
+	to := p.audience(ch)
+	if len(begun) == to.Shards { // a shard may have been added since
+		to.Reading = begun
+	}
+	result, err := h.deliver(ctx, p, to, batch...)
 	if known := new(Error); errors.As(err, &known) {
 		// It would fail for ever, and hold up all that follow.
 		h.log.ErrorContext(ctx, "dispatch failed, and the messages are left out", "project", ch.Project, "channel", ch.String(),

@@ -133,7 +133,7 @@ func (h *Publisher) Broadcast(ctx context.Context, cmd Command, ch Channel, data
 // send sends a message as the options of its category say: direct or through its stream.
 func (h *Publisher) send(ctx context.Context, p *Project, category Category, m Message, o PublishOptions) (Published, error) {
 	if s, ok := p.Stream(m.Channel); ok && (!o.SkipHistory || s.Retention.Size == 0) {
-		return h.append(ctx, s, m, o)
+		return h.append(ctx, p, s, m, o)
 	}
 	if o.Version != 0 {
 		return Published{}, ErrBadRequest.With("version needs a category with history_size or ordered, and no skip_history")

@@ -89,6 +89,9 @@ type Appended struct {
 	// Direct is the result of an earlier publish under the same key, which was sent without a
 	// stream; nil for none.
 	Direct *Result
+	// Quiet means that nothing else waits for its dispatch, as far as this process knows: the
+	// announcer will probably dispatch the message.
+	Quiet bool
 	// New means that the epoch was drawn for this publication, which is its first: the stream
 	// exists when that is announced.
 	New bool

