@@ -145,7 +145,8 @@ func TestDispatchResult(t *testing.T) {
 		t.Fatal(err)
 	}
 	slices.SortFunc(result.Gone, byShard)
-	if diff := cmp.Diff(hub.Result{Delivered: 32, Slow: 2, Failed: 3, Refused: 1, Refusal: "post to connection f1: management API answered 500 Internal Server Error", Gone: []hub.Gone{
+	slices.Sort(result.Stalled)
+	if diff := cmp.Diff(hub.Result{Stalled: []string{"s1", "s2"}, Delivered: 32, Slow: 2, Failed: 3, Refused: 1, Refusal: "post to connection f1: management API answered 500 Internal Server Error", Gone: []hub.Gone{
 		{Connection: "g1", Channel: room, Shard: 0}, {Connection: "g1", Channel: room, Shard: 2}, {Connection: "g2", Channel: room, Shard: 2},
 	}}, result); diff != "" {
 		t.Errorf("result (-want +got):\n%s", diff)
@@ -437,7 +438,7 @@ func TestSlowClient(t *testing.T) {
 		Encoders: encoders,
 	})
 	result, err := d.Dispatch(t.Context(), audience(1), []hub.Message{hello})
-	if diff := cmp.Diff(hub.Result{Delivered: 1000, Slow: 1}, result); err != nil || diff != "" {
+	if diff := cmp.Diff(hub.Result{Delivered: 1000, Slow: 1, Stalled: []string{"slow"}}, result); err != nil || diff != "" {
 		t.Errorf("error %v, result (-want +got):\n%s", err, diff)
 	}
 }
@@ -501,7 +502,7 @@ func TestUnansweredPosts(t *testing.T) {
 		messages = append(messages, hub.Message{Channel: room, Data: []byte(data)})
 	}
 	result, err := d.Dispatch(t.Context(), audience(1), messages)
-	if diff := cmp.Diff(hub.Result{Delivered: 204, Failed: 2}, result); err != nil || diff != "" {
+	if diff := cmp.Diff(hub.Result{Delivered: 204, Failed: 2, Stalled: []string{"always"}}, result); err != nil || diff != "" {
 		t.Errorf("error %v, result (-want +got):\n%s", err, diff)
 	}
 	want := map[string][]string{"always": {"1", "1"}, "once": {"1", "1", "2"}, "second": {"1", "2", "2"}}
@@ -716,6 +717,31 @@ func TestDispatchToSome(t *testing.T) {
 		t.Errorf("result (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff(map[string]int{`POST a "hello"`: 1, `POST a 2`: 1, `POST g "hello"`: 1, `POST c "hello"+2`: 1}, accepted.seen); diff != "" {
+		t.Errorf("posts (-want +got):\n%s", diff)
+	}
+}
+
+// TestStalledConnection posts to a connection that has held up a dispatch before: once, and
+// not to the end of the attempts.
+func TestStalledConnection(t *testing.T) {
+	var accepted posts
+	m := newManagement(t, func(w http.ResponseWriter, r *http.Request) {
+		accepted.add(r)
+		if connectionOf(r) != "a" {
+			panic(http.ErrAbortHandler)
+		}
+	})
+	d := New(Options{
+		Subscribers: shards{{subscribers("stalled", "a")}},
+		Poster:      m.newPoster(t, PosterOptions{}), Encoders: map[hub.Protocol]Encoder{hub.Classic: data},
+	})
+	to := audience(1)
+	to.Stalled = []string{"stalled"}
+	result, err := d.Dispatch(t.Context(), to, []hub.Message{hello, hello})
+	if diff := cmp.Diff(hub.Result{Delivered: 2, Failed: 2, Stalled: []string{"stalled"}}, result); err != nil || diff != "" {
+		t.Errorf("error %v, result (-want +got):\n%s", err, diff)
+	}
+	if diff := cmp.Diff(map[string]int{`POST a "hello"`: 2, `POST stalled "hello"`: 1}, accepted.seen); diff != "" {
 		t.Errorf("posts (-want +got):\n%s", diff)
 	}
 }

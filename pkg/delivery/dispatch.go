@@ -322,13 +322,12 @@ func (h *holder) dispatch(ctx context.Context, messages []hub.Message) error {
 
 // keep renews the lease until ctx ends. It fails with errLost when no post may begin any more.
 func (h *holder) keep(ctx context.Context) error {
-	for {
-		if err := h.wait(ctx, min(h.left(), renewEvery)); err != nil {
+	for left := h.left(); left > 0; left = h.left() {
+		if err := h.wait(ctx, min(left, renewEvery)); err != nil {
 			return nil //nolint:nilerr // the posts have ended
 		}
-		left := h.left()
-		if left <= 0 {
-			return errLost
+		if left = h.left(); left <= 0 {
+			break
 		}
 		until := h.until()
 		renewal, cancel := context.WithTimeout(ctx, left)
@@ -341,6 +340,7 @@ func (h *holder) keep(ctx context.Context) error {
 			h.lease.Until = until
 		}
 	}
+	return errLost
 }
 
 // left is the time in which posts may begin.
@@ -420,7 +420,7 @@ func (h *holder) drop(ctx context.Context, b batch, cause error) error {
 	ctx, cancel := briefly(ctx)
 	defer cancel()
 	p := h.progress()
-	if n := len(b.messages); n > 0 {
+	if n := len(b.messages); n > 1 {
 		p.Batch = max(n/failedBatch, 1)
 	}
 	head, dropped, err := h.streams.DropLease(ctx, h.stream, p, hub.Turn{})

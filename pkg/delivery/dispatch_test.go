@@ -201,7 +201,9 @@ func (w *world) start(a *actor, work func(ctx context.Context)) {
 
 func (w *world) leased(s *store.Store) *Leased {
 	l := NewLeased(LeasedOptions{Streams: mutated{s, w.mutant}, Invoker: w, Now: w.now, Wait: w.wait})
-	l.firstBatch, l.maxBatch = 1, 2
+	if w.mutant == none {
+		l.firstBatch, l.maxBatch = 1, 2
+	}
 	return l
 }
 

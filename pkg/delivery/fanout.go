@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"centrifuge/pkg/hub"
 )
@@ -17,6 +18,7 @@ type fanout struct {
 	frames           map[format][]*Payload
 	unknownProtocols map[hub.Protocol]int // number of subscribers, by protocol without an encoder
 	queue            chan post
+	stalled          map[string]bool
 	workers          sync.WaitGroup
 
 	mu         sync.Mutex
@@ -31,7 +33,11 @@ type post struct {
 	shard      int
 	frames     []*Payload
 	repeated   bool // after it got no answer
+	stalled    bool // it held up an earlier dispatch
 }
+
+// stalledTime is how long the posts of a connection may take that held up an earlier dispatch.
+const stalledTime = 250 * time.Millisecond
 
 // page is a page of subscribers of one shard.
 type page struct {
@@ -71,7 +77,8 @@ func (f *fanout) run(ctx context.Context, subscribers Subscribers) {
 				f.leaveUnsent(err, len(frames))
 				continue
 			}
-			f.begin(ctx, post{connection: s.Connection, shard: p.shard, frames: frames})
+			stalled := f.stalled[s.Connection]
+			f.begin(ctx, post{connection: s.Connection, shard: p.shard, frames: frames, repeated: stalled, stalled: stalled})
 		}
 	}
 	f.finish()
@@ -155,10 +162,19 @@ func (f *fanout) begin(ctx context.Context, p post) {
 
 // send posts the frames of a subscriber until one fails, and counts.
 func (f *fanout) send(ctx context.Context, p post) {
+	if p.stalled {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, stalledTime)
+		defer cancel()
+	}
 	for n, frame := range p.frames {
 		if n > 0 {
 			if err := f.poster.acquire(ctx); err != nil {
-				f.leaveUnsent(err, len(p.frames)-n)
+				if p.stalled {
+					f.fail(err, len(p.frames)-n)
+				} else {
+					f.leaveUnsent(err, len(p.frames)-n)
+				}
 				return
 			}
 		}
@@ -186,11 +202,15 @@ func (f *fanout) end(err error, p post) {
 		return
 	case errors.Is(err, ErrSlow):
 		f.result.Slow += len(p.frames)
+		f.result.Stalled = append(f.result.Stalled, p.connection)
 		return
 	case silent && !p.repeated && !silence.repeated:
 		f.unanswered = append(f.unanswered, p)
 		return
-	case !ended && (!silent || !silence.sent): // it was certainly not delivered
+	case silent || p.stalled:
+		f.result.Stalled = append(f.result.Stalled, p.connection)
+	}
+	if !ended && (!silent || !silence.sent) { // it was certainly not delivered
 		f.result.Refused += len(p.frames)
 		if f.result.Refusal == "" {
 			f.result.Refusal = err.Error()

@@ -14,6 +14,8 @@ type Audience struct {
 	Channel Channel
 	Shards  int
 	Rule    Rule
+	// Stalled are connections that held up a dispatch before. They are given little time, once.
+	Stalled []string `json:",omitempty"`
 	// Only, if not nil, are the subscribers: none is read.
 	Only []Ended `json:",omitempty"`
 	// Reading, if not nil, is the read of each shard, which has begun already. It can be used
@@ -110,6 +112,9 @@ type Result struct {
 	Gone []Gone
 	// Ended are the subscriptions whose right has ended: nothing was posted to them.
 	Ended []Ended
+	// Stalled are the connections that held up the others: refused as Slow, or without an
+	// answer.
+	Stalled []string
 	// Unread are the shards whose subscribers could not all be read.
 	Unread []Unread
 }
@@ -138,7 +143,7 @@ func (r Result) and(second Result) Result {
 	sum := Result{
 		Delivered: r.Delivered + second.Delivered, Slow: r.Slow + second.Slow, Failed: r.Failed + second.Failed,
 		Unsent: r.Unsent + second.Unsent, Refused: r.Refused + second.Refused, Refusal: r.Refusal,
-		Gone: slices.Concat(r.Gone, second.Gone), Ended: second.Ended, Unread: slices.Concat(r.Unread, second.Unread),
+		Gone: slices.Concat(r.Gone, second.Gone), Ended: second.Ended, Unread: slices.Concat(r.Unread, second.Unread), Stalled: slices.Concat(r.Stalled, second.Stalled),
 	}
 	if sum.Refusal == "" {
 		sum.Refusal = second.Refusal

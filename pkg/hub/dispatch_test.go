@@ -26,7 +26,7 @@ func TestDispatchDataRoundTrip(t *testing.T) {
 		Protocol: Classic, Batch: true, Basis: Basis{Secret: "1123456789abcdef", Origin: "https://a.example.com", MD5: true, Confirmed: true},
 	}
 	want := dispatchData{
-		Audience: Audience{Channel: ch, Shards: 4, Only: []Ended{ended}, Rule: Rule{
+		Audience: Audience{Channel: ch, Shards: 4, Only: []Ended{ended}, Stalled: []string{"L0SM9cOFvHcCIhy="}, Rule: Rule{
 			Secret: "0123456789abcdef", Origins: []string{"https://example.com"}, AllowMD5: true, Private: true,
 		}},
 		Messages: []Message{{
@@ -38,9 +38,10 @@ func TestDispatchDataRoundTrip(t *testing.T) {
 		}},
 		Result: Result{
 			Delivered: 1, Slow: 2, Failed: 3, Unsent: 4, Refused: 5, Refusal: "403",
-			Gone:   []Gone{{Connection: "L0SM9cOFvHcCIhw=", Channel: ch, Shard: 5, Hidden: true}},
-			Ended:  []Ended{ended},
-			Unread: []Unread{{Shard: 6, Cause: "throttled"}},
+			Gone:    []Gone{{Connection: "L0SM9cOFvHcCIhw=", Channel: ch, Shard: 5, Hidden: true}},
+			Ended:   []Ended{ended},
+			Stalled: []string{"L0SM9cOFvHcCIhz="},
+			Unread:  []Unread{{Shard: 6, Cause: "throttled"}},
 		},
 	}
 	checkData(t, "dispatchData", reflect.ValueOf(want))
