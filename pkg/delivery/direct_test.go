@@ -725,7 +725,7 @@ func TestDispatchToSome(t *testing.T) {
 // not to the end of the attempts.
 func TestStalledConnection(t *testing.T) {
 	var accepted posts
-	m := newManagement(t, func(w http.ResponseWriter, r *http.Request) {
+	m := newManagement(t, func(_ http.ResponseWriter, r *http.Request) {
 		accepted.add(r)
 		if connectionOf(r) != "a" {
 			panic(http.ErrAbortHandler)
