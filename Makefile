@@ -43,7 +43,7 @@ IAM := $(TOOLS)/iam
 # A validator for OpenAPI documents, pinned by pkg/serverapi/lint/requirements.txt.
 OPENAPI_VALIDATOR := $(TOOLS)/openapi/bin/openapi-spec-validator
 
-# The AWS SDKs and schemathesis of make test-clients.
+# The AWS SDKs, schemathesis and the client of Centrifugo of make test-clients.
 CLIENTS_PYTHON := $(TOOLS)/clients/python
 CLIENTS_JARS   := $(TOOLS)/clients/jars
 MAVEN_COPY     := org.apache.maven.plugins:maven-dependency-plugin:3.9.0:copy-dependencies
@@ -53,7 +53,7 @@ export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run dev build test test-go test-infra test-dynamodb-local test-clients lint lint-template lint-api test-iam \
-	templates emulated test-deploy localstack-up localstack-deploy localstack-test localstack-down admin-password smoke probe fuzz soak bench load \
+	templates emulated test-deploy localstack-up localstack-deploy localstack-test localstack-down admin-password smoke probe fuzz soak hammer bench load \
 	synth bootstrap deploy destroy seed invoke vulncheck cover clean FORCE
 
 help: ## List the targets
@@ -111,11 +111,11 @@ test-dynamodb-local: ## Run the tests of the store and the hub, random rounds an
 	go run ./localstack/dynamodb/local go test -count=1 ./pkg/store/... ./pkg/hub/... ./localstack/soak
 	go run ./localstack/dynamodb/local go test -count=1 -run '^TestFaultMatrix$$' ./localstack/stack
 
-test-clients: $(CLIENTS_PYTHON)/installed $(CLIENTS_JARS)/installed ## Call the local stack with AWS SDKs of three languages, and test the server API with schemathesis; needs Python 3.11, Java 17 and Maven
+test-clients: $(CLIENTS_PYTHON)/installed $(CLIENTS_JARS)/installed ## Call the local stack with AWS SDKs of three languages and Centrifugo's client for Python, and test the server API with schemathesis; needs Python 3.11, Java 17 and Maven
 	@go run ./localstack/clients $(CLIENTS_PYTHON) $(CLIENTS_JARS)
 
 $(CLIENTS_PYTHON)/installed: localstack/clients/python/requirements.txt
-	@echo "installing boto3 and schemathesis, from PyPI"
+	@echo "installing boto3, schemathesis and cent, from PyPI"
 	@python3 -m venv --clear $(CLIENTS_PYTHON)
 	@$(CLIENTS_PYTHON)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
@@ -182,10 +182,16 @@ SOAK ?= 10m
 soak: ## Play random rounds against the whole service, and print their seed: SOAK=10m SEED=… ROUND=…
 	go test -v -count=1 -timeout 0 -run '^TestSoak$$' ./localstack/soak -soak $(SOAK) $(if $(SEED),-seed $(SEED)) $(if $(ROUND),-round $(ROUND))
 
-bench: build ## Measure posting, the bootstraps and the handshake
+HAMMER  ?= 30s
+CLIENTS ?= 1000
+hammer: ## Publish to streams while functions are killed, and print what arrived: HAMMER=30s CLIENTS=1000 SEED=…
+	go test -v -count=1 -timeout 0 -run '^TestHammer$$' ./localstack/hammer -hammer $(HAMMER) -clients $(CLIENTS) $(if $(SEED),-seed $(SEED))
+
+bench: build ## Measure posting, streams, the bootstraps and the handshake
 	@$(MAKE) --no-print-directory build BUILD=$(BUILD)/native GOARCH_LAMBDA=$$(go env GOARCH)
 	go run ./localstack/coldstart $(BUILD) $(BUILD)/native
 	go run ./pkg/delivery/bench
+	go run ./localstack/streambench
 
 vulncheck: ## Look for known vulnerabilities; needs vuln.go.dev
 	go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...

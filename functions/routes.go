@@ -29,7 +29,7 @@ type Function struct {
 	// deployment can limit how many of them run concurrently.
 	Waits bool
 
-	// What invokes it: one of the three.
+	// What invokes it: one of the four.
 
 	// WebSocket are routes of the WebSocket API.
 	WebSocket []Route
@@ -39,8 +39,11 @@ type Function struct {
 	// Events are events of the event bus. They invoke the function asynchronously,
 	// and Lambda retries twice.
 	Events []Event
+	// Asynchronous is set for a function that other functions invoke asynchronously: those
+	// that name it in Invokes. Lambda retries twice.
+	Asynchronous bool
 	// DeadLetters sends an asynchronous event to the dead-letter queue when every
-	// attempt failed. The alarm on the queue then replaces the one on failures.
+	// attempt failed.
 	DeadLetters bool
 
 	// What it may do.
@@ -59,6 +62,9 @@ type Function struct {
 	Posts int
 	// Puts are the events it may put on the event bus.
 	Puts []Event
+	// Invokes are the functions, by name, that it may invoke asynchronously. Its environment
+	// holds the name of Dispatch.
+	Invokes []string
 
 	// What its environment holds in addition to the name of the table.
 
@@ -98,6 +104,9 @@ type Partition struct {
 	Key     string
 	Actions []string
 }
+
+// Dispatch is the name of the function that dispatches the streams of busy channels.
+const Dispatch = "dispatch"
 
 // message is the event of a published message. Package eventbus puts it.
 var message = Event{Source: "centrifuge", DetailType: "message"}
@@ -189,6 +198,7 @@ var All = []Function{
 		Connections: list{"POST", "DELETE"},
 		Posts:       manyPosts,
 		Puts:        []Event{message},
+		Invokes:     list{Dispatch},
 	},
 	{
 		Name: "disconnect", MemoryMB: light, Hub: true,
@@ -215,6 +225,7 @@ var All = []Function{
 		Connections: list{"POST", "DELETE"},
 		Posts:       manyPosts,
 		Puts:        []Event{message},
+		Invokes:     list{Dispatch},
 	},
 	{
 		Name: "admin", MemoryMB: heavy, Hub: true, Pages: true, Option: Admin,
@@ -224,7 +235,18 @@ var All = []Function{
 		Connections: list{"POST", "DELETE"},
 		Posts:       manyPosts,
 		Puts:        []Event{message},
+		Invokes:     list{Dispatch},
 		Partitions:  []Partition{{schema.PasswordPartition, list{get}}},
+	},
+	{
+		Name: Dispatch, MemoryMB: heavy, Hub: true,
+		Asynchronous: true,
+		DeadLetters:  true,
+		Table:        list{query, get, put, update, remove, batchWrite},
+		Connections:  list{"POST", "DELETE"},
+		Posts:        manyPosts,
+		Puts:         []Event{message},
+		Invokes:      list{Dispatch}, // when its time ends
 	},
 	{
 		Name: "webhook", MemoryMB: light, Waits: true, Option: Hooks,
@@ -258,6 +280,8 @@ type Addresses struct {
 	WebSocketURL, HTTPURL string
 	EventBus              string
 	MetricsNamespace      string
+	// DispatchFunction is the name of the function Dispatch in the deployment.
+	DispatchFunction string
 }
 
 // Environment returns the environment variables of f. What has no address is not set.
@@ -274,6 +298,7 @@ func (f Function) Environment(a Addresses) map[string]string {
 	set(len(f.Connections) > 0, config.MetricsNamespace, a.MetricsNamespace)
 	set(f.Posts > 0, config.Concurrency, strconv.Itoa(f.Posts))
 	set(len(f.Puts) > 0, config.EventBus, a.EventBus)
+	set(len(f.Invokes) > 0, config.DispatchFunction, a.DispatchFunction)
 	maps.Copy(environment, f.Variables)
 	return environment
 }

@@ -63,17 +63,32 @@ func TestEventSources(t *testing.T) {
 			owner[r] = f.Name
 		}
 		kinds := 0
-		for _, n := range []int{len(f.WebSocket), len(f.HTTP), len(f.Events)} {
-			if n > 0 {
+		for _, is := range []bool{len(f.WebSocket) > 0, len(f.HTTP) > 0, len(f.Events) > 0, f.Asynchronous} {
+			if is {
 				kinds++
 			}
 		}
 		if kinds != 1 {
 			t.Errorf("%s has %d kinds of event sources, want 1", f.Name, kinds)
 		}
-		if asynchronous := len(f.Events) > 0; f.DeadLetters != asynchronous {
+		if asynchronous := len(f.Events) > 0 || f.Asynchronous; f.DeadLetters != asynchronous {
 			t.Errorf("%s: dead letters are %v, asynchronous invocations are %v", f.Name, f.DeadLetters, asynchronous)
 		}
+	}
+}
+
+func TestInvokes(t *testing.T) {
+	asynchronous, invoked := map[string]bool{}, map[string]bool{}
+	for _, f := range functions.All {
+		if f.Asynchronous {
+			asynchronous[f.Name] = true
+		}
+		for _, name := range f.Invokes {
+			invoked[name] = true
+		}
+	}
+	if diff := cmp.Diff(asynchronous, invoked); diff != "" {
+		t.Errorf("the asynchronous functions and those that functions invoke differ (-asynchronous +invoked):\n%s", diff)
 	}
 }
 
@@ -99,7 +114,7 @@ func TestEventConstants(t *testing.T) {
 func TestEnvironment(t *testing.T) {
 	everything := functions.Addresses{
 		Table: "table", ManagementURL: "management", WebSocketURL: "websocket", HTTPURL: "http",
-		EventBus: "bus", MetricsNamespace: "namespace",
+		EventBus: "bus", MetricsNamespace: "namespace", DispatchFunction: "stack-dispatch",
 	}
 	for _, test := range []struct {
 		name      string
@@ -127,6 +142,10 @@ func TestEnvironment(t *testing.T) {
 		{
 			"events without a bus", functions.Function{Puts: make([]functions.Event, 1)}, functions.Addresses{Table: "table"},
 			map[string]string{config.Table: "table"},
+		},
+		{
+			"invocations", functions.Function{Invokes: []string{functions.Dispatch}}, everything,
+			map[string]string{config.Table: "table", config.DispatchFunction: "stack-dispatch"},
 		},
 		{
 			"pages", functions.Function{Pages: true}, everything,

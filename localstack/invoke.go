@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"centrifuge/localstack/stack"
 )
@@ -62,6 +65,7 @@ func invoke(ctx context.Context, function, event string, getenv func(string) str
 	if !ok {
 		return fmt.Errorf("unknown function %q: choose one of %s", function, strings.Join(slices.Sorted(maps.Keys(s.Functions)), ", "))
 	}
+	ctx = lambdacontext.NewContext(ctx, &lambdacontext.LambdaContext{AwsRequestID: rand.Text()})
 	response, err := f.Invoke(ctx, payload)
 	if err != nil {
 		return fmt.Errorf("invoke %s: %w", function, err)

@@ -21,6 +21,9 @@ const IntegrationTimeout = 29
 // FunctionProps describes a Function. Every field is required unless it says
 // otherwise.
 type FunctionProps struct {
+	// Name is its name, unique in the account and region, at most 64 bytes long. Optional:
+	// without it CloudFormation makes one.
+	Name string
 	// Description is shown in the console.
 	Description string
 	// Code is a directory with an executable named bootstrap, built for
@@ -38,6 +41,9 @@ type FunctionProps struct {
 	Environment map[string]string
 	// Grants are its rights, except writing its own log; optional.
 	Grants []awsiam.PolicyStatement
+	// InvokesItself is set for a function that invokes itself, as long as there is work. Lambda
+	// otherwise stops what it takes for a loop, after 16 invocations.
+	InvokesItself bool
 	// DeadLetters receives the unchanged event of an asynchronous invocation that
 	// failed in every attempt, with the error as an attribute. Optional: for functions
 	// that are invoked asynchronously.
@@ -94,6 +100,12 @@ func NewFunction(scope constructs.Construct, id *string, props *FunctionProps) *
 		Role:     role.WithoutPolicyUpdates(nil),
 		LogGroup: logs,
 	}
+	if props.Name != "" {
+		lambdaProps.FunctionName = jsii.String(props.Name)
+	}
+	if props.InvokesItself {
+		lambdaProps.RecursiveLoop = awslambda.RecursiveLoop_ALLOW
+	}
 	if props.ReservedConcurrency > 0 {
 		lambdaProps.ReservedConcurrentExecutions = jsii.Number(props.ReservedConcurrency)
 	}
@@ -108,6 +120,15 @@ func NewFunction(scope constructs.Construct, id *string, props *FunctionProps) *
 		Lambda:    awslambda.NewFunction(this, jsii.String("Lambda"), lambdaProps),
 		logs:      logs,
 	}
+}
+
+// AllowInvoke allows to invoke the function of this name in the stack of scope. It does not
+// reference the function.
+func AllowInvoke(scope constructs.Construct, name string) awsiam.PolicyStatement {
+	return allow([]string{"lambda:InvokeFunction"}, *awscdk.Stack_Of(scope).FormatArn(&awscdk.ArnComponents{
+		Service: jsii.String("lambda"), Resource: jsii.String("function"), ResourceName: jsii.String(name),
+		ArnFormat: awscdk.ArnFormat_COLON_RESOURCE_NAME,
+	}))
 }
 
 // Metric is a metric of this function, such as "Duration".

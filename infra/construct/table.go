@@ -68,11 +68,16 @@ func NewTable(scope constructs.Construct, id *string, props *TableProps) *Table 
 // Name is the name of the table.
 func (t *Table) Name() string { return *t.Table.TableName() }
 
+// Metric is a metric of the table without its index, such as "ReadThrottleEvents".
+func (t *Table) Metric(name, statistic string) awscloudwatch.IMetric {
+	return metric("AWS/DynamoDB", name, statistic, "", map[string]*string{"TableName": t.Table.TableName()})
+}
+
 // Metrics are the metric of the table and the metric of its index, which DynamoDB
-// counts separately: for example "ReadThrottleEvents".
+// counts separately.
 func (t *Table) Metrics(name, statistic string) []awscloudwatch.IMetric {
 	return []awscloudwatch.IMetric{
-		metric("AWS/DynamoDB", name, statistic, "", map[string]*string{"TableName": t.Table.TableName()}),
+		t.Metric(name, statistic),
 		metric("AWS/DynamoDB", name, statistic, name+" of index "+t.index, map[string]*string{
 			"TableName": t.Table.TableName(), "GlobalSecondaryIndexName": jsii.String(t.index),
 		}),

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -175,11 +176,11 @@ func onConnections(t template) []question {
 	}
 	return append(
 		all,
-		question{"disconnect a client", "execute-api:ManageConnections", own + "/DELETE" + connection, nil, only("auth", "subscribe", "unsubscribe", "broadcast", "disconnect", "message", "publish", "admin")},
+		question{"disconnect a client", "execute-api:ManageConnections", own + "/DELETE" + connection, nil, only("auth", "subscribe", "unsubscribe", "broadcast", "disconnect", "message", "publish", "admin", "dispatch")},
 		question{"read about a connection", "execute-api:ManageConnections", own + "/GET" + connection, nil, nobody},
 		question{
 			"post to a client", "execute-api:ManageConnections", own + "/POST" + connection, nil,
-			only("auth", "subscribe", "unsubscribe", "broadcast", "disconnect", "message", "publish", "admin"),
+			only("auth", "subscribe", "unsubscribe", "broadcast", "disconnect", "message", "publish", "admin", "dispatch"),
 		},
 		question{"call the API", "execute-api:Invoke", own + "/POST/auth", nil, nobody},
 	)
@@ -201,8 +202,8 @@ func onBus(t template) []question {
 		bus := t.arn(id)
 		all = append(
 			all,
-			put("put a message", bus, values{"centrifuge"}, values{"message"}, only("broadcast", "publish", "admin")),
-			put("put two messages", bus, values{"centrifuge", "centrifuge"}, values{"message", "message"}, only("broadcast", "publish", "admin")),
+			put("put a message", bus, values{"centrifuge"}, values{"message"}, only("broadcast", "publish", "admin", "dispatch")),
+			put("put two messages", bus, values{"centrifuge", "centrifuge"}, values{"message", "message"}, only("broadcast", "publish", "admin", "dispatch")),
 			put("put another type", bus, values{"centrifuge"}, values{"other"}, nobody),
 			put("put a message and another type", bus, values{"centrifuge", "centrifuge"}, values{"message", "other"}, nobody),
 			put("put a message from another source", bus, values{"other"}, values{"message"}, nobody),
@@ -223,13 +224,24 @@ func onOthers(t template) []question {
 		{"pass a role", "iam:PassRole", "arn:aws:iam::" + account + ":role/other", nil, nobody},
 		{"decrypt with a key", "kms:Decrypt", arn("kms", "key/0a1b2c3d-0000-4000-8000-000000000000"), nil, nobody},
 	}
-	for _, id := range t.of("AWS::Lambda::Function") {
-		all = append(all, question{"invoke " + id, "lambda:InvokeFunction", t.arn(id), nil, nobody})
+	deployed := t.functions()
+	for _, name := range slices.Sorted(maps.Keys(deployed)) {
+		id, may := deployed[name], nobody
+		if name == functions.Dispatch {
+			may = only("broadcast", "publish", "admin", "dispatch")
+		}
+		all = append(
+			all,
+			question{"invoke " + name, "lambda:InvokeFunction", t.arn(id), nil, may},
+			question{"invoke a version of " + name, "lambda:InvokeFunction", t.arn(id) + ":1", nil, nobody},
+			question{"invoke what begins like " + name, "lambda:InvokeFunction", t.arn(id) + "2", nil, nobody},
+			question{"change the code of " + name, "lambda:UpdateFunctionCode", t.arn(id), nil, nobody},
+		)
 	}
 	for _, id := range t.of("AWS::SQS::Queue") {
 		all = append(
 			all,
-			question{"send a dead letter", "sqs:SendMessage", t.arn(id), nil, only("webhook")},
+			question{"send a dead letter", "sqs:SendMessage", t.arn(id), nil, only("webhook", "dispatch")},
 			question{"receive dead letters", "sqs:ReceiveMessage", t.arn(id), nil, nobody},
 			question{"delete dead letters", "sqs:DeleteMessage", t.arn(id), nil, nobody},
 		)
@@ -334,17 +346,24 @@ func (t template) invocationPolicies() map[string]any {
 	return policies
 }
 
-// deadLetters are requests of EventBridge to the dead-letter queue.
+// deadLetters are requests of EventBridge to the dead-letter queue, which only the rule may
+// make.
 func deadLetters(t template) []request {
+	rules := t.of("AWS::Events::Rule")
+	own := len(rules) > 0
+	rule := arn("events", "rule/"+t.stack+"/rule")
+	if own {
+		rule = t.arn(rules[0])
+	}
 	var all []request
 	for _, id := range t.of("AWS::SQS::QueuePolicy") {
-		queue, rule := t.arn(t.of("AWS::SQS::Queue")[0]), t.arn(t.of("AWS::Events::Rule")[0])
+		queue := t.arn(t.of("AWS::SQS::Queue")[0])
 		policy := t.resolve(t.Resources[id].Properties["PolicyDocument"])
 		for _, q := range []struct {
 			name, action, source, tls string
 			allowed                   bool
 		}{
-			{"send a dead letter for the rule", "sqs:SendMessage", rule, "true", true},
+			{"send a dead letter for the rule", "sqs:SendMessage", rule, "true", own},
 			{"send a dead letter without TLS", "sqs:SendMessage", rule, "false", false},
 			{"send a dead letter for another rule", "sqs:SendMessage", rule + "2", "true", false},
 			{"receive dead letters", "sqs:ReceiveMessage", rule, "true", false},

@@ -84,6 +84,11 @@ func (t template) ref(id string) string {
 	switch r := t.Resources[id]; r.Type {
 	case "AWS::Events::EventBus":
 		return r.Properties["Name"].(string)
+	case "AWS::Lambda::Function":
+		if name, ok := r.Properties["FunctionName"].(string); ok {
+			return name
+		}
+		return t.stack + "-" + id
 	case "AWS::ApiGatewayV2::Api":
 		return strings.ToLower(r.Properties["ProtocolType"].(string)) + "api"
 	default:

@@ -36,12 +36,12 @@ func checkBuilt(o Options) error {
 
 // resources are what functions reference.
 type resources struct {
-	table     *construct.Table
-	webSocket *construct.WebSocket
-	http      *construct.HTTPAPI
-	// bus and deadLetters are nil without hooks.
-	bus         *construct.Bus
+	table       *construct.Table
+	webSocket   *construct.WebSocket
+	http        *construct.HTTPAPI
 	deadLetters *construct.DeadLetters
+	// bus is nil without hooks.
+	bus *construct.Bus
 }
 
 // deploy makes the Lambda of f and connects it with what invokes it.
@@ -56,7 +56,12 @@ func (r resources) deploy(scope constructs.Construct, o Options, f functions.Fun
 		Architecture: architecture,
 		MemoryMB:     f.MemoryMB,
 		Environment:  f.Environment(r.addresses(o)),
-		Grants:       r.grants(f),
+		Grants:       r.grants(scope, o, f),
+		// A busy channel is dispatched for hours, by one invocation after the other.
+		InvokesItself: slices.Contains(f.Invokes, f.Name),
+	}
+	if f.Asynchronous {
+		props.Name = functionName(o, f.Name)
 	}
 	if f.Waits {
 		props.ReservedConcurrency = o.ReservedConcurrency
@@ -78,6 +83,10 @@ func (r resources) deploy(scope constructs.Construct, o Options, f functions.Fun
 	return lambda
 }
 
+// functionName is the name of a function that other functions invoke. It is no reference to the
+// function, which may invoke itself: its own rights and environment hold the name.
+func functionName(o Options, name string) string { return stackName(o) + "-" + name }
+
 func (r resources) addresses(o Options) functions.Addresses {
 	a := functions.Addresses{
 		Table:            r.table.Name(),
@@ -85,6 +94,7 @@ func (r resources) addresses(o Options) functions.Addresses {
 		WebSocketURL:     r.webSocket.URL(),
 		HTTPURL:          r.http.URL(),
 		MetricsNamespace: namespace(o),
+		DispatchFunction: functionName(o, functions.Dispatch),
 	}
 	if r.bus != nil {
 		a.EventBus = r.bus.Name()
@@ -93,7 +103,7 @@ func (r resources) addresses(o Options) functions.Addresses {
 }
 
 // grants returns the rights of f.
-func (r resources) grants(f functions.Function) []awsiam.PolicyStatement {
+func (r resources) grants(scope constructs.Construct, o Options, f functions.Function) []awsiam.PolicyStatement {
 	var grants []awsiam.PolicyStatement
 	if len(f.Table) > 0 {
 		grants = append(grants, r.table.AllowExcept(schema.PasswordPartition, f.Table...))
@@ -106,6 +116,9 @@ func (r resources) grants(f functions.Function) []awsiam.PolicyStatement {
 	}
 	if len(f.Connections) > 0 {
 		grants = append(grants, r.webSocket.AllowConnections(f.Connections...))
+	}
+	for _, name := range f.Invokes {
+		grants = append(grants, construct.AllowInvoke(scope, functionName(o, name)))
 	}
 	if r.bus != nil {
 		for _, event := range f.Puts {

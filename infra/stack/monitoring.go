@@ -20,7 +20,7 @@ type monitoring struct {
 	resources
 	namespace string
 	// functions are all functions, in the order of the graphs. alarmed are those
-	// whose failures have an alarm: the others' failures end in the dead-letter queue.
+	// whose failures have an alarm: the others' failures are those of applications.
 	functions, alarmed []*construct.Function
 }
 
@@ -36,8 +36,8 @@ func (m monitoring) own(name, statistic string) awscloudwatch.Metric {
 // throttles or fails until the SDK gives up makes the function log an error. So does a
 // dispatch that did not reach all subscribers: metrics.Errors is on the dashboard only.
 //
-// Event hooks need one. Counted with the other functions, failures of webhooks would
-// hide those of Centrifuge. And an event that failed in every attempt within five
+// The dead-letter queue needs one. Counted with the other functions, failures of webhooks
+// would hide those of Centrifuge. And an event that failed in every attempt within five
 // minutes would not set off an alarm that needs two periods.
 func (m monitoring) alarms(scope constructs.Construct, prefix, email string) *construct.Alarms {
 	a := construct.NewAlarms(scope, jsii.String("Alarms"), &construct.AlarmsProps{Prefix: prefix, Email: email})
@@ -69,10 +69,8 @@ func (m monitoring) alarms(scope constructs.Construct, prefix, email string) *co
 	a.Add("delivery-slow", "Many posts were given up: clients read slowly, or the account reached API Gateway's quota of requests.",
 		100, m.own(metrics.Slow, construct.Sum))
 
-	if m.deadLetters != nil {
-		a.Add("dead-letters", "The dead-letter queue holds event hooks: a webhook did not accept them, or the function failed. Each message has its error as an attribute.",
-			1, m.deadLetters.Waiting())
-	}
+	a.Add("dead-letters", "The dead-letter queue holds events: a webhook did not accept them, or dispatch or webhook failed. Each has its error as an attribute.",
+		1, m.deadLetters.Waiting())
 	return a
 }
 
@@ -102,15 +100,12 @@ func (m monitoring) dashboard(scope constructs.Construct, name string, alarms *c
 			m.own(metrics.Failed, construct.Sum), m.own(metrics.Errors, construct.Sum)),
 		graph("From publish to the last post, ms", m.own(metrics.PublishLatency, construct.P50), m.own(metrics.PublishLatency, construct.P99)),
 	)
-	errors := []construct.Graph{
+	d.Row(
 		graph("Errors of the WebSocket API", m.webSocket.Metric("ExecutionError", construct.Sum),
 			m.webSocket.Metric("IntegrationError", construct.Sum), m.webSocket.Metric("ClientError", construct.Sum)),
 		graph("Errors of the HTTP API", m.http.Metric("5xx", construct.Sum), m.http.Metric("4xx", construct.Sum)),
-	}
-	if m.deadLetters != nil {
-		errors = append(errors, graph("Dead letters of event hooks", m.deadLetters.Waiting()))
-	}
-	d.Row(errors...)
+		graph("Dead letters", m.deadLetters.Waiting()),
+	)
 	d.Row(
 		graph("Duration of functions, ms", each("Duration", construct.P99)...),
 		graph("Errors of functions", append(each("Errors", construct.Sum), m.own(failures, construct.Sum))...),
@@ -120,7 +115,8 @@ func (m monitoring) dashboard(scope constructs.Construct, name string, alarms *c
 	d.Row(
 		graph("Read units", m.table.Metrics("ConsumedReadCapacityUnits", construct.Sum)...),
 		graph("Write units", m.table.Metrics("ConsumedWriteCapacityUnits", construct.Sum)...),
-		graph("Throttled by DynamoDB", append(m.table.Metrics("ReadThrottleEvents", construct.Sum), m.table.Metrics("WriteThrottleEvents", construct.Sum)...)...),
+		// Few requests read the index, and the dashboard has all metrics that are free.
+		graph("Throttled by DynamoDB", append(m.table.Metrics("WriteThrottleEvents", construct.Sum), m.table.Metric("ReadThrottleEvents", construct.Sum))...),
 	)
 	return d
 }

@@ -114,7 +114,7 @@ func TestFunctionFailuresMetric(t *testing.T) {
 		logs[references(filter.at("LogGroupName"))[0]] = true
 	}
 	for name, f := range tpl.functions(t) {
-		// Failures of webhook end in the dead-letter queue, which has an alarm.
+		// Failures of webhook are those of applications, and end in the dead-letter queue.
 		if counted := logs[references(f.at("LoggingConfig"))[0]]; counted == (name == "webhook") {
 			t.Errorf("failures of %s are counted: %v", name, counted)
 		}
@@ -185,7 +185,7 @@ func TestDashboard(t *testing.T) {
 			}
 		}
 		want := map[string]any{}
-		for _, name := range []string{"auth", "subscribe", "unsubscribe", "broadcast", "disconnect", "message", "publish", "admin"} {
+		for _, name := range []string{"auth", "subscribe", "unsubscribe", "broadcast", "disconnect", "message", "publish", "admin", "dispatch"} {
 			want[name] = "Centrifuge/full"
 		}
 		if diff := cmp.Diff(want, got); diff != "" {

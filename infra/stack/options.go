@@ -12,15 +12,16 @@ import (
 // name in lower case: `cdk deploy -c stage=prod -c demo=true`.
 type Options struct {
 	// Stage is the last part of the WebSocket address and of the stack's name, so
-	// that an account can hold several stacks: 1 to 64 letters, digits and "-".
+	// that an account can hold several stacks: 1 to 44 letters, digits and "-". The name
+	// of a function has at most 64.
 	// Default "dev".
 	Stage string
 	// Demo adds the example application. Default false.
 	Demo bool
 	// Admin adds the admin pages. Default true.
 	Admin bool
-	// Hooks adds event hooks: an event bus, the function that posts messages to
-	// webhooks, and its dead-letter queue. Default true.
+	// Hooks adds event hooks: an event bus, and the function that posts messages to
+	// webhooks. Default true.
 	Hooks bool
 	// Retain keeps the table and its items when the stack is destroyed. Default true.
 	Retain bool
@@ -56,7 +57,7 @@ type Options struct {
 }
 
 var (
-	stageNames   = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
+	stageNames   = regexp.MustCompile(`^[A-Za-z0-9-]{1,44}$`)
 	hostNames    = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]$`)
 	certificates = regexp.MustCompile(`^arn:aws[a-z-]*:acm:[a-z0-9-]+:[0-9]{12}:certificate/[A-Za-z0-9-]+$`)
 	zones        = regexp.MustCompile(`^Z[A-Z0-9]{1,31}$`)
@@ -98,7 +99,7 @@ func ReadOptions(context func(key string) any) (Options, error) {
 	}
 	switch {
 	case !stageNames.MatchString(o.Stage):
-		return Options{}, fmt.Errorf("context stage must be 1 to 64 letters, digits and dashes: %q", o.Stage)
+		return Options{}, fmt.Errorf("context stage must be 1 to 44 letters, digits and dashes: %q", o.Stage)
 	case o.Assets == "":
 		return Options{}, errors.New("context assets must not be empty")
 	case o.Architecture != "arm64" && o.Architecture != "x86_64":

@@ -1,7 +1,7 @@
 // Package stack is Centrifuge on AWS. It reads as a drawing of the architecture: a
 // table, a WebSocket API for clients, an HTTP API for applications and
-// administrators, the functions of package functions, an event bus for event hooks,
-// alarms and a dashboard.
+// administrators, the functions of package functions, a dead-letter queue, an event bus for
+// event hooks, alarms and a dashboard.
 //
 // How one resource is configured is in package construct. Names that stack and code
 // share are constants of pkg/config and pkg/store/schema. The stack names neither an
@@ -35,7 +35,7 @@ func New(scope constructs.Construct, o Options) (awscdk.Stack, error) {
 		return nil, err
 	}
 
-	name := "centrifuge-" + o.Stage
+	name := stackName(o)
 	stack := awscdk.NewStack(scope, jsii.String(name), &awscdk.StackProps{
 		Description: jsii.String("Centrifuge: real-time messages to connected clients"),
 	})
@@ -63,6 +63,7 @@ func New(scope constructs.Construct, o Options) (awscdk.Stack, error) {
 			Throttle: httpThrottle,
 			Domain:   httpDomain,
 		}),
+		deadLetters: construct.NewDeadLetters(stack, jsii.String("DeadLetters")),
 	}
 	if o.Admin {
 		output(stack, "AdminURL", r.http.URL()+"/admin/", "The admin pages; make admin-password sets their password and prints it")
@@ -72,16 +73,14 @@ func New(scope constructs.Construct, o Options) (awscdk.Stack, error) {
 	}
 	if o.Hooks {
 		r.bus = construct.NewBus(stack, jsii.String("Events"), &construct.BusProps{Name: name})
-		r.deadLetters = construct.NewDeadLetters(stack, jsii.String("DeadLetters"))
 		output(stack, "EventBusName", r.bus.Name(), "The event bus that receives the messages of categories with hooks")
-		output(stack, "DeadLetterQueueURL", r.deadLetters.URL(), "The queue of messages that no webhook accepted")
 	}
 
 	m := monitoring{resources: r, namespace: namespace(o)}
 	for _, f := range deployed(o) {
 		lambda := r.deploy(stack, o, f)
 		m.functions = append(m.functions, lambda)
-		if f.DeadLetters {
+		if len(f.Events) > 0 {
 			output(stack, "WebhookFunction", *lambda.Lambda.FunctionName(), "The function that posts messages to webhooks")
 		} else {
 			m.alarmed = append(m.alarmed, lambda)
@@ -98,9 +97,14 @@ func New(scope constructs.Construct, o Options) (awscdk.Stack, error) {
 	output(stack, "WebSocketURL", r.webSocket.URL(), "The address that clients connect to")
 	output(stack, "HTTPURL", r.http.URL(), "The address of the server API")
 	output(stack, "ManagementURL", r.webSocket.ManagementURL(), "The base address of the management API, @connections")
+	output(stack, "DispatchFunction", functionName(o, functions.Dispatch), "The function that dispatches the streams of busy channels")
+	output(stack, "DeadLetterQueueURL", r.deadLetters.URL(), "The queue of events that a function failed in every attempt")
 	output(stack, "TableName", table.Name(), "The table that holds all state")
 	return stack, nil
 }
+
+// stackName is the name of the stack and of its parts, and begins those of its functions.
+func stackName(o Options) string { return "centrifuge-" + o.Stage }
 
 // domains makes the custom domains of the WebSocket API and of the HTTP API. Both
 // are nil without the option.

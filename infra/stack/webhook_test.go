@@ -41,20 +41,6 @@ func TestEventHooks(t *testing.T) {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	})
-	t.Run("two retries, then the dead-letter queue, for webhook only", func(t *testing.T) {
-		retries := map[string]any{}
-		for _, r := range tpl.of("AWS::Lambda::EventInvokeConfig") {
-			retries[tpl.string(r.at("FunctionName"))] = r.at("MaximumRetryAttempts")
-		}
-		if diff := cmp.Diff(map[string]any{"${webhook}": 2.0}, retries); diff != "" {
-			t.Errorf("retries (-want +got):\n%s", diff)
-		}
-		for name, f := range tpl.functions(t) {
-			if got := f.at("DeadLetterConfig", "TargetArn"); (got != nil) != (name == "webhook") || got != nil && tpl.string(got) != queue {
-				t.Errorf("the dead-letter queue of %s is %v", name, got)
-			}
-		}
-	})
 	t.Run("functions that publish know the bus and may put messages only", func(t *testing.T) {
 		bus, rights := map[string]string{}, map[string]string{}
 		for name, f := range tpl.functions(t) {
@@ -68,7 +54,7 @@ func TestEventHooks(t *testing.T) {
 			}
 		}
 		wantBus, wantRights := map[string]string{}, map[string]string{}
-		for _, name := range []string{"broadcast", "publish", "admin"} {
+		for _, name := range []string{"broadcast", "publish", "admin", "dispatch"} {
 			wantBus[name] = "${EventsBus}"
 			wantRights[name] = `may events:PutEvents on ${EventsBus.Arn} if ` +
 				`{ForAllValues:StringEquals: {events:detail-type: "` + eventbus.DetailType + `", events:source: "` + eventbus.Source + `"}, ` +
@@ -83,31 +69,10 @@ func TestEventHooks(t *testing.T) {
 	})
 }
 
-func TestDeadLetterQueue(t *testing.T) {
-	tpl := load(t, "plain")
-	queue := tpl.one(t, "AWS::SQS::Queue")
-	want := map[string]any{"MessageRetentionPeriod": 14.0 * 24 * 60 * 60, "SqsManagedSseEnabled": true}
-	if diff := cmp.Diff(want, queue.Properties); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-	if queue.DeletionPolicy != "Delete" {
-		t.Errorf("the deletion policy is %s", queue.DeletionPolicy)
-	}
-	policy := tpl.one(t, "AWS::SQS::QueuePolicy")
-	wantPolicy := []string{
-		`{AWS: "*"} may not sqs:* on ${DeadLettersQueue.Arn} if {Bool: {aws:SecureTransport: "false"}}`,
-		`{Service: "events.amazonaws.com"} may sqs:SendMessage on ${DeadLettersQueue.Arn} if {ArnEquals: {aws:SourceArn: "${Eventswebhook.Arn}"}}`,
-	}
-	if diff := cmp.Diff(wantPolicy, grants(t, tpl, policy)); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
 func TestHooksOptionFalse(t *testing.T) {
 	tpl := load(t, "bare")
 	for id, r := range tpl.Resources {
-		switch service := strings.Split(r.Type, "::")[1]; {
-		case service == "Events", service == "SQS", r.Type == "AWS::Lambda::EventInvokeConfig":
+		if strings.HasPrefix(r.Type, "AWS::Events::") {
 			t.Errorf("%s is a %s, want none", id, r.Type)
 		}
 	}
@@ -116,7 +81,7 @@ func TestHooksOptionFalse(t *testing.T) {
 			t.Errorf("the environment of %s holds the bus %v", name, bus)
 		}
 	}
-	for _, name := range []string{"EventBusName", "DeadLetterQueueURL", "WebhookFunction"} {
+	for _, name := range []string{"EventBusName", "WebhookFunction"} {
 		if output, ok := tpl.Outputs[name]; ok {
 			t.Errorf("output %s is %v, want none", name, output.Value)
 		}

@@ -32,6 +32,7 @@ await run(async (open) => {
   await withoutScripts(open, project);
   await liveFeed(root, project);
   await usage(root, project);
+  await history(root, project);
   await chart(root, project);
   await everyPage(root, open, project);
   await ending(root, project);
@@ -358,6 +359,66 @@ async function usage(root, { path, grace }) {
   await inState(grace, "online");
 }
 
+async function history(root, { path, apiKey }) {
+  const { page } = root;
+  const publish = (data, ...flags) => cent({ CENT_ADDRESS: base, CENT_API_KEY: apiKey }, "publish", "log:orders", data, ...flags);
+  step("a category gets a history");
+  await page.goto(`${path}/categories/new`);
+  await page.getByLabel("Name", { exact: true }).fill("log");
+  await page.getByLabel("History size").fill("100");
+  await page.getByLabel("History time (ms)").fill("3600000");
+  await page.getByRole("button", { name: "Create category" }).click();
+  await page.getByText("The category is created.").waitFor();
+
+  step("a channel without subscribers is opened by its name, and its page is empty");
+  await page.getByRole("link", { name: "Channels", exact: true }).click();
+  await page.getByLabel("Pattern").fill("log:orders");
+  await page.getByRole("button", { name: "Count" }).click();
+  await page.getByRole("link", { name: "Open log:orders" }).click();
+  await page.getByText("No message was published in this channel").waitFor();
+  await checkPage(root, "channel without messages");
+  await root.shot("admin-channel-empty");
+
+  step("the page of a channel shows its history");
+  for (let i = 1; i <= 31; i++) await publish(`{"order":${i}}`);
+  await publish(JSON.stringify({ text: "<b>bold</b> ".repeat(100) }));
+  await publish('{"order":32,"status":"shipped"}', "--tag", "kind=order", "--tag", "area=north");
+  await page.reload();
+  assert.equal(await root.by("top").innerText(), "33");
+  const rows = root.by("history").getByRole("row");
+  assert.equal(await rows.count(), 31, "the heading and 30 messages");
+  assert.match(await rows.nth(1).innerText(), /^33\s+\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\s+application\s+\{"order":32,"status":"shipped"\}\s+area: north\s+kind: order$/);
+  assert.equal(await root.by("history").locator("b").count(), 0, "HTML in a message must stay text");
+
+  step("the action History shows data that the page cuts");
+  await page.getByRole("link", { name: "Show all data of offset 32" }).click();
+  await page.getByRole("button", { name: "History", exact: true }).click();
+  await root.by("answer").filter({ hasText: "<b>bold</b> ".repeat(100).trim() }).waitFor();
+  await page.goBack();
+
+  step("older and newer messages have their pages");
+  await page.getByRole("link", { name: "Older" }).click();
+  await root.by("history").getByText('{"order":1}', { exact: true }).waitFor();
+  assert.equal(await rows.count(), 4);
+  await page.getByRole("link", { name: "Newer" }).click();
+  await root.by("history").getByText('{"order":32,"status":"shipped"}').waitFor();
+
+  step("the history of a channel is removed");
+  await publish("1");
+  await page.goto(`${path}/channels/show?channel=log:orders`);
+  await page.getByText("Remove the messages of log:orders…").click();
+  await root.shot("admin-channel-remove", { fullPage: true });
+  await page.getByLabel("Yes, remove them").check();
+  await page.getByRole("button", { name: "Remove the history" }).click();
+  await page.getByText("The history is removed.").waitFor();
+  await page.getByText("The messages up to offset 34 are too old, or were removed.").waitFor();
+  await checkPage(root, "channel whose history is removed");
+  await root.shot("admin-channel-removed");
+  for (let i = 1; i <= 31; i++) await publish(`{"order":${i}}`);
+  await publish(JSON.stringify({ text: "<b>bold</b> ".repeat(100) }));
+  await publish('{"order":32,"status":"shipped"}', "--tag", "kind=order", "--tag", "area=north");
+}
+
 async function chart(root, { path, apiKey }) {
   const { page } = root;
   step("the chart shows the messages of the hour and of the day");
@@ -386,7 +447,7 @@ async function everyPage(root, open, project) {
   const paths = (at) => [
     ["projects", admin], ["new-project", `${admin}/new`], ["overview", at],
     ["feed", `${at}/feed`], ["actions-publish", `${at}/actions?method=publish`], ["actions-broadcast", `${at}/actions?method=broadcast`],
-    ["channels", `${at}/channels`], ["users-connected", `${at}/users`], ["users", `${at}/users?user=grace`], ["categories", `${at}/categories`],
+    ["channels", `${at}/channels`], ["channel", `${at}/channels/show?channel=log:orders`], ["users-connected", `${at}/users`], ["users", `${at}/users?user=grace`], ["categories", `${at}/categories`],
     ["category", `${at}/categories/edit?category=chat`], ["new-category", `${at}/categories/new`], ["keys", `${at}/keys`],
     ["settings", `${at}/settings`], ["delete-project", `${at}/settings/delete`], ["chart", `${at}/chart?span=day`],
   ];

@@ -1,7 +1,8 @@
 // Command clients holds the local stack and the poster against software that this
 // project did not write: the AWS SDKs of Python, JavaScript and Java call the local
-// management API, botocore computes the signatures of the poster again, and
-// schemathesis tests the server API against its OpenAPI document.
+// management API, botocore computes the signatures of the poster again, Centrifugo's client
+// for Python publishes and reads histories, and schemathesis tests the server API against its
+// OpenAPI document.
 //
 //	go run ./localstack/clients PYTHON JARS
 //
@@ -69,6 +70,9 @@ func run(ctx context.Context, args []string) error {
 		}},
 		{"signatures of the poster", func() (string, error) {
 			return verifySignatures(ctx, python, filepath.Join(folder, "python", "signatures.py"))
+		}},
+		{"Centrifugo's client for Python", func() (string, error) {
+			return callServerAPI(ctx, python, filepath.Join(folder, "python", "publications.py"))
 		}},
 		{"server API", func() (string, error) { return fuzzServerAPI(ctx, python) }},
 	}

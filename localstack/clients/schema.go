@@ -12,7 +12,6 @@ import (
 
 	"github.com/coder/websocket"
 
-	"centrifuge/localstack/stack"
 	"centrifuge/pkg/auth"
 )
 
@@ -29,15 +28,7 @@ var presence = [2]string{`"name": "chat",`, `"name": "chat", "presence": true,`}
 // fuzzServerAPI runs schemathesis over the OpenAPI document against a stack in memory
 // with connected users. python/schemathesis.toml says which requests and which checks.
 func fuzzServerAPI(ctx context.Context, python string) (_ string, err error) {
-	seed, err := os.ReadFile(seedFile)
-	if err != nil {
-		return "", err
-	}
-	if !strings.Contains(string(seed), presence[0]) {
-		return "", fmt.Errorf("%s does not contain %s", seedFile, presence[0])
-	}
-	seed = []byte(strings.Replace(string(seed), presence[0], presence[1], 1))
-	s, err := stack.Start(ctx, stack.Options{Seed: seed, Log: os.Stderr, Progress: os.Stderr, LogLevel: "error"})
+	s, err := startStack(ctx, presence)
 	if err != nil {
 		return "", err
 	}

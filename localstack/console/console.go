@@ -114,6 +114,7 @@ var colours = map[string]string{
 	"request":            blue,
 	"message dispatched": purple,
 	"feed dispatched":    dim,
+	"stream dispatched":  purple,
 	"webhook":            purple,
 }
 

@@ -46,6 +46,8 @@ type outputs struct {
 	HTTPURL       string
 	ManagementURL string
 	TableName     string
+	// DispatchFunction is the name of the function dispatch.
+	DispatchFunction string
 	// AdminURL is empty in a stack without admin pages.
 	AdminURL string
 }

@@ -86,7 +86,7 @@ func TestReadOutputs(t *testing.T) {
 		name, content, fails string
 	}{
 		{name: "one stack", content: `{"centrifuge-dev":{"WebSocketURL":"wss://a","HTTPURL":"https://b","ManagementURL":"https://m","TableName":"t","DemoURL":"https://b/demo/",
-			"AdminURL":"https://b/admin/"}}`},
+			"DispatchFunction":"d","AdminURL":"https://b/admin/"}}`},
 		{name: "an output is missing", content: `{"centrifuge-dev":{"WebSocketURL":"wss://a","HTTPURL":"https://b"}}`, fails: "centrifuge-dev"},
 		{name: "two stacks", content: `{"a":{},"b":{}}`, fails: "2 stacks"},
 		{name: "invalid JSON", content: `…`, fails: "outputs"},
@@ -103,7 +103,7 @@ func TestReadOutputs(t *testing.T) {
 				}
 				return
 			}
-			if want := (outputs{"wss://a", "https://b", "https://m", "t", "https://b/admin/"}); err != nil || o != want {
+			if want := (outputs{"wss://a", "https://b", "https://m", "t", "d", "https://b/admin/"}); err != nil || o != want {
 				t.Errorf("read %+v, error %v", o, err)
 			}
 		})

@@ -33,8 +33,8 @@ const venv = ".tools/ministack"
 var ministackVersion = string(regexp.MustCompile(`(?m)^ministack==([0-9.]+)`).FindSubmatch(requirements)[1])
 
 // testOnMiniStack deploys the stack on MiniStack, sets the admin password, signs in to the
-// admin pages, tests a webhook, runs the conversations and the probes, and deletes the stack. MiniStack is stopped in any
-// case.
+// admin pages, tests a webhook and a dispatch, runs the conversations and the probes, and deletes
+// the stack. MiniStack is stopped in any case.
 func testOnMiniStack(ctx context.Context, out io.Writer) (err error) {
 	if runtime.GOOS != "linux" {
 		return errors.New("MiniStack runs the bootstraps, which are Linux programs: use a Linux machine or container")
@@ -78,6 +78,9 @@ func testOnMiniStack(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 	if _, err := s.run("webhook", func(io.Writer) error { return testWebhook(ctx, o, session) }); err != nil {
+		return err
+	}
+	if _, err := s.run("dispatch", func(io.Writer) error { return testDispatch(ctx, d.endpoint, o) }); err != nil {
 		return err
 	}
 	report, err := s.runConversations(ctx, e2e.Target{WebSocketURL: o.WebSocketURL, HTTPURL: o.HTTPURL, Lacks: d.lacks})

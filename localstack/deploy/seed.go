@@ -23,11 +23,15 @@ func seedTable(ctx context.Context, endpoint string, o outputs) error {
 	if err != nil {
 		return fmt.Errorf("read the seed: %w", err)
 	}
-	database := dynamodb.New(dynamodb.Options{
+	_, err = seed.Apply(ctx, deployedTable(endpoint, o), content, o.HTTPURL, time.Now())
+	return err
+}
+
+// deployedTable is the deployed table.
+func deployedTable(endpoint string, o outputs) *store.Store {
+	return store.New(dynamodb.New(dynamodb.Options{
 		BaseEndpoint: aws.String(endpoint),
 		Region:       region,
 		Credentials:  credentials.NewStaticCredentialsProvider(testCredential, testCredential, ""),
-	})
-	_, err = seed.Apply(ctx, store.New(database, o.TableName, store.Options{}), content, o.HTTPURL, time.Now())
-	return err
+	}), o.TableName, store.Options{})
 }

@@ -100,6 +100,9 @@ func settings(endpoint string) func(template) int {
 			if variables[config.EventBus] != nil {
 				variables[config.EventBridgeEndpoint] = endpoint
 			}
+			if variables[config.DispatchFunction] != nil {
+				variables[config.LambdaEndpoint] = endpoint
+			}
 			n++
 		}
 		return n

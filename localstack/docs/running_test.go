@@ -42,6 +42,7 @@ var notRun = map[string]string{
 	"make test-dynamodb-local": "a step of .ci/run",
 	"make test-clients":        "a step of .ci/run",
 	"make soak":                "a step of .ci/run, for a minute",
+	"make hammer":              "a step of .ci/run, for 15 seconds",
 	"make lint":                "a step of .ci/run",
 	"make lint-template":       "a step of .ci/run",
 	"make lint-api":            "a step of .ci/run",

@@ -44,6 +44,7 @@ func TestTimeouts(t *testing.T) {
 		{handler, {"callback.NotifyTimeout", callback.NotifyTimeout}},
 		{handler, {"hub.AnnounceTimeout", hub.AnnounceTimeout}, {"delivery.DefaultTimeout", delivery.DefaultTimeout}},
 		{handler, {"eventbus.Timeout", eventbus.Timeout}},
+		{handler, {"the wait for a lease", hub.LeaseTime + hub.LeaseSlack}},
 	} {
 		for i, inner := range chain[1:] {
 			if outer := chain[i]; outer.is <= inner.is {
@@ -58,6 +59,7 @@ func TestTimeouts(t *testing.T) {
 	for constant, is := range map[string]time.Duration{
 		"`REPLY_TIMEOUT` of `centrifuge.js`":           time.Duration(reply) * time.Millisecond,
 		"`functions.Timeout` less `functions.Reserve`": handler.is,
+		"`hub.LeaseTime` and `hub.LeaseSlack`":         hub.LeaseTime + hub.LeaseSlack,
 	} {
 		if row := fmt.Sprintf("| %s | %s |", duration(is), constant); !strings.Contains(page, row) {
 			t.Errorf("pkg/README.md does not say %q", row)

@@ -19,6 +19,8 @@ func grants(f functions.Function, q Request) bool {
 		return slices.Contains(f.Connections, q.Action)
 	case EventBridge:
 		return q.Action == "PutEvents" && grantsEvents(f, q.Body)
+	case Lambda:
+		return q.Action == "InvokeFunction" && slices.Contains(f.Invokes, q.Target)
 	}
 	return false
 }

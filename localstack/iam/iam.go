@@ -4,8 +4,9 @@
 //
 // A function is known by the access key id that signed the request, "NAME.N" for its
 // Nth process, as package lambda sets it. Signatures are not verified. The proxy checks
-// actions, the index, the keys of partitions, the methods of @connections and the kinds
-// of events. It does not check the names of resources: the local stack has one of each.
+// actions, the index, the keys of partitions, the methods of @connections, the kinds of
+// events and the names of functions. It does not check the names of other resources: the local
+// stack has one of each.
 //
 // Options.Faults makes a request fail, or the process that sent it die before or after the
 // request is carried out. The package does not know how processes run.
@@ -31,6 +32,7 @@ const (
 	DynamoDBPath    = "/dynamodb"
 	ManagementPath  = "/management"
 	EventBridgePath = "/eventbridge"
+	LambdaPath      = "/lambda"
 )
 
 // Service is a service of AWS, by its prefix in actions.
@@ -41,6 +43,7 @@ const (
 	DynamoDB    Service = "dynamodb"
 	Management  Service = "execute-api"
 	EventBridge Service = "events"
+	Lambda      Service = "lambda"
 )
 
 // Request is a request of a function to a service.
@@ -49,9 +52,11 @@ type Request struct {
 	// AccessKeyID names the process.
 	AccessKeyID string
 	Service     Service
-	// Action is the action of DynamoDB or EventBridge, or the HTTP method of the
+	// Action is the action of DynamoDB, EventBridge or Lambda, or the HTTP method of the
 	// management API.
 	Action string
+	// Target is the name of the function that Lambda is to invoke, "" for other services.
+	Target string
 	// Body is the body. The receiver must not change it.
 	Body []byte
 }
@@ -86,8 +91,8 @@ type Options struct {
 	Functions []functions.Function
 	// DynamoDB is the address of the DynamoDB.
 	DynamoDB *url.URL
-	// Management and EventBridge serve these services.
-	Management, EventBridge http.Handler
+	// Management, EventBridge and Lambda serve these services.
+	Management, EventBridge, Lambda http.Handler
 	// Faults, if set, returns the fault to inject into a request that is granted. It is
 	// called concurrently.
 	Faults func(Request) Fault
@@ -118,6 +123,7 @@ func New(o Options) http.Handler {
 	serve(DynamoDBPath, DynamoDB, forward(o.DynamoDB))
 	serve(ManagementPath, Management, o.Management)
 	serve(EventBridgePath, EventBridge, o.EventBridge)
+	serve(LambdaPath, Lambda, o.Lambda)
 	return mux
 }
 
@@ -148,7 +154,8 @@ func (p *proxy) check(service Service, next http.Handler) http.Handler {
 			panic(http.ErrAbortHandler) // the process has exited
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
-		q := Request{AccessKeyID: accessKeyID(r), Service: service, Action: action(service, r), Body: body}
+		q := Request{AccessKeyID: accessKeyID(r), Service: service, Body: body}
+		q.Action, q.Target = action(service, r)
 		q.Function, _, _ = strings.Cut(q.AccessKeyID, ".")
 		f, known := p.functions[q.Function]
 		if !known || !grants(f, q) {
@@ -202,12 +209,22 @@ func accessKeyID(r *http.Request) string {
 	return ""
 }
 
-func action(service Service, r *http.Request) string {
-	if service == Management {
-		return r.Method
+// invocation is the path of a request to invoke a function.
+var invocation = regexp.MustCompile(`^/2015-03-31/functions/([^/]+)/invocations$`)
+
+// action is what a request does, and with which function.
+func action(service Service, r *http.Request) (action, target string) {
+	switch service {
+	case Management:
+		return r.Method, ""
+	case Lambda:
+		if found := invocation.FindStringSubmatch(strings.TrimPrefix(r.URL.Path, LambdaPath)); found != nil && r.Method == http.MethodPost {
+			return "InvokeFunction", found[1]
+		}
+		return "", ""
 	}
-	_, action, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	return action
+	_, action, _ = strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	return action, ""
 }
 
 // deny answers as the service does that a request is denied. The SDK and the poster do not
@@ -224,7 +241,7 @@ func deny(w http.ResponseWriter, q Request) {
 // refuse answers with an error of AWS. DynamoDB and EventBridge have status 400 for all
 // that is not their own failure.
 func refuse(w http.ResponseWriter, q Request, status int, code, message string) {
-	if q.Service != Management && status < http.StatusInternalServerError {
+	if (q.Service == DynamoDB || q.Service == EventBridge) && status < http.StatusInternalServerError {
 		status = http.StatusBadRequest
 	}
 	w.Header().Set("Content-Type", "application/x-amz-json-1.0")

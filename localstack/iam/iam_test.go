@@ -43,12 +43,13 @@ func newRig(t *testing.T, faults func(iam.Request) iam.Fault) *rig {
 		Functions: []functions.Function{
 			{
 				Name: "wide", Table: []string{"Query", "GetItem", "PutItem"}, Index: []string{"Query"}, Connections: []string{"POST"},
-				Puts: []functions.Event{{Source: "centrifuge", DetailType: "message"}},
+				Puts:    []functions.Event{{Source: "centrifuge", DetailType: "message"}},
+				Invokes: []string{"dispatch"},
 			},
 			{Name: "admin", Partitions: []functions.Partition{{Key: "A", Actions: []string{"GetItem"}}}},
 			{Name: "narrow", Partitions: []functions.Partition{{Key: "P#demo", Actions: []string{"Query"}}, {Key: "T#demo/*", Actions: []string{"GetItem"}}}},
 		},
-		DynamoDB: address, Management: service("management "), EventBridge: service("eventbridge "),
+		DynamoDB: address, Management: service("management "), EventBridge: service("eventbridge "), Lambda: service("lambda "),
 		Faults: faults, Kill: func(id string) { r.killed = append(r.killed, id) }, Log: slog.New(slog.DiscardHandler),
 	}))
 	t.Cleanup(r.server.Close)
@@ -76,7 +77,7 @@ func (r *rig) ask(t *testing.T, method, path, key, action, body string) int {
 }
 
 func TestGrants(t *testing.T) {
-	const table, post, bus = "/dynamodb", "/management/dev/@connections/C", "/eventbridge"
+	const table, post, bus, invoke = "/dynamodb", "/management/dev/@connections/C", "/eventbridge", "/lambda/2015-03-31/functions/dispatch/invocations"
 	for _, tt := range []struct {
 		name, method, path, function, action, body string
 		status                                     int
@@ -104,6 +105,10 @@ func TestGrants(t *testing.T) {
 		{"other event", "POST", bus, "wide", "PutEvents", `{"Entries":[{"Source":"centrifuge","DetailType":"message"},{"Source":"centrifuge","DetailType":"x"}]}`, 400},
 		{"event without rights", "POST", bus, "narrow", "PutEvents", `{"Entries":[{"Source":"centrifuge","DetailType":"message"}]}`, 400},
 		{"other action of EventBridge", "POST", bus, "wide", "PutRule", `{}`, 400},
+		{"invocation", "POST", invoke, "wide", "", `{}`, 200},
+		{"invocation of another function", "POST", "/lambda/2015-03-31/functions/admin/invocations", "wide", "", `{}`, 403},
+		{"invocation without rights", "POST", invoke, "narrow", "", `{}`, 403},
+		{"other action of Lambda", "POST", "/lambda/2015-03-31/functions", "wide", "", `{}`, 403},
 		{"unknown function", "POST", post, "unknown", "", ``, 403},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -19,12 +19,15 @@
 //   - The environment of a process holds what Lambda sets and its configuration, and
 //     nothing of the environment of this process.
 //   - An asynchronous invocation is repeated twice. Then its event goes to the
-//     dead-letter target.
+//     dead-letter target. API serves them as Lambda does.
 //   - The log of a function has the lines START, END and REPORT for each invocation.
 //
 // These do not: memory and CPU are not limited, a failed start is not repeated, an idle
 // process is kept until Close, and an asynchronous invocation that is throttled waits
 // for a process without a limit of time.
+//
+// A Queue and InProcess do the same for functions that run in this process: they are invoked
+// asynchronously, repeated and given up alike.
 //
 // The package knows nothing of the functions, of their rights, or of what invokes them,
 // except that a Function is one of package gateway. It needs a system with SIGSTOP and SIGCONT.

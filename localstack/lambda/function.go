@@ -43,7 +43,10 @@ type Function struct {
 	count int // idle and busy environments
 }
 
-var _ gateway.Function = (*Function)(nil)
+var (
+	_ gateway.Function = (*Function)(nil)
+	_ Asynchronous     = (*Function)(nil)
+)
 
 // New adds a function to a service.
 func (s *Service) New(c Configuration) *Function {
@@ -100,40 +103,12 @@ func (f *Function) Invoke(_ context.Context, event []byte) ([]byte, error) {
 	return response, nil
 }
 
-// InvokeAsync invokes the function and does not wait for it. When the function fails it
-// is invoked again with the same request id, at most twice. Then the event goes to
-// Options.DeadLetter. InvokeAsync fails only when the service is closed.
+// InvokeAsync has the contract of Asynchronous. The dead-letter target is Options.DeadLetter.
 func (f *Function) InvokeAsync(event []byte) error {
-	if !f.service.startWork() {
-		return errClosed
-	}
-	go func() {
-		defer f.service.running.Done()
-		id := newRequestID()
-		var err error
-		for n := range 1 + len(f.service.options.RetryDelays) {
-			if n > 0 {
-				f.service.wait(f.service.options.RetryDelays[n-1])
-			}
-			if _, err = f.invoke(f.acquire(true), newInvocation(id, event)); err == nil {
-				return
-			}
-		}
-		if f.service.options.DeadLetter != nil {
-			f.service.options.DeadLetter(DeadLetter{Function: f.Name, RequestID: id, Event: event, Err: err})
-		}
-	}()
-	return nil
-}
-
-// wait waits for d, or until the service closes.
-func (s *Service) wait(d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-s.closing:
-	}
+	return f.service.queue.add(f.Name, event, func(request string) error {
+		_, err := f.invoke(f.acquire(true), newInvocation(request, event))
+		return err
+	})
 }
 
 // acquire returns an idle environment, the one that was used last, or a new one that is

@@ -3,7 +3,6 @@ package lambda
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -39,9 +38,6 @@ var (
 	ErrThrottled = fmt.Errorf("%w: it is throttled, raise its concurrency", gateway.ErrUnavailable)
 )
 
-// errClosed: the service is closed.
-var errClosed = errors.New("lambda: the service is closed")
-
 // FunctionError is an error that a function returned.
 type FunctionError struct {
 	Type    string `json:"errorType"`
@@ -58,12 +54,8 @@ type Options struct {
 	// Concurrency is the largest number of processes of one function;
 	// DefaultConcurrency if zero.
 	Concurrency int
-	// RetryDelays are the waits before the two repetitions of an asynchronous
-	// invocation; one minute and two if zero. Close ends them.
-	RetryDelays [2]time.Duration
-	// DeadLetter, if set, gets the events of asynchronous invocations that failed in
-	// every attempt. It is called concurrently.
-	DeadLetter func(DeadLetter)
+	// QueueOptions are those of asynchronous invocations.
+	QueueOptions
 	// Region is the AWS region; "us-east-1" by default.
 	Region string
 }
@@ -81,12 +73,12 @@ type Service struct {
 	options Options
 	address string
 	server  *http.Server
+	queue   *Queue
 
 	mu           sync.Mutex
 	environments map[string]*environment // by access key id
 	started      int                     // the number of processes ever started
 	closed       bool
-	closing      chan struct{} // closed by Close
 	running      sync.WaitGroup
 }
 
@@ -96,16 +88,13 @@ func Start(ctx context.Context, o Options) (*Service, error) {
 	o.Timeout = cmp.Or(o.Timeout, DefaultTimeout)
 	o.Concurrency = cmp.Or(o.Concurrency, DefaultConcurrency)
 	o.Region = cmp.Or(o.Region, "us-east-1")
-	if o.RetryDelays == [2]time.Duration{} {
-		o.RetryDelays = [2]time.Duration{time.Minute, 2 * time.Minute}
-	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("serve the Lambda Runtime API: %w", err)
 	}
 	s := &Service{
-		options: o, address: listener.Addr().String(),
-		environments: make(map[string]*environment), closing: make(chan struct{}),
+		options: o, address: listener.Addr().String(), queue: NewQueue(o.QueueOptions),
+		environments: make(map[string]*environment),
 	}
 	s.server = &http.Server{Handler: s.runtimeAPI(), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = s.server.Serve(listener) }() // fails only when Close ends it
@@ -129,11 +118,9 @@ func (s *Service) Kill(accessKeyID string) {
 // processes. It may be called more than once.
 func (s *Service) Close() error {
 	s.mu.Lock()
-	if !s.closed {
-		s.closed = true
-		close(s.closing)
-	}
+	s.closed = true
 	s.mu.Unlock()
+	s.queue.Close()
 	s.running.Wait()
 	s.mu.Lock()
 	environments := s.environments

@@ -438,10 +438,10 @@ func TestAsync(t *testing.T) {
 	}{{"success", 0, false}, {"two failures", 2, false}, {"three failures", 3, true}} {
 		t.Run(tt.name, func(t *testing.T) {
 			dead := make(chan lambda.DeadLetter, 1)
-			s, f, log := start(t, lambda.Options{
+			s, f, log := start(t, lambda.Options{QueueOptions: lambda.QueueOptions{
 				RetryDelays: [2]time.Duration{time.Nanosecond, time.Nanosecond},
 				DeadLetter:  func(d lambda.DeadLetter) { dead <- d },
-			}, "serve")
+			}}, "serve")
 			var requests atomic.Int32
 			url := serve(t, func(http.ResponseWriter, *http.Request) {
 				if int(requests.Add(1)) <= tt.failures {

@@ -60,7 +60,8 @@ type link struct {
 	disconnected time.Time // the application was told that the user is disconnected
 	entered      time.Time // the first successful auth was answered
 	spans        []span
-	received     map[int]int // by number of the message
+	received     map[int]int       // by number of the message
+	offsets      map[string]uint64 // the latest, by channel and epoch
 }
 
 // span is a time in which a link was in a channel without doubt.
@@ -90,6 +91,8 @@ type reply struct {
 	Category, Channel string // of a push, like all that follows
 	Event             string
 	Data              struct{ N int }
+	Offset            uint64
+	Epoch             string
 }
 
 func (r *reply) ok() bool { return r.Error == "" }
@@ -112,7 +115,7 @@ func (r *round) dial(name, user, origin string, jwt bool) (*link, error) {
 	l := &link{
 		r: r, name: name, user: user, conn: conn, jwt: jwt, ended: make(chan struct{}), answered: make(chan struct{}),
 		pending: make(map[string]*command), events: make(map[string][]*event), since: make(map[string]time.Time),
-		received: make(map[int]int),
+		received: make(map[int]int), offsets: make(map[string]uint64),
 	}
 	r.note("%s connects", name)
 	go l.read()
@@ -162,6 +165,12 @@ func (l *link) message(f reply) {
 	}
 	if !l.disconnected.IsZero() && began.After(l.disconnected) {
 		l.r.fail("%s received message %d in %s, which was published after its disconnect was acknowledged", l.name, f.Data.N, channel)
+	}
+	if stream := channel + " " + f.Epoch; f.Offset > 0 {
+		if f.Offset <= l.offsets[stream] {
+			l.r.fail("%s received offset %d in %s after %d", l.name, f.Offset, stream, l.offsets[stream])
+		}
+		l.offsets[stream] = f.Offset
 	}
 	if l.received[f.Data.N] > 1 {
 		l.r.fail("%s received message %d in %s %d times", l.name, f.Data.N, channel, l.received[f.Data.N])

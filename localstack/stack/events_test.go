@@ -2,6 +2,8 @@ package stack_test
 
 import (
 	"bytes"
+	"context"
+	"crypto/rand"
 	"encoding/json"
 	"io/fs"
 	"os"
@@ -11,11 +13,13 @@ import (
 	"testing"
 
 	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/google/go-cmp/cmp"
 
 	"centrifuge/functions"
 	"centrifuge/localstack/stack"
 	"centrifuge/localstack/stack/stacktest"
+	"centrifuge/pkg/hub"
 )
 
 const eventsFolder = "../../events"
@@ -55,6 +59,8 @@ func TestEventTypes(t *testing.T) {
 				v = new(events.APIGatewayV2HTTPRequest)
 			case "webhook":
 				v = new(events.EventBridgeEvent)
+			case "dispatch":
+				v = new(hub.Channel)
 			}
 			d := json.NewDecoder(bytes.NewReader(read(t, event)))
 			d.DisallowUnknownFields()
@@ -100,6 +106,7 @@ func TestEventResponses(t *testing.T) {
 		"admin/no-session":         {status: 303},
 		"admin/wrong-password":     {status: 401},
 		"webhook/message":          {}, // asynchronous
+		"dispatch/channel":         {}, // asynchronous
 		"demo/page":                {status: 200},
 		"demo/token":               {status: 200},
 	}
@@ -133,7 +140,7 @@ func TestEventResponses(t *testing.T) {
 
 func invoke(t *testing.T, s *stack.Stack, event string) (status int, body string) {
 	t.Helper()
-	b, err := s.Functions[path.Dir(event)].Invoke(t.Context(), read(t, event))
+	b, err := s.Functions[path.Dir(event)].Invoke(inInvocation(t), read(t, event))
 	if err != nil {
 		t.Fatalf("%s: %v", event, err)
 	}
@@ -142,6 +149,12 @@ func invoke(t *testing.T, s *stack.Stack, event string) (status int, body string
 		t.Fatalf("%s: %v", event, err)
 	}
 	return r.StatusCode, r.Body
+}
+
+// inInvocation is the context of an invocation.
+func inInvocation(t *testing.T) context.Context {
+	t.Helper()
+	return lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{AwsRequestID: rand.Text()})
 }
 
 // start starts a seeded stack in memory that ends with the test.

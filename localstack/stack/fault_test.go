@@ -79,11 +79,11 @@ func demo(t *testing.T, s *stack.Stack) *hub.Project {
 func publish(t *testing.T, s *stack.Stack, channel string) hub.Result {
 	t.Helper()
 	p := demo(t, s)
-	report, err := s.App.Hub.Publish(t.Context(), p, hub.Channel{Project: p.ID, Category: "chat", Name: channel}, json.RawMessage(`{}`), "")
+	report, err := s.App.Hub.Publish(t.Context(), p, hub.Channel{Project: p.ID, Category: "chat", Name: channel}, json.RawMessage(`{}`), hub.PublishOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return report
+	return report.Result
 }
 
 func TestLostDisconnectIsCleanedUp(t *testing.T) {
@@ -154,7 +154,7 @@ func TestCleanHTMLOption(t *testing.T) {
 		t.Fatal(err)
 	}
 	data := json.RawMessage(`{"text":"<p onclick=\"x()\">hi <script>x()</script><a href=\"https://a.example.com/\">yes</a> <a href=\"https://evil.example/\">no</a></p>","n":1.50}`)
-	if _, err := s.App.Hub.Publish(t.Context(), p, hub.Channel{Project: "demo", Category: "chat", Name: "a"}, data, ""); err != nil {
+	if _, err := s.App.Hub.Publish(t.Context(), p, hub.Channel{Project: "demo", Category: "chat", Name: "a"}, data, hub.PublishOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	want := `"data":{"text":"<p>hi <a href=\"https://a.example.com/\" rel=\"nofollow noopener\">yes</a> no</p>","n":1.50}`
@@ -212,11 +212,11 @@ func TestRefusedPublish(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = s.App.Hub.Publish(t.Context(), p, hub.Channel{Project: "demo", Category: "chat", Name: "a"}, json.RawMessage(`1`), "")
+			_, err = s.App.Hub.Publish(t.Context(), p, hub.Channel{Project: "demo", Category: "chat", Name: "a"}, json.RawMessage(`1`), hub.PublishOptions{})
 			if known := new(hub.Error); (err != nil) != test.fails || errors.As(err, &known) {
 				t.Errorf("got error %v, want an internal one: %v", err, test.fails)
 			}
-			if _, err := s.App.Hub.Publish(t.Context(), p, hub.Channel{Project: "demo", Category: "chat", Name: "empty"}, json.RawMessage(`1`), ""); err != nil {
+			if _, err := s.App.Hub.Publish(t.Context(), p, hub.Channel{Project: "demo", Category: "chat", Name: "empty"}, json.RawMessage(`1`), hub.PublishOptions{}); err != nil {
 				t.Errorf("a channel without subscribers: %v", err)
 			}
 		})

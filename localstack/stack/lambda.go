@@ -43,10 +43,7 @@ type Lambda struct {
 func (s *Stack) startLambda(ctx context.Context, o Options) (map[string]gateway.Function, error) {
 	service := o.Lambda.Options
 	if service.DeadLetter == nil {
-		log := app.NewLog(o.Log, slog.LevelInfo)
-		service.DeadLetter = func(d lambda.DeadLetter) {
-			log.Error("event failed in every attempt", "function", d.Function, "request", d.RequestID, "error", d.Err)
-		}
+		service.DeadLetter = deadLetter(app.NewLog(o.Log, slog.LevelInfo))
 	}
 	var err error
 	if s.Lambda, err = lambda.Start(ctx, service); err != nil {
@@ -59,16 +56,10 @@ func (s *Stack) startLambda(ctx context.Context, o Options) (map[string]gateway.
 		if err != nil {
 			return nil, err
 		}
-		function := s.Lambda.New(lambda.Configuration{
+		all[f.Name] = s.Lambda.New(lambda.Configuration{
 			Name: f.Name, Bootstrap: bootstrap, MemoryMB: f.MemoryMB,
 			Environment: s.processEnvironment(o, f), Log: &prefixed{mu: &output, w: o.Log, prefix: "[" + f.Name + "] "},
 		})
-		all[f.Name] = function
-		if len(f.Events) > 0 {
-			all[f.Name] = gateway.FunctionFunc(func(_ context.Context, event []byte) ([]byte, error) {
-				return nil, function.InvokeAsync(event)
-			})
-		}
 	}
 	return all, nil
 }
@@ -88,10 +79,11 @@ func (s *Stack) processEnvironment(o Options, f functions.Function) map[string]s
 	aws := s.localURL + awsPath
 	env := f.Environment(functions.Addresses{
 		Table: cmp.Or(o.Table, Table), EventBus: Table, MetricsNamespace: o.MetricsNamespace,
-		ManagementURL: aws + iam.ManagementPath + "/" + Stage, WebSocketURL: s.WebSocketURL, HTTPURL: s.HTTPURL,
+		ManagementURL: aws + iam.ManagementPath + "/" + Stage, WebSocketURL: s.WebSocketURL, HTTPURL: s.HTTPURL, DispatchFunction: functions.Dispatch,
 	})
 	env[config.DynamoDBEndpoint] = aws + iam.DynamoDBPath
 	env[config.EventBridgeEndpoint] = aws + iam.EventBridgePath
+	env[config.LambdaEndpoint] = aws + iam.LambdaPath
 	env[config.InsecureCallbacks] = "true"
 	env[config.LogLevel] = o.LogLevel
 	maps.Copy(env, o.Lambda.Environment)
@@ -99,13 +91,13 @@ func (s *Stack) processEnvironment(o Options, f functions.Function) map[string]s
 }
 
 // services serves the services to the processes.
-func (s *Stack) services(o Options, log *slog.Logger) (http.Handler, error) {
+func (s *Stack) services(o Options, events, invocations http.Handler, log *slog.Logger) (http.Handler, error) {
 	dynamoDB, err := url.Parse(s.DynamoDBEndpoint)
 	if err != nil {
 		return nil, fmt.Errorf("read the address of the database: %w", err)
 	}
 	return http.StripPrefix(awsPath, iam.New(iam.Options{
-		Functions: functions.All, DynamoDB: dynamoDB, Management: s.Gateway, EventBridge: s.events,
+		Functions: functions.All, DynamoDB: dynamoDB, Management: s.Gateway, EventBridge: events, Lambda: invocations,
 		Faults: o.Lambda.Faults, Kill: s.Lambda.Kill, Log: log,
 	})), nil
 }

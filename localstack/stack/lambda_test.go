@@ -261,7 +261,7 @@ func end(t *testing.T, s *stack.Stack, project, channel string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.App.Hub.Publish(t.Context(), p, ch, json.RawMessage(`"end"`), ""); err != nil {
+	if _, err := s.App.Hub.Publish(t.Context(), p, ch, json.RawMessage(`"end"`), hub.PublishOptions{}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -31,7 +31,7 @@ func (c cell) publishOnce(t *testing.T, p tenant, channel string) {
 		// Where the process died, its claim holds the key until its lease ends.
 		ch, err := hub.ParseChannel(p.id, channel)
 		if err == nil {
-			_, err = c.later.Publish(t.Context(), c.project(t, p.id), ch, json.RawMessage(hello), "k")
+			_, err = c.later.Publish(t.Context(), c.project(t, p.id), ch, json.RawMessage(hello), hub.PublishOptions{IdempotencyKey: "k"})
 		}
 		return answer{fmt.Sprint("after the lease: ", err), err == nil}
 	})
@@ -135,7 +135,7 @@ func disconnectsUser(t *testing.T, c cell) {
 }
 
 // webhookRetries repeats failed invocations of the function webhook at once.
-var webhookRetries = lambda.Options{RetryDelays: [2]time.Duration{time.Nanosecond, time.Nanosecond}}
+var webhookRetries = lambda.Options{QueueOptions: lambda.QueueOptions{RetryDelays: [2]time.Duration{time.Nanosecond, time.Nanosecond}}}
 
 // notify publishes a message in a category with hooks, and returns when the function webhook
 // has succeeded.

@@ -1,7 +1,9 @@
 package stack_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -15,11 +17,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/coder/websocket"
 
+	"centrifuge/functions"
 	"centrifuge/localstack/iam"
 	"centrifuge/localstack/stack"
+	"centrifuge/pkg/app/publisher"
 	"centrifuge/pkg/auth"
+	"centrifuge/pkg/delivery"
 	"centrifuge/pkg/hub"
-	"centrifuge/pkg/sanitizer"
 	"centrifuge/pkg/store"
 	"centrifuge/pkg/store/storetest"
 )
@@ -59,6 +63,11 @@ var operations = map[string]operation{
 	"publish with hooks":       {"publish", publishesWithKey("hooked")},
 	"publish, one gone":        {"publish", publishesToGone},
 	"publish to the feed":      {"publish", publishesToFeed},
+	"publish to a stream":      {"publish", publishesToStream},
+	"broadcast to a stream":    {"broadcast", broadcastsToStream},
+	"dispatch":                 {functions.Dispatch, dispatches},
+	"api history":              {"publish", readsHistory},
+	"api history_remove":       {"publish", removesHistory},
 	"rpc broadcast":            {"publish", broadcastsByRPC},
 	"api presence":             {"publish", reads("presence", `{"channel":"chat:x"}`, `"user":"ada"`)},
 	"api presence_stats":       {"publish", reads("presence_stats", `{"channel":"chat:x"}`, `{"result":{"num_clients":1,"num_users":1}}`)},
@@ -79,7 +88,8 @@ var operations = map[string]operation{
 }
 
 // matrix is a stack whose functions are processes, and a hub whose clock is ahead by the
-// lease of a close, which finishes what a process that died has begun.
+// lease of a close, and further than the lease of a stream, which finishes what a process that
+// died has begun.
 type matrix struct {
 	*processes
 	later *hub.Publisher
@@ -95,16 +105,28 @@ func newMatrix(t *testing.T) *matrix {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	o, err := p.App.HubOptions()
+	o, err := publisher.Options(p.App.Base)
 	if err != nil {
 		t.Fatal(err)
 	}
 	o.Now = func() time.Time { return time.Now().Add(hub.CloseLease + time.Second) }
-	later, err := hub.NewPublisher(hub.PublisherOptions{Options: o, Clean: sanitizer.Clean})
+	m := &matrix{processes: p}
+	o.Streams = delivery.NewLeased(delivery.LeasedOptions{
+		Streams: store.New(m.client(), p.App.Config.Table, store.Options{Now: o.Now}), Invoker: uninvoked{}, Now: o.Now,
+	})
+	later, err := hub.NewPublisher(o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &matrix{processes: p, later: later}
+	m.later = later
+	return m
+}
+
+// uninvoked fails for a hub that takes every lease.
+type uninvoked struct{}
+
+func (uninvoked) Invoke(context.Context, hub.Channel) error {
+	return errors.New("the lease of a dead holder was not taken")
 }
 
 // cell is one fault at one request of an operation.
@@ -361,7 +383,7 @@ func (m *matrix) deliversTo(t *testing.T, p *hub.Project, channel string, want i
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := m.App.Hub.Publish(t.Context(), p, ch, json.RawMessage(`{}`), "")
+	got, err := m.App.Hub.Publish(t.Context(), p, ch, json.RawMessage(`{}`), hub.PublishOptions{})
 	if err != nil || got.Delivered != want || len(got.Gone) != 0 {
 		t.Errorf("publish in %s: %+v, want %d delivered, error %v", channel, got, want, err)
 	}
@@ -387,7 +409,7 @@ func (c cell) roomWithout(t *testing.T, ada *websocket.Conn, left int) {
 	t.Helper()
 	p := c.project(t, "demo")
 	for _, data := range []string{`"first"`, `"end"`} {
-		if _, err := c.later.Publish(t.Context(), p, c.room(), json.RawMessage(data), ""); err != nil {
+		if _, err := c.later.Publish(t.Context(), p, c.room(), json.RawMessage(data), hub.PublishOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}

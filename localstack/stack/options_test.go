@@ -102,8 +102,8 @@ func TestShards(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	result, err := s.App.Hub.Publish(t.Context(), p, hub.Channel{Project: "demo", Category: "wide", Name: "x"}, []byte(`1`), "")
-	if diff := cmp.Diff(hub.Result{Delivered: 40}, result); err != nil || diff != "" {
+	result, err := s.App.Hub.Publish(t.Context(), p, hub.Channel{Project: "demo", Category: "wide", Name: "x"}, []byte(`1`), hub.PublishOptions{})
+	if diff := cmp.Diff(hub.Published{Result: hub.Result{Delivered: 40}}, result); err != nil || diff != "" {
 		t.Errorf("error %v, -expected +got:\n%s", err, diff)
 	}
 	for _, conn := range conns {

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -155,11 +156,12 @@ func TestRights(t *testing.T) {
 		"auth":        {"", "auth/wrong-token auth/sha256-token", renew, nil},
 		"subscribe":   {authenticated, "subscribe/join-leave", leaveFormer, nil},
 		"unsubscribe": {"", "unsubscribe/join-leave", nil, nil},
-		"broadcast":   {subscribed, "broadcast/bidirectional", broadcastInPrivate, nil},
+		"broadcast":   {subscribed, "broadcast/bidirectional", broadcastAll, nil},
 		"disconnect":  {"", "disconnect/going-away", nil, nil},
 		"message":     {"", "message/presence", flood, nil},
 		"publish":     {subscribed, "publish/api-publish", callServerAPI, nil},
 		"demo":        {"", "demo/token", applaud, []string{"S#", "U#"}}, // it publishes through the function publish
+		"dispatch":    {"", "", drain, nil},
 		"webhook":     {"", "", failOnce, nil},
 		"admin":       {subscribed, "admin/wrong-password", administer, nil},
 	}
@@ -262,31 +264,110 @@ func flood(t *testing.T, s *stack.Stack, prepare func(setup ...func())) {
 	invoke(t, s, event)
 }
 
-// broadcastInPrivate broadcasts in a category that has become private, with a subscriber
-// whose right has ended, and one whose renewal was interrupted.
-func broadcastInPrivate(t *testing.T, s *stack.Stack, prepare func(setup ...func())) {
+// broadcastAll broadcasts in a private category, and in one with history.
+func broadcastAll(t *testing.T, s *stack.Stack, prepare func(setup ...func())) {
 	t.Helper()
+	const event = "broadcast/bidirectional"
+	prepare(func() { enterPrivate(t, s, connectionOf(t, event)) })
+	invoke(t, s, event)
 	prepare(func() {
-		p, err := s.App.Store.ReadProject(t.Context(), "demo")
+		enterPrivate(t, s, connectionOf(t, event))
+		keepHistory(t, s, "chat")
+	})
+	invoke(t, s, event)
+}
+
+// drain drains a stream with two messages, whose dispatcher has died.
+func drain(t *testing.T, s *stack.Stack, prepare func(setup ...func())) {
+	t.Helper()
+	var ch hub.Channel
+	prepare(func() {
+		enterPrivate(t, s, "other")
+		keepHistory(t, s, "chat")
+		ch = locate(t, s, "chat:lobby")
+		appendDead(t, s, ch, 1, 2)
+	})
+	dispatch(t, s, ch)
+	prepare(func() {
+		p, err := s.App.Store.Project(t.Context(), "demo")
 		if err != nil {
 			t.Fatal(err)
 		}
-		chat := p.Categories["chat"]
-		chat.Private = true
-		if err := s.App.Store.PutCategory(t.Context(), "demo", chat); err != nil {
+		stream, _ := p.Stream(ch)
+		if head, err := s.App.Store.StreamHead(t.Context(), stream); err != nil || head.Done != 2 || head.Lease.ID != "" {
+			t.Errorf("the head is %+v, error %v", head, err)
+		}
+	})
+}
+
+// appendDead appends numbers to the stream of a channel. Who announced them has died.
+func appendDead(t *testing.T, s *stack.Stack, ch hub.Channel, numbers ...int) {
+	t.Helper()
+	p, err := s.App.Store.Project(t.Context(), ch.Project)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, _ := p.Stream(ch)
+	for _, n := range numbers {
+		a, err := s.App.Store.Append(t.Context(), stream, hub.Message{ID: hub.NewID(time.Now()), Channel: ch, Data: json.RawMessage(strconv.Itoa(n))}, hub.AppendOptions{})
+		if err != nil {
 			t.Fatal(err)
 		}
-		for id, confirmed := range map[string]bool{connectionOf(t, "broadcast/bidirectional"): true, "ended": false, "stale": true} {
-			if err := storetest.Enter(t.Context(), s.App.Store, hub.Connection{
-				ID: id, Project: "demo", Secret: p.SecretID(), Protocol: hub.Classic, Expires: time.Now().Add(time.Hour),
-				Permissions: hub.Permissions{Everything: true, Confirmed: confirmed}, Channels: map[hub.Channel]int{locate(t, s, "chat:lobby"): 0},
-			}); err != nil {
-				t.Fatal(err)
-			}
+		if _, err := s.App.Store.Announce(t.Context(), stream, a, hub.Lease{ID: hub.NewID(time.Now()), Until: time.Now().Add(-time.Minute)}); err != nil {
+			t.Fatal(err)
 		}
-		makeStale(t, s, locate(t, s, "chat:lobby"), "stale")
-	})
-	invoke(t, s, "broadcast/bidirectional")
+	}
+}
+
+// dispatch invokes the function dispatch for a channel.
+func dispatch(t *testing.T, s *stack.Stack, ch hub.Channel) {
+	t.Helper()
+	event, err := json.Marshal(ch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Functions[functions.Dispatch].Invoke(inInvocation(t), event); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// keepHistory makes the channels of a category streams.
+func keepHistory(t *testing.T, s *stack.Stack, category string) {
+	t.Helper()
+	p, err := s.App.Store.ReadProject(t.Context(), "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := p.Categories[category]
+	c.HistorySize, c.HistoryTTL = 10, hub.Duration(time.Hour)
+	if err := s.App.Store.PutCategory(t.Context(), "demo", c); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// enterPrivate makes the category chat private, and subscribes three connections to
+// chat:lobby: a confirmed one, one whose right has ended, and one whose renewal was
+// interrupted.
+func enterPrivate(t *testing.T, s *stack.Stack, confirmed string) {
+	t.Helper()
+	p, err := s.App.Store.ReadProject(t.Context(), "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	chat := p.Categories["chat"]
+	chat.Private = true
+	if err := s.App.Store.PutCategory(t.Context(), "demo", chat); err != nil {
+		t.Fatal(err)
+	}
+	for id, ok := range map[string]bool{confirmed: true, "ended": false, "stale": true} {
+		if err := storetest.Enter(t.Context(), s.App.Store, hub.Connection{
+			ID: id, Project: "demo", Secret: p.SecretID(), Protocol: hub.Classic, Expires: time.Now().Add(time.Hour),
+			Permissions: hub.Permissions{Everything: true, Confirmed: ok}, Channels: map[hub.Channel]int{locate(t, s, "chat:lobby"): 0},
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	makeStale(t, s, locate(t, s, "chat:lobby"), "stale")
 }
 
 // makeStale replaces the basis of a subscription, as an interrupted renewal leaves it.
@@ -317,17 +398,19 @@ func connectionOf(t *testing.T, event string) string {
 }
 
 // callServerAPI calls the server API: publish with an idempotency key that succeeds
-// and that fails, and the methods about channels and users.
+// and that fails, the methods about channels and users, and publish in a category with history.
 func callServerAPI(t *testing.T, s *stack.Stack, prepare func(setup ...func())) {
 	t.Helper()
 	for _, call := range []struct{ method, body string }{
+		{"publish", `{"channel":"live:today","data":1}`},
+		{"publish", `{"channel":"live:today","data":1,"idempotency_key":"a"}`},
 		{"publish", `{"channel":"news:today","data":1,"idempotency_key":"a"}`},
 		{"publish", `{"channel":"news:today","data":"` + strings.Repeat("x", 40_000) + `","idempotency_key":"b"}`},
 		{"channels", `{}`},
 		{"unsubscribe", `{"user":"2694","channel":"chat:lobby"}`},
 		{"disconnect", `{"user":"2694"}`},
 	} {
-		prepare()
+		prepare(func() { keepHistory(t, s, "live") })
 		var event map[string]any
 		if err := json.Unmarshal(read(t, "publish/api-publish"), &event); err != nil {
 			t.Fatal(err)
@@ -438,6 +521,8 @@ func administer(t *testing.T, s *stack.Stack, prepare func(setup ...func())) {
 		prepare()
 		do(http.MethodPost, "projects/demo/actions/"+action, form.Encode())
 	}
+	prepare(func() { keepHistory(t, s, "live") })
+	do(http.MethodPost, "projects/demo/actions/publish", url.Values{"channel": {"live:today"}, "data": {"1"}, "idempotency_key": {"a"}}.Encode())
 	tooLarge := url.Values{"channel": {"news:today"}, "data": {`"` + strings.Repeat("x", 40_000) + `"`}, "idempotency_key": {"b"}}
 	do(http.MethodPost, "projects/demo/actions/publish", tooLarge.Encode())
 }

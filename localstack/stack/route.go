@@ -10,6 +10,7 @@ import (
 	list "centrifuge/functions"
 	"centrifuge/localstack/eventbridge"
 	"centrifuge/localstack/gateway"
+	"centrifuge/localstack/lambda"
 )
 
 // routes are the event sources of functions, with their handlers.
@@ -18,12 +19,15 @@ type routes struct {
 	replies   []string // the keys of two-way routes
 	http      []gateway.HTTPRoute
 	rules     []eventbridge.Rule
+	// invoked are the functions that other functions invoke, by name.
+	invoked map[string]lambda.Asynchronous
 }
 
-// route puts handlers behind the event sources of functions. It fails when a function
-// has no handler, and when a handler has no function.
-func route(functions []list.Function, handlers map[string]gateway.Function) (routes, error) {
-	r := routes{webSocket: make(map[string]gateway.Function), replies: []string{}}
+// route puts handlers behind the event sources of functions; asynchronous returns the function
+// of a handler that is invoked asynchronously. It fails when a function has no handler, and
+// when a handler has no function.
+func route(functions []list.Function, handlers map[string]gateway.Function, asynchronous func(name string, handler gateway.Function) lambda.Asynchronous) (routes, error) {
+	r := routes{webSocket: make(map[string]gateway.Function), replies: []string{}, invoked: make(map[string]lambda.Asynchronous)}
 	var problems []error
 	unlisted := maps.Clone(handlers)
 	for _, f := range functions {
@@ -44,7 +48,10 @@ func route(functions []list.Function, handlers map[string]gateway.Function) (rou
 			r.http = append(r.http, gateway.HTTPRoute{Method: method, Path: path, Function: handler})
 		}
 		for _, e := range f.Events {
-			r.rules = append(r.rules, eventbridge.Rule{Source: e.Source, DetailType: e.DetailType, Function: handler})
+			r.rules = append(r.rules, eventbridge.Rule{Source: e.Source, DetailType: e.DetailType, Function: asynchronous(f.Name, handler)})
+		}
+		if f.Asynchronous {
+			r.invoked[f.Name] = asynchronous(f.Name, handler)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(unlisted)) {

@@ -11,6 +11,7 @@ import (
 
 	list "centrifuge/functions"
 	"centrifuge/localstack/gateway"
+	"centrifuge/localstack/lambda"
 )
 
 func TestRoute(t *testing.T) {
@@ -20,19 +21,20 @@ func TestRoute(t *testing.T) {
 		{Name: "echo", WebSocket: []list.Route{{Key: "echo", Reply: true}}},
 		{Name: "page", HTTP: []string{"GET /page", "ANY /page/{proxy+}"}},
 		{Name: "notify", Events: []list.Event{{Source: "centrifuge", DetailType: "message"}}},
+		{Name: "drain", Asynchronous: true},
 	}
 	for _, test := range []struct {
 		name     string
 		handlers []string
 		err      string
 	}{
-		{"a handler for every function", []string{"open", "echo", "page", "notify"}, ""},
+		{"a handler for every function", []string{"open", "echo", "page", "notify", "drain"}, ""},
 		{
-			"a function without a handler", []string{"open", "page", "notify"},
+			"a function without a handler", []string{"open", "page", "notify", "drain"},
 			"function echo has no handler: add it to localstack/stack/stack.go",
 		},
 		{
-			"handlers without a function", []string{"open", "echo", "page", "notify", "zoom", "chat"},
+			"handlers without a function", []string{"open", "echo", "page", "notify", "drain", "zoom", "chat"},
 			"handler chat has no function: add it to functions/routes.go\nhandler zoom has no function: add it to functions/routes.go",
 		},
 	} {
@@ -41,7 +43,9 @@ func TestRoute(t *testing.T) {
 			for _, name := range test.handlers {
 				handlers[name] = handler
 			}
-			r, err := route(functions, handlers)
+			r, err := route(functions, handlers, func(name string, f gateway.Function) lambda.Asynchronous {
+				return lambda.InProcess{Name: name, Function: f}
+			})
 			if test.err != "" {
 				if err == nil || err.Error() != test.err {
 					t.Errorf("error %v, want %s", err, test.err)
@@ -56,9 +60,10 @@ func TestRoute(t *testing.T) {
 				got = append(got, h.Method+" "+h.Path)
 			}
 			for _, rule := range r.rules {
-				got = append(got, rule.Source+" "+rule.DetailType)
+				got = append(got, rule.Source+" "+rule.DetailType+" "+rule.Function.(lambda.InProcess).Name)
 			}
-			want := []string{"$connect", "echo", "echo", "GET /page", "ANY /page/{proxy+}", "centrifuge message"}
+			got = append(got, slices.Collect(maps.Keys(r.invoked))...)
+			want := []string{"$connect", "echo", "echo", "GET /page", "ANY /page/{proxy+}", "centrifuge message notify", "drain"}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}

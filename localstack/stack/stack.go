@@ -10,6 +10,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -51,8 +52,13 @@ const (
 	Stage = "dev"
 )
 
-// eventsPath is the path of EventBridge.
-const eventsPath = "/_eventbridge"
+// The paths of EventBridge and of Lambda, and the waits of Lambda's queue, which are shorter
+// than on AWS.
+const (
+	eventsPath = "/_eventbridge"
+	lambdaPath = "/_lambda"
+	firstDelay = time.Second
+)
 
 // Options configure a stack. The zero value is a stack on a free port that keeps its
 // data in memory.
@@ -118,9 +124,10 @@ type Stack struct {
 	localURL, startKey string
 
 	server   *http.Server
-	events   *eventbridge.Bus
 	database *dynamodb.Server
 	served   chan error
+	// queue has the asynchronous invocations of functions in this process.
+	queue *lambda.Queue
 	// later is the work that functions in this process do after their answer.
 	later sync.WaitGroup
 }
@@ -167,6 +174,9 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 		}
 	}
 	s.Functions = s.answerFirst(handlers(s.App))
+	s.queue = lambda.NewQueue(lambda.QueueOptions{
+		RetryDelays: [2]time.Duration{firstDelay, 2 * firstDelay}, DeadLetter: deadLetter(app.NewLog(o.Log, slog.LevelInfo)),
+	})
 	if o.Lambda != nil {
 		if s.Functions, err = s.startLambda(ctx, o); err != nil {
 			return nil, err
@@ -195,6 +205,13 @@ func (s *Stack) locate(listening net.Addr, public string) {
 	s.StartURL = s.HTTPURL + "/"
 	if s.startKey != "" {
 		s.StartURL += "?key=" + s.startKey
+	}
+}
+
+// deadLetter logs events that failed in every attempt, without their content.
+func deadLetter(log *slog.Logger) func(lambda.DeadLetter) {
+	return func(d lambda.DeadLetter) {
+		log.Error("event failed in every attempt", "function", d.Function, "request", d.RequestID, "error", d.Err)
 	}
 }
 
@@ -248,7 +265,7 @@ func (s *Stack) environment(o Options) func(string) string {
 	for _, f := range functions.All {
 		maps.Copy(env, f.Environment(functions.Addresses{
 			Table: cmp.Or(o.Table, Table), EventBus: Table, MetricsNamespace: o.MetricsNamespace,
-			ManagementURL: s.ManagementURL, WebSocketURL: s.WebSocketURL, HTTPURL: s.HTTPURL,
+			ManagementURL: s.ManagementURL, WebSocketURL: s.WebSocketURL, HTTPURL: s.HTTPURL, DispatchFunction: functions.Dispatch,
 		}))
 	}
 	// One application posts for all functions, with the default number of concurrent posts.
@@ -262,13 +279,14 @@ func (s *Stack) environment(o Options) func(string) string {
 		config.LogLevel:            o.LogLevel,
 		config.DynamoDBEndpoint:    s.DynamoDBEndpoint,
 		config.EventBridgeEndpoint: s.localURL + eventsPath,
+		config.LambdaEndpoint:      s.localURL + lambdaPath,
 	})
 	return func(name string) string { return env[name] }
 }
 
 // handlers are the handlers that the main packages of functions/ start.
 func handlers(a *publisher.App) map[string]gateway.Function {
-	hook := lambdas.Webhook(a.Store, a.Notifier().Notify, a.Log)
+	hook, dispatch := lambdas.Webhook(a.Store, a.Notifier().Notify, a.Log), lambdas.Dispatch(a.Hub.DispatchStream, a.Log)
 	return map[string]gateway.Function{
 		"connect":     gateway.NewFunction(lambdas.Connect(a.Hub.Hub, a.Log)),
 		"disconnect":  gateway.NewFunction(lambdas.Disconnect(a.Hub.Hub, a.Log)),
@@ -281,6 +299,9 @@ func handlers(a *publisher.App) map[string]gateway.Function {
 		"admin":       gateway.NewFunction(lambdas.Serve(console.Handler(a))),
 		"webhook": gateway.NewFunction(func(ctx context.Context, e events.EventBridgeEvent) (any, error) {
 			return nil, hook(ctx, e)
+		}),
+		functions.Dispatch: gateway.NewFunction(func(ctx context.Context, event json.RawMessage) (any, error) {
+			return nil, dispatch(ctx, event)
 		}),
 		"demo": gateway.NewFunction(lambdas.Serve(chat.New(chat.Options{
 			Project: a.Config.DemoProject, Secret: a.Secret(a.Config.DemoProject), Count: a.Count,
@@ -310,7 +331,14 @@ func (s *Stack) serve(listener net.Listener, o Options) error {
 	if o.Traffic {
 		handlers = t.watch(handlers)
 	}
-	r, err := route(functions.All, handlers)
+	r, err := route(functions.All, handlers, func(name string, f gateway.Function) lambda.Asynchronous {
+		if process, ok := s.Functions[name].(*lambda.Function); ok && o.Traffic {
+			return t.watchAsync(process)
+		} else if ok {
+			return process
+		}
+		return lambda.InProcess{Queue: s.queue, Name: name, Function: f}
+	})
 	if err != nil {
 		return err
 	}
@@ -324,7 +352,7 @@ func (s *Stack) serve(listener net.Listener, o Options) error {
 		g.Log = app.NewLog(o.Log, slog.LevelWarn)
 	}
 	s.Gateway = gateway.New(g)
-	s.events = eventbridge.New(r.rules, g.Log)
+	events, invocations := eventbridge.New(r.rules), lambda.API(r.invoked)
 	page := start.New(start.Options{
 		HTTPURL: s.HTTPURL, WebSocketURL: s.WebSocketURL, Password: s.AdminPassword, Key: s.startKey, Documents: o.Documents,
 	})
@@ -338,11 +366,12 @@ func (s *Stack) serve(listener net.Listener, o Options) error {
 	} else {
 		mux.Handle("/", public)
 	}
-	mux.Handle(eventsPath, thisMachine(s.events))
-	mux.Handle(eventsPath+"/", thisMachine(s.events))
+	mux.Handle(eventsPath, thisMachine(events))
+	mux.Handle(eventsPath+"/", thisMachine(events))
+	mux.Handle(lambdaPath+"/", thisMachine(http.StripPrefix(lambdaPath, invocations)))
 	mux.Handle("/"+Stage+"/@connections/", thisMachine(s.Gateway))
 	if s.Lambda != nil {
-		services, err := s.services(o, g.Log)
+		services, err := s.services(o, events, invocations, g.Log)
 		if err != nil {
 			return err
 		}
@@ -369,15 +398,18 @@ func thisMachine(next http.Handler) http.Handler {
 // Done receives the error that ended serving, unless Close ended it.
 func (s *Stack) Done() <-chan error { return s.served }
 
-// Wait returns when functions in this process have done the work that they left for after
-// their answers.
-func (s *Stack) Wait() { s.later.Wait() }
+// Wait returns when the asynchronous invocations of functions in this process have ended, with
+// their repetitions, and all have done the work that they left for after their answers.
+func (s *Stack) Wait() {
+	s.queue.Wait()
+	s.later.Wait()
+}
 
 // Close stops everything that Start started: it closes sockets, waits for invocations and
 // their work after the answer, and stops the database.
 func (s *Stack) Close() error {
 	s.Gateway.Close()
-	s.events.Close()
+	s.queue.Close()
 	s.Wait()
 	return errors.Join(s.stopLambda(), s.server.Close(), s.stopDatabase())
 }

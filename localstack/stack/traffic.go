@@ -10,10 +10,11 @@ import (
 	"time"
 
 	"centrifuge/localstack/gateway"
+	"centrifuge/localstack/lambda"
 )
 
-// traffic logs what passes through the gateway: connections, frames, HTTP requests and
-// webhooks. It never logs headers, queries, tokens or the data of messages.
+// traffic logs what passes through the gateway: connections, frames and HTTP requests; and
+// webhooks and dispatches of streams. It never logs headers, queries, tokens or the data of messages.
 type traffic struct{ log *slog.Logger }
 
 // maxMethod limits the method that is logged of a frame: clients choose it.
@@ -42,9 +43,11 @@ type event struct {
 		Channel  string `json:"channel"`
 		Message  string `json:"event_id"`
 	} `json:"detail"`
+
+	Project, Category, Name string // of the channel that is to be dispatched
 }
 
-// watch returns functions that log their WebSocket events and webhooks.
+// watch returns functions that log their WebSocket events, webhooks and dispatches.
 func (t traffic) watch(functions map[string]gateway.Function) map[string]gateway.Function {
 	watched := make(map[string]gateway.Function, len(functions))
 	for name, f := range functions {
@@ -56,6 +59,21 @@ func (t traffic) watch(functions map[string]gateway.Function) map[string]gateway
 		})
 	}
 	return watched
+}
+
+// watchAsync returns a function that logs what it is given, when it is given.
+func (t traffic) watchAsync(f lambda.Asynchronous) lambda.Asynchronous { return watched{f, t} }
+
+type watched struct {
+	function lambda.Asynchronous
+	traffic  traffic
+}
+
+func (w watched) InvokeAsync(event []byte) error {
+	start := time.Now()
+	err := w.function.InvokeAsync(event)
+	w.traffic.invoked(context.Background(), event, nil, err, time.Since(start))
+	return err
 }
 
 // invoked logs an invocation. HTTP requests are logged by serve, which also sees those
@@ -88,6 +106,10 @@ func (t traffic) invoked(ctx context.Context, payload, response []byte, failure 
 		t.log.LogAttrs(ctx, slog.LevelInfo, "webhook", append([]slog.Attr{
 			slog.String("project", e.Detail.Project), slog.String("channel", e.Detail.Category+":"+e.Detail.Channel),
 			slog.String("message", e.Detail.Message), slog.Duration("duration", took),
+		}, attributes...)...)
+	case e.Category != "":
+		t.log.LogAttrs(ctx, slog.LevelInfo, "stream dispatched", append([]slog.Attr{
+			slog.String("project", e.Project), slog.String("channel", e.Category+":"+e.Name), slog.Duration("duration", took),
 		}, attributes...)...)
 	}
 }

@@ -24,7 +24,7 @@ func TestWebhook(t *testing.T) {
 	for name, l := range map[string]*stack.Lambda{
 		"functions in one process": nil,
 		"functions as processes": {
-			Bootstraps: stacktest.Bootstraps(t), Options: lambda.Options{RetryDelays: [2]time.Duration{time.Nanosecond, time.Minute}},
+			Bootstraps: stacktest.Bootstraps(t), Options: lambda.Options{QueueOptions: lambda.QueueOptions{RetryDelays: [2]time.Duration{time.Nanosecond, time.Minute}}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) { testWebhook(t, l) })

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -41,6 +42,10 @@ const (
 	textLine kind = "text"
 	// document is JSON, sent as it is, without insignificant white space.
 	document kind = "json"
+	// number is a whole number.
+	number kind = "number"
+	// flag is a checkbox, sent as true, or left out.
+	flag kind = "flag"
 	// textList has one item per line, sent as an array of strings. White space around an
 	// item is removed.
 	textList kind = "list"
@@ -74,6 +79,21 @@ var actions = []action{
 	},
 	{
 		Method: "presence_stats", Title: "Presence counts", Help: "Counts the connections and the users in a channel. The category needs the option Presence.",
+		Fields: []parameter{channelParameter},
+	},
+	{
+		Method: "history", Title: "History", Help: "Reads the messages that a channel keeps. The category needs the options History size and History time.",
+		Fields: []parameter{
+			channelParameter,
+			{Name: "limit", Label: "Limit", Kind: number, Help: "At most this many messages: 0 for only the position of the newest, -1 for as many as are allowed.", Required: true, Example: "10"},
+			{Name: "since", Label: "Since", Kind: document, Help: "Only messages after this position, or before it where the newest are first.",
+				Example: `{"offset": 41, "epoch": "6921d2fb0123456789abcdef"}`},
+			{Name: "reverse", Label: "The newest first", Kind: flag, Help: "Otherwise the oldest are first.", Example: "true"},
+		},
+	},
+	{
+		Method: "history_remove", Title: "Remove history", Help: "The history of a channel returns nothing of what it holds now. Offsets go on.",
+		Warn:   "Clients cannot recover these messages any more. This cannot be undone.",
 		Fields: []parameter{channelParameter},
 	},
 	{
@@ -153,6 +173,14 @@ func (f parameter) encode(typed string) (value []byte, problem string) {
 			return nil, f.Label + " is not JSON: " + err.Error() + "."
 		}
 		return b.Bytes(), ""
+	case number:
+		n, err := strconv.Atoi(strings.TrimSpace(typed))
+		if err != nil {
+			return nil, f.Label + " is not a whole number."
+		}
+		return strconv.AppendInt(nil, int64(n), 10), ""
+	case flag:
+		return []byte("true"), ""
 	case textList:
 		return literal(listOf(typed)), ""
 	default:

@@ -146,15 +146,19 @@ func (e *callError) String() string {
 func summary(status int, answer []byte) (text string, done bool) {
 	type result struct {
 		Delivered *int `json:"delivered"`
+		// Offset is that of a message in a stream. The result of history has one too.
+		Offset       *uint64         `json:"offset"`
+		Publications json.RawMessage `json:"publications"`
+	}
+	type response struct {
+		Error  *callError `json:"error"`
+		Result result     `json:"result"`
 	}
 	var a struct {
 		Error  *callError `json:"error"`
 		Result struct {
 			result
-			Responses []struct {
-				Error  *callError `json:"error"`
-				Result result     `json:"result"`
-			} `json:"responses"`
+			Responses []response `json:"responses"`
 		} `json:"result"`
 	}
 	err := json.Unmarshal(answer, &a)
@@ -168,34 +172,54 @@ func summary(status int, answer []byte) (text string, done bool) {
 	case err != nil:
 		return "Failed: the response is not what the server API returns", false
 	}
-	total, counted, refused := 0, a.Result.Delivered != nil, 0
-	if counted {
-		total = *a.Result.Delivered
+	responses := a.Result.Responses
+	if responses == nil {
+		responses = append(responses, response{Result: a.Result.result})
 	}
+	// A message goes to connections, or into streams.
+	connections, streams, direct, refused := 0, 0, 0, 0
 	var first *callError
-	for _, r := range a.Result.Responses {
-		if r.Error != nil {
+	for _, r := range responses {
+		switch {
+		case r.Error != nil:
 			refused++
 			first = cmp.Or(first, r.Error)
-		}
-		if r.Result.Delivered != nil {
-			total, counted = total+*r.Result.Delivered, true
+		case r.Result.Delivered != nil:
+			direct++
+			connections += *r.Result.Delivered
+		case r.Result.Offset != nil && r.Result.Publications == nil:
+			streams++
 		}
 	}
-	text = "Done"
+	var to []string
+	if direct > 0 {
+		to = append(to, count(connections, "connection"))
+	}
 	switch {
-	case counted && total == 1:
-		text = "Published to 1 connection"
-	case counted:
-		text = "Published to " + group(total) + " connections"
+	case streams > 0 && a.Result.Responses != nil:
+		to = append(to, count(streams, "stream"))
+	case streams > 0:
+		to = append(to, fmt.Sprintf("the stream, at offset %d", *a.Result.Offset))
+	}
+	text = "Done"
+	if len(to) > 0 {
+		text = "Published to " + strings.Join(to, " and ")
 	}
 	switch {
 	case refused == 0:
 		return text, true
-	case !counted:
+	case len(to) == 0:
 		return "Refused: " + first.String(), false
 	}
-	return fmt.Sprintf("%s, refused in %d of %d channels: %s", text, refused, len(a.Result.Responses), first), false
+	return fmt.Sprintf("%s, refused in %d of %d channels: %s", text, refused, len(responses), first), false
+}
+
+// count writes a number with its noun.
+func count(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return group(n) + " " + noun
 }
 
 // indent formats JSON for people. It returns other text unchanged.

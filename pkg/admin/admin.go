@@ -105,6 +105,8 @@ func New(o Options) http.Handler {
 	page("POST /admin/projects/{project}/actions", s.submitAction)
 	page("POST /admin/projects/{project}/actions/{method}", s.submitActionJSON)
 	page("GET /admin/projects/{project}/channels", s.channelsPage)
+	page("GET /admin/projects/{project}/channels/show", s.channelPage)
+	page("POST /admin/projects/{project}/channels/remove-history", s.submitHistoryRemoval)
 	page("GET /admin/projects/{project}/users", s.usersPage)
 	page("GET /admin/projects/{project}/chart", s.chartPage)
 	page("/admin/", s.notFound)

@@ -100,6 +100,8 @@ func TestCategoryFormErrors(t *testing.T) {
 		"too many shards":          {"new", "x", "shards", "65", "Shards must be a whole number from 1 to 64."},
 		"fewer shards":             {"edit?category=news", "", "shards", "3", "Shards cannot be lowered: subscribers in the removed shards would receive nothing more."},
 		"a limit that is too high": {"edit?category=chat", "", "max_message_bytes", "131073", "Largest message (bytes) must be a whole number from 1 to 131072."},
+		"a history without a time": {"edit?category=chat", "", "history_size", "10", "History size requires history_ttl."},
+		"a history without a size": {"edit?category=chat", "", "history_ttl", "60000", "History time requires history_size."},
 		"an invalid domain":        {"edit?category=chat", "", "allowed_domains", "https://a.example", "Allowed domains must be host names in lower case, such as example.com."},
 		"too many domains":         {"edit?category=chat", "", "allowed_domains", strings.Repeat("a.example\n", 101), "Allowed domains must have at most 100 values."},
 	} {

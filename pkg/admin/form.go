@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -93,8 +94,9 @@ func fieldsOf[T optionSet](reference []hub.Option, options T) ([]field, error) {
 	return fields, nil
 }
 
-// readOptions reads options from a form. Each field is validated alone, so that its
-// problem is shown at that field. ok is false where any field has a problem.
+// readOptions reads options from a form. Each field is validated alone, or with the one that
+// it requires, so that its problem is shown at that field. ok is false where any field has a
+// problem.
 func readOptions[T optionSet](reference []hub.Option, form url.Values) (options T, fields []field, ok bool) {
 	ok = true
 	document := make(map[string]any)
@@ -103,8 +105,15 @@ func readOptions[T optionSet](reference []hub.Option, form url.Values) (options 
 		value, err := f.parse()
 		if err == nil && value != nil {
 			document[o.Name] = value
+			alone := map[string]any{o.Name: value}
+			if at := slices.IndexFunc(reference, func(other hub.Option) bool { return other.Name == o.Requires }); at >= 0 {
+				required := field{Option: reference[at], Value: form.Get(o.Requires), Checked: form.Get(o.Requires) != ""}
+				if value, err := required.parse(); err == nil && value != nil {
+					alone[o.Requires] = value
+				}
+			}
 			var single T
-			if err = decodeInto(&single, map[string]any{o.Name: value}); err == nil {
+			if err = decodeInto(&single, alone); err == nil {
 				err = single.Validate()
 			}
 		}

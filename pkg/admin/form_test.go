@@ -14,6 +14,7 @@ func FuzzReadOptions(f *testing.F) {
 	for _, form := range []string{
 		"", "auth_attempts=3&origins=https://a.example%0ahttps://b.example&allow_md5=on", "back_off_interval=1e3", "origins=%ff",
 		"validate_url=https://a.example&shards=2&allowed_domains=a.example&max_message_bytes=+1", "shards=-9223372036854775808", "hooks=&private=false",
+		"history_size=10&history_ttl=60000", "history_size=10", "history_size=10&history_ttl=0", "history_size=0&history_ttl=60000&linger_ms=1001",
 	} {
 		f.Add(form)
 	}

@@ -233,6 +233,16 @@ func (s *site) removeCategory(ctx context.Context, p *hub.Project, name string) 
 	return nil
 }
 
+// removeHistory makes the history of a channel return nothing of what its stream holds now. It
+// fails as hub.RemoveHistory does.
+func (s *site) removeHistory(ctx context.Context, p *hub.Project, ch hub.Channel) error {
+	if err := s.Hub.RemoveHistory(ctx, p, ch); err != nil {
+		return err
+	}
+	s.Log.InfoContext(ctx, "history removed", "project", p.ID, "channel", ch.String())
+	return nil
+}
+
 // sortedCategories returns the categories of a project by name.
 func sortedCategories(p *hub.Project) []hub.Category {
 	return slices.SortedFunc(maps.Values(p.Categories), func(a, b hub.Category) int { return cmp.Compare(a.Name, b.Name) })

@@ -66,6 +66,7 @@ var flashes = map[string]string{
 	"category-saved":   "The category is saved. Its options apply within five seconds.",
 	"category-deleted": "The category is deleted.",
 	"feed-changed":     "The categories publish to admins. Their messages show here within five seconds.",
+	"history-removed":  "The history is removed.",
 	"key-revoked":      "The API key is revoked. It stops working within five seconds.",
 	"signed-out":       "You are signed out.",
 }
@@ -249,10 +250,15 @@ func statusOf(e *hub.Error) int {
 	return http.StatusBadRequest
 }
 
-// redirect sends the browser from a form to a page. done is a key of flashes, or "".
+// redirect sends the browser from a form to a page, whose path may have a query. done is a key
+// of flashes, or "".
 func redirect(w http.ResponseWriter, r *http.Request, to, done string) {
 	if done != "" {
-		to += "?" + url.Values{"done": {done}}.Encode()
+		separator := "?"
+		if strings.Contains(to, "?") {
+			separator = "&"
+		}
+		to += separator + url.Values{"done": {done}}.Encode()
 	}
 	http.Redirect(w, r, to, http.StatusSeeOther) //nolint:gosec // to is a path of this site: returnPath checks those from requests
 }

@@ -19,9 +19,10 @@ var pagePaths = []string{
 	"/admin", "/admin/", "/admin?q=shop", "/admin?q=nothing+like+it", "/admin/new", "/admin/errors",
 	base, base + "/settings", base + "/settings/delete", base + "/keys",
 	base + "/categories", base + "/categories/new", base + "/categories/edit?category=chat", base + "/categories/edit?category=a%2Fb+%22%3F",
-	base + "/feed", base + "/channels", base + "/channels?pattern=chat:*", base + "/users", base + "/users?user=alice",
+	base + "/feed", base + "/channels", base + "/channels?pattern=chat:*", base + "/channels?pattern=chat:empty",
+	base + "/channels/show?channel=chat:lobby", base + "/channels/show?channel=log:a", base + "/channels/show?channel=log:a&since=2@", base + "/channels/show?channel=log:none", base + "/users", base + "/users?user=alice",
 	base + "/chart", base + "/chart?span=day",
-	base + "/actions", base + "/actions?method=broadcast", base + "/actions?method=presence", base + "/actions?method=info",
+	base + "/actions", base + "/actions?method=broadcast", base + "/actions?method=presence", base + "/actions?method=history", base + "/actions?method=info",
 	// A project without categories and keys.
 	"/admin/projects/bare", "/admin/projects/bare/categories", "/admin/projects/bare/keys", "/admin/projects/bare/feed",
 	"/admin/projects/bare/channels", "/admin/projects/bare/settings/delete",
@@ -46,6 +47,8 @@ func newFilledRig(t *testing.T) *rig {
 	t.Helper()
 	r := newRig(t).signIn()
 	r.put(&hub.Project{ID: "bare", Name: "<i>Bare</i>", Secret: auth.NewSecret()})
+	r.keep(5)
+	r.publish("log:a", `{"text":"<b>"}`, hub.PublishOptions{Tags: map[string]string{"kind": "<i>"}})
 	if err := r.store.Count(t.Context(), projectID, r.now, 12, 345); err != nil {
 		t.Fatal(err)
 	}

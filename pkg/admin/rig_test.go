@@ -3,6 +3,7 @@ package admin_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -21,6 +22,7 @@ import (
 	"centrifuge/pkg/admin"
 	"centrifuge/pkg/auth"
 	"centrifuge/pkg/callback"
+	"centrifuge/pkg/delivery"
 	"centrifuge/pkg/hub"
 	"centrifuge/pkg/sanitizer"
 	"centrifuge/pkg/serverapi"
@@ -106,7 +108,7 @@ func newRig(t *testing.T, change ...func(*admin.Options)) *rig {
 	var err error
 	if r.hub, err = hub.NewPublisher(hub.PublisherOptions{Options: hub.Options{
 		Store: r.store, Dispatcher: r, Callback: callback.New(callback.Options{}), VerifyToken: auth.VerifyToken, Now: r.clock,
-	}, Clean: sanitizer.Clean}); err != nil {
+	}, Clean: sanitizer.Clean, Streams: delivery.NewLeased(delivery.LeasedOptions{Streams: r.store, Invoker: r, Now: r.clock})}); err != nil {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.NewJSONHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -151,6 +153,11 @@ func (r *rig) Dispatch(_ context.Context, _ hub.Audience, messages []hub.Message
 	r.delivered = append(r.delivered, messages...)
 	return hub.Result{}, nil
 }
+
+func (r *rig) Check(hub.Message) error { return nil }
+
+// Invoke fails: no publish of a test hands its stream over.
+func (r *rig) Invoke(context.Context, hub.Channel) error { return errors.ErrUnsupported }
 
 // Disconnect closes connections, of which there are none.
 func (r *rig) Disconnect(context.Context, []string) ([]string, error) { return nil, nil }

@@ -41,6 +41,9 @@ type channelsData struct {
 	Rows                                    []channelRow
 	// More is the number of channels not in Rows.
 	More int
+	// Absent is the pattern where it is the name of a channel, in a category that exists, and
+	// the channel has no subscribers. It may have a history.
+	Absent string
 	// Partial reports that the table is too large to be read for a page.
 	Partial bool
 }
@@ -70,6 +73,11 @@ func (s *site) channelsPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	d.count(p, usage)
+	if ch, err := hub.ParseChannel(p.ID, d.Pattern); err == nil && len(d.Rows) == 0 && !strings.ContainsAny(d.Pattern, `*?[\`) {
+		if _, exists := p.Categories[ch.Category]; exists && ch.Validate() == nil {
+			d.Absent = d.Pattern
+		}
+	}
 	s.render(w, r, http.StatusOK, "channels.html", d)
 }
 

@@ -76,7 +76,7 @@ func TestImportDirection(t *testing.T) {
 		p + "serverapi":            {p + "hub", p + "auth", p + "protocol/classic"},
 		p + "admin":                {p + "hub", p + "auth", p + "manifest", p + "webclient"},
 		p + "app":                  {p + "hub", p + "auth", p + "callback", p + "config", p + "delivery", p + "metrics", p + "protocol", p + "serverapi", p + "store"},
-		p + "app/publisher":        {p + "app", p + "eventbus", p + "hub", p + "protocol", p + "sanitizer", p + "serverapi"},
+		p + "app/publisher":        {p + "app", p + "config", p + "delivery", p + "eventbus", p + "hub", p + "protocol", p + "sanitizer", p + "serverapi"},
 		p + "app/console":          {p + "app", p + "admin", p + "hub", p + "serverapi"},
 		p + "cent":                 {p + "hub", p + "manifest"},
 		p + "cent/cmd":             {p + "hub", p + "auth", p + "cent", p + "manifest"},

@@ -58,6 +58,14 @@ func checkNames(params any) error {
 			names = []string{value}
 		case []string:
 			names = value
+		case map[string]string:
+			for name, text := range value {
+				names = append(names, name, text)
+			}
+		case PublishOptions:
+			if err := checkNames(value); err != nil {
+				return err
+			}
 		}
 		for _, name := range names {
 			if err := hub.CheckText(v.Type().Field(i).Name, name); err != nil {

@@ -189,7 +189,7 @@ func TestDelivered(t *testing.T) {
 		} {
 			c, _ := newClient(t, Options{}, respond(200, body))
 			got, err := c.Publish(t.Context(), "a:a", 1, PublishOptions{})
-			if diff := cmp.Diff(Result{want}, got); diff != "" || err != nil {
+			if diff := cmp.Diff(Result{Delivered: want}, got); diff != "" || err != nil {
 				t.Error(body, diff, err)
 			}
 		}
@@ -197,7 +197,7 @@ func TestDelivered(t *testing.T) {
 	t.Run("of a broadcast", func(t *testing.T) {
 		c, _ := newClient(t, Options{}, respond(200, `{"result":{"responses":[{"result":{"delivered":3}},{"error":{"code":102,"message":"n"}},{"result":{}}]}}`))
 		got, err := c.Broadcast(t.Context(), []string{"a:a", "b:b", "c:c"}, 1, PublishOptions{})
-		want := []Outcome{{Channel: "a:a", Result: Result{&three}}, {Channel: "b:b", Error: &Error{Code: 102, Message: "n"}}, {Channel: "c:c"}}
+		want := []Outcome{{Channel: "a:a", Result: Result{Delivered: &three}}, {Channel: "b:b", Error: &Error{Code: 102, Message: "n"}}, {Channel: "c:c"}}
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {
 			t.Error(diff, err)
 		}

@@ -19,15 +19,17 @@ type Error struct {
 
 // The error codes that programs compare with.
 const (
-	CodeInternal         = 100
-	CodeUnauthorized     = 101
-	CodeCategoryNotFound = 102
-	CodeLimitExceeded    = 106
-	CodeBadRequest       = 107
-	CodeNotAvailable     = 108
-	CodeConflict         = 113
-	CodeProjectNotFound  = 400
-	CodeTooLarge         = 413
+	CodeInternal              = 100
+	CodeUnauthorized          = 101
+	CodeCategoryNotFound      = 102
+	CodeLimitExceeded         = 106
+	CodeBadRequest            = 107
+	CodeNotAvailable          = 108
+	CodeTooManyRequests       = 111
+	CodeUnrecoverablePosition = 112
+	CodeConflict              = 113
+	CodeProjectNotFound       = 400
+	CodeTooLarge              = 413
 )
 
 // Error implements error: the message and, if there is one, the code.
@@ -55,7 +57,7 @@ func (f *failure) toError() *Error {
 	if f == nil {
 		return nil
 	}
-	return &Error{Code: f.Code, Message: f.Message, Temporary: f.Code == CodeInternal || f.Code == CodeConflict}
+	return &Error{Code: f.Code, Message: f.Message, Temporary: f.Code == CodeInternal || f.Code == CodeConflict || f.Code == CodeTooManyRequests}
 }
 
 // with converts the failure of a response with a status.

@@ -13,21 +13,36 @@ type PublishOptions struct {
 	// IdempotencyKey, at most 255 bytes, identifies the message: a channel receives one
 	// message with the same key within five minutes. "" means a new key for the call.
 	// Set it to repeat a failed call in a later call.
-	IdempotencyKey string
+	IdempotencyKey string `json:"idempotency_key"`
+	// SkipHistory sends the message direct in a channel with history: without an offset and
+	// without order.
+	SkipHistory bool `json:"skip_history,omitempty"`
+	// Tags are texts that are sent with the message.
+	Tags map[string]string `json:"tags,omitempty"`
+	// Version publishes in a stream only if it is greater than the one that the stream
+	// remembers. A VersionEpoch that is another one than remembered makes every version greater.
+	// 0 and "" mean that there is none.
+	Version      uint64 `json:"version,omitempty"`
+	VersionEpoch string `json:"version_epoch,omitempty"`
 }
 
-func (o PublishOptions) key() string {
+// keyed are the options with an idempotency key.
+func (o PublishOptions) keyed() PublishOptions {
 	if o.IdempotencyKey == "" {
-		return rand.Text()
+		o.IdempotencyKey = rand.Text()
 	}
-	return o.IdempotencyKey
+	return o
 }
 
 // Result is the result of a message in one channel.
 type Result struct {
 	// Delivered is the number of connections that the message was sent to. It is nil
-	// if the server does not report it.
+	// if the server does not report it: in a stream.
 	Delivered *int `json:"delivered,omitempty"`
+	// Offset and Epoch are the place of the message in the stream of the channel, 0 and ""
+	// where it has none.
+	Offset uint64 `json:"offset,omitempty"`
+	Epoch  string `json:"epoch,omitempty"`
 }
 
 // Publish sends data to all subscribers of a channel, "category:channel". Data is any
@@ -45,10 +60,10 @@ func (c *Client) Publish(ctx context.Context, channel string, data any, o Publis
 	}
 	var result Result
 	err = c.call(ctx, "publish", struct {
-		Channel        string          `json:"channel"`
-		Data           json.RawMessage `json:"data"`
-		IdempotencyKey string          `json:"idempotency_key"`
-	}{channel, b, o.key()}, &result)
+		Channel string          `json:"channel"`
+		Data    json.RawMessage `json:"data"`
+		PublishOptions
+	}{channel, b, o.keyed()}, &result)
 	return result, err
 }
 
@@ -70,11 +85,11 @@ func (c *Client) Broadcast(ctx context.Context, channels []string, data any, o P
 	if err != nil {
 		return nil, fmt.Errorf("broadcast: data: %w", err)
 	}
-	key := o.key()
+	o = o.keyed()
 	if err := checkNames(struct {
-		Channels       []string
-		IdempotencyKey string
-	}{channels, key}); err != nil {
+		Channels []string
+		PublishOptions
+	}{channels, o}); err != nil {
 		return nil, fmt.Errorf("broadcast: %w", err)
 	}
 	pending := make([]int, len(channels)) // indexes of channels without a final outcome
@@ -83,7 +98,7 @@ func (c *Client) Broadcast(ctx context.Context, channels []string, data any, o P
 	}
 	answered := false
 	err = c.retry.do(ctx, func(ctx context.Context) error {
-		left, err := c.broadcast(ctx, outcomes, pending, b, key)
+		left, err := c.broadcast(ctx, outcomes, pending, b, o)
 		if err != nil {
 			return err
 		}
@@ -102,12 +117,12 @@ func (c *Client) Broadcast(ctx context.Context, channels []string, data any, o P
 
 // broadcast makes one attempt for the pending channels, sets their outcomes, and
 // returns the channels with a temporary error.
-func (c *Client) broadcast(ctx context.Context, outcomes []Outcome, pending []int, data json.RawMessage, key string) ([]int, error) {
+func (c *Client) broadcast(ctx context.Context, outcomes []Outcome, pending []int, data json.RawMessage, o PublishOptions) ([]int, error) {
 	params := struct {
-		Channels       []string        `json:"channels"`
-		Data           json.RawMessage `json:"data"`
-		IdempotencyKey string          `json:"idempotency_key"`
-	}{make([]string, len(pending)), data, key}
+		Channels []string        `json:"channels"`
+		Data     json.RawMessage `json:"data"`
+		PublishOptions
+	}{make([]string, len(pending)), data, o}
 	for i, index := range pending {
 		params.Channels[i] = outcomes[index].Channel
 	}

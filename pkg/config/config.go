@@ -52,6 +52,12 @@ const (
 	// admin pages.
 	HTTPURL = "CENTRIFUGE_HTTP_URL"
 
+	// DispatchFunction is the name of the function that dispatches streams. Functions that
+	// publish nothing do not need it.
+	DispatchFunction = "CENTRIFUGE_DISPATCH_FUNCTION"
+	// LambdaEndpoint is the address of another Lambda. Empty means AWS.
+	LambdaEndpoint = "LAMBDA_ENDPOINT"
+
 	// EventBus is the name of the EventBridge bus that receives the messages of
 	// categories with hooks. Empty disables hooks.
 	EventBus = "CENTRIFUGE_EVENT_BUS"
@@ -76,6 +82,8 @@ type Config struct {
 	WebSocketURL      string
 	HTTPURL           string
 	EventBus          string
+	DispatchFunction  string
+	LambdaEndpoint    string
 
 	EventBridgeEndpoint string
 }
@@ -97,6 +105,8 @@ func Load(getenv func(string) string) (Config, error) {
 		WebSocketURL:     getenv(WebSocketURL),
 		HTTPURL:          getenv(HTTPURL),
 		EventBus:         getenv(EventBus),
+		DispatchFunction: getenv(DispatchFunction),
+		LambdaEndpoint:   getenv(LambdaEndpoint),
 
 		EventBridgeEndpoint: getenv(EventBridgeEndpoint),
 	}
@@ -111,7 +121,7 @@ func Load(getenv func(string) string) (Config, error) {
 	for name, value := range map[string]string{
 		ManagementURL: c.ManagementURL, DynamoDBEndpoint: c.DynamoDBEndpoint,
 		WebSocketURL: c.WebSocketURL, HTTPURL: c.HTTPURL,
-		EventBridgeEndpoint: c.EventBridgeEndpoint,
+		EventBridgeEndpoint: c.EventBridgeEndpoint, LambdaEndpoint: c.LambdaEndpoint,
 	} {
 		if u, err := url.Parse(value); value != "" && (err != nil || u.Scheme == "" || u.Host == "") {
 			return Config{}, fmt.Errorf("%s is not an absolute URL: %q", name, value)

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"log/slog"
 	"maps"
+	"math"
 	"sync"
 
 	"centrifuge/pkg/hub"
@@ -51,8 +52,8 @@ func New(o Options) *Direct {
 }
 
 // Dispatch has the contract of hub.Dispatcher. A subscriber gets the messages in their
-// order; after the first that cannot be posted it gets none of the others. The size of
-// a push is checked in every protocol, also in those that no subscriber uses.
+// order; after the first frame that cannot be posted it gets none of the others. The size of
+// a frame is checked in every protocol, also in those that no subscriber uses.
 func (d *Direct) Dispatch(ctx context.Context, to hub.Audience, messages []hub.Message) (hub.Result, error) {
 	if len(messages) == 0 {
 		return hub.Result{}, nil
@@ -68,30 +69,62 @@ func (d *Direct) Dispatch(ctx context.Context, to hub.Audience, messages []hub.M
 		frames:           frames,
 		unknownProtocols: make(map[hub.Protocol]int),
 		queue:            make(chan post),
+		stalled:          make(map[string]bool, len(to.Stalled)),
+	}
+	for _, connection := range to.Stalled {
+		f.stalled[connection] = true
 	}
 	f.run(ctx, d.subscribers)
 	d.logResult(ctx, messages, f)
 	return f.result, nil
 }
 
-// encode makes the frames of every protocol. To encode only for protocols that have
+// longest is the position with the longest encoding.
+var longest = hub.Position{Epoch: "ffffffffffffffffffffffff", Offset: math.MaxUint64}
+
+// Check has the contract of hub.Dispatcher.
+func (d *Direct) Check(m hub.Message) error {
+	m.Position = longest
+	_, err := d.encode([]hub.Message{m})
+	return err
+}
+
+// encode makes the frames of every format. To encode only for formats that have
 // subscribers would save microseconds, but the limit on a message would depend on its
 // subscribers.
-func (d *Direct) encode(messages []hub.Message) (map[hub.Protocol][]*Payload, error) {
-	frames := make(map[hub.Protocol][]*Payload, len(d.encoders))
+func (d *Direct) encode(messages []hub.Message) (map[format][]*Payload, error) {
+	frames := make(map[format][]*Payload, 2*len(d.encoders))
 	for protocol, encode := range d.encoders {
-		bodies, err := encode(messages)
-		if err != nil {
+		single, batch := format{protocol, false}, format{protocol, true}
+		var err error
+		if frames[single], err = payloads(encode(messages, false)); err != nil {
 			return nil, fmt.Errorf("encode %s: %w", protocol, err)
 		}
-		for _, body := range bodies {
-			if len(body) > hub.MaxMessageBytes {
-				return nil, hub.ErrTooLarge
-			}
-			frames[protocol] = append(frames[protocol], NewPayload(body))
+		if len(messages) == 1 {
+			frames[batch] = frames[single]
+			continue
+		}
+		if frames[batch], err = payloads(encode(messages, true)); err != nil {
+			return nil, fmt.Errorf("encode %s in batches: %w", protocol, err)
 		}
 	}
 	return frames, nil
+}
+
+// payloads are the payloads of frames, if there is no error. It fails with hub.ErrTooLarge for
+// a frame that cannot be posted.
+func payloads(bodies [][]byte, err error) ([]*Payload, error) {
+	if err != nil {
+		return nil, err
+	}
+	all := make([]*Payload, len(bodies))
+	for i, body := range bodies {
+		if len(body) > hub.MaxMessageBytes {
+			return nil, hub.ErrTooLarge
+		}
+		all[i] = NewPayload(body)
+	}
+	return all, nil
 }
 
 func (d *Direct) logResult(ctx context.Context, messages []hub.Message, f *fanout) {

@@ -30,10 +30,18 @@ var (
 	errRead  = errors.New("throttled")
 )
 
-// data encodes every message as its data.
-func data(messages []hub.Message) (frames [][]byte, err error) {
-	for _, m := range messages {
-		frames = append(frames, m.Data)
+// data encodes every message as its data, in a batch two a frame, separated by a plus sign.
+func data(messages []hub.Message, batch bool) (frames [][]byte, err error) {
+	each := 1
+	if batch {
+		each = 2
+	}
+	for some := range slices.Chunk(messages, each) {
+		var frame [][]byte
+		for _, m := range some {
+			frame = append(frame, m.Data)
+		}
+		frames = append(frames, bytes.Join(frame, []byte("+")))
 	}
 	return frames, nil
 }
@@ -125,7 +133,7 @@ func TestDispatchResult(t *testing.T) {
 		Poster: m.newPoster(t, PosterOptions{Concurrency: 4, Attempts: 2}),
 		Encoders: map[hub.Protocol]Encoder{
 			hub.Classic: data,
-			"loud": func(messages []hub.Message) ([][]byte, error) {
+			"loud": func(messages []hub.Message, _ bool) ([][]byte, error) {
 				return [][]byte{bytes.ToUpper(messages[0].Data)}, nil
 			},
 		},
@@ -137,7 +145,8 @@ func TestDispatchResult(t *testing.T) {
 		t.Fatal(err)
 	}
 	slices.SortFunc(result.Gone, byShard)
-	if diff := cmp.Diff(hub.Result{Delivered: 32, Slow: 2, Failed: 3, Refused: 1, Refusal: "post to connection f1: management API answered 500 Internal Server Error", Gone: []hub.Gone{
+	slices.Sort(result.Stalled)
+	if diff := cmp.Diff(hub.Result{Stalled: []string{"s1", "s2"}, Delivered: 32, Slow: 2, Failed: 3, Refused: 1, Refusal: "post to connection f1: management API answered 500 Internal Server Error", Gone: []hub.Gone{
 		{Connection: "g1", Channel: room, Shard: 0}, {Connection: "g1", Channel: room, Shard: 2}, {Connection: "g2", Channel: room, Shard: 2},
 	}}, result); diff != "" {
 		t.Errorf("result (-want +got):\n%s", diff)
@@ -183,7 +192,10 @@ func TestEncoding(t *testing.T) {
 	dispatch := func(t *testing.T, s Subscribers, encode Encoder) (hub.Result, error) {
 		calls.Store(0)
 		d := New(Options{Subscribers: s, Poster: m.newPoster(t, PosterOptions{}), Encoders: map[hub.Protocol]Encoder{
-			hub.Classic: func(messages []hub.Message) ([][]byte, error) { calls.Add(1); return encode(messages) },
+			hub.Classic: func(messages []hub.Message, batch bool) ([][]byte, error) {
+				calls.Add(1)
+				return encode(messages, batch)
+			},
 		}})
 		return d.Dispatch(t.Context(), audience(1), []hub.Message{hello})
 	}
@@ -192,7 +204,7 @@ func TestEncoding(t *testing.T) {
 		return nil, nil
 	}}}
 	frame := func(size int) Encoder {
-		return func([]hub.Message) ([][]byte, error) { return [][]byte{make([]byte, size)}, nil }
+		return func([]hub.Message, bool) ([][]byte, error) { return [][]byte{make([]byte, size)}, nil }
 	}
 	t.Run("one encoding for all subscribers", func(t *testing.T) {
 		result, err := dispatch(t, shards{{subscribers(ids("a", 50)...), subscribers(ids("b", 50)...)}}, data)
@@ -216,7 +228,7 @@ func TestEncoding(t *testing.T) {
 	})
 	t.Run("error of an encoder", func(t *testing.T) {
 		broken := errors.New("broken")
-		if _, err := dispatch(t, unread, func([]hub.Message) ([][]byte, error) { return nil, broken }); !errors.Is(err, broken) {
+		if _, err := dispatch(t, unread, func([]hub.Message, bool) ([][]byte, error) { return nil, broken }); !errors.Is(err, broken) {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -257,6 +269,85 @@ func TestDispatchOrder(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string][]string{"a": {"1", "2", "3"}, "b": {"1", "2", "3"}, "g": {"1"}, "f": {"1"}}, received); diff != "" {
 		t.Errorf("received (-want +got):\n%s", diff)
+	}
+}
+
+// batched are subscribers that get several pushes in a frame.
+func batched(ids ...string) func() ([]hub.Subscriber, error) {
+	return func() ([]hub.Subscriber, error) {
+		subs, err := subscribers(ids...)()
+		for i := range subs {
+			subs[i].Batch = true
+		}
+		return subs, err
+	}
+}
+
+// TestDispatchBatch sends messages to connections of which some get several in a frame. Of
+// these, one is gone, and one fails at the second frame.
+func TestDispatchBatch(t *testing.T) {
+	var calls []string
+	for _, tt := range []struct {
+		name     string
+		messages []string
+		frames   map[string][]string
+		result   hub.Result
+		calls    []string
+	}{
+		{"one message", []string{"1"},
+			map[string][]string{"a": {"1"}, "b": {"1"}, "c": {"1"}, "f": {"1"}},
+			hub.Result{Delivered: 4, Gone: []hub.Gone{{Connection: "g", Channel: room, Shard: 1}}}, []string{"1 false"}},
+		{"two messages", []string{"1", "2"},
+			map[string][]string{"a": {"1", "2"}, "b": {"1+2"}, "c": {"1+2"}, "f": {"1+2"}},
+			hub.Result{Delivered: 5, Gone: []hub.Gone{{Connection: "g", Channel: room, Shard: 1}}}, []string{"2 false", "2 true"}},
+		{"five messages", []string{"1", "2", "3", "4", "5"},
+			map[string][]string{"a": {"1", "2", "3", "4", "5"}, "b": {"1+2", "3+4", "5"}, "c": {"1+2", "3+4", "5"}, "f": {"1+2"}},
+			hub.Result{
+				Delivered: 12, Failed: 2, Refused: 2, Gone: []hub.Gone{{Connection: "g", Channel: room, Shard: 1}},
+				Refusal: "post to connection f: " + statusError{status: 403}.Error(),
+			}, []string{"5 false", "5 true"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			calls = nil
+			var mu sync.Mutex
+			received := make(map[string][]string)
+			m := newManagement(t, func(w http.ResponseWriter, r *http.Request) {
+				body, _ := io.ReadAll(r.Body)
+				id := connectionOf(r)
+				switch {
+				case id == "g":
+					w.WriteHeader(http.StatusGone)
+					return
+				case id+string(body) == "f3+4":
+					w.WriteHeader(http.StatusForbidden)
+					return
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				received[id] = append(received[id], string(body))
+			})
+			d := New(Options{
+				Subscribers: shards{{subscribers("a"), batched("b")}, {batched("c", "f", "g")}}, Poster: m.newPoster(t, PosterOptions{}),
+				Encoders: map[hub.Protocol]Encoder{hub.Classic: func(messages []hub.Message, batch bool) ([][]byte, error) {
+					calls = append(calls, fmt.Sprint(len(messages), batch))
+					return data(messages, batch)
+				}},
+			})
+			var messages []hub.Message
+			for _, data := range tt.messages {
+				messages = append(messages, hub.Message{Channel: room, Data: []byte(data)})
+			}
+			result, err := d.Dispatch(t.Context(), audience(2), messages)
+			if diff := cmp.Diff(tt.result, result); err != nil || diff != "" {
+				t.Errorf("error %v, result (-want +got):\n%s", err, diff)
+			}
+			if diff := cmp.Diff(tt.frames, received); diff != "" {
+				t.Errorf("received (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tt.calls, calls); diff != "" {
+				t.Errorf("calls of the encoder (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 
@@ -347,7 +438,7 @@ func TestSlowClient(t *testing.T) {
 		Encoders: encoders,
 	})
 	result, err := d.Dispatch(t.Context(), audience(1), []hub.Message{hello})
-	if diff := cmp.Diff(hub.Result{Delivered: 1000, Slow: 1}, result); err != nil || diff != "" {
+	if diff := cmp.Diff(hub.Result{Delivered: 1000, Slow: 1, Stalled: []string{"slow"}}, result); err != nil || diff != "" {
 		t.Errorf("error %v, result (-want +got):\n%s", err, diff)
 	}
 }
@@ -411,7 +502,7 @@ func TestUnansweredPosts(t *testing.T) {
 		messages = append(messages, hub.Message{Channel: room, Data: []byte(data)})
 	}
 	result, err := d.Dispatch(t.Context(), audience(1), messages)
-	if diff := cmp.Diff(hub.Result{Delivered: 204, Failed: 2}, result); err != nil || diff != "" {
+	if diff := cmp.Diff(hub.Result{Delivered: 204, Failed: 2, Stalled: []string{"always"}}, result); err != nil || diff != "" {
 		t.Errorf("error %v, result (-want +got):\n%s", err, diff)
 	}
 	want := map[string][]string{"always": {"1", "1"}, "once": {"1", "1", "2"}, "second": {"1", "2", "2"}}
@@ -483,6 +574,31 @@ func TestUnreadSubscribers(t *testing.T) {
 	}
 	if !strings.Contains(log.String(), errRead.Error()) || !strings.Contains(log.String(), "level=WARN") {
 		t.Errorf("logged %s", &log)
+	}
+}
+
+func TestBegunRead(t *testing.T) {
+	var accepted posts
+	m := newManagement(t, func(_ http.ResponseWriter, r *http.Request) { accepted.add(r) })
+	begun := shards{
+		{subscribers("a"), func() ([]hub.Subscriber, error) { return nil, errRead }},
+		{subscribers("b"), subscribers("c")},
+	}
+	d := New(Options{
+		Subscribers: shards{{subscribers("again")}, {subscribers("again")}},
+		Poster:      m.newPoster(t, PosterOptions{}), Encoders: encoders,
+	})
+	to := audience(2)
+	for shard := range begun {
+		to.Reading = append(to.Reading, begun.Subscribers(t.Context(), room, shard))
+	}
+	result, err := d.Dispatch(t.Context(), to, []hub.Message{hello})
+	want := hub.Result{Delivered: 3, Unread: []hub.Unread{{Shard: 0, Cause: errRead.Error()}}}
+	if diff := cmp.Diff(want, result); err != nil || diff != "" {
+		t.Errorf("error %v, result (-want +got):\n%s", err, diff)
+	}
+	if diff := cmp.Diff(map[string]int{`POST a "hello"`: 1, `POST b "hello"`: 1, `POST c "hello"`: 1}, accepted.seen); diff != "" {
+		t.Errorf("posts (-want +got):\n%s", diff)
 	}
 }
 
@@ -588,16 +704,44 @@ func TestDispatchToSome(t *testing.T) {
 	}
 	to := audience(3)
 	to.Rule = hub.Rule{Secret: "new"}
-	to.Only = []hub.Ended{ended("a", "new", 0), ended("g", "new", 1), ended("b", "old", 2)}
-	result, err := d.Dispatch(t.Context(), to, []hub.Message{hello})
+	to.Only = []hub.Ended{ended("a", "new", 0), ended("g", "new", 1), ended("b", "old", 2), ended("c", "new", 2), ended("d", "old", 2)}
+	to.Only[3].Batch, to.Only[4].Batch = true, true
+	result, err := d.Dispatch(t.Context(), to, []hub.Message{hello, {Channel: room, Data: []byte("2")}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := hub.Result{Delivered: 1, Gone: []hub.Gone{{Connection: "g", Channel: room, Shard: 1}}, Ended: to.Only[2:]}
+	want := hub.Result{
+		Delivered: 3, Gone: []hub.Gone{{Connection: "g", Channel: room, Shard: 1}}, Ended: []hub.Ended{to.Only[2], to.Only[4]},
+	}
 	if diff := cmp.Diff(want, result); diff != "" {
 		t.Errorf("result (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff(map[string]int{`POST a "hello"`: 1, `POST g "hello"`: 1}, accepted.seen); diff != "" {
+	if diff := cmp.Diff(map[string]int{`POST a "hello"`: 1, `POST a 2`: 1, `POST g "hello"`: 1, `POST c "hello"+2`: 1}, accepted.seen); diff != "" {
+		t.Errorf("posts (-want +got):\n%s", diff)
+	}
+}
+
+// TestStalledConnection posts to a connection that has held up a dispatch before: once, and
+// not to the end of the attempts.
+func TestStalledConnection(t *testing.T) {
+	var accepted posts
+	m := newManagement(t, func(_ http.ResponseWriter, r *http.Request) {
+		accepted.add(r)
+		if connectionOf(r) != "a" {
+			panic(http.ErrAbortHandler)
+		}
+	})
+	d := New(Options{
+		Subscribers: shards{{subscribers("stalled", "a")}},
+		Poster:      m.newPoster(t, PosterOptions{}), Encoders: map[hub.Protocol]Encoder{hub.Classic: data},
+	})
+	to := audience(1)
+	to.Stalled = []string{"stalled"}
+	result, err := d.Dispatch(t.Context(), to, []hub.Message{hello, hello})
+	if diff := cmp.Diff(hub.Result{Delivered: 2, Failed: 2, Stalled: []string{"stalled"}}, result); err != nil || diff != "" {
+		t.Errorf("error %v, result (-want +got):\n%s", err, diff)
+	}
+	if diff := cmp.Diff(map[string]int{`POST a "hello"`: 2, `POST stalled "hello"`: 1}, accepted.seen); diff != "" {
 		t.Errorf("posts (-want +got):\n%s", diff)
 	}
 }

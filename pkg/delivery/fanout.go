@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"centrifuge/pkg/hub"
 )
@@ -14,9 +15,10 @@ type fanout struct {
 	to               hub.Audience
 	poster           *Poster
 	messages         int
-	frames           map[hub.Protocol][]*Payload
+	frames           map[format][]*Payload
 	unknownProtocols map[hub.Protocol]int // number of subscribers, by protocol without an encoder
 	queue            chan post
+	stalled          map[string]bool
 	workers          sync.WaitGroup
 
 	mu         sync.Mutex
@@ -31,7 +33,11 @@ type post struct {
 	shard      int
 	frames     []*Payload
 	repeated   bool // after it got no answer
+	stalled    bool // it held up an earlier dispatch
 }
+
+// stalledTime is how long the posts of a connection may take that held up an earlier dispatch.
+const stalledTime = 250 * time.Millisecond
 
 // page is a page of subscribers of one shard.
 type page struct {
@@ -58,10 +64,10 @@ func (f *fanout) run(ctx context.Context, subscribers Subscribers) {
 				f.mu.Unlock()
 				continue
 			case !admits:
-				f.result.Ended = append(f.result.Ended, hub.Ended{Gone: found, Protocol: s.Protocol, Basis: s.Basis})
+				f.result.Ended = append(f.result.Ended, hub.Ended{Gone: found, Protocol: s.Protocol, Batch: s.Batch, Basis: s.Basis})
 				continue
 			}
-			frames, known := f.frames[s.Protocol]
+			frames, known := f.frames[format{s.Protocol, s.Batch}]
 			if !known {
 				f.unknownProtocols[s.Protocol]++
 				f.fail(fmt.Errorf("no encoder for protocol %q", s.Protocol), f.messages)
@@ -71,7 +77,8 @@ func (f *fanout) run(ctx context.Context, subscribers Subscribers) {
 				f.leaveUnsent(err, len(frames))
 				continue
 			}
-			f.begin(ctx, post{connection: s.Connection, shard: p.shard, frames: frames})
+			stalled := f.stalled[s.Connection]
+			f.begin(ctx, post{connection: s.Connection, shard: p.shard, frames: frames, repeated: stalled, stalled: stalled})
 		}
 	}
 	f.finish()
@@ -108,14 +115,18 @@ func (f *fanout) pages(ctx context.Context, subscribers Subscribers) <-chan page
 		go func() {
 			defer close(pages)
 			for _, s := range f.to.Only {
-				pages <- page{s.Shard, []hub.Subscriber{{Connection: s.Connection, Protocol: s.Protocol, Basis: s.Basis}}}
+				pages <- page{s.Shard, []hub.Subscriber{{Connection: s.Connection, Protocol: s.Protocol, Batch: s.Batch, Basis: s.Basis}}}
 			}
 		}()
 		return pages
 	}
 	for shard := range max(f.to.Shards, 1) {
 		readers.Go(func() {
-			for subs, err := range subscribers.Subscribers(ctx, f.to.Channel, shard) {
+			read := subscribers.Subscribers(ctx, f.to.Channel, shard)
+			if shard < len(f.to.Reading) {
+				read = f.to.Reading[shard]
+			}
+			for subs, err := range read {
 				if err != nil {
 					f.mu.Lock()
 					defer f.mu.Unlock()
@@ -151,10 +162,19 @@ func (f *fanout) begin(ctx context.Context, p post) {
 
 // send posts the frames of a subscriber until one fails, and counts.
 func (f *fanout) send(ctx context.Context, p post) {
+	if p.stalled {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, stalledTime)
+		defer cancel()
+	}
 	for n, frame := range p.frames {
 		if n > 0 {
 			if err := f.poster.acquire(ctx); err != nil {
-				f.leaveUnsent(err, len(p.frames)-n)
+				if p.stalled {
+					f.fail(err, len(p.frames)-n)
+				} else {
+					f.leaveUnsent(err, len(p.frames)-n)
+				}
 				return
 			}
 		}
@@ -182,11 +202,15 @@ func (f *fanout) end(err error, p post) {
 		return
 	case errors.Is(err, ErrSlow):
 		f.result.Slow += len(p.frames)
+		f.result.Stalled = append(f.result.Stalled, p.connection)
 		return
 	case silent && !p.repeated && !silence.repeated:
 		f.unanswered = append(f.unanswered, p)
 		return
-	case !ended && (!silent || !silence.sent): // it was certainly not delivered
+	case silent || p.stalled:
+		f.result.Stalled = append(f.result.Stalled, p.connection)
+	}
+	if !ended && (!silent || !silence.sent) { // it was certainly not delivered
 		f.result.Refused += len(p.frames)
 		if f.result.Refusal == "" {
 			f.result.Refusal = err.Error()

@@ -7,10 +7,17 @@ import (
 	"centrifuge/pkg/hub"
 )
 
-// Encoder makes the pushes of messages of one channel, in their order, in one
-// protocol: one frame or several. It is called once for each dispatch, and may be called
-// concurrently.
-type Encoder func([]hub.Message) (frames [][]byte, err error)
+// Encoder makes the pushes of messages of one channel, in their order, in one protocol. With
+// batch a frame may hold several pushes, without it each push is a frame; the frame of a single
+// message is the same with and without. It is called once for each dispatch of a single message,
+// and twice for others, and may be called concurrently.
+type Encoder func(messages []hub.Message, batch bool) (frames [][]byte, err error)
+
+// format is what the frames to a subscriber depend on.
+type format struct {
+	protocol hub.Protocol
+	batch    bool
+}
 
 // Payload is the body of any number of posts, hashed once for all their
 // signatures. It is safe for concurrent use.

@@ -1,5 +1,5 @@
-// Package gateway turns the events of API Gateway and EventBridge into calls, and their
-// results into responses.
+// Package gateway turns the events of API Gateway and EventBridge, and those of functions that
+// invoke others, into calls, and their results into responses.
 //
 // It is the only package of pkg that knows the shape of a Lambda event. Each function here
 // returns the handler of one Lambda: decode, one call, encode. It decides nothing: the

@@ -94,7 +94,7 @@ func Auth(h *hub.Hub, log *slog.Logger) WebSocket {
 	return serve(log, commands{classic.MethodAuth: command(classic.Envelope.Auth,
 		func(ctx context.Context, cmd hub.Command, a classic.Auth) (classic.Result, error) {
 			refused, err := h.Authenticate(ctx, hub.Credentials{
-				Command: cmd, Protocol: hub.Classic,
+				Command: cmd, Protocol: hub.Classic, Batch: a.Batch,
 				Project: a.Project, User: a.User, Token: a.Token, Permissions: a.Permissions,
 			})
 			return classic.Result{Refused: refused}, err

@@ -43,6 +43,7 @@ func newBroken(t *testing.T) *hub.Publisher {
 	clean := func(data json.RawMessage, _ []string) (json.RawMessage, error) { return data, nil }
 	h, err := hub.NewPublisher(hub.PublisherOptions{
 		Options: hub.Options{Store: broken{}, Dispatcher: broken{}, Callback: broken{}, VerifyToken: verify}, Clean: clean,
+		Streams: struct{ hub.StreamDispatcher }{}, // no command gets that far
 	})
 	if err != nil {
 		t.Fatal(err)

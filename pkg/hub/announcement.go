@@ -76,7 +76,7 @@ func (h *Hub) announceAll(ctx context.Context, messages []addressed) (gone []Gon
 			break
 		}
 		g.Go(func() error {
-			result, err := h.deliver(ctx, m.project, m.Channel, m.Message)
+			result, err := h.deliver(ctx, m.project, m.project.audience(m.Channel), m.Message)
 			if err == nil {
 				err = result.Err()
 			}

@@ -52,9 +52,11 @@ type Callback interface {
 type Credentials struct {
 	Command
 	Protocol Protocol
-	Project  string
-	User     string
-	Token    string
+	// Batch means that a frame to the client may hold several pushes.
+	Batch   bool
+	Project string
+	User    string
+	Token   string
 	// Permissions are requested. The permissions of a token replace them. Otherwise
 	// the project's validate_url confirms or narrows them. Where the project has no
 	// validate_url they are granted, unconfirmed.
@@ -62,7 +64,7 @@ type Credentials struct {
 }
 
 // Authenticate gives a connection an identity. On a connection that has one, it renews the
-// token, the permissions and the info of the same user, and keeps the subscriptions, except
+// token, the permissions, the info and the form of pushes of the same user, and keeps the subscriptions, except
 // those that are not granted any more: it returns them. It fails with ErrIdentity for
 // another user or project, or a token that ends earlier than the present one; with
 // ErrInvalidToken, ErrTokenExpired, ErrProjectNotFound, ErrPermissionDenied, ErrValidation,
@@ -121,7 +123,7 @@ func (h *Hub) Authenticate(ctx context.Context, cr Credentials) ([]Refusal, erro
 		present := h.valid(p, c) == nil || c.Project == p.ID && c.User == identity.User
 		channels := c.Channels
 		c.Project, c.User, c.Info, c.Permissions = p.ID, identity.User, confirmed.Info, confirmed.Permissions
-		c.Protocol, c.TokenExpires, c.Proof = cr.Protocol, identity.Expires, proof
+		c.Protocol, c.Batch, c.TokenExpires, c.Proof = cr.Protocol, cr.Batch, identity.Expires, proof
 		c.Secret, c.MD5, c.AnyOrigin = p.SecretID(), identity.MD5, identity.AnyOrigin
 		c.Channels, refused = nil, nil
 		if present {

@@ -37,6 +37,35 @@ type CategoryOptions struct {
 	Hooks           bool     `json:"hooks,omitempty"`
 	Shards          int      `json:"shards,omitempty"`
 	MaxMessageBytes int      `json:"max_message_bytes,omitempty"`
+	HistorySize     int      `json:"history_size,omitempty"`
+	HistoryTTL      Duration `json:"history_ttl,omitempty"`
+	HistoryMetaTTL  Duration `json:"history_meta_ttl,omitempty"`
+	Ordered         bool     `json:"ordered,omitempty"`
+	Linger          Duration `json:"linger_ms,omitempty"`
+}
+
+// DefaultHistoryMetaTTL is how long a stream is remembered after its last message where the
+// category sets nothing. It is Centrifugo's default.
+const DefaultHistoryMetaTTL = 720 * time.Hour
+
+// Streams reports whether the channels of the category are streams, whose messages are
+// appended and then dispatched in order. Otherwise messages are sent direct. This is the one
+// place that chooses.
+//
+// A publish with skip_history is sent direct where the category has history: without an
+// offset, and without order towards other messages. A message with an offset that history
+// does not return would be a gap, and no client could recover past it. Where the category is
+// only ordered nothing is kept, so that skip_history changes nothing.
+func (o CategoryOptions) Streams() bool { return o.HistorySize > 0 || o.Ordered }
+
+// Retention is what history returns of the streams of the category, and how long they are
+// remembered.
+func (o CategoryOptions) Retention() Retention {
+	r := Retention{Size: o.HistorySize, TTL: time.Duration(o.HistoryTTL), MetaTTL: time.Duration(o.HistoryMetaTTL)}
+	if r.MetaTTL == 0 {
+		r.MetaTTL = DefaultHistoryMetaTTL
+	}
+	return r
 }
 
 // ShardCount is the number of shards in force.

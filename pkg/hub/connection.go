@@ -38,6 +38,8 @@ type Connection struct {
 	Permissions Permissions
 	// Protocol is the wire format of its pushes.
 	Protocol Protocol
+	// Batch means that a frame to the client may hold several pushes.
+	Batch bool
 	// TokenExpires is when the token ends, zero for one that does not.
 	TokenExpires time.Time
 	// Secret is the SecretID of the project when the token was verified, "" for a

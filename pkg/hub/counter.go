@@ -13,7 +13,7 @@ type Counts struct {
 	// Minute is when the minute began, in UTC.
 	Minute time.Time
 	// Messages counts those published or broadcast. Deliveries counts posts to
-	// connections, including those of the feed.
+	// connections, including those of the feed: a frame with several messages is one.
 	Messages, Deliveries int
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 )
 
@@ -13,8 +14,46 @@ type Audience struct {
 	Channel Channel
 	Shards  int
 	Rule    Rule
+	// Stalled are connections that held up a dispatch before. They are given little time, once.
+	Stalled []string `json:",omitempty"`
 	// Only, if not nil, are the subscribers: none is read.
 	Only []Ended `json:",omitempty"`
+	// Reading, if not nil, is the read of each shard, which has begun already. It can be used
+	// once, and stays in this process: another one reads anew.
+	Reading []iter.Seq2[[]Subscriber, error] `json:"-"`
+}
+
+// read begins to read the first page of each shard of an audience. The result is a Reading. It
+// ends with ctx.
+func (h *Hub) read(ctx context.Context, to Audience) (all []iter.Seq2[[]Subscriber, error]) {
+	type page struct {
+		subscribers []Subscriber
+		err         error
+	}
+	for shard := range to.Shards {
+		pages := make(chan page)
+		go func() {
+			defer close(pages)
+			for subscribers, err := range h.store.Subscribers(ctx, to.Channel, shard) {
+				select {
+				case pages <- page{subscribers, err}:
+				case <-ctx.Done():
+					return
+				}
+			}
+		}()
+		all = append(all, func(yield func([]Subscriber, error) bool) {
+			for p := range pages {
+				if !yield(p.subscribers, p.err) {
+					return
+				}
+			}
+			if ctx.Err() != nil {
+				yield(nil, ctx.Err())
+			}
+		})
+	}
+	return all
 }
 
 // Dispatcher sends accepted messages to subscribers. Its parameters and its Result are
@@ -25,13 +64,34 @@ type Dispatcher interface {
 	// reached is counted, and is no error. When Dispatch fails it has posted nothing:
 	// with ErrTooLarge when the encoded push of a message is over MaxMessageBytes.
 	Dispatch(ctx context.Context, to Audience, messages []Message) (Result, error)
+	// Check fails with ErrTooLarge when the encoded push of a message would be over
+	// MaxMessageBytes, wherever its position in a stream is: Dispatch would fail then.
+	Check(m Message) error
 	// Disconnect closes connections, and returns those that may be open after an error. One
 	// that is gone already is no error.
 	Disconnect(ctx context.Context, connections []string) (open []string, err error)
 }
 
+// Post sends publications of one stream, in their order, to its subscribers. After an error
+// they are posted again.
+type Post func(ctx context.Context, batch []Message) error
+
+// StreamDispatcher decides which invocation dispatches a stream. It calls post for what this
+// one dispatches: batches that follow each other, one at a time. Each begins no more posts when
+// its context has ended.
+type StreamDispatcher interface {
+	// Announce announces an append that is Pending, and dispatches the stream unless another
+	// invocation does. When it returns without an error, the message has been dispatched or
+	// certainly will be. It returns the message with its final Position.
+	Announce(ctx context.Context, s Stream, a Appended, post Post) (Message, error)
+	// Drain dispatches a stream unless another durable dispatcher does. It is called in the
+	// invocation request, which Lambda repeats under the same id where it fails or dies. load
+	// returns the stream with the present options of its category.
+	Drain(ctx context.Context, load func(context.Context) (Stream, error), request string, post Post) error
+}
+
 // Result has the outcomes of the posts of a dispatch. A post is one frame to one
-// subscriber.
+// subscriber: several messages may be one post.
 type Result struct {
 	// Delivered posts were accepted by API Gateway.
 	Delivered int
@@ -52,6 +112,9 @@ type Result struct {
 	Gone []Gone
 	// Ended are the subscriptions whose right has ended: nothing was posted to them.
 	Ended []Ended
+	// Stalled are the connections that held up the others: refused as Slow, or without an
+	// answer.
+	Stalled []string
 	// Unread are the shards whose subscribers could not all be read.
 	Unread []Unread
 }
@@ -70,6 +133,7 @@ type Gone struct {
 type Ended struct {
 	Gone
 	Protocol Protocol
+	Batch    bool `json:",omitempty"`
 	Basis    Basis
 }
 
@@ -79,7 +143,7 @@ func (r Result) and(second Result) Result {
 	sum := Result{
 		Delivered: r.Delivered + second.Delivered, Slow: r.Slow + second.Slow, Failed: r.Failed + second.Failed,
 		Unsent: r.Unsent + second.Unsent, Refused: r.Refused + second.Refused, Refusal: r.Refusal,
-		Gone: slices.Concat(r.Gone, second.Gone), Ended: second.Ended, Unread: slices.Concat(r.Unread, second.Unread),
+		Gone: slices.Concat(r.Gone, second.Gone), Ended: second.Ended, Unread: slices.Concat(r.Unread, second.Unread), Stalled: slices.Concat(r.Stalled, second.Stalled),
 	}
 	if sum.Refusal == "" {
 		sum.Refusal = second.Refusal
@@ -87,12 +151,12 @@ func (r Result) and(second Result) Result {
 	return sum
 }
 
-// deliver sends messages to the subscribers of a channel. p may be some seconds old: where a
+// deliver sends messages to an audience of p, which may be some seconds old: where a
 // right has ended by what p says, the project is read again, so that a change that admits
 // more excludes nobody who subscribed after it. When it fails, as Dispatcher.Dispatch does,
 // nothing was posted.
-func (h *Hub) deliver(ctx context.Context, p *Project, ch Channel, messages ...Message) (Result, error) {
-	first, err := h.dispatcher.Dispatch(ctx, p.audience(ch), messages)
+func (h *Hub) deliver(ctx context.Context, p *Project, to Audience, messages ...Message) (Result, error) {
+	first, err := h.dispatcher.Dispatch(ctx, to, messages)
 	if err != nil || len(first.Ended) == 0 {
 		return first, err
 	}
@@ -102,10 +166,10 @@ func (h *Hub) deliver(ctx context.Context, p *Project, ch Channel, messages ...M
 		first.Unread = append(first.Unread, Unread{Shard: first.Ended[0].Shard, Cause: err.Error()})
 		first.Ended = nil
 	}
-	if err != nil || !present.has(ch) {
+	if err != nil || !present.has(to.Channel) {
 		return first, nil //nolint:nilerr // what the error means is in the result
 	}
-	to := present.audience(ch)
+	to = present.audience(to.Channel)
 	to.Only = slices.DeleteFunc(slices.Clone(first.Ended), func(e Ended) bool { return !to.Rule.Admits(e.Basis) })
 	if len(to.Only) == 0 {
 		return first, nil

@@ -2,8 +2,10 @@ package hub
 
 import (
 	"encoding/json"
+	"math"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -21,22 +23,25 @@ func TestDispatchDataRoundTrip(t *testing.T) {
 	ch := Channel{Project: "p", Category: "chat", Incarnation: "0badcafe", Name: "ключ \x00"}
 	ended := Ended{
 		Gone:     Gone{Connection: "L0SM9cOFvHcCIhx=", Channel: ch, Shard: 7, Hidden: true},
-		Protocol: Classic, Basis: Basis{Secret: "1123456789abcdef", Origin: "https://a.example.com", MD5: true, Confirmed: true},
+		Protocol: Classic, Batch: true, Basis: Basis{Secret: "1123456789abcdef", Origin: "https://a.example.com", MD5: true, Confirmed: true},
 	}
 	want := dispatchData{
-		Audience: Audience{Channel: ch, Shards: 4, Only: []Ended{ended}, Rule: Rule{
+		Audience: Audience{Channel: ch, Shards: 4, Only: []Ended{ended}, Stalled: []string{"L0SM9cOFvHcCIhy="}, Rule: Rule{
 			Secret: "0123456789abcdef", Origins: []string{"https://example.com"}, AllowMD5: true, Private: true,
 		}},
 		Messages: []Message{{
 			ID: "6921d2fb0123456789abcdef", Channel: ch, ProjectName: "P", CategoryID: "6921d2fa0123456789abcdef",
 			Event: Join, Data: json.RawMessage(`{"n":1.50}`),
-			Client: Client{Connection: "L0SM9cOFvHcCIhw=", User: "u", Info: json.RawMessage(`["info"]`)},
+			Client:   Client{Connection: "L0SM9cOFvHcCIhw=", User: "u", Info: json.RawMessage(`["info"]`)},
+			Position: Position{Epoch: "6921d2fb89abcdef01234567", Offset: math.MaxUint64}, Time: time.UnixMilli(1_800_000_000_123).UTC(),
+			Tags: map[string]string{"kind": "goal"},
 		}},
 		Result: Result{
 			Delivered: 1, Slow: 2, Failed: 3, Unsent: 4, Refused: 5, Refusal: "403",
-			Gone:   []Gone{{Connection: "L0SM9cOFvHcCIhw=", Channel: ch, Shard: 5, Hidden: true}},
-			Ended:  []Ended{ended},
-			Unread: []Unread{{Shard: 6, Cause: "throttled"}},
+			Gone:    []Gone{{Connection: "L0SM9cOFvHcCIhw=", Channel: ch, Shard: 5, Hidden: true}},
+			Ended:   []Ended{ended},
+			Stalled: []string{"L0SM9cOFvHcCIhz="},
+			Unread:  []Unread{{Shard: 6, Cause: "throttled"}},
 		},
 	}
 	checkData(t, "dispatchData", reflect.ValueOf(want))
@@ -83,13 +88,24 @@ func TestResultErr(t *testing.T) {
 func checkData(t *testing.T, path string, v reflect.Value) {
 	t.Helper()
 	switch v.Kind() {
-	case reflect.Bool, reflect.Int, reflect.Uint8, reflect.String:
+	case reflect.Bool, reflect.Int, reflect.Uint8, reflect.Uint64, reflect.String:
+	case reflect.Map:
+		for _, key := range v.MapKeys() {
+			checkData(t, path+"[]", key)
+			checkData(t, path+"[]", v.MapIndex(key))
+		}
 	case reflect.Slice:
 		for i := range v.Len() {
 			checkData(t, path+"[]", v.Index(i))
 		}
 	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			return
+		}
 		for i := range v.NumField() {
+			if v.Type().Field(i).Tag.Get("json") == "-" {
+				continue // it stays in this process
+			}
 			field := path + "." + v.Type().Field(i).Name
 			if v.Field(i).IsZero() {
 				t.Errorf("%s is not set: set it in the test", field)

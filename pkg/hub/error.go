@@ -45,8 +45,11 @@ var (
 	// ErrTokenExpired: the exp of the token has passed, that of the connection or that
 	// of an auth.
 	ErrTokenExpired = &Error{Code: 109, Message: "token expired", Help: "get a new token from the application, and send auth again"}
-	// ErrTooManyRequests: a connection sends commands faster than it may.
+	// ErrTooManyRequests: a connection sends commands faster than it may, or a channel gets
+	// messages faster than they can be dispatched.
 	ErrTooManyRequests = &Error{Code: 111, Message: "too many requests", Temporary: true, Help: "send fewer commands, and several channels in one"}
+	// ErrUnrecoverablePosition: the epoch of a position is not that of the stream.
+	ErrUnrecoverablePosition = &Error{Code: 112, Message: "unrecoverable position", Help: "read the present state, and go on from the present position"}
 	// ErrConflict: the same request is in progress, or another one has changed the object
 	// since it was read.
 	ErrConflict = &Error{Code: 113, Message: "conflict", Temporary: true, Help: "repeat after a moment"}

@@ -46,7 +46,7 @@ func (r *rig) project(t *testing.T) *hub.Project {
 // send publishes as an application, to channel x of a category.
 func (r *rig) send(t *testing.T, category, data string) error {
 	t.Helper()
-	_, err := r.Publish(t.Context(), r.project(t), hub.Channel{Project: projectID, Category: category, Name: "x"}, json.RawMessage(data), "")
+	_, err := r.Publish(t.Context(), r.project(t), hub.Channel{Project: projectID, Category: category, Name: "x"}, json.RawMessage(data), hub.PublishOptions{})
 	return err
 }
 
@@ -162,11 +162,11 @@ func TestFeed(t *testing.T) {
 	r.enter(t, "c1", "u", "watched:x", "open:x")
 
 	t.Run("message of an application in a watched category", func(t *testing.T) {
-		result, err := r.Publish(t.Context(), r.project(t), hub.Channel{Project: projectID, Category: "watched", Name: "x"}, json.RawMessage(`1`), "")
+		result, err := r.Publish(t.Context(), r.project(t), hub.Channel{Project: projectID, Category: "watched", Name: "x"}, json.RawMessage(`1`), hub.PublishOptions{})
 		if err != nil || !slices.Equal(r.fed, []string{"admin"}) {
 			t.Errorf("%v received, error %v", r.fed, err)
 		}
-		if diff := cmp.Diff(hub.Result{Delivered: 1}, result); diff != "" {
+		if diff := cmp.Diff(hub.Result{Delivered: 1}, result.Result); diff != "" {
 			t.Errorf("the result counts the feed: -want +got\n%s", diff)
 		}
 	})
@@ -199,7 +199,7 @@ func TestFeed(t *testing.T) {
 		}
 	})
 	t.Run("publish and broadcast to the feed", func(t *testing.T) {
-		if _, err := r.Publish(t.Context(), r.project(t), feed, json.RawMessage(`1`), ""); !errors.Is(err, hub.ErrCategoryNotFound) {
+		if _, err := r.Publish(t.Context(), r.project(t), feed, json.RawMessage(`1`), hub.PublishOptions{}); !errors.Is(err, hub.ErrCategoryNotFound) {
 			t.Errorf("publish: error %v", err)
 		}
 		for _, connection := range []string{"admin", "c1"} {
@@ -404,7 +404,7 @@ func TestPublishResult(t *testing.T) {
 	r.enter(t, "c2", "v", "open:x")
 	r.gone = []string{"c2"}
 	for _, name := range []string{"first", "repeated"} {
-		result, err := r.Publish(t.Context(), r.project(t), hub.Channel{Project: projectID, Category: "open", Name: "x"}, json.RawMessage(`1`), "key")
+		result, err := r.Publish(t.Context(), r.project(t), hub.Channel{Project: projectID, Category: "open", Name: "x"}, json.RawMessage(`1`), hub.PublishOptions{IdempotencyKey: "key"})
 		if err != nil || result.Delivered != 1 {
 			t.Errorf("%s: result %+v, error %v", name, result, err)
 		}
@@ -444,7 +444,7 @@ func TestCleanup(t *testing.T) {
 			p := r.project(t)
 			ch := p.Locate(in("open:x")[0])
 			r.store.Requests.Sent()
-			if _, err := r.Publish(t.Context(), p, ch, json.RawMessage(`1`), ""); err != nil {
+			if _, err := r.Publish(t.Context(), p, ch, json.RawMessage(`1`), hub.PublishOptions{}); err != nil {
 				t.Fatal(err)
 			}
 			// The publish reads subscribers and counts.
@@ -484,7 +484,7 @@ func TestPublishOfCallerThatLeft(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			r.during = cancel
 			p := r.project(t)
-			if _, err := r.Publish(ctx, p, ch, json.RawMessage(`1`), "key"); !errors.Is(err, tt.failure) || err != nil && tt.failure == nil {
+			if _, err := r.Publish(ctx, p, ch, json.RawMessage(`1`), hub.PublishOptions{IdempotencyKey: "key"}); !errors.Is(err, tt.failure) || err != nil && tt.failure == nil {
 				t.Fatal(err)
 			}
 			if tt.failure == nil {
@@ -493,7 +493,7 @@ func TestPublishOfCallerThatLeft(t *testing.T) {
 				}
 			}
 			r.failure, r.during = nil, nil
-			result, err := r.Publish(t.Context(), p, ch, json.RawMessage(`1`), "key")
+			result, err := r.Publish(t.Context(), p, ch, json.RawMessage(`1`), hub.PublishOptions{IdempotencyKey: "key"})
 			if err != nil || result.Delivered != 1 || r.sent != tt.sent || len(r.emitted) != tt.emitted {
 				t.Errorf("repeated: %+v, error %v, sent %d, emitted %d", result, err, r.sent, len(r.emitted))
 			}

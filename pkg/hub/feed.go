@@ -34,18 +34,18 @@ func (h *Publisher) dispatch(ctx context.Context, p *Project, m Message) (channe
 	if p.Categories[m.Channel.Category].PublishToAdmins {
 		watched.Go(func() { feed = h.dispatchToFeed(ctx, p, m) })
 	}
-	channel, err = h.deliver(ctx, p, m.Channel, m)
+	channel, err = h.deliver(ctx, p, p.audience(m.Channel), m)
 	watched.Wait()
 	return channel, feed, err
 }
 
-func (h *Publisher) dispatchToFeed(ctx context.Context, p *Project, m Message) Result {
-	result, err := h.deliver(ctx, p, Feed(p.ID), m)
+func (h *Publisher) dispatchToFeed(ctx context.Context, p *Project, messages ...Message) Result {
+	result, err := h.deliver(ctx, p, p.audience(Feed(p.ID)), messages...)
 	if err == nil {
 		err = result.Err()
 	}
 	if known := new(Error); err != nil && !errors.As(err, &known) {
-		h.log.WarnContext(ctx, "dispatch to feed failed", "project", m.Channel.Project, "message", m.ID, "error", err)
+		h.log.WarnContext(ctx, "dispatch to feed failed", "project", p.ID, "message", messages[0].ID, "error", err)
 	}
 	return result
 }

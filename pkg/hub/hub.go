@@ -16,6 +16,8 @@ type Store interface {
 	Claims
 	Counters
 	Usages
+	Streams
+	Leases
 }
 
 // Options are the parts of a Hub. All except Log and Now are required.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"centrifuge/pkg/delivery"
 	"centrifuge/pkg/hub"
 	"centrifuge/pkg/store"
 	"centrifuge/pkg/store/storetest"
@@ -46,10 +47,13 @@ type rig struct {
 	gone         []string
 	disconnected []string
 	stuck        error      // of Disconnect, where set
-	mu           sync.Mutex // of what dispatches record
+	mu           sync.Mutex // of the clock, and of what dispatches record
 	announced    []string
-	// emitted are the messages that the event hooks got.
-	emitted []hub.Message
+	// posted are the publications that were sent to the subscribers of their channel, watched
+	// the messages that were sent to the feed, emitted those that the event hooks got.
+	posted, watched, emitted []hub.Message
+	// invoked are the channels for which a dispatcher was invoked.
+	invoked []hub.Channel
 	log     bytes.Buffer
 }
 
@@ -61,8 +65,14 @@ const (
 func newRig(t *testing.T, o hub.ProjectOptions) *rig {
 	t.Helper()
 	r := &rig{now: time.Unix(1_800_000_000, 0)}
-	clock := func() time.Time { return r.now }
+	clock := func() time.Time {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return r.now
+	}
 	r.store = storetest.New(t, store.Options{Now: clock, CountEvery: -1, Wait: func(_ context.Context, d time.Duration) error {
+		r.mu.Lock()
+		defer r.mu.Unlock()
 		r.now = r.now.Add(d)
 		return nil
 	}})
@@ -84,7 +94,7 @@ func newRig(t *testing.T, o hub.ProjectOptions) *rig {
 	var err error
 	r.Publisher, err = hub.NewPublisher(hub.PublisherOptions{Options: hub.Options{
 		Store: r.store, Dispatcher: dispatcher{r}, Callback: r, VerifyToken: verify, Now: clock, Log: slog.New(slog.NewTextHandler(&r.log, nil)),
-	}, Hooks: r, Clean: clean})
+	}, Hooks: r, Clean: clean, Streams: delivery.NewLeased(delivery.LeasedOptions{Streams: r.store, Invoker: r, Now: clock})})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +159,7 @@ func (d dispatcher) Dispatch(ctx context.Context, to hub.Audience, messages []hu
 					continue
 				}
 				if !to.Rule.Admits(s.Basis) {
-					result.Ended = append(result.Ended, hub.Ended{Gone: found, Protocol: s.Protocol, Basis: s.Basis})
+					result.Ended = append(result.Ended, hub.Ended{Gone: found, Protocol: s.Protocol, Batch: s.Batch, Basis: s.Basis})
 					continue
 				}
 				received = append(received, s.Connection)
@@ -165,7 +175,11 @@ func (d dispatcher) Dispatch(ctx context.Context, to hub.Audience, messages []hu
 			r.announced = append(r.announced, fmt.Sprintf("%s %s %s to %s", m.Event, m.Channel, m.Client.Connection, strings.Join(received, " ")))
 		case to.Channel == hub.Feed(projectID):
 			r.fed = append(r.fed, received...)
+			r.watched = append(r.watched, m)
 		default:
+			if m.Position.Offset > 0 {
+				r.posted = append(r.posted, m)
+			}
 			if to.Only == nil {
 				r.sent++
 				r.ids = append(r.ids, m.ID)
@@ -177,6 +191,16 @@ func (d dispatcher) Dispatch(ctx context.Context, to hub.Audience, messages []hu
 	return result, nil
 }
 
+// Invoke records that a dispatcher of a stream was invoked.
+func (r *rig) Invoke(_ context.Context, ch hub.Channel) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.invoked = append(r.invoked, ch)
+	return nil
+}
+
+func (d dispatcher) Check(hub.Message) error { return d.failure }
+
 func (d dispatcher) Disconnect(ctx context.Context, connections []string) (open []string, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -187,7 +211,11 @@ func (d dispatcher) Disconnect(ctx context.Context, connections []string) (open 
 	return nil, nil
 }
 
-func (r *rig) Emit(_ context.Context, m hub.Message) { r.emitted = append(r.emitted, m) }
+func (r *rig) Emit(_ context.Context, m hub.Message) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.emitted = append(r.emitted, m)
+}
 
 // clean replaces the sanitizer, which has tests of its own. It makes data that begins
 // with "&" longer.
@@ -239,7 +267,7 @@ func (r *rig) publish(t *testing.T, key string) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = r.Publish(t.Context(), p, hub.Channel{Project: projectID, Category: "open", Name: "x"}, json.RawMessage(`1`), key)
+	_, err = r.Publish(t.Context(), p, hub.Channel{Project: projectID, Category: "open", Name: "x"}, json.RawMessage(`1`), hub.PublishOptions{IdempotencyKey: key})
 	return err
 }
 
@@ -409,7 +437,7 @@ func TestIdempotencyKey(t *testing.T) {
 func TestIdempotencyKeyMessageID(t *testing.T) {
 	r := newRig(t, hub.ProjectOptions{})
 	publish := func(key string) error {
-		_, err := r.Publish(t.Context(), r.project(t), in("open:x")[0], json.RawMessage(`1`), key)
+		_, err := r.Publish(t.Context(), r.project(t), in("open:x")[0], json.RawMessage(`1`), hub.PublishOptions{IdempotencyKey: key})
 		return err
 	}
 	t.Run("a publish that failed", func(t *testing.T) {

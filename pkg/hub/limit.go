@@ -34,6 +34,20 @@ const (
 	MaxListed = 100
 	// MaxShards is the most shards a channel may have.
 	MaxShards = 64
+	// MaxTags is how many tags a message may have, and MaxTagBytes how many bytes their names
+	// and values may have in all: every post pays for them.
+	MaxTags     = 32
+	MaxTagBytes = 1 << 10
+	// MaxHistorySize is the largest history_size.
+	MaxHistorySize = 10_000
+	// MaxHistory is how many messages one read of a history returns at most, as in Centrifugo.
+	MaxHistory = 300
+	// MaxHistoryBytes is the approximate limit on their data: less than the 6 MB that a
+	// Lambda may return, with the envelopes.
+	MaxHistoryBytes = 4 << 20
+	// MaxAhead is how many messages a stream may be ahead of what was dispatched. A publish
+	// beyond it fails with ErrTooManyRequests.
+	MaxAhead = 1000
 )
 
 // MaxConnectionAge is the lifetime of a connection and of its subscriptions: then they
@@ -50,6 +64,28 @@ func checkName(what, name string) error {
 		return ErrLimitExceeded.With(fmt.Sprintf("%s is %d bytes, at most %d are allowed", what, len(name), MaxNameBytes))
 	case !utf8.ValidString(name):
 		return ErrBadRequest.With(what + " is not UTF-8")
+	}
+	return nil
+}
+
+// ValidateTags refuses the tags of a message that are too many or too long, with
+// ErrLimitExceeded, and those that are not UTF-8 or have no name, with ErrBadRequest.
+func ValidateTags(tags map[string]string) error {
+	if len(tags) > MaxTags {
+		return ErrLimitExceeded.With(fmt.Sprintf("%d tags, at most %d are allowed", len(tags), MaxTags))
+	}
+	size := 0
+	for name, value := range tags {
+		switch {
+		case name == "":
+			return ErrBadRequest.With("a tag has no name")
+		case !utf8.ValidString(name) || !utf8.ValidString(value):
+			return ErrBadRequest.With("a tag is not UTF-8")
+		}
+		size += len(name) + len(value)
+	}
+	if size > MaxTagBytes {
+		return ErrLimitExceeded.With(fmt.Sprintf("tags are %d bytes, at most %d are allowed", size, MaxTagBytes))
 	}
 	return nil
 }

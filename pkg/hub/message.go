@@ -21,8 +21,17 @@ type Message struct {
 	Event Event
 	// Data is the JSON value that was published, compacted; nil with another Event.
 	Data json.RawMessage `json:",omitempty"`
-	// Client is the client that joined or left; the zero Client without an Event.
+	// Client is the client that joined, left or published; the zero Client for a message of
+	// an application.
 	Client Client
+	// Position is where the message is in the stream of its channel, the zero Position
+	// without a stream.
+	Position Position `json:",omitzero"`
+	// Time is when the message was appended to the stream, in whole milliseconds and UTC;
+	// zero without a stream.
+	Time time.Time `json:",omitzero"`
+	// Tags are what the application attached, at most MaxTags, nil for none.
+	Tags map[string]string `json:",omitempty"`
 }
 
 // Event is the kind of a message: "" is a published one. The names are those on the

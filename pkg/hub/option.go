@@ -28,6 +28,8 @@ type Option struct {
 	// Min and Max limit a number, and a duration in milliseconds. Max limits the
 	// values of a list.
 	Min, Max int
+	// Requires names another option that must be set where this one is, "" for none.
+	Requires string
 	// Help explains the option in one or two sentences.
 	Help string
 	// Unsafe marks an option that weakens the project.
@@ -51,7 +53,8 @@ const (
 func (k Kind) List() bool { return k == OriginsOption || k == DomainsOption }
 
 // Duration is the value of an option. JSON has it in whole milliseconds, the table
-// in nanoseconds.
+// in nanoseconds. JSON is also read as a string, such as "60s" or "24h", which is how
+// Centrifugo writes durations.
 type Duration time.Duration
 
 // MarshalJSON implements json.Marshaler.
@@ -59,11 +62,21 @@ func (d Duration) MarshalJSON() ([]byte, error) {
 	return strconv.AppendInt(nil, time.Duration(d).Milliseconds(), 10), nil
 }
 
-// UnmarshalJSON implements json.Unmarshaler.
+// UnmarshalJSON implements json.Unmarshaler. It fails with a json.UnmarshalTypeError for what
+// is neither a whole number nor a string that time.ParseDuration reads as whole milliseconds.
 func (d *Duration) UnmarshalJSON(b []byte) error {
+	var text string
+	if json.Unmarshal(b, &text) == nil && text != "" {
+		parsed, err := time.ParseDuration(text)
+		if err != nil || parsed%time.Millisecond != 0 {
+			return &json.UnmarshalTypeError{Value: "string", Type: reflect.TypeFor[Duration]()}
+		}
+		*d = Duration(parsed)
+		return nil
+	}
 	n := time.Duration(*d).Milliseconds()
-	if err := json.Unmarshal(b, &n); err != nil {
-		return err
+	if json.Unmarshal(b, &n) != nil {
+		return &json.UnmarshalTypeError{Value: string(b), Type: reflect.TypeFor[Duration]()}
 	}
 	// A number beyond every limit stays beyond it, where the product would wrap around.
 	const most = int64(1<<63-1) / int64(time.Millisecond)
@@ -105,17 +118,29 @@ var CategoryReference = []Option{
 		Help: "Removes unsafe HTML from every string in the data of a message, and refuses keys with a \"<\". Names of channels and users, and infos, are not cleaned: show them as text."},
 	{Name: "allowed_domains", Title: "Allowed domains", Group: "Messages", Kind: DomainsOption, Default: "none", Max: MaxListed,
 		Help: "The hosts that links and images in cleaned HTML may lead to, such as example.com. Each includes its subdomains."},
+	{Name: "history_size", Title: "History size", Group: "History", Kind: NumberOption, Default: "0", Min: 1, Max: MaxHistorySize, Requires: "history_ttl",
+		Help: "Keeps this many messages of a channel: it becomes a stream, with offsets and order. 0 keeps none. It requires history_ttl."},
+	{Name: "history_ttl", Title: "History time", Group: "History", Kind: DurationOption, Default: "0", Min: 1000, Max: 2_592_000_000, Requires: "history_size",
+		Help: "How long a message stays in the history. It requires history_size."},
+	{Name: "history_meta_ttl", Title: "Stream time", Group: "History", Kind: DurationOption, Default: "2592000000", Min: 21_600_000, Max: 31_536_000_000,
+		Help: "How long the offsets of a channel go on after its last message. Later it begins a new stream, and clients cannot recover from the former one."},
 	{Name: "publish_to_admins", Title: "Publish to admins", Group: "Forwarding", Kind: BoolOption, Default: "false",
 		Help: "Messages also appear in the live feed of the admin pages. Each costs one more read."},
 	{Name: "hooks", Title: "Hooks", Group: "Forwarding", Kind: BoolOption, Default: "false",
 		Help: "Messages also go to the event bus, and from there to the webhook URL."},
 	{Name: "shards", Title: "Shards", Group: "Delivery", Kind: NumberOption, Default: "1", Min: 1, Max: MaxShards,
 		Help: "The partitions of a channel's subscribers: one for every 1,000 that may subscribe within a second. It cannot be lowered."},
+	{Name: "ordered", Title: "Ordered", Group: "Delivery", Kind: BoolOption, Default: "false",
+		Help: "Messages of a channel reach every subscriber in one order, and several may share a frame. A history has order without it."},
+	{Name: "linger_ms", Title: "Linger", Group: "Delivery", Kind: DurationOption, Default: "0", Min: 1, Max: 1000,
+		Help: "How long a message of a stream waits for others that share its frame. Only with a history or ordered."},
 }
 
-// checkOptions refuses a struct of options of which one breaks its limits.
+// checkOptions refuses a struct of options of which one breaks its limits, or lacks the one
+// that it requires.
 func checkOptions(options any, reference []Option) error {
 	v := reflect.ValueOf(options)
+	set := make(map[string]bool)
 	for i := range v.NumField() {
 		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
 		at := slices.IndexFunc(reference, func(o Option) bool { return o.Name == name })
@@ -124,6 +149,12 @@ func checkOptions(options any, reference []Option) error {
 		}
 		if err := reference[at].check(v.Field(i)); err != nil {
 			return err
+		}
+		set[name] = !v.Field(i).IsZero()
+	}
+	for _, o := range reference {
+		if o.Requires != "" && set[o.Name] && !set[o.Requires] {
+			return ErrBadRequest.With(o.Name + " requires " + o.Requires)
 		}
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // optionSets are the structs of options with their references.
@@ -89,9 +90,14 @@ func TestOptionLimits(t *testing.T) {
 				valid = []string{"[]", `["localhost"]`, quoted(o.Max, "a-1.example.com")}
 				invalid = []string{`["https://example.com"]`, `["Example.com"]`, `["a..example"]`, quoted(1, strings.Repeat("a.", MaxNameBytes)+"a"), quoted(o.Max+1, "a.example")}
 			}
+			required := ""
+			if at := slices.IndexFunc(set.reference, func(other Option) bool { return other.Name == o.Requires }); at >= 0 {
+				required = fmt.Sprintf(`,%q:%d`, o.Requires, set.reference[at].Min)
+				valid = valid[1:] // 0 is not what the other one requires
+			}
 			check := func(value string) error {
 				options := reflect.New(set.options)
-				if err := json.Unmarshal(fmt.Appendf(nil, `{%q:%s}`, o.Name, value), options.Interface()); err != nil {
+				if err := json.Unmarshal(fmt.Appendf(nil, `{%q:%s%s}`, o.Name, value, required), options.Interface()); err != nil {
 					t.Fatal(err)
 				}
 				return options.Interface().(interface{ Validate() error }).Validate()
@@ -111,8 +117,33 @@ func TestOptionLimits(t *testing.T) {
 	}
 }
 
+func TestRequiredOptions(t *testing.T) {
+	for _, test := range []struct {
+		options CategoryOptions
+		want    string // "" for no error
+	}{
+		{CategoryOptions{HistorySize: 1, HistoryTTL: Duration(time.Second)}, ""},
+		{CategoryOptions{HistorySize: 1}, "bad request: history_size requires history_ttl"},
+		{CategoryOptions{HistoryTTL: Duration(time.Second)}, "bad request: history_ttl requires history_size"},
+		{CategoryOptions{HistoryMetaTTL: Duration(24 * time.Hour), Ordered: true, Linger: Duration(50 * time.Millisecond)}, ""},
+		{CategoryOptions{Linger: Duration(1001 * time.Millisecond)}, "bad request: linger_ms is not from 1 to 1000 ms"},
+		{CategoryOptions{HistoryMetaTTL: Duration(time.Hour)}, "bad request: history_meta_ttl is not from 21600000 to 31536000000 ms"},
+	} {
+		got := ""
+		if err := test.options.Validate(); err != nil {
+			got = err.Error()
+		}
+		if got != test.want {
+			t.Errorf("%+v: error %q, want %q", test.options, got, test.want)
+		}
+	}
+}
+
 func TestOptionDefaults(t *testing.T) {
-	for name, want := range map[string]int{"shards": CategoryOptions{}.ShardCount(), "max_message_bytes": CategoryOptions{}.MessageBytes()} {
+	for name, want := range map[string]int{
+		"shards": CategoryOptions{}.ShardCount(), "max_message_bytes": CategoryOptions{}.MessageBytes(),
+		"history_meta_ttl": int(CategoryOptions{}.Retention().MetaTTL.Milliseconds()),
+	} {
 		i := slices.IndexFunc(CategoryReference, func(o Option) bool { return o.Name == name })
 		if got := CategoryReference[i].Default; got != strconv.Itoa(want) {
 			t.Errorf("the reference says that %s is %s by default, but it is %d", name, got, want)

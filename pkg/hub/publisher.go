@@ -23,15 +23,17 @@ type Hooks interface {
 // Publisher is a Hub that also publishes messages.
 type Publisher struct {
 	*Hub
-	clean Clean
-	hooks Hooks
+	streams StreamDispatcher
+	clean   Clean
+	hooks   Hooks
 }
 
 // PublisherOptions are the parts of a Publisher. All are required except Hooks and what
 // is optional in Options.
 type PublisherOptions struct {
 	Options
-	Clean Clean
+	Streams StreamDispatcher
+	Clean   Clean
 	// Hooks gets the messages of categories with Hooks; nil where there is no event bus.
 	Hooks Hooks
 }
@@ -43,29 +45,66 @@ func NewPublisher(o PublisherOptions) (*Publisher, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.Clean == nil {
+	switch {
+	case o.Clean == nil:
 		return nil, errors.New("hub: Clean is missing")
+	case o.Streams == nil:
+		return nil, errors.New("hub: Streams is missing")
 	}
-	return &Publisher{Hub: h, clean: o.Clean, hooks: o.Hooks}, nil
+	return &Publisher{Hub: h, streams: o.Streams, clean: o.Clean, hooks: o.Hooks}, nil
 }
 
-// Publish sends an application's message to a channel of its project. With an
-// idempotency key, at most MaxNameBytes long, the same key in the same channel sends
-// nothing again for IdempotencyWindow, and returns the first result, of which only
-// Delivered is kept. It fails with ErrCategoryNotFound, ErrBadRequest,
-// ErrLimitExceeded, ErrTooLarge, or ErrConflict while another publish under the same
-// key is in progress.
-func (h *Publisher) Publish(ctx context.Context, p *Project, ch Channel, data json.RawMessage, idempotencyKey string) (Result, error) {
+// PublishOptions are the options of one publish. The zero value is the default.
+type PublishOptions struct {
+	// IdempotencyKey, at most MaxNameBytes long, makes a repeat in the same channel within
+	// IdempotencyWindow send nothing, and return the first result; "" for none.
+	IdempotencyKey string
+	// SkipHistory sends direct in a channel with history: without an offset and without order.
+	SkipHistory bool
+	// Tags are sent with the message. Their limits are those of ValidateTags.
+	Tags map[string]string
+	// Version and VersionEpoch have the meaning of AppendOptions. They need a stream.
+	Version      uint64
+	VersionEpoch string
+}
+
+// Published is the result of a publish.
+type Published struct {
+	// Position is that of the message in its stream. It is zero for a message that was sent
+	// direct.
+	Position Position
+	// Result is that of the dispatch of a message that was sent direct. Of an earlier publish
+	// under the same idempotency key only Delivered is known.
+	Result
+}
+
+// Publish sends an application's message to a channel of its project. In a channel with a
+// stream the message is appended: when Publish returns it has been dispatched, or certainly
+// will be. It fails with ErrCategoryNotFound, ErrBadRequest, ErrLimitExceeded, ErrTooLarge,
+// ErrTooManyRequests where the stream is more than MaxAhead ahead of its dispatch, or
+// ErrConflict while another publish under the same key is in progress.
+func (h *Publisher) Publish(ctx context.Context, p *Project, ch Channel, data json.RawMessage, o PublishOptions) (Published, error) {
 	category, ok := p.Categories[ch.Category]
 	if !ok {
-		return Result{}, ErrCategoryNotFound
+		return Published{}, ErrCategoryNotFound
 	}
-	if idempotencyKey != "" {
-		if err := checkName("idempotency_key", idempotencyKey); err != nil {
-			return Result{}, err
+	if o.IdempotencyKey != "" {
+		if err := checkName("idempotency_key", o.IdempotencyKey); err != nil {
+			return Published{}, err
 		}
 	}
-	return h.send(ctx, p, category, p.Locate(ch), data, idempotencyKey)
+	if len(o.VersionEpoch) > MaxNameBytes {
+		return Published{}, ErrLimitExceeded.With("version_epoch is longer than 255 bytes")
+	}
+	if err := ValidateTags(o.Tags); err != nil {
+		return Published{}, err
+	}
+	m, err := h.accept(p, category, p.Locate(ch), data)
+	if err != nil {
+		return Published{}, err
+	}
+	m.Tags = o.Tags
+	return h.send(ctx, p, category, m, o)
 }
 
 // Broadcast sends a client's message to a channel of its project, which it need not be
@@ -81,18 +120,33 @@ func (h *Publisher) Broadcast(ctx context.Context, cmd Command, ch Channel, data
 	if err := authorize(p, c, Publish, ch); err != nil {
 		return err
 	}
-	_, err = h.send(ctx, p, p.Categories[ch.Category], ch, data, "")
+	category := p.Categories[ch.Category]
+	m, err := h.accept(p, category, ch, data)
+	if err != nil {
+		return err
+	}
+	m.Client = Client{Connection: c.ID, User: c.User, Info: c.Info}
+	_, err = h.send(ctx, p, category, m, PublishOptions{})
 	return err
 }
 
-// send accepts a message and dispatches it, under an idempotency key unless that is "". It
-// fails unless a post to every subscriber of the channel was begun, and where API Gateway
-// refused all of them. What it found gone is removed after the answer.
-func (h *Publisher) send(ctx context.Context, p *Project, category Category, ch Channel, data json.RawMessage, idempotencyKey string) (Result, error) {
-	m, err := h.accept(p, category, ch, data)
-	if err != nil {
-		return Result{}, err
+// send sends a message as the options of its category say: direct or through its stream.
+func (h *Publisher) send(ctx context.Context, p *Project, category Category, m Message, o PublishOptions) (Published, error) {
+	if s, ok := p.Stream(m.Channel); ok && (!o.SkipHistory || s.Retention.Size == 0) {
+		return h.append(ctx, p, s, m, o)
 	}
+	if o.Version != 0 {
+		return Published{}, ErrBadRequest.With("version needs a category with history_size or ordered, and no skip_history")
+	}
+	result, err := h.sendDirect(ctx, p, category, m, o.IdempotencyKey)
+	return Published{Result: result}, err
+}
+
+// sendDirect dispatches a message, under an idempotency key unless that is "". It fails unless
+// a post to every subscriber of the channel was begun, and where API Gateway refused all of
+// them. What it found gone is removed after the answer.
+func (h *Publisher) sendDirect(ctx context.Context, p *Project, category Category, m Message, idempotencyKey string) (Result, error) {
+	ch := m.Channel
 	if idempotencyKey != "" {
 		claim, err := h.store.Claim(ctx, ch, idempotencyKey, m.ID, h.now())
 		if err != nil {
@@ -109,8 +163,10 @@ func (h *Publisher) send(ctx context.Context, p *Project, category Category, ch 
 	defer cancel()
 	if err == nil {
 		err = result.Err()
-		h.emit(ctx, category, m, result)
-		h.count(ctx, m, result.Delivered+feed.Delivered)
+		if err == nil {
+			h.emit(ctx, category, m)
+		}
+		h.count(ctx, ch.Project, 1, result.Delivered+feed.Delivered)
 		if gone, ended := slices.Concat(result.Gone, feed.Gone), slices.Concat(result.Ended, feed.Ended); len(gone)+len(ended) > 0 {
 			// Deferred, so that the claim is settled before work that may take long.
 			defer h.later(ctx, cleanupTimeout, func(ctx context.Context) { h.cleanUp(ctx, gone, ended) })
@@ -176,19 +232,22 @@ func (h *Publisher) prepare(category Category, data json.RawMessage) (json.RawMe
 	return cleaned, checkSize(cleaned)
 }
 
-// emit emits a message that was dispatched to all subscribers. It comes before the claim
-// is settled: a publish that is interrupted between the two is repeated, and emitted again.
-func (h *Publisher) emit(ctx context.Context, category Category, m Message, result Result) {
-	if category.Hooks && h.hooks != nil && result.Err() == nil {
-		// The rest of the time is for the claim.
+// emit emits messages that were dispatched to all subscribers. It comes before the claim is
+// settled or the progress recorded: what is interrupted between the two is repeated, and
+// emitted again.
+func (h *Publisher) emit(ctx context.Context, category Category, messages ...Message) {
+	if category.Hooks && h.hooks != nil {
+		// The rest of the time is for what follows.
 		ctx, cancel := half(ctx)
 		defer cancel()
-		h.hooks.Emit(ctx, m)
+		for _, m := range messages {
+			h.hooks.Emit(ctx, m)
+		}
 	}
 }
 
-func (h *Publisher) count(ctx context.Context, m Message, deliveries int) {
-	if err := h.store.Count(ctx, m.Channel.Project, h.now(), 1, deliveries); err != nil {
-		h.log.WarnContext(ctx, "count message failed", "project", m.Channel.Project, "error", err)
+func (h *Publisher) count(ctx context.Context, project string, messages, deliveries int) {
+	if err := h.store.Count(ctx, project, h.now(), messages, deliveries); err != nil {
+		h.log.WarnContext(ctx, "count message failed", "project", project, "error", err)
 	}
 }

@@ -96,7 +96,7 @@ func TestTokenRenewal(t *testing.T) {
 			receives := func() (channels []string) {
 				for _, name := range []string{"a", "b"} {
 					r.received = nil
-					if _, err := r.Publish(t.Context(), r.project(t), hub.Channel{Category: "room", Name: name}, []byte(`1`), ""); err != nil {
+					if _, err := r.Publish(t.Context(), r.project(t), hub.Channel{Category: "room", Name: name}, []byte(`1`), hub.PublishOptions{}); err != nil {
 						t.Fatal(err)
 					}
 					if slices.Contains(r.received, conn) {
@@ -117,6 +117,51 @@ func TestTokenRenewal(t *testing.T) {
 }
 
 // TestCallbackOnRenewal checks when a connection that is in is asked about again.
+// TestBatchRenewal sends auths with and without batch, all with the same token, on a connection
+// that is in room:a.
+func TestBatchRenewal(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	r.open(t)
+	id := hub.Identity{User: "u", Permissions: granting("a", "b")}
+	// check authenticates at received, and checks that batch is recorded with the connection and
+	// its subscriptions.
+	check := func(name string, sent bool, received time.Time, want bool) {
+		t.Helper()
+		refused, err := r.Authenticate(t.Context(), hub.Credentials{
+			Command:  hub.Command{Connection: conn, Received: received},
+			Protocol: hub.Classic, Batch: sent, Project: projectID, User: id.User, Token: token(t, id),
+		})
+		if err != nil || len(refused) > 0 {
+			t.Fatal(name, refused, err)
+		}
+		c, err := r.store.Connection(t.Context(), conn)
+		if err != nil || c.Batch != want {
+			t.Errorf("%s: connection %t, error %v, expected %t", name, c.Batch, err, want)
+		}
+		for ch, shard := range c.Channels {
+			for page, err := range r.store.Subscribers(t.Context(), ch, shard) {
+				if err != nil || len(page) != 1 || page[0].Batch != want {
+					t.Errorf("%s: subscribers of %s %v, error %v, expected one with batch %t", name, ch, page, err, want)
+				}
+			}
+		}
+	}
+	subscribe := func(name string) {
+		t.Helper()
+		if refused, err := r.Subscribe(t.Context(), by(conn), in(name)); err != nil || len(refused) > 0 {
+			t.Fatal(refused, err)
+		}
+	}
+	at := func(ms time.Duration) time.Time { return r.now.Add((ms - 10) * time.Millisecond) }
+	check("the first auth", true, at(0), true)
+	subscribe("room:a")
+	check("a repeat", true, at(1), true)
+	check("turned off", false, at(2), false)
+	subscribe("room:b")
+	check("turned on", true, at(4), true)
+	check("turned off by an auth that was received before", false, at(3), true)
+}
+
 func TestCallbackOnRenewal(t *testing.T) {
 	r := newRig(t, hub.ProjectOptions{ValidateURL: "https://example.com/validate"})
 	r.confirmation = hub.Confirmation{Permissions: confirmed(all)}
@@ -316,7 +361,7 @@ func TestAuthDuringSubscribe(t *testing.T) {
 			var received []string
 			for _, name := range []string{"a", "b"} {
 				ch := hub.Channel{Project: projectID, Category: "room", Name: name}
-				if _, err := r.Publish(t.Context(), r.project(t), ch, json.RawMessage(`1`), ""); err != nil {
+				if _, err := r.Publish(t.Context(), r.project(t), ch, json.RawMessage(`1`), hub.PublishOptions{}); err != nil {
 					t.Fatal(err)
 				}
 				if slices.Contains(r.received, conn) {

@@ -225,7 +225,7 @@ func TestStaleProject(t *testing.T) {
 			if refused, err := r.Subscribe(t.Context(), by(conn), in("room:x")); err != nil || len(refused) > 0 {
 				t.Fatal(refused, err)
 			}
-			result, err := r.Publish(t.Context(), stale, in("room:x")[0], []byte(`1`), "")
+			result, err := r.Publish(t.Context(), stale, in("room:x")[0], []byte(`1`), hub.PublishOptions{})
 			if err != nil || result.Delivered != 1 || !slices.Equal(r.received, []string{conn}) {
 				t.Errorf("%v received, %d delivered, error %v", r.received, result.Delivered, err)
 			}
@@ -269,7 +269,7 @@ func TestStaleProjectOfDeletedCategory(t *testing.T) {
 			if clients, err := r.Presence(t.Context(), stale, in("room:x")[0]); err != nil || len(clients) > 0 {
 				t.Errorf("present are %v, error %v", clients, err)
 			}
-			if _, err := r.Publish(t.Context(), stale, in("room:x")[0], []byte(`1`), ""); err != nil || len(r.received) > 0 {
+			if _, err := r.Publish(t.Context(), stale, in("room:x")[0], []byte(`1`), hub.PublishOptions{}); err != nil || len(r.received) > 0 {
 				t.Errorf("%v received, error %v", r.received, err)
 			}
 		})
@@ -318,7 +318,7 @@ func TestShardsRaised(t *testing.T) {
 	r.enter(t, "c1", "u", "open:x")
 	for name, p := range map[string]*hub.Project{"read before": stale, "read now": r.project(t)} {
 		r.received = nil
-		if _, err := r.Publish(t.Context(), p, in("open:x")[0], []byte(`1`), ""); err != nil || !slices.Equal(r.received, []string{"c1"}) {
+		if _, err := r.Publish(t.Context(), p, in("open:x")[0], []byte(`1`), hub.PublishOptions{}); err != nil || !slices.Equal(r.received, []string{"c1"}) {
 			t.Errorf("project %s: %v received, error %v", name, r.received, err)
 		}
 	}

@@ -16,7 +16,9 @@ import (
 type Subscriber struct {
 	Connection string
 	Protocol   Protocol
-	Basis      Basis
+	// Batch is that of the connection.
+	Batch bool
+	Basis Basis
 	// Hidden means that the connection is being closed.
 	Hidden bool
 }

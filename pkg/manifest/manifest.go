@@ -85,15 +85,18 @@ func Decode(document []byte, v any) error {
 	case errors.As(err, &wrongType):
 		// The field is a path that begins with the names of Go structs.
 		key := wrongType.Field[strings.LastIndex(wrongType.Field, ".")+1:]
-		return hub.ErrBadRequest.With(fmt.Sprintf("%s is not %s", cmp.Or(key, "the value"), jsonType(wrongType.Type.Kind())))
+		return hub.ErrBadRequest.With(fmt.Sprintf("%s is not %s", cmp.Or(key, "the value"), jsonType(wrongType.Type)))
 	}
 	// What remains is an unknown key, for which encoding/json has no error type.
 	return hub.ErrBadRequest.With(strings.TrimPrefix(err.Error(), "json: "))
 }
 
-// jsonType names the JSON type of a Go kind.
-func jsonType(k reflect.Kind) string {
-	switch k {
+// jsonType names the JSON type of a Go type.
+func jsonType(t reflect.Type) string {
+	if t == reflect.TypeFor[hub.Duration]() {
+		return `a duration: write whole milliseconds, such as 60000, or a string, such as "60s" or "24h"`
+	}
+	switch k := t.Kind(); k {
 	case reflect.Bool:
 		return "a boolean"
 	case reflect.Slice:

@@ -42,25 +42,33 @@ func TestManifestForm(t *testing.T) {
 }
 
 func TestDecodeErrors(t *testing.T) {
+	const notDuration = `bad request: back_off_interval is not a duration: write whole milliseconds, such as 60000, or a string, such as "60s" or "24h"`
 	for document, want := range map[string]string{
-		``:                                        "bad request: not JSON: it is empty",
-		`{"id":`:                                  "bad request: not JSON: line 1, column 7: it ends too early",
-		"{\"id\":\"caf\xe9\"}":                    "bad request: not JSON: line 1, column 11: this byte is not UTF-8",
-		"\ufeff{}":                                "bad request: not JSON: line 1, column 1: this is a byte order mark: send the text without it",
-		`{"id":"\ud800"}`:                         `bad request: not JSON: line 1, column 8: \ud800 is half of a surrogate pair and no character`,
-		`[]`:                                      "bad request: the value is not an object",
-		`{} {}`:                                   "bad request: not JSON: line 1, column 4: invalid character '{' after top-level value",
-		`{"secret":"s"}`:                          `bad request: unknown field "secret"`,
-		`{"options":{"validate":1}}`:              `bad request: unknown field "validate"`,
-		`{"options":{"auth_attempts":"five"}}`:    "bad request: auth_attempts is not a whole number",
-		`{"options":{"auth_attempts":1.5}}`:       "bad request: auth_attempts is not a whole number",
-		`{"options":{"back_off_interval":"1s"}}`:  "bad request: back_off_interval is not a whole number",
-		`{"options":{"back_off_interval":1e-3}}`:  "bad request: back_off_interval is not a whole number",
-		`{"options":{"back_off_interval":1e30}}`:  "bad request: back_off_interval is not a whole number",
-		`{"options":{"origins":"a"}}`:             "bad request: origins is not a list",
-		`{"options":[]}`:                          "bad request: options is not an object",
-		`{"categories":[{"private":"yes"}]}`:      "bad request: private is not a boolean",
-		`{"categories":[{"max_message_bytes":{}}`: "bad request: not JSON: line 1, column 40: it ends too early",
+		``:                                     "bad request: not JSON: it is empty",
+		`{"id":`:                               "bad request: not JSON: line 1, column 7: it ends too early",
+		"{\"id\":\"caf\xe9\"}":                 "bad request: not JSON: line 1, column 11: this byte is not UTF-8",
+		"\ufeff{}":                             "bad request: not JSON: line 1, column 1: this is a byte order mark: send the text without it",
+		`{"id":"\ud800"}`:                      `bad request: not JSON: line 1, column 8: \ud800 is half of a surrogate pair and no character`,
+		`[]`:                                   "bad request: the value is not an object",
+		`{} {}`:                                "bad request: not JSON: line 1, column 4: invalid character '{' after top-level value",
+		`{"secret":"s"}`:                       `bad request: unknown field "secret"`,
+		`{"options":{"validate":1}}`:           `bad request: unknown field "validate"`,
+		`{"options":{"auth_attempts":"five"}}`: "bad request: auth_attempts is not a whole number",
+		`{"options":{"auth_attempts":1.5}}`:    "bad request: auth_attempts is not a whole number",
+		`{"options":{"back_off_interval":"1s 5ms"}}`:      notDuration,
+		`{"options":{"back_off_interval":"1"}}`:           notDuration,
+		`{"options":{"back_off_interval":""}}`:            notDuration,
+		`{"options":{"back_off_interval":"100us"}}`:       notDuration,
+		`{"options":{"back_off_interval":"1000000000h"}}`: notDuration,
+		`{"options":{"back_off_interval":1.5}}`:           notDuration,
+		`{"options":{"back_off_interval":1e-3}}`:          notDuration,
+		`{"options":{"back_off_interval":1e30}}`:          notDuration,
+		`{"options":{"back_off_interval":true}}`:          notDuration,
+		`{"options":{"back_off_interval":{}}}`:            notDuration,
+		`{"options":{"origins":"a"}}`:                     "bad request: origins is not a list",
+		`{"options":[]}`:                                  "bad request: options is not an object",
+		`{"categories":[{"private":"yes"}]}`:              "bad request: private is not a boolean",
+		`{"categories":[{"max_message_bytes":{}}`:         "bad request: not JSON: line 1, column 40: it ends too early",
 	} {
 		t.Run(document, func(t *testing.T) {
 			err := manifest.Decode([]byte(document), new(manifest.Project))
@@ -71,14 +79,40 @@ func TestDecodeErrors(t *testing.T) {
 	}
 }
 
+// TestDuration decodes the forms of a duration. The written form is one of them: milliseconds.
+func TestDuration(t *testing.T) {
+	for document, want := range map[string]string{
+		`{"history_size":1,"history_ttl":60000}`:                             `{"history_size":1,"history_ttl":60000}`,
+		`{"history_size":1,"history_ttl":"60s"}`:                             `{"history_size":1,"history_ttl":60000}`,
+		`{"history_size":1,"history_ttl":"1h30m","history_meta_ttl":"720h"}`: `{"history_size":1,"history_ttl":5400000,"history_meta_ttl":2592000000}`,
+		`{"ordered":true,"linger_ms":"50ms"}`:                                `{"ordered":true,"linger_ms":50}`,
+		`{"ordered":true,"linger_ms":"0.5s"}`:                                `{"ordered":true,"linger_ms":500}`,
+		`{"linger_ms":"0"}`:                                                  `{}`,
+		`{"linger_ms":null}`:                                                 `{}`,
+	} {
+		t.Run(document, func(t *testing.T) {
+			var options hub.CategoryOptions
+			if err := manifest.Decode([]byte(document), &options); err != nil {
+				t.Fatal(err)
+			}
+			if err := options.Validate(); err != nil {
+				t.Error(err)
+			}
+			if written, err := json.Marshal(options); err != nil || string(written) != want {
+				t.Errorf("written as %s, expected %s, error %v", written, want, err)
+			}
+		})
+	}
+}
+
 func TestDurationOutOfRange(t *testing.T) {
-	for _, n := range []int{-1, 1001, 1 << 40, 1 << 62, -1 << 62} {
+	for _, value := range []any{-1, 1001, 1 << 40, 1 << 62, -1 << 62, `"-1ms"`, `"1001ms"`, `"24h"`} {
 		var options manifest.ProjectOptions
-		if err := manifest.Decode(fmt.Appendf(nil, `{"back_off_interval":%d}`, n), &options); err != nil {
+		if err := manifest.Decode(fmt.Appendf(nil, `{"back_off_interval":%v}`, value), &options); err != nil {
 			t.Fatal(err)
 		}
 		if err := options.Validate(); !errors.Is(err, hub.ErrBadRequest) {
-			t.Errorf("back_off_interval %d: %v", n, err)
+			t.Errorf("back_off_interval %v: %v", value, err)
 		}
 	}
 }

@@ -38,6 +38,8 @@ var methods = map[string]method{
 	"info":           (*api).info,
 	"presence":       (*api).presence,
 	"presence_stats": (*api).presenceStats,
+	"history":        (*api).history,
+	"history_remove": (*api).historyRemove,
 }
 
 // failure is an error as Centrifugo's server API renders it.
@@ -74,7 +76,7 @@ func (a *api) call(w http.ResponseWriter, r *http.Request) {
 
 // centrifugoMethods are the methods of Centrifugo's server API that do not exist here.
 var centrifugoMethods = []string{
-	"subscribe", "refresh", "history", "history_remove", "batch", "connections", "update_user_status", "get_user_status",
+	"subscribe", "refresh", "batch", "connections", "update_user_status", "get_user_status",
 	"delete_user_status", "block_user", "unblock_user", "revoke_token", "invalidate_user_tokens", "rpc",
 }
 
@@ -159,49 +161,65 @@ type empty struct{}
 
 // unsupportedInPublish are the fields of Centrifugo's publish and broadcast that do not
 // exist here.
-var unsupportedInPublish = []string{"b64data", "skip_history", "tags", "delta", "version", "version_epoch"}
+var unsupportedInPublish = []string{"b64data", "delta"}
+
+// message is what publish and broadcast have in common.
+type message struct {
+	Data           json.RawMessage   `json:"data"`
+	IdempotencyKey string            `json:"idempotency_key"`
+	SkipHistory    bool              `json:"skip_history"`
+	Tags           map[string]string `json:"tags"`
+	Version        uint64            `json:"version"`
+	VersionEpoch   string            `json:"version_epoch"`
+}
 
 func (a *api) publish(ctx context.Context, p *hub.Project, body []byte) (any, error) {
 	var q struct {
-		Channel        string          `json:"channel"`
-		Data           json.RawMessage `json:"data"`
-		IdempotencyKey string          `json:"idempotency_key"`
+		Channel string `json:"channel"`
+		message
 	}
 	if err := decode(body, &q, unsupportedInPublish...); err != nil {
 		return nil, err
 	}
-	return a.publishTo(ctx, p, q.Channel, q.Data, q.IdempotencyKey)
+	return a.publishTo(ctx, p, q.Channel, q.message)
 }
 
 // published is the result of a publish.
 type published struct {
-	// Delivered is the number of connections that the message was posted to. Clients of
-	// Centrifugo ignore it.
-	Delivered int `json:"delivered"`
+	// Delivered is the number of posts of a message that was sent direct. Clients of Centrifugo
+	// ignore it.
+	Delivered *int `json:"delivered,omitempty"`
+	// Offset and Epoch are those of a message in a stream.
+	Offset uint64 `json:"offset,omitempty"`
+	Epoch  string `json:"epoch,omitempty"`
 }
 
-func (a *api) publishTo(ctx context.Context, p *hub.Project, channel string, data json.RawMessage, key string) (any, error) {
+func (a *api) publishTo(ctx context.Context, p *hub.Project, channel string, m message) (any, error) {
 	ch, err := hub.ParseChannel(p.ID, channel)
 	if err != nil {
 		return nil, err
 	}
-	if len(data) == 0 {
+	if len(m.Data) == 0 {
 		return nil, hub.ErrBadRequest.With("data is required")
 	}
-	result, err := a.Hub.Publish(ctx, p, ch, data, key)
-	if err != nil {
+	result, err := a.Hub.Publish(ctx, p, ch, m.Data, hub.PublishOptions{
+		IdempotencyKey: m.IdempotencyKey, SkipHistory: m.SkipHistory, Tags: m.Tags, Version: m.Version, VersionEpoch: m.VersionEpoch,
+	})
+	switch {
+	case err != nil:
 		return nil, err
+	case result.Position != hub.Position{}:
+		return published{Offset: result.Position.Offset, Epoch: result.Position.Epoch}, nil
 	}
-	return published{result.Delivered}, nil
+	return published{Delivered: &result.Delivered}, nil
 }
 
 // broadcast publishes to many channels. It has a response for each, in their order. An
 // error in one channel does not stop the others.
 func (a *api) broadcast(ctx context.Context, p *hub.Project, body []byte) (any, error) {
 	var q struct {
-		Channels       []string        `json:"channels"`
-		Data           json.RawMessage `json:"data"`
-		IdempotencyKey string          `json:"idempotency_key"`
+		Channels []string `json:"channels"`
+		message
 	}
 	if err := decode(body, &q, unsupportedInPublish...); err != nil {
 		return nil, err
@@ -220,7 +238,7 @@ func (a *api) broadcast(ctx context.Context, p *hub.Project, body []byte) (any, 
 	g.SetLimit(maxConcurrentPublishes)
 	for i, channel := range q.Channels {
 		g.Go(func() error {
-			published, err := a.publishTo(ctx, p, channel, q.Data, q.IdempotencyKey)
+			published, err := a.publishTo(ctx, p, channel, q.message)
 			if err != nil {
 				result.Responses[i] = fail(a.public(ctx, err))
 			} else {

@@ -67,6 +67,18 @@ func TestConformance(t *testing.T) {
 	if _, err := s.App.Store.Claim(t.Context(), p.Locate(hub.Channel{Category: "news", Name: "x"}), "busy", "id", time.Now()); err != nil {
 		t.Fatal(err)
 	}
+	stream, _ := p.Stream(hub.Channel{Category: "log", Name: "behind"})
+	for n := range hub.MaxAhead {
+		m := hub.Message{ID: hub.NewID(time.Now()), Data: json.RawMessage(`1`)}
+		a, err := s.App.Store.Append(t.Context(), stream, m, hub.AppendOptions{})
+		if err == nil && n == 0 {
+			// It is never dispatched.
+			_, err = s.App.Store.Announce(t.Context(), stream, a, hub.Lease{ID: "held", Durable: true, Until: time.Now().Add(time.Hour)})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 	lenient, strict := published(t), exact(t)
 	occurred, codes := map[string]bool{}, map[string]bool{}
 	for _, e := range append(append(methodExchanges(), commonExchanges()...), rpcExchanges()...) {
@@ -124,7 +136,37 @@ func methodExchanges() []exchange {
 		{name: "an object", path: "/api/publish", body: `{"channel":"news:x","data":{"n":1}}`, allowed: true},
 		{name: "null", path: "/api/publish", body: `{"channel":"news:x","data":null}`, allowed: true},
 		{name: "empty fields of Centrifugo", path: "/api/publish", body: `{"channel":"news:x","data":1,"b64data":"","skip_history":false,"tags":{},"delta":null,"version":0,"version_epoch":""}`, allowed: true},
-		{name: "a field of Centrifugo", path: "/api/publish", body: `{"channel":"news:x","data":1,"skip_history":true}`, code: 108, holds: `"not available: field \"skip_history\" is not supported: leave it out"`},
+		{name: "a field of Centrifugo", path: "/api/publish", body: `{"channel":"news:x","data":1,"delta":true}`, code: 108, holds: `"not available: field \"delta\" is not supported: leave it out"`},
+		{name: "tags", path: "/api/publish", body: `{"channel":"news:x","data":1,"tags":{"a":"b"}}`, allowed: true},
+		{name: "tags that are no object", path: "/api/publish", body: `{"channel":"news:x","data":1,"tags":["a"]}`, code: 107, holds: `tags is not an object of strings`},
+		{name: "a tag that is no string", path: "/api/publish", body: `{"channel":"news:x","data":1,"tags":{"a":1}}`, code: 107, holds: `is not an object of strings`},
+		{name: "tags that are too long", path: "/api/publish", body: `{"channel":"news:x","data":1,"tags":{"a":"` + strings.Repeat("x", 1024) + `"}}`, allowed: true, code: 106},
+		{name: "skip_history that is no boolean", path: "/api/publish", body: `{"channel":"news:x","data":1,"skip_history":1}`, code: 107, holds: `skip_history is not true or false`},
+		{name: "a version without a stream", path: "/api/publish", body: `{"channel":"news:x","data":1,"version":1}`, allowed: true, code: 107},
+		{name: "a negative version", path: "/api/publish", body: `{"channel":"log:x","data":1,"version":-1}`, code: 107, holds: `version is not a whole number from 0`},
+		{name: "a stream", path: "/api/publish", body: `{"channel":"log:x","data":{"n":1},"tags":{"a":"b"},"idempotency_key":"k"}`, allowed: true, holds: `{"result":{"offset":1,"epoch":"`},
+		{name: "a stream, with a repeated idempotency key", path: "/api/publish", body: `{"channel":"log:x","data":{"n":1},"idempotency_key":"k"}`, allowed: true, holds: `{"result":{"offset":1,"epoch":"`},
+		{name: "a stream, with a version", path: "/api/publish", body: `{"channel":"log:x","data":2,"version":7,"version_epoch":"v"}`, allowed: true, holds: `{"result":{"offset":2,"epoch":"`},
+		{name: "a stream, with a version that is not greater", path: "/api/publish", body: `{"channel":"log:x","data":3,"version":7,"version_epoch":"v"}`, allowed: true, holds: `{"result":{"offset":2,"epoch":"`},
+		{name: "a stream, with skip_history", path: "/api/publish", body: `{"channel":"log:x","data":3,"skip_history":true}`, allowed: true, holds: `{"result":{"delivered":0}}`},
+		{name: "a stream that is far ahead of its dispatch", path: "/api/publish", body: `{"channel":"log:behind","data":1}`, allowed: true, code: 111},
+
+		{name: "the position", path: "/api/history", body: `{"channel":"log:x"}`, allowed: true, holds: `{"result":{"publications":[],"offset":2,"epoch":"`},
+		{name: "no stream", path: "/api/history", body: `{"channel":"log:empty","limit":10}`, allowed: true, holds: `{"result":{"publications":[],"offset":0,"epoch":""}}`},
+		{name: "all publications", path: "/api/history", body: `{"channel":"log:x","limit":-1}`, allowed: true, holds: `{"result":{"publications":[{"data":{"n":1},"offset":1,"tags":{"a":"b"},"event_id":"`},
+		{name: "the newest publication", path: "/api/history", body: `{"channel":"log:x","limit":1,"reverse":true}`, allowed: true, holds: `{"result":{"publications":[{"data":2,"offset":2,"event_id":"`},
+		{name: "publications after a position", path: "/api/history", body: `{"channel":"log:x","limit":10,"since":{"offset":1,"epoch":""}}`, allowed: true, holds: `{"result":{"publications":[{"data":2,"offset":2,`},
+		{name: "a position of another epoch", path: "/api/history", body: `{"channel":"log:x","limit":10,"since":{"offset":1,"epoch":"another"}}`, allowed: true, code: 112},
+		{name: "a position that is no object", path: "/api/history", body: `{"channel":"log:x","since":1}`, code: 107, holds: `since is not an object`},
+		{name: "an offset that is no number", path: "/api/history", body: `{"channel":"log:x","since":{"offset":"1","epoch":""}}`, code: 107, holds: `since.offset is not a whole number from 0`},
+		{name: "a limit that is no whole number", path: "/api/history", body: `{"channel":"log:x","limit":1.5}`, code: 107},
+		{name: "a category without history", path: "/api/history", body: `{"channel":"news:x"}`, allowed: true, code: 108},
+		{name: "an unknown category", path: "/api/history", body: `{"channel":"nowhere:x"}`, allowed: true, code: 102},
+		{name: "no channel", path: "/api/history", body: `{}`, code: 107},
+		{name: "a channel that is too long", path: "/api/history", body: `{"channel":"log:` + long + `"}`, code: 106},
+		{name: "a channel", path: "/api/history_remove", body: `{"channel":"log:x"}`, allowed: true, holds: `{"result":{}}`},
+		{name: "all publications after their removal", path: "/api/history", body: `{"channel":"log:x","limit":-1}`, allowed: true, holds: `{"result":{"publications":[],"offset":2,"epoch":"`},
+		{name: "a category without history", path: "/api/history_remove", body: `{"channel":"news:x"}`, allowed: true, code: 108},
 		{name: "an unknown field", path: "/api/publish", body: `{"chanel":"news:x","data":1}`, code: 107, holds: `"bad request: unknown field \"chanel\": did you mean channel?"`},
 		{name: "a field in the wrong case", path: "/api/publish", body: `{"Channel":"news:x","data":1}`, code: 107, holds: `did you mean channel?`},
 		{name: "a colon in the name", path: "/api/publish", body: `{"channel":"news:x:y\nz","data":1}`, allowed: true},
@@ -145,7 +187,8 @@ func methodExchanges() []exchange {
 		{name: "a channel that fails", path: "/api/broadcast", body: `{"channels":["news:x","nowhere:x"],"data":1}`, allowed: true, holds: `[{"result":{"delivered":3}},{"error":{"code":102,`},
 		{name: "a channel without a category", path: "/api/broadcast", body: `{"channels":["news:x","x"],"data":1}`, holds: `[{"result":{"delivered":3}},{"error":{"code":107,`},
 		{name: "no data", path: "/api/broadcast", body: `{"channels":["news:x"]}`},
-		{name: "a field of Centrifugo", path: "/api/broadcast", body: `{"channels":["news:x"],"data":1,"tags":{"a":"b"}}`, code: 108},
+		{name: "a field of Centrifugo", path: "/api/broadcast", body: `{"channels":["news:x"],"data":1,"b64data":"MQ=="}`, code: 108},
+		{name: "a stream", path: "/api/broadcast", body: `{"channels":["news:x","log:y"],"data":1}`, allowed: true, holds: `{"result":{"responses":[{"result":{"delivered":3}},{"result":{"offset":1,"epoch":"`},
 		{name: "a channel instead of channels", path: "/api/broadcast", body: `{"channel":"news:x","data":1}`, code: 107, holds: `did you mean channels?`},
 		{name: "no channels", path: "/api/broadcast", body: `{"data":1}`, code: 107},
 		{name: "an empty list", path: "/api/broadcast", body: `{"channels":[],"data":1}`, code: 107},
@@ -206,14 +249,15 @@ func commonExchanges() []exchange {
 	bodies := map[string]string{
 		"publish": `{"channel":"news:x","data":1}`, "broadcast": `{"channels":["news:x"],"data":1}`,
 		"unsubscribe": `{"user":"absent","channel":"news:x"}`, "disconnect": `{"user":"absent"}`,
-		"presence": `{"channel":"news:x"}`, "presence_stats": `{"channel":"news:x"}`, "channels": `{}`, "info": `{}`,
+		"presence": `{"channel":"news:x"}`, "presence_stats": `{"channel":"news:x"}`, "history": `{"channel":"news:x"}`,
+		"history_remove": `{"channel":"news:x"}`, "channels": `{}`, "info": `{}`,
 	}
 	const header = "send the header X-API-Key: KEY, or Authorization: apikey KEY"
 	var all []exchange
 	for _, method := range serverapi.Methods {
 		path, body := "/api/"+method, bodies[method]
 		code := 0
-		if strings.HasPrefix(method, "presence") {
+		if strings.HasPrefix(method, "presence") || strings.HasPrefix(method, "history") {
 			code = 108
 		}
 		all = append(all,
@@ -224,7 +268,7 @@ func commonExchanges() []exchange {
 			exchange{name: "with a signature", path: path, header: "X-Centrifuge-Auth: sign=00", body: body, allowed: true, status: 401, code: 101, holds: `"unauthorized: a signature is for /rpc, not for /api: `},
 			exchange{name: "with the key in the URL", path: path + "?api_key=demo-key", operation: path, header: "X-Nothing: 1", body: body, allowed: true, status: 401, code: 101, holds: `"unauthorized: the API key is in the URL: `},
 			exchange{name: "an unknown field", path: path, body: `{"x":1}`, code: 107, holds: `unknown field \"x\": there are `},
-			exchange{name: "a method of Centrifugo", path: "/api/history", operation: path, body: body, allowed: true, status: 404, code: 104, holds: `history is a method of Centrifugo, which is not supported`},
+			exchange{name: "a method of Centrifugo", path: "/api/subscribe", operation: path, body: body, allowed: true, status: 404, code: 104, holds: `subscribe is a method of Centrifugo, which is not supported`},
 			exchange{name: "a method that does not exist", path: path + "_", operation: path, body: body, allowed: true, status: 404, code: 104, holds: `"method not found: did you mean ` + method + `?"`},
 			exchange{name: "an empty body", path: path, status: 400, code: 107, holds: "the body is not JSON: it is empty"},
 			exchange{name: "a body that is not JSON", path: path, body: `{"channel":`, status: 400, code: 107, holds: "the body is not JSON: line 1, column 12: it ends too early"},
@@ -380,7 +424,8 @@ func send(t *testing.T, method, address, header, body string) (int, []byte) {
 // channels.
 func serviceWithClients(t *testing.T) *stack.Stack {
 	t.Helper()
-	s := stacktest.Start(t, stack.Options{Seed: stacktest.Seed(t, `"name": "chat",`, `"name": "chat", "presence": true,`)})
+	s := stacktest.Start(t, stack.Options{Seed: stacktest.Seed(t, `"name": "chat",`, `"name": "chat", "presence": true,`,
+		`{"name": "news"`, `{"name": "log", "history_size": 10, "history_ttl": 60000}, {"name": "news"`)})
 	for _, user := range []string{"ada", "bob", ""} {
 		conn, _, err := websocket.Dial(t.Context(), s.WebSocketURL, nil)
 		if err != nil {

@@ -46,21 +46,43 @@ func decode(body []byte, params any, unsupported ...string) error {
 // fieldNames are the names of the fields of a struct in JSON, in their order.
 func fieldNames(params any) (names []string) {
 	for _, f := range reflect.VisibleFields(reflect.TypeOf(params).Elem()) {
-		names = append(names, f.Tag.Get("json"))
+		if !f.Anonymous {
+			names = append(names, f.Tag.Get("json"))
+		}
 	}
 	return names
 }
 
-// typeName is the type of a field in words.
-func typeName(params any, name string) string {
-	for _, f := range reflect.VisibleFields(reflect.TypeOf(params).Elem()) {
-		switch kind := f.Type.Kind(); {
-		case f.Tag.Get("json") != name:
-		case kind == reflect.Slice:
-			return "an array of strings"
-		case kind == reflect.Float64:
-			return "a number"
+// typeName is the type of a field, "since" or "since.epoch", in words.
+func typeName(params any, path string) string {
+	t := reflect.TypeOf(params).Elem()
+	for name := range strings.SplitSeq(path, ".") {
+		if t.Kind() == reflect.Pointer {
+			t = t.Elem()
 		}
+		if t.Kind() == reflect.Map {
+			return "an object of strings"
+		}
+		for _, f := range reflect.VisibleFields(t) {
+			if f.Tag.Get("json") == name {
+				t = f.Type
+				break
+			}
+		}
+	}
+	switch t.Kind() {
+	case reflect.Slice:
+		return "an array of strings"
+	case reflect.Float64:
+		return "a number"
+	case reflect.Uint64:
+		return "a whole number from 0"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Map:
+		return "an object of strings"
+	case reflect.Pointer:
+		return "an object"
 	}
 	return "a string"
 }

@@ -102,7 +102,7 @@ func (a *api) run(ctx context.Context, p *hub.Project, e classic.Envelope) (clas
 			return classic.Result{}, err
 		}
 		b.Channel.Project = p.ID
-		_, err = a.Hub.Publish(ctx, p, b.Channel, b.Data, "")
+		_, err = a.Hub.Publish(ctx, p, b.Channel, b.Data, hub.PublishOptions{})
 		return classic.Result{}, err
 	case classic.MethodUnsubscribe:
 		u, err := e.UnsubscribeUser()

@@ -29,6 +29,9 @@ type broken struct {
 	hub.Callback
 }
 
+// noStreams is for tests that publish to no stream.
+type noStreams struct{ hub.StreamDispatcher }
+
 var project = &hub.Project{ID: "p", Name: "P", Secret: "the-secret", APIKeyHashes: []string{auth.HashAPIKey("key")}, Categories: map[string]hub.Category{"news": {Name: "news"}}}
 
 func (broken) Project(_ context.Context, id string) (*hub.Project, error) {
@@ -49,6 +52,7 @@ func (broken) Dispatch(context.Context, hub.Audience, []hub.Message) (hub.Result
 	return hub.Result{}, errBroken
 }
 func (broken) Count(context.Context, string, time.Time, int, int) error { return nil }
+func (broken) Check(hub.Message) error                                  { return nil }
 func (broken) Disconnect(_ context.Context, connections []string) ([]string, error) {
 	return connections, errBroken
 }
@@ -89,6 +93,7 @@ func TestInternalErrors(t *testing.T) {
 			var log strings.Builder
 			publisher, err := hub.NewPublisher(hub.PublisherOptions{
 				Options: hub.Options{Store: broken{}, Dispatcher: broken{}, Callback: broken{}, VerifyToken: auth.VerifyToken}, Clean: sanitizer.Clean,
+				Streams: noStreams{},
 			})
 			if err != nil {
 				t.Fatal(err)

@@ -270,6 +270,9 @@ func cancelled(err error) error {
 func subscriptionItem(c hub.Connection, p hub.Place) item {
 	i := key(subscriptionKey(p.Channel, p.Shard), c.ID)
 	i[attrSubscriberProtocol] = text(string(c.Protocol))
+	if c.Batch {
+		i[attrSubscriberBatch] = &types.AttributeValueMemberBOOL{Value: true}
+	}
 	// A subscription expires with the token, too.
 	i[schema.ExpiryAttribute] = number(int(c.Until().Unix()))
 	if c.User != "" {

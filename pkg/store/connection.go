@@ -40,6 +40,7 @@ type stateItem struct {
 	Info         string           `dynamodbav:"info,omitempty"`
 	Permissions  string           `dynamodbav:"permissions,omitempty"`
 	Protocol     string           `dynamodbav:"protocol,omitempty"`
+	Batch        bool             `dynamodbav:"batch,omitempty"`
 	TokenExpires int64            `dynamodbav:"token_exp,omitempty"`
 	Secret       string           `dynamodbav:"secret,omitempty"`
 	MD5          bool             `dynamodbav:"md5,omitempty"`
@@ -94,7 +95,7 @@ func readConnection(i item) (hub.Connection, error) {
 	}
 	c := hub.Connection{
 		ID: id, Origin: v.Origin, Expires: time.Unix(v.Expires, 0),
-		Project: v.Project, Protocol: hub.Protocol(v.Protocol),
+		Project: v.Project, Protocol: hub.Protocol(v.Protocol), Batch: v.Batch,
 		Secret: v.Secret, MD5: v.MD5, AnyOrigin: v.AnyOrigin, Proof: v.Proof,
 		Order: hub.Order{Latest: v.Latest, Floor: v.Floor}, Revision: v.Revision,
 	}
@@ -134,7 +135,7 @@ func encodeState(c hub.Connection) (item, error) {
 		return nil, err
 	}
 	v := stateItem{
-		Project: c.Project, Info: string(c.Info), Permissions: permissions, Protocol: string(c.Protocol),
+		Project: c.Project, Info: string(c.Info), Permissions: permissions, Protocol: string(c.Protocol), Batch: c.Batch,
 		Secret: c.Secret, MD5: c.MD5, AnyOrigin: c.AnyOrigin, Proof: c.Proof,
 		Latest: c.Order.Latest, Floor: c.Order.Floor, Revision: c.Revision,
 	}

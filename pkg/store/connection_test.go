@@ -20,7 +20,7 @@ func TestIdentity(t *testing.T) {
 	opened := hub.Connection{ID: "c", Origin: "https://o", Expires: now.Add(hub.MaxConnectionAge)}
 	identity := hub.Connection{
 		ID: "c", Origin: opened.Origin, Expires: opened.Expires,
-		Project: "p#", User: "u#%\x00é", Info: json.RawMessage(`{"name":"<ü>"}`), Protocol: hub.Classic,
+		Project: "p#", User: "u#%\x00é", Info: json.RawMessage(`{"name":"<ü>"}`), Protocol: hub.Classic, Batch: true,
 		Permissions: hub.Permissions{
 			Confirmed:  true,
 			Categories: map[string]hub.Grant{"chat": {Whole: true}, "a<&>#": {Channels: []string{"x", "\x00"}}, "none": {}},

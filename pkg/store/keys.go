@@ -25,6 +25,7 @@ const (
 	countsPrefix       = "U"
 	tallyPrefix        = "T"
 	breakerPrefix      = "B"
+	streamPrefix       = "H"
 	deletionPrefix     = "D"
 
 	// listKey is the partition of the list of projects, whose sort keys are their
@@ -36,6 +37,11 @@ const (
 
 	// singletonSort is the sort key of an item that is alone under its partition key.
 	singletonSort = "-"
+
+	// headSort is the sort key of the head of a stream. It sorts after all publications, whose
+	// sort keys begin with a hexadecimal digit: one backward query reads the head and then the
+	// last publication.
+	headSort = "~"
 
 	separator = "#"
 	// maxPartitionKey is DynamoDB's limit in bytes. An escaped name is at most twice as
@@ -160,6 +166,32 @@ func claimKey(ch hub.Channel, key string) string {
 
 func subscriptionKey(ch hub.Channel, shard int) string {
 	return join(subscriptionPrefix, ch.Project, categoryPart(ch), ch.Name, strconv.Itoa(shard))
+}
+
+// streamKey is the partition of the head and the publications of a channel.
+func streamKey(ch hub.Channel) string {
+	return join(streamPrefix, ch.Project, categoryPart(ch), ch.Name)
+}
+
+// publicationSort makes sort keys that sort by epoch, and then by offset.
+func publicationSort(p hub.Position) string {
+	return join(p.Epoch, fmt.Sprintf("%0*d", offsetDigits, p.Offset))
+}
+
+// offsetDigits is the length of the greatest offset.
+const offsetDigits = 20
+
+// parsePublicationSort refuses the sort key of a head.
+func parsePublicationSort(s string) (hub.Position, error) {
+	parts, err := split(s, 2)
+	if err != nil {
+		return hub.Position{}, err
+	}
+	if len(parts[1]) != offsetDigits {
+		return hub.Position{}, fmt.Errorf("key %q: the offset has %d digits, want %d", s, len(parts[1]), offsetDigits)
+	}
+	offset, err := strconv.ParseUint(parts[1], 10, 64)
+	return hub.Position{Epoch: parts[0], Offset: offset}, err
 }
 
 // incarnationMark separates the name of a category from its incarnation: no name has it,

@@ -5,10 +5,12 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"math"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"pgregory.net/rapid"
@@ -136,6 +138,7 @@ func TestKeyInjectivity(t *testing.T) {
 			"subscription": {subscriptionKey(x, shard), subscriptionKey(y, other), x == y && shard == other},
 			"member":       {member(x, shard), member(y, other), x.Category == y.Category && x.Incarnation == y.Incarnation && x.Name == y.Name && shard == other},
 			"claim":        {claimKey(x, a[3]), claimKey(y, b[3]), x == y && a[3] == b[3]},
+			"stream":       {streamKey(x), streamKey(y), x == y},
 			"user":         {userKey(a[0], a[1]), userKey(b[0], b[1]), a[0] == b[0] && a[1] == b[1]},
 			"breaker":      {breakerKey(a[0], a[1]), breakerKey(b[0], b[1]), a[0] == b[0] && a[1] == b[1]},
 			"project":      {projectKey(a[0]), projectKey(b[0]), a[0] == b[0]},
@@ -161,6 +164,16 @@ func TestKeyParsers(t *testing.T) {
 		shard := rapid.IntRange(0, 63).Draw(t, "shard")
 		if got, n, err := parseSubscriptionKey(subscriptionKey(ch, shard)); got != ch || n != shard || err != nil {
 			t.Fatalf("subscription: %+v, %d, %v", got, n, err)
+		}
+		at := hub.Position{Epoch: hub.NewID(time.Now()), Offset: rapid.Uint64().Draw(t, "offset")}
+		if got, err := parsePublicationSort(publicationSort(at)); got != at || err != nil {
+			t.Fatalf("publication: %+v, %v", got, err)
+		}
+		if next := (hub.Position{Epoch: at.Epoch, Offset: at.Offset + 1}); next.Offset > 0 && publicationSort(at) >= publicationSort(next) {
+			t.Fatalf("%q is not before %q", publicationSort(at), publicationSort(next))
+		}
+		if sort := publicationSort(at); sort >= headSort {
+			t.Fatalf("%q is not before the head", sort)
 		}
 		if got, n, err := parseMember(ch.Project, member(ch, shard)); got != ch || n != shard || err != nil {
 			t.Fatalf("member: %+v, %d, %v", got, n, err)
@@ -189,8 +202,11 @@ func TestKeyCollisions(t *testing.T) {
 		ch := hub.Channel{Project: c[0], Category: c[1], Name: c[2]}
 		for shard := range 2 {
 			for kind, k := range map[string]string{
-				"subscription": subscriptionKey(ch, shard), "claim": claimKey(ch, strconv.Itoa(shard)),
+				"subscription": subscriptionKey(ch, shard), "claim": claimKey(ch, strconv.Itoa(shard)), "stream": streamKey(ch),
 			} {
+				if kind == "stream" && shard > 0 {
+					continue
+				}
 				if other, taken := seen[k]; taken {
 					t.Errorf("%s of %q and %s share the key %q", kind, c, other, k)
 				}
@@ -213,6 +229,9 @@ func TestIncarnationInKeys(t *testing.T) {
 		{member(now, 3), "a%p:89abcdef#n#3"},
 		{claimKey(old, "k"), "I#p%h#a%p#n#k"},
 		{claimKey(now, "k"), "I#p%h#a%p:89abcdef#n#k"},
+		{streamKey(old), "H#p%h#a%p#n"},
+		{streamKey(now), "H#p%h#a%p:89abcdef#n"},
+		{publicationSort(hub.Position{Epoch: "6921d2fb89abcdef01234567", Offset: 42}), "6921d2fb89abcdef01234567#00000000000000000042"},
 		{member(hub.Feed("p"), 0), ":admin#feed#0"},
 	} {
 		if c.got != c.want {
@@ -236,6 +255,8 @@ func TestKeyLengthLimit(t *testing.T) {
 		}{
 			"subscription": {subscriptionKey(ch, hub.MaxShards-1), maxPartitionKey},
 			"claim":        {claimKey(ch, name), maxPartitionKey},
+			"stream":       {streamKey(ch), maxPartitionKey},
+			"publication":  {publicationSort(hub.Position{Epoch: hub.NewID(time.Now()), Offset: math.MaxUint64}), sortLimit},
 			"user":         {userKey(name, name), maxPartitionKey},
 			"breaker":      {breakerKey(name, strings.Repeat("x", 1<<16)), maxPartitionKey},
 			"project":      {projectKey(name), maxPartitionKey},
@@ -257,5 +278,20 @@ func FuzzUnescape(f *testing.F) {
 			t.Errorf("%q became %q, %v", s, got, err)
 		}
 		_, _ = unescape(s) // does not panic
+	})
+}
+
+func FuzzParsePublicationSort(f *testing.F) {
+	for _, s := range []string{
+		"", headSort, singletonSort, "e#1", "e#00000000000000000001", "#00000000000000000000", "e#18446744073709551615", "e#18446744073709551616",
+		"e#+0000000000000000001", "e#0000000000000000000_", "%h#00000000000000000001", "a#b#00000000000000000001",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		p, err := parsePublicationSort(s)
+		if again, wrong := parsePublicationSort(publicationSort(p)); err == nil && (again != p || wrong != nil) {
+			t.Errorf("%q is read as %+v, which is read as %+v: %v", s, p, again, wrong)
+		}
 	})
 }

@@ -79,7 +79,8 @@ func TestItems(t *testing.T) {
 		},
 		Categories: map[string]hub.Category{"c": {ID: "1", Name: "c", CategoryOptions: hub.CategoryOptions{
 			Bidirectional: true, PublishToAdmins: true, Private: true, Presence: true, JoinLeave: true, CleanHTML: true,
-			AllowedDomains: []string{"d"}, Hooks: true, Shards: 4, MaxMessageBytes: 1000,
+			AllowedDomains: []string{"d"}, Hooks: true, Shards: 4, MaxMessageBytes: 1000, HistorySize: 10, HistoryTTL: hub.Duration(time.Minute),
+			HistoryMetaTTL: hub.Duration(24 * time.Hour), Ordered: true, Linger: hub.Duration(50 * time.Millisecond),
 		}}},
 	})
 	s.putProject(t, &hub.Project{ID: "bare", Name: "n", Secret: "s", Categories: map[string]hub.Category{"c": {ID: "1", Name: "c"}}})
@@ -92,6 +93,7 @@ func TestItems(t *testing.T) {
 			{
 				"id": str("1"), "revision": num(1), "bidirectional": on, "publish_to_admins": on, "private": on, "presence": on, "join_leave": on, "clean_html": on,
 				"allowed_domains": list("d"), "hooks": on, "shards": num(4), "max_message_bytes": num(1000),
+				"history_size": num(10), "history_ttl": num(60_000_000_000), "history_meta_ttl": num(86_400_000_000_000), "ordered": on, "linger_ms": num(50_000_000),
 			},
 		},
 		"bare": {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"centrifuge/pkg/hub"
+	"centrifuge/pkg/store"
 )
 
 // TestRequestCounts checks the requests that each operation sends: an operator pays for
@@ -44,6 +45,27 @@ func TestRequestCounts(t *testing.T) {
 	renewed := identity
 	renewed.TokenExpires = now.Add(2 * time.Hour)
 	stale := opened
+
+	// The streams: that of this process, and another process that knows nothing.
+	st, cold := streamOf("busy"), s.another()
+	keyed := func(key string) hub.AppendOptions { return hub.AppendOptions{IdempotencyKey: key} }
+	publish := func(by *store.Store, id string, o hub.AppendOptions) func() error {
+		return func() error {
+			a, err := by.Append(ctx, st, said(id), o)
+			if err != nil || !a.Pending {
+				return err
+			}
+			announced, err := by.Announce(ctx, st, a, s.lease(id))
+			if err != nil || announced.Head.Lease.ID != id {
+				return err
+			}
+			_, ok, err := by.ReleaseLease(ctx, st, hub.Progress{Lease: id, Done: announced.Message.Position.Offset}, announced.Head.Wake)
+			if err == nil && !ok {
+				return errors.New("the lease was not released")
+			}
+			return err
+		}
+	}
 
 	for _, c := range []struct {
 		name string
@@ -159,6 +181,32 @@ func TestRequestCounts(t *testing.T) {
 			_, err := s.Claim(ctx, ch, "k", "m", now.Add(hub.IdempotencyWindow))
 			return err
 		}, "2 UpdateItem"},
+		{"the first publish to a stream is a read and three writes", publish(s.Store.Store, "m1", hub.AppendOptions{}), "2 PutItem, 1 Query, 1 UpdateItem"},
+		{"a publish to a stream is three writes: append, announce, release", publish(s.Store.Store, "m2", hub.AppendOptions{}), "1 PutItem, 2 UpdateItem"},
+		{"a publish of a process that does not know the stream is one read more", publish(cold, "m3", hub.AppendOptions{}), "1 PutItem, 1 Query, 2 UpdateItem"},
+		{"a publish after one of another process is one write more", publish(s.Store.Store, "m4", hub.AppendOptions{}), "2 PutItem, 2 UpdateItem"},
+		{"a publish under a key is a transaction of two and two writes", publish(s.Store.Store, "m5", keyed("k5")), "1 TransactWriteItems, 2 UpdateItem"},
+		{"a repeat under a key is a transaction and two writes", publish(s.Store.Store, "m6", keyed("k5")), "1 TransactWriteItems, 2 UpdateItem"},
+		{"a publish of a version is a transaction of two and two writes", publish(s.Store.Store, "m7", hub.AppendOptions{Version: 1}), "1 TransactWriteItems, 2 UpdateItem"},
+		{"a publish of a version that is skipped is a transaction and a read", publish(s.Store.Store, "m8", hub.AppendOptions{Version: 1}), "1 Query, 1 TransactWriteItems"},
+		{"taking a lease is one write", func() error { _, _, err := s.TakeLease(ctx, st, s.lease("holder")); return err }, "1 UpdateItem"},
+		{"a publish to a stream that another one dispatches is two writes", publish(s.Store.Store, "m9", hub.AppendOptions{}), "1 PutItem, 1 UpdateItem"},
+		{"taking a lease that another one holds is one write", func() error { _, _, err := s.TakeLease(ctx, st, s.lease("other")); return err }, "1 UpdateItem"},
+		{"a turn at the lease is one write", func() error { _, _, err := s.TakeTurn(ctx, st, hub.Turn{Request: "r"}); return err }, "1 UpdateItem"},
+		{"renewing a lease is one write", func() error {
+			_, _, err := s.RenewLease(ctx, st, hub.Progress{Lease: "holder"}, now)
+			return err
+		}, "1 UpdateItem"},
+		{"a release that comes too late is one write", func() error {
+			_, _, err := s.ReleaseLease(ctx, st, hub.Progress{Lease: "holder"}, 0)
+			return err
+		}, "1 UpdateItem"},
+		{"dropping a lease is one write", func() error { _, _, err := s.DropLease(ctx, st, hub.Progress{Lease: "holder"}, hub.Turn{}); return err }, "1 UpdateItem"},
+		{"reading a head is one read", func() error { _, err := s.StreamHead(ctx, st); return err }, "1 GetItem"},
+		{"reading publications is one read", func() error { _, err := s.Publications(ctx, st, "e", 0, 100); return err }, "1 Query"},
+		{"the top of a stream is one read", func() error { _, _, err := s.History(ctx, st, hub.HistoryQuery{}); return err }, "1 Query"},
+		{"a history is two reads", func() error { _, _, err := s.History(ctx, st, hub.HistoryQuery{Limit: -1}); return err }, "2 Query"},
+		{"removing a history is a read and a write", func() error { return s.RemoveHistory(ctx, st) }, "1 Query, 1 UpdateItem"},
 		{"measuring a small table is one scan for each segment", func() error { _, err := s.Usage(ctx, "p", hub.Bound{}, all); return err }, "4 Scan"},
 		{"listing channels is one scan for each segment", func() error {
 			_, err := s.Channels(ctx, "p", "", 1, all)

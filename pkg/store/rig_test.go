@@ -297,3 +297,15 @@ func fails(tb testing.TB, err, want error) {
 		tb.Errorf("error %v, want %v", err, want)
 	}
 }
+
+// deleteRaw deletes an item without the store.
+func (s *rig) deleteRaw(tb testing.TB, partition, sort string) {
+	tb.Helper()
+	if _, err := s.Client.DeleteItem(tb.Context(), &dynamodb.DeleteItemInput{TableName: &s.Table, Key: record{schema.PartitionKey: str(partition), schema.SortKey: str(sort)}}); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func object(m record) types.AttributeValue { return &types.AttributeValueMemberM{Value: m} }
+
+func boolean(b bool) types.AttributeValue { return &types.AttributeValueMemberBOOL{Value: b} }

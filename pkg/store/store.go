@@ -1,5 +1,5 @@
 // Package store keeps everything in one DynamoDB table: projects, categories,
-// connections, subscriptions, idempotency claims, counters and the hash of the admin
+// connections, subscriptions, streams, idempotency claims, counters and the hash of the admin
 // password. It implements the interfaces of pkg/hub that keep state.
 //
 // It does not validate input: the hub does. It enforces only the rules that require a
@@ -10,8 +10,9 @@
 // counts them.
 //
 // DynamoDB deletes expired items days late. Therefore reads of connections,
-// subscriptions, claims and counts ignore expired items. Expiry is kept in whole seconds,
-// rounded down: an item may expire up to a second early, and never late.
+// subscriptions, claims, counts and streams ignore expired items. Expiry is kept in whole
+// seconds, rounded down: an item may expire up to a second early, and never late. That of
+// streams and of the claims on them is rounded up, because they promise a time at least.
 package store
 
 import (
@@ -56,8 +57,8 @@ type Options struct {
 	// CountEvery is the longest time that Count collects counts before it writes them; 0
 	// means DefaultCountEvery, and a negative value that Count always writes.
 	CountEvery time.Duration
-	// CacheFor is how long a project is cached; 0 means DefaultCacheFor, and a negative
-	// value that nothing is cached.
+	// CacheFor is how long a project, an API key or a breaker is cached; 0 means DefaultCacheFor, and a
+	// negative value that none is.
 	CacheFor time.Duration
 }
 
@@ -72,6 +73,7 @@ type Store struct {
 	projects *cache[*hub.Project]
 	apiKeys  *cache[string] // project ids by hash
 	breakers *cache[hub.Breaker]
+	streams  *cache[guess] // by partition key
 	counts   counts
 }
 
@@ -79,6 +81,8 @@ var (
 	_ hub.Store        = (*Store)(nil)
 	_ hub.ProjectStore = (*Store)(nil)
 	_ hub.Breakers     = (*Store)(nil)
+	_ hub.Streams      = (*Store)(nil)
+	_ hub.Leases       = (*Store)(nil)
 )
 
 // New returns a Store over a table that exists, as package schema describes it.
@@ -101,6 +105,7 @@ func New(client API, table string, o Options) *Store {
 		projects: newCache[*hub.Project](o.Now, o.CacheFor),
 		apiKeys:  newCache[string](o.Now, o.CacheFor),
 		breakers: newCache[hub.Breaker](o.Now, min(o.CacheFor, maxBreakerAge)),
+		streams:  newCache[guess](o.Now, guessAge),
 		counts:   counts{every: o.CountEvery, pending: make(map[string]pending)},
 	}
 }
@@ -128,6 +133,27 @@ func numberOf(i item, name string) int {
 		return value
 	}
 	return 0
+}
+
+func whole(n uint64) types.AttributeValue {
+	return &types.AttributeValueMemberN{Value: strconv.FormatUint(n, 10)}
+}
+
+// wholeOf is a whole number in an item that is not negative, 0 where there is none.
+func wholeOf(i item, name string) uint64 {
+	if n, ok := i[name].(*types.AttributeValueMemberN); ok {
+		value, _ := strconv.ParseUint(n.Value, 10, 64)
+		return value
+	}
+	return 0
+}
+
+// mapOf is a map in an item, nil where there is none.
+func mapOf(i item, name string) item {
+	if m, ok := i[name].(*types.AttributeValueMemberM); ok {
+		return m.Value
+	}
+	return nil
 }
 
 func key(partition, sort string) item {

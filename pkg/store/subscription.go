@@ -18,6 +18,7 @@ import (
 // the whole items of all subscribers.
 const (
 	attrSubscriberProtocol = "p"
+	attrSubscriberBatch    = "a" // true where a frame may hold an array of pushes
 	attrSubscriberUser     = "u"
 	attrSubscriberInfo     = "i"
 	attrSubscriberBasis    = "b"
@@ -45,12 +46,13 @@ func (s *Store) RemoveSubscribers(ctx context.Context, orphans []hub.Gone) error
 // of them, made while the caller iterates.
 func (s *Store) Subscribers(ctx context.Context, ch hub.Channel, shard int) iter.Seq2[[]hub.Subscriber, error] {
 	return subscriptions(ctx, s, ch, shard, live(s.now()), func(i item) hub.Subscriber {
+		_, batch := i[attrSubscriberBatch]
 		_, hidden := i[attrSubscriberHidden]
 		return hub.Subscriber{
-			Connection: textOf(i, schema.SortKey), Protocol: hub.Protocol(textOf(i, attrSubscriberProtocol)),
+			Connection: textOf(i, schema.SortKey), Protocol: hub.Protocol(textOf(i, attrSubscriberProtocol)), Batch: batch,
 			Basis: decodeBasis(textOf(i, attrSubscriberBasis)), Hidden: hidden,
 		}
-	}, schema.SortKey, attrSubscriberProtocol, attrSubscriberBasis, attrSubscriberHidden)
+	}, schema.SortKey, attrSubscriberProtocol, attrSubscriberBatch, attrSubscriberBasis, attrSubscriberHidden)
 }
 
 // subscriptions yields the subscriptions of a shard that pass the filter, page by page, each

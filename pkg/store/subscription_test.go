@@ -113,6 +113,41 @@ func TestSubscriptions(t *testing.T) {
 		same(t, "subscribers with an expired token", s.subscribers(t, channel("x0"), 0), []string(nil))
 	})
 
+	t.Run("batch turned on and off", func(t *testing.T) {
+		s := newRig(t)
+		s.open(t, "c")
+		c := hub.Connection{ID: "c", Project: "p", User: "u", Protocol: hub.Classic}
+		s.authenticate(t, c)
+		s.subscribe(t, "c", channelsNamed(2, "x"))
+		for _, step := range []struct {
+			batch    bool
+			requests string
+		}{
+			{true, "1 TransactWriteItems"}, // the connection and both subscriptions
+			{true, ""},
+			{false, "1 TransactWriteItems"},
+		} {
+			c.Batch = step.batch
+			before := s.connection(t, "c")
+			s.Requests.Sent()
+			if _, _, err := s.ChangeConnection(t.Context(), before, become(c)); err != nil {
+				t.Fatal(err)
+			}
+			same(t, "requests", s.Requests.Sent(), step.requests)
+			same(t, "connection", s.connection(t, "c").Batch, step.batch)
+			for ch := range channelsNamed(2, "x") {
+				for page, err := range s.Subscribers(t.Context(), ch, 0) {
+					if err != nil {
+						t.Fatal(err)
+					}
+					same(t, "subscribers", page, []hub.Subscriber{{Connection: "c", Protocol: hub.Classic, Batch: step.batch}})
+				}
+			}
+		}
+		s.subscribe(t, "c", channelsNamed(3, "x"))
+		s.agree(t, "c")
+	})
+
 	t.Run("subscription that the connection does not name", func(t *testing.T) {
 		s := newRig(t)
 		s.enter(t, "c", "u")

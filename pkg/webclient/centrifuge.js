@@ -11,7 +11,7 @@
 // Commands are {id, method, params}. Each gets one reply, {ack: true, id, result, error}, with
 // `code` and `detail` where it has an error.
 // A frame without `ack` is a push: a message in a channel, or, with `event`, a join or a
-// leave.
+// leave. Several pushes are one frame, an array.
 
 const REPLY_TIMEOUT = 30_000;
 const KEEP_ALIVE = 8 * 60_000; // API Gateway closes a connection that is idle for ten minutes
@@ -36,6 +36,18 @@ const EXPIRED = 109; // changed by a new token: the page is asked for one, once
 
 /** An error after which the client does not connect again. */
 export class Refused extends Error {}
+
+// The texts of what a frame holds: of one object, or of each object in an array.
+function textsOf(frame) {
+  if (!frame.startsWith("[")) return [frame];
+  const texts = [];
+  let depth = 0, begin;
+  for (const { 0: token, index } of frame.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\]]/g)) {
+    if ((token === "{" || token === "[") && ++depth === 2) begin = index;
+    else if ((token === "}" || token === "]") && --depth === 1) texts.push(frame.slice(begin, index + 1));
+  }
+  return texts;
+}
 
 // Makes an error one after which the client does not connect again.
 const final = ({ message, code, detail }) => Object.assign(new Refused(message), { code, detail });
@@ -77,8 +89,9 @@ export class Centrifuge {
    *   Refused to stop
    * @param {Record<string, string[]> | ((user: string) => Record<string, string[]>)} options.to the channels to
    *   subscribe to, category to names; a function is called at every attempt, with the user of the credentials
-   * @param {(push: {category: string, channel: string, event_id: string, data: any}, text: string) => void} options.onMessage
-   *   receives every message, and its frame as it came: `data` has lost the digits of long numbers
+   * @param {(push: {category: string, channel: string, event_id: string, data: any, offset?: number, epoch?: string,
+   *   tags?: Record<string, string>}, text: string) => void} options.onMessage
+   *   receives every message, and its text as it came: `data` has lost the digits of long numbers
    * @param {(push: {category: string, channel: string, event: "join" | "leave", client: Client}) => void} [options.onPresence]
    *   receives joins and leaves in categories with `join_leave`, also those of this client. A leave can arrive before its
    *   join, but a client joins once: a new connection of the same user is another client
@@ -137,7 +150,7 @@ export class Centrifuge {
       const { url, token, user, project } = await this.#options.credentials();
       if (run !== this.#run) return;
       await this.#open(url, run);
-      await this.send("auth", { token, user, project_id: project, permissions: {} });
+      await this.send("auth", { token, user, project_id: project, permissions: {}, batch: true });
       const { refused, reasons = {} } = await this.send("subscribe", { to: this.#channels(user) });
       if (run !== this.#run) return;
       this.#onlineSince = Date.now();
@@ -168,7 +181,8 @@ export class Centrifuge {
         clearTimeout(timer);
         resolve();
       };
-      socket.onmessage = ({ data }) => socket === this.#socket && this.#receive(data);
+      // A callback may end the run: then the rest of the frame is not for the page.
+      socket.onmessage = ({ data }) => textsOf(data).forEach((text) => socket === this.#socket && this.#receive(text));
       socket.onclose = () => {
         clearTimeout(timer);
         this.#lost(run, new Error("connection lost"));

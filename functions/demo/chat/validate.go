@@ -23,7 +23,7 @@ func (a application) validate(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]any{
 		"permissions": map[string][]string{
 			// An empty list grants the whole category.
-			"chat": {}, "news": {}, "python": {}, "room": {}, "live": {},
+			"chat": {}, "news": {}, "python": {}, "room": {}, "scores": {}, "live": {},
 			// In the private category user, a user gets the channel of its own name only.
 			"user": {in.User},
 		},

@@ -10,7 +10,7 @@ import (
 )
 
 func TestValidate(t *testing.T) {
-	const visitor = `{"info":{"name":"Ada"},"permissions":{"chat":[],"live":[],"news":[],"python":[],"room":[],"user":["Ada"]}}`
+	const visitor = `{"info":{"name":"Ada"},"permissions":{"chat":[],"live":[],"news":[],"python":[],"room":[],"scores":[],"user":["Ada"]}}`
 	for _, test := range []struct {
 		name, body string
 		status     int
@@ -19,7 +19,7 @@ func TestValidate(t *testing.T) {
 		{"a request for all permissions gets the public categories and the own channel", `{"user":"Ada","permissions":{}}`, 200, visitor},
 		{"a request for some permissions gets the same", `{"user":"Ada","permissions":{"chat":["lobby"],"secret":[]}}`, 200, visitor},
 		{"the own channel of a name with special characters", `{"user":"Zoë \"🌀\" <b>","permissions":{}}`, 200,
-			`{"info":{"name":"Zoë \"🌀\" \u003cb\u003e"},"permissions":{"chat":[],"live":[],"news":[],"python":[],"room":[],"user":["Zoë \"🌀\" \u003cb\u003e"]}}`},
+			`{"info":{"name":"Zoë \"🌀\" \u003cb\u003e"},"permissions":{"chat":[],"live":[],"news":[],"python":[],"room":[],"scores":[],"user":["Zoë \"🌀\" \u003cb\u003e"]}}`},
 		{"a large request is accepted", `{"user":"Ada","permissions":{"chat":["` + strings.Repeat("x", 120<<10) + `"]}}`, 200, visitor},
 		{"an empty user is refused", `{"user":"","permissions":{}}`, 403, `{"error":"anonymous users are not allowed: use a token with a user"}`},
 		{"a user that is a number is a bad request", `{"user":1,"permissions":{}}`, 400, invalidRequest},

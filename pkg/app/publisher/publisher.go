@@ -6,12 +6,15 @@
 package publisher
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 
 	"centrifuge/pkg/app"
+	"centrifuge/pkg/config"
+	"centrifuge/pkg/delivery"
 	"centrifuge/pkg/eventbus"
 	"centrifuge/pkg/hub"
 	"centrifuge/pkg/protocol/classic"
@@ -32,15 +35,35 @@ func New(getenv func(string) string, w io.Writer) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	o, err := b.HubOptions()
+	o, err := Options(b)
 	if err != nil {
 		return nil, err
 	}
-	h, err := hub.NewPublisher(hub.PublisherOptions{Options: o, Clean: sanitizer.Clean, Hooks: hooks(b)})
+	h, err := hub.NewPublisher(o)
 	if err != nil {
 		return nil, err
 	}
 	return &App{b, h}, nil
+}
+
+// Options are the parts of a hub that publishes.
+func Options(b *app.Base) (hub.PublisherOptions, error) {
+	o, err := b.HubOptions()
+	if err != nil {
+		return hub.PublisherOptions{}, err
+	}
+	streams, err := streams(b)
+	return hub.PublisherOptions{Options: o, Streams: streams, Clean: sanitizer.Clean, Hooks: hooks(b)}, err
+}
+
+func streams(b *app.Base) (hub.StreamDispatcher, error) {
+	f, err := delivery.NewFunction(delivery.FunctionOptions{
+		Name: b.Config.DispatchFunction, Region: b.Cloud.Region, Credentials: b.Cloud.Credentials, Endpoint: b.Config.LambdaEndpoint,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", config.DispatchFunction, err)
+	}
+	return delivery.NewLeased(delivery.LeasedOptions{Streams: b.Store, Invoker: f, Log: b.Log}), nil
 }
 
 func hooks(b *app.Base) hub.Hooks {

@@ -135,7 +135,7 @@ func ours(url string) (func(context.Context, int) error, error) {
 			Subscribers: channel(n),
 			Poster:      poster,
 			Encoders: map[hub.Protocol]delivery.Encoder{
-				hub.Classic: func(m []hub.Message) ([][]byte, error) { return [][]byte{m[0].Data}, nil },
+				hub.Classic: func(m []hub.Message, _ bool) ([][]byte, error) { return [][]byte{m[0].Data}, nil },
 			},
 		})
 		result, err := d.Dispatch(ctx, hub.Audience{Shards: 1}, []hub.Message{{Data: message}})

@@ -39,6 +39,8 @@ type Envelope struct {
 type Auth struct {
 	Project, User, Token string
 	Permissions          hub.Permissions
+	// Batch means that the client understands frames that hold several pushes.
+	Batch bool
 }
 
 // Broadcast holds the params of broadcast.
@@ -146,6 +148,9 @@ func (e Envelope) Auth() (a Auth, err error) {
 	if _, err = e.params.object("permissions"); err != nil {
 		return Auth{}, err
 	}
+	if a.Batch, err = e.params.flag("batch"); err != nil {
+		return Auth{}, err
+	}
 	a.Permissions, err = hub.DecodePermissions(e.params["permissions"])
 	return a, err
 }
@@ -242,6 +247,21 @@ func (o object) text(key string) (string, error) {
 		return "", invalid(key + " is not a string")
 	}
 	return s, nil
+}
+
+// flag reads a boolean, false where there is none.
+func (o object) flag(key string) (bool, error) {
+	value, given := o[key]
+	if !given {
+		return false, nil
+	}
+	switch kind(value) {
+	case 't':
+		return true, nil
+	case 'f':
+		return false, nil
+	}
+	return false, invalid(key + " is not a boolean")
 }
 
 // label reads a text of at most MaxLabelBytes.

@@ -96,11 +96,20 @@ func TestReferenceCommands(t *testing.T) {
 // TestReferenceAnswers checks that the encoder makes the same bytes as each frame that a
 // client receives in the reference.
 func TestReferenceAnswers(t *testing.T) {
-	replies, messages, events := 0, 0, map[hub.Event]int{}
+	replies, messages, positions, batches, events := 0, 0, 0, 0, map[hub.Event]int{}
 	for _, frame := range examples(t, "<-") {
+		if kind(frame) == '[' {
+			batches++
+			validate(t, "batch", frame)
+			if diff := cmp.Diff(string(frame), string(encodedBatch(t, frame))); diff != "" {
+				t.Errorf("-documented +encoded:\n%s", diff)
+			}
+			continue
+		}
 		var keys struct {
-			Ack   bool      `json:"ack"`
-			Event hub.Event `json:"event"`
+			Ack    bool      `json:"ack"`
+			Event  hub.Event `json:"event"`
+			Offset uint64    `json:"offset"`
 		}
 		if err := json.Unmarshal(frame, &keys); err != nil {
 			t.Errorf("%s: %v", frame, err)
@@ -111,6 +120,8 @@ func TestReferenceAnswers(t *testing.T) {
 		case keys.Ack:
 			schema, again = "reply", encodedReply
 			replies++
+		case keys.Offset > 0:
+			positions++
 		case keys.Event == "":
 			messages++
 		default:
@@ -121,8 +132,9 @@ func TestReferenceAnswers(t *testing.T) {
 			t.Errorf("-documented +encoded:\n%s", diff)
 		}
 	}
-	if replies == 0 || messages == 0 || events[hub.Join] == 0 || events[hub.Leave] == 0 {
-		t.Errorf("%d replies, %d messages and the events %v: one of each kind is required", replies, messages, events)
+	if replies == 0 || messages == 0 || positions == 0 || batches == 0 || events[hub.Join] == 0 || events[hub.Leave] == 0 {
+		t.Errorf("%d replies, %d messages, %d messages of streams, %d batches and the events %v: one of each kind is required",
+			replies, messages, positions, batches, events)
 	}
 }
 
@@ -165,27 +177,53 @@ func encodedReply(t *testing.T, frame []byte) []byte {
 
 func encodedPush(t *testing.T, frame []byte) []byte {
 	t.Helper()
-	var p struct {
-		ProjectID  string          `json:"project_id"`
-		Project    string          `json:"project"`
-		CategoryID string          `json:"category_id"`
-		Category   string          `json:"category"`
-		EventID    string          `json:"event_id"`
-		Channel    string          `json:"channel"`
-		Data       json.RawMessage `json:"data"`
-		Event      hub.Event       `json:"event"`
-		Client     Client          `json:"client"`
-	}
-	unmarshal(t, frame, &p)
-	push, err := Push(hub.Message{
-		ID: p.EventID, Channel: hub.Channel{Project: p.ProjectID, Category: p.Category, Name: p.Channel},
-		ProjectName: p.Project, CategoryID: p.CategoryID, Data: p.Data, Event: p.Event,
-		Client: hub.Client{Connection: p.Client.Client, User: p.Client.User, Info: p.Client.Info},
-	})
+	push, err := Push(messageOf(t, frame))
 	if err != nil {
 		t.Errorf("%s: %v", frame, err)
 	}
 	return push
+}
+
+// encodedBatch encodes the messages of a batch, which are to be one frame.
+func encodedBatch(t *testing.T, frame []byte) []byte {
+	t.Helper()
+	var pushes []json.RawMessage
+	unmarshal(t, frame, &pushes)
+	var messages []hub.Message
+	for _, p := range pushes {
+		messages = append(messages, messageOf(t, p))
+	}
+	frames, err := Pushes(messages, true)
+	if err != nil || len(frames) != 1 {
+		t.Errorf("%s: %d frames (%v)", frame, len(frames), err)
+	}
+	return bytes.Join(frames, nil)
+}
+
+// messageOf is the message of a push.
+func messageOf(t *testing.T, push []byte) hub.Message {
+	t.Helper()
+	var p struct {
+		ProjectID  string            `json:"project_id"`
+		Project    string            `json:"project"`
+		CategoryID string            `json:"category_id"`
+		Category   string            `json:"category"`
+		EventID    string            `json:"event_id"`
+		Channel    string            `json:"channel"`
+		Data       json.RawMessage   `json:"data"`
+		Event      hub.Event         `json:"event"`
+		Client     Client            `json:"client"`
+		Offset     uint64            `json:"offset"`
+		Epoch      string            `json:"epoch"`
+		Tags       map[string]string `json:"tags"`
+	}
+	unmarshal(t, push, &p)
+	return hub.Message{
+		ID: p.EventID, Channel: hub.Channel{Project: p.ProjectID, Category: p.Category, Name: p.Channel},
+		ProjectName: p.Project, CategoryID: p.CategoryID, Data: p.Data, Event: p.Event,
+		Client:   hub.Client{Connection: p.Client.Client, User: p.Client.User, Info: p.Client.Info},
+		Position: hub.Position{Epoch: p.Epoch, Offset: p.Offset}, Tags: p.Tags,
+	}
 }
 
 // unmarshal decodes JSON, and reports an error.
@@ -223,7 +261,7 @@ func TestReferenceErrors(t *testing.T) {
 		}
 	}
 	// The errors that only applications get.
-	only := []string{hub.ErrCategoryNotFound.Message, hub.ErrMethodNotFound.Message, hub.ErrConflict.Message}
+	only := []string{hub.ErrCategoryNotFound.Message, hub.ErrMethodNotFound.Message, hub.ErrConflict.Message, hub.ErrUnrecoverablePosition.Message}
 	want := slices.DeleteFunc(table(t), func(message string) bool { return slices.Contains(only, message) })
 	slices.Sort(listed)
 	if diff := cmp.Diff(want, listed); diff != "" {

@@ -117,14 +117,30 @@ func UnknownMethod(method string) error {
 	}
 }
 
-// Pushes encodes messages, each as a frame: schema/push.json.
-func Pushes(messages []hub.Message) (frames [][]byte, err error) {
-	for _, m := range messages {
-		frame, err := Push(m)
-		if err != nil {
+// Pushes encodes messages, in their order, each as a frame: schema/push.json. With batch a frame
+// holds as many as fit into hub.DefaultMessageBytes, which API Gateway bills as one message: one
+// as before, several as an array, schema/batch.json. A push that is larger is a frame of its own.
+func Pushes(messages []hub.Message, batch bool) (frames [][]byte, err error) {
+	pushes := make([][]byte, len(messages))
+	for i, m := range messages {
+		if pushes[i], err = Push(m); err != nil {
 			return nil, err
 		}
-		frames = append(frames, frame)
+	}
+	if !batch {
+		return pushes, nil
+	}
+	for len(pushes) > 0 {
+		n, size := 1, len("[]")+len(pushes[0])
+		for n < len(pushes) && size+len(",")+len(pushes[n]) <= hub.DefaultMessageBytes {
+			size += len(",") + len(pushes[n])
+			n++
+		}
+		frame := pushes[0]
+		if n > 1 {
+			frame = slices.Concat([]byte("["), bytes.Join(pushes[:n], []byte(",")), []byte("]"))
+		}
+		frames, pushes = append(frames, frame), pushes[n:]
 	}
 	return frames, nil
 }
@@ -141,9 +157,14 @@ func Push(m hub.Message) ([]byte, error) {
 		Data       json.RawMessage `json:"data,omitempty"`
 		Event      hub.Event       `json:"event,omitempty"`
 		Client     *Client         `json:"client,omitempty"`
+		// Offsets begin with 1.
+		Offset uint64            `json:"offset,omitempty"`
+		Epoch  string            `json:"epoch,omitempty"`
+		Tags   map[string]string `json:"tags,omitempty"`
 	}{
 		ProjectID: m.Channel.Project, Project: m.ProjectName, CategoryID: m.CategoryID, Category: m.Channel.Category,
 		EventID: m.ID, Channel: m.Channel.Name, Data: m.Data, Event: m.Event,
+		Offset: m.Position.Offset, Epoch: m.Position.Epoch, Tags: m.Tags,
 	}
 	if m.Event != "" {
 		c := clientOf(m.Client)

@@ -3,7 +3,13 @@ package classic
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"math"
+	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"centrifuge/pkg/hub"
 )
@@ -63,6 +69,14 @@ func TestPush(t *testing.T) {
 		{"a named client that joined", hub.Message{Event: hub.Join, Client: hub.Client{Connection: "c", User: "u", Info: json.RawMessage(`[1]`)}},
 			`"event":"join","client":{"client":"c","user":"u","conn_info":[1]}}`},
 		{"an anonymous client that left", hub.Message{Event: hub.Leave, Client: hub.Client{Connection: "c"}}, `"event":"leave","client":{"client":"c","user":""}}`},
+		{"a publication of a stream", hub.Message{Data: json.RawMessage(`{}`), Position: hub.Position{Epoch: "6b02b29b0123456789abcdef", Offset: 1}},
+			`"data":{},"offset":1,"epoch":"6b02b29b0123456789abcdef"}`},
+		{"the greatest offset", hub.Message{Data: json.RawMessage(`{}`), Position: hub.Position{Epoch: "e", Offset: math.MaxUint64}},
+			`"data":{},"offset":18446744073709551615,"epoch":"e"}`},
+		{"tags without a stream", hub.Message{Data: json.RawMessage(`1`), Tags: map[string]string{"kind": "<goal>", "a": ""}},
+			`"data":1,"tags":{"a":"","kind":"<goal>"}}`},
+		{"tags in a stream", hub.Message{Data: json.RawMessage(`1`), Tags: map[string]string{"kind": "goal"}, Position: hub.Position{Epoch: "e", Offset: 7}},
+			`"data":1,"offset":7,"epoch":"e","tags":{"kind":"goal"}}`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m := tt.m
@@ -83,6 +97,119 @@ func TestPush(t *testing.T) {
 			}
 		})
 	}
+}
+
+// push is the encoding of numbered with data.
+func push(n int, data string) string {
+	return fmt.Sprintf(`{"project_id":"","project":"","category_id":"","category":"","event_id":"%024x","channel":"","data":%s}`, n, data)
+}
+
+// numbered are messages with these data.
+func numbered(data ...string) (messages []hub.Message) {
+	for n, d := range data {
+		messages = append(messages, hub.Message{ID: fmt.Sprintf("%024x", n), Data: json.RawMessage(d)})
+	}
+	return messages
+}
+
+func TestPushes(t *testing.T) {
+	// padded is the data that makes a push of this size.
+	padded := func(size int) string {
+		return `"` + strings.Repeat("x", size-len(push(0, `""`))) + `"`
+	}
+	const limit = hub.DefaultMessageBytes
+	for _, tt := range []struct {
+		name  string
+		data  []string
+		batch bool
+		want  []string
+	}{
+		{"no message", nil, false, nil},
+		{"no message, in a batch", nil, true, nil},
+		{"one message", []string{`1`}, false, []string{push(0, `1`)}},
+		{"one message, in a batch", []string{`1`}, true, []string{push(0, `1`)}},
+		{"three messages", []string{`1`, `{}`, `"é"`}, false, []string{push(0, `1`), push(1, `{}`), push(2, `"é"`)}},
+		{"three messages, in a batch", []string{`1`, `{}`, `"é"`}, true, []string{"[" + push(0, `1`) + "," + push(1, `{}`) + "," + push(2, `"é"`) + "]"}},
+		{"two messages that fill a frame", []string{padded(1000), padded(limit - 1003)}, true,
+			[]string{"[" + push(0, padded(1000)) + "," + push(1, padded(limit-1003)) + "]"}},
+		{"two messages that are a byte too large", []string{padded(1000), padded(limit - 1002)}, true,
+			[]string{push(0, padded(1000)), push(1, padded(limit-1002))}},
+		{"a message that fills a frame, between others", []string{`1`, padded(limit), `2`, `3`}, true,
+			[]string{push(0, `1`), push(1, padded(limit)), "[" + push(2, `2`) + "," + push(3, `3`) + "]"}},
+		{"a message larger than a frame, between others", []string{`1`, `2`, padded(limit + 1), `3`}, true,
+			[]string{"[" + push(0, `1`) + "," + push(1, `2`) + "]", push(2, padded(limit+1)), push(3, `3`)}},
+		{"a message larger than a frame, first", []string{padded(2 * limit), `1`}, true, []string{push(0, padded(2*limit)), push(1, `1`)}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			frames, err := Pushes(numbered(tt.data...), tt.batch)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, frame := range frames {
+				got = append(got, string(frame))
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("frames (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestPushesProperties checks for messages of any size that the frames of a batch hold the
+// pushes in their order, and as many as fit.
+func TestPushesProperties(t *testing.T) {
+	const limit = hub.DefaultMessageBytes
+	size := rapid.OneOf(rapid.IntRange(2, 200), rapid.IntRange(limit/4, limit/2), rapid.IntRange(limit-300, limit+300))
+	rapid.Check(t, func(t *rapid.T) {
+		var data []string
+		for _, n := range rapid.SliceOfN(size, 0, 40).Draw(t, "sizes") {
+			data = append(data, `"`+strings.Repeat("x", n)+`"`)
+		}
+		messages := numbered(data...)
+		singles, err := Pushes(messages, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		frames, err := Pushes(messages, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all []string
+		room := 0 // what is left in the frame before
+		for n, frame := range frames {
+			schema, pushes := "push", []json.RawMessage{frame}
+			if frame[0] == '[' {
+				schema, pushes = "batch", nil
+				if err := json.Unmarshal(frame, &pushes); err != nil {
+					t.Fatal(err)
+				}
+				if len(frame) > limit {
+					t.Errorf("frame %d has %d bytes and %d pushes", n, len(frame), len(pushes))
+				}
+			}
+			if err := check(schema, frame); err != nil {
+				t.Errorf("frame %d: %v", n, err)
+			}
+			if n > 0 && len(pushes[0]) <= room {
+				t.Errorf("frame %d begins with %d bytes, which fit into the frame before", n, len(pushes[0]))
+			}
+			room = limit - len(frame) - len(",")
+			if len(pushes) == 1 {
+				room -= len("[]")
+			}
+			for _, p := range pushes {
+				all = append(all, string(p))
+			}
+		}
+		var want []string
+		for _, single := range singles {
+			want = append(want, string(single))
+		}
+		if diff := cmp.Diff(want, all); diff != "" {
+			t.Errorf("pushes (-single +batch):\n%s", diff)
+		}
+	})
 }
 
 func BenchmarkPush(b *testing.B) {

@@ -13,7 +13,7 @@ import (
 // schemas are the published schemas, compiled.
 var schemas = func() map[string]*jsonschema.Schema {
 	compiled := make(map[string]*jsonschema.Schema)
-	for _, name := range []string{"envelope", "auth", "subscribe", "unsubscribe", "broadcast", "presence", "rpc-unsubscribe", "ping", "reply", "push"} {
+	for _, name := range []string{"envelope", "auth", "subscribe", "unsubscribe", "broadcast", "presence", "rpc-unsubscribe", "ping", "reply", "push", "batch"} {
 		compiled[name] = jsonschema.NewCompiler().MustCompile("schema/" + name + ".json")
 	}
 	return compiled
@@ -42,6 +42,8 @@ func FuzzDecode(f *testing.F) {
 		``, `null`, `[]`, `{}`, `{"method":"auth","params":{}}`, `{"id":null,"method":"x","params":{}}`,
 		`{"id":"1","method":"auth","params":{"token":"t","user":"u","project_id":"p","permissions":{"a":["x",1],"b":{}}}}`,
 		`{"method":"auth","params":{"token":"t","user":"u","project_id":"p","permissions":{"a":["x"],"a":{}}}}`,
+		`{"method":"auth","params":{"token":"t","user":"u","project_id":"p","permissions":{},"batch":true}}`,
+		`{"method":"auth","params":{"token":"t","user":"u","project_id":"p","permissions":{},"batch":null}}`,
 		`{"method":"subscribe","params":{"to":{"a":["x"],"b":[]}}}`,
 		`{"method":"unsubscribe","params":{"user":"u","from":{"a":["x",null]}}}`,
 		`{"method":"broadcast","params":{"category":"a","channel":"x","data":{"a":[1e400]},"unique_keys":[]}}`,

@@ -7,9 +7,9 @@ import { readFile } from "node:fs/promises";
 const script = await readFile(new URL("../centrifuge.js", import.meta.url));
 const { Centrifuge, Refused } = await import(`data:text/javascript;base64,${script.toString("base64")}`);
 
-let reply; // (method, attempt) => the keys of a reply
-let pushes; // sent after the reply to subscribe
-let attempts, uncaught, warnings;
+let reply; // (method, attempt, params) => the keys of a reply
+let pushes; // sent after the reply to subscribe; text as it is
+let client, attempts, uncaught, warnings;
 
 globalThis.addEventListener = () => {};
 globalThis.WebSocket = class {
@@ -20,8 +20,8 @@ globalThis.WebSocket = class {
     queueMicrotask(() => this.onopen());
   }
   send(text) {
-    const { id, method } = JSON.parse(text);
-    const answer = reply(method, this.attempt);
+    const { id, method, params } = JSON.parse(text);
+    const answer = reply(method, this.attempt, params);
     queueMicrotask(() => {
       this.#receive({ ack: true, id, method, result: answer.error ? null : true, error: null, ...answer });
       if (method === "subscribe") pushes.forEach((push) => this.#receive(push));
@@ -29,7 +29,7 @@ globalThis.WebSocket = class {
   }
   close() {}
   #receive(frame) {
-    this.onmessage({ data: JSON.stringify(frame) });
+    this.onmessage({ data: typeof frame === "string" ? frame : JSON.stringify(frame) });
   }
 };
 console.warn = (...args) => warnings.push(args);
@@ -54,7 +54,7 @@ globalThis.clearTimeout = () => {};
 async function run(options, answer = () => ({}), then = []) {
   [reply, pushes, attempts, uncaught, warnings] = [answer, then, 0, [], []];
   const states = [];
-  const client = new Centrifuge({
+  client = new Centrifuge({
     credentials: async () => ({ url: "ws://x", project: "p", user: "u", token: "t" }),
     to: {},
     onMessage: () => {},
@@ -122,10 +122,41 @@ assert.deepEqual([attempts, uncaught], [1, ["broken", "broken"]]);
 assert.deepEqual(names(await run({ to: broken })), ["connecting", "offline"]);
 assert.equal(attempts, 1);
 
-// A message comes with its frame as text.
+// A message comes with its text. Several share a frame.
 const received = [];
-await run({ onMessage: (...args) => received.push(args) }, undefined, [message]);
+const receive = { onMessage: (...args) => received.push(args), onPresence: (push) => received.push([push]) };
+await run(receive, undefined, [message]);
 assert.deepEqual(received, [[message, JSON.stringify(message)]]);
+
+const second = { event_id: "3", data: { "}]": ['"\\', "[{", '\\"]'], b: [[{}], []] }, offset: 7, epoch: "e", tags: { a: "}" } };
+received.length = 0;
+await run(receive, undefined, [[message, second, join], second, [second, message]]);
+assert.deepEqual(received, [
+  [message, JSON.stringify(message)], [second, JSON.stringify(second)], [join],
+  [second, JSON.stringify(second)], [second, JSON.stringify(second)], [message, JSON.stringify(message)],
+]);
+
+// Digits and spaces of each message in a frame stay as they came.
+const raw = '{"event_id":"4","data":{"n": 12345678901234567890.10}}';
+received.length = 0;
+await run(receive, undefined, [`[${raw} , ${raw}]`, raw]);
+assert.deepEqual(received.map(([, text]) => text), [raw, raw, raw]);
+
+// A long message, and an exception in the middle of a frame.
+const long = { event_id: "5", data: '\\"'.repeat(40_000) };
+received.length = 0;
+await run({ onMessage: (push, text) => { received.push(text); broken(); } }, undefined, [[message, long, message]]);
+assert.deepEqual([received, uncaught.length], [[message, long, message].map((push) => JSON.stringify(push)), 3]);
+
+// After the page has stopped the client, it receives nothing of the rest of a frame.
+received.length = 0;
+const stopping = await run({ onMessage: (push) => { received.push(push.event_id); client.stop(); } }, undefined, [[message, second], second]);
+assert.deepEqual([received, names(stopping)], [["1"], ["connecting", "offline"]]);
+
+// The client asks for such frames.
+const sent = [];
+await run({}, (method, attempt, params) => { sent.push([method, params]); return {}; });
+assert.deepEqual(sent[0], ["auth", { token: "t", user: "u", project_id: "p", permissions: {}, batch: true }]);
 
 // Refused channels are passed on, or warned about.
 const reasons = { staff: { room: { code: 403, error: "text", detail: "help" } } };

@@ -56,7 +56,7 @@ func candidates(t *testing.T, line string) []string {
 
 func TestCompletionCandidates(t *testing.T) {
 	for _, tt := range []struct{ line, want string }{
-		{"cent ", "publish broadcast unsubscribe disconnect channels info presence presence-stats send token sub bench projects categories doctor completion"},
+		{"cent ", "publish broadcast unsubscribe disconnect channels info presence presence-stats history history-remove send token sub bench projects categories doctor completion"},
 		{"cent pres", "presence presence-stats"},
 		{"cent projects ", "list get apply delete"},
 		{"cent projects a", "apply"},

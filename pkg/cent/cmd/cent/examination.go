@@ -350,7 +350,11 @@ func (e *examination) authenticate(ctx context.Context) (frame, error) {
 	if err := e.listener.send(ctx, e.conn, e.listener.auth); err != nil {
 		return frame{}, err
 	}
-	return e.listener.read(ctx, e.conn, false)
+	frames, err := e.listener.read(ctx, e.conn, false)
+	if err != nil {
+		return frame{}, err
+	}
+	return frames[0], nil
 }
 
 // tokenCure says what to do about an error of auth.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -58,8 +59,8 @@ type listener struct {
 	receiver        receiver
 }
 
-// frame is a frame from the server: a reply, which has an ack; a push; or an error of
-// API Gateway, which has only a message.
+// frame is a reply, which has an ack; a push; or an error of API Gateway, which has only a
+// message.
 type frame struct {
 	Ack      bool                         `json:"ack"`
 	ID       *string                      `json:"id"`
@@ -73,6 +74,8 @@ type frame struct {
 	EventID  string                       `json:"event_id"`
 	Event    string                       `json:"event"`
 	Data     json.RawMessage              `json:"data"`
+	Offset   uint64                       `json:"offset"`
+	Epoch    string                       `json:"epoch"`
 	Message  string                       `json:"message"`
 }
 
@@ -86,6 +89,9 @@ type reason struct {
 // published reports whether the frame is a message, not a reply or the announcement of
 // a join or a leave.
 func (f *frame) published() bool { return f.Category != "" && f.Event == "" }
+
+// replies reports whether the frame is the reply to the command with this id.
+func (f *frame) replies(id string) bool { return f.Ack && f.ID != nil && *f.ID == id }
 
 // listener returns a listener for a user and channels, without a receiver. It checks
 // the settings and the channels.
@@ -105,7 +111,7 @@ func (s *session) listener(user, token string, channels []string) (*listener, er
 		to[ch.Category] = append(to[ch.Category], ch.Name)
 	}
 	authenticate, err := json.Marshal(command{"auth", "auth", map[string]any{
-		"token": token, "user": user, "project_id": s.Project, "permissions": struct{}{}}})
+		"token": token, "user": user, "project_id": s.Project, "permissions": struct{}{}, "batch": true}})
 	if err != nil {
 		return nil, usageError{err}
 	}
@@ -134,36 +140,43 @@ func (l *listener) listen(ctx context.Context) (subscribed bool, err error) {
 	stop := l.keepOpen(ctx, conn)
 	defer stop()
 	for {
-		f, err := l.read(ctx, conn, subscribed)
-		done := false
-		switch {
-		case err != nil:
+		frames, err := l.read(ctx, conn, subscribed)
+		if err != nil {
 			return subscribed, err
-		case f.Error != nil:
-			return subscribed, refusal(*f.Error, f.Code, f.Detail)
-		case len(f.Refused) > 0:
-			return subscribed, refusedChannels(f)
-		case f.Ack && f.ID != nil && *f.ID == "auth":
-			if err := l.send(ctx, conn, l.subscribe); err != nil {
-				return false, err
-			}
-		case f.Ack && f.ID != nil && *f.ID == "subscribe":
-			subscribed = true
-			l.receiver.subscribed(func(ctx context.Context, command []byte) error { return l.send(ctx, conn, command) })
-		case f.Ack && f.ID != nil:
-			done = l.receiver.replied(*f.ID)
-		case f.published():
-			if done, err = l.receiver.message(f); err != nil {
+		}
+		for _, f := range frames {
+			done, err := l.handle(ctx, conn, f)
+			if err != nil {
 				return subscribed, err
 			}
-		case !f.Ack && f.Message != "":
-			return subscribed, errors.New("API Gateway: " + f.Message)
-		}
-		if done {
-			_ = conn.Close(websocket.StatusNormalClosure, "")
-			return true, nil
+			if done {
+				_ = conn.Close(websocket.StatusNormalClosure, "")
+				return true, nil
+			}
+			subscribed = subscribed || f.replies("subscribe")
 		}
 	}
+}
+
+// handle calls the receiver for a frame. It reports whether the receiver is done.
+func (l *listener) handle(ctx context.Context, conn *websocket.Conn, f frame) (done bool, err error) {
+	switch {
+	case f.Error != nil:
+		return false, refusal(*f.Error, f.Code, f.Detail)
+	case len(f.Refused) > 0:
+		return false, refusedChannels(f)
+	case f.replies("auth"):
+		return false, l.send(ctx, conn, l.subscribe)
+	case f.replies("subscribe"):
+		l.receiver.subscribed(func(ctx context.Context, command []byte) error { return l.send(ctx, conn, command) })
+	case f.Ack && f.ID != nil:
+		return l.receiver.replied(*f.ID), nil
+	case f.published():
+		return l.receiver.message(f)
+	case !f.Ack && f.Message != "":
+		return false, errors.New("API Gateway: " + f.Message)
+	}
+	return false, nil
 }
 
 // dial opens a connection. It fails with refused if the server refuses the handshake.
@@ -217,7 +230,8 @@ func (l *listener) keepOpen(ctx context.Context, conn *websocket.Conn) (stop fun
 	return func() { cancel(); <-done }
 }
 
-func (l *listener) read(ctx context.Context, conn *websocket.Conn, subscribed bool) (frame, error) {
+// read returns what the next WebSocket message holds: one frame, or several pushes.
+func (l *listener) read(ctx context.Context, conn *websocket.Conn, subscribed bool) ([]frame, error) {
 	if !subscribed {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, replyTimeout)
@@ -225,17 +239,26 @@ func (l *listener) read(ctx context.Context, conn *websocket.Conn, subscribed bo
 	}
 	_, b, err := conn.Read(ctx)
 	if err != nil {
-		return frame{}, fmt.Errorf("connection lost: %w", err)
+		return nil, fmt.Errorf("connection lost: %w", err)
 	}
-	return decodeFrame(b)
+	return decodeFrames(b)
 }
 
-func decodeFrame(b []byte) (frame, error) {
-	var f frame
-	if err := json.Unmarshal(b, &f); err != nil {
-		return frame{}, fmt.Errorf("decode a frame: %w", err)
+// decodeFrames decodes an object, or an array of at least one.
+func decodeFrames(b []byte) (frames []frame, err error) {
+	if bytes.HasPrefix(bytes.TrimLeft(b, " \t\r\n"), []byte("[")) {
+		err = json.Unmarshal(b, &frames)
+	} else {
+		frames = make([]frame, 1)
+		err = json.Unmarshal(b, &frames[0])
 	}
-	return f, nil
+	if err == nil && len(frames) == 0 {
+		err = errors.New("it is an empty array")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("decode a frame: %w", err)
+	}
+	return frames, nil
 }
 
 // refusal is the error for the error of a reply: refused, unless the command may succeed

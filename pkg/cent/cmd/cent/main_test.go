@@ -87,7 +87,7 @@ func golden(t *testing.T, name, text string) {
 
 // commands are the commands with a help text.
 var commands = []string{
-	"", "publish", "broadcast", "unsubscribe", "disconnect", "channels", "info", "presence", "presence-stats", "send", "token", "sub", "bench",
+	"", "publish", "broadcast", "unsubscribe", "disconnect", "channels", "info", "presence", "presence-stats", "history", "history-remove", "send", "token", "sub", "bench",
 	"projects", "projects list", "projects get", "projects apply", "projects delete",
 	"categories", "categories list", "categories get", "categories apply", "categories delete", "doctor", "completion",
 }

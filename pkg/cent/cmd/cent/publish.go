@@ -11,12 +11,18 @@ import (
 
 // publication has the flags that publish and broadcast share.
 type publication struct {
-	IdempotencyKey string `placeholder:"KEY" help:"Identifies the message: a channel receives one message with the same key within five minutes."`
+	IdempotencyKey string            `placeholder:"KEY" help:"Identifies the message: a channel receives one message with the same key within five minutes."`
+	Tag            map[string]string `placeholder:"NAME=TEXT" mapsep:"none" help:"A text that is sent with the message; may be repeated."`
+	SkipHistory    bool              `help:"In a channel with history: send direct, without an offset and without order."`
+	Number         uint64            `name:"message-version" placeholder:"N" help:"In a stream: publish only if N is greater than the version that the stream remembers."`
+	NumberEpoch    string            `name:"message-version-epoch" placeholder:"TEXT" help:"Where it is another one than remembered, every version is greater."`
 }
 
 // prepare returns the data of the message, the client and the options.
 func (p publication) prepare(ctx context.Context, s *session, given string) (json.RawMessage, *cent.Client, cent.PublishOptions, error) {
-	o := cent.PublishOptions{IdempotencyKey: p.IdempotencyKey}
+	o := cent.PublishOptions{
+		IdempotencyKey: p.IdempotencyKey, SkipHistory: p.SkipHistory, Tags: p.Tag, Version: p.Number, VersionEpoch: p.NumberEpoch,
+	}
 	data, err := s.data(ctx, given)
 	if err != nil {
 		return nil, nil, o, err
@@ -46,6 +52,8 @@ func (c *publish) Run(ctx context.Context, s *session) error {
 		return s.printJSON(result)
 	case result.Delivered != nil:
 		fmt.Fprintln(s.stdout, "delivered:", *result.Delivered)
+	case result.Offset > 0:
+		fmt.Fprintln(s.stdout, "offset:", result.Offset, "epoch:", result.Epoch)
 	}
 	return nil
 }
@@ -90,7 +98,7 @@ type apiError struct {
 }
 
 // printOutcomes prints the outcomes of a broadcast as JSON, or as a table if the
-// server reports deliveries.
+// server reports deliveries or offsets.
 func (s *session) printOutcomes(outcomes []cent.Outcome) error {
 	if s.JSON {
 		type outcome struct {
@@ -109,8 +117,11 @@ func (s *session) printOutcomes(outcomes []cent.Outcome) error {
 	}
 	rows := [][]string{{"CHANNEL", "DELIVERED"}}
 	for _, o := range outcomes {
-		if o.Delivered != nil {
+		switch {
+		case o.Delivered != nil:
 			rows = append(rows, []string{o.Channel, strconv.Itoa(*o.Delivered)})
+		case o.Offset > 0:
+			rows = append(rows, []string{o.Channel, "offset " + strconv.FormatUint(o.Offset, 10)})
 		}
 	}
 	if len(rows) == 1 {

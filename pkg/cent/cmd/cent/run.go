@@ -58,6 +58,8 @@ type commandLine struct {
 	Presence    presence    `cmd:"" help:"List the members of a channel."`
 
 	PresenceStats presenceStats `cmd:"" help:"Count the members of a channel."`
+	History       history       `cmd:"" help:"Print the messages that a channel keeps, the oldest first."`
+	HistoryRemove historyRemove `cmd:"" help:"Remove the history of a channel."`
 
 	Send       send       `cmd:"" help:"Call any method of the server API."`
 	Token      token      `cmd:"" help:"Make a token for a client."`

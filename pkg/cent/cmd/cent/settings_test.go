@@ -186,19 +186,25 @@ func FuzzDecodeINI(f *testing.F) {
 	})
 }
 
-func FuzzDecodeFrame(f *testing.F) {
+func FuzzDecodeFrames(f *testing.F) {
 	f.Add([]byte(`{"ack":true,"id":null,"method":null,"result":null,"error":"malformed JSON data"}`))
 	f.Add([]byte(`{"category":"c","channel":"x","event_id":"e","data":{"a":[1]}}`))
+	f.Add([]byte(`[{"category":"c","channel":"x","event_id":"e","data":1,"offset":7,"epoch":"e"},null]`))
 	f.Add([]byte(`{"message":"Internal server error","connectionId":"x","requestId":"y"}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		frame, err := decodeFrame(b)
+		frames, err := decodeFrames(b)
 		if err != nil {
 			return
 		}
-		var out strings.Builder
-		p := printer{s: &session{world: world{stdout: &out}}}
-		if _, err := p.message(frame); err != nil || strings.Count(out.String(), "\n") != 1 {
-			t.Errorf("printed %q, error %v", out.String(), err)
+		if len(frames) == 0 {
+			t.Error("no frame was decoded")
+		}
+		for _, frame := range frames {
+			var out strings.Builder
+			p := printer{s: &session{world: world{stdout: &out}}}
+			if _, err := p.message(frame); err != nil || strings.Count(out.String(), "\n") != 1 {
+				t.Errorf("printed %q, error %v", out.String(), err)
+			}
 		}
 	})
 }

@@ -22,7 +22,7 @@ type sub struct {
 
 // Help is shown below the usage.
 func (*sub) Help() string {
-	return `Each message is a line of JSON: {"channel", "event_id", "data"}. Notes go to the standard error; the first one is "subscribed". cent connects again after a lost connection until it is interrupted. Messages sent without a connection are lost. Joins and leaves are not printed. Private categories require a JWT: --token "$(cent token USER --jwt --permissions …)" --user USER.`
+	return `Each message is a line of JSON: {"channel", "event_id", "data"}, in a stream also "offset" and "epoch". Notes go to the standard error; the first one is "subscribed". cent connects again after a lost connection until it is interrupted. Messages sent without a connection are lost. Joins and leaves are not printed. Private categories require a JWT: --token "$(cent token USER --jwt --permissions …)" --user USER.`
 }
 
 const (
@@ -119,7 +119,9 @@ func (p *printer) message(f frame) (done bool, err error) {
 		Channel string          `json:"channel"`
 		EventID string          `json:"event_id"`
 		Data    json.RawMessage `json:"data"`
-	}{f.Category + ":" + f.Channel, f.EventID, f.Data})
+		Offset  uint64          `json:"offset,omitempty"`
+		Epoch   string          `json:"epoch,omitempty"`
+	}{f.Category + ":" + f.Channel, f.EventID, f.Data, f.Offset, f.Epoch})
 	p.left--
 	return p.left == 0 && !p.endless, err
 }

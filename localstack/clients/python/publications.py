@@ -1,0 +1,72 @@
+"""Publishes and reads histories with pycent, the client of Centrifugo's HTTP API for Python.
+
+    publications.py URL
+
+URL is the base of the server API, of a project whose API key is demo-key, whose category chat
+keeps three messages, and whose category news keeps none. It prints the number of calls.
+"""
+
+import sys
+
+import cent
+
+calls = 0
+
+
+def call(method, *args, **kwargs):
+    global calls
+    calls += 1
+    return method(*args, **kwargs)
+
+
+def expect(got, wanted):
+    if got != wanted:
+        raise AssertionError(f"got {got!r}, expected {wanted!r}")
+
+
+def refused(code, method, *args, **kwargs):
+    try:
+        got = call(method, *args, **kwargs)
+    except cent.CentApiResponseError as error:
+        expect(error.code, code)
+    else:
+        raise AssertionError(f"got {got!r}, expected error {code}")
+
+
+client = cent.Client(sys.argv[1] + "/api", "demo-key")
+
+first = call(client.publish, cent.PublishRequest(channel="chat:log", data={"n": 1}, tags={"kind": "x"}))
+expect(first.offset, 1)
+epoch = first.epoch
+assert epoch, first
+again = {"channel": "chat:log", "data": {"n": 2}, "idempotency_key": "k"}
+for _ in range(2):
+    second = call(client.publish, cent.PublishRequest(**again))
+    expect((second.offset, second.epoch), (2, epoch))
+skipped = call(client.publish, cent.PublishRequest(channel="chat:log", data={}, skip_history=True))
+expect((skipped.offset, skipped.epoch), (0, ""))
+both = call(client.broadcast, cent.BroadcastRequest(channels=["chat:log", "news:all"], data={"n": 3}))
+expect([(r.result.offset, r.result.epoch) for r in both.responses], [(3, epoch), (0, "")])
+
+
+def history(**options):
+    got = call(client.history, cent.HistoryRequest(channel="chat:log", **options))
+    expect((got.offset, got.epoch), (3, epoch))
+    return [(p.offset, p.data, p.tags) for p in got.publications]
+
+
+one, two, three = (1, {"n": 1}, {"kind": "x"}), (2, {"n": 2}, None), (3, {"n": 3}, None)
+expect(history(), [])
+expect(history(limit=10), [one, two, three])
+expect(history(limit=2, reverse=True), [three, two])
+expect(history(limit=-1, since=cent.StreamPosition(offset=1, epoch=epoch)), [two, three])
+expect(history(limit=-1, since=cent.StreamPosition(offset=3, epoch=epoch), reverse=True), [two, one])
+
+refused(112, client.history, cent.HistoryRequest(channel="chat:log", limit=1, since=cent.StreamPosition(offset=1, epoch="former")))
+refused(108, client.history, cent.HistoryRequest(channel="news:all", limit=1))
+refused(102, client.history, cent.HistoryRequest(channel="nowhere:x", limit=1))
+
+call(client.history_remove, cent.HistoryRemoveRequest(channel="chat:log"))
+expect(history(limit=10), [])
+
+print(calls)

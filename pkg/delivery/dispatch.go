@@ -1,0 +1,440 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"centrifuge/pkg/hub"
+)
+
+const (
+	// firstBatch and maxBatch are how many messages a holder dispatches at first, and at most.
+	// After a batch that took less than fastBatch the next may be twice as large, after one that
+	// took more than slowBatch half. So what does not fit into the time of an invocation is not
+	// tried again and again.
+	firstBatch, maxBatch = 32, 256
+	fastBatch, slowBatch = 500 * time.Millisecond, 5 * time.Second
+	// failedBatch is by how much the first batch of the next holder is smaller, where one has
+	// failed.
+	failedBatch = 4
+	// inlineRounds is how often a publisher dispatches: whoever announced a message to it
+	// meanwhile has invoked a durable dispatcher, which goes on.
+	inlineRounds = 2
+	// renewEvery is how often a lease is renewed while its holder posts.
+	renewEvery = hub.LeaseTime / 4
+	// turnTime is how long a durable dispatcher that waits is expected to live.
+	turnTime = hub.LeaseTime
+	// firstPoll and the others bound the waits of a durable dispatcher for a lease, which double:
+	// of an inline holder, which holds it for milliseconds, and of a run that has died.
+	firstPoll, maxPoll, maxDeadPoll = 20 * time.Millisecond, 80 * time.Millisecond, time.Second
+	// handOver is the time that a holder leaves to another one to go on in its place, and
+	// headTime the longest that it may take to let go after its time has ended.
+	handOver, headTime = 3 * time.Second, 2 * time.Second
+)
+
+// Streams are the streams that a Leased dispatches.
+type Streams interface {
+	hub.Leases
+	// Announce and Publications have the contracts of hub.Streams.
+	Announce(ctx context.Context, s hub.Stream, a hub.Appended, mine hub.Lease) (hub.Announced, error)
+	Publications(ctx context.Context, s hub.Stream, epoch string, after uint64, limit int) ([]hub.Message, error)
+}
+
+// Invoker invokes durable dispatchers.
+type Invoker interface {
+	// Invoke makes an invocation for a channel begin, soon, that calls Leased.Drain. It is begun
+	// again where it dies. When Invoke returns without an error that is certain.
+	Invoke(ctx context.Context, ch hub.Channel) error
+}
+
+// LeasedOptions are the parts of a Leased. All are required except the last three.
+type LeasedOptions struct {
+	Streams Streams
+	Invoker Invoker
+	// PostTimeout is the longest time that a post may take: a holder begins none later than
+	// that before the end of its lease. 0 means DefaultTimeout.
+	PostTimeout time.Duration
+	// Log gets what is unusual; nil discards it.
+	Log *slog.Logger
+	// Now is the clock, and Wait waits by it, or until ctx ends, and then fails; nil means
+	// time.Now and a timer.
+	Now  func() time.Time
+	Wait func(ctx context.Context, d time.Duration) error
+}
+
+// Leased dispatches streams: of all invocations, only the holder of the lease of a stream
+// dispatches it. A publisher takes a free lease with its announcement, dispatches at once, and
+// lets go: it is inline. Who announces to an inline holder invokes a durable dispatcher, which
+// follows it; who announces to a durable one is done. So a quiet channel waits for nothing, and
+// a busy one has one dispatcher, which sends all that has been appended meanwhile in one batch.
+//
+// The protocol was checked by a model: whatever dies, every acknowledged message is
+// dispatched, only the holder dispatches, and in order. A holder that dies leaves its batch to
+// be dispatched again.
+//
+// A Leased is safe for concurrent use.
+type Leased struct {
+	streams     Streams
+	invoker     Invoker
+	postTimeout time.Duration
+	log         *slog.Logger
+	now         func() time.Time
+	wait        func(context.Context, time.Duration) error
+	// firstBatch, maxBatch and rounds are the constants; tests have smaller ones.
+	firstBatch, maxBatch, rounds int
+}
+
+var _ hub.StreamDispatcher = (*Leased)(nil)
+
+// NewLeased returns a Leased.
+func NewLeased(o LeasedOptions) *Leased {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Wait == nil {
+		o.Wait = wait
+	}
+	return &Leased{
+		o.Streams, o.Invoker, orDefault(o.PostTimeout, DefaultTimeout), o.Log, o.Now, o.Wait, firstBatch, maxBatch, inlineRounds,
+	}
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Announce has the contract of hub.StreamDispatcher.
+func (l *Leased) Announce(ctx context.Context, s hub.Stream, a hub.Appended, post hub.Post) (hub.Message, error) {
+	mine := l.lease(hub.Lease{})
+	announced, err := l.streams.Announce(ctx, s, a, mine)
+	if err != nil {
+		return hub.Message{}, fmt.Errorf("announce a message in %s: %w", s.Channel, err)
+	}
+	m, head := announced.Message, announced.Head
+	var known []hub.Message
+	if head.Lease.ID == mine.ID && head.Done+1 == m.Position.Offset && a.Pending && !a.Repeated && !a.Skipped {
+		// The lease was free: its last holder has dispatched all that was announced before, or
+		// a durable dispatcher will.
+		known = []hub.Message{m}
+	}
+	for head.Lease.ID != mine.ID {
+		switch now := l.now(); {
+		case head.Done >= m.Position.Offset || head.Safe(now):
+			return m, nil
+		case !head.Lease.Free(now):
+			return m, l.invoke(ctx, s.Channel)
+		}
+		// Its holder has died.
+		mine = l.lease(hub.Lease{})
+		if head, _, err = l.streams.TakeLease(ctx, s, mine); err != nil {
+			return m, fmt.Errorf("take the lease of %s: %w", s.Channel, err)
+		}
+	}
+	h := &holder{Leased: l, load: func(context.Context) (hub.Stream, error) { return s, nil }, lease: mine, head: head, post: post}
+	if err := h.run(ctx, known); err != nil {
+		return m, err
+	}
+	if h.head.Done < m.Position.Offset && !h.followed {
+		return m, l.invoke(ctx, s.Channel)
+	}
+	return m, nil
+}
+
+func (l *Leased) invoke(ctx context.Context, ch hub.Channel) error {
+	if err := l.invoker.Invoke(ctx, ch); err != nil {
+		return fmt.Errorf("invoke a dispatcher of %s: %w", ch, err)
+	}
+	return nil
+}
+
+// Drain has the contract of hub.StreamDispatcher.
+func (l *Leased) Drain(ctx context.Context, load func(context.Context) (hub.Stream, error), request string, post hub.Post) error {
+	for poll := firstPoll; ; poll = min(2*poll, maxDeadPoll) {
+		s, err := load(ctx)
+		if err != nil {
+			return err
+		}
+		mine := l.lease(hub.Lease{Durable: true, Request: request})
+		head, taken, err := l.streams.TakeLease(ctx, s, mine)
+		if err != nil {
+			return fmt.Errorf("take the lease of %s: %w", s.Channel, err)
+		}
+		now := l.now()
+		switch {
+		case taken:
+			h := &holder{Leased: l, load: load, lease: mine, head: head, post: post}
+			if err := h.run(ctx, nil); !errors.Is(err, errLost) {
+				return err
+			}
+			// It was too slow. Another one may be as slow.
+		case head.Epoch == "":
+			return nil // the stream has expired, with all that was in it
+		case head.Lease.Free(now) || head.Lease.Durable && head.Lease.Request == request:
+			// Its lease is that of an earlier run of this invocation, which has died, or of
+			// another run of the same event.
+		case head.Lease.Durable:
+			return nil
+		case !head.Next.Free(now) && head.Next.Request != request:
+			return nil
+		default:
+			poll = min(poll, maxPoll)
+			if head.Next.Request != request || head.Next.Until.Before(now.Add(turnTime/2)) {
+				turn := hub.Turn{Request: request, Until: now.Add(turnTime).Truncate(time.Millisecond)}
+				if _, _, err := l.streams.TakeTurn(ctx, s, turn); err != nil {
+					return fmt.Errorf("wait for the lease of %s: %w", s.Channel, err)
+				}
+			}
+		}
+		if l.wait(ctx, poll) != nil {
+			// What was announced meanwhile relies on this one.
+			ctx, cancel := briefly(ctx)
+			defer cancel()
+			return l.invoke(ctx, s.Channel)
+		}
+	}
+}
+
+// briefly is a context in which a holder lets go, also when its time has ended.
+func briefly(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), headTime)
+}
+
+// lease gives a lease its id and its end.
+func (l *Leased) lease(of hub.Lease) hub.Lease {
+	of.ID, of.Until = hub.NewID(l.now()), l.until()
+	return of
+}
+
+// until is the end of a lease that is taken or renewed now.
+func (l *Leased) until() time.Time { return l.now().Add(hub.LeaseTime).Truncate(time.Millisecond) }
+
+// errLost means that a holder has lost its lease, or does not know whether it has.
+var errLost = errors.New("the lease is lost")
+
+// holder holds the lease of a stream.
+type holder struct {
+	*Leased
+	load  func(context.Context) (hub.Stream, error)
+	post  hub.Post
+	lease hub.Lease
+	// head is as the last write left it: its wake counter was read before the publications that
+	// are read next.
+	head   hub.Head
+	stream hub.Stream
+	// size is how many messages the next batch has at most.
+	size int
+	// followed means that a durable dispatcher was invoked, and goes on.
+	followed bool
+}
+
+// batch are publications that are dispatched together. full means that more may follow.
+type batch struct {
+	messages []hub.Message
+	full     bool
+}
+
+// run dispatches until nothing is left, or another goes on. known are the publications that
+// come first, where the caller has them.
+func (h *holder) run(ctx context.Context, known []hub.Message) error {
+	h.size = h.firstBatch
+	if h.head.Batch > 0 {
+		h.size = min(h.size, h.head.Batch)
+	}
+	for round := 1; ; round++ {
+		b, err := h.next(ctx, known)
+		began := h.now()
+		if err == nil && len(b.messages) > 0 {
+			err = h.dispatch(ctx, b.messages)
+		}
+		if err != nil {
+			return h.drop(ctx, b, err)
+		}
+		known = nil
+		took := h.now().Sub(began)
+		switch {
+		case took < fastBatch:
+			h.size = min(2*h.size, h.maxBatch)
+		case took > slowBatch:
+			h.size = max(h.size/2, 1)
+		}
+		over, err := h.proceed(ctx, b, round, took)
+		if over || err != nil {
+			return err
+		}
+	}
+}
+
+// next returns the publications that are dispatched next.
+func (h *holder) next(ctx context.Context, known []hub.Message) (b batch, err error) {
+	if h.stream, err = h.load(ctx); err != nil {
+		return batch{}, err
+	}
+	if h.stream.Linger == 0 && known != nil {
+		return batch{messages: known}, nil
+	}
+	if h.stream.Linger > 0 {
+		if err := h.wait(ctx, h.stream.Linger); err != nil {
+			return batch{}, err
+		}
+	}
+	b.messages, err = h.streams.Publications(ctx, h.stream, h.head.Epoch, h.head.Done, h.size)
+	b.full = len(b.messages) == h.size
+	return b, err
+}
+
+// dispatch posts a batch, and renews the lease meanwhile. It fails with errLost where the lease
+// is lost, or may be before the posts have ended.
+func (h *holder) dispatch(ctx context.Context, messages []hub.Message) error {
+	if h.left() <= 0 {
+		return errLost
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	keeping, stop := context.WithCancel(ctx)
+	var renewal sync.WaitGroup
+	renewal.Go(func() {
+		if err := h.keep(keeping); err != nil {
+			cancel(err)
+		}
+	})
+	err := h.post(ctx, messages)
+	stop()
+	renewal.Wait()
+	if errors.Is(context.Cause(ctx), errLost) {
+		return errLost
+	}
+	return err
+}
+
+// keep renews the lease until ctx ends. It fails with errLost when no post may begin any more.
+func (h *holder) keep(ctx context.Context) error {
+	for left := h.left(); left > 0; left = h.left() {
+		if err := h.wait(ctx, min(left, renewEvery)); err != nil {
+			return nil //nolint:nilerr // the posts have ended
+		}
+		if left = h.left(); left <= 0 {
+			break
+		}
+		until := h.until()
+		renewal, cancel := context.WithTimeout(ctx, left)
+		_, kept, err := h.streams.RenewLease(renewal, h.stream, h.progress(), until)
+		cancel()
+		switch {
+		case err == nil && !kept:
+			return errLost
+		case err == nil:
+			h.lease.Until = until
+		}
+	}
+	return errLost
+}
+
+// left is the time in which posts may begin.
+func (h *holder) left() time.Duration { return h.lease.Until.Add(-h.postTimeout).Sub(h.now()) }
+
+func (h *holder) progress() hub.Progress { return hub.Progress{Lease: h.lease.ID, Done: h.head.Done} }
+
+// proceed records that a batch was dispatched, and lets go where nothing is left, where a
+// durable dispatcher follows, or where no time is left. over means that the lease is not held
+// any more.
+func (h *holder) proceed(ctx context.Context, b batch, round int, took time.Duration) (over bool, err error) {
+	if n := len(b.messages); n > 0 {
+		h.head.Done = b.messages[n-1].Position.Offset
+	}
+	// What was dispatched is recorded, also when the time has ended.
+	write, cancel := briefly(ctx)
+	defer cancel()
+	if !h.lease.Durable && !h.head.Next.Free(h.now()) {
+		return true, h.handOver(write, b)
+	}
+	if !b.full {
+		head, released, err := h.streams.ReleaseLease(write, h.stream, h.progress(), h.head.Wake)
+		switch {
+		case released:
+			return true, nil
+		case err != nil || head.Lease.ID != h.lease.ID:
+			return true, h.quit(ctx, "release", err)
+		}
+		h.head.Wake, h.head.Next = head.Wake, head.Next
+	}
+	if end, limited := ctx.Deadline(); !h.lease.Durable && round >= h.rounds || limited && time.Until(end) < max(handOver, 2*took) {
+		return true, h.handOver(write, b)
+	}
+	until := h.until()
+	head, kept, err := h.streams.RenewLease(write, h.stream, h.progress(), until)
+	if err != nil || !kept {
+		return true, h.quit(ctx, "renew", err)
+	}
+	h.head, h.lease.Until = head, until
+	return false, nil
+}
+
+// quit is the result of a holder that has dispatched, and has lost its lease or, with an error,
+// could not write it. A durable one, on which others rely, tries again to take it; what an
+// inline one has dispatched is done.
+func (h *holder) quit(ctx context.Context, step string, err error) error {
+	h.log.WarnContext(ctx, step+" lease failed", "project", h.stream.Channel.Project, "channel", h.stream.Channel.String(), "error", err)
+	if h.lease.Durable {
+		return errLost
+	}
+	return nil
+}
+
+// handOver lets go while there may be more to dispatch. Who announced a message to an inline
+// holder has invoked a durable dispatcher. One that waits for its turn gets the lease. A durable
+// holder invokes another one when it has let go: one that began before would find the lease
+// held, and end. Where it dies in between, or cannot invoke, it is itself invoked again.
+func (h *holder) handOver(ctx context.Context, b batch) error {
+	next := h.head.Next
+	if next.Free(h.now()) {
+		next = hub.Turn{}
+	}
+	if _, _, err := h.streams.DropLease(ctx, h.stream, h.progress(), next); err != nil {
+		return h.quit(ctx, "drop", err)
+	}
+	if next.Request != "" || !h.lease.Durable && !b.full {
+		return nil
+	}
+	h.followed = true
+	return h.invoke(ctx, h.stream.Channel)
+}
+
+// drop lets go after a batch that failed: the next one is smaller. A durable dispatcher repeats
+// it: the one that returns this error, which is invoked again, one that has taken over or is
+// next, or the one that an inline holder invokes.
+func (h *holder) drop(ctx context.Context, b batch, cause error) error {
+	ctx, cancel := briefly(ctx)
+	defer cancel()
+	p := h.progress()
+	if n := len(b.messages); n > 1 {
+		p.Batch = max(n/failedBatch, 1)
+	}
+	head, dropped, err := h.streams.DropLease(ctx, h.stream, p, hub.Turn{})
+	if h.followed = err == nil && !dropped && head.Safe(h.now()); h.followed {
+		return nil
+	}
+	cause = fmt.Errorf("dispatch %s: %w", h.stream.Channel, cause)
+	if h.lease.Durable {
+		return cause
+	}
+	if err := h.invoke(ctx, h.stream.Channel); err != nil {
+		return errors.Join(cause, err)
+	}
+	h.followed = true
+	h.log.WarnContext(ctx, "dispatch failed, and is repeated", "project", h.stream.Channel.Project, "channel", h.stream.Channel.String(), "error", cause)
+	return nil
+}
