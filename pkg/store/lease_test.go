@@ -24,6 +24,9 @@ func TestHeadChanges(t *testing.T) {
 		return l
 	}
 	almost := hub.Lease{ID: "almost over", Until: ms(now.Add(time.Millisecond - hub.LeaseSlack))}
+	grantedTo := func(request string) hub.Lease {
+		return hub.Lease{ID: "for inline", Durable: true, Request: request, Granted: true, Until: ms(now.Add(hub.GrantTime))}
+	}
 	turn := hub.Turn{Request: "r2", Until: ms(now.Add(10 * time.Second))}
 	turnOver := hub.Turn{Request: "r3", Until: ms(now.Add(-hub.LeaseSlack))}
 	states := map[string]hub.Head{
@@ -37,6 +40,8 @@ func TestHeadChanges(t *testing.T) {
 		"inline almost over":      {Lease: almost},
 		"durable":                 {Lease: durable},
 		"durable over":            {Lease: over(durable)},
+		"granted":                 {Lease: grantedTo("r2"), Batch: 8},
+		"granted to another one":  {Lease: grantedTo("r9")},
 	}
 	mine := hub.Lease{ID: "mine", Until: ms(now.Add(hub.LeaseTime))}
 	mineDurable := hub.Lease{ID: "mine", Durable: true, Request: "r2", Until: ms(now.Add(hub.LeaseTime))}
@@ -52,7 +57,7 @@ func TestHeadChanges(t *testing.T) {
 		{"take an inline lease", func(hub.Head) (hub.Head, bool, error) { return s.TakeLease(t.Context(), st, mine) },
 			[]string{"free", "free with a turn", "inline over", "durable over"}, func(h *hub.Head) { h.Lease = mine }},
 		{"take a durable lease", func(hub.Head) (hub.Head, bool, error) { return s.TakeLease(t.Context(), st, mineDurable) },
-			[]string{"free", "free with a turn", "inline over", "durable over"}, func(h *hub.Head) { h.Lease, h.Next = mineDurable, hub.Turn{} }},
+			[]string{"free", "free with a turn", "inline over", "durable over", "granted"}, func(h *hub.Head) { h.Lease, h.Next = mineDurable, hub.Turn{} }},
 		{"take a turn", func(hub.Head) (hub.Head, bool, error) { return s.TakeTurn(t.Context(), st, prolonged) },
 			[]string{"inline", "inline with a turn", "inline with an old turn", "inline over", "inline almost over"}, func(h *hub.Head) { h.Next = prolonged }},
 		{"take a turn that another one has", func(hub.Head) (hub.Head, bool, error) {
@@ -79,6 +84,11 @@ func TestHeadChanges(t *testing.T) {
 		{"drop a lease", func(hub.Head) (hub.Head, bool, error) {
 			return s.DropLease(t.Context(), st, hub.Progress{Lease: "durable", Done: 7}, hub.Turn{})
 		}, []string{"durable"}, func(h *hub.Head) { h.Done, h.Lease = 7, hub.Lease{} }},
+		{"drop a lease for who is next, after a batch that failed", func(hub.Head) (hub.Head, bool, error) {
+			return s.DropLease(t.Context(), st, hub.Progress{Lease: "inline", Done: 7, Batch: 4}, hub.Turn{Request: "r2"})
+		}, []string{"inline", "inline with a turn", "inline with an old turn"}, func(h *hub.Head) {
+			h.Done, h.Lease, h.Next, h.Batch = 7, grantedTo("r2"), hub.Turn{}, 4
+		}},
 		{"drop a lease that was lost", func(hub.Head) (hub.Head, bool, error) {
 			return s.DropLease(t.Context(), st, hub.Progress{Lease: "lost", Done: 7}, hub.Turn{})
 		}, nil, nil},
@@ -123,7 +133,14 @@ func (s *rig) putHead(tb testing.TB, st hub.Stream, h hub.Head) {
 		"epoch": str(h.Epoch), "wake": num(int64(h.Wake)), "done": num(int64(h.Done)), "removed": num(int64(h.Removed)), "exp": num(h.Expires.Unix()),
 	}
 	if h.Lease.ID != "" {
-		i["lease"] = object(record{"id": str(h.Lease.ID), "durable": boolean(h.Lease.Durable), "request": str(h.Lease.Request), "until": num(h.Lease.Until.UnixMilli())})
+		lease := record{"id": str(h.Lease.ID), "durable": boolean(h.Lease.Durable), "request": str(h.Lease.Request), "until": num(h.Lease.Until.UnixMilli())}
+		if h.Lease.Granted {
+			lease["granted"] = boolean(true)
+		}
+		i["lease"] = object(lease)
+	}
+	if h.Batch > 0 {
+		i["batch"] = num(int64(h.Batch))
 	}
 	if h.Next.Request != "" {
 		i["next"] = object(record{"request": str(h.Next.Request), "until": num(h.Next.Until.UnixMilli())})
