@@ -121,13 +121,19 @@ func TestDispatchInvokesItself(t *testing.T) {
 // invokeDispatch invokes the function dispatch as functions that publish do.
 func invokeDispatch(t *testing.T, s *stack.Stack, ch hub.Channel) error {
 	t.Helper()
+	return dispatchFunction(t, s).Invoke(t.Context(), ch)
+}
+
+// dispatchFunction is the function dispatch of a stack.
+func dispatchFunction(t *testing.T, s *stack.Stack) *delivery.Function {
+	t.Helper()
 	f, err := delivery.NewFunction(delivery.FunctionOptions{
 		Name: s.App.Config.DispatchFunction, Region: s.App.Cloud.Region, Credentials: s.App.Cloud.Credentials, Endpoint: s.App.Config.LambdaEndpoint,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return f.Invoke(t.Context(), ch)
+	return f
 }
 
 // TestDispatchDeadLetter invokes dispatch while it may do nothing. Its event is a dead letter;

@@ -238,11 +238,12 @@ func TestSlowClient(t *testing.T) {
 	for i := range 5 {
 		join(t, s, fmt.Sprint(i), "a")
 	}
-	if diff := cmp.Diff(hub.Result{Delivered: 4, Slow: 1}, publish(t, s, "a")); diff != "" {
+	result, connection := publish(t, s, "a"), <-slow
+	if diff := cmp.Diff(hub.Result{Delivered: 4, Slow: 1, Stalled: []string{connection}}, result); diff != "" {
 		t.Errorf("-expected +got:\n%s", diff)
 	}
 	// A slow client stays subscribed.
-	if c, err := s.App.Store.Connection(context.Background(), <-slow); err != nil || len(c.Channels) != 1 {
+	if c, err := s.App.Store.Connection(context.Background(), connection); err != nil || len(c.Channels) != 1 {
 		t.Errorf("slow connection %+v, error %v", c, err)
 	}
 }

@@ -1,9 +1,7 @@
 package stack_test
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -112,7 +110,7 @@ func newMatrix(t *testing.T) *matrix {
 	o.Now = func() time.Time { return time.Now().Add(hub.CloseLease + time.Second) }
 	m := &matrix{processes: p}
 	o.Streams = delivery.NewLeased(delivery.LeasedOptions{
-		Streams: store.New(m.client(), p.App.Config.Table, store.Options{Now: o.Now}), Invoker: uninvoked{}, Now: o.Now,
+		Streams: store.New(m.client(), p.App.Config.Table, store.Options{Now: o.Now}), Invoker: dispatchFunction(t, p.Stack), Now: o.Now,
 	})
 	later, err := hub.NewPublisher(o)
 	if err != nil {
@@ -120,13 +118,6 @@ func newMatrix(t *testing.T) *matrix {
 	}
 	m.later = later
 	return m
-}
-
-// uninvoked fails for a hub that takes every lease.
-type uninvoked struct{}
-
-func (uninvoked) Invoke(context.Context, hub.Channel) error {
-	return errors.New("the lease of a dead holder was not taken")
 }
 
 // cell is one fault at one request of an operation.
