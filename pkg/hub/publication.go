@@ -102,10 +102,14 @@ type dispatching struct {
 // deleted, or created again since. begun is the read of the subscribers of each shard, or nil.
 func (d *dispatching) post(ctx context.Context, begun []iter.Seq2[[]Subscriber, error], batch []Message) error {
 	p, err := d.store.Project(ctx, d.channel.Project)
-	if errors.Is(err, ErrProjectNotFound) || err == nil && d.channel != p.Locate(d.channel) {
-		return nil
+	if err == nil && !p.has(d.channel) {
+		// It may be older than the category, whose messages were acknowledged.
+		p, err = d.store.ReadProject(ctx, d.channel.Project)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrProjectNotFound) || err == nil && !p.has(d.channel):
+		return nil
+	case err != nil:
 		return err
 	}
 	category := p.Categories[d.channel.Category]

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"centrifuge/pkg/hub"
+	"centrifuge/pkg/store"
 	"centrifuge/pkg/store/schema"
 )
 
@@ -273,6 +274,27 @@ func TestStaleProjectOfDeletedCategory(t *testing.T) {
 				t.Errorf("%v received, error %v", r.received, err)
 			}
 		})
+	}
+}
+
+// TestStreamOfNewCategory publishes to a stream whose category is newer than the project that
+// the dispatcher has cached.
+func TestStreamOfNewCategory(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	if _, cached := r.project(t).Categories["log"]; cached {
+		t.Fatal("the category exists")
+	}
+	other := r.store.Another(store.Options{Now: func() time.Time { return r.now }})
+	if err := other.PutCategory(t.Context(), projectID, hub.Category{ID: "7", Name: "log", CategoryOptions: hub.CategoryOptions{Ordered: true}}); err != nil {
+		t.Fatal(err)
+	}
+	r.enter(t, conn, "u", "log:x")
+	p, err := other.ReadProject(t.Context(), projectID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Publish(t.Context(), p, in("log:x")[0], []byte(`1`), hub.PublishOptions{}); err != nil || !slices.Equal(r.received, []string{conn}) {
+		t.Errorf("%v received, error %v", r.received, err)
 	}
 }
 
