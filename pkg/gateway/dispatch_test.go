@@ -70,22 +70,29 @@ func TestDispatch(t *testing.T) {
 				ctx = inInvocation(ctx, c.request)
 			}
 			err := handle(ctx, json.RawMessage(c.event))
-			if c.err == "" && err != nil || c.err != "" && (err == nil || !strings.HasPrefix(err.Error(), c.err)) {
-				t.Errorf("error is %v", err)
-			}
-			if c.fails != nil && !errors.Is(err, c.fails) {
-				t.Errorf("error is %v", err)
-			}
+			checkFailure(t, err, c.err, c.fails, log.String(), c.log)
 			if d := cmp.Diff(c.dispatched, dispatched); d != "" {
 				t.Error(d)
 			}
-			if lines := strings.Count(log.String(), "\n"); !strings.Contains(log.String(), c.log) || (lines > 0) != (c.log != "") || lines > 1 {
-				t.Errorf("logged: %s", &log)
-			}
-			if strings.Contains(log.String(), "confidential") || err != nil && strings.Contains(err.Error(), "confidential") {
-				t.Errorf("the log or the error holds the event: %s, %v", &log, err)
-			}
 		})
+	}
+}
+
+// checkFailure checks what became of an event: the beginning of the error, which is cause or
+// wraps it, and the one line of the log, or none. Neither holds the event.
+func checkFailure(t *testing.T, err error, begins string, cause error, log, holds string) {
+	t.Helper()
+	if begins == "" && err != nil || begins != "" && (err == nil || !strings.HasPrefix(err.Error(), begins)) {
+		t.Errorf("error is %v", err)
+	}
+	if cause != nil && !errors.Is(err, cause) {
+		t.Errorf("error is %v", err)
+	}
+	if lines := strings.Count(log, "\n"); !strings.Contains(log, holds) || (lines > 0) != (holds != "") || lines > 1 {
+		t.Errorf("logged: %s", log)
+	}
+	if strings.Contains(log, "confidential") || err != nil && strings.Contains(err.Error(), "confidential") {
+		t.Errorf("the log or the error holds the event: %s, %v", log, err)
 	}
 }
 
