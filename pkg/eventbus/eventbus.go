@@ -28,8 +28,11 @@ const (
 )
 
 const (
-	// Timeout bounds the time to put an event, with all attempts.
+	// Timeout bounds the time of a request, with all attempts.
 	Timeout = 5 * time.Second
+	// maxEntries and maxRequestBytes are the limits of PutEvents. envelopeBytes is what its
+	// calculation of the size of an entry adds to the detail, and more.
+	maxEntries, maxRequestBytes, envelopeBytes = 10, 256 << 10, 64
 	// attempts is how often an event is put at most, if the bus refuses it temporarily.
 	attempts = 4
 	// pause is the wait after the first refusal; it doubles each time.
@@ -77,46 +80,89 @@ func New(o Options) *Bus {
 	return &Bus{o}
 }
 
-// Emit puts m on the bus, in one request if nothing fails. It returns within Timeout, or
-// when ctx ends. The client repeats a request that failed. Emit repeats an event that the
-// answer refuses, up to three times, unless a repetition cannot succeed. It logs a failure
-// of the last attempt as an error, without the data. An event whose answer was lost is put
+// Emit puts messages on the bus, in their order, in one request for every ten that have 256 KB
+// together, if nothing fails. A request and its repetitions end within Timeout, or when ctx
+// ends. The client repeats a request that failed. Emit repeats the events that an answer
+// refuses, up to three times, unless a repetition cannot succeed. It logs each event that failed
+// in the last attempt as an error, without the data. An event whose answer was lost is put
 // twice: both have the same event_id.
-func (b *Bus) Emit(ctx context.Context, m hub.Message) {
-	ctx, cancel := context.WithTimeout(ctx, Timeout)
-	defer cancel()
-	if err := b.emit(ctx, m); err != nil {
-		b.options.Log.ErrorContext(ctx, "put event failed",
-			"project", m.Channel.Project, "channel", m.Channel.String(), "message", m.ID, "error", err)
+func (b *Bus) Emit(ctx context.Context, messages ...hub.Message) {
+	var events []event
+	size := 0
+	flush := func() {
+		if len(events) > 0 {
+			b.put(ctx, events)
+		}
+		events, size = nil, 0
 	}
+	for _, m := range messages {
+		detail, err := b.options.Encode(m)
+		if err != nil {
+			b.logFailure(ctx, m, fmt.Errorf("encode message: %w", err))
+			continue
+		}
+		if n := len(detail) + envelopeBytes; len(events) == maxEntries || size+n > maxRequestBytes {
+			flush()
+		}
+		size += len(detail) + envelopeBytes
+		events = append(events, event{message: m, entry: types.PutEventsRequestEntry{
+			EventBusName: &b.options.Bus,
+			Source:       aws.String(Source),
+			DetailType:   aws.String(DetailType),
+			Detail:       aws.String(string(detail)),
+			Time:         aws.Time(b.options.Now()),
+		}})
+	}
+	flush()
 }
 
-func (b *Bus) emit(ctx context.Context, m hub.Message) error {
-	detail, err := b.options.Encode(m)
-	if err != nil {
-		return fmt.Errorf("encode message: %w", err)
-	}
-	input := &eventbridge.PutEventsInput{Entries: []types.PutEventsRequestEntry{{
-		EventBusName: &b.options.Bus,
-		Source:       aws.String(Source),
-		DetailType:   aws.String(DetailType),
-		Detail:       aws.String(string(detail)),
-		Time:         aws.Time(b.options.Now()),
-	}}}
-	for n := 1; ; n++ {
+// event is a message and its entry in a request.
+type event struct {
+	message hub.Message
+	entry   types.PutEventsRequestEntry
+	refused *refusal // by the last answer
+}
+
+func (b *Bus) logFailure(ctx context.Context, m hub.Message, err error) {
+	b.options.Log.ErrorContext(ctx, "put event failed",
+		"project", m.Channel.Project, "channel", m.Channel.String(), "message", m.ID, "error", err)
+}
+
+// put puts the events of one request.
+func (b *Bus) put(ctx context.Context, events []event) {
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
+	defer cancel()
+	for n := 1; len(events) > 0; n++ {
+		input := &eventbridge.PutEventsInput{}
+		for _, e := range events {
+			input.Entries = append(input.Entries, e.entry)
+		}
 		output, err := b.options.Client.PutEvents(ctx, input)
 		if err != nil {
-			return fmt.Errorf("put event: %w", err)
+			for _, e := range events {
+				b.logFailure(ctx, e.message, fmt.Errorf("put event: %w", err))
+			}
+			return
 		}
-		refused := refusalIn(output)
-		if refused == nil {
-			return nil
+		var again []event
+		for i, e := range events {
+			switch e.refused = refusalIn(output, i); {
+			case e.refused == nil:
+			case n == attempts || slices.Contains(final, e.refused.code):
+				b.logFailure(ctx, e.message, e.refused)
+			default:
+				again = append(again, e)
+			}
 		}
-		if n == attempts || slices.Contains(final, refused.code) {
-			return refused
+		events = again
+		if len(events) == 0 {
+			return
 		}
 		if err := b.options.Wait(ctx, pause<<(n-1)); err != nil {
-			return fmt.Errorf("%w; %w while waiting", refused, err)
+			for _, e := range events {
+				b.logFailure(ctx, e.message, fmt.Errorf("%w; %w while waiting", e.refused, err))
+			}
+			return
 		}
 	}
 }
@@ -126,17 +172,16 @@ type refusal struct{ code, message string }
 
 func (r *refusal) Error() string { return "event refused: " + r.code + ": " + r.message }
 
-// refusalIn returns the refusal of the one event that was put, or nil.
-func refusalIn(output *eventbridge.PutEventsOutput) *refusal {
-	for _, e := range output.Entries {
-		if e.ErrorCode != nil {
-			return &refusal{aws.ToString(e.ErrorCode), aws.ToString(e.ErrorMessage)}
-		}
-	}
-	if output.FailedEntryCount > 0 {
+// refusalIn returns the refusal of the nth event that was put, or nil. The entries of an answer
+// have the order of those in the request.
+func refusalIn(output *eventbridge.PutEventsOutput, n int) *refusal {
+	switch {
+	case n >= len(output.Entries) && output.FailedEntryCount > 0:
 		return &refusal{"unknown", "no reason is given"}
+	case n >= len(output.Entries) || output.Entries[n].ErrorCode == nil:
+		return nil
 	}
-	return nil
+	return &refusal{aws.ToString(output.Entries[n].ErrorCode), aws.ToString(output.Entries[n].ErrorMessage)}
 }
 
 // final are the codes, as AWS documents them, of refusals that a repetition cannot change.

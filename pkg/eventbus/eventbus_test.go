@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -255,6 +256,74 @@ func TestEmitEncodingFailure(t *testing.T) {
 		t.Errorf("%d requests", len(e.requests))
 	}
 	expectLog(t, log.String(), "encode message: too long")
+}
+
+// details are the numbers in the events of a request.
+func (r request) details(t *testing.T) (details []string) {
+	t.Helper()
+	for _, e := range r.Body.(map[string]any)["Entries"].([]any) {
+		details = append(details, strings.TrimRight(e.(map[string]any)["Detail"].(string), "."))
+	}
+	return details
+}
+
+// TestEmitMany puts many messages: in their order, in requests that hold what EventBridge
+// takes, and of a request only those again that were refused.
+func TestEmitMany(t *testing.T) {
+	const (
+		twice   = `{"FailedEntryCount":0,"Entries":[{"EventId":"1"},{"EventId":"2"}]}`
+		partial = `{"FailedEntryCount":2,"Entries":[{"EventId":"1"},{"ErrorCode":"ThrottlingException","ErrorMessage":"Rate exceeded"},
+			{"ErrorCode":"MalformedDetail","ErrorMessage":"Detail is malformed."},{"EventId":"4"}]}`
+	)
+	for _, tt := range []struct {
+		name     string
+		messages int
+		bytes    int // of each
+		answers  []string
+		requests [][]string
+		failed   []string // the messages that are logged
+	}{
+		{"none", 0, 1, []string{twice}, nil, nil},
+		{"more than ten", 12, 1, []string{`{"FailedEntryCount":0,"Entries":[]}`},
+			[][]string{{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}, {"10", "11"}}, nil},
+		{"more than 256 KB", 5, 100 << 10, []string{twice}, [][]string{{"0", "1"}, {"2", "3"}, {"4"}}, nil},
+		{"some are refused", 4, 1, []string{partial, accepted}, [][]string{{"0", "1", "2", "3"}, {"1"}}, []string{"2"}},
+		{"a request fails", 11, 1, []string{`400 {"__type":"ValidationException"}`, accepted},
+			[][]string{{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}, {"10"}}, []string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e := &endpoint{answers: tt.answers}
+			var log bytes.Buffer
+			var waits []time.Duration
+			b := e.newBus(t, &log, &waits)
+			b.options.Encode = func(m hub.Message) ([]byte, error) {
+				return []byte(m.ID + strings.Repeat(".", tt.bytes-1)), nil
+			}
+			var messages []hub.Message
+			for n := range tt.messages {
+				messages = append(messages, hub.Message{ID: strconv.Itoa(n)})
+			}
+			b.Emit(t.Context(), messages...)
+			var requests [][]string
+			for _, r := range e.requests {
+				requests = append(requests, r.details(t))
+			}
+			if d := cmp.Diff(tt.requests, requests); d != "" {
+				t.Errorf("-want +requests\n%s", d)
+			}
+			var failed []string
+			for line := range strings.Lines(log.String()) {
+				var l struct{ Message string }
+				if err := json.Unmarshal([]byte(line), &l); err != nil {
+					t.Fatal(err)
+				}
+				failed = append(failed, l.Message)
+			}
+			if d := cmp.Diff(tt.failed, failed); d != "" {
+				t.Errorf("-want +failed\n%s", d)
+			}
+		})
+	}
 }
 
 func TestEmitConcurrently(t *testing.T) {

@@ -211,10 +211,10 @@ func (d dispatcher) Disconnect(ctx context.Context, connections []string) (open 
 	return nil, nil
 }
 
-func (r *rig) Emit(_ context.Context, m hub.Message) {
+func (r *rig) Emit(_ context.Context, messages ...hub.Message) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.emitted = append(r.emitted, m)
+	r.emitted = append(r.emitted, messages...)
 }
 
 // clean replaces the sanitizer, which has tests of its own. It makes data that begins

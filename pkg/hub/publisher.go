@@ -15,9 +15,9 @@ type Clean func(data json.RawMessage, domains []string) (json.RawMessage, error)
 
 // Hooks emits published messages as events.
 type Hooks interface {
-	// Emit emits a message that was dispatched, within seconds, or until ctx ends. It
-	// logs its failures.
-	Emit(ctx context.Context, m Message)
+	// Emit emits messages that were dispatched, in their order, within seconds for every ten,
+	// or until ctx ends. It logs its failures.
+	Emit(ctx context.Context, messages ...Message)
 }
 
 // Publisher is a Hub that also publishes messages.
@@ -240,9 +240,7 @@ func (h *Publisher) emit(ctx context.Context, category Category, messages ...Mes
 		// The rest of the time is for what follows.
 		ctx, cancel := half(ctx)
 		defer cancel()
-		for _, m := range messages {
-			h.hooks.Emit(ctx, m)
-		}
+		h.hooks.Emit(ctx, messages...)
 	}
 }
 
