@@ -69,10 +69,6 @@ func (d *Direct) Dispatch(ctx context.Context, to hub.Audience, messages []hub.M
 		frames:           frames,
 		unknownProtocols: make(map[hub.Protocol]int),
 		queue:            make(chan post),
-		stalled:          make(map[string]bool, len(to.Stalled)),
-	}
-	for _, connection := range to.Stalled {
-		f.stalled[connection] = true
 	}
 	f.run(ctx, d.subscribers)
 	d.logResult(ctx, messages, f)

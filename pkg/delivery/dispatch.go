@@ -51,7 +51,7 @@ type Invoker interface {
 	Invoke(ctx context.Context, ch hub.Channel) error
 }
 
-// LeasedOptions are the parts of a Leased. All are required except the last three.
+// LeasedOptions are the parts of a Leased. Streams and Invoker are required.
 type LeasedOptions struct {
 	Streams Streams
 	Invoker Invoker
@@ -99,21 +99,10 @@ func NewLeased(o LeasedOptions) *Leased {
 		o.Now = time.Now
 	}
 	if o.Wait == nil {
-		o.Wait = wait
+		o.Wait = sleep
 	}
 	return &Leased{
 		o.Streams, o.Invoker, orDefault(o.PostTimeout, DefaultTimeout), o.Log, o.Now, o.Wait, firstBatch, maxBatch, inlineRounds,
-	}
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 
@@ -163,6 +152,7 @@ func (l *Leased) invoke(ctx context.Context, ch hub.Channel) error {
 
 // Drain has the contract of hub.StreamDispatcher.
 func (l *Leased) Drain(ctx context.Context, load func(context.Context) (hub.Stream, error), request string, post hub.Post) error {
+	var failure error
 	for poll := firstPoll; ; poll = min(2*poll, maxDeadPoll) {
 		s, err := load(ctx)
 		if err != nil {
@@ -177,10 +167,9 @@ func (l *Leased) Drain(ctx context.Context, load func(context.Context) (hub.Stre
 		switch {
 		case taken:
 			h := &holder{Leased: l, load: load, lease: mine, head: head, post: post}
-			if err := h.run(ctx, nil); !errors.Is(err, errLost) {
-				return err
+			if failure = h.run(ctx, nil); !errors.Is(failure, errLost) {
+				return failure
 			}
-			// It was too slow. Another one may be as slow.
 		case head.Epoch == "":
 			return nil // the stream has expired, with all that was in it
 		case head.Lease.Free(now) || head.Lease.Durable && head.Lease.Request == request:
@@ -199,7 +188,11 @@ func (l *Leased) Drain(ctx context.Context, load func(context.Context) (hub.Stre
 				}
 			}
 		}
-		if l.wait(ctx, poll) != nil {
+		switch err := l.wait(ctx, poll); {
+		case err == nil:
+		case failure != nil:
+			return failure // Lambda repeats it, but not for ever
+		default:
 			// What was announced meanwhile relies on this one.
 			ctx, cancel := briefly(ctx)
 			defer cancel()

@@ -498,6 +498,58 @@ func TestHandOverAtTheEnd(t *testing.T) {
 	}
 }
 
+// unreleased is a store whose leases cannot be let go.
+type unreleased struct{ *store.Store }
+
+func (unreleased) ReleaseLease(context.Context, hub.Stream, hub.Progress, uint64) (hub.Head, bool, error) {
+	return hub.Head{}, false, errors.New("refused")
+}
+
+// TestDrainEnds ends the time of a durable dispatcher while it waits: behind an inline holder
+// it invokes a successor, on which others rely. Where it has failed itself it fails, so that
+// Lambda gives up at last, and the event is a dead letter.
+func TestDrainEnds(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		lease   hub.Lease // of the publisher
+		fails   bool
+		invoked int
+		posted  int
+	}{
+		{"behind an inline holder", hub.Lease{ID: "inline", Until: time.Now().Add(time.Hour)}, false, 1, 0},
+		{"behind its own lease", hub.Lease{ID: "dead", Until: time.UnixMilli(0)}, true, 0, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := storetest.New(t, store.Options{Now: time.Now})
+			stream := hub.Stream{Channel: hub.Channel{Project: "p", Category: "c", Name: "n"}, ProjectName: "P", CategoryID: "1"}
+			a, err := s.Append(t.Context(), stream, hub.Message{ID: hub.NewID(time.Now()), Channel: stream.Channel, Data: []byte(`1`)}, hub.AppendOptions{})
+			if err == nil {
+				_, err = s.Announce(t.Context(), stream, a, tt.lease)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			invoked, posted := 0, 0
+			l := NewLeased(LeasedOptions{
+				Streams: unreleased{s.Store}, Invoker: invokerFunc(func(context.Context) error { invoked++; return nil }),
+				Wait: func(ctx context.Context, d time.Duration) error {
+					if d > maxDeadPoll { // the renewal of the lease
+						<-ctx.Done()
+					}
+					return context.DeadlineExceeded
+				},
+			})
+			err = l.Drain(t.Context(), func(context.Context) (hub.Stream, error) { return stream, nil }, "r1", func(context.Context, []hub.Message) error {
+				posted++
+				return nil
+			})
+			if (err != nil) != tt.fails || invoked != tt.invoked || posted != tt.posted {
+				t.Errorf("error %v, %d invoked, %d posted", err, invoked, posted)
+			}
+		})
+	}
+}
+
 func drawSeed(t *testing.T) {
 	t.Helper()
 	if *seed == 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,7 +19,6 @@ type fanout struct {
 	frames           map[format][]*Payload
 	unknownProtocols map[hub.Protocol]int // number of subscribers, by protocol without an encoder
 	queue            chan post
-	stalled          map[string]bool
 	workers          sync.WaitGroup
 
 	mu         sync.Mutex
@@ -77,7 +77,7 @@ func (f *fanout) run(ctx context.Context, subscribers Subscribers) {
 				f.leaveUnsent(err, len(frames))
 				continue
 			}
-			stalled := f.stalled[s.Connection]
+			stalled := slices.Contains(f.to.Stalled, s.Connection) // of few
 			f.begin(ctx, post{connection: s.Connection, shard: p.shard, frames: frames, repeated: stalled, stalled: stalled})
 		}
 	}

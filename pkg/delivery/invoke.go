@@ -68,7 +68,7 @@ func NewFunction(o FunctionOptions) (*Function, error) {
 		o.Endpoint = "https://lambda." + o.Region + ".amazonaws.com"
 	}
 	if o.Wait == nil {
-		o.Wait = wait
+		o.Wait = sleep
 	}
 	return &Function{
 		address: o.Endpoint + "/2015-03-31/functions/" + url.PathEscape(o.Name) + "/invocations",

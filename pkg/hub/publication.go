@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 	"sync"
 )
 
@@ -56,15 +55,11 @@ func (h *Publisher) append(ctx context.Context, p *Project, s Stream, m Message,
 // calls it in the invocation request, and repeats it under the same id where it fails or dies.
 func (h *Publisher) DispatchStream(ctx context.Context, ch Channel, request string) error {
 	load := func(ctx context.Context) (Stream, error) {
-		p, err := h.store.Project(ctx, ch.Project)
-		if errors.Is(err, ErrProjectNotFound) {
-			return Stream{Channel: ch}, nil
-		}
-		if err != nil {
-			return Stream{}, err
+		p, err := h.projectOf(ctx, ch)
+		if err != nil || p == nil {
+			return Stream{Channel: ch}, err
 		}
 		s, _ := p.Stream(ch)
-		s.Channel = ch // what was appended before the category was created again is in its old stream
 		return s, nil
 	}
 	var (
@@ -85,13 +80,31 @@ func (h *Publisher) DispatchStream(ctx context.Context, ch Channel, request stri
 	return h.streams.Drain(ctx, load, request, func(ctx context.Context, batch []Message) error { return run.post(ctx, nil, batch) })
 }
 
+// projectOf returns the project that has a channel, some seconds old at most; nil where none
+// has it, because the category was deleted, or created again since.
+func (h *Publisher) projectOf(ctx context.Context, ch Channel) (*Project, error) {
+	p, err := h.store.Project(ctx, ch.Project)
+	if err == nil && !p.has(ch) {
+		// It may be older than the category, whose messages were acknowledged.
+		p, err = h.store.ReadProject(ctx, ch.Project)
+	}
+	switch {
+	case errors.Is(err, ErrProjectNotFound) || err == nil && !p.has(ch):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return p, nil
+}
+
 // dispatching is what one invocation knows while it dispatches a stream.
 type dispatching struct {
 	*Publisher
 	channel Channel
 	// clean removes what a batch found gone or ended. It does not hold up the next batch.
 	clean func(ctx context.Context, gone []Gone, ended []Ended)
-	// seen are the connections that were given to clean, stalled those that held up a batch.
+	// seen are the connections that were given to clean, stalled those that held up the last
+	// batch.
 	seen    map[string]bool
 	stalled []string
 }
@@ -101,15 +114,8 @@ type dispatching struct {
 // and where API Gateway refused all of them. Nobody gets the messages of a category that was
 // deleted, or created again since. begun is the read of the subscribers of each shard, or nil.
 func (d *dispatching) post(ctx context.Context, begun []iter.Seq2[[]Subscriber, error], batch []Message) error {
-	p, err := d.store.Project(ctx, d.channel.Project)
-	if err == nil && !p.has(d.channel) {
-		// It may be older than the category, whose messages were acknowledged.
-		p, err = d.store.ReadProject(ctx, d.channel.Project)
-	}
-	switch {
-	case errors.Is(err, ErrProjectNotFound) || err == nil && !p.has(d.channel):
-		return nil
-	case err != nil:
+	p, err := d.projectOf(ctx, d.channel)
+	if err != nil || p == nil {
 		return err
 	}
 	category := p.Categories[d.channel.Category]
@@ -155,11 +161,17 @@ func (d *dispatching) leaveOut(ctx context.Context, batch []Message, err error) 
 	return nil
 }
 
-// maxStalled bounds the connections that are remembered because they have held up a batch.
-const maxStalled = 1000
+// maxStalled is how many connections may hold up a batch because of themselves. Where there are
+// more, the account is at its quota, and all get the usual attempts again.
+const maxStalled = 100
 
-// learn remembers what a batch has found.
-func (d *dispatching) learn(ctx context.Context, results ...Result) {
+// learn remembers what a batch has found, in the channel and in the feed. A connection that
+// held up the batch before has not held up this one, unless the result names it again.
+func (d *dispatching) learn(ctx context.Context, channel, feed Result) {
+	d.stalled = channel.Stalled
+	if len(d.stalled) > maxStalled {
+		d.stalled = nil
+	}
 	var (
 		gone  []Gone
 		ended []Ended
@@ -172,7 +184,7 @@ func (d *dispatching) learn(ctx context.Context, results ...Result) {
 		d.seen[connection] = true
 		return !known
 	}
-	for _, r := range results {
+	for _, r := range []Result{channel, feed} {
 		for _, g := range r.Gone {
 			if isNew(g.Connection) {
 				gone = append(gone, g)
@@ -181,11 +193,6 @@ func (d *dispatching) learn(ctx context.Context, results ...Result) {
 		for _, e := range r.Ended {
 			if isNew(e.Connection) {
 				ended = append(ended, e)
-			}
-		}
-		for _, c := range r.Stalled {
-			if len(d.stalled) < maxStalled && !slices.Contains(d.stalled, c) {
-				d.stalled = append(d.stalled, c)
 			}
 		}
 	}
