@@ -6,9 +6,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 
+	"centrifuge/localstack/iam"
 	"centrifuge/pkg/hub"
 )
 
@@ -26,6 +28,43 @@ func (c cell) listens(t *testing.T) (receivers []*websocket.Conn) {
 	return receivers
 }
 
+// The longest that a living holder may keep the lease of a stream with a few messages and two
+// subscribers: a request that hangs takes seconds.
+const (
+	holding     = 2 * time.Second
+	holdingHung = 8 * time.Second
+)
+
+// settle waits until nobody who lives dispatches the stream. The lease of one that has died, or
+// could not let go, stays. The clock of the later hub takes every lease for one of those.
+func (c cell) settle(t *testing.T, p *hub.Project, ch hub.Channel) {
+	t.Helper()
+	s, _ := p.Stream(ch)
+	most := holding
+	if c.fault == iam.Hang {
+		most = holdingHung
+	}
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
+	var lease hub.Lease
+	for since := time.Now(); time.Since(since) < most; <-poll.C {
+		head, err := c.App.Store.StreamHead(t.Context(), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, top, err := c.App.Store.History(t.Context(), s, hub.HistoryQuery{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if head.Lease.ID == "" && head.Done == top.Offset {
+			return
+		}
+		if head.Lease != lease {
+			lease, since = head.Lease, time.Now()
+		}
+	}
+}
+
 // arriveInOrder sends the last message of a stream. The receivers have got the publications
 // before it in their order, or again from an earlier one on, and history has them without a
 // gap. One of them has got all: a post that API Gateway refuses for
@@ -37,6 +76,7 @@ func (c cell) arriveInOrder(t *testing.T, receivers ...*websocket.Conn) int {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.settle(t, p, ch)
 	last, err := c.later.Publish(t.Context(), p, ch, json.RawMessage(`"end"`), hub.PublishOptions{})
 	if err != nil {
 		t.Fatal(err)
