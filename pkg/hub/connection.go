@@ -16,6 +16,8 @@ type Protocol string
 const (
 	// Classic is the format of 2013.
 	Classic Protocol = "classic"
+	// Centrifugo is the JSON form of version 2 of the protocol of Centrifugo.
+	Centrifugo Protocol = "centrifugo"
 )
 
 // Connection is one client's WebSocket. It names its subscriptions: what a fan-out reads is
