@@ -122,7 +122,7 @@ func (h *Hub) Authenticate(ctx context.Context, cr Credentials) ([]Refusal, erro
 		c.Order = c.Order.with([]Channel{auths}, at, h.now())
 		present := h.valid(p, c) == nil || c.Project == p.ID && c.User == identity.User
 		channels := c.Channels
-		c.Project, c.User, c.Info, c.Permissions = p.ID, identity.User, confirmed.Info, confirmed.Permissions
+		c.Project, c.User, c.Ready, c.Info, c.Permissions = p.ID, identity.User, true, confirmed.Info, confirmed.Permissions
 		c.Protocol, c.Batch, c.TokenExpires, c.Proof = cr.Protocol, cr.Batch, identity.Expires, proof
 		c.Secret, c.MD5, c.AnyOrigin = p.SecretID(), identity.MD5, identity.AnyOrigin
 		c.Channels, refused = nil, nil
@@ -141,7 +141,12 @@ func (h *Hub) Authenticate(ctx context.Context, cr Credentials) ([]Refusal, erro
 // renewable fails with ErrIdentity where the connection has an identity that this one must
 // not replace.
 func (h *Hub) renewable(p *Project, c Connection, identity Identity) error {
-	if c.Project == "" || !c.Until().After(h.now()) {
+	switch {
+	case c.Project == "":
+		return nil
+	case c.Protocol != Classic:
+		return ErrIdentity.With("it speaks another protocol")
+	case !c.Until().After(h.now()):
 		return nil
 	}
 	switch {

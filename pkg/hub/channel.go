@@ -59,7 +59,7 @@ func (s Selection) wide() (wide []Channel) {
 		return []Channel{allChannels}
 	}
 	for category, names := range s {
-		if len(names) == 0 && category != "" {
+		if len(names) == 0 {
 			wide = append(wide, wholeCategory(category))
 		}
 	}

@@ -27,6 +27,8 @@ type Connection struct {
 	ID string
 	// Origin is the Origin header of the handshake, "" where there was none.
 	Origin string
+	// Scope is the id of the project in the URL of the handshake, "" for none.
+	Scope string
 	// Expires is when the connection ends at the latest.
 	Expires time.Time
 
@@ -34,8 +36,13 @@ type Connection struct {
 	Project string
 	// User is "" for an anonymous client.
 	User string
+	// Ready means that requests of the application about the user find the connection. A client
+	// that numbers its commands has the reply to its login then.
+	Ready bool
 	// Info is a JSON value that the application attached to the user, or nil.
 	Info json.RawMessage
+	// Meta is a JSON value of the application that no client sees, or nil.
+	Meta json.RawMessage
 	// Permissions are the channels that the connection may use.
 	Permissions Permissions
 	// Protocol is the wire format of its pushes.
@@ -77,7 +84,7 @@ func (c Connection) Until() time.Time {
 
 // Change is a new state of a connection.
 type Change struct {
-	// Connection is the new state. Of its fields ID, Origin, Expires and Revision do not
+	// Connection is the new state. Of its fields ID, Origin, Scope, Expires and Revision do not
 	// matter.
 	Connection
 	// Renew are channels of the new state whose subscriptions are written although they
@@ -98,7 +105,7 @@ type Place struct {
 // method except BeginClose and FinishClose.
 type Connections interface {
 	// OpenConnection records a connection that has not authenticated: its ID,
-	// Origin and Expires.
+	// Origin, Scope and Expires.
 	OpenConnection(ctx context.Context, c Connection) error
 	// Connection returns a connection as the last write left it. It fails with
 	// ErrConnectionNotFound.
@@ -162,7 +169,7 @@ func (h *Hub) Connect(ctx context.Context, hs Handshake) error {
 		return ErrLimitExceeded.With("the Origin header is longer than 255 bytes")
 	}
 	return h.store.OpenConnection(ctx, Connection{
-		ID: hs.Connection, Origin: hs.Origin, Expires: h.now().Add(MaxConnectionAge),
+		ID: hs.Connection, Origin: hs.Origin, Scope: hs.Project, Expires: h.now().Add(MaxConnectionAge),
 	})
 }
 

@@ -46,7 +46,7 @@ func (s *Store) ChangeConnection(ctx context.Context, c hub.Connection, plan fun
 		if err != nil {
 			return before, after, err
 		}
-		change.ID, change.Origin, change.Expires, change.Revision = c.ID, c.Origin, c.Expires, after.Revision
+		change.ID, change.Origin, change.Scope, change.Expires, change.Revision = c.ID, c.Origin, c.Scope, c.Expires, after.Revision
 		after, err = s.apply(ctx, after, change)
 		old, changed := conditionFailed(err)
 		switch {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -27,6 +28,7 @@ import (
 type connectionItem struct {
 	Expires int64  `dynamodbav:"exp"`
 	Origin  string `dynamodbav:"origin,omitempty"`
+	Scope   string `dynamodbav:"scope,omitempty"`
 	stateItem
 	// Closing is the caller of BeginClose, and ClosingUntil the end of its lease.
 	Closing      string `dynamodbav:"closing,omitempty"`
@@ -35,21 +37,24 @@ type connectionItem struct {
 
 // stateItem are the attributes that ChangeConnection writes.
 type stateItem struct {
-	Project      string           `dynamodbav:"project,omitempty"`
-	User         string           `dynamodbav:"user,omitempty"` // userKey of a named user
-	Info         string           `dynamodbav:"info,omitempty"`
-	Permissions  string           `dynamodbav:"permissions,omitempty"`
-	Protocol     string           `dynamodbav:"protocol,omitempty"`
-	Batch        bool             `dynamodbav:"batch,omitempty"`
-	TokenExpires int64            `dynamodbav:"token_exp,omitempty"`
-	Secret       string           `dynamodbav:"secret,omitempty"`
-	MD5          bool             `dynamodbav:"md5,omitempty"`
-	AnyOrigin    bool             `dynamodbav:"any_origin,omitempty"`
-	Proof        string           `dynamodbav:"proof,omitempty"`
-	Channels     []string         `dynamodbav:"channels,omitempty,stringset"` // members
-	Latest       map[string]int64 `dynamodbav:"latest,omitempty"`
-	Floor        int64            `dynamodbav:"floor,omitempty"`
-	Revision     int              `dynamodbav:"rev,omitempty"`
+	Project      string            `dynamodbav:"project,omitempty"`
+	User         string            `dynamodbav:"user,omitempty"`  // userKey of a named user
+	Login        string            `dynamodbav:"login,omitempty"` // userKey of one whose connection is not Ready
+	Info         string            `dynamodbav:"info,omitempty"`
+	Permissions  string            `dynamodbav:"permissions,omitempty"`
+	Protocol     string            `dynamodbav:"protocol,omitempty"`
+	Batch        bool              `dynamodbav:"batch,omitempty"`
+	TokenExpires int64             `dynamodbav:"token_exp,omitempty"`
+	Secret       string            `dynamodbav:"secret,omitempty"`
+	MD5          bool              `dynamodbav:"md5,omitempty"`
+	AnyOrigin    bool              `dynamodbav:"any_origin,omitempty"`
+	Proof        string            `dynamodbav:"proof,omitempty"`
+	Channels     []string          `dynamodbav:"channels,omitempty,stringset"` // members
+	Latest       map[string]int64  `dynamodbav:"latest,omitempty"`
+	Floor        int64             `dynamodbav:"floor,omitempty"`
+	Numbered     map[string]string `dynamodbav:"numbered,omitempty"` // number@time
+	Meta         string            `dynamodbav:"meta,omitempty"`
+	Revision     int               `dynamodbav:"rev,omitempty"`
 }
 
 // The attributes of a connection that expressions name.
@@ -94,15 +99,21 @@ func readConnection(i item) (hub.Connection, error) {
 		return hub.Connection{}, err
 	}
 	c := hub.Connection{
-		ID: id, Origin: v.Origin, Expires: time.Unix(v.Expires, 0),
+		ID: id, Origin: v.Origin, Scope: v.Scope, Expires: time.Unix(v.Expires, 0),
 		Project: v.Project, Protocol: hub.Protocol(v.Protocol), Batch: v.Batch,
 		Secret: v.Secret, MD5: v.MD5, AnyOrigin: v.AnyOrigin, Proof: v.Proof,
-		Order: hub.Order{Latest: v.Latest, Floor: v.Floor}, Revision: v.Revision,
+		Order: hub.Order{Latest: v.Latest, Floor: v.Floor}, Ready: v.Login == "", Revision: v.Revision,
 	}
-	if v.User != "" {
-		if _, c.User, err = parseUserKey(v.User); err != nil {
+	if user := cmp.Or(v.User, v.Login); user != "" {
+		if _, c.User, err = parseUserKey(user); err != nil {
 			return hub.Connection{}, err
 		}
+	}
+	if c.Order.Numbered, err = decodeNumbered(v.Numbered); err != nil {
+		return hub.Connection{}, err
+	}
+	if v.Meta != "" {
+		c.Meta = json.RawMessage(v.Meta)
 	}
 	if v.Info != "" {
 		c.Info = json.RawMessage(v.Info)
@@ -137,10 +148,13 @@ func encodeState(c hub.Connection) (item, error) {
 	v := stateItem{
 		Project: c.Project, Info: string(c.Info), Permissions: permissions, Protocol: string(c.Protocol), Batch: c.Batch,
 		Secret: c.Secret, MD5: c.MD5, AnyOrigin: c.AnyOrigin, Proof: c.Proof,
-		Latest: c.Order.Latest, Floor: c.Order.Floor, Revision: c.Revision,
+		Latest: c.Order.Latest, Floor: c.Order.Floor, Numbered: encodeNumbered(c.Order.Numbered), Meta: string(c.Meta), Revision: c.Revision,
 	}
-	if c.User != "" {
+	switch {
+	case c.User != "" && c.Ready:
 		v.User = userKey(c.Project, c.User)
+	case c.User != "":
+		v.Login = userKey(c.Project, c.User)
 	}
 	if !c.TokenExpires.IsZero() {
 		v.TokenExpires = c.TokenExpires.Unix()
@@ -152,9 +166,36 @@ func encodeState(c hub.Connection) (item, error) {
 	return attributevalue.MarshalMap(v)
 }
 
+// encodeNumbered writes a command as its number and its time: a map of maps would cost more.
+func encodeNumbered(commands map[string]hub.Numbered) map[string]string {
+	if len(commands) == 0 {
+		return nil
+	}
+	encoded := make(map[string]string, len(commands))
+	for tag, c := range commands {
+		encoded[tag] = fmt.Sprintf("%d@%d", c.Number, c.At)
+	}
+	return encoded
+}
+
+func decodeNumbered(encoded map[string]string) (map[string]hub.Numbered, error) {
+	if len(encoded) == 0 {
+		return nil, nil
+	}
+	commands := make(map[string]hub.Numbered, len(encoded))
+	for tag, e := range encoded {
+		var c hub.Numbered
+		if _, err := fmt.Sscanf(e, "%d@%d", &c.Number, &c.At); err != nil {
+			return nil, fmt.Errorf("numbered command %q: %w", e, err)
+		}
+		commands[tag] = c
+	}
+	return commands, nil
+}
+
 // OpenConnection is one request.
 func (s *Store) OpenConnection(ctx context.Context, c hub.Connection) error {
-	i, err := attributevalue.MarshalMap(connectionItem{Expires: c.Expires.Unix(), Origin: c.Origin})
+	i, err := attributevalue.MarshalMap(connectionItem{Expires: c.Expires.Unix(), Origin: c.Origin, Scope: c.Scope})
 	if err != nil {
 		return fmt.Errorf("open connection %s: %w", c.ID, err)
 	}

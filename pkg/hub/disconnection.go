@@ -1,0 +1,42 @@
+package hub
+
+import "fmt"
+
+// Disconnection ends a connection. It is an error of the commands of a Session: the client
+// gets the code and the reason, and the socket is closed. The codes are Centrifugo's.
+type Disconnection struct {
+	// Code is from 3000 to 4999. Clients connect again after codes from 3000 to 3499 and from
+	// 4000 to 4499.
+	Code int
+	// Reason is for people: at most 32 ASCII characters.
+	Reason string
+}
+
+// The disconnections.
+var (
+	DisconnectExpired             = &Disconnection{3005, "connection expired"}
+	DisconnectSubscriptionExpired = &Disconnection{3006, "subscription expired"}
+	DisconnectTooManyRequests     = &Disconnection{3013, "too many requests"}
+	DisconnectInsufficientState   = &Disconnection{3010, "insufficient state"}
+	DisconnectInvalidToken        = &Disconnection{3500, "invalid token"}
+	DisconnectBadRequest          = &Disconnection{3501, "bad request"}
+	DisconnectForced              = &Disconnection{3503, "force disconnect"}
+	DisconnectPermissionDenied    = &Disconnection{3507, "permission denied"}
+	DisconnectNotAvailable        = &Disconnection{3508, "not available"}
+)
+
+// Error is the reason and the code.
+func (d *Disconnection) Error() string { return fmt.Sprintf("%s (%d)", d.Reason, d.Code) }
+
+// Reconnects reports whether clients connect again.
+func (d *Disconnection) Reconnects() bool {
+	return d.Code >= 3000 && d.Code < 3500 || d.Code >= 4000 && d.Code < 4500
+}
+
+// The codes with which the service ends a subscription. Clients subscribe again after codes
+// from 2500 on.
+const (
+	UnsubscribedByServer          = 2000
+	UnsubscribedInsufficientState = 2500
+	UnsubscribedExpired           = 2501
+)

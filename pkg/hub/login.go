@@ -1,0 +1,200 @@
+package hub
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"time"
+)
+
+// Login are the parameters of a client that numbers its commands when it gives its connection
+// an identity.
+type Login struct {
+	// Number is that of the command.
+	Number uint32
+	// Token is a JWT, "" for none.
+	Token string
+	// Since are positions of subscriptions by the server that the client had before, and
+	// wants to be recovered.
+	Since map[Channel]Position
+}
+
+// LoggedIn is the result of a Login.
+type LoggedIn struct {
+	// Client is the id of the connection.
+	Client string
+	// TTL is after which time the client should renew its token, in whole seconds; 0 for
+	// never.
+	TTL time.Duration
+	// Ping is how often the client gets a ping, 0 for never.
+	Ping time.Duration
+	// Subscriptions are those that the server has made.
+	Subscriptions map[Channel]Subscribed
+}
+
+// Login gives the connection an identity. The project is the one in the URL of the handshake.
+// It fails with ErrTokenExpired, after which the client gets another token, with a
+// *Disconnection, or with ErrInternal.
+func (s *Session) Login(ctx context.Context, l Login) (LoggedIn, error) {
+	if s.project != nil {
+		return LoggedIn{}, DisconnectBadRequest
+	}
+	p, err := s.scope(ctx)
+	if err != nil {
+		return LoggedIn{}, err
+	}
+	token, err := s.identify(ctx, p, l.Token)
+	if err != nil {
+		return LoggedIn{}, err
+	}
+	if !token.AnyOrigin && !p.Options.AllowsOrigin(s.c.Origin) {
+		return LoggedIn{}, DisconnectPermissionDenied
+	}
+	c := s.c
+	c.Project, c.User, c.Info, c.Protocol, c.Batch = p.ID, token.User, token.Info, Centrifugo, true
+	c.TokenExpires, c.Secret, c.AnyOrigin = token.ConnectionExpires, token.Secret, token.AnyOrigin
+	if token.Permissions != nil {
+		c.Permissions = *token.Permissions
+	}
+	requests := s.serverSubscriptions(p, token, l)
+	s.c, s.project = c, p
+	outcomes := s.join(ctx, requests, func(before Connection) (Connection, error) {
+		if before.Project != "" {
+			return Connection{}, DisconnectBadRequest
+		}
+		c.Channels, c.Order, c.Revision = before.Channels, before.Order, before.Revision
+		return c, nil
+	})
+	in := LoggedIn{Client: c.ID, TTL: s.ttl(c.TokenExpires), Ping: time.Duration(p.Options.PingInterval)}
+	for i, o := range outcomes {
+		if o.Err != nil {
+			return LoggedIn{}, o.Err
+		}
+		if in.Subscriptions == nil {
+			in.Subscriptions = make(map[Channel]Subscribed, len(outcomes))
+		}
+		in.Subscriptions[requests[i].Channel] = o.Subscribed
+	}
+	if c.User != "" {
+		// Until then no request of the application finds the connection by its user, and sends
+		// it something before the reply.
+		s.after = append(s.after, func(ctx context.Context) error {
+			_, after, err := s.store.ChangeConnection(ctx, s.c, func(c Connection) (Change, error) {
+				c.Ready = true
+				return Change{Connection: c}, nil
+			})
+			s.c = after
+			return err
+		})
+	}
+	return in, nil
+}
+
+// scope is the project in which a connection is: that of the URL of the handshake, or the one
+// of the deployment.
+func (s *Session) scope(ctx context.Context) (*Project, error) {
+	id := s.c.Scope
+	if id == "" {
+		id = s.defaultProject
+	}
+	if id == "" {
+		return nil, &Disconnection{DisconnectBadRequest.Code, "no ?project=ID in the URL"}
+	}
+	p, err := s.store.Project(ctx, id)
+	if errors.Is(err, ErrProjectNotFound) {
+		return nil, &Disconnection{DisconnectBadRequest.Code, "project not found"}
+	}
+	return p, err
+}
+
+// identify verifies a token.
+func (s *Session) identify(ctx context.Context, p *Project, token string) (ConnectionToken, error) {
+	if token == "" {
+		if !p.Options.Insecure && !p.Options.AllowAnonymousConnect {
+			return ConnectionToken{}, DisconnectBadRequest
+		}
+		return ConnectionToken{Secret: p.SecretID()}, nil
+	}
+	now := s.now()
+	t, err := s.tokens.Connection(ctx, p, token, now)
+	if errors.Is(err, ErrInvalidToken) {
+		return ConnectionToken{}, DisconnectInvalidToken
+	}
+	return t, err
+}
+
+// serverSubscriptions are the subscriptions that the token and the project make for a client.
+func (s *Session) serverSubscriptions(p *Project, t ConnectionToken, l Login) (requests []SubscribeRequest) {
+	all := maps.Clone(t.Subscriptions)
+	if all == nil {
+		all = make(map[Channel]SubscribeOptions)
+	}
+	if p.Options.SubscribeToUserPersonalChannel && t.User != "" {
+		if _, named := all[personal(t.User)]; !named {
+			all[personal(t.User)] = SubscribeOptions{}
+		}
+	}
+	for ch, o := range all {
+		since, recover := l.Since[ch]
+		requests = append(requests, SubscribeRequest{
+			Number: l.Number, Channel: ch, Recover: recover, Since: since, server: true, options: o,
+		})
+	}
+	return requests
+}
+
+// personal is the channel to which every connection of a user is subscribed where the project
+// says so.
+func personal(user string) Channel { return Channel{Name: "#" + user} }
+
+// ttl is after which time a client should renew a token: some time before its end, so that it
+// misses nothing.
+func (s *Session) ttl(expires time.Time) time.Duration {
+	if expires.IsZero() {
+		return 0
+	}
+	left := expires.Sub(s.now())
+	return max((left - min(left/5, maxRenewalLead)).Truncate(time.Second), time.Second)
+}
+
+// maxRenewalLead is how long before the end of a token its client renews it at the earliest.
+const maxRenewalLead = 10 * time.Second
+
+// Refresh renews the token of the connection. It returns after which time the client should
+// do so again. It fails with ErrTokenExpired, with ErrBadRequest without a token, with a
+// *Disconnection where the token is invalid, of another user, or comes when the connection has
+// ended: then the client connects again, and recovers what it has missed.
+func (s *Session) Refresh(ctx context.Context, token string) (time.Duration, error) {
+	if err := s.valid(); err != nil {
+		return 0, err
+	}
+	if token == "" {
+		return 0, ErrBadRequest.With("token is required")
+	}
+	t, err := s.tokens.Connection(ctx, s.project, token, s.now())
+	switch {
+	case errors.Is(err, ErrInvalidToken):
+		return 0, DisconnectInvalidToken
+	case errors.Is(err, ErrTokenExpired):
+		return 0, DisconnectExpired
+	case err != nil:
+		return 0, err
+	case t.User != s.c.User:
+		return 0, DisconnectInvalidToken
+	}
+	_, after, err := s.store.ChangeConnection(ctx, s.c, func(c Connection) (Change, error) {
+		if !t.ConnectionExpires.IsZero() && (c.TokenExpires.IsZero() || t.ConnectionExpires.Before(c.TokenExpires)) {
+			return Change{Connection: c}, nil // a later refresh was carried out before
+		}
+		c.TokenExpires, c.Secret = t.ConnectionExpires, t.Secret
+		return Change{Connection: c}, nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	s.c = after
+	return s.ttl(after.TokenExpires), nil
+}
+
+var _ = json.Valid

@@ -1,0 +1,134 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+)
+
+// Session carries out the commands of one frame of a connection whose client numbers its
+// commands, as Centrifugo's protocol does. A client numbers them in the order in which it sends
+// them; its frames reach different invocations, which may overtake each other.
+//
+// Its methods are called in the order of the commands. When Pending reports true, the replies
+// of all that was carried out are sent to the client, and then Proceed is called: until then
+// nothing else may reach the client. A Session is not safe for concurrent use.
+type Session struct {
+	*Publisher
+	cmd     Command
+	c       Connection
+	project *Project // nil until the client has logged in
+	// after is what follows when the client has the replies.
+	after []func(context.Context) error
+}
+
+// loginWait is how long commands wait for a login that they have overtaken.
+const loginWait = 3 * time.Second
+
+// The waits for a login double.
+const firstLoginPoll, maxLoginPoll = 20 * time.Millisecond, 200 * time.Millisecond
+
+// Session accounts for a frame with this many commands and returns its session. login means
+// that the first command is a login; other commands wait for it briefly, where they have
+// overtaken it. It fails with a *Disconnection, or for the service's own reasons.
+func (h *Publisher) Session(ctx context.Context, cmd Command, commands int, login bool) (*Session, error) {
+	cmd.channels = commands * commandChannels // each command costs what a frame does
+	c, err := h.spend(ctx, cmd)
+	switch {
+	case errors.Is(err, ErrTooManyRequests):
+		return nil, DisconnectTooManyRequests
+	case err != nil:
+		return nil, err
+	}
+	for poll := firstLoginPoll; c.Project == "" && !login; poll = min(2*poll, maxLoginPoll) {
+		if h.now().Sub(cmd.received(h.now())) >= loginWait {
+			return nil, DisconnectBadRequest
+		}
+		if err := wait(ctx, poll); err != nil {
+			return nil, err
+		}
+		if c, err = h.store.Connection(ctx, cmd.Connection); err != nil {
+			return nil, err
+		}
+	}
+	s := &Session{Publisher: h, cmd: cmd, c: c}
+	if c.Project == "" {
+		return s, nil
+	}
+	if c.Protocol != Centrifugo || login {
+		return nil, DisconnectBadRequest
+	}
+	if s.project, err = h.store.Project(ctx, c.Project); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// wait waits, or fails when ctx ends.
+func wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// Pending reports whether the replies so far must reach the client before anything else does.
+func (s *Session) Pending() bool { return len(s.after) > 0 }
+
+// Proceed does what follows when the client has the replies.
+func (s *Session) Proceed(ctx context.Context) error {
+	after := s.after
+	s.after = nil
+	var errs []error
+	for _, do := range after {
+		errs = append(errs, do(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// valid fails with a *Disconnection where the connection may not give commands any more: a
+// client that may connect again does so, and recovers what it has missed.
+func (s *Session) valid() error {
+	switch {
+	case s.project == nil:
+		return DisconnectBadRequest
+	case !s.c.Until().After(s.now()):
+		return DisconnectExpired
+	case !s.project.admits(s.c):
+		return DisconnectExpired
+	}
+	return nil
+}
+
+// Disconnect ends a connection with a code for its client: without the code, and so that the
+// client connects again, where the code says that it does. Nothing is sent to it afterwards.
+// The rule is what the SDKs need without a close code of their own: the push of a
+// reconnectable disconnection stops one of them for ever.
+func (h *Publisher) Terminate(ctx context.Context, connection string, d *Disconnection) error {
+	c, err := h.store.Connection(ctx, connection)
+	switch {
+	case errors.Is(err, ErrConnectionNotFound):
+		_, err := h.dispatcher.Disconnect(ctx, []string{connection})
+		return err
+	case err != nil:
+		return err
+	}
+	return h.terminate(ctx, []Connection{c}, d)
+}
+
+// terminate is Terminate for connections that were read.
+func (h *Hub) terminate(ctx context.Context, connections []Connection, d *Disconnection) error {
+	if !d.Reconnects() {
+		var notices []Notice
+		for _, c := range connections {
+			notices = append(notices, Notice{Connection: c.ID, Protocol: c.Protocol, Kind: Disconnected, Code: d.Code, Reason: d.Reason})
+		}
+		_ = h.dispatcher.Notify(ctx, notices)
+	}
+	return h.closeSockets(ctx, connections)
+}
+
+var _ = slices.Contains[[]int]
