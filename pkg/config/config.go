@@ -52,6 +52,10 @@ const (
 	// admin pages.
 	HTTPURL = "CENTRIFUGE_HTTP_URL"
 
+	// DefaultProject is the id of the project of clients whose URL names none. Empty: there is
+	// none.
+	DefaultProject = "CENTRIFUGE_DEFAULT_PROJECT"
+
 	// DispatchFunction is the name of the function that dispatches streams. Functions that
 	// publish nothing do not need it.
 	DispatchFunction = "CENTRIFUGE_DISPATCH_FUNCTION"

@@ -157,6 +157,20 @@ func (d *Direct) logResult(ctx context.Context, messages []hub.Message, f *fanou
 	d.log.LogAttrs(ctx, level, text, attrs...)
 }
 
+// Reply has the contract of hub.Dispatcher.
+func (d *Direct) Reply(ctx context.Context, connection string, frames [][]byte) error {
+	for _, frame := range frames {
+		err := d.poster.Post(ctx, connection, NewPayload(frame))
+		if errors.Is(err, ErrGone) {
+			return hub.ErrConnectionNotFound
+		}
+		if err != nil {
+			return fmt.Errorf("reply to connection %s: %w", connection, err)
+		}
+	}
+	return nil
+}
+
 // Disconnect closes connections, as many concurrently as the Poster allows. It repeats
 // requests without an answer once, after all others. A connection that is gone already is
 // no error. Other failures are joined, and do not stop the rest.

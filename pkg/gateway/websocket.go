@@ -126,15 +126,6 @@ func Broadcast(h *hub.Publisher, log *slog.Logger) WebSocket {
 		})})
 }
 
-// Message handles $default: every frame whose method has no route of its own.
-func Message(h *hub.Hub, log *slog.Logger) WebSocket {
-	return serve(log, commands{classic.MethodPresence: command(classic.Envelope.Presence,
-		func(ctx context.Context, cmd hub.Command, ch hub.Channel) (classic.Result, error) {
-			clients, err := h.ClientPresence(ctx, cmd, ch)
-			return classic.Result{Presence: classic.Presence(clients)}, err
-		})})
-}
-
 // commands are the commands of a route, by method.
 type commands map[string]func(ctx context.Context, cmd hub.Command, e classic.Envelope) (classic.Result, error)
 

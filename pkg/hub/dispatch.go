@@ -67,6 +67,10 @@ type Dispatcher interface {
 	// Check fails with ErrTooLarge when the encoded push of a message would be over
 	// MaxMessageBytes, wherever its position in a stream is: Dispatch would fail then.
 	Check(m Message) error
+	// Reply sends frames to a connection, one after the other. It fails with
+	// ErrConnectionNotFound for one that is over, and where it is not certain that the client
+	// has all.
+	Reply(ctx context.Context, connection string, frames [][]byte) error
 	// Disconnect closes connections, and returns those that may be open after an error. One
 	// that is gone already is no error.
 	Disconnect(ctx context.Context, connections []string) (open []string, err error)

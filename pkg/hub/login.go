@@ -2,7 +2,6 @@ package hub
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"maps"
 	"time"
@@ -54,6 +53,7 @@ func (s *Session) Login(ctx context.Context, l Login) (LoggedIn, error) {
 	c := s.c
 	c.Project, c.User, c.Info, c.Protocol, c.Batch = p.ID, token.User, token.Info, Centrifugo, true
 	c.TokenExpires, c.Secret, c.AnyOrigin = token.ConnectionExpires, token.Secret, token.AnyOrigin
+	c.Meta, c.Ready = token.Meta, token.User == ""
 	if token.Permissions != nil {
 		c.Permissions = *token.Permissions
 	}
@@ -165,7 +165,7 @@ const maxRenewalLead = 10 * time.Second
 // do so again. It fails with ErrTokenExpired, with ErrBadRequest without a token, with a
 // *Disconnection where the token is invalid, of another user, or comes when the connection has
 // ended: then the client connects again, and recovers what it has missed.
-func (s *Session) Refresh(ctx context.Context, token string) (time.Duration, error) {
+func (s *Session) Refresh(ctx context.Context, number uint32, token string) (time.Duration, error) {
 	if err := s.valid(); err != nil {
 		return 0, err
 	}
@@ -183,11 +183,13 @@ func (s *Session) Refresh(ctx context.Context, token string) (time.Duration, err
 	case t.User != s.c.User:
 		return 0, DisconnectInvalidToken
 	}
+	at := s.cmd.received(s.now())
 	_, after, err := s.store.ChangeConnection(ctx, s.c, func(c Connection) (Change, error) {
-		if !t.ConnectionExpires.IsZero() && (c.TokenExpires.IsZero() || t.ConnectionExpires.Before(c.TokenExpires)) {
-			return Change{Connection: c}, nil // a later refresh was carried out before
+		if overtaken, err := c.Order.overtakenBy(auths, number, at); overtaken || err != nil {
+			return Change{Connection: c}, err
 		}
 		c.TokenExpires, c.Secret = t.ConnectionExpires, t.Secret
+		c.Order = c.Order.withNumber([]Channel{auths}, number, at, s.now())
 		return Change{Connection: c}, nil
 	})
 	if err != nil {
@@ -196,5 +198,3 @@ func (s *Session) Refresh(ctx context.Context, token string) (time.Duration, err
 	s.c = after
 	return s.ttl(after.TokenExpires), nil
 }
-
-var _ = json.Valid

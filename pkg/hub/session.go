@@ -3,7 +3,6 @@ package hub
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 )
 
@@ -31,7 +30,8 @@ const firstLoginPoll, maxLoginPoll = 20 * time.Millisecond, 200 * time.Milliseco
 
 // Session accounts for a frame with this many commands and returns its session. login means
 // that the first command is a login; other commands wait for it briefly, where they have
-// overtaken it. It fails with a *Disconnection, or for the service's own reasons.
+// overtaken it. It fails with ErrIdentity for a connection of another protocol, with a
+// *Disconnection, or for the service's own reasons.
 func (h *Publisher) Session(ctx context.Context, cmd Command, commands int, login bool) (*Session, error) {
 	cmd.channels = commands * commandChannels // each command costs what a frame does
 	c, err := h.spend(ctx, cmd)
@@ -56,7 +56,10 @@ func (h *Publisher) Session(ctx context.Context, cmd Command, commands int, logi
 	if c.Project == "" {
 		return s, nil
 	}
-	if c.Protocol != Centrifugo || login {
+	switch {
+	case c.Protocol != Centrifugo:
+		return nil, ErrIdentity.With("it speaks another protocol")
+	case login:
 		return nil, DisconnectBadRequest
 	}
 	if s.project, err = h.store.Project(ctx, c.Project); err != nil {
@@ -103,7 +106,7 @@ func (s *Session) valid() error {
 	return nil
 }
 
-// Disconnect ends a connection with a code for its client: without the code, and so that the
+// Terminate ends a connection with a code for its client: without the code, and so that the
 // client connects again, where the code says that it does. Nothing is sent to it afterwards.
 // The rule is what the SDKs need without a close code of their own: the push of a
 // reconnectable disconnection stops one of them for ever.
@@ -131,4 +134,17 @@ func (h *Hub) terminate(ctx context.Context, connections []Connection, d *Discon
 	return h.closeSockets(ctx, connections)
 }
 
-var _ = slices.Contains[[]int]
+// Speaks returns the protocol of a connection: "" for one that is over, or has no identity yet.
+func (h *Hub) Speaks(ctx context.Context, connection string) (Protocol, error) {
+	c, err := h.store.Connection(ctx, connection)
+	if errors.Is(err, ErrConnectionNotFound) {
+		return "", nil
+	}
+	return c.Protocol, err
+}
+
+// Reply sends frames to a connection, in their order. It fails with ErrConnectionNotFound for one
+// that is over, and where it is not certain that the client has them all.
+func (h *Hub) Reply(ctx context.Context, connection string, frames [][]byte) error {
+	return h.dispatcher.Reply(ctx, connection, frames)
+}

@@ -1,0 +1,93 @@
+package hub
+
+import (
+	"context"
+	"encoding/json"
+)
+
+// What a client that numbers its commands does in a channel.
+
+// Publish sends a message of the client to a channel. It fails with ErrCategoryNotFound,
+// ErrPermissionDenied, and as Publisher.Publish does.
+func (s *Session) Publish(ctx context.Context, ch Channel, data json.RawMessage) error {
+	if err := s.valid(); err != nil {
+		return err
+	}
+	ch = s.project.Locate(ch)
+	if err := s.access().Publish(ch, s.in(ch)); err != nil {
+		return err
+	}
+	category := s.project.Categories[ch.Category]
+	m, err := s.accept(s.project, category, ch, data)
+	if err != nil {
+		return err
+	}
+	m.Client = Client{Connection: s.c.ID, User: s.c.User, Info: s.c.Info}
+	_, err = s.send(ctx, s.project, category, m, PublishOptions{})
+	return err
+}
+
+// Presence returns the clients in a channel. It fails with ErrCategoryNotFound,
+// ErrPermissionDenied, and as Hub.Presence does, with MaxMessageBytes instead of
+// MaxPresenceBytes.
+func (s *Session) Presence(ctx context.Context, ch Channel) ([]Client, error) {
+	ch, err := s.mayReadPresence(ch)
+	if err != nil {
+		return nil, err
+	}
+	return s.presence(ctx, s.project, ch, MaxMessageBytes)
+}
+
+// PresenceStats counts the clients in a channel. It fails as Presence does, but has no limit.
+func (s *Session) PresenceStats(ctx context.Context, ch Channel) (PresenceStats, error) {
+	ch, err := s.mayReadPresence(ch)
+	if err != nil {
+		return PresenceStats{}, err
+	}
+	return s.Publisher.PresenceStats(ctx, s.project, ch)
+}
+
+func (s *Session) mayReadPresence(ch Channel) (Channel, error) {
+	if err := s.valid(); err != nil {
+		return ch, err
+	}
+	ch = s.project.Locate(ch)
+	return ch, s.access().Presence(ch, s.in(ch))
+}
+
+// History returns publications of a channel's stream, and its top. It fails with
+// ErrCategoryNotFound, ErrPermissionDenied, and as Hub.History does.
+func (s *Session) History(ctx context.Context, ch Channel, q HistoryQuery) ([]Message, Position, error) {
+	if err := s.valid(); err != nil {
+		return nil, Position{}, err
+	}
+	ch = s.project.Locate(ch)
+	if err := s.access().History(ch, s.in(ch)); err != nil {
+		return nil, Position{}, err
+	}
+	return s.Publisher.History(ctx, s.project, ch, q)
+}
+
+// RPC calls a method of the application. It fails with ErrNotAvailable: no application can be
+// called yet.
+func (s *Session) RPC(context.Context, string, json.RawMessage) (json.RawMessage, error) {
+	if err := s.valid(); err != nil {
+		return nil, err
+	}
+	return nil, ErrNotAvailable
+}
+
+// Send passes a message to the application. It fails with DisconnectNotAvailable: no
+// application can be called yet.
+func (s *Session) Send(context.Context, json.RawMessage) error {
+	if err := s.valid(); err != nil {
+		return err
+	}
+	return DisconnectNotAvailable
+}
+
+// in reports whether the connection is in a channel.
+func (s *Session) in(ch Channel) bool {
+	_, in := s.c.Channels[ch]
+	return in
+}

@@ -1,0 +1,350 @@
+package hub
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// SubscribeRequest are the parameters of a subscribe of a client that numbers its commands.
+type SubscribeRequest struct {
+	// Number is that of the command.
+	Number  uint32
+	Channel Channel
+	// Token is a subscription token, "" for none.
+	Token string
+	// Recover asks for the publications after Since.
+	Recover bool
+	Since   Position
+	// RejectUnrecovered asks for ErrUnrecoverablePosition, and no subscription, where they
+	// cannot be recovered.
+	RejectUnrecovered bool
+	// Positioned, Recoverable and JoinLeave ask for these features.
+	Positioned, Recoverable, JoinLeave bool
+
+	// server means that the service subscribes the client, with these options.
+	server  bool
+	options SubscribeOptions
+}
+
+// Subscribed is a subscription as its client gets to know it.
+type Subscribed struct {
+	// Positioned and Recoverable mean that pushes have offsets that the client should
+	// remember, and that it recovers from them.
+	Positioned, Recoverable bool
+	// Position is that from which the client goes on: that of the request where it Recovered,
+	// otherwise the top of the stream. It is zero where the subscription is not Positioned.
+	Position Position
+	// Recovered means that Publications are all that the client had missed. WasRecovering means
+	// that it asked for that.
+	Recovered, WasRecovering bool
+	Publications             []Message
+	// TTL is after which time the client should renew the token of the subscription, in whole
+	// seconds; 0 for never.
+	TTL time.Duration
+	// Data is a JSON value of the application for the client, or nil.
+	Data json.RawMessage
+}
+
+// SubscribeOutcome is the outcome of one subscribe.
+type SubscribeOutcome struct {
+	Subscribed
+	// Err is nil, what Session.Subscribe says, or a failure of the service.
+	Err error
+}
+
+// MaxRecoveryBytes is how many bytes of data a recovery may have in one reply, which API Gateway
+// limits to 128 KB: a client that has missed more is not recovered.
+const MaxRecoveryBytes = 96 << 10
+
+// maxConcurrentJoins bounds the streams that one frame opens concurrently.
+const maxConcurrentJoins = 16
+
+// Subscribe subscribes the connection to channels, and returns an outcome for each, in order. A
+// subscription that it has already is renewed. It has no effect on a channel for which a later
+// command was carried out: ErrConflict. An outcome is ErrCategoryNotFound,
+// ErrPermissionDenied, ErrTokenExpired, ErrLimitExceeded, ErrBadRequest,
+// ErrUnrecoverablePosition or a *Disconnection. In a stream nothing is sent to the client until
+// Proceed.
+func (s *Session) Subscribe(ctx context.Context, requests []SubscribeRequest) []SubscribeOutcome {
+	if err := s.valid(); err != nil {
+		return all(requests, err)
+	}
+	// Read after the connection, and not from a cache, as Hub.Subscribe does.
+	p, err := s.store.ReadProject(ctx, s.c.Project)
+	if err != nil {
+		return all(requests, err)
+	}
+	s.project = p
+	return s.join(ctx, requests, func(c Connection) (Connection, error) { return c, s.Hub.valid(p, c) })
+}
+
+// all are the same outcome of all requests.
+func all(requests []SubscribeRequest, err error) []SubscribeOutcome {
+	outcomes := make([]SubscribeOutcome, len(requests))
+	for i := range outcomes {
+		outcomes[i].Err = err
+	}
+	return outcomes
+}
+
+// joining is a subscribe on its way.
+type joining struct {
+	SubscribeRequest
+	membership Membership
+	features   Features
+	stream     Stream
+	streams    bool
+}
+
+// join carries out subscribes together with a change of the connection. Where that fails
+// every outcome has its error.
+func (s *Session) join(ctx context.Context, requests []SubscribeRequest, change func(Connection) (Connection, error)) []SubscribeOutcome {
+	outcomes := make([]SubscribeOutcome, len(requests))
+	joins := make([]*joining, len(requests))
+	for i, r := range requests {
+		if joins[i], outcomes[i].Err = s.joining(ctx, r); outcomes[i].Err == nil {
+			outcomes[i].Data, outcomes[i].TTL = joins[i].options.Data, s.ttl(joins[i].membership.Expires)
+		}
+	}
+	before, after, err := s.store.ChangeConnection(ctx, s.c, func(c Connection) (Change, error) {
+		c, err := change(c)
+		if err != nil {
+			return Change{}, err
+		}
+		return s.plan(c, joins, outcomes)
+	})
+	if err != nil {
+		return all(requests, err)
+	}
+	s.c = after
+	s.announceLater(difference(before, after))
+	var g errgroup.Group
+	g.SetLimit(maxConcurrentJoins)
+	for i, j := range joins {
+		if outcomes[i].Err == nil && j != nil && j.streams {
+			g.Go(func() error {
+				outcomes[i].Err = s.open(ctx, j, &outcomes[i].Subscribed)
+				return nil
+			})
+		}
+	}
+	_ = g.Wait() // outcomes have the failures
+	for i, j := range joins {
+		if outcomes[i].Err == nil && j != nil && j.streams {
+			s.admitLater(j, outcomes[i].Subscribed)
+		}
+	}
+	return outcomes
+}
+
+// joining decides about a subscribe.
+func (s *Session) joining(ctx context.Context, r SubscribeRequest) (*joining, error) {
+	r.Channel = s.project.Locate(r.Channel)
+	if err := r.Channel.Validate(); err != nil {
+		return nil, err
+	}
+	granted := r.server
+	j := &joining{SubscribeRequest: r}
+	if r.Token != "" {
+		t, err := s.subscriptionToken(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		granted, j.options, j.membership.Expires = true, t.SubscribeOptions, t.SubscriptionExpires
+	}
+	access := s.access()
+	if err := access.Subscribe(r.Channel, granted); err != nil {
+		return nil, err
+	}
+	j.stream, j.streams = s.project.Stream(r.Channel)
+	j.features = access.Features(r.Channel, FeatureRequest{Positioned: r.Positioned, Recoverable: r.Recoverable, JoinLeave: r.JoinLeave}, j.options.Override)
+	j.membership.ID, j.membership.Since = NewID(s.now()), s.now().Truncate(time.Millisecond)
+	// What is sent before the reply to a login is lost in some clients, and so is what a stream
+	// sends before the reply to a subscribe.
+	j.membership.Joining = j.streams || r.server
+	j.membership.Recoverable = j.features.Recoverable
+	j.membership.JoinLeave, j.membership.Server = j.features.JoinLeave, r.server
+	j.membership.Info, j.membership.Granted = j.options.Info, granted
+	return j, nil
+}
+
+// subscriptionToken verifies the token of a subscribe, which is for this user, channel and
+// client only.
+func (s *Session) subscriptionToken(ctx context.Context, r SubscribeRequest) (SubscriptionToken, error) {
+	t, err := s.tokens.Subscription(ctx, s.project, r.Token, s.now())
+	switch {
+	case errors.Is(err, ErrInvalidToken):
+		return t, ErrPermissionDenied.With("the subscription token is invalid")
+	case err != nil:
+		return t, err
+	case t.User != s.c.User, s.project.Locate(t.Channel) != s.project.Locate(r.Channel), t.Client != "" && t.Client != s.c.ID:
+		return t, DisconnectInvalidToken
+	}
+	return t, nil
+}
+
+// plan is the change of a connection that subscribes make. It sets the outcomes of those that
+// have no effect.
+func (s *Session) plan(c Connection, joins []*joining, outcomes []SubscribeOutcome) (Change, error) {
+	at, now := s.cmd.received(s.now()), s.now()
+	channels, memberships := without(c.Channels, s.ended(s.project, c)), make(map[Channel]Membership)
+	for i, j := range joins {
+		if j == nil {
+			continue
+		}
+		outcomes[i].Err = nil
+		overtaken, err := c.Order.overtakenBy(j.Channel, j.Number, at)
+		if overtaken {
+			err = ErrConflict.With("a later command on the channel was carried out before")
+		}
+		if _, in := channels[j.Channel]; err == nil && !in && len(channels) >= MaxChannels {
+			err = errTooManyChannels
+		}
+		if outcomes[i].Err = err; err != nil {
+			continue
+		}
+		if _, in := channels[j.Channel]; !in {
+			channels[j.Channel] = shardOf(c.ID, s.project.Categories[j.Channel.Category].SubscribeShards(now))
+		}
+		memberships[j.Channel] = j.membership
+		c.Order = c.Order.withNumber([]Channel{j.Channel}, j.Number, at, now)
+	}
+	if err := checkChannels(channels); err != nil {
+		return Change{}, err
+	}
+	c.Channels = channels
+	return Change{Connection: c, Memberships: memberships}, nil
+}
+
+// errTooManyChannels: the connection is in as many channels as it may be.
+var errTooManyChannels = ErrLimitExceeded.With(fmt.Sprintf("a connection may be in at most %d channels", MaxChannels))
+
+// checkChannels refuses more channels of a connection than it may be in.
+func checkChannels(channels map[Channel]int) error {
+	bytes := 0
+	for ch := range channels {
+		bytes += len(ch.Category) + len(ch.Name)
+	}
+	switch {
+	case len(channels) > MaxChannels:
+		return errTooManyChannels
+	case bytes > MaxChannelBytes:
+		return ErrLimitExceeded.With(fmt.Sprintf("the names of the channels of a connection may have at most %d bytes", MaxChannelBytes))
+	}
+	return nil
+}
+
+// open decides where in the stream a subscription begins, and what its client has missed.
+func (s *Session) open(ctx context.Context, j *joining, result *Subscribed) error {
+	top, err := s.store.OpenStream(ctx, j.stream)
+	if err != nil {
+		return err
+	}
+	result.WasRecovering = j.Recover && j.features.Recoverable
+	if result.WasRecovering || j.features.CacheRecover {
+		if top, err = s.recover(ctx, j, top, result); err != nil {
+			return err
+		}
+	}
+	if result.WasRecovering && !result.Recovered && j.RejectUnrecovered {
+		return ErrUnrecoverablePosition
+	}
+	result.Recoverable, result.Positioned = j.features.Recoverable, j.features.Positioned || j.features.Recoverable
+	j.Since, result.Position = top, top
+	if result.Recovered && !j.features.Cache {
+		result.Position = Position{top.Epoch, top.Offset - uint64(len(result.Publications))}
+	}
+	if !result.Positioned {
+		result.Position = Position{}
+	}
+	return nil
+}
+
+// recover reads what a client has missed. It returns the top of the stream at that moment.
+func (s *Session) recover(ctx context.Context, j *joining, top Position, result *Subscribed) (Position, error) {
+	if j.features.Cache {
+		newest, top, err := s.store.History(ctx, j.stream, HistoryQuery{Limit: 1, Reverse: true})
+		if err != nil {
+			return top, err
+		}
+		has := j.Recover && j.Since == top
+		result.Recovered = has || len(newest) == 1 && newest[0].Position.Offset == top.Offset
+		if result.Recovered && !has {
+			result.Publications = newest
+		}
+		return top, nil
+	}
+	if j.Since.Epoch != "" && j.Since.Epoch != top.Epoch {
+		return top, nil
+	}
+	// One more than may be recovered: then it is known that there are more.
+	missed, top, err := s.store.History(ctx, j.stream, HistoryQuery{Since: &Position{top.Epoch, j.Since.Offset}, Limit: -1})
+	if errors.Is(err, ErrUnrecoverablePosition) {
+		return s.store.OpenStream(ctx, j.stream)
+	}
+	if err != nil {
+		return top, err
+	}
+	bytes := 0
+	for _, m := range missed {
+		bytes += len(m.Data) + len(m.Client.Info)
+	}
+	if bytes <= MaxRecoveryBytes {
+		result.Publications, result.Recovered = Recover(j.Since, top, missed)
+	}
+	return top, nil
+}
+
+// admitLater admits a subscription to its stream when the client has the reply.
+func (s *Session) admitLater(j *joining, result Subscribed) {
+	a := Admission{
+		Place: Place{j.Channel, s.c.Channels[j.Channel]}, Connection: s.c.ID,
+		ID: j.membership.ID, Recoverable: j.membership.Recoverable, Protocol: s.c.Protocol, Position: j.Since,
+	}
+	s.after = append(s.after, func(ctx context.Context) error { return s.admit(ctx, j.stream, a) })
+}
+
+// announceLater announces joins and leaves when the client has the reply.
+func (s *Session) announceLater(all []announcement) {
+	for _, a := range all {
+		if s.project.Categories[a.channel.Category].JoinLeave {
+			s.after = append(s.after, func(ctx context.Context) error {
+				s.announce(ctx, all)
+				return nil
+			})
+			return
+		}
+	}
+}
+
+// Unsubscribe ends the subscription to a channel. It has no effect where there is none, or a
+// later command on the channel was carried out.
+func (s *Session) Unsubscribe(ctx context.Context, number uint32, ch Channel) error {
+	if err := s.valid(); err != nil {
+		return err
+	}
+	ch = s.project.Locate(ch)
+	at := s.cmd.received(s.now())
+	before, after, err := s.store.ChangeConnection(ctx, s.c, func(c Connection) (Change, error) {
+		overtaken, err := c.Order.overtakenBy(ch, number, at)
+		if err != nil || overtaken {
+			return Change{Connection: c}, err
+		}
+		left := maps.Clone(c.Channels)
+		maps.DeleteFunc(left, func(l Channel, _ int) bool { return l.Category == ch.Category && l.Name == ch.Name })
+		c.Channels, c.Order = left, c.Order.withNumber([]Channel{ch}, number, at, s.now())
+		return Change{Connection: c}, nil
+	})
+	if err != nil {
+		return err
+	}
+	s.c = after
+	s.announce(ctx, difference(before, after))
+	return nil
+}
