@@ -34,21 +34,26 @@ const (
 	tagBytes = 8
 )
 
-// These are no channels: a channel has a category and a name. Commands on them are ordered in
-// the same way.
+// These are no channels: the name of a channel without a category has no ":". Commands on them
+// are ordered in the same way.
 var (
 	// auths are the commands auth.
-	auths = Channel{}
+	auths = Channel{Name: ":"}
 	// allChannels are all channels, of which a connection is unsubscribed.
-	allChannels = Channel{Name: "*"}
+	allChannels = Channel{Name: ":*"}
 )
 
-// wholeCategory is all channels of a category, of which a connection is unsubscribed.
+// wholeCategory is all channels of a category, of which a connection is unsubscribed: a channel
+// has a name.
 func wholeCategory(name string) Channel { return Channel{Category: name} }
 
 // tag is a short name of a channel, whatever its incarnation.
 func tag(ch Channel) string {
-	sum := sha256.Sum256([]byte(ch.Category + ":" + ch.Name))
+	text := ch.Name
+	if ch.Category != "" {
+		text = ch.Category + ":" + ch.Name
+	}
+	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:tagBytes])
 }
 
