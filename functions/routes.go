@@ -70,6 +70,8 @@ type Function struct {
 
 	// Hub adds the URL of the management API, which every hub is built with.
 	Hub bool
+	// Clients adds the id of the project of clients whose URL names none.
+	Clients bool
 	// Pages adds the URLs of both APIs, for the pages that it serves.
 	Pages bool
 	// Variables are further variables with fixed values.
@@ -138,6 +140,9 @@ const (
 	// light is for functions that wait for DynamoDB: a Go function starts and answers
 	// in milliseconds at this size.
 	light = 256
+	// medium is for the function of Centrifugo's protocol: most commands wait for DynamoDB, and
+	// some deliver.
+	medium = 512
 	// heavy is for functions that deliver: they sign and encrypt every post to a
 	// connection, which takes CPU.
 	heavy = 1769
@@ -208,11 +213,13 @@ var All = []Function{
 		Posts:       fewPosts,
 	},
 	{
-		Name: "message", MemoryMB: light, Hub: true,
+		Name: "message", MemoryMB: medium, Hub: true, Clients: true,
 		WebSocket:   []Route{{"$default", twoWay}},
-		Table:       list{query, update, batchWrite},
+		Table:       list{query, get, put, update, remove, batchWrite},
 		Connections: list{"POST", "DELETE"},
-		Posts:       fewPosts,
+		Posts:       manyPosts,
+		Puts:        []Event{message},
+		Invokes:     list{Dispatch},
 	},
 	{
 		Name: "publish", MemoryMB: heavy, Hub: true,
@@ -282,6 +289,8 @@ type Addresses struct {
 	MetricsNamespace      string
 	// DispatchFunction is the name of the function Dispatch in the deployment.
 	DispatchFunction string
+	// DefaultProject is the id of the project of clients whose URL names none.
+	DefaultProject string
 }
 
 // Environment returns the environment variables of f. What has no address is not set.
@@ -293,6 +302,7 @@ func (f Function) Environment(a Addresses) map[string]string {
 		}
 	}
 	set(f.Hub, config.ManagementURL, a.ManagementURL)
+	set(f.Clients, config.DefaultProject, a.DefaultProject)
 	set(f.Pages, config.WebSocketURL, a.WebSocketURL)
 	set(f.Pages, config.HTTPURL, a.HTTPURL)
 	set(len(f.Connections) > 0, config.MetricsNamespace, a.MetricsNamespace)

@@ -3,9 +3,10 @@ package main
 
 import (
 	"centrifuge/pkg/app"
+	"centrifuge/pkg/app/publisher"
 	"centrifuge/pkg/gateway"
 )
 
 func main() {
-	app.Main(app.New, func(a *app.App) any { return gateway.Message(a.Hub, a.Log) })
+	app.Main(publisher.New, func(a *publisher.App) any { return gateway.Message(a.Hub, a.Log) })
 }

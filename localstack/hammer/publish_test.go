@@ -101,7 +101,7 @@ func (h *hammer) publish(ctx context.Context, m message) error {
 
 // call calls publish once.
 func (h *hammer) call(ctx context.Context, m message, number int) (at hub.Position, err error) {
-	body := map[string]any{"channel": category + ":" + m.channel, "data": map[string]any{"n": number, "text": m.padding}}
+	body := map[string]any{"channel": hub.Channel{Category: category, Name: m.channel}.String(), "data": map[string]any{"n": number, "text": m.padding}}
 	if m.key != "" {
 		body["idempotency_key"] = m.key
 	}

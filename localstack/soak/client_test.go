@@ -157,7 +157,7 @@ func (l *link) message(f reply) {
 	began := l.r.began(f.Data.N)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	channel := f.Category + ":" + f.Channel
+	channel := hub.Channel{Category: f.Category, Name: f.Channel}.String()
 	l.received[f.Data.N]++
 	l.r.note("%s received message %d in %s", l.name, f.Data.N, channel)
 	if since := l.since[channel]; !since.IsZero() && began.After(since) {
@@ -250,7 +250,7 @@ func (l *link) answer(f reply, frame []byte) {
 	refused := make(map[string]bool)
 	for category, names := range f.Refused {
 		for _, name := range names {
-			refused[category+":"+name] = true
+			refused[hub.Channel{Category: category, Name: name}.String()] = true
 		}
 	}
 	switch {

@@ -38,8 +38,8 @@ const (
 var channels = []string{"open:a", "open:b", "room:a", "room:b", "wide:a", "wide:b", "log:a", "log:b"}
 
 func split(channel string) (category, name string) {
-	category, name, _ = strings.Cut(channel, ":")
-	return category, name
+	ch, _ := hub.ParseChannel("", channel) // they are valid
+	return ch.Category, ch.Name
 }
 
 // selection is the channels by category.

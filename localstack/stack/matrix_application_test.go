@@ -40,7 +40,7 @@ func (c cell) publishOnce(t *testing.T, p tenant, channel string) {
 // publishesWithKey publishes in a category under an idempotency key.
 func publishesWithKey(category string) func(*testing.T, cell) {
 	return func(t *testing.T, c cell) {
-		channel := category + ":" + c.id
+		channel := hub.Channel{Category: category, Name: c.id}.String()
 		var receivers []*websocket.Conn
 		for range 2 {
 			receivers = append(receivers, joinWith(t, c.Stack, demoTenant.member(category, ""), c.id))

@@ -11,6 +11,7 @@ import (
 
 	"centrifuge/localstack/gateway"
 	"centrifuge/localstack/lambda"
+	"centrifuge/pkg/hub"
 )
 
 // traffic logs what passes through the gateway: connections, frames and HTTP requests; and
@@ -104,12 +105,12 @@ func (t traffic) invoked(ctx context.Context, payload, response []byte, failure 
 		}, attributes...)...)
 	case e.DetailType != "":
 		t.log.LogAttrs(ctx, slog.LevelInfo, "webhook", append([]slog.Attr{
-			slog.String("project", e.Detail.Project), slog.String("channel", e.Detail.Category+":"+e.Detail.Channel),
+			slog.String("project", e.Detail.Project), slog.String("channel", hub.Channel{Category: e.Detail.Category, Name: e.Detail.Channel}.String()),
 			slog.String("message", e.Detail.Message), slog.Duration("duration", took),
 		}, attributes...)...)
-	case e.Category != "":
+	case e.Project != "" && e.Name != "":
 		t.log.LogAttrs(ctx, slog.LevelInfo, "stream dispatched", append([]slog.Attr{
-			slog.String("project", e.Project), slog.String("channel", e.Category+":"+e.Name), slog.Duration("duration", took),
+			slog.String("project", e.Project), slog.String("channel", hub.Channel{Category: e.Category, Name: e.Name}.String()), slog.Duration("duration", took),
 		}, attributes...)...)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/coder/websocket"
 
 	"centrifuge/pkg/auth"
+	"centrifuge/pkg/hub"
 )
 
 // maxPublishers is how many publishes run at a time: enough for 500 a second that take 30 ms.
@@ -75,7 +76,10 @@ func (b *bench) subscribe(ctx context.Context, channel string, n int) (_ *audien
 			a.close()
 		}
 	}()
-	category, name, _ := strings.Cut(channel, ":")
+	ch, err := hub.ParseChannel(project, channel)
+	if err != nil {
+		return nil, err
+	}
 	for i := range n {
 		conn, _, err := websocket.Dial(ctx, b.WebSocketURL, nil)
 		if err != nil {
@@ -86,7 +90,7 @@ func (b *bench) subscribe(ctx context.Context, channel string, n int) (_ *audien
 		a.clients = append(a.clients, c)
 		for _, frame := range []string{
 			fmt.Sprintf(`{"id":"auth","method":"auth","params":{"project_id":"`+project+`","user":"u","token":"%s","permissions":{},"batch":true}}`, auth.SignToken(secret, "u", project)),
-			fmt.Sprintf(`{"id":"subscribe","method":"subscribe","params":{"to":{"%s":["%s"]}}}`, category, name),
+			fmt.Sprintf(`{"id":"subscribe","method":"subscribe","params":{"to":{"%s":["%s"]}}}`, ch.Category, ch.Name),
 		} {
 			if err := conn.Write(ctx, websocket.MessageText, []byte(frame)); err != nil {
 				return nil, fmt.Errorf("send a command: %w", err)

@@ -65,10 +65,7 @@ func (s *site) channelOf(w http.ResponseWriter, r *http.Request, name string) (p
 	}
 	ch, err := hub.ParseChannel(p.ID, name)
 	if err == nil {
-		err = ch.Validate()
-	}
-	if _, exists := p.Categories[ch.Category]; err == nil && !exists {
-		err = hub.ErrCategoryNotFound
+		_, err = p.CategoryOf(ch)
 	}
 	if err != nil {
 		s.fail(w, r, err)

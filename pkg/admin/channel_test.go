@@ -172,7 +172,7 @@ func TestChannelPage(t *testing.T) {
 		status     int
 		text       string
 	}{
-		{"no channel is an error", base + "/channels/show", http.StatusBadRequest, `a channel is written "category:name"`},
+		{"no channel is an error", base + "/channels/show", http.StatusBadRequest, "channel name is empty"},
 		{"a channel without a name is an error", show("log:"), http.StatusBadRequest, "channel name"},
 		{"a name that is too long is an error", show("log:" + strings.Repeat("x", 255)), http.StatusBadRequest, "255"},
 		{"an unknown category is an error", show("none:a"), http.StatusNotFound, "Category not found"},
@@ -283,7 +283,7 @@ func TestHistoryRemoval(t *testing.T) {
 	}{
 		{"a category without history is refused", "chat:lobby", http.StatusBadRequest, "category chat keeps no history"},
 		{"an unknown category is refused", "none:a", http.StatusNotFound, "Category not found"},
-		{"a channel without a category is refused", "lobby", http.StatusBadRequest, `a channel is written "category:name"`},
+		{"a category without a name that does not exist is refused", "lobby", http.StatusNotFound, "Category not found"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r.in(t).shows(r.post(remove, "channel", tt.channel, "confirm", "yes"), tt.status, tt.text)

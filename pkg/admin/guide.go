@@ -28,7 +28,7 @@ func (s *site) guide(p *hub.Project, apiKey string) guide {
 	if all := sortedCategories(p); len(all) > 0 {
 		g.Category, g.Exists = all[0].Name, true
 	}
-	body := fmt.Sprintf(`{"channel":%s,"data":{"text":"Hello"}}`, literal(g.Category+":lobby"))
+	body := fmt.Sprintf(`{"channel":%s,"data":{"text":"Hello"}}`, literal(hub.Channel{Category: g.Category, Name: "lobby"}.String()))
 	g.Publish = strings.Replace(curl(s.HTTPURL, "publish", []byte(body)), keyPlaceholder, cmp.Or(apiKey, keyPlaceholder), 1)
 	g.Token = fmt.Sprintf("printf %%s %s | openssl dgst -sha256 -hmac \"$SECRET\" -r | cut -c -64", quote("alice"+p.ID))
 	g.Connect = fmt.Sprintf(`import { Centrifuge } from "./centrifuge.js";

@@ -74,7 +74,7 @@ func (s *site) channelsPage(w http.ResponseWriter, r *http.Request) {
 	}
 	d.count(p, usage)
 	if ch, err := hub.ParseChannel(p.ID, d.Pattern); err == nil && len(d.Rows) == 0 && !strings.ContainsAny(d.Pattern, `*?[\`) {
-		if _, exists := p.Categories[ch.Category]; exists && ch.Validate() == nil {
+		if _, exists := p.Categories[ch.Category]; exists {
 			d.Absent = d.Pattern
 		}
 	}

@@ -25,6 +25,7 @@ import (
 	"centrifuge/pkg/delivery"
 	"centrifuge/pkg/hub"
 	"centrifuge/pkg/metrics"
+	"centrifuge/pkg/protocol/centrifugo"
 	"centrifuge/pkg/protocol/classic"
 	"centrifuge/pkg/store"
 )
@@ -78,7 +79,7 @@ func Load(getenv func(string) string, w io.Writer) (*Base, error) {
 func (b *Base) HubOptions() (hub.Options, error) {
 	d, err := b.dispatcher()
 	return hub.Options{
-		Store: b.Store, Dispatcher: d, VerifyToken: auth.VerifyToken, Log: b.Log,
+		Store: b.Store, Dispatcher: d, VerifyToken: auth.VerifyToken, DefaultProject: b.Config.DefaultProject, Log: b.Log,
 		Callback: callback.New(callback.Options{Insecure: b.Config.InsecureCallbacks, Breakers: b.Store, Log: b.Log}),
 	}, err
 }
@@ -95,7 +96,7 @@ func (b *Base) dispatcher() (hub.Dispatcher, error) {
 	}
 	d := delivery.New(delivery.Options{
 		Subscribers: b.Store, Poster: poster, Log: b.Log,
-		Encoders: map[hub.Protocol]delivery.Encoder{hub.Classic: classic.Pushes},
+		Encoders: map[hub.Protocol]delivery.Encoder{hub.Classic: classic.Pushes, hub.Centrifugo: centrifugo.Pushes},
 	})
 	if b.Config.MetricsNamespace == "" {
 		return d, nil

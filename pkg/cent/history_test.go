@@ -127,7 +127,7 @@ func TestHistory(t *testing.T) {
 		{"an epoch that has ended is refused", "chat:log", &cent.Position{Offset: 3, Epoch: "former"}, cent.CodeUnrecoverablePosition},
 		{"a category without history is refused", "news:all", nil, cent.CodeNotAvailable},
 		{"an unknown category is refused", "nowhere:x", nil, cent.CodeCategoryNotFound},
-		{"a channel without a category is refused", "log", nil, cent.CodeBadRequest},
+		{"a category without a name that does not exist is refused", "log", nil, cent.CodeCategoryNotFound},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			publications, top, err := c.History(ctx, tt.channel, cent.HistoryOptions{Limit: -1, Since: tt.since})

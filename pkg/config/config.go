@@ -88,6 +88,7 @@ type Config struct {
 	EventBus          string
 	DispatchFunction  string
 	LambdaEndpoint    string
+	DefaultProject    string
 
 	EventBridgeEndpoint string
 }
@@ -111,6 +112,7 @@ func Load(getenv func(string) string) (Config, error) {
 		EventBus:         getenv(EventBus),
 		DispatchFunction: getenv(DispatchFunction),
 		LambdaEndpoint:   getenv(LambdaEndpoint),
+		DefaultProject:   getenv(DefaultProject),
 
 		EventBridgeEndpoint: getenv(EventBridgeEndpoint),
 	}

@@ -10,7 +10,8 @@ import (
 type Category struct {
 	// ID is 24 hexadecimal digits. A category that is deleted and created again has
 	// another one.
-	ID   string
+	ID string
+	// Name is "" for the category without a name, whose channels are written without ":".
 	Name string
 	// Incarnation is drawn by the store when the category is created, and never changes:
 	// the keys of subscriptions carry it. It is "" for a category of an earlier version.
@@ -94,6 +95,14 @@ func (o CategoryOptions) MessageBytes() int {
 	return o.MaxMessageBytes
 }
 
+// Title names the category in a sentence.
+func (c Category) Title() string {
+	if c.Name == "" {
+		return "the category without a name"
+	}
+	return "category " + c.Name
+}
+
 // Validate refuses options that break their limits, with ErrBadRequest or
 // ErrLimitExceeded.
 func (o CategoryOptions) Validate() error { return checkOptions(o, CategoryReference) }
@@ -101,11 +110,16 @@ func (o CategoryOptions) Validate() error { return checkOptions(o, CategoryRefer
 // Validate refuses a new category whose name or options break their limits, with
 // ErrBadRequest or ErrLimitExceeded. Of one that exists only the options are validated.
 func (c Category) Validate() error {
-	if err := checkPathName("category name", c.Name); err != nil {
-		return err
+	if c.Name != "" {
+		if err := checkPathName("category name", c.Name); err != nil {
+			return err
+		}
 	}
-	if strings.Contains(c.Name, ":") {
+	switch {
+	case strings.Contains(c.Name, categoryMark):
 		return ErrBadRequest.With(`a category name must not contain ":"`)
+	case strings.HasPrefix(c.Name, privateMark):
+		return ErrBadRequest.With(`a category name must not begin with "$"`)
 	}
 	return c.CategoryOptions.Validate()
 }

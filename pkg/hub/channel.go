@@ -19,30 +19,66 @@ type Channel struct {
 	Name        string
 }
 
-// ParseChannel splits "category:name" at the first colon, as the server API
-// writes channels. It fails with ErrBadRequest where there is no colon.
+// The characters of a channel's string, as in Centrifugo.
+const (
+	categoryMark = ":"
+	privateMark  = "$"
+	userMark     = "#"
+	userSplit    = ","
+)
+
+// ParseChannel reads what String writes, which is how the server API and Centrifugo's protocol
+// name channels. "news:all" is the channel "all" of the category "news". A string without ":"
+// is a channel of the category without a name. A "$" at the beginning belongs to the name:
+// "$news:all" is the channel "$all" of "news", which may also be written "news:$all". It fails
+// as Validate does.
 func ParseChannel(project, s string) (Channel, error) {
-	category, name, ok := strings.Cut(s, ":")
-	if !ok {
-		return Channel{}, ErrBadRequest.With(`a channel is written "category:name"`)
+	rest, private := strings.CutPrefix(s, privateMark)
+	category, name, named := strings.Cut(rest, categoryMark)
+	if !named {
+		category, name = "", rest
 	}
-	return Channel{Project: project, Category: category, Name: name}, nil
+	if private {
+		name = privateMark + name
+	}
+	ch := Channel{Project: project, Category: category, Name: name}
+	return ch, ch.Validate()
 }
 
-// String is "category:name".
-func (c Channel) String() string { return c.Category + ":" + c.Name }
+// String is "category:name", the name alone in the category without a name. The "$" of a name
+// comes first: "$category:name". No two channels of a project that are valid have one string.
+func (c Channel) String() string {
+	if c.Category == "" {
+		return c.Name
+	}
+	if rest, private := strings.CutPrefix(c.Name, privateMark); private {
+		return privateMark + c.Category + categoryMark + rest
+	}
+	return c.Category + categoryMark + c.Name
+}
 
 // Validate refuses a channel whose names break the limits, with ErrBadRequest or
 // ErrLimitExceeded.
 func (c Channel) Validate() error {
-	if err := checkName("category name", c.Category); err != nil {
-		return err
+	switch {
+	case c.Category == "" && strings.Contains(c.Name, categoryMark):
+		return ErrBadRequest.With(`the name of a channel without a category must not contain ":"`)
+	case strings.HasPrefix(c.Category, privateMark):
+		return ErrBadRequest.With(`category name must not begin with "$"`)
+	case c.Category != "":
+		if err := checkName("category name", c.Category); err != nil {
+			return err
+		}
 	}
 	if err := checkName("channel name", c.Name); err != nil {
 		return err
 	}
 	return checkName("channel", c.String())
 }
+
+// private reports whether the channel requires that the application grants it: its name
+// begins with "$".
+func (c Channel) private() bool { return strings.HasPrefix(c.Name, privateMark) }
 
 // Selection selects channels of a project, by category: an empty Selection selects
 // every channel, and a category with no names selects all its channels.

@@ -28,12 +28,13 @@ func history(p *Project, ch Channel) (Stream, error) {
 	if err := ch.Validate(); err != nil {
 		return Stream{}, err
 	}
-	if _, ok := p.Categories[ch.Category]; !ok {
-		return Stream{}, ErrCategoryNotFound
+	category, err := p.CategoryOf(ch)
+	if err != nil {
+		return Stream{}, err
 	}
 	s, _ := p.Stream(ch)
 	if s.Retention.Size == 0 {
-		return Stream{}, ErrNotAvailable.With("category " + ch.Category + " keeps no history").WithHelp("turn on its options history_size and history_ttl")
+		return Stream{}, ErrNotAvailable.With(category.Title() + " keeps no history").WithHelp("turn on its options history_size and history_ttl")
 	}
 	return s, nil
 }

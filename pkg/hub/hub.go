@@ -26,6 +26,8 @@ type Options struct {
 	Dispatcher  Dispatcher
 	Callback    Callback
 	VerifyToken VerifyToken
+	// DefaultProject is the id of the project of clients whose URL names none; "" for none.
+	DefaultProject string
 	// Log gets failures that do not fail a call; nil discards them.
 	Log *slog.Logger
 	// Now is the clock; nil means time.Now.
@@ -38,8 +40,10 @@ type Hub struct {
 	dispatcher Dispatcher
 	callback   Callback
 	verify     VerifyToken
-	log        *slog.Logger
-	now        func() time.Time
+	// defaultProject is the id of the project of clients whose URL names none.
+	defaultProject string
+	log            *slog.Logger
+	now            func() time.Time
 }
 
 // New returns a Hub. It fails, naming the part, when a required part is missing.
@@ -60,5 +64,5 @@ func New(o Options) (*Hub, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Hub{store: o.Store, dispatcher: o.Dispatcher, callback: o.Callback, verify: o.VerifyToken, log: o.Log, now: o.Now}, nil
+	return &Hub{store: o.Store, dispatcher: o.Dispatcher, callback: o.Callback, verify: o.VerifyToken, defaultProject: o.DefaultProject, log: o.Log, now: o.Now}, nil
 }

@@ -54,7 +54,8 @@ var (
 	allChannels = Channel{Category: ":all"}
 )
 
-// wholeCategory is all channels of a category, of which a connection is unsubscribed.
+// wholeCategory is all channels of a category, of which a connection is unsubscribed: a channel
+// has a name.
 func wholeCategory(name string) Channel { return Channel{Category: name} }
 
 // tag is a short name of a channel, whatever its incarnation.

@@ -10,8 +10,8 @@ import (
 // DecodePermissions reads permissions: {} grants everything, {"cat": []} the whole
 // category, {"cat": ["a", "b"]} these channels of it. A value that is not a list grants
 // nothing in its category, and an entry that is not a string matches no channel.
-// The key "", which no category has as its name, is ignored. The result is not
-// confirmed: the form does not say who granted it.
+// The key "" is the category without a name. The result is not confirmed: the form does not
+// say who granted it.
 //
 // This is the one JSON form of permissions, in classic auth frames, in the claims of
 // a JWT, and in both directions of validate_url. Invalid input never widens a grant:
@@ -43,9 +43,7 @@ func DecodePermissions(raw json.RawMessage) (Permissions, error) {
 		if _, twice := p.Categories[name]; twice {
 			return Permissions{}, ErrCategoryTwice
 		}
-		if name != "" {
-			p.Categories[name] = grant(value)
-		}
+		p.Categories[name] = grant(value)
 	}
 	if err := end(dec); err != nil {
 		return Permissions{}, err

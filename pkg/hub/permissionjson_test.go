@@ -33,7 +33,7 @@ func TestDecodePermissions(t *testing.T) {
 		"a string instead of a list grants nothing":  {`{"chat": "a"}`, only("chat", hub.Grant{})},
 		"entries that are not strings match nothing": {`{"chat": [1, null, ["b"], {}, 1e999, "a"]}`, only("chat", hub.Grant{Channels: []string{"a"}})},
 		"a list of such entries is not an empty one": {`{"chat": [null]}`, only("chat", hub.Grant{})},
-		"a category without a name is no category":   {`{"": []}`, hub.Permissions{}},
+		"the category without a name":                {`{"": []}`, only("", hub.Grant{Whole: true})},
 		"names are any unicode":                      {`{"ч:#$ ": ["а б"]}`, only("ч:#$ ", hub.Grant{Channels: []string{"а б"}})},
 	} {
 		t.Run(name, func(t *testing.T) {

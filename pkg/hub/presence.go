@@ -113,12 +113,12 @@ func (h *Hub) presencePages(ctx context.Context, p *Project, ch Channel, page fu
 	if err := ch.Validate(); err != nil {
 		return err
 	}
-	category, ok := p.Categories[ch.Category]
+	category, err := p.CategoryOf(ch)
 	switch {
-	case !ok:
-		return ErrCategoryNotFound
+	case err != nil:
+		return err
 	case !category.Presence:
-		return ErrNotAvailable.With("category " + ch.Category + " has no presence").WithHelp("turn on its option presence")
+		return ErrNotAvailable.With(category.Title() + " has no presence").WithHelp("turn on its option presence")
 	}
 	audience, fresh := p.audience(p.Locate(ch)), false
 	for shard := range audience.Shards {

@@ -30,6 +30,18 @@ type Project struct {
 	Categories map[string]Category
 }
 
+// CategoryOf returns the category of a channel. It fails with ErrCategoryNotFound.
+func (p *Project) CategoryOf(ch Channel) (Category, error) {
+	c, exists := p.Categories[ch.Category]
+	switch {
+	case exists:
+		return c, nil
+	case ch.Category == "":
+		return Category{}, ErrCategoryNotFound.WithHelp(`write category:name, or create the category without a name`)
+	}
+	return Category{}, ErrCategoryNotFound
+}
+
 // ValidateName refuses a project whose name breaks its limits, as Validate does.
 func (p *Project) ValidateName() error { return checkName("project name", p.Name) }
 

@@ -84,9 +84,9 @@ type Published struct {
 // ErrTooManyRequests where the stream is more than MaxAhead ahead of its dispatch, or
 // ErrConflict while another publish under the same key is in progress.
 func (h *Publisher) Publish(ctx context.Context, p *Project, ch Channel, data json.RawMessage, o PublishOptions) (Published, error) {
-	category, ok := p.Categories[ch.Category]
-	if !ok {
-		return Published{}, ErrCategoryNotFound
+	category, err := p.CategoryOf(ch)
+	if err != nil {
+		return Published{}, err
 	}
 	if o.IdempotencyKey != "" {
 		if err := checkName("idempotency_key", o.IdempotencyKey); err != nil {
@@ -204,7 +204,7 @@ func (h *Publisher) accept(p *Project, category Category, ch Channel, data json.
 func (h *Publisher) prepare(category Category, data json.RawMessage) (json.RawMessage, error) {
 	checkSize := func(data []byte) error {
 		if limit := category.MessageBytes(); len(data) > limit {
-			return ErrTooLarge.With(fmt.Sprintf("data is %d bytes, at most %d are allowed in category %s", len(data), limit, category.Name))
+			return ErrTooLarge.With(fmt.Sprintf("data is %d bytes, at most %d are allowed in %s", len(data), limit, category.Title()))
 		}
 		return nil
 	}

@@ -265,6 +265,9 @@ func (a *api) unsubscribe(ctx context.Context, p *hub.Project, body []byte) (any
 	if err != nil {
 		return nil, err
 	}
+	if _, err := p.CategoryOf(ch); err != nil {
+		return nil, err
+	}
 	return empty{}, a.Hub.UnsubscribeUser(ctx, p, q.User, hub.Selection{ch.Category: {ch.Name}})
 }
 

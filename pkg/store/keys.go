@@ -194,8 +194,8 @@ func parsePublicationSort(s string) (hub.Position, error) {
 	return hub.Position{Epoch: parts[0], Offset: offset}, err
 }
 
-// incarnationMark separates the name of a category from its incarnation: no name has it,
-// except as the first character of that of the feed.
+// incarnationMark separates the name of a category, which may be "", from its incarnation: no
+// name has it, except that of the feed, which has no incarnation.
 const incarnationMark = ":"
 
 // categoryPart is the category of a channel, with its incarnation where it has one. It is
@@ -211,7 +211,7 @@ func categoryPart(ch hub.Channel) string {
 // channelOf is the reverse of categoryPart.
 func channelOf(project, category, name string) hub.Channel {
 	ch := hub.Channel{Project: project, Category: category, Name: name}
-	if at := strings.LastIndex(category, incarnationMark); at > 0 {
+	if at := strings.LastIndex(category, incarnationMark); at >= 0 && category != hub.Feed(project).Category {
 		ch.Category, ch.Incarnation = category[:at], category[at+1:]
 	}
 	return ch

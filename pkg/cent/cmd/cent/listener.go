@@ -88,7 +88,7 @@ type reason struct {
 
 // published reports whether the frame is a message, not a reply or the announcement of
 // a join or a leave.
-func (f *frame) published() bool { return f.Category != "" && f.Event == "" }
+func (f *frame) published() bool { return f.EventID != "" && f.Event == "" }
 
 // replies reports whether the frame is the reply to the command with this id.
 func (f *frame) replies(id string) bool { return f.Ack && f.ID != nil && *f.ID == id }
@@ -288,7 +288,7 @@ func refusedChannels(f frame) error {
 	var r refused
 	for _, category := range slices.Sorted(maps.Keys(f.Refused)) {
 		for _, name := range f.Refused[category] {
-			text := category + ":" + name
+			text := hub.Channel{Category: category, Name: name}.String()
 			if why, known := f.Reasons[category][name]; known {
 				text += fmt.Sprintf(": %s (code %d)", explain(why.Error, why.Detail), why.Code)
 			}

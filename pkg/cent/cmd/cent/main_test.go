@@ -405,7 +405,7 @@ func TestUsage(t *testing.T) {
 		{"a lifetime below 1 s", full, "", []string{"token", "u", "--jwt", "--ttl", "1ms"}, 2, "--ttl"},
 		{"no WebSocket for the address", full, "", []string{"sub", "a:b"}, 2, "no WebSocket"},
 		{"an invalid WebSocket address", full, "", []string{"sub", "a:b", "--websocket", "http://host"}, 2, "not a ws or wss"},
-		{"a channel without a category", full, "", []string{"sub", "b", "--websocket", "ws://host"}, 2, "b: "},
+		{"a channel without a name", full, "", []string{"sub", "b:", "--websocket", "ws://host"}, 2, "b:: "},
 		{"an absent settings file", full, "", []string{"info", "--config", "testdata/absent"}, 2, "testdata/absent"},
 		{"a port without a server", full, "", []string{"info"}, 3, "connection refused: is make run running on this port?"},
 		{"a port without a server, for sub", full, "", []string{"sub", "a:b", "--websocket", "ws://localhost:1/dev"}, 3, "is make run running on this port?"},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"centrifuge/pkg/auth"
+	"centrifuge/pkg/hub"
 )
 
 type sub struct {
@@ -121,7 +122,7 @@ func (p *printer) message(f frame) (done bool, err error) {
 		Data    json.RawMessage `json:"data"`
 		Offset  uint64          `json:"offset,omitempty"`
 		Epoch   string          `json:"epoch,omitempty"`
-	}{f.Category + ":" + f.Channel, f.EventID, f.Data, f.Offset, f.Epoch})
+	}{hub.Channel{Category: f.Category, Name: f.Channel}.String(), f.EventID, f.Data, f.Offset, f.Epoch})
 	p.left--
 	return p.left == 0 && !p.endless, err
 }
