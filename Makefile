@@ -32,6 +32,7 @@ CDK_CONTEXT  = -c stage=$(STAGE) -c demo=$(DEMO) -c retain=$(RETAIN) -c monitori
 	$(if $(ALARMS),-c alarms=$(ALARMS)) $(if $(DOMAIN),-c domain=$(DOMAIN)) \
 	$(if $(API_DOMAIN),-c api-domain=$(API_DOMAIN)) $(if $(CERTIFICATE),-c certificate=$(CERTIFICATE)) \
 	$(if $(ZONE),-c zone=$(ZONE)) \
+	$(if $(DEFAULT_PROJECT),-c default-project=$(DEFAULT_PROJECT)) \
 	$(if $(RESERVED_CONCURRENCY),-c reserved-concurrency=$(RESERVED_CONCURRENCY))
 
 # A linter for templates, pinned by infra/lint/requirements.txt.

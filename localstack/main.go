@@ -23,6 +23,7 @@ Environment:
   PORT               the port (default 8080)
   DATA_DIR           the folder of the data (default .data)
   DYNAMODB_ENDPOINT  the address of a running DynamoDB (default: start one)
+  DEFAULT_PROJECT    the project of Centrifugo's clients whose URL names none (default demo)
   JITTER             the longest random delay of a frame or post, such as 50ms (default 0s)
   LAMBDA             process runs each function as processes, as Lambda does (default: in one process)
   LOG_LEVEL          debug, info, warn or error (default debug, which logs every event)

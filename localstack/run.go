@@ -61,6 +61,7 @@ func readOptions(getenv func(string) string, stderr io.Writer) (stack.Options, e
 	if level := new(slog.Level); o.LogLevel != "" && level.UnmarshalText([]byte(o.LogLevel)) != nil {
 		return stack.Options{}, fmt.Errorf("LOG_LEVEL must be debug, info, warn or error: %q", o.LogLevel)
 	}
+	o.DefaultProject = cmp.Or(getenv("DEFAULT_PROJECT"), "demo")
 	if jitter := getenv("JITTER"); jitter != "" {
 		d, err := time.ParseDuration(jitter)
 		if err != nil || d < 0 || d > time.Second {

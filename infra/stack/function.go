@@ -95,6 +95,7 @@ func (r resources) addresses(o Options) functions.Addresses {
 		HTTPURL:          r.http.URL(),
 		MetricsNamespace: namespace(o),
 		DispatchFunction: functionName(o, functions.Dispatch),
+		DefaultProject:   o.DefaultProject,
 	}
 	if r.bus != nil {
 		a.EventBus = r.bus.Name()

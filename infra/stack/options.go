@@ -23,6 +23,9 @@ type Options struct {
 	// Hooks adds event hooks: an event bus, and the function that posts messages to
 	// webhooks. Default true.
 	Hooks bool
+	// DefaultProject, context key "default-project", is the id of the project of clients whose URL
+	// names none. Default none.
+	DefaultProject string
 	// Retain keeps the table and its items when the stack is destroyed. Default true.
 	Retain bool
 	// Assets is the folder of the built functions: <assets>/<function>/bootstrap.
@@ -73,7 +76,7 @@ func ReadOptions(context func(key string) any) (Options, error) {
 	for key, target := range map[string]*string{
 		"stage": &o.Stage, "assets": &o.Assets, "architecture": &o.Architecture,
 		"domain": &o.Domain, "api-domain": &o.APIDomain, "certificate": &o.Certificate, "zone": &o.Zone,
-		"alarms": &o.Alarms,
+		"alarms": &o.Alarms, "default-project": &o.DefaultProject,
 	} {
 		switch value := context(key).(type) {
 		case nil:

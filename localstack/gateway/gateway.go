@@ -3,6 +3,7 @@ package gateway
 import (
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -42,6 +43,8 @@ type Options struct {
 	// Stage is the stage of the WebSocket API and the path of its sockets; "dev" by
 	// default. The HTTP API is in the stage $default and has no prefix.
 	Stage string
+	// Paths are further paths of its sockets, as a custom domain name can map.
+	Paths []string
 	// Routes are the WebSocket routes. "$connect", "$disconnect" and "$default" are
 	// those of AWS. Any other route gets the messages whose member SelectBy is its
 	// name. Without $connect every handshake is accepted.
@@ -165,7 +168,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch path := r.URL.Path; {
 	case strings.HasPrefix(path, g.connectionsPath):
 		g.serveManagement(w, r, path[len(g.connectionsPath):])
-	case path == g.socketPath && isUpgrade(r):
+	case isUpgrade(r) && (path == g.socketPath || slices.Contains(g.opts.Paths, path)):
 		g.serveSocket(w, r)
 	default:
 		g.serveAPI(w, r)

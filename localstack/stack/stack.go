@@ -50,6 +50,9 @@ import (
 const (
 	Table = "centrifuge"
 	Stage = "dev"
+	// CentrifugoPath is a second path of the sockets: that of Centrifugo, which its SDKs use in
+	// their examples and tests.
+	CentrifugoPath = "/connection/websocket"
 )
 
 // The paths of EventBridge and of Lambda, and the waits of Lambda's queue, which are shorter
@@ -78,6 +81,8 @@ type Options struct {
 	Table string
 	// Seed is the content of a seed file. Nil seeds nothing.
 	Seed []byte
+	// DefaultProject is the id of the project of clients whose URL names none.
+	DefaultProject string
 	// AdminPassword is the password of the admin pages. Empty generates one. Start stores
 	// its hash in the table unless the hash there is already one of this password: then
 	// sessions go on.
@@ -266,6 +271,7 @@ func (s *Stack) environment(o Options) func(string) string {
 		maps.Copy(env, f.Environment(functions.Addresses{
 			Table: cmp.Or(o.Table, Table), EventBus: Table, MetricsNamespace: o.MetricsNamespace,
 			ManagementURL: s.ManagementURL, WebSocketURL: s.WebSocketURL, HTTPURL: s.HTTPURL, DispatchFunction: functions.Dispatch,
+			DefaultProject: o.DefaultProject,
 		}))
 	}
 	// One application posts for all functions, with the default number of concurrent posts.
@@ -294,7 +300,7 @@ func handlers(a *publisher.App) map[string]gateway.Function {
 		"subscribe":   gateway.NewFunction(lambdas.Subscribe(a.Hub.Hub, a.Log)),
 		"unsubscribe": gateway.NewFunction(lambdas.Unsubscribe(a.Hub.Hub, a.Log)),
 		"broadcast":   gateway.NewFunction(lambdas.Broadcast(a.Hub, a.Log)),
-		"message":     gateway.NewFunction(lambdas.Message(a.Hub.Hub, a.Log)),
+		"message":     gateway.NewFunction(lambdas.Message(a.Hub, a.Log)),
 		"publish":     gateway.NewFunction(lambdas.Serve(a.ServerAPI())),
 		"admin":       gateway.NewFunction(lambdas.Serve(console.Handler(a))),
 		"webhook": gateway.NewFunction(func(ctx context.Context, e events.EventBridgeEvent) (any, error) {
@@ -343,7 +349,8 @@ func (s *Stack) serve(listener net.Listener, o Options) error {
 		return err
 	}
 	g := o.Gateway
-	g.Stage, g.Routes, g.RouteResponses, g.HTTP = Stage, r.webSocket, r.replies, r.http
+	g.Stage, g.Paths = Stage, []string{CentrifugoPath}
+	g.Routes, g.RouteResponses, g.HTTP = r.webSocket, r.replies, r.http
 	g.Mocks = make(map[string]string)
 	for _, key := range functions.Mocks {
 		g.Mocks[key] = ""
