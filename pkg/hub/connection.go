@@ -87,6 +87,9 @@ type Change struct {
 	// Connection is the new state. Of its fields ID, Origin, Scope, Expires and Revision do not
 	// matter.
 	Connection
+	// Memberships are those of subscriptions that are written whole: the new ones, and those
+	// that a later subscribe replaces.
+	Memberships map[Channel]Membership
 	// Renew are channels of the new state whose subscriptions are written although they
 	// have not changed.
 	Renew []Channel

@@ -111,7 +111,7 @@ func (s *Session) scope(ctx context.Context) (*Project, error) {
 // identify verifies a token.
 func (s *Session) identify(ctx context.Context, p *Project, token string) (ConnectionToken, error) {
 	if token == "" {
-		if !p.Options.Insecure && !p.Options.AllowAnonymousConnect {
+		if !p.Options.Insecure && !p.Options.AllowAnonymousConnectWithoutToken {
 			return ConnectionToken{}, DisconnectBadRequest
 		}
 		return ConnectionToken{Secret: p.SecretID()}, nil

@@ -19,6 +19,9 @@ type Membership struct {
 	Recoverable bool
 	// JoinLeave means that the client gets joins and leaves. A classic client always does.
 	JoinLeave bool
+	// Granted means that a token or the application grants it, and not only the options of the
+	// category.
+	Granted bool
 	// Server means that the client did not ask for it: a token or the application did.
 	Server bool
 	// Info is a JSON value that the application attached to it, or nil.
