@@ -26,6 +26,12 @@ func sampleOptions(reference []hub.Option) (document map[string]any, typed map[s
 			document[o.Name], typed[o.Name] = float64(o.Max), fmt.Sprint(o.Max)
 		case hub.URLOption:
 			document[o.Name], typed[o.Name] = "https://a.example/?"+o.Name, "https://a.example/?"+o.Name
+		case hub.TextOption:
+			document[o.Name], typed[o.Name] = "text of "+o.Name, "text of "+o.Name
+		case hub.RSAKeyOption:
+			document[o.Name], typed[o.Name] = rsaKey, rsaKey
+		case hub.ECDSAKeyOption:
+			document[o.Name], typed[o.Name] = ecdsaKey, ecdsaKey
 		case hub.OriginsOption:
 			document[o.Name], typed[o.Name] = []any{"https://b.example", "https://a.example"}, "https://b.example\nhttps://a.example"
 		case hub.DomainsOption:
@@ -34,6 +40,23 @@ func sampleOptions(reference []hub.Option) (document map[string]any, typed map[s
 	}
 	return document, typed
 }
+
+// Public keys of openssl.
+const (
+	rsaKey = `-----BEGIN PUBLIC KEY-----
+MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAuoJvS8z4OC8o7odzl6a9
+hF3C8NAe34GwvdVpZ74H2d/uocVPVlBBol8FskRwOK9vW7hIky9hNcWzwsP0O0Om
+4hoDNqabePjS1qu0qzPp0pKRk+m3sG7vPA+m3PkgoBXJKLaryOwy4MyohYjUHQKT
+KTV/3NOn/rvHWZfhQbRLWMcPBNzOR7sfSjZDnUIOGX+JYBl/uAglny+m5LkxXWzF
+OCgj7Avfo3eavv+siIvX/0muFsGfyK5l8djgjFC+jXPn2n31ltQPW5TZV7MOS1MA
+k0PdwteoBtXIEJ2SEATlgUQm+YM+WNBuhCBoyQewJD/970rIjXu17O4Y5dMZMP0h
+mQIDAQAB
+-----END PUBLIC KEY-----`
+	ecdsaKey = `-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEtf10AXpKXmtF7ypMgXP0LqAJlxgQ
+ukzG7IkwccKN2P7AiHcIShsTzdq9l5gnsNWtvx1dMoeXC4Qa7F3sudWBaw==
+-----END PUBLIC KEY-----`
+)
 
 // optionForms are the forms of the options of one project or category: in the admin
 // form, in the table, and in the JSON of the admin API.

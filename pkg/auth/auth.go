@@ -55,21 +55,25 @@ func sign(h func() hash.Hash, secret, message string) string {
 }
 
 // verify reports, in constant time, whether signature is the HMAC of message with
-// the project's secret: HMAC-SHA256, or HMAC-MD5 if the project allows it. Upper-case
+// a secret of the project: HMAC-SHA256, or HMAC-MD5 if the project allows it. Upper-case
 // digits are refused, as in 2013, so that a message has one signature of each kind.
+// It returns the secret of the project that made it, the present or the previous one.
 // A project without a secret verifies nothing.
-func verify(p *hub.Project, signature, message string) bool {
+func verify(p *hub.Project, signature, message string) (secret string, ok bool) {
 	h := sha256.New
 	switch {
-	case p.Secret == "":
-		return false
 	case len(signature) == sha256Digits:
 	case len(signature) == md5Digits && p.Options.AllowMD5:
 		h = md5.New
 	default:
-		return false
+		return "", false
 	}
-	return hmac.Equal([]byte(signature), []byte(sign(h, p.Secret, message)))
+	for _, secret := range p.Secrets() {
+		if hmac.Equal([]byte(signature), []byte(sign(h, secret, message))) {
+			return secret, true
+		}
+	}
+	return "", false
 }
 
 // endsLikeToken reports whether the token of some user of the project signs the same

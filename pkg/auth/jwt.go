@@ -1,11 +1,12 @@
 package auth
 
 import (
-	"bytes"
-	"encoding/json"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 	"time"
 
@@ -18,170 +19,108 @@ import (
 // ahead. It does not apply to exp.
 const Leeway = time.Minute
 
-// maxDate limits dates to the year 9999. It is its last second.
-const maxDate = 253402300799
+// jwtParser decodes JWTs. Signatures and claims are verified in this package, which knows which
+// of several keys signed, and distinguishes a missing exp from one that has passed.
+var jwtParser = jwt.NewParser(jwt.WithStrictDecoding())
+
+// jws is a JWT whose signature has not been verified.
+type jws struct {
+	method jwt.SigningMethod
+	// kid names the key in the header, "" for none.
+	kid string
+	// text is what is signed.
+	text      string
+	signature []byte
+	// critical means that the header has crit.
+	critical bool
+	claims   claims
+}
+
+// errAlgorithm refuses a token for its alg.
+var errAlgorithm = hub.ErrInvalidToken.With("the alg is not supported: sign the JWT with HS256, HS384 or HS512")
+
+// parseJWT decodes a JWT. It fails with hub.ErrInvalidToken.
+func parseJWT(token string) (jws, error) {
+	var j jws
+	parsed, _, err := jwtParser.ParseUnverified(token, &j.claims)
+	if err != nil {
+		return jws{}, hub.ErrInvalidToken
+	}
+	j.method, j.signature = parsed.Method, parsed.Signature
+	j.kid, _ = parsed.Header["kid"].(string)
+	_, j.critical = parsed.Header["crit"]
+	j.text = token[:strings.LastIndexByte(token, '.')]
+	return j, nil
+}
+
+// signedBy reports whether key, which is not secret, signed the token. The type of the key
+// decides: a public key verifies the algorithms of its type alone, and no HMAC.
+func (j jws) signedBy(key crypto.PublicKey) bool {
+	var fits bool
+	switch key := key.(type) {
+	case *rsa.PublicKey:
+		_, fits = j.method.(*jwt.SigningMethodRSA)
+	case *ecdsa.PublicKey:
+		m, ok := j.method.(*jwt.SigningMethodECDSA)
+		fits = ok && m.CurveBits == key.Curve.Params().BitSize
+	case ed25519.PublicKey:
+		_, fits = j.method.(*jwt.SigningMethodEd25519)
+	}
+	return fits && j.method.Verify(j.text, j.signature, key) == nil
+}
+
+// secret returns the SecretID of the secret of p that signed the token. It fails with
+// hub.ErrInvalidToken where none did.
+func (j jws) secret(p *hub.Project) (string, error) {
+	if _, ok := j.method.(*jwt.SigningMethodHMAC); !ok {
+		return "", errAlgorithm
+	}
+	for _, secret := range p.Secrets() {
+		if j.method.Verify(j.text, j.signature, []byte(secret)) != nil {
+			continue
+		}
+		if endsLikeToken(p, j.text) {
+			return "", hub.ErrInvalidToken.With("the claims end with the project id: use a longer project id")
+		}
+		return hub.SecretID(secret), nil
+	}
+	return "", hub.ErrInvalidToken
+}
+
+// check refuses a token that nothing of this package reads right, with hub.ErrInvalidToken or
+// hub.ErrBadRequest. The signature has been verified.
+func (j jws) check() error {
+	if j.critical {
+		return hub.ErrInvalidToken.With("the header has crit, which is not supported")
+	}
+	// The info is passed on as it is.
+	if wrong := hub.SyntaxError(j.claims.payload, "info"); j.claims.values != nil && wrong != "" {
+		return hub.ErrBadRequest.With("the claims of the JWT: " + wrong)
+	}
+	return nil
+}
 
 // verifyJWT verifies a JWT under the contract of VerifyToken. Before the signature is
 // verified, the error distinguishes nothing but the algorithm. Afterwards its Detail
 // names the wrong claim, or where the claims are not text.
 func verifyJWT(p *hub.Project, user, token string, now time.Time) (hub.Identity, error) {
-	var c claims
-	parsed, err := jwtParser.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) {
-		if p.Secret == "" {
-			return nil, errors.New("the project has no secret")
-		}
-		return []byte(p.Secret), nil
-	})
-	if err != nil {
-		if parsed != nil && parsed.Method != nil && parsed.Method != jwt.SigningMethodHS256 {
-			return hub.Identity{}, hub.ErrInvalidToken.With("sign the JWT with HS256")
-		}
-		return hub.Identity{}, hub.ErrInvalidToken
-	}
-	if _, critical := parsed.Header["crit"]; critical {
-		return hub.Identity{}, hub.ErrInvalidToken.With("the header has crit, which is not supported")
-	}
-	if endsLikeToken(p, token[:strings.LastIndexByte(token, '.')]) {
-		return hub.Identity{}, hub.ErrInvalidToken.With("the claims end with the project id: use a longer project id")
-	}
-	// The info is passed on as it is.
-	if wrong := hub.SyntaxError(c.text, "info"); c.values != nil && wrong != "" {
-		return hub.Identity{}, hub.ErrBadRequest.With("the claims of the JWT: " + wrong)
-	}
-	return c.identity(p, user, now)
-}
-
-// jwtParser verifies format and signature. The claims are verified in this package,
-// which distinguishes a missing exp from one that has passed.
-var jwtParser = jwt.NewParser(
-	jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
-	jwt.WithStrictDecoding(),
-	jwt.WithoutClaimsValidation(),
-)
-
-// claims holds the undecoded claims of a JWT, by their case-sensitive names.
-type claims struct {
-	text   []byte
-	values map[string]json.RawMessage
-	// RegisteredClaims stays empty. Its methods implement jwt.Claims.
-	jwt.RegisteredClaims
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (c *claims) UnmarshalJSON(b []byte) error {
-	c.text = bytes.Clone(b)
-	return json.Unmarshal(b, &c.values)
-}
-
-// identity verifies the claims for user of p at now, under the contract of VerifyToken.
-func (c *claims) identity(p *hub.Project, user string, now time.Time) (hub.Identity, error) {
-	var sub *string
-	if raw, ok := c.values["sub"]; !ok || json.Unmarshal(raw, &sub) != nil || sub == nil {
-		return hub.Identity{}, hub.ErrInvalidToken.With("sub is missing or not a string")
-	}
-	if *sub != user {
-		return hub.Identity{}, hub.ErrInvalidToken
-	}
-
-	for _, name := range []string{"nbf", "iat"} {
-		from, err := c.date(name)
-		if err != nil {
-			return hub.Identity{}, err
-		}
-		if now.Add(Leeway).Before(from) {
-			return hub.Identity{}, hub.ErrInvalidToken.With(name + " is in the future: check the clock of the application")
-		}
-	}
-	expires, err := c.date("exp")
-	switch {
-	case err != nil:
-		return hub.Identity{}, err
-	case expires.IsZero():
-		return hub.Identity{}, hub.ErrInvalidToken.With("exp is missing")
-	case !now.Before(expires):
-		return hub.Identity{}, hub.ErrTokenExpired
-	}
-
-	if feed, err := c.feed(); err != nil {
-		return hub.Identity{}, err
-	} else if feed {
-		if _, stated := c.values["permissions"]; stated || user != "" {
-			return hub.Identity{}, hub.ErrInvalidToken.With("feed goes with an empty sub and without permissions")
-		}
-		return hub.FeedIdentity(p.ID, expires), nil
-	}
-	permissions, err := c.permissions()
+	j, err := parseJWT(token)
 	if err != nil {
 		return hub.Identity{}, err
 	}
-	info, err := c.info()
+	secret, err := j.secret(p)
 	if err != nil {
 		return hub.Identity{}, err
 	}
-	return hub.Identity{User: user, Info: info, Permissions: permissions, Expires: expires}, nil
-}
-
-// date decodes a claim in seconds since 1970, rounded down. It returns the zero time
-// for a missing claim.
-func (c *claims) date(name string) (time.Time, error) {
-	raw, ok := c.values[name]
-	if !ok {
-		return time.Time{}, nil
+	if err := j.check(); err != nil {
+		return hub.Identity{}, err
 	}
-	var seconds *float64
-	if json.Unmarshal(raw, &seconds) != nil || seconds == nil || *seconds < 0 || *seconds > maxDate {
-		return time.Time{}, hub.ErrInvalidToken.With(name + " is not a date in seconds since 1970")
+	id, err := j.claims.identity(p, user, now)
+	if err != nil {
+		return hub.Identity{}, err
 	}
-	return time.Unix(int64(math.Floor(*seconds)), 0), nil
-}
-
-// permissions decodes the granted permissions. It returns nil for a missing claim.
-func (c *claims) permissions() (*hub.Permissions, error) {
-	raw, ok := c.values["permissions"]
-	if !ok {
-		return nil, nil
-	}
-	granted, err := hub.DecodePermissions(raw)
-	var e *hub.Error
-	switch {
-	case errors.Is(err, hub.ErrLimitExceeded):
-		return nil, err
-	case errors.As(err, &e):
-		return nil, hub.ErrInvalidToken.With(e.Detail)
-	case err != nil:
-		return nil, fmt.Errorf("decode permissions: %w", err)
-	}
-	granted.Confirmed = true
-	return &granted, nil
-}
-
-// feed reports whether the token opens the admin feed of the project, and nothing else.
-func (c *claims) feed() (bool, error) {
-	raw, ok := c.values["feed"]
-	if !ok {
-		return false, nil
-	}
-	var feed *bool
-	if json.Unmarshal(raw, &feed) != nil || feed == nil {
-		return false, hub.ErrInvalidToken.With("feed is not a boolean")
-	}
-	return *feed, nil
-}
-
-// info decodes and compacts the info. It returns nil for a missing claim and for null.
-func (c *claims) info() (json.RawMessage, error) {
-	raw, ok := c.values["info"]
-	if !ok || string(raw) == "null" {
-		return nil, nil
-	}
-	var b bytes.Buffer
-	if err := json.Compact(&b, raw); err != nil {
-		return nil, hub.ErrInvalidToken.With("info is not valid JSON")
-	}
-	if b.Len() > hub.MaxInfoBytes {
-		return nil, hub.ErrLimitExceeded.With(fmt.Sprintf("info is longer than %d bytes", hub.MaxInfoBytes))
-	}
-	return b.Bytes(), nil
+	id.Secret = secret
+	return id, nil
 }
 
 // SignJWT returns a JWT with claims, signed with HS256. It does not verify the claims;

@@ -104,6 +104,7 @@ func TestJWT(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newProject(project, secret, false)
+			c.want.Secret = p.SecretID()
 			got, err := auth.VerifyToken(p, c.want.User, signRaw(sha256.New, secret, hs256, c.payload), now)
 			if err != nil {
 				t.Fatal(err)
@@ -112,6 +113,15 @@ func TestJWT(t *testing.T) {
 				t.Errorf("identity, -expected +got:\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestJWTAlgorithms(t *testing.T) {
+	for alg, h := range map[string]func() hash.Hash{"HS256": sha256.New, "HS384": sha512.New384, "HS512": sha512.New} {
+		token := signRaw(h, secret, `{"alg":"`+alg+`"}`, `{"sub":"2694","exp":1700000060}`)
+		if _, err := auth.VerifyToken(newProject(project, secret, false), "2694", token, now); err != nil {
+			t.Errorf("%s: %v", alg, err)
+		}
 	}
 }
 
@@ -145,7 +155,8 @@ func TestInvalidJWT(t *testing.T) {
 		"alg none in mixed case":              {signRaw(sha256.New, secret, `{"alg":"nOnE"}`, good), hub.ErrInvalidToken},
 		"unknown alg":                         {signRaw(sha256.New, secret, `{"alg":"HS1"}`, good), hub.ErrInvalidToken},
 		"alg that is not a string":            {signRaw(sha256.New, secret, `{"alg":["HS256"]}`, good), hub.ErrInvalidToken},
-		"HS512":                               {signRaw(sha512.New, secret, `{"alg":"HS512"}`, good), hub.ErrInvalidToken},
+		"alg HS512, signed with HS256":        {signRaw(sha256.New, secret, `{"alg":"HS512"}`, good), hub.ErrInvalidToken},
+		"PS256":                               {signRaw(sha256.New, secret, `{"alg":"PS256"}`, good), hub.ErrInvalidToken},
 		"RS256":                               {rs256, hub.ErrInvalidToken},
 		"alg RS256, signed with HS256":        {signRaw(sha256.New, secret, `{"alg":"RS256"}`, good), hub.ErrInvalidToken},
 		"crit in the header":                  {signRaw(sha256.New, secret, `{"alg":"HS256","crit":["b64"],"b64":false}`, good), hub.ErrInvalidToken},
@@ -159,6 +170,7 @@ func TestInvalidJWT(t *testing.T) {
 		"claims that are a list":              {payload(`[]`), hub.ErrInvalidToken},
 		"claims that are not JSON":            {payload(`{"sub":`), hub.ErrInvalidToken},
 		"claims that are not UTF-8":           {payload("{\"sub\":\"2694\",\"exp\":1700000060,\"info\":\"\xff\"}"), hub.ErrBadRequest},
+		"subscription token":                  {payload(`{"sub":"2694","exp":1700000060,"channel":"chat:lobby"}`), hub.ErrInvalidToken},
 		"sub of another user":                 {payload(`{"sub":"2695","exp":1700000060}`), hub.ErrInvalidToken},
 		"sub of another user, expired":        {payload(`{"sub":"2695","exp":1}`), hub.ErrInvalidToken},
 		"no sub":                              {payload(`{"exp":1700000060}`), hub.ErrInvalidToken},
@@ -202,7 +214,8 @@ func TestInvalidJWT(t *testing.T) {
 
 func TestJWTErrorTexts(t *testing.T) {
 	for name, c := range map[string]struct{ token, want string }{
-		"another algorithm":           {signRaw(sha512.New, secret, `{"alg":"HS512"}`, `{}`), "invalid token: sign the JWT with HS256"},
+		"another algorithm":           {signRaw(sha256.New, secret, `{"alg":"PS256"}`, `{}`), "invalid token: the alg is not supported: sign the JWT with HS256, HS384 or HS512"},
+		"subscription token":          {signRaw(sha256.New, secret, hs256, `{"sub":"2694","exp":1700000060,"channel":"chat:lobby"}`), "invalid token: channel is the claim of a subscription token, which does not connect"},
 		"another secret":              {signRaw(sha256.New, "other", hs256, `{}`), "invalid token"},
 		"crit in the header":          {signRaw(sha256.New, secret, `{"alg":"HS256","crit":["b64"]}`, `{}`), "invalid token: the header has crit, which is not supported"},
 		"no sub":                      {signRaw(sha256.New, secret, hs256, `{}`), "invalid token: sub is missing or not a string"},
@@ -271,7 +284,7 @@ func TestSignJWT(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := hub.Identity{
-		User: "Ann", Expires: now.Add(time.Minute), Info: json.RawMessage(`{"age":7}`),
+		User: "Ann", Secret: hub.SecretID(secret), Expires: now.Add(time.Minute), Info: json.RawMessage(`{"age":7}`),
 		Permissions: &hub.Permissions{Confirmed: true, Categories: map[string]hub.Grant{"chat": {Whole: true}, "none": {}}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

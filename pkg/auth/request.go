@@ -51,13 +51,13 @@ func ParseSignature(header string) (string, error) {
 }
 
 // VerifyRequest checks that signature is the lower-case hexadecimal HMAC-SHA256, or
-// HMAC-MD5 if p allows it, of project id ‖ body with the secret of p. The body is the
+// HMAC-MD5 if p allows it, of project id ‖ body with a secret of p. The body is the
 // undecoded one of the request. VerifyRequest fails with hub.ErrUnauthorized, also for
 // a body that ends with the project id, which a new project cannot have: see the package
 // comment.
 func VerifyRequest(p *hub.Project, signature string, body []byte) error {
 	message := p.ID + string(body)
-	if !verify(p, signature, message) || endsLikeToken(p, message) {
+	if _, ok := verify(p, signature, message); !ok || endsLikeToken(p, message) {
 		return errWrongSignature
 	}
 	return nil

@@ -20,10 +20,10 @@ const MaxTokenBytes = 16 << 10
 //
 //   - 64 hexadecimal digits: HMAC-SHA256(secret, user ‖ project id);
 //   - 32 hexadecimal digits: HMAC-MD5 of the same, if p allows MD5;
-//   - a JWT signed with HS256 and the secret of p. Other algorithms, also "none",
-//     are refused. A header with crit is refused: no extension is supported.
+//   - a JWT signed with HS256, HS384 or HS512 and the secret. Other algorithms, also
+//     "none", are refused. A header with crit is refused: no extension is supported.
 //
-// Digits are lower-case. A user is signed as its UTF-8 bytes; the server of 2013
+// The secret is any of p.Secrets. Digits are lower-case. A user is signed as its UTF-8 bytes; the server of 2013
 // accepted Latin-1 only. The anonymous user "" requires a token, too.
 //
 // The names of the claims of a JWT are case-sensitive:
@@ -31,11 +31,14 @@ const MaxTokenBytes = 16 << 10
 //   - sub, required: the user, a string;
 //   - exp, required: when the token expires, in seconds since 1970;
 //   - nbf, iat, optional: at most Leeway after now;
+//   - aud, iss: required where p has the options token_audience and token_issuer;
 //   - permissions, optional: the granted permissions, as hub.DecodePermissions reads
 //     them. Without this claim the identity has none; null is an error;
 //   - info, optional: any JSON value of at most hub.MaxInfoBytes when compacted; null
 //     means no info;
-//   - feed, optional: true grants the admin feed of the project.
+//   - feed, optional: true grants the admin feed of the project. Such a token needs neither
+//     aud nor iss;
+//   - channel: refused, as it is the claim of a subscription token of Centrifugo's protocol.
 //
 // The permissions of a JWT are confirmed. Only a JWT expires; fractions of a second
 // are cut off.
@@ -51,10 +54,12 @@ func VerifyToken(p *hub.Project, user, token string, now time.Time) (hub.Identit
 		return hub.Identity{}, hub.ErrLimitExceeded.With(fmt.Sprintf("the token is longer than %d bytes", MaxTokenBytes))
 	case strings.Count(token, ".") == 2:
 		return verifyJWT(p, user, token, now)
-	case !verify(p, token, user+p.ID):
+	}
+	secret, ok := verify(p, token, user+p.ID)
+	if !ok {
 		return hub.Identity{}, hub.ErrInvalidToken
 	}
-	return hub.Identity{User: user, MD5: len(token) == hex.EncodedLen(md5.Size)}, nil
+	return hub.Identity{User: user, MD5: len(token) == hex.EncodedLen(md5.Size), Secret: hub.SecretID(secret)}, nil
 }
 
 // SignToken returns the token of a user, which may be "": the lower-case hexadecimal

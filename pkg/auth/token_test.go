@@ -76,7 +76,7 @@ func TestTokenVectors(t *testing.T) {
 				if err != nil {
 					t.Errorf("verify %s: %v", token, err)
 				}
-				if diff := cmp.Diff(hub.Identity{User: v.user, MD5: token == v.md5}, id); diff != "" {
+				if diff := cmp.Diff(hub.Identity{User: v.user, MD5: token == v.md5, Secret: p.SecretID()}, id); diff != "" {
 					t.Errorf("identity, -expected +got:\n%s", diff)
 				}
 			}

@@ -26,9 +26,11 @@ type Identity struct {
 	AnyOrigin bool
 	// MD5 means that the token is one that only the option allow_md5 admits.
 	MD5 bool
+	// Secret is the SecretID of the secret that made the token.
+	Secret string
 }
 
-// VerifyToken checks that token was made with the project's secret for user, and
+// VerifyToken checks that token was made with a secret of the project for user, and
 // is valid at now. It fails with ErrInvalidToken, ErrTokenExpired or
 // ErrLimitExceeded.
 type VerifyToken func(p *Project, user, token string, now time.Time) (Identity, error)
@@ -124,7 +126,7 @@ func (h *Hub) Authenticate(ctx context.Context, cr Credentials) ([]Refusal, erro
 		channels := c.Channels
 		c.Project, c.User, c.Ready, c.Info, c.Permissions = p.ID, identity.User, true, confirmed.Info, confirmed.Permissions
 		c.Protocol, c.Batch, c.TokenExpires, c.Proof = cr.Protocol, cr.Batch, identity.Expires, proof
-		c.Secret, c.MD5, c.AnyOrigin = p.SecretID(), identity.MD5, identity.AnyOrigin
+		c.Secret, c.MD5, c.AnyOrigin = identity.Secret, identity.MD5, identity.AnyOrigin
 		c.Channels, refused = nil, nil
 		if present {
 			c.Channels, refused = h.keep(p, c, channels)

@@ -51,8 +51,7 @@ type Connection struct {
 	Batch bool
 	// TokenExpires is when the token ends, zero for one that does not.
 	TokenExpires time.Time
-	// Secret is the SecretID of the project when the token was verified, "" for a
-	// connection of an earlier version.
+	// Secret is what Basis.Secret says, "" for a connection of an earlier version.
 	Secret string
 	// MD5 means that the token is one that only the option allow_md5 admits.
 	MD5 bool

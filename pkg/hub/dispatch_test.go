@@ -27,7 +27,7 @@ func TestDispatchDataRoundTrip(t *testing.T) {
 	}
 	want := dispatchData{
 		Audience: Audience{Channel: ch, Shards: 4, Only: []Ended{ended}, Stalled: []string{"L0SM9cOFvHcCIhy="}, Rule: Rule{
-			Secret: "0123456789abcdef", Origins: []string{"https://example.com"}, AllowMD5: true, Private: true,
+			Secret: "0123456789abcdef", Others: []string{"2123456789abcdef"}, Origins: []string{"https://example.com"}, AllowMD5: true, Private: true,
 		}},
 		Messages: []Message{{
 			ID: "6921d2fb0123456789abcdef", Channel: ch, ProjectName: "P", CategoryID: "6921d2fa0123456789abcdef",

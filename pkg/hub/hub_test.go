@@ -101,14 +101,18 @@ func newRig(t *testing.T, o hub.ProjectOptions) *rig {
 	return r
 }
 
-// verify accepts a token that is the JSON of an identity.
-func verify(_ *hub.Project, user, token string, now time.Time) (hub.Identity, error) {
+// verify accepts a token that is the JSON of an identity. One without a secret is made with
+// the present one.
+func verify(p *hub.Project, user, token string, now time.Time) (hub.Identity, error) {
 	var id hub.Identity
 	if json.Unmarshal([]byte(token), &id) != nil || id.User != user {
 		return hub.Identity{}, hub.ErrInvalidToken
 	}
 	if !id.Expires.IsZero() && !id.Expires.After(now) {
 		return hub.Identity{}, hub.ErrTokenExpired
+	}
+	if id.Secret == "" {
+		id.Secret = p.SecretID()
 	}
 	return id, nil
 }

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"crypto/rsa"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -47,7 +48,13 @@ const (
 	URLOption      Kind = "url"      // http or https
 	OriginsOption  Kind = "origins"  // a list of origins, and of patterns for them
 	DomainsOption  Kind = "domains"  // a list of host names
+	TextOption     Kind = "text"     // a text of at most MaxNameBytes
+	RSAKeyOption   Kind = "rsa"      // a public key, as ParsePublicKey reads it
+	ECDSAKeyOption Kind = "ecdsa"    // a public key, as ParsePublicKey reads it
 )
+
+// Key reports whether values of this kind are public keys, which have several lines.
+func (k Kind) Key() bool { return k == RSAKeyOption || k == ECDSAKeyOption }
 
 // List reports whether values of this kind are lists of strings.
 func (k Kind) List() bool { return k == OriginsOption || k == DomainsOption }
@@ -96,6 +103,24 @@ var ProjectReference = []Option{
 		Help: "The longest wait between two validation attempts."},
 	{Name: "origins", Title: "Allowed origins", Group: "Access", Kind: OriginsOption, Default: "any", Max: MaxListed,
 		Help: "The origins of web pages that may connect, such as https://example.com or, with all its subdomains, https://*.example.com. A client that sends no Origin header may always connect."},
+	{Name: "token_jwks_url", Title: "Key set URL", Group: "Tokens", Kind: URLOption, Default: "none",
+		Help: "The URL of a JSON Web Key Set whose RSA, ECDSA and Ed25519 keys make tokens of Centrifugo's protocol. It must be public and use https."},
+	{Name: "token_rsa_public_key", Title: "RSA public key", Group: "Tokens", Kind: RSAKeyOption, Default: "none",
+		Help: "The public key, in PEM, of tokens of Centrifugo's protocol that are signed with RS256, RS384 or RS512."},
+	{Name: "token_ecdsa_public_key", Title: "ECDSA public key", Group: "Tokens", Kind: ECDSAKeyOption, Default: "none",
+		Help: "The public key, in PEM, of tokens of Centrifugo's protocol that are signed with ES256, ES384 or ES512."},
+	{Name: "token_audience", Title: "Audience", Group: "Tokens", Kind: TextOption, Default: "any",
+		Help: "What the claim aud of every JWT must be, or have in its list."},
+	{Name: "token_issuer", Title: "Issuer", Group: "Tokens", Kind: TextOption, Default: "any",
+		Help: "What the claim iss of every JWT must be."},
+	{Name: "allow_anonymous_connect_without_token", Title: "Connect without a token", Group: "Centrifugo", Kind: BoolOption, Default: "false",
+		Help: "Clients of Centrifugo's protocol may connect without a token, as anonymous users."},
+	{Name: "subscribe_to_user_personal_channel", Title: "Personal channels", Group: "Centrifugo", Kind: BoolOption, Default: "false",
+		Help: "Clients of Centrifugo's protocol with a user are subscribed to the channel #user when they connect."},
+	{Name: "ping_interval", Title: "Ping interval", Group: "Centrifugo", Kind: DurationOption, Default: "0", Min: 1000, Max: 600_000,
+		Help: "How often clients of Centrifugo's protocol are pinged, so that they notice a dead network; 0 is never. Each ping of each connection costs two messages of API Gateway and one invocation."},
+	{Name: "insecure", Title: "Insecure", Group: "Centrifugo", Kind: BoolOption, Default: "false", Unsafe: true,
+		Help: "Clients of Centrifugo's protocol may connect without a token and do everything in every channel. It is for tests and for trying."},
 	{Name: "webhook_url", Title: "Webhook URL", Group: "Webhook", Kind: URLOption, Default: "none",
 		Help: "A URL of your application. It receives every message of the categories with hooks. It must be public and use https."},
 	{Name: "allow_md5", Title: "Allow HMAC-MD5", Group: "Legacy", Kind: BoolOption, Default: "false", Unsafe: true,
@@ -176,6 +201,12 @@ func (o Option) check(v reflect.Value) error {
 		if s := v.String(); s != "" && !isURL(s) {
 			return ErrBadRequest.With(o.Name + " is not an http or https URL")
 		}
+	case TextOption:
+		if s := v.String(); s != "" {
+			return checkName(o.Name, s)
+		}
+	case RSAKeyOption, ECDSAKeyOption:
+		return o.checkKey(v.String())
 	case OriginsOption:
 		return o.checkList(v, func(s string) error {
 			_, err := normalizeOrigin(s)
@@ -188,6 +219,20 @@ func (o Option) check(v reflect.Value) error {
 			}
 			return nil
 		})
+	}
+	return nil
+}
+
+func (o Option) checkKey(text string) error {
+	if text == "" {
+		return nil
+	}
+	key, err := ParsePublicKey(text)
+	if err != nil {
+		return ErrBadRequest.With(o.Name + " " + Public(err).Detail)
+	}
+	if _, isRSA := key.(*rsa.PublicKey); isRSA != (o.Kind == RSAKeyOption) {
+		return ErrBadRequest.With(o.Name + " is a key of another type")
 	}
 	return nil
 }

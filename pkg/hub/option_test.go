@@ -28,6 +28,7 @@ func TestOptionReference(t *testing.T) {
 	kinds := map[Kind]reflect.Type{
 		BoolOption: reflect.TypeFor[bool](), NumberOption: reflect.TypeFor[int](), DurationOption: reflect.TypeFor[Duration](),
 		URLOption: reflect.TypeFor[string](), OriginsOption: reflect.TypeFor[[]string](), DomainsOption: reflect.TypeFor[[]string](),
+		TextOption: reflect.TypeFor[string](), RSAKeyOption: reflect.TypeFor[string](), ECDSAKeyOption: reflect.TypeFor[string](),
 	}
 	for _, set := range optionSets {
 		types := make(map[string]reflect.Type)
@@ -71,6 +72,13 @@ func TestOptionLimits(t *testing.T) {
 	quoted := func(n int, value string) string {
 		return "[" + strings.Join(slices.Repeat([]string{strconv.Quote(value)}, n), ",") + "]"
 	}
+	quote := func(text string) string {
+		b, err := json.Marshal(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
 	for _, set := range optionSets {
 		for _, o := range set.reference {
 			var valid, invalid []string
@@ -83,6 +91,15 @@ func TestOptionLimits(t *testing.T) {
 			case URLOption:
 				valid = []string{`""`, `"https://example.com/path?query"`, `"http://127.0.0.1:8080"`}
 				invalid = []string{`"example.com"`, `"https://user:password@example.com"`, `"file://host/etc/passwd"`, `"https://"`, `"%"`}
+			case TextOption:
+				valid = []string{`""`, `"https://example.com/"`, quote(strings.Repeat("a", MaxNameBytes))}
+				invalid = []string{quote(strings.Repeat("a", MaxNameBytes+1))}
+			case RSAKeyOption:
+				valid = []string{`""`, quote(rsaKey)}
+				invalid = []string{`"x"`, quote(ecdsaKey)}
+			case ECDSAKeyOption:
+				valid = []string{`""`, quote(ecdsaKey)}
+				invalid = []string{`"x"`, quote(rsaKey)}
 			case OriginsOption:
 				valid = []string{"[]", `["http://localhost:3000"]`, quoted(o.Max, "https://example.com")}
 				invalid = []string{`["https://example.com/x"]`, `["example.com"]`, `["https://example.com",""]`, quoted(o.Max+1, "https://example.com")}

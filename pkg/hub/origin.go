@@ -223,7 +223,7 @@ var hostProfile = sync.OnceValue(func() *idna.Profile {
 })
 
 // Normalize returns the options as they are to be saved: origins as browsers send them, each
-// once. It fails as Validate does.
+// once, and public keys with the line ends of Unix. It fails as Validate does.
 func (o ProjectOptions) Normalize() (ProjectOptions, error) {
 	if err := o.Validate(); err != nil {
 		return ProjectOptions{}, err
@@ -239,5 +239,9 @@ func (o ProjectOptions) Normalize() (ProjectOptions, error) {
 		}
 	}
 	o.Origins = origins
+	// The same key has the same text, so that saving it again ends no connection.
+	for _, key := range []*string{&o.TokenRSAPublicKey, &o.TokenECDSAPublicKey} {
+		*key = strings.TrimSpace(strings.ReplaceAll(*key, "\r\n", "\n"))
+	}
 	return o, nil
 }

@@ -112,11 +112,13 @@ func FuzzNormalizeOrigin(f *testing.F) {
 }
 
 func TestNormalizeOptions(t *testing.T) {
-	got, err := ProjectOptions{ValidateURL: "https://a.example", Origins: []string{"https://B.example/", "https://b.example:443", "http://b.example"}}.Normalize()
+	got, err := ProjectOptions{ValidateURL: "https://a.example", Origins: []string{"https://B.example/", "https://b.example:443", "http://b.example"},
+		TokenRSAPublicKey: strings.ReplaceAll(rsaKey, "\n", "\r\n") + "\r\n", TokenECDSAPublicKey: ecdsaKey + "\n"}.Normalize()
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := ProjectOptions{ValidateURL: "https://a.example", Origins: []string{"https://b.example", "http://b.example"}}
+	want := ProjectOptions{ValidateURL: "https://a.example", Origins: []string{"https://b.example", "http://b.example"},
+		TokenRSAPublicKey: rsaKey, TokenECDSAPublicKey: ecdsaKey}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"time"
 )
@@ -14,6 +15,11 @@ type Project struct {
 	Name string
 	// Secret signs tokens and requests. It never appears in a log or an error.
 	Secret string
+	// PreviousSecret is accepted too until PreviousUntil; "" for none. A store returns it only
+	// until then. It never appears in a log or an error either.
+	PreviousSecret string
+	// PreviousUntil is to the second.
+	PreviousUntil time.Time
 	// APIKeyHashes are the lower-case hexadecimal SHA-256 of the keys that may
 	// call the server API.
 	APIKeyHashes []string
@@ -45,6 +51,42 @@ func (p *Project) CategoryOf(ch Channel) (Category, error) {
 // ValidateName refuses a project whose name breaks its limits, as Validate does.
 func (p *Project) ValidateName() error { return checkName("project name", p.Name) }
 
+// MaxSecretGrace is how long a project may keep its previous secret at most.
+const MaxSecretGrace = 30 * 24 * time.Hour
+
+// ReplaceSecret gives the project another secret at now. The one that it replaces is accepted
+// for grace longer, which is rounded up to seconds, and an older one not any more. With a grace
+// of 0 the replaced secret ends, and every connection that was made with it. It fails with
+// ErrBadRequest, and changes nothing, where grace is not from 0 to MaxSecretGrace.
+func (p *Project) ReplaceSecret(secret string, grace time.Duration, now time.Time) error {
+	switch {
+	case grace < 0 || grace > MaxSecretGrace:
+		return ErrBadRequest.With("the previous secret can be kept for 0 to 30 days")
+	case grace == 0:
+		p.PreviousSecret, p.PreviousUntil = "", time.Time{}
+	default:
+		p.PreviousSecret, p.PreviousUntil = p.Secret, now.Add(grace+time.Second-1).UTC().Truncate(time.Second)
+	}
+	p.Secret = secret
+	return nil
+}
+
+// Secrets are the secrets that the project accepts, the present one first. A project without a
+// secret accepts none.
+func (p *Project) Secrets() []string {
+	switch {
+	case p.Secret == "":
+		return nil
+	case p.PreviousSecret == "":
+		return []string{p.Secret}
+	}
+	return []string{p.Secret, p.PreviousSecret}
+}
+
+// WebhookSecret is what webhooks are signed with: the previous secret until it ends, so that the
+// application has until then to accept the present one too.
+func (p *Project) WebhookSecret() string { return cmp.Or(p.PreviousSecret, p.Secret) }
+
 // APIKeyLabel describes an API key to people.
 type APIKeyLabel struct {
 	// Name says what uses the key, "" for nothing.
@@ -72,6 +114,17 @@ type ProjectOptions struct {
 	AllowMD5          bool     `json:"allow_md5,omitempty"`
 	Origins           []string `json:"origins,omitempty"`
 	WebhookURL        string   `json:"webhook_url,omitempty"`
+
+	TokenJWKSURL        string `json:"token_jwks_url,omitempty"`
+	TokenRSAPublicKey   string `json:"token_rsa_public_key,omitempty"`
+	TokenECDSAPublicKey string `json:"token_ecdsa_public_key,omitempty"`
+	TokenAudience       string `json:"token_audience,omitempty"`
+	TokenIssuer         string `json:"token_issuer,omitempty"`
+
+	AllowAnonymousConnectWithoutToken bool     `json:"allow_anonymous_connect_without_token,omitempty"`
+	SubscribeToUserPersonalChannel    bool     `json:"subscribe_to_user_personal_channel,omitempty"`
+	PingInterval                      Duration `json:"ping_interval,omitempty"`
+	Insecure                          bool     `json:"insecure,omitempty"`
 }
 
 // Validate refuses options that break their limits, with ErrBadRequest or

@@ -3,15 +3,17 @@ package hub
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 )
 
 // Basis is what the right of a connection to be in a channel rests on. A subscription
 // carries it, so that a fan-out can tell, without reading the connection, whether the right
-// has ended: the project's secret was changed, an origin was removed, MD5 is allowed no
-// more, or the category became private. The zero Basis is that of a subscription of an
+// has ended: the project's secret was changed, a public key was removed, an origin was removed,
+// MD5 is allowed no more, or the category became private. The zero Basis is that of a subscription of an
 // earlier version: it stays valid until it expires.
 type Basis struct {
-	// Secret identifies the project's secret that made the token: Project.SecretID.
+	// Secret is the SecretID of the secret or of the public keys that made the token. Without
+	// a token it is WithoutToken, or WithoutRules where every rule is off.
 	Secret string `json:",omitempty"`
 	// Origin is the Origin header of the handshake, "" where the project's list of origins
 	// does not matter.
@@ -26,8 +28,9 @@ type Basis struct {
 // Rule decides which subscribers of a channel still have the right to be in it. It is data,
 // so that it can go to another Lambda with the messages.
 type Rule struct {
-	// Secret is Project.SecretID.
-	Secret string `json:",omitempty"`
+	// Secret is Project.SecretID, and Others are the other values that Basis.Secret may have.
+	Secret string   `json:",omitempty"`
+	Others []string `json:",omitempty"`
 	// Origins and AllowMD5 are the options of the project.
 	Origins  []string `json:",omitempty"`
 	AllowMD5 bool     `json:",omitempty"`
@@ -40,24 +43,52 @@ func (r Rule) Admits(b Basis) bool {
 	if b == (Basis{}) {
 		return true
 	}
-	return b.Secret == r.Secret && (r.AllowMD5 || !b.MD5) && (b.Confirmed || !r.Private) &&
+	return (b.Secret == r.Secret || slices.Contains(r.Others, b.Secret)) && (r.AllowMD5 || !b.MD5) && (b.Confirmed || !r.Private) &&
 		ProjectOptions{Origins: r.Origins}.AllowsOrigin(b.Origin)
 }
+
+// The values of Basis.Secret for connections without a token. No SecretID has their form.
+const (
+	// WithoutToken: the project has AllowAnonymousConnectWithoutToken.
+	WithoutToken = "without-token"
+	// WithoutRules: the project is Insecure.
+	WithoutRules = "without-rules"
+)
 
 // secretIDBytes is the length of a SecretID before encoding: two secrets of one project
 // have the same with a chance of 2^-64.
 const secretIDBytes = 8
 
-// SecretID identifies the project's secret without telling it. A project that is deleted
-// and created again under its id has another one.
-func (p *Project) SecretID() string {
-	sum := sha256.Sum256([]byte("centrifuge secret id\x00" + p.Secret))
+// SecretID identifies what proves a token without telling it: a secret of the project, the text
+// of its option for a public key, or its TokenJWKSURL.
+func SecretID(secret string) string {
+	sum := sha256.Sum256([]byte("centrifuge secret id\x00" + secret))
 	return hex.EncodeToString(sum[:secretIDBytes])
+}
+
+// SecretID identifies the project's present secret. A project that is deleted and created again
+// under its id has another one.
+func (p *Project) SecretID() string { return SecretID(p.Secret) }
+
+// otherIDs are the values that Basis.Secret may have, except that of the present secret.
+func (p *Project) otherIDs() (others []string) {
+	for _, text := range []string{p.PreviousSecret, p.Options.TokenRSAPublicKey, p.Options.TokenECDSAPublicKey, p.Options.TokenJWKSURL} {
+		if text != "" {
+			others = append(others, SecretID(text))
+		}
+	}
+	if p.Options.AllowAnonymousConnectWithoutToken {
+		others = append(others, WithoutToken)
+	}
+	if p.Options.Insecure {
+		others = append(others, WithoutRules)
+	}
+	return others
 }
 
 // rule is the rule for the subscribers of a category of the project.
 func (p *Project) rule(private bool) Rule {
-	return Rule{Secret: p.SecretID(), Origins: p.Options.Origins, AllowMD5: p.Options.AllowMD5, Private: private}
+	return Rule{Secret: p.SecretID(), Others: p.otherIDs(), Origins: p.Options.Origins, AllowMD5: p.Options.AllowMD5, Private: private}
 }
 
 // audience is the subscribers of a channel of the project.

@@ -27,6 +27,7 @@ func TestRule(t *testing.T) {
 	}{
 		{"all as it was", func(*hub.Rule) {}, func(*hub.Basis) {}, true},
 		{"another secret", func(r *hub.Rule) { r.Secret = "s2" }, func(*hub.Basis) {}, false},
+		{"the previous secret before it ends", func(r *hub.Rule) { r.Secret, r.Others = "s2", []string{"s0", "s1"} }, func(*hub.Basis) {}, true},
 		{"an origin that is listed no more", func(r *hub.Rule) { r.Origins = []string{"https://other.example"} }, func(*hub.Basis) {}, false},
 		{"no list of origins any more", func(r *hub.Rule) { r.Origins = nil }, func(*hub.Basis) {}, true},
 		{"no origin", func(*hub.Rule) {}, func(b *hub.Basis) { b.Origin = "" }, true},

@@ -19,9 +19,12 @@ import (
 // projectItem is the item of a project without its keys. An option is an attribute of
 // the same name.
 type projectItem struct {
-	Name         string   `json:"name"`
-	Secret       string   `json:"secret"`
-	APIKeyHashes []string `json:"api_keys,omitempty"`
+	Name   string `json:"name"`
+	Secret string `json:"secret"`
+	// PreviousUntil is in seconds since 1970.
+	PreviousSecret string   `json:"previous_secret,omitempty"`
+	PreviousUntil  int64    `json:"previous_secret_until,omitempty"`
+	APIKeyHashes   []string `json:"api_keys,omitempty"`
 	// APIKeyLabels are newer than API keys: a key may have none.
 	APIKeyLabels map[string]labelItem `json:"api_key_labels,omitempty"`
 	hub.ProjectOptions
@@ -77,7 +80,7 @@ const attrKeyProject = "project"
 
 // Project is one request, and none while the value of an earlier call is cached.
 func (s *Store) Project(ctx context.Context, id string) (*hub.Project, error) {
-	if p, ok := s.projects.get(id); ok {
+	if p, ok := s.projects.get(id); ok && (p.PreviousSecret == "" || s.now().Before(p.PreviousUntil)) {
 		return p, nil
 	}
 	if len(projectKey(id)) > maxPartitionKey {
@@ -105,7 +108,7 @@ func (s *Store) readProject(ctx context.Context, id string) (*hub.Project, error
 	if err != nil {
 		return nil, fmt.Errorf("read project %q: %w", id, err)
 	}
-	p, err := decodeProject(id, items)
+	p, err := decodeProject(id, items, s.now())
 	if err != nil {
 		return nil, fmt.Errorf("read project %q: %w", id, err)
 	}
@@ -137,8 +140,9 @@ func (s *Store) projectItems(ctx context.Context, id string) ([]item, error) {
 	return items, nil
 }
 
-// decodeProject returns nil where the items do not contain the project itself.
-func decodeProject(id string, items []item) (p *hub.Project, err error) {
+// decodeProject returns nil where the items do not contain the project itself. It leaves out a
+// previous secret that has ended at now.
+func decodeProject(id string, items []item, now time.Time) (p *hub.Project, err error) {
 	categories := make(map[string]hub.Category)
 	for _, i := range items {
 		if textOf(i, schema.SortKey) != singletonSort {
@@ -156,6 +160,9 @@ func decodeProject(id string, items []item) (p *hub.Project, err error) {
 		p = &hub.Project{
 			ID: id, Name: v.Name, Secret: v.Secret, APIKeyHashes: v.APIKeyHashes, APIKeyLabels: decodeLabels(v.APIKeyLabels), Options: v.ProjectOptions,
 			Creation: v.Creation, Revision: v.Revision, Categories: categories,
+		}
+		if until := time.Unix(v.PreviousUntil, 0).UTC(); v.PreviousSecret != "" && now.Before(until) {
+			p.PreviousSecret, p.PreviousUntil = v.PreviousSecret, until
 		}
 	}
 	return p, nil
@@ -179,10 +186,14 @@ func (s *Store) PutProject(ctx context.Context, p *hub.Project) error {
 			return fmt.Errorf("write API key of project %q: %w", p.ID, err)
 		}
 	}
-	i, err := encodeItem(projectItem{
+	v := projectItem{
 		Name: p.Name, Secret: p.Secret, APIKeyHashes: p.APIKeyHashes, APIKeyLabels: encodeLabels(p.APIKeyLabels),
 		ProjectOptions: p.Options, Creation: p.Creation, Revision: p.Revision + 1,
-	})
+	}
+	if p.PreviousSecret != "" {
+		v.PreviousSecret, v.PreviousUntil = p.PreviousSecret, p.PreviousUntil.Unix()
+	}
+	i, err := encodeItem(v)
 	if err != nil {
 		return fmt.Errorf("write project %q: %w", p.ID, err)
 	}
@@ -273,7 +284,7 @@ func (s *Store) DeleteProject(ctx context.Context, id string) error {
 	if err != nil {
 		return fmt.Errorf("read project %q: %w", id, err)
 	}
-	p, err := decodeProject(id, items)
+	p, err := decodeProject(id, items, s.now())
 	if err != nil {
 		return fmt.Errorf("read project %q: %w", id, err)
 	}
