@@ -76,7 +76,7 @@ func TestInternalErrors(t *testing.T) {
 		{"subscribe", Subscribe(h.Hub, logger), "MESSAGE", frame("subscribe", `{"to":{}}`), 200, reply("subscribe")},
 		{"unsubscribe", Unsubscribe(h.Hub, logger), "MESSAGE", frame("unsubscribe", `{"from":{}}`), 200, reply("unsubscribe")},
 		{"broadcast", Broadcast(h, logger), "MESSAGE", frame("broadcast", `{"category":"a","channel":"x","data":{}}`), 200, reply("broadcast")},
-		{"$default", Message(h.Hub, logger), "MESSAGE", frame("presence", `{"category":"a","channel":"x"}`), 200, reply("presence")},
+		{"$default", Message(h, logger), "MESSAGE", frame("presence", `{"category":"a","channel":"x"}`), 200, reply("presence")},
 	} {
 		t.Run(tt.route, func(t *testing.T) {
 			log.Reset()

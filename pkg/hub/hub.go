@@ -26,6 +26,8 @@ type Options struct {
 	Dispatcher  Dispatcher
 	Callback    Callback
 	VerifyToken VerifyToken
+	// Tokens verifies the tokens of clients that number their commands. Only a Publisher needs it.
+	Tokens Tokens
 	// DefaultProject is the id of the project of clients whose URL names none; "" for none.
 	DefaultProject string
 	// Log gets failures that do not fail a call; nil discards them.
@@ -40,6 +42,7 @@ type Hub struct {
 	dispatcher Dispatcher
 	callback   Callback
 	verify     VerifyToken
+	tokens     Tokens
 	// defaultProject is the id of the project of clients whose URL names none.
 	defaultProject string
 	log            *slog.Logger
@@ -64,5 +67,5 @@ func New(o Options) (*Hub, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Hub{store: o.Store, dispatcher: o.Dispatcher, callback: o.Callback, verify: o.VerifyToken, defaultProject: o.DefaultProject, log: o.Log, now: o.Now}, nil
+	return &Hub{store: o.Store, dispatcher: o.Dispatcher, callback: o.Callback, verify: o.VerifyToken, tokens: o.Tokens, defaultProject: o.DefaultProject, log: o.Log, now: o.Now}, nil
 }

@@ -242,7 +242,7 @@ func checkChannels(channels map[Channel]int) error {
 
 // open decides where in the stream a subscription begins, and what its client has missed.
 func (s *Session) open(ctx context.Context, j *joining, result *Subscribed) error {
-	top, err := s.store.OpenStream(ctx, j.stream)
+	top, err := s.openWip(ctx, j.stream)
 	if err != nil {
 		return err
 	}
@@ -286,7 +286,7 @@ func (s *Session) recover(ctx context.Context, j *joining, top Position, result 
 	// One more than may be recovered: then it is known that there are more.
 	missed, top, err := s.store.History(ctx, j.stream, HistoryQuery{Since: &Position{top.Epoch, j.Since.Offset}, Limit: -1})
 	if errors.Is(err, ErrUnrecoverablePosition) {
-		return s.store.OpenStream(ctx, j.stream)
+		return s.openWip(ctx, j.stream)
 	}
 	if err != nil {
 		return top, err

@@ -1,6 +1,9 @@
 package hub
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 type Features struct{ Positioned, Recoverable, JoinLeave, Cache, CacheRecover bool }
 type FeatureRequest struct{ Positioned, Recoverable, JoinLeave bool }
@@ -20,4 +23,13 @@ func (a wipAccess) Features(ch Channel, r FeatureRequest, o Override) Features {
 	return Features{Positioned: true, Recoverable: true}
 }
 func (s *Session) admit(ctx context.Context, st Stream, a Admission) error { return nil }
-func (h *Hub) notify(ctx context.Context, n []Notice) error               { return nil }
+func (h *Hub) notify(ctx context.Context, n []Notice) ([]string, error)    { return nil, nil }
+
+func (h *Hub) openWip(ctx context.Context, s Stream) (Position, error) {
+	_, top, err := h.store.History(ctx, s, HistoryQuery{})
+	return top, err
+}
+
+func (s *Session) RefreshSubscription(ctx context.Context, ch Channel, token string) (time.Duration, error) {
+	return 0, ErrNotAvailable
+}

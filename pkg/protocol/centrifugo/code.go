@@ -102,6 +102,9 @@ func RefusalOf(err error) Error {
 	if errors.As(err, &frame) {
 		return DisconnectBadRequest.Refusal().with(frame.Detail)
 	}
+	if d := (*hub.Disconnection)(nil); errors.As(err, &d) {
+		return Disconnect{uint32(d.Code), d.Reason}.Refusal() //nolint:gosec // from 3000 to 4999
+	}
 	e := hub.Public(err)
 	for _, r := range refusals {
 		if isOf(e, r.from) {
