@@ -219,7 +219,7 @@ const noPing = 7200
 // subscribe carries out the subscribes of the frame that follow each other, together.
 func (c *conversation) subscribe(ctx context.Context, commands []centrifugo.Command) error {
 	errs := make([]error, len(commands))
-	var requests []hub.SubscribeRequest
+	var requests []hub.SubscribeCommand
 	for i, cmd := range commands {
 		q := cmd.Subscribe
 		ch, err := centrifugo.ParseChannel(q.Channel)
@@ -229,7 +229,7 @@ func (c *conversation) subscribe(ctx context.Context, commands []centrifugo.Comm
 		if errs[i] = err; err != nil {
 			continue
 		}
-		requests = append(requests, hub.SubscribeRequest{
+		requests = append(requests, hub.SubscribeCommand{
 			Number: cmd.ID, Channel: ch, Token: q.Token, Recover: q.Recover, Since: q.Since, RejectUnrecovered: q.RejectUnrecovered,
 			Positioned: q.Positioned, Recoverable: q.Recoverable, JoinLeave: q.JoinLeave,
 		})

@@ -178,9 +178,9 @@ func (h *Hub) cleanUp(ctx context.Context, gone []Gone, ended []Ended) {
 // not admit any more is closed; others stay in the channels that they may be in. A
 // subscription that a renewal did not reach, because it was interrupted, is written again.
 func (h *Hub) endRights(ctx context.Context, ended []Ended) error {
-	found := make(map[string][]Gone)
+	found := make(map[string][]Ended)
 	for _, s := range ended {
-		found[s.Connection] = append(found[s.Connection], s.Gone)
+		found[s.Connection] = append(found[s.Connection], s)
 	}
 	var errs []error
 	for ids := range slices.Chunk(slices.Collect(maps.Keys(found)), closeChunk) {
@@ -193,7 +193,7 @@ func (h *Hub) endRights(ctx context.Context, ended []Ended) error {
 }
 
 // endRightsOf is endRights for some connections.
-func (h *Hub) endRightsOf(ctx context.Context, project string, ids []string, found map[string][]Gone) error {
+func (h *Hub) endRightsOf(ctx context.Context, project string, ids []string, found map[string][]Ended) error {
 	var (
 		mu          sync.Mutex
 		g           errgroup.Group
@@ -211,7 +211,9 @@ func (h *Hub) endRightsOf(ctx context.Context, project string, ids []string, fou
 			case err == nil:
 				connections = append(connections, c)
 			case errors.Is(err, ErrConnectionNotFound):
-				over = append(over, found[id]...)
+				for _, s := range found[id] {
+					over = append(over, s.Gone)
+				}
 			default:
 				errs = append(errs, err)
 			}
@@ -232,12 +234,21 @@ func (h *Hub) endRightsOf(ctx context.Context, project string, ids []string, fou
 			return true
 		}
 		left[c.ID] = h.ended(p, c)
+		for _, s := range found[c.ID] {
+			if c.Protocol != Classic && !p.audience(s.Channel).Rule.Admits(s.Basis) && !slices.Contains(left[c.ID], s.Channel) {
+				left[c.ID] = append(left[c.ID], s.Channel)
+			}
+		}
 		return false
 	})
-	errs = append(errs, h.closeSockets(ctx, refused), h.changeAll(ctx, connections, func(c Connection) (Change, error) {
+	errs = append(errs, h.closeSockets(ctx, refused), h.changeAll(ctx, connections, UnsubscribedInsufficientState, func(c Connection) (Change, error) {
 		var renew []Channel
 		for _, s := range found[c.ID] {
 			renew = append(renew, s.Channel)
+		}
+		if c.Protocol != Classic {
+			c.Channels = without(c.Channels, left[c.ID])
+			return Change{Connection: c}, nil
 		}
 		// An auth may have granted them since.
 		c.Channels = without(c.Channels, common(left[c.ID], h.ended(p, c)))

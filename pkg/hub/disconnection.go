@@ -33,10 +33,17 @@ func (d *Disconnection) Reconnects() bool {
 	return d.Code >= 3000 && d.Code < 3500 || d.Code >= 4000 && d.Code < 4500
 }
 
-// The codes with which the service ends a subscription. Clients subscribe again after codes
-// from 2500 on.
-const (
-	UnsubscribedByServer          = 2000
-	UnsubscribedInsufficientState = 2500
-	UnsubscribedExpired           = 2501
+// Unsubscription is why the service ends a subscription. The codes are Centrifugo's. Clients
+// subscribe again after those from 2500 on.
+type Unsubscription struct {
+	Code int
+	// Reason is for people: at most 32 ASCII characters.
+	Reason string
+}
+
+// The unsubscriptions.
+var (
+	UnsubscribedByServer          = Unsubscription{2000, "server unsubscribe"}
+	UnsubscribedInsufficientState = Unsubscription{2500, "insufficient state"}
+	UnsubscribedExpired           = Unsubscription{2501, "subscription expired"}
 )

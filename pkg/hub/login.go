@@ -125,7 +125,7 @@ func (s *Session) identify(ctx context.Context, p *Project, token string) (Conne
 }
 
 // serverSubscriptions are the subscriptions that the token and the project make for a client.
-func (s *Session) serverSubscriptions(p *Project, t ConnectionToken, l Login) (requests []SubscribeRequest) {
+func (s *Session) serverSubscriptions(p *Project, t ConnectionToken, l Login) (requests []SubscribeCommand) {
 	all := maps.Clone(t.Subscriptions)
 	if all == nil {
 		all = make(map[Channel]SubscribeOptions)
@@ -137,7 +137,7 @@ func (s *Session) serverSubscriptions(p *Project, t ConnectionToken, l Login) (r
 	}
 	for ch, o := range all {
 		since, recover := l.Since[ch]
-		requests = append(requests, SubscribeRequest{
+		requests = append(requests, SubscribeCommand{
 			Number: l.Number, Channel: ch, Recover: recover, Since: since, server: true, options: o,
 		})
 	}

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// SubscribeRequest are the parameters of a subscribe of a client that numbers its commands.
-type SubscribeRequest struct {
+// SubscribeCommand are the parameters of a subscribe of a client that numbers its commands.
+type SubscribeCommand struct {
 	// Number is that of the command.
 	Number  uint32
 	Channel Channel
@@ -71,7 +71,7 @@ const maxConcurrentJoins = 16
 // ErrPermissionDenied, ErrTokenExpired, ErrLimitExceeded, ErrBadRequest,
 // ErrUnrecoverablePosition or a *Disconnection. In a stream nothing is sent to the client until
 // Proceed.
-func (s *Session) Subscribe(ctx context.Context, requests []SubscribeRequest) []SubscribeOutcome {
+func (s *Session) Subscribe(ctx context.Context, requests []SubscribeCommand) []SubscribeOutcome {
 	if err := s.valid(); err != nil {
 		return all(requests, err)
 	}
@@ -85,7 +85,7 @@ func (s *Session) Subscribe(ctx context.Context, requests []SubscribeRequest) []
 }
 
 // all are the same outcome of all requests.
-func all(requests []SubscribeRequest, err error) []SubscribeOutcome {
+func all(requests []SubscribeCommand, err error) []SubscribeOutcome {
 	outcomes := make([]SubscribeOutcome, len(requests))
 	for i := range outcomes {
 		outcomes[i].Err = err
@@ -95,7 +95,7 @@ func all(requests []SubscribeRequest, err error) []SubscribeOutcome {
 
 // joining is a subscribe on its way.
 type joining struct {
-	SubscribeRequest
+	SubscribeCommand
 	membership Membership
 	features   Features
 	stream     Stream
@@ -104,7 +104,7 @@ type joining struct {
 
 // join carries out subscribes together with a change of the connection. Where that fails
 // every outcome has its error.
-func (s *Session) join(ctx context.Context, requests []SubscribeRequest, change func(Connection) (Connection, error)) []SubscribeOutcome {
+func (s *Session) join(ctx context.Context, requests []SubscribeCommand, change func(Connection) (Connection, error)) []SubscribeOutcome {
 	outcomes := make([]SubscribeOutcome, len(requests))
 	joins := make([]*joining, len(requests))
 	for i, r := range requests {
@@ -144,13 +144,13 @@ func (s *Session) join(ctx context.Context, requests []SubscribeRequest, change 
 }
 
 // joining decides about a subscribe.
-func (s *Session) joining(ctx context.Context, r SubscribeRequest) (*joining, error) {
+func (s *Session) joining(ctx context.Context, r SubscribeCommand) (*joining, error) {
 	r.Channel = s.project.Locate(r.Channel)
 	if err := r.Channel.Validate(); err != nil {
 		return nil, err
 	}
 	granted := r.server
-	j := &joining{SubscribeRequest: r}
+	j := &joining{SubscribeCommand: r}
 	if r.Token != "" {
 		t, err := s.subscriptionToken(ctx, r)
 		if err != nil {
@@ -176,7 +176,7 @@ func (s *Session) joining(ctx context.Context, r SubscribeRequest) (*joining, er
 
 // subscriptionToken verifies the token of a subscribe, which is for this user, channel and
 // client only.
-func (s *Session) subscriptionToken(ctx context.Context, r SubscribeRequest) (SubscriptionToken, error) {
+func (s *Session) subscriptionToken(ctx context.Context, r SubscribeCommand) (SubscriptionToken, error) {
 	t, err := s.tokens.Subscription(ctx, s.project, r.Token, s.now())
 	switch {
 	case errors.Is(err, ErrInvalidToken):

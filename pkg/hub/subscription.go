@@ -131,14 +131,15 @@ func (h *Hub) join(p *Project, c Connection, channels map[Channel]int, join []Ch
 }
 
 // ended are the channels of a connection to which it has no right any more. p was read
-// after c.
+// after c. The rights of a client that numbers its commands are those of its subscriptions: only
+// what a fan-out has found tells that they have ended.
 func (h *Hub) ended(p *Project, c Connection) []Channel {
 	var ended []Channel
 	for ch := range c.Channels {
 		if ch.inFeed() {
 			continue
 		}
-		if ch.Incarnation != p.Categories[ch.Category].Incarnation || authorize(p, c, Subscribe, ch) != nil {
+		if ch.Incarnation != p.Categories[ch.Category].Incarnation || c.Protocol == Classic && authorize(p, c, Subscribe, ch) != nil {
 			ended = append(ended, ch)
 		}
 	}
@@ -226,7 +227,7 @@ func (h *Hub) UnsubscribeUser(ctx context.Context, p *Project, user string, from
 	if err := h.hide(ctx, closing); err != nil {
 		return err
 	}
-	return h.changeAll(ctx, connections, func(c Connection) (Change, error) {
+	return h.changeAll(ctx, connections, UnsubscribedByServer, func(c Connection) (Change, error) {
 		// What is named is ended whether or not the connection is in it: a subscribe may be on
 		// its way.
 		left, order := slices.Clone(named), c.Order
@@ -266,9 +267,9 @@ func (h *Hub) change(ctx context.Context, c Connection, plan func(Connection) (C
 	return err
 }
 
-// changeAll changes several connections concurrently and announces the joins and leaves.
-// Connections that are over are ignored.
-func (h *Hub) changeAll(ctx context.Context, connections []Connection, plan func(Connection) (Change, error)) error {
+// changeAll changes several connections concurrently, announces the joins and leaves, and tells
+// clients that number their commands why they left. Connections that are over are ignored.
+func (h *Hub) changeAll(ctx context.Context, connections []Connection, why Unsubscription, plan func(Connection) (Change, error)) error {
 	var (
 		mu   sync.Mutex
 		all  []announcement
@@ -289,8 +290,31 @@ func (h *Hub) changeAll(ctx context.Context, connections []Connection, plan func
 		})
 	}
 	_ = g.Wait() // errs has the failures
+	errs = append(errs, h.tell(ctx, all, why))
 	h.announce(ctx, all)
 	return errors.Join(errs...)
+}
+
+// tell tells the clients that number their commands that they have left channels. Where one may
+// not have got that, its connection is closed: then it connects again, and subscribes.
+func (h *Hub) tell(ctx context.Context, all []announcement, why Unsubscription) error {
+	var notices []Notice
+	for _, a := range all {
+		if a.event == Leave && a.connection.Protocol != Classic {
+			notices = append(notices, Notice{
+				Connection: a.connection.ID, Protocol: a.connection.Protocol, Kind: Unsubscribed, Channel: a.channel, Code: why.Code, Reason: why.Reason,
+			})
+		}
+	}
+	if len(notices) == 0 {
+		return nil
+	}
+	missed, err := h.notify(ctx, notices)
+	if len(missed) > 0 {
+		_, closeErr := h.dispatcher.Disconnect(ctx, missed)
+		return errors.Join(err, closeErr)
+	}
+	return nil
 }
 
 // difference are the joins and leaves of a change of a connection.
