@@ -1,0 +1,43 @@
+package hub
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// NoticeKind is what a Notice says.
+type NoticeKind string
+
+// The kinds of notices.
+const (
+	// Unsubscribed: the service has ended the subscription to Channel, with Code and Reason.
+	// Clients subscribe again after codes from 2500 on.
+	Unsubscribed NoticeKind = "unsubscribed"
+	// Disconnected: the service ends the connection, with Code and Reason.
+	Disconnected NoticeKind = "disconnected"
+	// SubscribedTo: the service has subscribed the connection to Channel, at Position where it
+	// is Recoverable. Data is for the client.
+	SubscribedTo NoticeKind = "subscribed"
+	// Sent is Data for the client, in no channel.
+	Sent NoticeKind = "sent"
+	// Refreshed: the connection ends at Expires now.
+	Refreshed NoticeKind = "refreshed"
+)
+
+// Notice is what the service tells one client about its connection or its subscription. It is
+// no message of a channel: nobody else gets it, and it is sent once. Fields that its Kind does
+// not name are zero.
+type Notice struct {
+	Connection string
+	Protocol   Protocol
+	Kind       NoticeKind
+	Channel    Channel `json:",omitzero"`
+	Code       int     `json:",omitempty"`
+	// Reason is for people: at most 32 ASCII characters.
+	Reason      string          `json:",omitempty"`
+	Data        json.RawMessage `json:",omitempty"`
+	Recoverable bool            `json:",omitempty"`
+	Position    Position        `json:",omitzero"`
+	// Expires is zero for never.
+	Expires time.Time `json:",omitzero"`
+}
