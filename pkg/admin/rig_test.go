@@ -162,6 +162,9 @@ func (r *rig) Invoke(context.Context, hub.Channel) error { return errors.ErrUnsu
 // Disconnect closes connections, of which there are none.
 func (r *rig) Disconnect(context.Context, []string) ([]string, error) { return nil, nil }
 
+// Notify notifies connections, of which there are none.
+func (r *rig) Notify(context.Context, []hub.Notice) ([]string, error) { return nil, nil }
+
 // newBrowser keeps cookies and does not follow redirects.
 func (r *rig) newBrowser() *http.Client {
 	jar, err := cookiejar.New(nil)

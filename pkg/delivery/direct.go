@@ -19,13 +19,15 @@ type Subscribers interface {
 	Subscribers(ctx context.Context, ch hub.Channel, shard int) iter.Seq2[[]hub.Subscriber, error]
 }
 
-// Options are the parts of a Direct. All except Log are required.
+// Options are the parts of a Direct. All except Notices and Log are required.
 type Options struct {
 	Subscribers Subscribers
 	// Poster carries the bound on concurrency, for all dispatches together.
 	Poster *Poster
 	// Encoders make the pushes of each protocol.
 	Encoders map[hub.Protocol]Encoder
+	// Notices make the pushes of notices; a protocol without one has none.
+	Notices map[hub.Protocol]NoticeEncoder
 	// Log gets one line for each dispatch: at debug, or as a warning if posts were slow or
 	// failed. nil discards it.
 	Log *slog.Logger
@@ -38,6 +40,7 @@ type Direct struct {
 	subscribers Subscribers
 	poster      *Poster
 	encoders    map[hub.Protocol]Encoder
+	notices     map[hub.Protocol]NoticeEncoder
 	log         *slog.Logger
 }
 
@@ -48,7 +51,7 @@ func New(o Options) *Direct {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Direct{o.Subscribers, o.Poster, o.Encoders, o.Log}
+	return &Direct{o.Subscribers, o.Poster, o.Encoders, o.Notices, o.Log}
 }
 
 // Dispatch has the contract of hub.Dispatcher. A subscriber gets the messages in their
@@ -175,7 +178,7 @@ func (d *Direct) Reply(ctx context.Context, connection string, frames [][]byte) 
 // requests without an answer once, after all others. A connection that is gone already is
 // no error. Other failures are joined, and do not stop the rest.
 func (d *Direct) Disconnect(ctx context.Context, connections []string) (open []string, err error) {
-	failed := d.deleteAll(ctx, connections, false)
+	failed := d.deleteAll(ctx, connections, usual)
 	var again []string
 	for connection, err := range failed {
 		if silence, ok := errors.AsType[unanswered](err); ok && !silence.repeated {
@@ -183,7 +186,7 @@ func (d *Direct) Disconnect(ctx context.Context, connections []string) (open []s
 			delete(failed, connection)
 		}
 	}
-	maps.Copy(failed, d.deleteAll(ctx, again, true))
+	maps.Copy(failed, d.deleteAll(ctx, again, repeated))
 	var errs []error
 	for connection, err := range failed {
 		open = append(open, connection)
@@ -196,7 +199,7 @@ func (d *Direct) Disconnect(ctx context.Context, connections []string) (open []s
 
 // deleteAll closes connections, and returns the errors by connection: nil for one that was
 // not begun after another could not.
-func (d *Direct) deleteAll(ctx context.Context, connections []string, repeated bool) map[string]error {
+func (d *Direct) deleteAll(ctx context.Context, connections []string, c care) map[string]error {
 	var (
 		deletes sync.WaitGroup
 		mu      sync.Mutex
@@ -216,7 +219,7 @@ func (d *Direct) deleteAll(ctx context.Context, connections []string, repeated b
 			break
 		}
 		deletes.Go(func() {
-			if err := d.poster.delete(ctx, connection, repeated); err != nil && !errors.Is(err, ErrGone) {
+			if err := d.poster.delete(ctx, connection, c); err != nil && !errors.Is(err, ErrGone) {
 				fail(connection, err)
 			}
 		})

@@ -77,7 +77,7 @@ func (t transient) Unwrap() error { return t.error }
 type unanswered struct {
 	error
 	sent     bool // so that it may have been carried out
-	repeated bool // already
+	repeated bool // already, or must not be
 }
 
 func (u unanswered) Unwrap() error { return u.error }

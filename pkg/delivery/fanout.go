@@ -178,7 +178,11 @@ func (f *fanout) send(ctx context.Context, p post) {
 				return
 			}
 		}
-		if err := f.poster.post(ctx, p.connection, frame, p.repeated && n == 0); err != nil {
+		c := usual
+		if p.repeated && n == 0 {
+			c = repeated
+		}
+		if err := f.poster.post(ctx, p.connection, frame, c); err != nil {
 			p.frames = p.frames[n:]
 			f.end(err, p)
 			return

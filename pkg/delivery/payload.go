@@ -13,6 +13,10 @@ import (
 // and twice for others, and may be called concurrently.
 type Encoder func(messages []hub.Message, batch bool) (frames [][]byte, err error)
 
+// NoticeEncoder makes the push of a notice in one protocol; nil where the protocol has none for
+// it. It may be called concurrently.
+type NoticeEncoder func(n hub.Notice) (frame []byte, err error)
+
 // format is what the frames to a subscriber depend on.
 type format struct {
 	protocol hub.Protocol

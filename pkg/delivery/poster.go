@@ -144,13 +144,25 @@ func (p *Poster) Post(ctx context.Context, connection string, payload *Payload) 
 	if err := p.acquire(ctx); err != nil {
 		return fmt.Errorf("post to connection %s: %w", connection, err)
 	}
-	return p.post(ctx, connection, payload, false)
+	return p.post(ctx, connection, payload, usual)
 }
 
-// post is Post for a caller that has acquired a slot. It gives the slot back. repeated is
-// set for a post that got no answer before.
-func (p *Poster) post(ctx context.Context, connection string, payload *Payload, repeated bool) error {
-	if err := p.try(ctx, http.MethodPost, connection, payload, repeated); err != nil {
+// care is how a request treats a lack of an answer.
+type care int
+
+const (
+	// usual: it is sent again where the server had closed an idle connection.
+	usual care = iota
+	// repeated: it got no answer before. Each attempt has a new connection.
+	repeated
+	// once: it is not sent again where it may have been carried out. That is the case after an
+	// answer of 5xx too, which is then an unanswered that was sent.
+	once
+)
+
+// post is Post for a caller that has acquired a slot. It gives the slot back.
+func (p *Poster) post(ctx context.Context, connection string, payload *Payload, c care) error {
+	if err := p.try(ctx, http.MethodPost, connection, payload, c); err != nil {
 		return fmt.Errorf("post to connection %s: %w", connection, err)
 	}
 	return nil
@@ -161,13 +173,12 @@ func (p *Poster) Delete(ctx context.Context, connection string) error {
 	if err := p.acquire(ctx); err != nil {
 		return fmt.Errorf("delete connection %s: %w", connection, err)
 	}
-	return p.delete(ctx, connection, false)
+	return p.delete(ctx, connection, usual)
 }
 
-// delete is Delete for a caller that has acquired a slot. It gives the slot back. repeated
-// is set for a request that got no answer before.
-func (p *Poster) delete(ctx context.Context, connection string, repeated bool) error {
-	if err := p.try(ctx, http.MethodDelete, connection, empty, repeated); err != nil {
+// delete is Delete for a caller that has acquired a slot. It gives the slot back.
+func (p *Poster) delete(ctx context.Context, connection string, c care) error {
+	if err := p.try(ctx, http.MethodDelete, connection, empty, c); err != nil {
 		return fmt.Errorf("delete connection %s: %w", connection, err)
 	}
 	return nil
@@ -189,8 +200,8 @@ func (p *Poster) acquire(ctx context.Context) error {
 }
 
 // try makes attempts in the caller's slot, which it gives back.
-func (p *Poster) try(ctx context.Context, method, connection string, payload *Payload, repeated bool) error {
-	t := turn{poster: p, slot: true, repeated: repeated}
+func (p *Poster) try(ctx context.Context, method, connection string, payload *Payload, c care) error {
+	t := turn{poster: p, slot: true, repeated: c == repeated, once: c == once}
 	defer t.end()
 	for n := 1; ; n++ {
 		err := p.attempt(ctx, &t, method, connection, payload)
@@ -213,6 +224,7 @@ type turn struct {
 	slot     bool // is held
 	overdue  bool // holds a place among the overdue requests
 	repeated bool // got no answer before; now each attempt has a new connection
+	once     bool // must not be sent again where it may have been carried out
 }
 
 // yield gives the slot to others while the request waits for an overdue answer. It keeps

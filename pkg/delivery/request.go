@@ -42,7 +42,7 @@ func (p *Poster) attempt(ctx context.Context, t *turn, method, connection string
 		return p.unsent(ctx, err)
 	}
 	answer, err := p.roundTrip(ctx, w, req)
-	closed := err != nil && w.silent() && !timedOut(err) || err == nil && answer.status == http.StatusRequestTimeout && answer.closes
+	closed := err != nil && w.silent() && !timedOut(err) && !t.once || err == nil && answer.status == http.StatusRequestTimeout && answer.closes
 	if closed && w.reused {
 		// The server has closed an idle connection, and probably the others too. It may have
 		// written 408 before. The request is sent again, and this is still the same attempt.
@@ -56,7 +56,7 @@ func (p *Poster) attempt(ctx context.Context, t *turn, method, connection string
 	case err != nil && ctx.Err() != nil:
 		return ctx.Err()
 	case err != nil:
-		return unanswered{err, true, t.repeated}
+		return unanswered{err, true, t.repeated || t.once}
 	}
 	switch status := answer.status; {
 	case status < 300:
@@ -67,6 +67,8 @@ func (p *Poster) attempt(ctx context.Context, t *turn, method, connection string
 		return transient{ErrSlow}
 	case status == http.StatusRequestEntityTooLarge:
 		return hub.ErrTooLarge
+	case status >= 500 && t.once:
+		return unanswered{statusError{status, answer.kind}, true, true}
 	case status >= 500, status == http.StatusRequestTimeout:
 		return transient{statusError{status, answer.kind}}
 	default: // a redirect too: redirects are not followed

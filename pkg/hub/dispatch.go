@@ -74,6 +74,11 @@ type Dispatcher interface {
 	// Disconnect closes connections, and returns those that may be open after an error. One
 	// that is gone already is no error.
 	Disconnect(ctx context.Context, connections []string) (open []string, err error)
+	// Notify sends notices, each to its connection, in no order, and returns the connections of
+	// those that may not have got theirs after an error. A protocol that has no push for a notice
+	// gets none, which is no error, like a connection that is gone. No notice is sent again where
+	// it may have arrived.
+	Notify(ctx context.Context, notices []Notice) (missed []string, err error)
 }
 
 // Post sends publications of one stream, in their order, to its subscribers. After an error

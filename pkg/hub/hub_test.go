@@ -46,6 +46,7 @@ type rig struct {
 	// leaves: "join room:x c2 to c1".
 	gone         []string
 	disconnected []string
+	notices      []hub.Notice
 	stuck        error      // of Disconnect, where set
 	mu           sync.Mutex // of the clock, and of what dispatches record
 	announced    []string
@@ -212,6 +213,19 @@ func (d dispatcher) Disconnect(ctx context.Context, connections []string) (open 
 		return connections, err
 	}
 	d.disconnected = append(d.disconnected, connections...)
+	return nil, nil
+}
+
+func (d dispatcher) Notify(ctx context.Context, notices []hub.Notice) (missed []string, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := errors.Join(d.failure, ctx.Err()); err != nil {
+		for _, n := range notices {
+			missed = append(missed, n.Connection)
+		}
+		return missed, err
+	}
+	d.notices = append(d.notices, notices...)
 	return nil, nil
 }
 

@@ -56,6 +56,7 @@ func (broken) Check(hub.Message) error                                  { return
 func (broken) Disconnect(_ context.Context, connections []string) ([]string, error) {
 	return connections, errBroken
 }
+func (broken) Notify(context.Context, []hub.Notice) ([]string, error) { return nil, errBroken }
 func (broken) UserConnections(context.Context, string, string) ([]hub.Connection, error) {
 	return nil, errBroken
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"testing"
+	"unicode"
 
 	"github.com/centrifugal/protocol"
 	"github.com/google/go-cmp/cmp"
@@ -195,8 +196,8 @@ func TestDecodeOfOracle(t *testing.T) {
 	})
 }
 
-// FuzzDecode checks that the decoder never crashes, and that the oracle reads the commands that it
-// accepts as the same commands.
+// FuzzDecode checks that the decoder never crashes, and that the oracle accepts what it accepts,
+// and reads the same commands.
 func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{
 		``, "\n", `{}`, `null`, `[]`, `{"id":1}`, "{\"connect\":{\"name\":\"js\"},\"id\":1}\n{\"subscribe\":{\"channel\":\"a:x\",\"flag\":1},\"id\":2}\n",
@@ -215,7 +216,8 @@ func FuzzDecode(f *testing.F) {
 		if err != nil && (!errors.As(err, &wrong) || wrong.Detail == "") {
 			t.Fatalf("%q: %v", frame, err)
 		}
-		if len(commands) == 0 || err != nil {
+		// The oracle finds keys in any case.
+		if err != nil || bytes.ContainsFunc(frame, func(r rune) bool { return r == '\\' || r > unicode.MaxASCII || unicode.IsUpper(r) }) {
 			return
 		}
 		oracle := protocol.NewJSONCommandDecoder(bytes.Clone(frame))
