@@ -97,6 +97,7 @@ func (b *Base) dispatcher() (hub.Dispatcher, error) {
 	d := delivery.New(delivery.Options{
 		Subscribers: b.Store, Poster: poster, Log: b.Log,
 		Encoders: map[hub.Protocol]delivery.Encoder{hub.Classic: classic.Pushes, hub.Centrifugo: centrifugo.Pushes},
+		Notices:  map[hub.Protocol]delivery.NoticeEncoder{hub.Centrifugo: centrifugo.Notice},
 	})
 	if b.Config.MetricsNamespace == "" {
 		return d, nil

@@ -129,7 +129,7 @@ func (h *Hub) terminate(ctx context.Context, connections []Connection, d *Discon
 		for _, c := range connections {
 			notices = append(notices, Notice{Connection: c.ID, Protocol: c.Protocol, Kind: Disconnected, Code: d.Code, Reason: d.Reason})
 		}
-		_, _ = h.notify(ctx, notices)
+		_, _ = h.dispatcher.Notify(ctx, notices)
 	}
 	return h.closeSockets(ctx, connections)
 }

@@ -309,7 +309,7 @@ func (h *Hub) tell(ctx context.Context, all []announcement, why Unsubscription) 
 	if len(notices) == 0 {
 		return nil
 	}
-	missed, err := h.notify(ctx, notices)
+	missed, err := h.dispatcher.Notify(ctx, notices)
 	if len(missed) > 0 {
 		_, closeErr := h.dispatcher.Disconnect(ctx, missed)
 		return errors.Join(err, closeErr)

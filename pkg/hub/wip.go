@@ -23,7 +23,6 @@ func (a wipAccess) Features(ch Channel, r FeatureRequest, o Override) Features {
 	return Features{Positioned: true, Recoverable: true}
 }
 func (s *Session) admit(ctx context.Context, st Stream, a Admission) error { return nil }
-func (h *Hub) notify(ctx context.Context, n []Notice) ([]string, error)    { return nil, nil }
 
 func (h *Hub) openWip(ctx context.Context, s Stream) (Position, error) {
 	_, top, err := h.store.History(ctx, s, HistoryQuery{})
