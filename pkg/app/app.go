@@ -79,6 +79,7 @@ func (b *Base) HubOptions() (hub.Options, error) {
 	d, err := b.dispatcher()
 	return hub.Options{
 		Store: b.Store, Dispatcher: d, VerifyToken: auth.VerifyToken, Log: b.Log,
+		Tokens:   auth.NewVerifier(auth.VerifierOptions{Fetch: callback.Fetcher(b.Config.InsecureCallbacks), Log: b.Log}),
 		Callback: callback.New(callback.Options{Insecure: b.Config.InsecureCallbacks, Breakers: b.Store, Log: b.Log}),
 	}, err
 }

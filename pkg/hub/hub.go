@@ -20,12 +20,15 @@ type Store interface {
 	Leases
 }
 
-// Options are the parts of a Hub. All except Log and Now are required.
+// Options are the parts of a Hub. All except Tokens, Log and Now are required.
 type Options struct {
 	Store       Store
 	Dispatcher  Dispatcher
 	Callback    Callback
 	VerifyToken VerifyToken
+	// Tokens verifies the tokens of Centrifugo's protocol. Only a Hub whose clients speak it
+	// needs it.
+	Tokens Tokens
 	// Log gets failures that do not fail a call; nil discards them.
 	Log *slog.Logger
 	// Now is the clock; nil means time.Now.
@@ -38,6 +41,7 @@ type Hub struct {
 	dispatcher Dispatcher
 	callback   Callback
 	verify     VerifyToken
+	tokens     Tokens
 	log        *slog.Logger
 	now        func() time.Time
 }
@@ -60,5 +64,5 @@ func New(o Options) (*Hub, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Hub{store: o.Store, dispatcher: o.Dispatcher, callback: o.Callback, verify: o.VerifyToken, log: o.Log, now: o.Now}, nil
+	return &Hub{store: o.Store, dispatcher: o.Dispatcher, callback: o.Callback, verify: o.VerifyToken, tokens: o.Tokens, log: o.Log, now: o.Now}, nil
 }
