@@ -90,23 +90,30 @@ func (v *Validator) post(ctx context.Context, address *url.URL, body []byte) (re
 	if err != nil {
 		return response{}, redact(err)
 	}
+	body, err = read(resp)
+	if resp.StatusCode == http.StatusForbidden {
+		err = nil // the body does not matter
+	}
+	return response{status: resp.StatusCode, body: body}, err
+}
+
+// read reads a response with status 200 whose body is complete, not compressed and of at most
+// maxResponseBytes. It closes the body.
+func read(resp *http.Response) ([]byte, error) {
 	defer resp.Body.Close()
 	// Read the body for any status, so that the connection can be reused.
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxResponseBytes+1))
-	r := response{status: resp.StatusCode, body: b}
 	switch coding := resp.Header.Get("Content-Encoding"); {
-	case r.status == http.StatusForbidden:
-		return r, nil // the body does not matter
-	case r.status != http.StatusOK:
-		return response{}, fmt.Errorf("status %d", r.status)
+	case resp.StatusCode != http.StatusOK:
+		return nil, fmt.Errorf("status %d", resp.StatusCode)
 	case err != nil:
-		return response{}, redact(err)
+		return nil, redact(err)
 	case len(b) > maxResponseBytes:
-		return response{}, errors.New("the response is larger than 64 KB")
+		return nil, errors.New("the response is larger than 64 KB")
 	case coding != "" && coding != "identity":
-		return response{}, errors.New("the response is compressed: send it without Content-Encoding")
+		return nil, errors.New("the response is compressed: send it without Content-Encoding")
 	}
-	return r, nil
+	return b, nil
 }
 
 // redact returns an error of an HTTP client that can be logged. The errors of net/http

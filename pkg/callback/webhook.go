@@ -72,7 +72,7 @@ func NewNotifier(o NotifierOptions) *Notifier {
 //	X-Centrifuge-Timestamp: 1795338907
 //	X-Centrifuge-Signature: sha256=6f2a…
 //
-// The signature is the lower-case hexadecimal HMAC-SHA256, with the secret of p, of the
+// The signature is the lower-case hexadecimal HMAC-SHA256, with the WebhookSecret of p, of the
 // timestamp as in its header, a full stop, the body and a line feed. The receiver
 //
 //   - computes it over the undecoded body;
@@ -102,7 +102,7 @@ func (n *Notifier) Notify(ctx context.Context, p *hub.Project, body []byte) erro
 	}
 	turn, err := n.breaker.enter(ctx, p.ID, p.Options.WebhookURL)
 	if err == nil {
-		err = n.post(ctx, p.Secret, address, body)
+		err = n.post(ctx, p.WebhookSecret(), address, body)
 		switch {
 		case err == nil:
 			turn.succeeded(ctx)

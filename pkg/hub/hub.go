@@ -26,7 +26,8 @@ type Options struct {
 	Dispatcher  Dispatcher
 	Callback    Callback
 	VerifyToken VerifyToken
-	// Tokens verifies the tokens of clients that number their commands. Only a Publisher needs it.
+	// Tokens verifies the tokens of Centrifugo's protocol. Only a Hub whose clients speak it
+	// needs it.
 	Tokens Tokens
 	// DefaultProject is the id of the project of clients whose URL names none; "" for none.
 	DefaultProject string

@@ -81,6 +81,20 @@ func (r *rig) change(t *testing.T, edit func(*hub.Project)) {
 	}
 }
 
+// replaceSecret replaces the secret of the project, keeps the previous one for grace, and reads
+// the project, so that it is cached.
+func (r *rig) replaceSecret(t *testing.T, grace time.Duration) {
+	t.Helper()
+	r.change(t, func(p *hub.Project) {
+		if err := p.ReplaceSecret("another", grace, r.now); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if _, err := r.store.Project(t.Context(), projectID); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestRightsEnd changes a project under two connections that are in room:x: c1, with a
 // confirmed grant from a JWT and without an origin, and c2, whose grant is not confirmed, whose
 // token is of MD5, and whose page is at https://page.example.
@@ -115,6 +129,14 @@ func TestRightsEnd(t *testing.T) {
 		}, nil, nil, nil, "invalid token"},
 		{"the secret is rotated", func(t *testing.T, r *rig) {
 			r.change(t, func(p *hub.Project) { p.Secret = "rotated" })
+		}, nil, []string{"c1", "c2"}, nil, "invalid token"},
+		{"the secret is replaced, and the previous one has a second left", func(t *testing.T, r *rig) {
+			r.replaceSecret(t, time.Minute)
+			r.now = r.now.Add(time.Minute - time.Second)
+		}, []string{"c1", "c2"}, nil, nil, "<nil>"},
+		{"the secret is replaced, and the previous one has just ended", func(t *testing.T, r *rig) {
+			r.replaceSecret(t, time.Minute)
+			r.now = r.now.Add(time.Minute)
 		}, nil, []string{"c1", "c2"}, nil, "invalid token"},
 		{"the origin is removed", func(t *testing.T, r *rig) {
 			r.change(t, func(p *hub.Project) { p.Options.Origins = []string{"https://other.example"} })

@@ -55,6 +55,52 @@ func (s *rig) putProject(tb testing.TB, p *hub.Project) {
 	}
 }
 
+// TestPreviousSecret reads a project before and after its previous secret ends, with and
+// without a cache, and writes it then.
+func TestPreviousSecret(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	for name, cacheFor := range map[string]time.Duration{"cached": time.Hour, "not cached": -1} {
+		t.Run(name, func(t *testing.T) {
+			at := now
+			s := storetest.New(t, store.Options{Now: func() time.Time { return at }, CacheFor: cacheFor})
+			p := &hub.Project{ID: "p", Name: "n", Secret: "new", PreviousSecret: "old", PreviousUntil: now.Add(time.Minute).UTC()}
+			if err := s.PutProject(t.Context(), p); err != nil {
+				t.Fatal(err)
+			}
+			read := func() []string {
+				t.Helper()
+				cached, err := s.Project(t.Context(), "p")
+				if err != nil {
+					t.Fatal(err)
+				}
+				present, err := s.ReadProject(t.Context(), "p")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(present, cached); diff != "" {
+					t.Errorf("Project and ReadProject differ: %s", diff)
+				}
+				return append(cached.Secrets(), cached.PreviousUntil.Format(time.RFC3339))
+			}
+			same(t, "secrets at the beginning", read(), []string{"new", "old", p.PreviousUntil.Format(time.RFC3339)})
+			at = now.Add(time.Minute - 1)
+			same(t, "secrets before the end", read(), []string{"new", "old", p.PreviousUntil.Format(time.RFC3339)})
+			at = now.Add(time.Minute)
+			same(t, "secrets at the end", read(), []string{"new", time.Time{}.Format(time.RFC3339)})
+
+			ended, err := s.ReadProject(t.Context(), "p")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.PutProject(t.Context(), ended); err != nil {
+				t.Fatal(err)
+			}
+			at = now // the next write has removed it
+			same(t, "secrets after a write", read(), []string{"new", time.Time{}.Format(time.RFC3339)})
+		})
+	}
+}
+
 // TestItems checks that the attributes of a project and of a category are those of
 // existing tables.
 func TestItems(t *testing.T) {
@@ -71,7 +117,7 @@ func TestItems(t *testing.T) {
 	on := &types.AttributeValueMemberBOOL{Value: true}
 	s := newRig(t)
 	s.putProject(t, &hub.Project{
-		ID: "full", Name: "n", Secret: "s", APIKeyHashes: []string{"h"},
+		ID: "full", Name: "n", Secret: "s", PreviousSecret: "r", PreviousUntil: time.Unix(4_000_000_000, 0), APIKeyHashes: []string{"h"},
 		APIKeyLabels: map[string]hub.APIKeyLabel{"h": {Name: "backend", Created: time.Unix(1_800_000_000, 0)}},
 		Options: hub.ProjectOptions{
 			ValidateURL: "v", AuthAttempts: 3, BackOffInterval: hub.Duration(1500 * time.Microsecond), BackOffMaxTimeout: hub.Duration(time.Second),
@@ -87,7 +133,7 @@ func TestItems(t *testing.T) {
 	for id, want := range map[string][]record{
 		"full": {
 			{
-				"name": str("n"), "secret": str("s"), "api_keys": list("h"), "api_key_labels": labels, "revision": num(1), "validate_url": str("v"), "auth_attempts": num(3),
+				"name": str("n"), "secret": str("s"), "previous_secret": str("r"), "previous_secret_until": num(4000000000), "api_keys": list("h"), "api_key_labels": labels, "revision": num(1), "validate_url": str("v"), "auth_attempts": num(3),
 				"back_off_interval": num(1500000), "back_off_max_timeout": num(1000000000), "allow_md5": on, "origins": list("b", "a"), "webhook_url": str("w"),
 			},
 			{
