@@ -25,6 +25,9 @@ const (
 	// MaxInfoBytes is the largest info that a token or validate_url may attach to a
 	// connection: every fan-out pays for it.
 	MaxInfoBytes = 1 << 10
+	// MaxMetaBytes is the largest meta that a token may attach to a connection: every
+	// command pays for it.
+	MaxMetaBytes = 1 << 10
 	// DefaultMessageBytes is the limit on a message's data where its category sets
 	// none: what API Gateway bills as one message.
 	DefaultMessageBytes = 32 << 10
