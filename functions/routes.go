@@ -224,7 +224,7 @@ var All = []Function{
 	{
 		Name: "publish", MemoryMB: heavy, Hub: true,
 		HTTP: list{
-			"POST /api/{proxy+}", "POST /rpc/{project}",
+			"POST /api", "POST /api/{proxy+}", "POST /rpc/{project}",
 			"GET /api/openapi.json", "HEAD /api/openapi.json", "GET /healthz", "HEAD /healthz",
 		},
 		Table:       list{query, get, put, update, remove, batchGet, batchWrite, scan},

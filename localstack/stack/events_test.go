@@ -98,6 +98,7 @@ func TestEventResponses(t *testing.T) {
 		"message/unknown-method":   {status: 200, body: `{"ack":true,"id":"5","method":"publish","result":null,"error":"unknown method publish","code":104,"detail":"the methods are auth, subscribe, unsubscribe, broadcast and presence"}`},
 		"message/unknown-protocol": {status: 200, body: `{"ack":true,"id":null,"method":null,"result":null,"error":"method is required","code":107,"detail":"a command is {\"id\": \"1\", \"method\": \"…\", \"params\": {…}}"}`},
 		"publish/api-publish":      {before: subscribed, status: 200, body: `{"result":{"delivered":0}}`},
+		"publish/api-stream":       {before: subscribed, status: 200, body: `{"result":{"delivered":0}}` + "\n" + `{"result":{"num_clients":0,"num_users":0}}`},
 		"publish/api-wrong-key":    {status: 401, body: `{"error":{"code":101,"message":"unauthorized: no project has this API key: check it, or create a new one on the admin pages"}}`},
 		"publish/rpc-broadcast":    {before: subscribed, status: 200, body: `{"id":"6","error":null,"result":true}`},
 		"publish/healthz":          {status: 200, body: `{"status":"ok"}`},

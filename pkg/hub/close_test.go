@@ -176,7 +176,7 @@ func TestServerDisconnectThatDied(t *testing.T) {
 				r.enter(t, "c1", "u", "room:x")
 				r.enter(t, "c2", "v", "room:x", "open:x")
 				restore := r.interrupt(tt.operation, tt.n)
-				err := r.DisconnectUser(t.Context(), r.project(t), "v")
+				err := r.DisconnectUser(t.Context(), r.project(t), "v", hub.DisconnectRequest{})
 				restore()
 				if err == nil && tt.operation != "Query" {
 					t.Fatal("the call was not interrupted")
@@ -186,7 +186,7 @@ func TestServerDisconnectThatDied(t *testing.T) {
 					r.now = r.now.Add(hub.CloseLease + time.Second)
 					err = r.send(t, "room", `1`)
 				} else {
-					err = r.DisconnectUser(t.Context(), r.project(t), "v")
+					err = r.DisconnectUser(t.Context(), r.project(t), "v", hub.DisconnectRequest{})
 				}
 				if over := tt.begun || next == "a repetition"; err != nil || slices.Contains(r.received, "c2") == over {
 					t.Errorf("%v received, error %v", r.received, err)
@@ -227,7 +227,7 @@ func TestServerDisconnectDuringSubscribe(t *testing.T) {
 		return nil, nil
 	}
 	r.stuck = errors.New("died before the socket was closed")
-	if err := r.DisconnectUser(t.Context(), r.project(t), "v"); err == nil {
+	if err := r.DisconnectUser(t.Context(), r.project(t), "v", hub.DisconnectRequest{}); err == nil {
 		t.Error("acknowledged")
 	}
 	r.store.Requests.Intercept, r.stuck = nil, nil
@@ -246,10 +246,12 @@ func TestSocketThatCannotBeClosed(t *testing.T) {
 		name  string
 		first func(t *testing.T, r *rig) error
 	}{
-		{"by the disconnect of a user", func(t *testing.T, r *rig) error { return r.DisconnectUser(t.Context(), r.project(t), "v") }},
+		{"by the disconnect of a user", func(t *testing.T, r *rig) error {
+			return r.DisconnectUser(t.Context(), r.project(t), "v", hub.DisconnectRequest{})
+		}},
 		{"by a message that finds the subscription hidden", func(t *testing.T, r *rig) error {
 			restore := r.interrupt("UpdateItem", 0)
-			err := r.DisconnectUser(t.Context(), r.project(t), "v")
+			err := r.DisconnectUser(t.Context(), r.project(t), "v", hub.DisconnectRequest{})
 			restore()
 			return errors.Join(err, r.send(t, "room", `1`))
 		}},
@@ -262,7 +264,7 @@ func TestSocketThatCannotBeClosed(t *testing.T) {
 			if err := tt.first(t, r); err == nil {
 				t.Error("acknowledged")
 			}
-			if err := r.DisconnectUser(t.Context(), r.project(t), "v"); err == nil {
+			if err := r.DisconnectUser(t.Context(), r.project(t), "v", hub.DisconnectRequest{}); err == nil {
 				t.Error("a repetition that cannot close the socket either is acknowledged")
 			}
 			r.stuck = nil
@@ -297,7 +299,7 @@ func TestDisconnectUserWithManySubscriptions(t *testing.T) {
 		}
 		return nil, nil
 	}
-	err := r.DisconnectUser(ctx, r.project(t), "v")
+	err := r.DisconnectUser(ctx, r.project(t), "v", hub.DisconnectRequest{})
 	r.store.Requests.Intercept = nil
 	if err == nil || len(r.disconnected) != 20 {
 		t.Errorf("%d sockets closed, error %v", len(r.disconnected), err)
@@ -352,7 +354,7 @@ func TestUnsubscribeUserOfClosingConnection(t *testing.T) {
 	if _, exists, err := r.store.BeginClose(t.Context(), "c1", r.now); err != nil || !exists {
 		t.Fatal(exists, err)
 	}
-	if err := r.UnsubscribeUser(t.Context(), r.project(t), "u", hub.Selection{"open": nil}); err != nil {
+	if err := r.UnsubscribeUser(t.Context(), r.project(t), "u", hub.UnsubscribeRequest{From: hub.Selection{"open": nil}}); err != nil {
 		t.Fatal(err)
 	}
 	for category, receives := range map[string]bool{"open": false, "room": true} {
@@ -371,13 +373,13 @@ func TestDisconnectUserThatDied(t *testing.T) {
 		r.enter(t, fmt.Sprint("c", n), "u", "room:x")
 	}
 	restore := r.interrupt("UpdateItem", 1)
-	err := r.DisconnectUser(t.Context(), r.project(t), "u")
+	err := r.DisconnectUser(t.Context(), r.project(t), "u", hub.DisconnectRequest{})
 	restore()
 	if err == nil {
 		t.Fatal("the call was not interrupted")
 	}
 	r.now = r.now.Add(hub.CloseLease + time.Second)
-	if err := r.DisconnectUser(t.Context(), r.project(t), "u"); err != nil {
+	if err := r.DisconnectUser(t.Context(), r.project(t), "u", hub.DisconnectRequest{}); err != nil {
 		t.Fatal(err)
 	}
 	slices.Sort(r.disconnected)

@@ -181,15 +181,15 @@ func (h *Hub) Disconnect(ctx context.Context, connection string) error {
 	return h.closeConnections(ctx, []string{connection})
 }
 
-// DisconnectUser closes all connections of a user and announces their leaves. A repeated
-// call finishes what an interrupted one left. It fails with ErrBadRequest for the anonymous
-// user and with ErrLimitExceeded for a name that is too long.
-func (h *Hub) DisconnectUser(ctx context.Context, p *Project, user string) error {
-	connections, err := h.userConnections(ctx, p, user)
+// DisconnectUser closes connections of a user and announces their leaves. A repeated call
+// finishes what an interrupted one left. It fails with ErrBadRequest for the anonymous user
+// without a client, and with ErrLimitExceeded for a name that is too long.
+func (h *Hub) DisconnectUser(ctx context.Context, p *Project, user string, r DisconnectRequest) error {
+	connections, err := h.clients(ctx, p, user, r.Client)
 	if err != nil {
 		return err
 	}
-	return h.closeSockets(ctx, connections)
+	return h.closeSockets(ctx, slices.DeleteFunc(connections, func(c Connection) bool { return slices.Contains(r.Keep, c.ID) }))
 }
 
 // closeSockets closes the sockets of connections and removes the connections. Their

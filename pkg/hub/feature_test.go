@@ -79,10 +79,10 @@ func TestJoinsAndLeaves(t *testing.T) {
 			return errors.Join(r.Disconnect(t.Context(), "c2"), r.Disconnect(t.Context(), "c2"))
 		}, []string{"leave room:x c2 to c1"}},
 		{"an application unsubscribes a user", func(t *testing.T, r *rig) error {
-			return r.UnsubscribeUser(t.Context(), r.project(t), "v", nil)
+			return r.UnsubscribeUser(t.Context(), r.project(t), "v", hub.UnsubscribeRequest{})
 		}, []string{"leave room:x c2 to c1"}},
 		{"an application disconnects a user", func(t *testing.T, r *rig) error {
-			return r.DisconnectUser(t.Context(), r.project(t), "v")
+			return r.DisconnectUser(t.Context(), r.project(t), "v", hub.DisconnectRequest{})
 		}, []string{"leave room:x c2 to c1"}},
 		{"a connection that a message finds gone", func(t *testing.T, r *rig) error {
 			r.gone = []string{"c2"}

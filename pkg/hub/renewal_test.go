@@ -214,25 +214,25 @@ func TestLaterCommandWins(t *testing.T) {
 			r.enter(t, "c9", "u", "room:x")
 			r.now = r.now.Add(time.Second)
 			_, first := r.Subscribe(t.Context(), at(r, -10*time.Millisecond), in("room:x"))
-			second := r.UnsubscribeUser(t.Context(), r.project(t), "u", hub.Selection{"room": {"x"}})
+			second := r.UnsubscribeUser(t.Context(), r.project(t), "u", hub.UnsubscribeRequest{From: hub.Selection{"room": {"x"}}})
 			_, third := r.Subscribe(t.Context(), at(r, -5*time.Millisecond), in("room:x"))
 			return []error{first, second, third}
 		}, false},
 		{"unsubscribe of an application from a channel that it names, overtaking a subscribe", func(t *testing.T, r *rig) []error {
 			r.now = r.now.Add(time.Second)
-			first := r.UnsubscribeUser(t.Context(), r.project(t), "u", hub.Selection{"room": {"x"}})
+			first := r.UnsubscribeUser(t.Context(), r.project(t), "u", hub.UnsubscribeRequest{From: hub.Selection{"room": {"x"}}})
 			_, second := r.Subscribe(t.Context(), at(r, -5*time.Millisecond), in("room:x"))
 			return []error{first, second}
 		}, false},
 		{"unsubscribe of an application from a category, overtaking a subscribe", func(t *testing.T, r *rig) []error {
 			r.now = r.now.Add(time.Second)
-			first := r.UnsubscribeUser(t.Context(), r.project(t), "u", hub.Selection{"room": nil})
+			first := r.UnsubscribeUser(t.Context(), r.project(t), "u", hub.UnsubscribeRequest{From: hub.Selection{"room": nil}})
 			_, second := r.Subscribe(t.Context(), at(r, -5*time.Millisecond), in("room:x"))
 			return []error{first, second}
 		}, false},
 		{"unsubscribe of an application from everything, overtaking a subscribe", func(t *testing.T, r *rig) []error {
 			r.now = r.now.Add(time.Second)
-			first := r.UnsubscribeUser(t.Context(), r.project(t), "u", nil)
+			first := r.UnsubscribeUser(t.Context(), r.project(t), "u", hub.UnsubscribeRequest{})
 			_, second := r.Subscribe(t.Context(), at(r, -5*time.Millisecond), in("room:x"))
 			return []error{first, second}
 		}, false},
@@ -242,7 +242,7 @@ func TestLaterCommandWins(t *testing.T) {
 			for n := range 199 {
 				many = append(many, fmt.Sprint(n))
 			}
-			first := r.UnsubscribeUser(t.Context(), r.project(t), "u", hub.Selection{"room": many})
+			first := r.UnsubscribeUser(t.Context(), r.project(t), "u", hub.UnsubscribeRequest{From: hub.Selection{"room": many}})
 			_, second := r.Subscribe(t.Context(), at(r, -5*time.Millisecond), in("room:x"))
 			return []error{first, second}
 		}, false},

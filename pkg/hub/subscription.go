@@ -202,15 +202,16 @@ func (h *Hub) Unsubscribe(ctx context.Context, cmd Command, channels []Channel) 
 	})
 }
 
-// UnsubscribeUser removes all connections of a user from the selected channels. It does
-// nothing for the anonymous user, which has no connections of its own. It fails with
-// ErrLimitExceeded for a name that is too long. A repeated call finishes what an
+// UnsubscribeUser removes connections of a user from the selected channels. It does nothing
+// for the anonymous user without a client: that user has no connections of its own. It fails
+// with ErrLimitExceeded for a name that is too long. A repeated call finishes what an
 // interrupted one left.
-func (h *Hub) UnsubscribeUser(ctx context.Context, p *Project, user string, from Selection) error {
-	if user == "" {
+func (h *Hub) UnsubscribeUser(ctx context.Context, p *Project, user string, r UnsubscribeRequest) error {
+	if user == "" && r.Client == "" {
 		return nil
 	}
-	connections, err := h.userConnections(ctx, p, user)
+	from := r.From
+	connections, err := h.clients(ctx, p, user, r.Client)
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,9 @@ package serverapi
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,28 +21,40 @@ import (
 	"centrifuge/pkg/hub"
 )
 
-// MaxBroadcastChannels is how many channels one broadcast may name.
-const MaxBroadcastChannels = 1000
+// The limits of requests that do many things.
+const (
+	// MaxBroadcastChannels is how many channels one broadcast may name.
+	MaxBroadcastChannels = 1000
+	// MaxCommands is how many commands a batch or a stream may have.
+	MaxCommands = 1000
+)
 
 // maxConcurrentPublishes bounds the concurrent messages of one broadcast. The dispatcher
 // bounds their posts.
 const maxConcurrentPublishes = 16
 
 // method runs one method of /api for a project and returns the value of the key "result".
-type method func(a *api, ctx context.Context, p *hub.Project, body []byte) (any, error)
+type method func(a *api, ctx context.Context, p *hub.Project, params []byte) (any, error)
 
+// methods are the methods of /api except batch, which runs them.
 var methods = map[string]method{
 	"publish":        (*api).publish,
 	"broadcast":      (*api).broadcast,
+	"subscribe":      (*api).subscribe,
 	"unsubscribe":    (*api).unsubscribe,
 	"disconnect":     (*api).disconnect,
+	"refresh":        (*api).refresh,
 	"channels":       (*api).channels,
 	"info":           (*api).info,
 	"presence":       (*api).presence,
 	"presence_stats": (*api).presenceStats,
 	"history":        (*api).history,
 	"history_remove": (*api).historyRemove,
+	"rpc":            (*api).extension,
 }
+
+// methodNames are the methods of /api, in alphabetical order.
+var methodNames = slices.Sorted(slices.Values(append(slices.Collect(maps.Keys(methods)), batch)))
 
 // failure is an error as Centrifugo's server API renders it.
 type failure struct {
@@ -57,47 +71,118 @@ type answer struct {
 func fail(e *hub.Error) answer { return answer{Error: &failure{e.Code, e.Text()}} }
 
 // call answers POST /api/{method}: 401 without a valid API key, 404 for an unknown
-// method, 400 and 413 for an invalid body, otherwise 200 with a result or an error.
+// method, 400 and 413 for an invalid body, otherwise 200 with a result or an error. Where the
+// caller asks for it, every error has a status of its own.
 func (a *api) call(w http.ResponseWriter, r *http.Request) {
-	p, err := a.project(r)
+	method := r.PathValue("method")
+	p, body, status, err := a.request(r)
+	var reply any
+	switch {
+	// Without a key nobody learns what exists.
+	case err != nil && (p == nil || slices.Contains(methodNames, method)):
+		reply = fail(hub.Public(err))
+	default:
+		status, reply = a.answer(r.Context(), p, method, body)
+	}
+	if failed, ok := reply.(answer); ok && failed.Error != nil && asksForStatus(r) {
+		if status == http.StatusOK {
+			status = statusOf(failed.Error.Code)
+		}
+		reply = failed.Error
+	}
+	write(w, status, reply)
+}
+
+// request authenticates a request and reads its body. It returns an error that the caller may
+// see, with its status. The project is nil where the key is not valid.
+func (a *api) request(r *http.Request) (p *hub.Project, text []byte, status int, err error) {
+	p, err = a.project(r)
 	if err != nil {
 		e := a.public(r.Context(), err)
-		write(w, authStatus(e), fail(e))
-		return
+		return nil, nil, authStatus(e), e
 	}
-	b, err := body(r)
-	if err != nil && methods[r.PathValue("method")] != nil {
-		write(w, bodyStatus(err), fail(hub.Public(err)))
-		return
+	text, err = body(r)
+	if err != nil {
+		return p, nil, bodyStatus(err), err
 	}
-	status, answer := a.answer(r.Context(), p, r.PathValue("method"), b)
-	write(w, status, answer)
+	return p, text, http.StatusOK, nil
 }
+
+// asksForStatus reports whether a caller wants errors as statuses, with the error itself as
+// the body: the transport error mode of Centrifugo.
+func asksForStatus(r *http.Request) bool {
+	return strings.EqualFold(r.Header.Get("X-Centrifugo-Error-Mode"), "transport")
+}
+
+// statuses are those of errors in the transport error mode. Centrifugo's server API has no
+// error 106, 111 or 413.
+var statuses = map[int]int{
+	hub.ErrUnauthorized.Code:          http.StatusUnauthorized,
+	hub.ErrCategoryNotFound.Code:      http.StatusNotFound,
+	hub.ErrMethodNotFound.Code:        http.StatusNotFound,
+	hub.ErrLimitExceeded.Code:         http.StatusBadRequest,
+	hub.ErrBadRequest.Code:            http.StatusBadRequest,
+	hub.ErrNotAvailable.Code:          http.StatusBadRequest,
+	hub.ErrTooManyRequests.Code:       http.StatusTooManyRequests,
+	hub.ErrUnrecoverablePosition.Code: http.StatusRequestedRangeNotSatisfiable,
+	hub.ErrConflict.Code:              http.StatusConflict,
+	hub.ErrTooLarge.Code:              http.StatusRequestEntityTooLarge,
+}
+
+// statusOf is the status of an error in the transport error mode.
+func statusOf(code int) int { return cmp.Or(statuses[code], http.StatusInternalServerError) }
 
 // centrifugoMethods are the methods of Centrifugo's server API that do not exist here.
 var centrifugoMethods = []string{
-	"subscribe", "refresh", "batch", "connections", "update_user_status", "get_user_status",
-	"delete_user_status", "block_user", "unblock_user", "revoke_token", "invalidate_user_tokens", "rpc",
+	"map_publish", "map_remove", "map_read_state", "map_read_stream", "map_stats", "map_clear", "shared_poll_publish",
+	"connections", "update_user_status", "get_user_status", "delete_user_status", "block_user", "unblock_user", "revoke_token",
+	"invalidate_user_tokens",
 }
 
-// answer runs a method for a project.
-func (a *api) answer(ctx context.Context, p *hub.Project, method string, body []byte) (status int, _ answer) {
-	run, ok := methods[method]
-	if !ok && slices.Contains(centrifugoMethods, method) {
-		return http.StatusNotFound, fail(hub.ErrMethodNotFound.WithHelp(method + " is a method of Centrifugo, which is not supported"))
+// unknownMethod is the error for a method that does not exist.
+func unknownMethod(name string) *hub.Error {
+	if slices.Contains(centrifugoMethods, name) {
+		return hub.ErrMethodNotFound.WithHelp(name + " is a method of Centrifugo, which is not supported")
 	}
-	if !ok {
-		return http.StatusNotFound, fail(hub.ErrMethodNotFound.WithHelp(suggest(method, slices.Collect(maps.Keys(methods)))))
+	return hub.ErrMethodNotFound.WithHelp(suggest(name, methodNames))
+}
+
+// answer runs a method for a project. The reply is an answer, or that of a batch.
+func (a *api) answer(ctx context.Context, p *hub.Project, method string, body []byte) (status int, reply any) {
+	if !slices.Contains(methodNames, method) {
+		return http.StatusNotFound, fail(unknownMethod(method))
 	}
-	// The data of a message is passed on as it is.
-	if wrong := hub.SyntaxError(body, "data"); wrong != "" {
+	// The data of a message is passed on as it is; batch looks into its commands itself.
+	opaque := "data"
+	if method == batch {
+		opaque = "commands"
+	}
+	if wrong := hub.SyntaxError(body, opaque); wrong != "" {
 		return http.StatusBadRequest, fail(hub.ErrBadRequest.With("the body is not JSON").WithHelp(wrong))
 	}
-	result, err := run(a, ctx, p, body)
-	if err != nil {
-		return http.StatusOK, fail(a.public(ctx, err))
+	if method == batch {
+		return http.StatusOK, a.batch(ctx, p, body)
 	}
-	return http.StatusOK, answer{Result: result}
+	return http.StatusOK, a.execute(ctx, p, method, body)
+}
+
+// errTimeOver: the time of a request ended before one of its commands began.
+var errTimeOver = hub.ErrLimitExceeded.With("the time of the request is over").WithHelp("send fewer commands in one request")
+
+// execute runs one method other than batch. It does not begin after ctx has ended.
+func (a *api) execute(ctx context.Context, p *hub.Project, method string, params []byte) answer {
+	run, ok := methods[method]
+	switch {
+	case !ok:
+		return fail(unknownMethod(method))
+	case ctx.Err() != nil:
+		return fail(errTimeOver)
+	}
+	result, err := run(a, ctx, p, params)
+	if err != nil {
+		return fail(a.public(ctx, err))
+	}
+	return answer{Result: result}
 }
 
 // Call runs a method for a project without an API key. The caller has
@@ -120,8 +205,8 @@ func (a *api) project(r *http.Request) (*hub.Project, error) {
 	return auth.ProjectByAPIKey(r.Context(), a.APIKeys, key)
 }
 
-// apiKey finds the key in the headers that clients of Centrifugo send. It fails with
-// hub.ErrUnauthorized, which says what was sent instead.
+// apiKey finds the key where clients of Centrifugo send it: in one of two headers, or else in
+// the URL. It fails with hub.ErrUnauthorized, which says what was sent instead.
 func apiKey(r *http.Request) (string, error) {
 	if key := r.Header.Get("X-API-Key"); key != "" {
 		return key, nil
@@ -131,14 +216,15 @@ func apiKey(r *http.Request) (string, error) {
 	if key = strings.TrimSpace(key); key != "" && strings.EqualFold(scheme, "apikey") {
 		return key, nil
 	}
+	if key := r.URL.Query().Get("api_key"); key != "" {
+		return key, nil
+	}
 	wrong := "no API key"
 	switch {
 	case authorization != "" && !strings.EqualFold(scheme, "apikey"):
 		wrong = "the API key is in the wrong header"
 	case r.Header.Get("X-Centrifuge-Auth") != "":
 		wrong = "a signature is for /rpc, not for /api"
-	case r.URL.Query().Has("api_key"):
-		wrong = "the API key is in the URL"
 	}
 	return "", hub.ErrUnauthorized.With(wrong).WithHelp("send the header X-API-Key: KEY, or Authorization: apikey KEY")
 }
@@ -159,18 +245,41 @@ func bodyStatus(err error) int {
 
 type empty struct{}
 
-// unsupportedInPublish are the fields of Centrifugo's publish and broadcast that do not
-// exist here.
-var unsupportedInPublish = []string{"b64data", "delta"}
-
 // message is what publish and broadcast have in common.
 type message struct {
 	Data           json.RawMessage   `json:"data"`
+	B64Data        string            `json:"b64data"`
 	IdempotencyKey string            `json:"idempotency_key"`
 	SkipHistory    bool              `json:"skip_history"`
 	Tags           map[string]string `json:"tags"`
 	Version        uint64            `json:"version"`
 	VersionEpoch   string            `json:"version_epoch"`
+	// Delta asks for deltas for clients that have negotiated them. None can.
+	Delta ignored `json:"delta"`
+}
+
+// check decodes b64data, which comes before data.
+func (m *message) check() (err error) {
+	m.Data, err = jsonValue(m.Data, "b64data", m.B64Data)
+	if err == nil && len(m.Data) == 0 {
+		err = hub.ErrBadRequest.With("data is required")
+	}
+	return err
+}
+
+// jsonValue is the JSON value in base64, or else value. name is that of the field with base64.
+func jsonValue(value json.RawMessage, name, encoded string) (json.RawMessage, error) {
+	if encoded == "" {
+		return value, nil
+	}
+	b, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		return nil, hub.ErrBadRequest.With(name + " is not base64").WithHelp("use the standard alphabet, with padding")
+	}
+	if wrong := hub.SyntaxError(b); wrong != "" {
+		return nil, hub.ErrBadRequest.With(name + " does not hold JSON").WithHelp("only JSON can be sent: " + wrong)
+	}
+	return b, nil
 }
 
 func (a *api) publish(ctx context.Context, p *hub.Project, body []byte) (any, error) {
@@ -178,7 +287,10 @@ func (a *api) publish(ctx context.Context, p *hub.Project, body []byte) (any, er
 		Channel string `json:"channel"`
 		message
 	}
-	if err := decode(body, &q, unsupportedInPublish...); err != nil {
+	if err := decode(body, &q); err != nil {
+		return nil, err
+	}
+	if err := q.check(); err != nil {
 		return nil, err
 	}
 	return a.publishTo(ctx, p, q.Channel, q.message)
@@ -199,9 +311,6 @@ func (a *api) publishTo(ctx context.Context, p *hub.Project, channel string, m m
 	if err != nil {
 		return nil, err
 	}
-	if len(m.Data) == 0 {
-		return nil, hub.ErrBadRequest.With("data is required")
-	}
 	result, err := a.Hub.Publish(ctx, p, ch, m.Data, hub.PublishOptions{
 		IdempotencyKey: m.IdempotencyKey, SkipHistory: m.SkipHistory, Tags: m.Tags, Version: m.Version, VersionEpoch: m.VersionEpoch,
 	})
@@ -221,7 +330,10 @@ func (a *api) broadcast(ctx context.Context, p *hub.Project, body []byte) (any, 
 		Channels []string `json:"channels"`
 		message
 	}
-	if err := decode(body, &q, unsupportedInPublish...); err != nil {
+	if err := decode(body, &q); err != nil {
+		return nil, err
+	}
+	if err := q.check(); err != nil {
 		return nil, err
 	}
 	if len(q.Channels) == 0 {
@@ -248,37 +360,6 @@ func (a *api) broadcast(ctx context.Context, p *hub.Project, body []byte) (any, 
 		})
 	}
 	return result, g.Wait()
-}
-
-func (a *api) unsubscribe(ctx context.Context, p *hub.Project, body []byte) (any, error) {
-	var q struct {
-		User    string `json:"user"`
-		Channel string `json:"channel"`
-	}
-	if err := decode(body, &q, "client", "session"); err != nil {
-		return nil, err
-	}
-	if q.User == "" {
-		return nil, hub.ErrBadRequest.With("user is required")
-	}
-	ch, err := hub.ParseChannel(p.ID, q.Channel)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := p.CategoryOf(ch); err != nil {
-		return nil, err
-	}
-	return empty{}, a.Hub.UnsubscribeUser(ctx, p, q.User, hub.Selection{ch.Category: {ch.Name}})
-}
-
-func (a *api) disconnect(ctx context.Context, p *hub.Project, body []byte) (any, error) {
-	var q struct {
-		User string `json:"user"`
-	}
-	if err := decode(body, &q, "client", "session", "whitelist", "disconnect"); err != nil {
-		return nil, err
-	}
-	return empty{}, a.Hub.DisconnectUser(ctx, p, q.User)
 }
 
 // DefaultChannels is how many channels an answer has where the request sets no limit.

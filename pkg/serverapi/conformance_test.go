@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -45,6 +46,8 @@ type exchange struct {
 	holds string
 	// broken sends the request to an installation without its table.
 	broken bool
+	// transport asks for a status for every error.
+	transport bool
 }
 
 const key = "X-API-Key: demo-key"
@@ -81,7 +84,7 @@ func TestConformance(t *testing.T) {
 	}
 	lenient, strict := published(t), exact(t)
 	occurred, codes := map[string]bool{}, map[string]bool{}
-	for _, e := range append(append(methodExchanges(), commonExchanges()...), rpcExchanges()...) {
+	for _, e := range slices.Concat(methodExchanges(), userExchanges(), batchExchanges(), streamExchanges(), transportExchanges(), commonExchanges(), rpcExchanges()) {
 		e.operation, e.header, e.status = cmp.Or(e.operation, e.path), cmp.Or(e.header, key), cmp.Or(e.status, http.StatusOK)
 		t.Run(e.operation+" "+e.name, func(t *testing.T) {
 			at := join("/paths", e.operation, "post")
@@ -92,8 +95,14 @@ func TestConformance(t *testing.T) {
 			if e.broken {
 				base = broken.URL
 			}
-			status, body := send(t, http.MethodPost, base+e.path, e.header, e.body)
-			occurred[strict.answer(t, at, status, body)] = true
+			headers := []string{e.header}
+			if e.transport {
+				headers = append(headers, "X-Centrifugo-Error-Mode: transport")
+			}
+			status, body := send(t, http.MethodPost, base+e.path, e.body, headers...)
+			if described := strict.answer(t, at, status, body, e.transport); !e.transport {
+				occurred[described] = true
+			}
 			if status != e.status {
 				t.Errorf("status %d, expected %d: %s", status, e.status, body)
 			}
@@ -109,8 +118,8 @@ func TestConformance(t *testing.T) {
 	}
 	for _, path := range []string{"/healthz", "/api/openapi.json"} {
 		t.Run(path, func(t *testing.T) {
-			status, body := send(t, http.MethodGet, s.HTTPURL+path, "X-Nothing: 1", "")
-			occurred[strict.answer(t, join("/paths", path, "get"), status, body)] = true
+			status, body := send(t, http.MethodGet, s.HTTPURL+path, "")
+			occurred[strict.answer(t, join("/paths", path, "get"), status, body, false)] = true
 		})
 	}
 	for _, at := range strict.operations() {
@@ -136,7 +145,12 @@ func methodExchanges() []exchange {
 		{name: "an object", path: "/api/publish", body: `{"channel":"news:x","data":{"n":1}}`, allowed: true},
 		{name: "null", path: "/api/publish", body: `{"channel":"news:x","data":null}`, allowed: true},
 		{name: "empty fields of Centrifugo", path: "/api/publish", body: `{"channel":"news:x","data":1,"b64data":"","skip_history":false,"tags":{},"delta":null,"version":0,"version_epoch":""}`, allowed: true},
-		{name: "a field of Centrifugo", path: "/api/publish", body: `{"channel":"news:x","data":1,"delta":true}`, code: 108, holds: `"not available: field \"delta\" is not supported: leave it out"`},
+		{name: "a delta, which no client can get", path: "/api/publish", body: `{"channel":"news:x","data":1,"delta":true}`, allowed: true},
+		{name: "JSON in base64", path: "/api/publish", body: `{"channel":"log:base64","b64data":"eyAibiIgOiAxIH0="}`, allowed: true, holds: `{"result":{"offset":1,`},
+		{name: "JSON in base64, with other data", path: "/api/publish", body: `{"channel":"log:base64","data":null,"b64data":"Mg=="}`, allowed: true, holds: `{"result":{"offset":2,`},
+		{name: "base64 of what is no JSON", path: "/api/publish", body: `{"channel":"news:x","b64data":"eyJ9"}`, allowed: true, code: 107, holds: `"bad request: b64data does not hold JSON: only JSON can be sent: line 1, column 4: it ends too early`},
+		{name: "base64 without padding", path: "/api/publish", body: `{"channel":"news:x","b64data":"MQ"}`, allowed: true, code: 107, holds: `"bad request: b64data is not base64: use the standard alphabet, with padding"`},
+		{name: "base64 that is empty", path: "/api/publish", body: `{"channel":"news:x","b64data":""}`, code: 107, holds: `data is required`},
 		{name: "tags", path: "/api/publish", body: `{"channel":"news:x","data":1,"tags":{"a":"b"}}`, allowed: true},
 		{name: "tags that are no object", path: "/api/publish", body: `{"channel":"news:x","data":1,"tags":["a"]}`, code: 107, holds: `tags is not an object of strings`},
 		{name: "a tag that is no string", path: "/api/publish", body: `{"channel":"news:x","data":1,"tags":{"a":1}}`, code: 107, holds: `is not an object of strings`},
@@ -152,6 +166,7 @@ func methodExchanges() []exchange {
 		{name: "a stream that is far ahead of its dispatch", path: "/api/publish", body: `{"channel":"log:behind","data":1}`, allowed: true, code: 111},
 
 		{name: "the position", path: "/api/history", body: `{"channel":"log:x"}`, allowed: true, holds: `{"result":{"publications":[],"offset":2,"epoch":"`},
+		{name: "what was in base64", path: "/api/history", body: `{"channel":"log:base64","limit":-1}`, allowed: true, holds: `{"result":{"publications":[{"data":{"n":1},"offset":1,`},
 		{name: "no stream", path: "/api/history", body: `{"channel":"log:empty","limit":10}`, allowed: true, holds: `{"result":{"publications":[],"offset":0,"epoch":""}}`},
 		{name: "all publications", path: "/api/history", body: `{"channel":"log:x","limit":-1}`, allowed: true, holds: `{"result":{"publications":[{"data":{"n":1},"offset":1,"tags":{"a":"b"},"event_id":"`},
 		{name: "the newest publication", path: "/api/history", body: `{"channel":"log:x","limit":1,"reverse":true}`, allowed: true, holds: `{"result":{"publications":[{"data":2,"offset":2,"event_id":"`},
@@ -187,8 +202,9 @@ func methodExchanges() []exchange {
 		{name: "two channels", path: "/api/broadcast", body: `{"channels":["news:x","chat:x"],"data":1}`, allowed: true},
 		{name: "a channel that fails", path: "/api/broadcast", body: `{"channels":["news:x","nowhere:x"],"data":1}`, allowed: true, holds: `[{"result":{"delivered":3}},{"error":{"code":102,`},
 		{name: "the category without a name, which does not exist", path: "/api/broadcast", body: `{"channels":["news:x","x"],"data":1}`, holds: `[{"result":{"delivered":3}},{"error":{"code":102,`},
-		{name: "no data", path: "/api/broadcast", body: `{"channels":["news:x"]}`},
-		{name: "a field of Centrifugo", path: "/api/broadcast", body: `{"channels":["news:x"],"data":1,"b64data":"MQ=="}`, code: 108},
+		{name: "no data", path: "/api/broadcast", body: `{"channels":["news:x"]}`, code: 107, holds: `data is required`},
+		{name: "JSON in base64", path: "/api/broadcast", body: `{"channels":["news:x"],"b64data":"MQ==","delta":false}`, allowed: true, holds: `[{"result":{"delivered":3}}]`},
+		{name: "base64 that is no JSON", path: "/api/broadcast", body: `{"channels":["news:x"],"b64data":"AAE="}`, allowed: true, code: 107, holds: `b64data does not hold JSON`},
 		{name: "a stream", path: "/api/broadcast", body: `{"channels":["news:x","log:y"],"data":1}`, allowed: true, holds: `{"result":{"responses":[{"result":{"delivered":3}},{"result":{"offset":1,"epoch":"`},
 		{name: "a channel instead of channels", path: "/api/broadcast", body: `{"channel":"news:x","data":1}`, code: 107, holds: `did you mean channels?`},
 		{name: "no channels", path: "/api/broadcast", body: `{"data":1}`, code: 107},
@@ -198,15 +214,31 @@ func methodExchanges() []exchange {
 		{name: "a user in the channel", path: "/api/unsubscribe", body: `{"user":"bob","channel":"news:x"}`, allowed: true},
 		{name: "a user who is not in the channel", path: "/api/unsubscribe", body: `{"user":"absent","channel":"news:x"}`, allowed: true},
 		{name: "empty fields of Centrifugo", path: "/api/unsubscribe", body: `{"user":"absent","channel":"news:x","client":"","session":""}`, allowed: true},
-		{name: "a client of Centrifugo", path: "/api/unsubscribe", body: `{"user":"absent","channel":"news:x","client":"c"}`, code: 108},
+		{name: "a client that is not connected", path: "/api/unsubscribe", body: `{"user":"bob","channel":"news:x","client":"c"}`, allowed: true},
+		{name: "an anonymous client that is not connected", path: "/api/unsubscribe", body: `{"user":"","channel":"news:x","client":"c"}`, allowed: true},
+		{name: "a session", path: "/api/unsubscribe", body: `{"user":"bob","channel":"news:x","session":"c"}`, allowed: true},
+		{name: "a client and its session", path: "/api/unsubscribe", body: `{"user":"bob","channel":"news:x","client":"c","session":"c"}`, allowed: true},
+		{name: "a client and another session", path: "/api/unsubscribe", body: `{"user":"bob","channel":"news:x","client":"c","session":"d"}`, allowed: true, code: 107, holds: `client and session differ`},
+		{name: "a client whose id is too long", path: "/api/unsubscribe", body: `{"user":"bob","client":"` + long + `","channel":"news:x"}`, code: 106},
 		{name: "no user", path: "/api/unsubscribe", body: `{"channel":"news:x"}`, code: 107},
 		{name: "the anonymous user", path: "/api/unsubscribe", body: `{"user":"","channel":"news:x"}`, code: 107},
 		{name: "a user whose name is too long", path: "/api/unsubscribe", body: `{"user":"` + strings.Repeat("u", 256) + `","channel":"news:x"}`, code: 106},
-		{name: "no channel", path: "/api/unsubscribe", body: `{"user":"bob"}`, code: 107},
+		{name: "every channel of a user who is in none", path: "/api/unsubscribe", body: `{"user":"absent"}`, allowed: true},
+		{name: "a channel without a category", path: "/api/unsubscribe", body: `{"user":"bob","channel":"x"}`, code: 107},
 
 		{name: "a user who is not connected", path: "/api/disconnect", body: `{"user":"absent"}`, allowed: true},
 		{name: "empty fields of Centrifugo", path: "/api/disconnect", body: `{"user":"absent","client":"","session":"","whitelist":[],"disconnect":null}`, allowed: true},
-		{name: "a disconnect of Centrifugo", path: "/api/disconnect", body: `{"user":"absent","disconnect":{"code":4000,"reason":"bye"}}`, code: 108},
+		{name: "what clients are told", path: "/api/disconnect", body: `{"user":"absent","disconnect":{"code":4000,"reason":"bye"}}`, allowed: true},
+		{name: "a reason alone", path: "/api/disconnect", body: `{"user":"absent","disconnect":{"reason":"bye"}}`, allowed: true},
+		{name: "a code that clients do not know", path: "/api/disconnect", body: `{"user":"absent","disconnect":{"code":1000}}`, code: 107, holds: `disconnect.code is not from 3000 to 4999`},
+		{name: "a code that is a string", path: "/api/disconnect", body: `{"user":"absent","disconnect":{"code":"4000"}}`, code: 107, holds: `disconnect.code is not a whole number from 0`},
+		{name: "a reason that is too long", path: "/api/disconnect", body: `{"user":"absent","disconnect":{"reason":"` + long + `"}}`, code: 106},
+		{name: "a disconnect that is no object", path: "/api/disconnect", body: `{"user":"absent","disconnect":4000}`, code: 107, holds: `disconnect is not an object`},
+		{name: "a whitelist that is no array", path: "/api/disconnect", body: `{"user":"absent","whitelist":"c"}`, code: 107, holds: `whitelist is not an array of strings`},
+		{name: "the keys of gocent", path: "/api/disconnect", body: `{"user":"absent","Disconnect":null,"ClientWhitelist":null}`, allowed: true},
+		{name: "the keys of gocent with values", path: "/api/disconnect", body: `{"user":"absent","Disconnect":{"code":4000,"reason":"","reconnect":true},"ClientWhitelist":["c"]}`, allowed: true},
+		{name: "a client that is not connected", path: "/api/disconnect", body: `{"user":"bob","client":"c"}`, allowed: true},
+		{name: "a client and another session", path: "/api/disconnect", body: `{"user":"bob","client":"c","session":"d"}`, allowed: true, code: 107},
 		{name: "no user", path: "/api/disconnect", body: `{}`, code: 107},
 		{name: "a user whose name is too long", path: "/api/disconnect", body: `{"user":"` + strings.Repeat("u", 256) + `"}`, code: 106},
 		{name: "a user that is not a string", path: "/api/disconnect", body: `{"user":7}`, code: 107},
@@ -245,6 +277,101 @@ func methodExchanges() []exchange {
 	}
 }
 
+// userExchanges are the exchanges of methods that wait for the hub.
+func userExchanges() []exchange {
+	return []exchange{
+		{name: "a user", path: "/api/subscribe", body: `{"user":"bob","channel":"news:x"}`, allowed: true, code: 108},
+		{name: "no user", path: "/api/subscribe", body: `{"channel":"news:x"}`, code: 107, holds: `user is required`},
+		{name: "no channel", path: "/api/subscribe", body: `{"user":"bob"}`, code: 107, holds: `channel is required`},
+		{name: "the keys of gocent", path: "/api/subscribe", body: `{"user":"bob","channel":"news:x","presence":true,"join_leave":true,"position":true,"recover":true}`, allowed: true, code: 108},
+		{name: "a user", path: "/api/refresh", body: `{"user":"bob","expire_at":1795338907}`, allowed: true, code: 108},
+		{name: "no user", path: "/api/refresh", body: `{"expired":true}`, code: 107, holds: `user is required`},
+		{name: "no method", path: "/api/rpc", body: `{"params":1}`, code: 107, holds: `method is required`},
+	}
+}
+
+// batchExchanges are the exchanges of batch.
+func batchExchanges() []exchange {
+	publish := func(n int) string { return strings.Repeat(`{"publish":{"channel":"nowhere:x","data":1}},`, n-1) }
+	return []exchange{
+		{name: "two commands", path: "/api/batch", body: `{"commands":[{"publish":{"channel":"news:batch","data":1}},{"presence_stats":{"channel":"chat:x"}}]}`, allowed: true,
+			holds: `{"replies":[{"publish":{"delivered":0}},{"presence_stats":{"num_clients":3,"num_users":2}}]}`},
+		{name: "concurrent commands, in order", path: "/api/batch", body: `{"commands":[{"channels":{"pattern":"nowhere:*"}},{"history":{"channel":"log:none"}},{"presence":{"channel":"chat:none"}}],"parallel":true}`, allowed: true,
+			holds: `{"replies":[{"channels":{"channels":{}}},{"history":{"publications":[],"offset":0,"epoch":""}},{"presence":{"presence":{}}}]}`},
+		{name: "errors of commands", path: "/api/batch", body: `{"commands":[{"publish":{"channel":"nowhere:x","data":1}},{"rpc":{"method":"m"}},{"unsubscribe":{"user":"absent"}}]}`, allowed: true,
+			holds: `{"replies":[{"error":{"code":102,"message":"category not found: create the category, or correct its name"}},{"error":{"code":104,"message":"method not found: there are no extensions"}},{"unsubscribe":{}}]}`},
+		{name: "what is no command", path: "/api/batch", body: `{"commands":[null,{},1,{"info":{},"rpc":{}},{"info":null},{"publish":[]}]}`,
+			holds: `{"replies":[` + strings.Repeat(`{"error":{"code":107,"message":"bad request: a command is not an object with one method: it is written {\"publish\": {\"channel\": \"category:name\", \"data\": …}}"}},`, 4) +
+				strings.Repeat(`,{"error":{"code":107,"message":"bad request: the body is not a JSON object"}}`, 2)[1:] + `]}`},
+		{name: "a method that does not exist", path: "/api/batch", body: `{"commands":[{"batch":{"commands":[]}}]}`, holds: `{"replies":[{"error":{"code":104,`},
+		{name: "a text that is none", path: "/api/batch", body: `{"commands":[{"publish":{"channel":"news:\ud800","data":1}},{"publish":{"channel":"news:batch","data":"\ud800"}}]}`, allowed: true,
+			holds: `{"replies":[{"error":{"code":107,"message":"bad request: the command is not JSON: line 1, column 29: \\ud800 is half of a surrogate pair and no character"}},{"publish":{"delivered":0}}]}`},
+		{name: "no commands", path: "/api/batch", body: `{"commands":[]}`, allowed: true, holds: `{"replies":[]}`},
+		{name: "commands that are no array", path: "/api/batch", body: `{"commands":{"publish":{}}}`, code: 107, holds: `commands is not an array of objects`},
+		{name: "as many commands as are allowed", path: "/api/batch", body: `{"commands":[` + publish(serverapi.MaxCommands) + `{"rpc":{"method":"m"}}],"parallel":true}`, allowed: true},
+		{name: "too many commands", path: "/api/batch", body: `{"commands":[` + publish(serverapi.MaxCommands+1) + `{"rpc":{"method":"m"}}]}`, code: 106, holds: `1001 commands, at most 1000 are allowed`},
+	}
+}
+
+// streamExchanges are the exchanges of POST /api with one command. TestStream sends several.
+func streamExchanges() []exchange {
+	const publish = `{"method":"publish","params":{"channel":"nowhere:x","data":1}}`
+	all := []exchange{
+		{name: "a command", body: `{"method":"presence_stats","params":{"channel":"chat:x"}}`, allowed: true, holds: `{"result":{"num_clients":3,"num_users":2}}`},
+		{name: "a command with an id", body: `{"id":4294967295,"method":"presence","params":{"channel":"chat:none"}}`, allowed: true, holds: `{"id":4294967295,"result":{"presence":{}}}`},
+		{name: "a command that fails", body: publish, allowed: true, code: 102},
+		{name: "a command that fails, in the transport error mode", body: publish, allowed: true, code: 102, transport: true},
+		{name: "no params", body: `{"method":"rpc"}`, allowed: true, code: 107, holds: `method is required`},
+		{name: "an unknown method", body: `{"method":"sing","params":{}}`, allowed: true, code: 104},
+		{name: "a batch", body: `{"method":"batch","params":{}}`, allowed: true, code: 104},
+		{name: "an unknown key", body: `{"method":"info","parms":{}}`, code: 107, holds: `did you mean params?`},
+		{name: "an id that is no number", body: `{"id":"1","method":"info"}`, code: 107, holds: `id is not a whole number from 0`},
+		{name: "params that are no object", body: `{"method":"publish","params":[]}`, code: 107},
+		{name: "a command that is no object", body: `null`, code: 107},
+		{name: "the key in the URL", body: publish, allowed: true, code: 102, path: "/api?api_key=demo-key", header: "X-Nothing: 1"},
+		{name: "without a key", body: publish, allowed: true, header: "X-Nothing: 1", status: 401, code: 101},
+		{name: "an empty body", status: 400, code: 107, holds: "command 1 is not JSON: it is empty"},
+		{name: "a body that is not JSON", body: `{"method":`, status: 400, code: 107, holds: "command 1 is not JSON: line 1, column 11: it ends too early"},
+		{name: "a body over 1 MiB", body: `"` + strings.Repeat("x", serverapi.MaxBodyBytes) + `"`, status: 413, code: 106},
+		{name: "too many commands", body: strings.Repeat("{}", serverapi.MaxCommands+1), code: 106},
+		{name: "without a table", body: publish, allowed: true, status: 500, code: 100, broken: true},
+	}
+	for i := range all {
+		all[i].operation = "/api"
+		all[i].path = cmp.Or(all[i].path, "/api")
+	}
+	return all
+}
+
+// transportExchanges are the exchanges that ask for a status for every error.
+func transportExchanges() []exchange {
+	all := []exchange{
+		{name: "success", path: "/api/publish", body: `{"channel":"news:transport","data":1}`, allowed: true, holds: `{"result":{"delivered":0}}`},
+		{name: "an unknown category", path: "/api/publish", body: `{"channel":"nowhere:x","data":1}`, allowed: true, status: 404, code: 102, holds: `{"code":102,"message":"category not found: create the category, or correct its name"}`},
+		{name: "a bad request", path: "/api/publish", body: `{"channel":"news:x"}`, status: 400, code: 107, holds: `{"code":107,"message":"bad request: data is required"}`},
+		{name: "a limit", path: "/api/presence", body: `{"channel":"chat:` + strings.Repeat("x", 256) + `"}`, status: 400, code: 106, holds: `{"code":106,`},
+		{name: "a feature that is off", path: "/api/presence", body: `{"channel":"news:x"}`, allowed: true, status: 400, code: 108, holds: `{"code":108,`},
+		{name: "a stream that is far ahead of its dispatch", path: "/api/publish", body: `{"channel":"log:behind","data":1}`, allowed: true, status: 429, code: 111, holds: `{"code":111,`},
+		{name: "a position of another epoch", path: "/api/history", body: `{"channel":"log:x","limit":1,"since":{"offset":1,"epoch":"another"}}`, allowed: true, status: 416, code: 112, holds: `{"code":112,`},
+		{name: "an idempotency key in use", path: "/api/publish", body: `{"channel":"news:x","data":1,"idempotency_key":"busy"}`, allowed: true, status: 409, code: 113, holds: `{"code":113,`},
+		{name: "a message that is too large", path: "/api/publish", body: `{"channel":"news:x","data":"` + strings.Repeat("x", hub.DefaultMessageBytes) + `"}`, allowed: true, status: 413, code: 413, holds: `{"code":413,`},
+		{name: "an extension", path: "/api/rpc", body: `{"method":"m"}`, allowed: true, status: 404, code: 104, holds: `{"code":104,`},
+		{name: "an unknown method", path: "/api/publish_", operation: "/api/publish", body: `{"channel":"news:x","data":1}`, allowed: true, status: 404, code: 104, holds: `{"code":104,`},
+		{name: "without a key", path: "/api/info", header: "X-Nothing: 1", body: `{}`, allowed: true, status: 401, code: 101, holds: `{"code":101,`},
+		{name: "a body that is not JSON", path: "/api/info", body: `{`, status: 400, code: 107, holds: `{"code":107,`},
+		{name: "without a table", path: "/api/info", body: `{}`, allowed: true, status: 500, code: 100, broken: true, holds: `{"code":100,`},
+		{name: "a channel that fails", path: "/api/broadcast", body: `{"channels":["nowhere:x"],"data":1}`, allowed: true, holds: `{"result":{"responses":[{"error":{"code":102,`},
+		{name: "a broadcast that fails", path: "/api/broadcast", body: `{"channels":[],"data":1}`, status: 400, code: 107, holds: `{"code":107,`},
+		{name: "a command that fails", path: "/api/batch", body: `{"commands":[{"publish":{"channel":"nowhere:x","data":1}}]}`, allowed: true, holds: `{"replies":[{"error":{"code":102,`},
+		{name: "a batch that fails", path: "/api/batch", body: `{"commands":1}`, status: 400, code: 107, holds: `{"code":107,`},
+	}
+	for i := range all {
+		all[i].name += ", in the transport error mode"
+		all[i].transport = true
+	}
+	return all
+}
+
 // commonExchanges are the exchanges that are the same for every method of /api.
 func commonExchanges() []exchange {
 	bodies := map[string]string{
@@ -252,24 +379,26 @@ func commonExchanges() []exchange {
 		"unsubscribe": `{"user":"absent","channel":"news:x"}`, "disconnect": `{"user":"absent"}`,
 		"presence": `{"channel":"news:x"}`, "presence_stats": `{"channel":"news:x"}`, "history": `{"channel":"news:x"}`,
 		"history_remove": `{"channel":"news:x"}`, "channels": `{}`, "info": `{}`,
+		"subscribe": `{"user":"absent","channel":"news:x"}`, "refresh": `{"user":"absent"}`, "rpc": `{"method":"m"}`,
+		"batch": `{"commands":[{"info":{}}]}`,
 	}
+	codes := map[string]int{"presence": 108, "presence_stats": 108, "history": 108, "history_remove": 108, "subscribe": 108, "refresh": 108, "rpc": 104}
 	const header = "send the header X-API-Key: KEY, or Authorization: apikey KEY"
 	var all []exchange
 	for _, method := range serverapi.Methods {
 		path, body := "/api/"+method, bodies[method]
-		code := 0
-		if strings.HasPrefix(method, "presence") || strings.HasPrefix(method, "history") {
-			code = 108
-		}
+		code := codes[method]
 		all = append(all,
 			exchange{name: "with the key in Authorization", path: path, header: "Authorization: apikey demo-key", body: body, allowed: true, code: code},
 			exchange{name: "without a key", path: path, header: "X-Nothing: 1", body: body, allowed: true, status: 401, code: 101, holds: `"unauthorized: no API key: ` + header + `"`},
 			exchange{name: "with a wrong key", path: path, header: "X-API-Key: wrong", body: body, allowed: true, status: 401, code: 101, holds: `"unauthorized: no project has this API key: `},
 			exchange{name: "with another scheme", path: path, header: "Authorization: Bearer demo-key", body: body, allowed: true, status: 401, code: 101, holds: `"unauthorized: the API key is in the wrong header: ` + header + `"`},
 			exchange{name: "with a signature", path: path, header: "X-Centrifuge-Auth: sign=00", body: body, allowed: true, status: 401, code: 101, holds: `"unauthorized: a signature is for /rpc, not for /api: `},
-			exchange{name: "with the key in the URL", path: path + "?api_key=demo-key", operation: path, header: "X-Nothing: 1", body: body, allowed: true, status: 401, code: 101, holds: `"unauthorized: the API key is in the URL: `},
+			exchange{name: "with the key in the URL", path: path + "?api_key=demo-key", operation: path, header: "X-Nothing: 1", body: body, allowed: true, code: code},
+			exchange{name: "with a wrong key in the URL", path: path + "?api_key=wrong", operation: path, header: "X-Nothing: 1", body: body, allowed: true, status: 401, code: 101, holds: `"unauthorized: no project has this API key: `},
+			exchange{name: "with a wrong key in the URL and the key in a header", path: path + "?api_key=wrong", operation: path, body: body, allowed: true, code: code},
 			exchange{name: "an unknown field", path: path, body: `{"x":1}`, code: 107, holds: `unknown field \"x\": there are `},
-			exchange{name: "a method of Centrifugo", path: "/api/subscribe", operation: path, body: body, allowed: true, status: 404, code: 104, holds: `subscribe is a method of Centrifugo, which is not supported`},
+			exchange{name: "a method of Centrifugo", path: "/api/map_publish", operation: path, body: body, allowed: true, status: 404, code: 104, holds: `map_publish is a method of Centrifugo, which is not supported`},
 			exchange{name: "a method that does not exist", path: path + "_", operation: path, body: body, allowed: true, status: 404, code: 104, holds: `"method not found: did you mean ` + method + `?"`},
 			exchange{name: "an empty body", path: path, status: 400, code: 107, holds: "the body is not JSON: it is empty"},
 			exchange{name: "a body that is not JSON", path: path, body: `{"channel":`, status: 400, code: 107, holds: "the body is not JSON: line 1, column 12: it ends too early"},
@@ -360,11 +489,15 @@ func (d *reference) document(pointer string, text []byte) error {
 	return d.check(pointer, v)
 }
 
-// answer checks an answer against an operation and returns the pointer of its response.
-func (d *reference) answer(t *testing.T, at string, status int, body []byte) string {
+// answer checks an answer against an operation and returns the pointer of its response. In the
+// transport error mode that may be the default one.
+func (d *reference) answer(t *testing.T, at string, status int, body []byte, transport bool) string {
 	t.Helper()
 	pointer := join(at, "responses", fmt.Sprint(status))
 	where, response := d.object(pointer)
+	if response == nil && transport {
+		where, response = d.object(join(at, "responses", "default"))
+	}
 	if response == nil {
 		t.Errorf("status %d is not described: %s", status, body)
 		return ""
@@ -381,10 +514,14 @@ func failure(t *testing.T, body []byte) (code int, message string) {
 	t.Helper()
 	var answer struct {
 		Error   json.RawMessage
+		Code    int
 		Message string
 	}
 	if err := json.Unmarshal(body, &answer); err != nil {
 		t.Errorf("%s: %v", body, err)
+	}
+	if answer.Code != 0 && answer.Error == nil {
+		return answer.Code, ""
 	}
 	var coded struct{ Code int }
 	if json.Unmarshal(answer.Error, &coded) == nil && coded.Code != 0 {
@@ -396,15 +533,17 @@ func failure(t *testing.T, body []byte) (code int, message string) {
 	return 0, message + answer.Message
 }
 
-// send sends a request and returns its answer, which must be JSON.
-func send(t *testing.T, method, address, header, body string) (int, []byte) {
+// send sends a request with headers, "Name: value", and returns its answer, which must be JSON.
+func send(t *testing.T, method, address, body string, headers ...string) (int, []byte) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, address, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	name, value, _ := strings.Cut(header, ": ")
-	r.Header.Set(name, value)
+	for _, header := range headers {
+		name, value, _ := strings.Cut(header, ": ")
+		r.Header.Set(name, value)
+	}
 	response, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)

@@ -14,22 +14,24 @@ import (
 	"centrifuge/pkg/hub"
 )
 
+// ignored is a field that clients of Centrifugo send and that has no effect here. It may have
+// any value.
+type ignored struct{}
+
+// UnmarshalJSON accepts any value.
+func (*ignored) UnmarshalJSON([]byte) error { return nil }
+
 // decode reads the params of a method into a struct. It refuses fields that the struct
-// does not have. unsupported are fields of Centrifugo's method that do not exist here: its
-// clients send them, and they may be empty.
-func decode(body []byte, params any, unsupported ...string) error {
+// does not have.
+func decode(body []byte, params any) error {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(body, &fields); err != nil || fields == nil {
 		return hub.ErrBadRequest.With("the body is not a JSON object")
 	}
-	known := fieldNames(params)
+	known, documented := fieldNames(params)
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		switch {
-		case slices.Contains(known, name):
-		case !slices.Contains(unsupported, name):
-			return hub.ErrBadRequest.With(fmt.Sprintf("unknown field %q", shorten(name))).WithHelp(suggest(name, known))
-		case !isEmpty(fields[name]):
-			return hub.ErrNotAvailable.With(fmt.Sprintf("field %q is not supported", name)).WithHelp("leave it out")
+		if !slices.Contains(known, name) {
+			return hub.ErrBadRequest.With(fmt.Sprintf("unknown field %q", shorten(name))).WithHelp(suggest(name, documented))
 		}
 	}
 	err := json.Unmarshal(body, params)
@@ -43,14 +45,21 @@ func decode(body []byte, params any, unsupported ...string) error {
 	return nil
 }
 
-// fieldNames are the names of the fields of a struct in JSON, in their order.
-func fieldNames(params any) (names []string) {
+// fieldNames are the names of the fields of a struct in JSON, in their order. Those that only
+// some clients of Centrifugo send are not documented: those that are ignored, and those that
+// are not in lower case.
+func fieldNames(params any) (all, documented []string) {
 	for _, f := range reflect.VisibleFields(reflect.TypeOf(params).Elem()) {
-		if !f.Anonymous {
-			names = append(names, f.Tag.Get("json"))
+		if f.Anonymous {
+			continue
+		}
+		name := f.Tag.Get("json")
+		all = append(all, name)
+		if f.Type != reflect.TypeFor[ignored]() && strings.ToLower(name) == name {
+			documented = append(documented, name)
 		}
 	}
-	return names
+	return all, documented
 }
 
 // typeName is the type of a field, "since" or "since.epoch", in words.
@@ -72,11 +81,16 @@ func typeName(params any, path string) string {
 	}
 	switch t.Kind() {
 	case reflect.Slice:
+		if t.Elem().Kind() != reflect.String {
+			return "an array of objects"
+		}
 		return "an array of strings"
 	case reflect.Float64:
 		return "a number"
-	case reflect.Uint64:
+	case reflect.Uint32, reflect.Uint64:
 		return "a whole number from 0"
+	case reflect.Int64:
+		return "a whole number"
 	case reflect.Bool:
 		return "true or false"
 	case reflect.Map:
@@ -85,22 +99,6 @@ func typeName(params any, path string) string {
 		return "an object"
 	}
 	return "a string"
-}
-
-// isEmpty reports whether a JSON value is null, false, 0, or an empty string, array or
-// object.
-func isEmpty(value json.RawMessage) bool {
-	var v any
-	if json.Unmarshal(value, &v) != nil {
-		return false
-	}
-	switch v := v.(type) {
-	case []any:
-		return len(v) == 0
-	case map[string]any:
-		return len(v) == 0
-	}
-	return v == nil || v == false || v == "" || v == 0.0
 }
 
 // maxShownBytes limits a name from a request in an error.

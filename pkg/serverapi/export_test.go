@@ -1,9 +1,4 @@
 package serverapi
 
-import (
-	"maps"
-	"slices"
-)
-
 // Methods are the methods of /api.
-var Methods = slices.Sorted(maps.Keys(methods))
+var Methods = methodNames

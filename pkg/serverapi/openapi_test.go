@@ -152,7 +152,7 @@ func TestDocumentRoute(t *testing.T) {
 }
 
 func TestDocumentMethods(t *testing.T) {
-	want := []string{"get /healthz", "get /api/openapi.json", "post /rpc/{project}"}
+	want := []string{"get /healthz", "get /api/openapi.json", "post /rpc/{project}", "post /api"}
 	for _, method := range serverapi.Methods {
 		want = append(want, "post /api/"+method)
 	}
@@ -160,7 +160,8 @@ func TestDocumentMethods(t *testing.T) {
 	for path, item := range published(t).root["paths"].(object) {
 		for method, operation := range item.(object) {
 			got = append(got, method+" "+path)
-			if name, ok := strings.CutPrefix(path, "/api/"); ok && method == "post" && operation.(object)["operationId"] != name {
+			// The operation rpc is that of 2013.
+			if name, ok := strings.CutPrefix(path, "/api/"); ok && method == "post" && name != "rpc" && operation.(object)["operationId"] != name {
 				t.Errorf("the operationId of %s is %v", path, operation.(object)["operationId"])
 			}
 		}
@@ -218,7 +219,7 @@ func TestDocumentForm(t *testing.T) {
 		if own, ok := operation["security"]; ok {
 			security(at, own)
 		}
-		checkParameters(t, at, operation)
+		checkParameters(t, d, at)
 		checkResponses(t, d, at)
 	}
 	for tag, used := range tags {
@@ -231,20 +232,25 @@ func TestDocumentForm(t *testing.T) {
 	}
 }
 
-// checkParameters checks that the variables of a path and its parameters are the same.
-func checkParameters(t *testing.T, at string, operation object) {
+// checkParameters checks that the variables of a path and its parameters are the same. Other
+// parameters are headers.
+func checkParameters(t *testing.T, d *reference, at string) {
 	t.Helper()
 	var got, want []string
 	for _, match := range regexp.MustCompile(`\{(\w+)\}`).FindAllStringSubmatch(at, -1) {
 		want = append(want, match[1])
 	}
-	parameters, _ := operation["parameters"].([]any)
-	for _, parameter := range parameters {
-		p := parameter.(object)
-		if p["in"] != "path" || p["required"] != true || p["schema"] == nil || p["description"] == nil {
+	_, parameters := d.find(at + "/parameters")
+	list, _ := parameters.([]any)
+	for i := range list {
+		_, p := d.object(fmt.Sprintf("%s/parameters/%d", at, i))
+		inPath := p["in"] == "path"
+		if p["schema"] == nil || p["description"] == nil || !inPath && p["in"] != "header" || inPath && p["required"] != true {
 			t.Errorf("%s: invalid parameter %v", at, p)
 		}
-		got = append(got, p["name"].(string))
+		if inPath {
+			got = append(got, p["name"].(string))
+		}
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("%s has the variables %v and the parameters %v", at, want, got)
@@ -286,7 +292,7 @@ func TestDocumentReferences(t *testing.T) {
 		}
 		used[target] = true
 	})
-	for _, kind := range []string{"schemas", "responses"} {
+	for _, kind := range []string{"schemas", "responses", "parameters"} {
 		_, components := d.object(join("/components", kind))
 		for name := range components {
 			if !used[join("/components", kind, name)] {
@@ -410,6 +416,10 @@ func TestDocumentLimits(t *testing.T) {
 		"/components/schemas/Broadcast/properties/channels/maxItems":                                     serverapi.MaxBroadcastChannels,
 		"/components/schemas/BroadcastAnswer/oneOf/0/properties/result/properties/responses/maxItems":    serverapi.MaxBroadcastChannels,
 		"/components/schemas/Presence/properties/presence/maxProperties":                                 hub.MaxPresence,
+		"/components/schemas/Batch/properties/commands/maxItems":                                         serverapi.MaxCommands,
+		"/components/schemas/BatchAnswer/oneOf/0/properties/replies/maxItems":                            serverapi.MaxCommands,
+		"/components/schemas/Client/maxLength":                                                           hub.MaxNameBytes,
+		"/components/schemas/Disconnection/properties/reason/maxLength":                                  hub.MaxNameBytes,
 		"/components/schemas/User/maxLength":                                                             hub.MaxNameBytes,
 		"/components/schemas/Channel/maxLength":                                                          hub.MaxNameBytes,
 		"/components/schemas/IdempotencyKey/maxLength":                                                   hub.MaxNameBytes,
@@ -429,6 +439,8 @@ func TestDocumentLimits(t *testing.T) {
 		"128 KiB less the envelope":      hub.MaxMessageBytes == 128<<10,
 		"nothing again for five minutes": hub.IdempotencyWindow.Minutes() == 5,
 		"at most 1000 channels":          serverapi.MaxBroadcastChannels == 1000,
+		"at most 1000 commands":          serverapi.MaxCommands == 1000,
+		"larger than 1 KiB":              hub.MaxInfoBytes == 1<<10,
 		"more than 10000 connections":    hub.MaxPresence == 10_000,
 		"more than 200000 users":         hub.MaxUsage == 200_000,
 	} {

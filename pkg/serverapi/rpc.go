@@ -109,7 +109,7 @@ func (a *api) run(ctx context.Context, p *hub.Project, e classic.Envelope) (clas
 		if err != nil {
 			return classic.Result{}, err
 		}
-		return classic.Result{}, a.Hub.UnsubscribeUser(ctx, p, u.User, u.From)
+		return classic.Result{}, a.Hub.UnsubscribeUser(ctx, p, u.User, hub.UnsubscribeRequest{From: u.From})
 	case classic.MethodPresence:
 		ch, err := e.Presence()
 		if err != nil {

@@ -1,6 +1,6 @@
 // Package serverapi is the HTTPS API for applications: the API of 2013 at /rpc/<project>,
 // whose requests are signed with the project's secret, and an API with the shape of
-// Centrifugo's at /api/<method>, whose requests carry an API key.
+// Centrifugo's at /api/<method> and /api, whose requests carry an API key.
 //
 // It is a plain http.Handler: it knows HTTP and JSON, and neither Lambda nor the
 // store. The hub decides what a method may do.
@@ -35,7 +35,7 @@ type api struct{ Options }
 // Version is the version in the result of /api/info.
 const Version = hub.Version
 
-// New returns the handler of POST /rpc/{project}, POST /api/{method}, GET
+// New returns the handler of POST /rpc/{project}, POST /api/{method}, POST /api, GET
 // /api/openapi.json and GET /healthz. It is safe for concurrent use.
 func New(o Options) http.Handler {
 	a := &api{o}
@@ -46,13 +46,13 @@ func New(o Options) http.Handler {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		write(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
-	mux.HandleFunc("POST /api", unknown)
+	mux.HandleFunc("POST /api", a.stream)
 	mux.HandleFunc("POST /api/", unknown)
 	return guard(mux)
 }
 
 func unknown(w http.ResponseWriter, _ *http.Request) {
-	write(w, http.StatusNotFound, fail(hub.ErrMethodNotFound.WithHelp("the server API is POST /api/METHOD, and POST /rpc/PROJECT as in 2013")))
+	write(w, http.StatusNotFound, fail(hub.ErrMethodNotFound.WithHelp("the server API is POST /api/METHOD, POST /api with a stream of commands, and POST /rpc/PROJECT as in 2013")))
 }
 
 // guard refuses a URL that is not text, and a path that the multiplexer would redirect: no
@@ -96,12 +96,14 @@ func (a *api) public(ctx context.Context, err error) *hub.Error {
 	return hub.Public(err)
 }
 
-// write writes a response in JSON.
-func write(w http.ResponseWriter, status int, v any) {
+// write writes a response: values in JSON, each on a line.
+func write(w http.ResponseWriter, status int, values ...any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	encode(w, v)
+	for _, v := range values {
+		encode(w, v)
+	}
 }
 
 // encode writes JSON without HTML's escapes.
