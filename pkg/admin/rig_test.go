@@ -165,6 +165,9 @@ func (r *rig) Disconnect(context.Context, []string) ([]string, error) { return n
 // Notify notifies connections, of which there are none.
 func (r *rig) Notify(context.Context, []hub.Notice) ([]string, error) { return nil, nil }
 
+// Reply replies to a connection, of which there are none.
+func (r *rig) Reply(context.Context, string, [][]byte) error { return nil }
+
 // newBrowser keeps cookies and does not follow redirects.
 func (r *rig) newBrowser() *http.Client {
 	jar, err := cookiejar.New(nil)

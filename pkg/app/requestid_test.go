@@ -60,10 +60,10 @@ func TestRequestIDs(t *testing.T) {
 		t.Fatal(err)
 	}
 	var e events.APIGatewayWebsocketProxyRequest
-	e.RequestContext.RouteKey, e.RequestContext.ConnectionID, e.RequestContext.RequestID = "$default", "c", "frame"
+	e.RequestContext.RouteKey, e.RequestContext.ConnectionID, e.RequestContext.RequestID = "auth", "c", "frame"
 	e.RequestContext.EventType, e.Body = "MESSAGE", "not JSON"
 	ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{AwsRequestID: "invocation"})
-	if _, err := gateway.Message(a.Hub, a.Log)(ctx, e); err != nil {
+	if _, err := gateway.Auth(a.Hub, a.Log)(ctx, e); err != nil {
 		t.Fatal(err)
 	}
 	var line map[string]any

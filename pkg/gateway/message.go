@@ -52,12 +52,15 @@ type conversation struct {
 func (c *conversation) run(ctx context.Context, commands []centrifugo.Command, wrong error) (_ events.APIGatewayProxyResponse, ours bool) {
 	commands = slices.DeleteFunc(commands, func(cmd centrifugo.Command) bool { return cmd.Pong })
 	if len(commands) == 0 {
-		switch speaks, err := c.hub.Speaks(ctx, c.event.RequestContext.ConnectionID); {
-		case err != nil:
-			return c.end(ctx, err), true
-		case speaks != hub.Centrifugo:
+		if e, _ := classic.Decode([]byte(c.event.Body)); e.Method != "" {
 			return events.APIGatewayProxyResponse{}, false
-		case wrong == nil:
+		}
+		speaks, err := c.hub.Speaks(ctx, c.event.RequestContext.ConnectionID)
+		logError(ctx, c.log, c.event, err)
+		if speaks != hub.Centrifugo {
+			return events.APIGatewayProxyResponse{}, false
+		}
+		if wrong == nil {
 			return reply(nil), true
 		}
 	}

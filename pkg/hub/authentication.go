@@ -124,7 +124,7 @@ func (h *Hub) Authenticate(ctx context.Context, cr Credentials) ([]Refusal, erro
 		c.Order = c.Order.with([]Channel{auths}, at, h.now())
 		present := h.valid(p, c) == nil || c.Project == p.ID && c.User == identity.User
 		channels := c.Channels
-		c.Project, c.User, c.Ready, c.Info, c.Permissions = p.ID, identity.User, true, confirmed.Info, confirmed.Permissions
+		c.Project, c.User, c.Info, c.Permissions = p.ID, identity.User, confirmed.Info, confirmed.Permissions
 		c.Protocol, c.Batch, c.TokenExpires, c.Proof = cr.Protocol, cr.Batch, identity.Expires, proof
 		c.Secret, c.MD5, c.AnyOrigin = identity.Secret, identity.MD5, identity.AnyOrigin
 		c.Channels, refused = nil, nil

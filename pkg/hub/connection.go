@@ -36,9 +36,9 @@ type Connection struct {
 	Project string
 	// User is "" for an anonymous client.
 	User string
-	// Ready means that requests of the application about the user find the connection. A client
-	// that numbers its commands has the reply to its login then.
-	Ready bool
+	// LoggingIn means that the client may not have the reply to its login yet: no request of the
+	// application about the user finds the connection.
+	LoggingIn bool
 	// Info is a JSON value that the application attached to the user, or nil.
 	Info json.RawMessage
 	// Meta is a JSON value of the application that no client sees, or nil.
@@ -189,7 +189,12 @@ func (h *Hub) DisconnectUser(ctx context.Context, p *Project, user string, r Dis
 	if err != nil {
 		return err
 	}
-	return h.closeSockets(ctx, slices.DeleteFunc(connections, func(c Connection) bool { return slices.Contains(r.Keep, c.ID) }))
+	connections = slices.DeleteFunc(connections, func(c Connection) bool { return slices.Contains(r.Keep, c.ID) })
+	d := DisconnectForced
+	if r.Code != 0 {
+		d = &Disconnection{r.Code, r.Reason}
+	}
+	return h.terminate(ctx, connections, d)
 }
 
 // closeSockets closes the sockets of connections and removes the connections. Their

@@ -53,13 +53,13 @@ func (s *Session) Login(ctx context.Context, l Login) (LoggedIn, error) {
 	c := s.c
 	c.Project, c.User, c.Info, c.Protocol, c.Batch = p.ID, token.User, token.Info, Centrifugo, true
 	c.TokenExpires, c.Secret, c.AnyOrigin = token.ConnectionExpires, token.Secret, token.AnyOrigin
-	c.Meta, c.Ready = token.Meta, token.User == ""
+	c.Meta, c.LoggingIn = token.Meta, token.User != ""
 	if token.Permissions != nil {
 		c.Permissions = *token.Permissions
 	}
 	requests := s.serverSubscriptions(p, token, l)
 	s.c, s.project = c, p
-	outcomes := s.join(ctx, requests, func(before Connection) (Connection, error) {
+	outcomes := s.subscribe(ctx, requests, func(before Connection) (Connection, error) {
 		if before.Project != "" {
 			return Connection{}, DisconnectBadRequest
 		}
@@ -76,17 +76,10 @@ func (s *Session) Login(ctx context.Context, l Login) (LoggedIn, error) {
 		}
 		in.Subscriptions[requests[i].Channel] = o.Subscribed
 	}
-	if c.User != "" {
+	if c.User != "" && len(s.after) == 0 {
 		// Until then no request of the application finds the connection by its user, and sends
 		// it something before the reply.
-		s.after = append(s.after, func(ctx context.Context) error {
-			_, after, err := s.store.ChangeConnection(ctx, s.c, func(c Connection) (Change, error) {
-				c.Ready = true
-				return Change{Connection: c}, nil
-			})
-			s.c = after
-			return err
-		})
+		s.after = append(s.after, func(ctx context.Context) error { return s.activate(ctx, nil) })
 	}
 	return in, nil
 }

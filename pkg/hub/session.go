@@ -124,12 +124,17 @@ func (h *Publisher) Terminate(ctx context.Context, connection string, d *Disconn
 
 // terminate is Terminate for connections that were read.
 func (h *Hub) terminate(ctx context.Context, connections []Connection, d *Disconnection) error {
-	if !d.Reconnects() {
-		var notices []Notice
-		for _, c := range connections {
+	var notices []Notice
+	for _, c := range connections {
+		if !d.Reconnects() && !c.Closing {
 			notices = append(notices, Notice{Connection: c.ID, Protocol: c.Protocol, Kind: Disconnected, Code: d.Code, Reason: d.Reason})
 		}
-		_, _ = h.dispatcher.Notify(ctx, notices)
+	}
+	if len(notices) > 0 {
+		// A client that does not get it connects again, and is refused if it may not.
+		if _, err := h.dispatcher.Notify(ctx, notices); err != nil {
+			h.log.WarnContext(ctx, "tell clients why they are disconnected failed", "error", err)
+		}
 	}
 	return h.closeSockets(ctx, connections)
 }

@@ -27,9 +27,12 @@ type SubscribeCommand struct {
 	// Positioned, Recoverable and JoinLeave ask for these features.
 	Positioned, Recoverable, JoinLeave bool
 
-	// server means that the service subscribes the client, with these options.
+	// server means that the service subscribes the client, with these options, until expires.
 	server  bool
 	options SubscribeOptions
+	expires time.Time
+	// pushed means that the client gets no reply with what it has missed.
+	pushed bool
 }
 
 // Subscribed is a subscription as its client gets to know it.
@@ -81,7 +84,7 @@ func (s *Session) Subscribe(ctx context.Context, requests []SubscribeCommand) []
 		return all(requests, err)
 	}
 	s.project = p
-	return s.join(ctx, requests, func(c Connection) (Connection, error) { return c, s.Hub.valid(p, c) })
+	return s.subscribe(ctx, requests, func(c Connection) (Connection, error) { return c, s.Hub.valid(p, c) })
 }
 
 // all are the same outcome of all requests.
@@ -102,9 +105,9 @@ type joining struct {
 	streams    bool
 }
 
-// join carries out subscribes together with a change of the connection. Where that fails
+// subscribe carries out subscribes together with a change of the connection. Where that fails
 // every outcome has its error.
-func (s *Session) join(ctx context.Context, requests []SubscribeCommand, change func(Connection) (Connection, error)) []SubscribeOutcome {
+func (s *Session) subscribe(ctx context.Context, requests []SubscribeCommand, change func(Connection) (Connection, error)) []SubscribeOutcome {
 	outcomes := make([]SubscribeOutcome, len(requests))
 	joins := make([]*joining, len(requests))
 	for i, r := range requests {
@@ -123,6 +126,7 @@ func (s *Session) join(ctx context.Context, requests []SubscribeCommand, change 
 		return all(requests, err)
 	}
 	s.c = after
+	s.activateLater(joins, outcomes)
 	s.announceLater(difference(before, after))
 	var g errgroup.Group
 	g.SetLimit(maxConcurrentJoins)
@@ -151,6 +155,7 @@ func (s *Session) joining(ctx context.Context, r SubscribeCommand) (*joining, er
 	}
 	granted := r.server
 	j := &joining{SubscribeCommand: r}
+	j.membership.Expires = r.expires
 	if r.Token != "" {
 		t, err := s.subscriptionToken(ctx, r)
 		if err != nil {
@@ -260,6 +265,9 @@ func (s *Session) open(ctx context.Context, j *joining, result *Subscribed) erro
 	if result.Recovered && !j.features.Cache {
 		result.Position = Position{top.Epoch, top.Offset - uint64(len(result.Publications))}
 	}
+	if j.pushed && result.Recovered {
+		j.Since = result.Position // what it has missed follows as pushes
+	}
 	if !result.Positioned {
 		result.Position = Position{}
 	}
@@ -299,6 +307,37 @@ func (s *Session) recover(ctx context.Context, j *joining, top Position, result 
 		result.Publications, result.Recovered = Recover(j.Since, top, missed)
 	}
 	return top, nil
+}
+
+// activateLater makes subscriptions by the service receive what is sent direct when the client has
+// the reply.
+func (s *Session) activateLater(joins []*joining, outcomes []SubscribeOutcome) {
+	active := make(map[Channel]Membership)
+	for i, j := range joins {
+		if j != nil && outcomes[i].Err == nil && j.membership.Joining && !j.streams {
+			m := j.membership
+			m.Joining = false
+			active[j.Channel] = m
+		}
+	}
+	if len(active) > 0 {
+		s.after = append(s.after, func(ctx context.Context) error { return s.activate(ctx, active) })
+	}
+}
+
+// activate writes memberships, and that the connection is not LoggingIn any more.
+func (s *Session) activate(ctx context.Context, memberships map[Channel]Membership) error {
+	_, after, err := s.store.ChangeConnection(ctx, s.c, func(c Connection) (Change, error) {
+		c.LoggingIn = false
+		still := maps.Clone(memberships)
+		maps.DeleteFunc(still, func(ch Channel, _ Membership) bool {
+			_, in := c.Channels[ch]
+			return !in
+		})
+		return Change{Connection: c, Memberships: still}, nil
+	})
+	s.c = after
+	return err
 }
 
 // admitLater admits a subscription to its stream when the client has the reply.

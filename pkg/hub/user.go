@@ -5,7 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // UnsubscribeRequest is an application's unsubscribe of a user.
@@ -76,4 +79,91 @@ func (h *Hub) clients(ctx context.Context, p *Project, user, client string) ([]C
 		return nil, nil
 	}
 	return []Connection{c}, nil
+}
+
+// SubscribeUser subscribes connections of a user to a channel, whatever their rights are. Clients
+// of Centrifugo's protocol are told. A connection that is subscribed already is subscribed anew.
+// It fails with ErrCategoryNotFound, with ErrBadRequest or ErrLimitExceeded for a name that is
+// invalid, and where a connection is in too many channels.
+func (h *Publisher) SubscribeUser(ctx context.Context, p *Project, user string, r SubscribeRequest) error {
+	if err := r.Channel.Validate(); err != nil {
+		return err
+	}
+	if _, err := p.CategoryOf(r.Channel); err != nil {
+		return err
+	}
+	connections, err := h.clients(ctx, p, user, r.Client)
+	if err != nil {
+		return err
+	}
+	var (
+		mu   sync.Mutex
+		errs []error
+		g    errgroup.Group
+	)
+	g.SetLimit(maxConcurrentCloses)
+	for _, c := range connections {
+		if c.Closing || c.LoggingIn || h.valid(p, c) != nil {
+			continue
+		}
+		g.Go(func() error {
+			err := h.subscribeConnection(ctx, p, c, r)
+			mu.Lock()
+			defer mu.Unlock()
+			if !errors.Is(err, ErrConnectionNotFound) {
+				errs = append(errs, err)
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // errs has the failures
+	return errors.Join(errs...)
+}
+
+func (h *Publisher) subscribeConnection(ctx context.Context, p *Project, c Connection, r SubscribeRequest) error {
+	if c.Protocol == Classic {
+		return h.change(ctx, c, func(c Connection) (Change, error) {
+			return h.join(p, c, without(c.Channels, nil), []Channel{p.Locate(r.Channel)}, Command{Connection: c.ID})
+		})
+	}
+	s := &Session{Publisher: h, cmd: Command{Connection: c.ID}, c: c, project: p}
+	cmd := SubscribeCommand{Channel: r.Channel, server: true, pushed: true, options: r.SubscribeOptions, expires: r.Expires}
+	if r.Since != nil {
+		cmd.Recover, cmd.Since = true, *r.Since
+	}
+	outcome := s.subscribe(ctx, []SubscribeCommand{cmd}, func(c Connection) (Connection, error) { return c, h.valid(p, c) })[0]
+	if outcome.Err != nil {
+		return outcome.Err
+	}
+	missed, err := h.dispatcher.Notify(ctx, []Notice{{
+		Connection: c.ID, Protocol: c.Protocol, Kind: SubscribedTo, Channel: p.Locate(r.Channel),
+		Recoverable: outcome.Recoverable, Position: outcome.Position, Data: outcome.Data,
+	}})
+	if len(missed) > 0 {
+		// The client connects again.
+		_, closeErr := h.dispatcher.Disconnect(ctx, missed)
+		return errors.Join(err, closeErr)
+	}
+	return s.Proceed(ctx)
+}
+
+// RefreshUser changes the end of connections of a user, and their info. A client whose
+// connection has expired connects again, with another token. It fails with ErrBadRequest or
+// ErrLimitExceeded for a name that is invalid.
+func (h *Hub) RefreshUser(ctx context.Context, p *Project, user string, r RefreshRequest) error {
+	connections, err := h.clients(ctx, p, user, r.Client)
+	if err != nil {
+		return err
+	}
+	if r.Expired || !r.Expires.IsZero() && !r.Expires.After(h.now()) {
+		return h.terminate(ctx, connections, DisconnectExpired)
+	}
+	connections = slices.DeleteFunc(connections, func(c Connection) bool { return c.Closing })
+	return h.changeAll(ctx, connections, UnsubscribedByServer, func(c Connection) (Change, error) {
+		c.TokenExpires = r.Expires
+		if r.Info != nil {
+			c.Info = r.Info
+		}
+		return Change{Connection: c}, nil
+	})
 }

@@ -103,18 +103,13 @@ func (a *api) disconnect(ctx context.Context, p *hub.Project, body []byte) (any,
 	return empty{}, a.Hub.DisconnectUser(ctx, p, q.User, r)
 }
 
-// The hub has no methods for these yet.
-var (
-	errSubscribe = hub.ErrNotAvailable.With("an application cannot subscribe clients")
-	errRefresh   = hub.ErrNotAvailable.With("an application cannot change the end of connections")
-)
-
 // subscribe subscribes clients to a channel.
-func (a *api) subscribe(_ context.Context, p *hub.Project, body []byte) (any, error) {
-	if _, _, err := subscribeRequest(p, body); err != nil {
+func (a *api) subscribe(ctx context.Context, p *hub.Project, body []byte) (any, error) {
+	user, r, err := subscribeRequest(p, body)
+	if err != nil {
 		return nil, err
 	}
-	return nil, errSubscribe
+	return empty{}, a.Hub.SubscribeUser(ctx, p, user, r)
 }
 
 // subscribeRequest decodes the params of subscribe. It fails with hub.ErrBadRequest or
@@ -168,11 +163,12 @@ func subscribeRequest(p *hub.Project, body []byte) (user string, r hub.Subscribe
 }
 
 // refresh changes the end of connections.
-func (a *api) refresh(_ context.Context, _ *hub.Project, body []byte) (any, error) {
-	if _, _, err := refreshRequest(body); err != nil {
+func (a *api) refresh(ctx context.Context, p *hub.Project, body []byte) (any, error) {
+	user, r, err := refreshRequest(body)
+	if err != nil {
 		return nil, err
 	}
-	return nil, errRefresh
+	return empty{}, a.Hub.RefreshUser(ctx, p, user, r)
 }
 
 // refreshRequest decodes the params of refresh. It fails with hub.ErrBadRequest or

@@ -39,7 +39,7 @@ type connectionItem struct {
 type stateItem struct {
 	Project      string            `dynamodbav:"project,omitempty"`
 	User         string            `dynamodbav:"user,omitempty"`  // userKey of a named user
-	Login        string            `dynamodbav:"login,omitempty"` // userKey of one whose connection is not Ready
+	Login        string            `dynamodbav:"login,omitempty"` // userKey of one that is LoggingIn
 	Info         string            `dynamodbav:"info,omitempty"`
 	Permissions  string            `dynamodbav:"permissions,omitempty"`
 	Protocol     string            `dynamodbav:"protocol,omitempty"`
@@ -102,7 +102,7 @@ func readConnection(i item) (hub.Connection, error) {
 		ID: id, Origin: v.Origin, Scope: v.Scope, Expires: time.Unix(v.Expires, 0),
 		Project: v.Project, Protocol: hub.Protocol(v.Protocol), Batch: v.Batch,
 		Secret: v.Secret, MD5: v.MD5, AnyOrigin: v.AnyOrigin, Proof: v.Proof,
-		Order: hub.Order{Latest: v.Latest, Floor: v.Floor}, Ready: v.Login == "", Revision: v.Revision,
+		Order: hub.Order{Latest: v.Latest, Floor: v.Floor}, LoggingIn: v.Login != "", Revision: v.Revision,
 	}
 	if user := cmp.Or(v.User, v.Login); user != "" {
 		if _, c.User, err = parseUserKey(user); err != nil {
@@ -151,7 +151,7 @@ func encodeState(c hub.Connection) (item, error) {
 		Latest: c.Order.Latest, Floor: c.Order.Floor, Numbered: encodeNumbered(c.Order.Numbered), Meta: string(c.Meta), Revision: c.Revision,
 	}
 	switch {
-	case c.User != "" && c.Ready:
+	case c.User != "" && !c.LoggingIn:
 		v.User = userKey(c.Project, c.User)
 	case c.User != "":
 		v.Login = userKey(c.Project, c.User)
