@@ -21,8 +21,8 @@ type field struct {
 	Value   string // a number, a text, or a list with one item per line
 	Checked bool   // of a BoolOption
 	Problem string
-	// Fixed fields are read-only.
-	Fixed bool
+	// Fixed fields are read-only, Required ones must not be empty.
+	Fixed, Required bool
 }
 
 // DescribedBy lists the ids of the elements that describe the field's control.
@@ -54,8 +54,8 @@ func groupFields(fields []field) []fieldGroup {
 }
 
 // nameField is the field for a name, which is not an option.
-func nameField(help, value string) field {
-	return field{Option: hub.Option{Name: "name", Title: "Name", Help: help}, Value: value}
+func nameField(help, value string, required bool) field {
+	return field{Option: hub.Option{Name: "name", Title: "Name", Help: help}, Value: value, Required: required}
 }
 
 // optionSet is a struct of options.
