@@ -121,6 +121,9 @@ func TestCategoryFormErrors(t *testing.T) {
 		"a limit that is too high": {"edit?category=chat", "", "max_message_bytes", "131073", "Largest message (bytes) must be a whole number from 1 to 131072."},
 		"a history without a time": {"edit?category=chat", "", "history_size", "10", "History size requires history_ttl."},
 		"a history without a size": {"edit?category=chat", "", "history_ttl", "60000", "History time requires history_size."},
+		"recovery without history": {"edit?category=chat", "", "force_recovery", "true", "Recovery for all requires history_size."},
+		"an unknown mode":          {"edit?category=chat", "", "force_recovery_mode", "none", "Recovery mode is not stream or cache."},
+		"a pattern of Perl":        {"edit?category=chat", "", "channel_regex", "(?=a)", "Channel names is not a regular expression: invalid or unsupported Perl syntax."},
 		"an invalid domain":        {"edit?category=chat", "", "allowed_domains", "https://a.example", "Allowed domains must be host names in lower case, such as example.com."},
 		"too many domains":         {"edit?category=chat", "", "allowed_domains", strings.Repeat("a.example\n", 101), "Allowed domains must have at most 100 values."},
 	} {

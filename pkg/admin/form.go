@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -94,7 +93,7 @@ func fieldsOf[T optionSet](reference []hub.Option, options T) ([]field, error) {
 	return fields, nil
 }
 
-// readOptions reads options from a form. Each field is validated alone, or with the one that
+// readOptions reads options from a form. Each field is validated alone, or with those that
 // it requires, so that its problem is shown at that field. ok is false where any field has a
 // problem.
 func readOptions[T optionSet](reference []hub.Option, form url.Values) (options T, fields []field, ok bool) {
@@ -106,15 +105,18 @@ func readOptions[T optionSet](reference []hub.Option, form url.Values) (options 
 		if err == nil && value != nil {
 			document[o.Name] = value
 			alone := map[string]any{o.Name: value}
-			if at := slices.IndexFunc(reference, func(other hub.Option) bool { return other.Name == o.Requires }); at >= 0 {
-				required := field{Option: reference[at], Value: form.Get(o.Requires), Checked: form.Get(o.Requires) != ""}
+			for _, other := range o.RequiredBy(reference) {
+				required := field{Option: other, Value: form.Get(other.Name), Checked: form.Get(other.Name) != ""}
 				if value, err := required.parse(); err == nil && value != nil {
-					alone[o.Requires] = value
+					alone[other.Name] = value
 				}
 			}
 			var single T
 			if err = decodeInto(&single, alone); err == nil {
 				err = single.Validate()
+			}
+			if e := hub.Public(err); err != nil && !strings.HasPrefix(e.Detail, o.Name+" ") {
+				err = nil // the problem of a field that this one requires is shown there
 			}
 		}
 		if err != nil {

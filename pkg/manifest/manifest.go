@@ -87,16 +87,21 @@ func FromHub(p *hub.Project) Project {
 	return written
 }
 
-// Decode reads JSON into v, a value of this package or a value that contains one. It
-// fails with hub.ErrBadRequest on what hub.SyntaxError refuses, on a value of another type,
-// on an unknown key and on anything after the value. The error says where.
+// Decode reads JSON into v, a value of this package or a value that contains one. An option
+// may have its alias instead of its name. It fails with hub.ErrBadRequest on what
+// hub.SyntaxError refuses, on a value of another type, on an unknown key, on an alias that
+// contradicts its option and on anything after the value. The error says where.
 func Decode(document []byte, v any) error {
 	if wrong := hub.SyntaxError(document); wrong != "" {
 		return hub.ErrBadRequest.With("not JSON: " + wrong)
 	}
+	document, err := withoutAliases(document, maxDepth)
+	if err != nil {
+		return err
+	}
 	d := json.NewDecoder(bytes.NewReader(document))
 	d.DisallowUnknownFields()
-	err := d.Decode(v)
+	err = d.Decode(v)
 	var wrongType *json.UnmarshalTypeError
 	switch {
 	case err == nil:
