@@ -110,7 +110,11 @@ func (s *site) apiDeleteProject(w http.ResponseWriter, r *http.Request) {
 
 // apiPutCategory handles PUT /admin/api/projects/{project}/categories/{category}.
 func (s *site) apiPutCategory(w http.ResponseWriter, r *http.Request) {
-	name := r.PathValue("category")
+	name, err := manifest.CategoryOf(r.PathValue("category"))
+	if err != nil {
+		s.failJSON(w, r, err)
+		return
+	}
 	var in manifest.Category
 	if !s.readJSON(w, r, maxManifestBytes, &in) {
 		return
@@ -141,7 +145,11 @@ func (s *site) apiDeleteCategory(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	if err := s.removeCategory(r.Context(), p, r.PathValue("category")); err != nil {
+	name, err := manifest.CategoryOf(r.PathValue("category"))
+	if err == nil {
+		err = s.removeCategory(r.Context(), p, name)
+	}
+	if err != nil {
 		s.failJSON(w, r, err)
 		return
 	}

@@ -140,6 +140,16 @@ func TestAPICategories(t *testing.T) {
 			t.Errorf("-want +got\n%s", diff)
 		}
 	})
+	t.Run("the category without a name", func(t *testing.T) {
+		r := r.in(t)
+		r.says(r.call(http.MethodPut, path+":", `{"name":"","hooks":true}`), http.StatusCreated, `{"created":true}`)
+		r.says(r.call(http.MethodPut, path+":", `{"presence":true}`), http.StatusOK, `{"created":false}`)
+		if c := r.project(projectID).Categories[""]; !c.Presence || c.Hooks {
+			t.Errorf("%+v", c)
+		}
+		r.says(r.call(http.MethodDelete, path+":", ""), http.StatusOK, `{}`)
+		r.says(r.call(http.MethodDelete, path+":", ""), http.StatusNotFound, `{"error":{"code":102,"message":"category not found"}}`)
+	})
 	t.Run("a name with special characters", func(t *testing.T) {
 		r := r.in(t)
 		r.says(r.call(http.MethodPut, path+"a%2Fb%20%22%3F", `{"hooks":true}`), http.StatusOK, `{"created":false}`)
@@ -186,7 +196,7 @@ func TestAPIErrors(t *testing.T) {
 		"an option of a category out of its range": {"PUT", category, `{"shards":65}`, 400, "107 bad request: shards is not from 1 to 64"},
 		"fewer shards":                             {"PUT", "/projects/" + projectID + "/categories/news", `{"shards":1}`, 400, "107 bad request: shards cannot be lowered: subscribers in the removed shards would receive nothing more"},
 		"a colon in a category's name":             {"PUT", "/projects/" + projectID + "/categories/a:b", `{}`, 400, `107 bad request: a category name must not contain ":"`},
-		"an empty category name":                   {"PUT", "/projects/" + projectID + "/categories/", `{}`, 400, "107 bad request: category name is empty"},
+		"an empty category name":                   {"PUT", "/projects/" + projectID + "/categories/", `{}`, 400, `107 bad request: the path has no category: the category without a name is written ":"`},
 		"a category path that is a project path":   {"DELETE", "/projects/" + projectID + "/categories/%2e%2e", "", 400, "107 bad request: the path has an empty element, or one of dots"},
 		"a category path that is another one":      {"PUT", "/projects/" + projectID + "/categories/a%2F..%2Fchat", `{}`, 400, "107 bad request: the path has an empty element, or one of dots"},
 		"a category path with an empty element":    {"PUT", "/projects/" + projectID + "/categories/%2Fchat", `{}`, 400, "107 bad request: the path has an empty element, or one of dots"},

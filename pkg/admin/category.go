@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"strings"
@@ -43,11 +44,15 @@ func (s *site) categoriesPage(w http.ResponseWriter, r *http.Request) {
 	s.render(w, r, http.StatusOK, "categories.html", rows)
 }
 
-const categoryNameHelp = `The part of a channel before the ":". It cannot be changed later.`
+const categoryNameHelp = `The part of a channel before the ":". Without a name it is the category of the channels without a ":". It cannot be changed later.`
+
+// categoryLabel is what pages show in the place of a category's name.
+func categoryLabel(name string) string { return cmp.Or(name, "(no name)") }
 
 // categoryData is the data of category.html.
 type categoryData struct {
-	// Name is the name of the category, "" for a new one.
+	// New means that the category does not exist. Otherwise Name is its name.
+	New     bool
 	Name    string
 	Fields  []field
 	Problem string
@@ -58,7 +63,7 @@ type categoryData struct {
 // newCategoryPage handles GET /admin/projects/{project}/categories/new.
 func (s *site) newCategoryPage(w http.ResponseWriter, r *http.Request) {
 	if _, ok := s.project(w, r); ok {
-		s.renderCategory(w, r, hub.Category{})
+		s.renderCategory(w, r, hub.Category{}, true)
 	}
 }
 
@@ -73,18 +78,18 @@ func (s *site) categoryPage(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, hub.ErrCategoryNotFound)
 		return
 	}
-	s.renderCategory(w, r, c)
+	s.renderCategory(w, r, c, false)
 }
 
-func (s *site) renderCategory(w http.ResponseWriter, r *http.Request, c hub.Category) {
+func (s *site) renderCategory(w http.ResponseWriter, r *http.Request, c hub.Category, isNew bool) {
 	fields, err := fieldsOf(hub.CategoryReference, c.CategoryOptions)
 	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	name := nameField(categoryNameHelp, c.Name)
-	name.Fixed = c.Name != ""
-	s.render(w, r, http.StatusOK, "category.html", categoryData{Name: c.Name, Fields: append([]field{name}, fields...), Revision: c.Revision})
+	name := nameField(categoryNameHelp, c.Name, false)
+	name.Fixed = !isNew
+	s.render(w, r, http.StatusOK, "category.html", categoryData{New: isNew, Name: c.Name, Fields: append([]field{name}, fields...), Revision: c.Revision})
 }
 
 // submitNewCategory handles POST /admin/projects/{project}/categories/new.
@@ -98,7 +103,7 @@ func (s *site) submitNewCategory(w http.ResponseWriter, r *http.Request) {
 	if _, exists := p.Categories[name]; exists {
 		problem = hub.ErrBadRequest.With("a category of this name exists")
 	}
-	s.writeCategory(w, r, p, nameField(categoryNameHelp, name), 0, problem)
+	s.writeCategory(w, r, p, nameField(categoryNameHelp, name, false), 0, problem)
 }
 
 // submitCategory handles POST /admin/projects/{project}/categories/edit?category=….
@@ -107,7 +112,7 @@ func (s *site) submitCategory(w http.ResponseWriter, r *http.Request) {
 	if !ok || !s.readForm(w, r, maxManifestBytes) {
 		return
 	}
-	name := nameField(categoryNameHelp, r.URL.Query().Get("category"))
+	name := nameField(categoryNameHelp, r.URL.Query().Get("category"), false)
 	name.Fixed = true
 	c, ok := p.Categories[name.Value]
 	if !ok {
@@ -121,10 +126,7 @@ func (s *site) submitCategory(w http.ResponseWriter, r *http.Request) {
 // with the name is shown together with those of the other fields.
 func (s *site) writeCategory(w http.ResponseWriter, r *http.Request, p *hub.Project, name field, revision int, problem error) {
 	options, fields, ok := readOptions[hub.CategoryOptions](hub.CategoryReference, r.PostForm)
-	d := categoryData{Fields: append([]field{name}, fields...), Revision: revision}
-	if name.Fixed {
-		d.Name = name.Value
-	}
+	d := categoryData{New: !name.Fixed, Name: name.Value, Fields: append([]field{name}, fields...), Revision: revision}
 	if problem == nil && !name.Fixed {
 		problem = hub.Category{Name: name.Value}.Validate()
 	}

@@ -65,6 +65,25 @@ func TestCategoryPages(t *testing.T) {
 			t.Error("the category is unchanged")
 		}
 	})
+	t.Run("the category without a name", func(t *testing.T) {
+		r := r.in(t)
+		const edit = base + "/categories/edit?category="
+		r.shows(r.get(edit), http.StatusNotFound, "Category not found.")
+		r.redirects(r.post(base+"/categories/new", "name", "", "presence", "true"), base+"/categories?done=category-created")
+		r.is(r.post(base+"/categories/new", "name", ""), http.StatusBadRequest)
+		r.shows(r.get(base+"/categories"), http.StatusOK, "(no name) Presence 1")
+		r.shows(r.get(edit), http.StatusOK, "Category (no name)", "Delete (no name)…")
+		r.redirects(r.post(edit, "join_leave", "true"), base+"/categories?done=category-saved")
+		if c := r.project(projectID).Categories[""]; !c.JoinLeave || c.Presence || len(c.Incarnation) != 8 {
+			t.Errorf("%+v", c)
+		}
+		r.shows(r.get(base+"/channels/show?channel=lobby"), http.StatusOK, "lobby A channel of the category (no name)")
+		r.shows(r.get(base+"/feed"), http.StatusOK, "Live feed")
+		r.redirects(r.post(base+"/categories/delete", "category", "", "confirm", "yes"), base+"/categories?done=category-deleted")
+		if _, ok := r.project(projectID).Categories[""]; ok {
+			t.Error("the category is not deleted")
+		}
+	})
 	t.Run("deletion requires confirmation", func(t *testing.T) {
 		r := r.in(t)
 		r.redirects(r.post(base+"/categories/delete", "category", "fresh"), base+"/categories/edit?category=fresh")
@@ -94,7 +113,7 @@ func TestCategoryFormErrors(t *testing.T) {
 		typed      string
 		want       string
 	}{
-		"no name":                  {"new", "", "", "", "Category name is empty."},
+		"a name with a dollar":     {"new", "$a", "", "", `A category name must not begin with "$".`},
 		"a name that exists":       {"new", "chat", "", "", "A category of this name exists."},
 		"a name with a colon":      {"new", "a:b", "", "", `A category name must not contain ":".`},
 		"too many shards":          {"new", "x", "shards", "65", "Shards must be a whole number from 1 to 64."},
@@ -102,6 +121,9 @@ func TestCategoryFormErrors(t *testing.T) {
 		"a limit that is too high": {"edit?category=chat", "", "max_message_bytes", "131073", "Largest message (bytes) must be a whole number from 1 to 131072."},
 		"a history without a time": {"edit?category=chat", "", "history_size", "10", "History size requires history_ttl."},
 		"a history without a size": {"edit?category=chat", "", "history_ttl", "60000", "History time requires history_size."},
+		"recovery without history": {"edit?category=chat", "", "force_recovery", "true", "Recovery for all requires history_size."},
+		"an unknown mode":          {"edit?category=chat", "", "force_recovery_mode", "none", "Recovery mode is not stream or cache."},
+		"a pattern of Perl":        {"edit?category=chat", "", "channel_regex", "(?=a)", "Channel names is not a regular expression: invalid or unsupported Perl syntax."},
 		"an invalid domain":        {"edit?category=chat", "", "allowed_domains", "https://a.example", "Allowed domains must be host names in lower case, such as example.com."},
 		"too many domains":         {"edit?category=chat", "", "allowed_domains", strings.Repeat("a.example\n", 101), "Allowed domains must have at most 100 values."},
 	} {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -21,8 +20,8 @@ type field struct {
 	Value   string // a number, a text, or a list with one item per line
 	Checked bool   // of a BoolOption
 	Problem string
-	// Fixed fields are read-only.
-	Fixed bool
+	// Fixed fields are read-only, Required ones must not be empty.
+	Fixed, Required bool
 }
 
 // DescribedBy lists the ids of the elements that describe the field's control.
@@ -54,8 +53,8 @@ func groupFields(fields []field) []fieldGroup {
 }
 
 // nameField is the field for a name, which is not an option.
-func nameField(help, value string) field {
-	return field{Option: hub.Option{Name: "name", Title: "Name", Help: help}, Value: value}
+func nameField(help, value string, required bool) field {
+	return field{Option: hub.Option{Name: "name", Title: "Name", Help: help}, Value: value, Required: required}
 }
 
 // optionSet is a struct of options.
@@ -94,7 +93,7 @@ func fieldsOf[T optionSet](reference []hub.Option, options T) ([]field, error) {
 	return fields, nil
 }
 
-// readOptions reads options from a form. Each field is validated alone, or with the one that
+// readOptions reads options from a form. Each field is validated alone, or with those that
 // it requires, so that its problem is shown at that field. ok is false where any field has a
 // problem.
 func readOptions[T optionSet](reference []hub.Option, form url.Values) (options T, fields []field, ok bool) {
@@ -106,15 +105,18 @@ func readOptions[T optionSet](reference []hub.Option, form url.Values) (options 
 		if err == nil && value != nil {
 			document[o.Name] = value
 			alone := map[string]any{o.Name: value}
-			if at := slices.IndexFunc(reference, func(other hub.Option) bool { return other.Name == o.Requires }); at >= 0 {
-				required := field{Option: reference[at], Value: form.Get(o.Requires), Checked: form.Get(o.Requires) != ""}
+			for _, other := range o.RequiredBy(reference) {
+				required := field{Option: other, Value: form.Get(other.Name), Checked: form.Get(other.Name) != ""}
 				if value, err := required.parse(); err == nil && value != nil {
-					alone[o.Requires] = value
+					alone[other.Name] = value
 				}
 			}
 			var single T
 			if err = decodeInto(&single, alone); err == nil {
 				err = single.Validate()
+			}
+			if e := hub.Public(err); err != nil && !strings.HasPrefix(e.Detail, o.Name+" ") {
+				err = nil // the problem of a field that this one requires is shown there
 			}
 		}
 		if err != nil {

@@ -24,6 +24,11 @@ func sampleOptions(reference []hub.Option) (document map[string]any, typed map[s
 			document[o.Name], typed[o.Name] = true, "true"
 		case hub.NumberOption, hub.DurationOption:
 			document[o.Name], typed[o.Name] = float64(o.Max), fmt.Sprint(o.Max)
+		case hub.ChoiceOption:
+			last := o.Choices[len(o.Choices)-1]
+			document[o.Name], typed[o.Name] = last, last
+		case hub.PatternOption:
+			document[o.Name], typed[o.Name] = "^[a-z]+(#.*)?$", "^[a-z]+(#.*)?$"
 		case hub.URLOption:
 			document[o.Name], typed[o.Name] = "https://a.example/?"+o.Name, "https://a.example/?"+o.Name
 		case hub.TextOption:
@@ -98,8 +103,16 @@ func (f optionForms[T]) check(r *rig) {
 		t.Errorf("table, -want +got\n%s", diff)
 	}
 	shown := make(map[string]string)
-	for _, e := range parse(t, r.is(r.get(f.form), http.StatusOK).body).with("action", f.form).all("input", "textarea") {
+	for _, e := range parse(t, r.is(r.get(f.form), http.StatusOK).body).with("action", f.form).all("input", "textarea", "select") {
 		name := e.attr["name"]
+		if e.name == "select" {
+			for _, choice := range e.all("option") {
+				if _, selected := choice.attr["selected"]; selected {
+					shown[name] = choice.text()
+				}
+			}
+			continue
+		}
 		if _, checked := e.attr["checked"]; typed[name] != "" && (e.attr["type"] != "checkbox" || checked) {
 			shown[name] = e.attr["value"] + strings.TrimSpace(e.raw())
 		}

@@ -79,6 +79,7 @@ func (s *site) parseTemplates() templates {
 	layout := template.Must(template.New("layout.html").Funcs(template.FuncMap{
 		"asset":  s.assets.url,
 		"groups": groupFields,
+		"label":  categoryLabel,
 		"path":   projectPath,
 	}).ParseFS(pageFiles, "pages/layout.html", "pages/part_*.html"))
 	names, err := fs.Glob(pageFiles, "pages/*.html")

@@ -47,7 +47,7 @@ type newProjectData struct {
 }
 
 func (s *site) newProjectForm(name string) newProjectData {
-	return newProjectData{Name: nameField(projectNameHelp, name), ID: hub.NewID(s.Now()), Key: auth.NewAPIKey()}
+	return newProjectData{Name: nameField(projectNameHelp, name, true), ID: hub.NewID(s.Now()), Key: auth.NewAPIKey()}
 }
 
 // newProjectPage handles GET /admin/new.
@@ -146,7 +146,7 @@ func (s *site) settingsPage(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.render(w, r, http.StatusOK, "settings.html", settingsData{
-		Fields: append([]field{nameField(projectNameHelp, p.Name)}, fields...), Revision: p.Revision,
+		Fields: append([]field{nameField(projectNameHelp, p.Name, true)}, fields...), Revision: p.Revision,
 	})
 }
 
@@ -158,7 +158,7 @@ func (s *site) submitSettings(w http.ResponseWriter, r *http.Request) {
 	}
 	name := strings.TrimSpace(r.PostForm.Get("name"))
 	options, fields, ok := readOptions[hub.ProjectOptions](hub.ProjectReference, r.PostForm)
-	d := settingsData{Fields: append([]field{nameField(projectNameHelp, name)}, fields...)}
+	d := settingsData{Fields: append([]field{nameField(projectNameHelp, name, true)}, fields...)}
 	changed := *p // the page shows the stored project until the change is stored
 	changed.Name = name
 	changed.Revision = shownRevision(r, p.Revision)

@@ -21,7 +21,7 @@ func problems(t *testing.T, got answer) map[string]string {
 	t.Helper()
 	page := parse(t, got.body)
 	found := make(map[string]string)
-	for _, control := range page.all("input", "textarea") {
+	for _, control := range page.all("input", "textarea", "select") {
 		if control.attr["aria-invalid"] != "true" {
 			continue
 		}

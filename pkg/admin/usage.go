@@ -220,6 +220,7 @@ func granted(p hub.Permissions) []string {
 	var lines []string
 	for i, name := range slices.Sorted(maps.Keys(p.Categories)) {
 		g := p.Categories[name]
+		name = categoryLabel(name)
 		switch {
 		case i == maxListed:
 			return append(lines, fmt.Sprintf("and %d more categories", len(p.Categories)-maxListed))

@@ -172,11 +172,14 @@ func (c *contract) putProject(r *http.Request) (int, any) {
 	return 201, map[string]any{"created": true, "secret": "a secret", "api_key": "a key"}
 }
 
+// categoryIn is the category that the path names: ":" stands for the one without a name.
+func categoryIn(r *http.Request) string { return strings.TrimPrefix(r.PathValue("name"), ":") }
+
 func (c *contract) putCategory(r *http.Request) (int, any) {
 	var in manifest.Category
 	p, there := c.projects[r.PathValue("id")]
 	switch {
-	case !c.strict(r, &in) || in.Name != r.PathValue("name"):
+	case !c.strict(r, &in) || in.Name != categoryIn(r):
 		return refuse(400, 107, "bad request")
 	case !there:
 		return refuse(404, 400, "project not found")
@@ -191,7 +194,7 @@ func (c *contract) putCategory(r *http.Request) (int, any) {
 
 func (c *contract) deleteCategory(r *http.Request) (int, any) {
 	p := c.projects[r.PathValue("id")]
-	kept := slices.DeleteFunc(slices.Clone(p.Categories), func(old manifest.Category) bool { return old.Name == r.PathValue("name") })
+	kept := slices.DeleteFunc(slices.Clone(p.Categories), func(old manifest.Category) bool { return old.Name == categoryIn(r) })
 	if len(kept) == len(p.Categories) {
 		return refuse(404, 102, "category not found")
 	}
@@ -280,13 +283,16 @@ func everyCall(t *testing.T, a *cent.Admin) {
 	odd := manifest.Category{Name: "50 $ / ä#"}
 	created, err = a.PutCategory(ctx, "shop", odd)
 	equal(true, created, err)
+	unnamed := manifest.Category{CategoryOptions: manifest.CategoryOptions{Presence: true}}
+	created, err = a.PutCategory(ctx, "shop", unnamed)
+	equal(true, created, err)
 	if _, err := a.PutCategory(ctx, "absent", chat); !errors.Is(err, &cent.Error{Code: cent.CodeProjectNotFound}) {
 		t.Errorf("error %v for a category of an absent project", err)
 	}
 
 	got, err := a.Project(ctx, "shop")
 	slices.SortFunc(got.Categories, func(a, b manifest.Category) int { return strings.Compare(a.Name, b.Name) })
-	changed.Categories = []manifest.Category{odd, chat}
+	changed.Categories = []manifest.Category{unnamed, odd, chat}
 	changed.APIKeys = got.APIKeys // only the stack has any
 	equal(changed, got, err)
 
@@ -294,6 +300,7 @@ func everyCall(t *testing.T, a *cent.Admin) {
 	if err := a.DeleteCategory(ctx, "shop", odd.Name); !errors.Is(err, &cent.Error{Code: cent.CodeCategoryNotFound}) {
 		t.Errorf("error %v for an absent category", err)
 	}
+	equal(nil, nil, a.DeleteCategory(ctx, "shop", unnamed.Name))
 	changed.Categories = []manifest.Category{chat}
 	list, err = a.Projects(ctx)
 	equal([]manifest.Project{changed}, list, err)

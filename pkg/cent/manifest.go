@@ -102,5 +102,5 @@ func (a *Admin) DeleteCategory(ctx context.Context, project, name string) error 
 func projectPath(id string) string { return "projects/" + url.PathEscape(id) }
 
 func categoryPath(project, name string) string {
-	return projectPath(project) + "/categories/" + url.PathEscape(name)
+	return projectPath(project) + "/categories/" + url.PathEscape(manifest.PathElement(name))
 }

@@ -28,11 +28,32 @@ type Category struct {
 // CategoryOptions are the options of a category; CategoryReference describes them.
 // The zero value is the default.
 type CategoryOptions struct {
-	Bidirectional   bool     `json:"bidirectional,omitempty"`
-	PublishToAdmins bool     `json:"publish_to_admins,omitempty"`
-	Private         bool     `json:"private,omitempty"`
-	Presence        bool     `json:"presence,omitempty"`
-	JoinLeave       bool     `json:"join_leave,omitempty"`
+	Bidirectional   bool `json:"bidirectional,omitempty"`
+	PublishToAdmins bool `json:"publish_to_admins,omitempty"`
+	Private         bool `json:"private,omitempty"`
+	Presence        bool `json:"presence,omitempty"`
+	JoinLeave       bool `json:"join_leave,omitempty"`
+
+	AllowSubscribeForAnonymous bool   `json:"allow_subscribe_for_anonymous,omitempty"`
+	AllowPublishForSubscriber  bool   `json:"allow_publish_for_subscriber,omitempty"`
+	AllowPublishForAnonymous   bool   `json:"allow_publish_for_anonymous,omitempty"`
+	AllowHistoryForClient      bool   `json:"allow_history_for_client,omitempty"`
+	AllowHistoryForSubscriber  bool   `json:"allow_history_for_subscriber,omitempty"`
+	AllowHistoryForAnonymous   bool   `json:"allow_history_for_anonymous,omitempty"`
+	AllowPresenceForClient     bool   `json:"allow_presence_for_client,omitempty"`
+	AllowPresenceForSubscriber bool   `json:"allow_presence_for_subscriber,omitempty"`
+	AllowPresenceForAnonymous  bool   `json:"allow_presence_for_anonymous,omitempty"`
+	AllowUserLimitedChannels   bool   `json:"allow_user_limited_channels,omitempty"`
+	ChannelRegex               string `json:"channel_regex,omitempty"`
+
+	ForcePushJoinLeave bool         `json:"force_push_join_leave,omitempty"`
+	ForceRecovery      bool         `json:"force_recovery,omitempty"`
+	RecoveryMode       RecoveryMode `json:"force_recovery_mode,omitempty"`
+	AutoCacheRecover   bool         `json:"auto_cache_recover,omitempty"`
+	ForcePositioning   bool         `json:"force_positioning,omitempty"`
+	AllowRecovery      bool         `json:"allow_recovery,omitempty"`
+	AllowPositioning   bool         `json:"allow_positioning,omitempty"`
+
 	CleanHTML       bool     `json:"clean_html,omitempty"`
 	AllowedDomains  []string `json:"allowed_domains,omitempty"`
 	Hooks           bool     `json:"hooks,omitempty"`
@@ -44,6 +65,20 @@ type CategoryOptions struct {
 	Ordered         bool     `json:"ordered,omitempty"`
 	Linger          Duration `json:"linger_ms,omitempty"`
 }
+
+// RecoveryMode is what a client gets that recovers. "" is StreamRecovery.
+type RecoveryMode string
+
+// The modes of recovery, as in Centrifugo.
+const (
+	// StreamRecovery is all that was missed, or nothing.
+	StreamRecovery RecoveryMode = "stream"
+	// CacheRecovery is the newest publication.
+	CacheRecovery RecoveryMode = "cache"
+)
+
+// Cache reports whether a client that recovers gets the newest publication only.
+func (m RecoveryMode) Cache() bool { return m == CacheRecovery }
 
 // DefaultHistoryMetaTTL is how long a stream is remembered after its last message where the
 // category sets nothing. It is Centrifugo's default.

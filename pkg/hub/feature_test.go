@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -236,6 +237,52 @@ func TestFeed(t *testing.T) {
 			t.Errorf("%v received, error %v", r.fed, err)
 		}
 	})
+}
+
+// TestUnnamedCategory takes the category without a name through all that a classic client and an
+// application do.
+func TestUnnamedCategory(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	if err := r.store.PutCategory(t.Context(), projectID, hub.Category{ID: "7", CategoryOptions: hub.CategoryOptions{
+		Bidirectional: true, Presence: true, JoinLeave: true, HistorySize: 10, HistoryTTL: hub.Duration(time.Minute),
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	p, err := r.store.ReadProject(t.Context(), projectID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lobby := hub.Channel{Name: "lobby"}
+	r.enter(t, "c1", "u", "room:lobby")
+	if refused, err := r.Subscribe(t.Context(), by("c1"), []hub.Channel{lobby, {Name: "*"}}); err != nil || len(refused) > 0 {
+		t.Fatal(refused, err)
+	}
+	if err := r.Broadcast(t.Context(), by("c1"), lobby, json.RawMessage(`1`)); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.posted[len(r.posted)-1]; got.Channel != p.Locate(lobby) || got.Channel.String() != "lobby" || got.Position.Offset != 1 || !slices.Equal(r.received, []string{"c1"}) {
+		t.Errorf("%+v to %v", got, r.received)
+	}
+	history, top, err := r.History(t.Context(), p, lobby, hub.HistoryQuery{Limit: -1})
+	if err != nil || len(history) != 1 || top.Offset != 1 {
+		t.Errorf("history %v up to %v, %v", history, top, err)
+	}
+	stats, err := r.PresenceStats(t.Context(), p, lobby)
+	if err != nil || stats != (hub.PresenceStats{Clients: 1, Users: 1}) {
+		t.Errorf("%+v, %v", stats, err)
+	}
+	usage, err := r.Usage(t.Context(), p, "")
+	if want := map[hub.Channel]int{p.Locate(lobby): 1, p.Locate(hub.Channel{Name: "*"}): 1, p.Locate(in("room:lobby")[0]): 1}; err != nil || !maps.Equal(usage.Subscribers, want) {
+		t.Errorf("%v, %v", usage.Subscribers, err)
+	}
+	// An unsubscribe of the whole category leaves others.
+	if err := r.UnsubscribeUser(t.Context(), p, "u", hub.Selection{"": nil}); err != nil {
+		t.Fatal(err)
+	}
+	c, err := r.store.Connection(t.Context(), "c1")
+	if want := map[hub.Channel]int{p.Locate(in("room:lobby")[0]): 0}; err != nil || !maps.Equal(c.Channels, want) {
+		t.Errorf("left in %v, %v", c.Channels, err)
+	}
 }
 
 func TestClientPresence(t *testing.T) {

@@ -27,8 +27,14 @@ type Option struct {
 	// Default is the value in force where the option is not set.
 	Default string
 	// Min and Max limit a number, and a duration in milliseconds. Max limits the
-	// values of a list.
+	// values of a list, and the bytes of a pattern.
 	Min, Max int
+	// Choices are the values of a ChoiceOption.
+	Choices []string
+	// Alias is Centrifugo's name of a BoolOption of ours: it is read, and never written.
+	// AliasReversed means that it is on where the option is off.
+	Alias         string
+	AliasReversed bool
 	// Requires names another option that must be set where this one is, "" for none.
 	Requires string
 	// Help explains the option in one or two sentences.
@@ -51,6 +57,8 @@ const (
 	TextOption     Kind = "text"     // a text of at most MaxNameBytes
 	RSAKeyOption   Kind = "rsa"      // a public key, as ParsePublicKey reads it
 	ECDSAKeyOption Kind = "ecdsa"    // a public key, as ParsePublicKey reads it
+	ChoiceOption   Kind = "choice"   // one of some texts
+	PatternOption  Kind = "pattern"  // a regular expression in RE2 syntax
 )
 
 // Key reports whether values of this kind are public keys, which have several lines.
@@ -129,14 +137,32 @@ var ProjectReference = []Option{
 
 // CategoryReference describes the options of a category.
 var CategoryReference = []Option{
-	{Name: "bidirectional", Title: "Bidirectional", Group: "Access", Kind: BoolOption, Default: "false",
+	{Name: "bidirectional", Title: "Bidirectional", Group: "Access", Kind: BoolOption, Default: "false", Alias: "allow_publish_for_client",
 		Help: "Clients may broadcast. Without it, only your application may."},
-	{Name: "private", Title: "Private", Group: "Access", Kind: BoolOption, Default: "false",
-		Help: "Clients need a grant that a JWT or the validation URL confirmed."},
+	{Name: "private", Title: "Private", Group: "Access", Kind: BoolOption, Default: "false", Alias: "allow_subscribe_for_client", AliasReversed: true,
+		Help: "Clients need a grant that a JWT or the validation URL confirmed, a subscription token, or a channel that names their user."},
+	{Name: "allow_subscribe_for_anonymous", Title: "Subscribe: anonymous clients", Group: "Access", Kind: BoolOption, Default: "false",
+		Help: "Centrifugo's protocol: clients without a user may subscribe too, where others may."},
+	{Name: "allow_publish_for_subscriber", Title: "Publish: subscribers", Group: "Access", Kind: BoolOption, Default: "false",
+		Help: "Centrifugo's protocol: clients may publish in the channels that they are subscribed to."},
+	{Name: "allow_publish_for_anonymous", Title: "Publish: anonymous clients", Group: "Access", Kind: BoolOption, Default: "false",
+		Help: "Centrifugo's protocol: clients without a user may publish too, where others may."},
+	{Name: "allow_user_limited_channels", Title: "User-limited channels", Group: "Access", Kind: BoolOption, Default: "false",
+		Help: "A channel with a \"#\" is for the users after it: dialog#42,43 for 42 and 43. Others need a confirmed grant or a subscription token."},
+	{Name: "channel_regex", Title: "Channel names", Group: "Access", Kind: PatternOption, Default: "any", Max: MaxNameBytes,
+		Help: "A regular expression (RE2) that the names of the channels of clients must match. The category and the ':' are not part of the name; write ^ and $ to match all of it."},
 	{Name: "presence", Title: "Presence", Group: "Presence", Kind: BoolOption, Default: "false",
 		Help: "Your application, and clients that may use a channel, can list the connections in it."},
 	{Name: "join_leave", Title: "Join and leave", Group: "Presence", Kind: BoolOption, Default: "false",
 		Help: "Subscribers of a channel receive every join and leave. Each costs one message per subscriber."},
+	{Name: "force_push_join_leave", Title: "Push joins and leaves", Group: "Presence", Kind: BoolOption, Default: "false",
+		Help: "Centrifugo's protocol: every subscriber receives joins and leaves, also one that does not ask for them. Only with join_leave."},
+	{Name: "allow_presence_for_client", Title: "Presence: clients", Group: "Presence", Kind: BoolOption, Default: "false",
+		Help: "Centrifugo's protocol: clients may read the presence of every channel."},
+	{Name: "allow_presence_for_subscriber", Title: "Presence: subscribers", Group: "Presence", Kind: BoolOption, Default: "false",
+		Help: "Centrifugo's protocol: clients may read the presence of the channels that they are subscribed to."},
+	{Name: "allow_presence_for_anonymous", Title: "Presence: anonymous clients", Group: "Presence", Kind: BoolOption, Default: "false",
+		Help: "Centrifugo's protocol: clients without a user may read presence too, where others may."},
 	{Name: "max_message_bytes", Title: "Largest message (bytes)", Group: "Messages", Kind: NumberOption, Default: "32768", Min: 1, Max: MaxMessageBytes,
 		Help: "Limits the data of a message. API Gateway bills a delivery for every 32 KB."},
 	{Name: "clean_html", Title: "Clean HTML", Group: "Messages", Kind: BoolOption, Default: "false",
@@ -149,6 +175,24 @@ var CategoryReference = []Option{
 		Help: "How long a message stays in the history. It requires history_size."},
 	{Name: "history_meta_ttl", Title: "Stream time", Group: "History", Kind: DurationOption, Default: "2592000000", Min: 21_600_000, Max: 31_536_000_000,
 		Help: "How long the offsets of a channel go on after its last message. Later it begins a new stream, and clients cannot recover from the former one."},
+	{Name: "allow_history_for_client", Title: "History: clients", Group: "History", Kind: BoolOption, Default: "false",
+		Help: "Centrifugo's protocol: clients may read the history of every channel."},
+	{Name: "allow_history_for_subscriber", Title: "History: subscribers", Group: "History", Kind: BoolOption, Default: "false",
+		Help: "Centrifugo's protocol: clients may read the history of the channels that they are subscribed to."},
+	{Name: "allow_history_for_anonymous", Title: "History: anonymous clients", Group: "History", Kind: BoolOption, Default: "false",
+		Help: "Centrifugo's protocol: clients without a user may read history too, where others may."},
+	{Name: "force_recovery", Title: "Recovery for all", Group: "Recovery", Kind: BoolOption, Default: "false", Requires: "history_size",
+		Help: "Centrifugo's protocol: every subscriber gets what it has missed when it connects again. It requires history_size."},
+	{Name: "force_recovery_mode", Title: "Recovery mode", Group: "Recovery", Kind: ChoiceOption, Default: "stream", Choices: []string{string(StreamRecovery), string(CacheRecovery)},
+		Help: "What a client gets that recovers: with stream all that it has missed, or nothing where that is gone; with cache the newest message."},
+	{Name: "auto_cache_recover", Title: "Newest message on subscribe", Group: "Recovery", Kind: BoolOption, Default: "false",
+		Help: "With the recovery mode cache, a subscriber gets the newest message also when it subscribes for the first time."},
+	{Name: "force_positioning", Title: "Position for all", Group: "Recovery", Kind: BoolOption, Default: "false",
+		Help: "Centrifugo's protocol: every subscriber of a stream gets its position."},
+	{Name: "allow_recovery", Title: "Recovery on demand", Group: "Recovery", Kind: BoolOption, Default: "false",
+		Help: "Centrifugo's protocol: a client may ask for recovery. A client that may read the history may always."},
+	{Name: "allow_positioning", Title: "Position on demand", Group: "Recovery", Kind: BoolOption, Default: "false",
+		Help: "Centrifugo's protocol: a client may ask for its position. A client that may read the history may always."},
 	{Name: "publish_to_admins", Title: "Publish to admins", Group: "Forwarding", Kind: BoolOption, Default: "false",
 		Help: "Messages also appear in the live feed of the admin pages. Each costs one more read."},
 	{Name: "hooks", Title: "Hooks", Group: "Forwarding", Kind: BoolOption, Default: "false",
@@ -212,6 +256,17 @@ func (o Option) check(v reflect.Value) error {
 			_, err := normalizeOrigin(s)
 			return err
 		})
+	case ChoiceOption:
+		if s := v.String(); s != "" && !slices.Contains(o.Choices, s) {
+			return ErrBadRequest.With(o.Name + " is not " + strings.Join(o.Choices, " or "))
+		}
+	case PatternOption:
+		switch _, err := pattern(v.String()); {
+		case v.Len() > o.Max:
+			return ErrLimitExceeded.With(fmt.Sprintf("%s is longer than %d bytes", o.Name, o.Max))
+		case err != nil:
+			return ErrBadRequest.With(o.Name + " is not a regular expression: " + err.Error())
+		}
 	case DomainsOption:
 		return o.checkList(v, func(s string) error {
 			if !isDomain(s) {
@@ -247,6 +302,20 @@ func (o Option) checkList(v reflect.Value, check func(string) error) error {
 		}
 	}
 	return nil
+}
+
+// RequiredBy returns the options that must be set where option o of a reference is set.
+func (o Option) RequiredBy(reference []Option) []Option {
+	var required []Option
+	for o.Requires != "" {
+		at := slices.IndexFunc(reference, func(other Option) bool { return other.Name == o.Requires })
+		if at < 0 || slices.ContainsFunc(required, func(r Option) bool { return r.Name == o.Requires }) {
+			break
+		}
+		o = reference[at]
+		required = append(required, o)
+	}
+	return required
 }
 
 func isURL(s string) bool {

@@ -29,6 +29,7 @@ func TestOptionReference(t *testing.T) {
 		BoolOption: reflect.TypeFor[bool](), NumberOption: reflect.TypeFor[int](), DurationOption: reflect.TypeFor[Duration](),
 		URLOption: reflect.TypeFor[string](), OriginsOption: reflect.TypeFor[[]string](), DomainsOption: reflect.TypeFor[[]string](),
 		TextOption: reflect.TypeFor[string](), RSAKeyOption: reflect.TypeFor[string](), ECDSAKeyOption: reflect.TypeFor[string](),
+		ChoiceOption: reflect.TypeFor[RecoveryMode](), PatternOption: reflect.TypeFor[string](),
 	}
 	for _, set := range optionSets {
 		types := make(map[string]reflect.Type)
@@ -54,7 +55,7 @@ func TestOptionReference(t *testing.T) {
 			if o.Title == "" || o.Default == "" || !strings.HasSuffix(o.Help, ".") {
 				t.Errorf("%s option %s lacks a title, a default or a sentence of help", set.name, o.Name)
 			}
-			if limited := o.Kind == NumberOption || o.Kind == DurationOption || o.Kind.List(); limited != (o.Max > o.Min) {
+			if limited := o.Kind == NumberOption || o.Kind == DurationOption || o.Kind == PatternOption || o.Kind.List(); limited != (o.Max > o.Min) {
 				t.Errorf("%s option %s has the limits %d and %d", set.name, o.Name, o.Min, o.Max)
 			}
 			if i == 0 || o.Group != set.reference[i-1].Group {
@@ -88,6 +89,14 @@ func TestOptionLimits(t *testing.T) {
 			case NumberOption, DurationOption:
 				valid = []string{"0", strconv.Itoa(o.Min), strconv.Itoa(o.Max)}
 				invalid = []string{"-1", strconv.Itoa(o.Max + 1)}
+			case ChoiceOption:
+				invalid = []string{`"none"`, `"Stream"`, `" "`}
+				for _, choice := range append(o.Choices, "") {
+					valid = append(valid, strconv.Quote(choice))
+				}
+			case PatternOption:
+				valid = []string{`""`, `"^[a-z]+(#[0-9]+)?$"`, strconv.Quote(strings.Repeat("a", o.Max))}
+				invalid = []string{`"("`, `"(?=a)"`, `"a{1001}"`, strconv.Quote(strings.Repeat("a", o.Max+1))}
 			case URLOption:
 				valid = []string{`""`, `"https://example.com/path?query"`, `"http://127.0.0.1:8080"`}
 				invalid = []string{`"example.com"`, `"https://user:password@example.com"`, `"file://host/etc/passwd"`, `"https://"`, `"%"`}
@@ -108,9 +117,12 @@ func TestOptionLimits(t *testing.T) {
 				invalid = []string{`["https://example.com"]`, `["Example.com"]`, `["a..example"]`, quoted(1, strings.Repeat("a.", MaxNameBytes)+"a"), quoted(o.Max+1, "a.example")}
 			}
 			required := ""
-			if at := slices.IndexFunc(set.reference, func(other Option) bool { return other.Name == o.Requires }); at >= 0 {
-				required = fmt.Sprintf(`,%q:%d`, o.Requires, set.reference[at].Min)
-				valid = valid[1:] // 0 is not what the other one requires
+			for _, other := range o.RequiredBy(set.reference) {
+				if other.Name == o.Name {
+					valid = valid[1:] // 0 is not what the other one requires
+				} else {
+					required += fmt.Sprintf(`,%q:%d`, other.Name, other.Min)
+				}
 			}
 			check := func(value string) error {
 				options := reflect.New(set.options)
@@ -141,6 +153,8 @@ func TestRequiredOptions(t *testing.T) {
 	}{
 		{CategoryOptions{HistorySize: 1, HistoryTTL: Duration(time.Second)}, ""},
 		{CategoryOptions{HistorySize: 1}, "bad request: history_size requires history_ttl"},
+		{CategoryOptions{ForceRecovery: true}, "bad request: force_recovery requires history_size"},
+		{CategoryOptions{ForceRecovery: true, HistorySize: 1, HistoryTTL: Duration(time.Second)}, ""},
 		{CategoryOptions{HistoryTTL: Duration(time.Second)}, "bad request: history_ttl requires history_size"},
 		{CategoryOptions{HistoryMetaTTL: Duration(24 * time.Hour), Ordered: true, Linger: Duration(50 * time.Millisecond)}, ""},
 		{CategoryOptions{Linger: Duration(1001 * time.Millisecond)}, "bad request: linger_ms is not from 1 to 1000 ms"},

@@ -48,7 +48,26 @@ type APIKey struct {
 // Fingerprint is the part of an API key's hash by which people recognize the key.
 func Fingerprint(hash string) string { return hash[:min(len(hash), 8)] }
 
-// Category is the written form of a category.
+// namelessElement stands for the category without a name in a path of the admin API: no
+// category has it as its name.
+const namelessElement = ":"
+
+// PathElement is what stands for a category in a path of the admin API.
+func PathElement(category string) string { return cmp.Or(category, namelessElement) }
+
+// CategoryOf is the reverse of PathElement. It fails with hub.ErrBadRequest for an empty
+// element, which a path loses.
+func CategoryOf(element string) (name string, err error) {
+	switch element {
+	case "":
+		return "", hub.ErrBadRequest.With(`the path has no category: the category without a name is written ":"`)
+	case namelessElement:
+		return "", nil
+	}
+	return element, nil
+}
+
+// Category is the written form of a category. The category without a name has the name "".
 type Category struct {
 	Name string `json:"name"`
 	CategoryOptions
@@ -68,16 +87,21 @@ func FromHub(p *hub.Project) Project {
 	return written
 }
 
-// Decode reads JSON into v, a value of this package or a value that contains one. It
-// fails with hub.ErrBadRequest on what hub.SyntaxError refuses, on a value of another type,
-// on an unknown key and on anything after the value. The error says where.
+// Decode reads JSON into v, a value of this package or a value that contains one. An option
+// may have its alias instead of its name. It fails with hub.ErrBadRequest on what
+// hub.SyntaxError refuses, on a value of another type, on an unknown key, on an alias that
+// contradicts its option and on anything after the value. The error says where.
 func Decode(document []byte, v any) error {
 	if wrong := hub.SyntaxError(document); wrong != "" {
 		return hub.ErrBadRequest.With("not JSON: " + wrong)
 	}
+	document, err := withoutAliases(document, maxDepth)
+	if err != nil {
+		return err
+	}
 	d := json.NewDecoder(bytes.NewReader(document))
 	d.DisallowUnknownFields()
-	err := d.Decode(v)
+	err = d.Decode(v)
 	var wrongType *json.UnmarshalTypeError
 	switch {
 	case err == nil:

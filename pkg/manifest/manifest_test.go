@@ -55,25 +55,64 @@ func TestDecodeErrors(t *testing.T) {
 		`{"options":{"validate":1}}`:           `bad request: unknown field "validate"`,
 		`{"options":{"auth_attempts":"five"}}`: "bad request: auth_attempts is not a whole number",
 		`{"options":{"auth_attempts":1.5}}`:    "bad request: auth_attempts is not a whole number",
-		`{"options":{"back_off_interval":"1s 5ms"}}`:      notDuration,
-		`{"options":{"back_off_interval":"1"}}`:           notDuration,
-		`{"options":{"back_off_interval":""}}`:            notDuration,
-		`{"options":{"back_off_interval":"100us"}}`:       notDuration,
-		`{"options":{"back_off_interval":"1000000000h"}}`: notDuration,
-		`{"options":{"back_off_interval":1.5}}`:           notDuration,
-		`{"options":{"back_off_interval":1e-3}}`:          notDuration,
-		`{"options":{"back_off_interval":1e30}}`:          notDuration,
-		`{"options":{"back_off_interval":true}}`:          notDuration,
-		`{"options":{"back_off_interval":{}}}`:            notDuration,
-		`{"options":{"origins":"a"}}`:                     "bad request: origins is not a list",
-		`{"options":[]}`:                                  "bad request: options is not an object",
-		`{"categories":[{"private":"yes"}]}`:              "bad request: private is not a boolean",
-		`{"categories":[{"max_message_bytes":{}}`:         "bad request: not JSON: line 1, column 40: it ends too early",
+		`{"options":{"back_off_interval":"1s 5ms"}}`:                               notDuration,
+		`{"options":{"back_off_interval":"1"}}`:                                    notDuration,
+		`{"options":{"back_off_interval":""}}`:                                     notDuration,
+		`{"options":{"back_off_interval":"100us"}}`:                                notDuration,
+		`{"options":{"back_off_interval":"1000000000h"}}`:                          notDuration,
+		`{"options":{"back_off_interval":1.5}}`:                                    notDuration,
+		`{"options":{"back_off_interval":1e-3}}`:                                   notDuration,
+		`{"options":{"back_off_interval":1e30}}`:                                   notDuration,
+		`{"options":{"back_off_interval":true}}`:                                   notDuration,
+		`{"options":{"back_off_interval":{}}}`:                                     notDuration,
+		`{"options":{"origins":"a"}}`:                                              "bad request: origins is not a list",
+		`{"options":[]}`:                                                           "bad request: options is not an object",
+		`{"categories":[{"private":"yes"}]}`:                                       "bad request: private is not a boolean",
+		`{"categories":[{"allow_publish_for_client":1}]}`:                          "bad request: allow_publish_for_client is not a boolean",
+		`{"categories":[{"allow_publish_for_client":true,"bidirectional":false}]}`: "bad request: bidirectional is false and allow_publish_for_client is true: they are one option, write one of them",
+		`{"categories":[{"allow_subscribe_for_client":true,"private":true}]}`:      "bad request: private is true and allow_subscribe_for_client is true: they are one option, write one of them",
+		`{"categories":[{"allow_subscribe_for_client":false,"private":1}]}`:        "bad request: private is not a boolean",
+		`{"options":{"allow_publish_for_client":true}}`:                            `bad request: unknown field "allow_publish_for_client"`,
+		`{"categories":[{"force_recovery_mode":true}]}`:                            "bad request: force_recovery_mode is not a string",
+		`{"categories":[{"max_message_bytes":{}}`:                                  "bad request: not JSON: line 1, column 40: it ends too early",
 	} {
 		t.Run(document, func(t *testing.T) {
 			err := manifest.Decode([]byte(document), new(manifest.Project))
 			if err == nil || err.Error() != want || !errors.Is(err, hub.ErrBadRequest) {
 				t.Errorf("got %v, expected %s", err, want)
+			}
+		})
+	}
+}
+
+// TestAliases reads Centrifugo's names of options. They are never written.
+func TestAliases(t *testing.T) {
+	for document, want := range map[string]string{
+		`{"name":"a","allow_publish_for_client":true}`:                          `{"name":"a","bidirectional":true}`,
+		`{"name":"a","allow_publish_for_client":false}`:                         `{"name":"a"}`,
+		`{"name":"a","allow_publish_for_client":null}`:                          `{"name":"a"}`,
+		`{"name":"a","allow_subscribe_for_client":true}`:                        `{"name":"a"}`,
+		`{"name":"a","allow_subscribe_for_client":false}`:                       `{"name":"a","private":true}`,
+		`{"name":"a","allow_subscribe_for_client":false,"private":true}`:        `{"name":"a","private":true}`,
+		`{"name":"a","allow_subscribe_for_client":true,"private":false}`:        `{"name":"a"}`,
+		`{"name":"a","allow_publish_for_client":true,"bidirectional":null}`:     `{"name":"a","bidirectional":true}`,
+		`{"name":"allow_publish_for_client","history_size":1,"shards":2}`:       `{"name":"allow_publish_for_client","shards":2,"history_size":1}`,
+		`{"name":"a","allow_publish_for_subscriber":true,"channel_regex":"^a"}`: `{"name":"a","allow_publish_for_subscriber":true,"channel_regex":"^a"}`,
+	} {
+		t.Run(document, func(t *testing.T) {
+			var alone manifest.Category
+			var file struct{ Projects []manifest.Project }
+			if err := manifest.Decode([]byte(document), &alone); err != nil {
+				t.Fatal(err)
+			}
+			if err := manifest.Decode([]byte(`{"projects":[{"categories":[`+document+`]}]}`), &file); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(alone, file.Projects[0].Categories[0]); diff != "" {
+				t.Errorf("-alone +in a file\n%s", diff)
+			}
+			if written, err := json.Marshal(alone); err != nil || string(written) != want {
+				t.Errorf("written as %s, expected %s, error %v", written, want, err)
 			}
 		})
 	}
@@ -134,6 +173,16 @@ func optionTable(heading string, reference []hub.Option) string {
 		case hub.DurationOption:
 			help += fmt.Sprintf(" In milliseconds, from %d to %d.", o.Min, o.Max)
 		}
+		if o.Kind == hub.PatternOption {
+			help += fmt.Sprintf(" At most %d bytes.", o.Max)
+		}
+		if o.Alias != "" {
+			help += fmt.Sprintf(" Centrifugo's `%s` is read too", o.Alias)
+			if o.AliasReversed {
+				help += ", and is its reverse"
+			}
+			help += "."
+		}
 		if o.Kind.List() {
 			help += fmt.Sprintf(" A list of at most %d.", o.Max)
 		}
@@ -173,6 +222,7 @@ func TestOptionTables(t *testing.T) {
 
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"id":"p","name":"n","options":{"origins":["a"],"back_off_interval":-5},"categories":[{"name":"c","shards":2}]}`))
+	f.Add([]byte(`[{"name":"","allow_subscribe_for_client":false}]`))
 	f.Add([]byte(`{"id":null,"options":{"back_off_interval":null}} `))
 	f.Fuzz(func(t *testing.T, document []byte) {
 		var p manifest.Project

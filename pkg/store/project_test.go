@@ -495,6 +495,17 @@ func TestIncarnation(t *testing.T) {
 		t.Errorf("incarnation %q after %q", again.Incarnation, created.Incarnation)
 	}
 
+	t.Run("category without a name", func(t *testing.T) {
+		c := s.putCategory(t, hub.Category{CategoryOptions: hub.CategoryOptions{Presence: true}})
+		same(t, "read", s.category(t, ""), hub.Category{Incarnation: c.Incarnation, Revision: 1, CategoryOptions: hub.CategoryOptions{Presence: true}})
+		if err := s.DeleteCategory(t.Context(), "p", ""); err != nil {
+			t.Fatal(err)
+		}
+		if again := s.putCategory(t, hub.Category{}); again.Incarnation == c.Incarnation {
+			t.Errorf("incarnation %q twice", c.Incarnation)
+		}
+	})
+
 	t.Run("category of an earlier version", func(t *testing.T) {
 		s.putRaw(t, "P#p", "C#old", record{"id": str("1"), "revision": num(3), "shards": num(2)})
 		same(t, "read", s.category(t, "old"), hub.Category{ID: "1", Name: "old", Revision: 3, CategoryOptions: hub.CategoryOptions{Shards: 2}})

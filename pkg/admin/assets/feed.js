@@ -142,7 +142,7 @@ function draw({ at, category, channel, event_id: id, data }) {
   time.dateTime = at.toISOString();
   const item = element('li', 'message');
   const head = element('p', 'about');
-  head.append(time, element('span', 'badge on', category), element('span', 'channel mono', channel), element('span', 'id mono muted', id));
+  head.append(time, element('span', 'badge on', category || '(no name)'), element('span', 'channel mono', channel), element('span', 'id mono muted', id));
   item.append(head, body(data));
   return item;
 }

@@ -46,12 +46,12 @@ func (s *session) document(ctx context.Context, file string) ([]byte, error) {
 
 // outcome is the outcome of a change, as --json prints it.
 type outcome struct {
-	Action   string `json:"action"`
-	Project  string `json:"project"`
-	Category string `json:"category,omitempty"`
-	Done     bool   `json:"done"`
-	Secret   string `json:"secret,omitempty"`
-	APIKey   string `json:"api_key,omitempty"`
+	Action   string  `json:"action"`
+	Project  string  `json:"project"`
+	Category *string `json:"category,omitempty"`
+	Done     bool    `json:"done"`
+	Secret   string  `json:"secret,omitempty"`
+	APIKey   string  `json:"api_key,omitempty"`
 }
 
 // apply shows a plan, asks for confirmation, and carries it out up to the first
@@ -78,7 +78,7 @@ func (s *session) apply(ctx context.Context, a *cent.Admin, p plan, o applying) 
 // show prints the differences, except with --json.
 func (s *session) show(p plan) {
 	for _, name := range p.kept {
-		fmt.Fprintf(s.stderr, "cent: category %s is not in the file and is kept; --prune deletes it\n", printable(name))
+		fmt.Fprintf(s.stderr, "cent: category %s is not in the file and is kept; --prune deletes it\n", name)
 	}
 	if s.JSON {
 		return
@@ -141,7 +141,7 @@ func (s *session) carryOut(ctx context.Context, a *cent.Admin, changes []change)
 // report prints a change that was made, except with --json. A project that another request
 // has created meanwhile is a warning in both cases.
 func (s *session) report(c change, creation cent.Creation) {
-	created := c.verb == "create" && c.category == ""
+	created := c.verb == "create" && c.category == nil
 	if created && creation.APIKey == "" {
 		fmt.Fprintf(s.stderr, "cent: warning: another request has created %s: its page Keys in the admin pages shows the secret and creates API keys\n", c.subject())
 	}

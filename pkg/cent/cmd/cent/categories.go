@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,7 +42,7 @@ func (c *categoriesList) Run(ctx context.Context, s *session) error {
 		if err != nil {
 			return err
 		}
-		rows = append(rows, []string{category.Name, options})
+		rows = append(rows, []string{cmp.Or(category.Name, unnamed), options})
 	}
 	return s.table(rows)
 }
@@ -179,7 +180,7 @@ func (c *categoriesDelete) Run(ctx context.Context, s *session) error {
 		if _, err := s.categoriesOf(ctx, c.ProjectID, []string{c.Name}); err != nil {
 			return err
 		}
-		question := fmt.Sprintf("This deletes category %s. Continue? [y/N] ", printable(c.ProjectID+":"+c.Name))
+		question := fmt.Sprintf("This deletes category %s. Continue? [y/N] ", categoryLabel(c.ProjectID, c.Name))
 		if err := s.confirm(ctx, question, "y", "Y", "yes"); err != nil {
 			return err
 		}

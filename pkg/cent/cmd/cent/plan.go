@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,19 +17,27 @@ import (
 type change struct {
 	verb     string // create, update or delete
 	project  string
-	category string // "" for the project itself
-	before   string // in YAML, "" if it does not exist
+	category *string // nil for the project itself
+	before   string  // in YAML, "" if it does not exist
 	after    string
 	carryOut func(context.Context, *cent.Admin) (cent.Creation, error)
 }
 
 // subject names the project or category.
 func (c change) subject() string {
-	if c.category == "" {
+	if c.category == nil {
 		return "project " + printable(c.project)
 	}
-	return "category " + printable(c.project+":"+c.category)
+	return "category " + categoryLabel(c.project, *c.category)
 }
+
+// categoryLabel is how cent prints a category of a project.
+func categoryLabel(project, name string) string {
+	return printable(project + ":" + cmp.Or(name, unnamed))
+}
+
+// unnamed is printed in the place of the name that a category does not have.
+const unnamed = "(no name)"
 
 // plan lists the changes from the present state to the state in a file.
 type plan struct {
@@ -90,7 +99,7 @@ func (p *plan) addCategories(project string, present, target []manifest.Category
 			return err
 		}
 		p.add(change{
-			project: project, category: c.Name, before: before, after: after,
+			project: project, category: &c.Name, before: before, after: after,
 			carryOut: func(ctx context.Context, a *cent.Admin) (cent.Creation, error) {
 				_, err := a.PutCategory(ctx, project, c)
 				return cent.Creation{}, err
@@ -102,7 +111,7 @@ func (p *plan) addCategories(project string, present, target []manifest.Category
 			continue
 		}
 		if !prune {
-			p.kept = append(p.kept, project+":"+c.Name)
+			p.kept = append(p.kept, categoryLabel(project, c.Name))
 			continue
 		}
 		before, err := encodeYAML(c)
@@ -110,7 +119,7 @@ func (p *plan) addCategories(project string, present, target []manifest.Category
 			return err
 		}
 		p.add(change{
-			project: project, category: c.Name, before: before,
+			project: project, category: &c.Name, before: before,
 			carryOut: func(ctx context.Context, a *cent.Admin) (cent.Creation, error) {
 				return cent.Creation{}, a.DeleteCategory(ctx, project, c.Name)
 			},
@@ -183,9 +192,6 @@ func checkCategories(categories []manifest.Category) error {
 	seen := make(map[string]bool)
 	for _, c := range categories {
 		err := c.Validate()
-		if c.Name == "" {
-			err = hub.Category{}.Validate()
-		}
 		switch {
 		case err != nil:
 			return fmt.Errorf("category %q: %w", c.Name, err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -183,5 +184,5 @@ func (c *projectsDelete) Run(ctx context.Context, s *session) error {
 
 // errNoCategory is the error for an absent category.
 func errNoCategory(project, name string) error {
-	return exit{exitRefused, errors.New("project " + printable(project) + " has no category " + printable(name))}
+	return exit{exitRefused, errors.New("project " + printable(project) + " has no category " + printable(cmp.Or(name, unnamed)))}
 }
