@@ -53,7 +53,7 @@ MAVEN_COPY     := org.apache.maven.plugins:maven-dependency-plugin:3.9.0:copy-de
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 18,20
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev build test test-go test-infra test-dynamodb-local test-clients lint lint-template lint-api test-iam \
+.PHONY: help setup run dev build test test-go test-infra test-dynamodb-local test-clients oracles lint lint-template lint-api test-iam \
 	templates emulated test-deploy localstack-up localstack-deploy localstack-test localstack-down admin-password smoke probe fuzz soak hammer bench load \
 	synth bootstrap deploy destroy seed invoke vulncheck cover clean FORCE
 
@@ -71,7 +71,7 @@ run dev invoke: export PORT := $(PORT)
 run dev invoke: export DATA_DIR := $(DATA_DIR)
 run: export LAMBDA := $(LAMBDA)
 
-run: ## Run the whole service: HOST=127.0.0.1 PORT=8080 DATA_DIR=.data JITTER=0 QUIET=1; LAMBDA=process runs the bootstraps
+run: ## Run the whole service: HOST=127.0.0.1 PORT=8080 (or LISTEN=127.0.0.1:8000) DATA_DIR=.data SEED=file.json JITTER=0 QUIET=1; LAMBDA=process runs the bootstraps
 	@mkdir -p $(BUILD)
 	@echo "building the local stack (the first time takes a minute)"
 	@$(GO_BUILD) -o $(BUILD)/localstack ./localstack
@@ -114,6 +114,9 @@ test-dynamodb-local: ## Run the tests of the store and the hub, random rounds an
 
 test-clients: $(CLIENTS_PYTHON)/installed $(CLIENTS_JARS)/installed ## Call the local stack with AWS SDKs of three languages and Centrifugo's client for Python, and test the server API with schemathesis; needs Python 3.11, Java 17 and Maven
 	@go run ./localstack/clients $(CLIENTS_PYTHON) $(CLIENTS_JARS)
+
+oracles: ## Run the own tests of Go libraries of Centrifugo, from the module cache, against the local stack on port 8000
+	@go run ./localstack/oracle
 
 $(CLIENTS_PYTHON)/installed: localstack/clients/python/requirements.txt
 	@echo "installing boto3, schemathesis and cent, from PyPI"

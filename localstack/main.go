@@ -21,6 +21,8 @@ const usage = `Usage:
 Environment:
   HOST               0.0.0.0 opens the service to the local network (default 127.0.0.1)
   PORT               the port (default 8080)
+  LISTEN             host and port together, such as 127.0.0.1:8000, instead of HOST and PORT
+  SEED               a file with projects that are created where they are absent (default localstack/seed.json)
   DATA_DIR           the folder of the data (default .data)
   DYNAMODB_ENDPOINT  the address of a running DynamoDB (default: start one)
   DEFAULT_PROJECT    the project of Centrifugo's clients whose URL names none (default demo)

@@ -246,6 +246,11 @@ func TestArguments(t *testing.T) {
 		{name: "PORT: too large", env: map[string]string{"PORT": "65536"}, err: `PORT must be a number from 1 to 65535, or 0 for a free port: "65536"`},
 		{name: "PORT: negative", env: map[string]string{"PORT": "-1"}, err: "PORT must be a number"},
 		{name: "PORT: a name", env: map[string]string{"PORT": "http"}, err: "PORT must be a number"},
+		{name: "LISTEN: a port", env: map[string]string{"LISTEN": "8000"}, err: `LISTEN must be 127.0.0.1:PORT, or 0.0.0.0:PORT to open the stack to the local network: "8000"`},
+		{name: "LISTEN: every address of the machine", env: map[string]string{"LISTEN": ":8000"}, err: "LISTEN must be 127.0.0.1:PORT"},
+		{name: "LISTEN: a name as the port", env: map[string]string{"LISTEN": "127.0.0.1:http"}, err: `PORT must be a number from 1 to 65535, or 0 for a free port: "http"`},
+		{name: "SEED: no file", env: map[string]string{"SEED": "no-such-file"}, err: "read the seed: open no-such-file"},
+		{name: "SEED: not a seed", env: map[string]string{"SEED": "go.mod", "LISTEN": "127.0.0.1:0"}, err: "read seed: "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Chdir("..")
@@ -261,6 +266,19 @@ func TestArguments(t *testing.T) {
 			}
 			if !strings.Contains(out.String(), tt.output) {
 				t.Errorf("output %q, want %q", out.String(), tt.output)
+			}
+		})
+	}
+}
+
+func TestListen(t *testing.T) {
+	for listen, want := range map[string]string{"127.0.0.1:8000": "127.0.0.1:8000", "0.0.0.0:0": "0.0.0.0:0"} {
+		t.Run(listen, func(t *testing.T) {
+			o, err := readOptions(func(name string) string {
+				return map[string]string{"LISTEN": listen, "HOST": "127.0.0.1", "PORT": "8081"}[name]
+			}, io.Discard)
+			if err != nil || o.Addr != want {
+				t.Errorf("listens on %s, error %v", o.Addr, err)
 			}
 		})
 	}

@@ -22,7 +22,8 @@ import (
 	"centrifuge/pkg/auth"
 )
 
-// seedFile is relative to the repository, the working directory of make.
+// seedFile is the seed where SEED names no other. It is relative to the repository, the
+// working directory of make.
 const seedFile = "localstack/seed.json"
 
 // bootstrapsFolder has the bootstraps for this machine, which make run builds. It is
@@ -47,6 +48,12 @@ func readOptions(getenv func(string) string, stderr io.Writer) (stack.Options, e
 	}
 	if port == "" {
 		port = "8080"
+	}
+	if listen := getenv("LISTEN"); listen != "" {
+		var err error
+		if host, port, err = net.SplitHostPort(listen); err != nil || host != loopback && host != everywhere {
+			return stack.Options{}, fmt.Errorf("LISTEN must be %s:PORT, or %s:PORT to open the stack to the local network: %q", loopback, everywhere, listen)
+		}
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		return stack.Options{}, fmt.Errorf("PORT must be a number from 1 to 65535, or 0 for a free port: %q", port)
@@ -140,7 +147,8 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 		return err
 	}
 	setLog(&o, getenv, stderr)
-	if o.Seed, err = os.ReadFile(seedFile); err != nil {
+	seed := cmp.Or(getenv("SEED"), seedFile)
+	if o.Seed, err = os.ReadFile(seed); err != nil {
 		return fmt.Errorf("read the seed: %w", err)
 	}
 	data, err := claimData(o.DataDir)
@@ -178,21 +186,24 @@ Nothing is encrypted. Use it only in a network that you trust.
 	}
 	fmt.Fprintf(stdout, `Centrifuge is running.
 
-  start here         %[8]s
+  start here         %[7]s
   example, two tabs  %[1]s/demo/
-  admin pages        %[6]s
-  password           %[7]s
+  admin pages        %[5]s
+  password           %[6]s
   WebSocket          %[2]s
   server API         %[1]s/api/publish
   management API     %[3]s/@connections/
   DynamoDB           %[4]s
 
-Publish something:
+`, s.HTTPURL, s.WebSocketURL, s.ManagementURL, s.DynamoDBEndpoint, s.AdminURL, s.AdminPassword, s.StartURL)
+	if seed == seedFile {
+		fmt.Fprintf(stdout, `Publish something:
 
-  curl -H 'X-API-Key: demo-key' -d '{"channel":"news:announcements","data":{"text":"hello"}}' %[1]s/api/publish
+  curl -H 'X-API-Key: demo-key' -d '{"channel":"news:announcements","data":{"text":"hello"}}' %s/api/publish
 
-The data is in %[5]s. Ctrl-C stops everything.
-`, s.HTTPURL, s.WebSocketURL, s.ManagementURL, s.DynamoDBEndpoint, o.DataDir, s.AdminURL, s.AdminPassword, s.StartURL)
+`, s.HTTPURL)
+	}
+	fmt.Fprintf(stdout, "The data is in %s. Ctrl-C stops everything.\n", o.DataDir)
 	select {
 	case <-ctx.Done():
 		fmt.Fprintln(stdout, "\nStopping.")

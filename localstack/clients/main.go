@@ -1,7 +1,7 @@
 // Command clients holds the local stack and the poster against software that this
 // project did not write: the AWS SDKs of Python, JavaScript and Java call the local
 // management API, botocore computes the signatures of the poster again, Centrifugo's client
-// for Python publishes and reads histories, and schemathesis tests the server API against its
+// for Python calls every method of the server API, and schemathesis tests it against its
 // OpenAPI document.
 //
 //	go run ./localstack/clients PYTHON JARS
@@ -72,7 +72,7 @@ func run(ctx context.Context, args []string) error {
 			return verifySignatures(ctx, python, filepath.Join(folder, "python", "signatures.py"))
 		}},
 		{"Centrifugo's client for Python", func() (string, error) {
-			return callServerAPI(ctx, python, filepath.Join(folder, "python", "publications.py"))
+			return callServerAPI(ctx, python, filepath.Join(folder, "python", "server_api.py"))
 		}},
 		{"server API", func() (string, error) { return fuzzServerAPI(ctx, python) }},
 	}

@@ -14,8 +14,7 @@ import (
 // history gives the category chat a history.
 var history = [2]string{`"name": "chat",`, `"name": "chat", "history_size": 3, "history_ttl": "1h",`}
 
-// callServerAPI publishes and reads histories with a client of Centrifugo's HTTP API, on a stack
-// in memory. The script gets the base URL as its last argument, checks every answer, and prints
+// callServerAPI calls every method with a client of Centrifugo's HTTP API, on a stack in memory. The script gets the base URL as its last argument, checks every answer, and prints
 // the number of calls.
 func callServerAPI(ctx context.Context, command ...string) (_ string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)

@@ -1,11 +1,13 @@
 package stack
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -239,39 +241,62 @@ func (r *refusal) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// refusals are the error of the server API or of the admin pages' API, whatever the
-// status, and for a broadcast the number of channels that failed with the first error.
+// part is one of many things that a request of the server API asks for.
+type part struct {
+	Error refusal `json:"error"`
+}
+
+// refusals are the error of the server API or of the admin pages' API, whatever the status. Of
+// a broadcast, a batch and a stream of commands they are the number of parts that failed, with
+// the first error.
 func (a *answer) refusals() []slog.Attr {
-	var reply struct {
-		Error  refusal         `json:"error"`
-		Detail string          `json:"detail"`
-		Result json.RawMessage `json:"result"`
+	var (
+		first  refusal
+		detail string
+		parts  []part
+	)
+	lines := slices.Collect(bytes.Lines(a.body))
+	for _, line := range lines {
+		var reply struct {
+			part
+			Detail  string          `json:"detail"`
+			Code    int             `json:"code"` // in the transport error mode
+			Message string          `json:"message"`
+			Result  json.RawMessage `json:"result"`
+			Replies []part          `json:"replies"`
+		}
+		if json.Unmarshal(line, &reply) != nil {
+			return nil
+		}
+		if reply.Code != 0 {
+			reply.Error = cmp.Or(reply.Error, refusal(reply.Message))
+		}
+		var broadcast struct {
+			Responses []part `json:"responses"`
+		}
+		_ = json.Unmarshal(reply.Result, &broadcast) // other results have no responses
+		parts = slices.Concat(parts, broadcast.Responses, reply.Replies)
+		if len(lines) > 1 {
+			parts = append(parts, reply.part)
+		}
+		first, detail = cmp.Or(first, reply.Error), cmp.Or(detail, reply.Detail)
 	}
-	if json.Unmarshal(a.body, &reply) != nil {
-		return nil
-	}
-	var broadcast struct {
-		Responses []struct {
-			Error refusal `json:"error"`
-		} `json:"responses"`
-	}
-	_ = json.Unmarshal(reply.Result, &broadcast) // other results have no responses
 	failed := 0
-	for _, r := range broadcast.Responses {
-		if r.Error != "" {
+	for _, p := range parts {
+		if p.Error != "" {
 			failed++
-			reply.Error = cmp.Or(reply.Error, r.Error)
+			first = cmp.Or(first, p.Error)
 		}
 	}
 	var all []slog.Attr
 	if failed > 0 {
 		all = append(all, slog.Int("failed", failed))
 	}
-	if reply.Error != "" {
-		all = append(all, slog.String("error", string(reply.Error)))
+	if first != "" {
+		all = append(all, slog.String("error", string(first)))
 	}
-	if reply.Error != "" && reply.Detail != "" {
-		all = append(all, slog.String("detail", reply.Detail))
+	if first != "" && detail != "" {
+		all = append(all, slog.String("detail", detail))
 	}
 	return all
 }

@@ -76,12 +76,16 @@ func TestTrafficLog(t *testing.T) {
 	publishOne(t, s, "news:a")
 	for _, request := range []struct{ path, key, body string }{
 		{"/api/publish?query=private", "", `{"channel":"private"}`},
+		{"/api/publish?api_key=private", "", `{"channel":"private"}`},
+		{"/api?api_key=private", "", `{"method":"publish","params":{"channel":"private"}}`},
 		{"/none?query=private", "", `{"channel":"private"}`},
 		{"/rpc/demo", "", "e30="},
 		{"/" + strings.Repeat("y", 5000), "", `{"channel":"private"}`},
 		{"/api/publish", "demo-key", `{"channel":"nowhere:a","data":"private"}`},
 		{"/api/publish", "demo-key", `{"chanel":"news:a"}`},
 		{"/api/broadcast", "demo-key", `{"channels":["nowhere:a","news:a","nowhere:b"],"data":"private"}`},
+		{"/api/batch", "demo-key", `{"commands":[{"info":{}},{"publish":{"channel":"nowhere:a","data":"private"}}]}`},
+		{"/api", "demo-key", `{"method":"sing"}{"method":"info"}{"method":"publish","params":{"channel":"nowhere:a","data":"private"}}`},
 	} {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.HTTPURL+request.path, strings.NewReader(request.body))
 		if err != nil {
@@ -113,6 +117,10 @@ func TestTrafficLog(t *testing.T) {
 		`{"error":"category not found: create the category, or correct its name","level":"INFO","msg":"request","method":"POST","path":"/api/publish","status":200}`,
 		`{"error":"bad request: unknown field \"chanel\": did you mean channel?","level":"INFO","msg":"request","method":"POST","path":"/api/publish","status":200}`,
 		`{"error":"category not found: create the category, or correct its name","failed":2,"level":"INFO","msg":"request","method":"POST","path":"/api/broadcast","status":200}`,
+		`{"error":"category not found: create the category, or correct its name","failed":1,"level":"INFO","msg":"request","method":"POST","path":"/api/batch","status":200}`,
+		`{"error":"method not found: there are batch, broadcast, channels, disconnect, history, history_remove, info, presence, presence_stats, publish, refresh, rpc, subscribe, unsubscribe","failed":2,"level":"INFO","msg":"request","method":"POST","path":"/api","status":200}`,
+		`{"error":"unauthorized: no project has this API key: check it, or create a new one on the admin pages","level":"INFO","msg":"request","method":"POST","path":"/api/publish","status":401}`,
+		`{"error":"unauthorized: no project has this API key: check it, or create a new one on the admin pages","level":"INFO","msg":"request","method":"POST","path":"/api","status":401}`,
 		`{"channel":"news:a","level":"INFO","msg":"webhook","project":"demo"}`,
 		`{"channel":"news:a","delivered":0,"ended":0,"failed":0,"gone":0,"level":"DEBUG","messages":1,"msg":"message dispatched","project":"demo","slow":0}`,
 		`{"delivered":0,"ended":0,"failed":0,"gone":0,"level":"DEBUG","messages":1,"msg":"feed dispatched","project":"demo","slow":0}`,

@@ -1,9 +1,10 @@
-"""Publishes and reads histories with pycent, the client of Centrifugo's HTTP API for Python.
+"""Calls every method with pycent, the client of Centrifugo's HTTP API for Python.
 
-    publications.py URL
+    server_api.py URL
 
 URL is the base of the server API, of a project whose API key is demo-key, whose category chat
-keeps three messages, and whose category news keeps none. It prints the number of calls.
+keeps three messages, whose category room has presence, and whose category news has neither.
+Nobody is connected. It prints the number of calls.
 """
 
 import sys
@@ -68,5 +69,38 @@ refused(102, client.history, cent.HistoryRequest(channel="nowhere:x", limit=1))
 
 call(client.history_remove, cent.HistoryRemoveRequest(channel="chat:log"))
 expect(history(limit=10), [])
+
+encoded = call(client.publish, cent.PublishRequest(channel="chat:log", data=None, b64data="eyJuIjo0fQ=="))
+expect((encoded.offset, encoded.epoch), (4, epoch))
+refused(107, client.publish, cent.PublishRequest(channel="chat:log", data=None, b64data="AAE="))
+
+expect(call(client.presence, cent.PresenceRequest(channel="room:x")).presence, {})
+expect(call(client.presence_stats, cent.PresenceStatsRequest(channel="room:x")).num_clients, 0)
+expect(call(client.channels, cent.ChannelsRequest(pattern="room:*")).channels, {})
+expect(call(client.channels, cent.ChannelsRequest()).channels, {})
+(node,) = call(client.info, cent.InfoRequest()).nodes
+expect((node.num_clients, node.num_channels, node.uptime), (0, 0, 0))
+
+call(client.unsubscribe, cent.UnsubscribeRequest(user="ann", channel="chat:log", client="c", session="c"))
+call(client.unsubscribe, cent.UnsubscribeRequest(user="ann", channel=""))
+told = cent.Disconnect(code=4000, reason="bye")
+call(client.disconnect, cent.DisconnectRequest(user="ann", client="c", whitelist=["d"], disconnect=told))
+since = cent.StreamPosition(offset=1, epoch=epoch)
+hidden = cent.ChannelOptionsOverride(presence=cent.BoolValue(value=False))
+refused(108, client.subscribe, cent.SubscribeRequest(user="ann", channel="chat:log", info={}, data=[], recover_since=since, override=hidden))
+refused(108, client.refresh, cent.RefreshRequest(user="ann", expired=False, expire_at=1800000000))
+
+for parallel in (None, False, True):
+    commands = [cent.PublishRequest(channel="news:all", data=1), cent.PresenceStatsRequest(channel="room:x"), cent.ChannelsRequest()]
+    replies = call(client.batch, cent.BatchRequest(requests=commands, parallel=parallel)).replies
+    expect([type(r) for r in replies], [cent.PublishResult, cent.PresenceStatsResult, cent.ChannelsResult])
+
+wrong = cent.Client(sys.argv[1] + "/api", "another")
+try:
+    got = call(wrong.info, cent.InfoRequest())
+except cent.CentUnauthorizedError:
+    pass
+else:
+    raise AssertionError(f"got {got!r} with a wrong key")
 
 print(calls)
