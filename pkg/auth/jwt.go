@@ -93,8 +93,11 @@ func (j jws) check() error {
 	if j.critical {
 		return hub.ErrInvalidToken.With("the header has crit, which is not supported")
 	}
+	if j.claims.values == nil {
+		return hub.ErrInvalidToken.With("the claims are null")
+	}
 	// The info is passed on as it is.
-	if wrong := hub.SyntaxError(j.claims.payload, "info"); j.claims.values != nil && wrong != "" {
+	if wrong := hub.SyntaxError(j.claims.payload, "info"); wrong != "" {
 		return hub.ErrBadRequest.With("the claims of the JWT: " + wrong)
 	}
 	return nil
