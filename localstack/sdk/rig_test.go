@@ -21,11 +21,13 @@ const (
 	"categories": [
 		{"name": "chat", "bidirectional": true, "presence": true, "join_leave": true},
 		{"name": "log", "bidirectional": true, "history_size": 100, "history_ttl": 60000, "presence": true}
-	]}]}`
+	]},
+	{"id": "insecure", "name": "insecure", "secret": "insecure-secret", "options": {"insecure": true}, "categories": [{"name": ""}]}
+	]}`
 )
 
 // limit is how long a conversation may wait for something.
-const limit = 20 * time.Second
+const limit = 10 * time.Second
 
 func start(t *testing.T, o stack.Options) *stack.Stack {
 	t.Helper()

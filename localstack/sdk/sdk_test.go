@@ -51,3 +51,16 @@ func TestPublishBetweenTwoClients(t *testing.T) {
 		t.Errorf("presence %v, %v", present, err)
 	}
 }
+
+func TestClientWithoutToken(t *testing.T) {
+	s := start(t, stack.Options{DefaultProject: "insecure"})
+	c := centrifuge.NewJsonClient(s.WebSocketURL, centrifuge.Config{})
+	t.Cleanup(c.Close)
+	connected := make(chan centrifuge.ConnectedEvent, 1)
+	c.OnConnected(func(e centrifuge.ConnectedEvent) { connected <- e })
+	c.OnDisconnected(func(e centrifuge.DisconnectedEvent) { t.Log("disconnected", e) })
+	if err := c.Connect(); err != nil {
+		t.Fatal(err)
+	}
+	got(t, "connected", connected)
+}

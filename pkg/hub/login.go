@@ -58,14 +58,18 @@ func (s *Session) Login(ctx context.Context, l Login) (LoggedIn, error) {
 		c.Permissions = *token.Permissions
 	}
 	requests := s.serverSubscriptions(p, token, l)
+	former := s.c
 	s.c, s.project = c, p
-	outcomes := s.subscribe(ctx, requests, func(before Connection) (Connection, error) {
+	outcomes, err := s.subscribe(ctx, former, requests, func(before Connection) (Connection, error) {
 		if before.Project != "" {
 			return Connection{}, DisconnectBadRequest
 		}
 		c.Channels, c.Order, c.Revision = before.Channels, before.Order, before.Revision
 		return c, nil
 	})
+	if err != nil {
+		return LoggedIn{}, err
+	}
 	in := LoggedIn{Client: c.ID, TTL: s.ttl(c.TokenExpires), Ping: time.Duration(p.Options.PingInterval)}
 	for i, o := range outcomes {
 		if o.Err != nil {

@@ -84,7 +84,11 @@ func (s *Session) Subscribe(ctx context.Context, requests []SubscribeCommand) []
 		return all(requests, err)
 	}
 	s.project = p
-	return s.subscribe(ctx, requests, func(c Connection) (Connection, error) { return c, s.Hub.valid(p, c) })
+	outcomes, err := s.subscribe(ctx, s.c, requests, func(c Connection) (Connection, error) { return c, s.Hub.valid(p, c) })
+	if err != nil {
+		return all(requests, err)
+	}
+	return outcomes
 }
 
 // all are the same outcome of all requests.
@@ -105,9 +109,9 @@ type joining struct {
 	streams    bool
 }
 
-// subscribe carries out subscribes together with a change of the connection. Where that fails
-// every outcome has its error.
-func (s *Session) subscribe(ctx context.Context, requests []SubscribeCommand, change func(Connection) (Connection, error)) []SubscribeOutcome {
+// subscribe carries out subscribes together with a change of the connection, whose present state
+// is former. It fails where that does.
+func (s *Session) subscribe(ctx context.Context, former Connection, requests []SubscribeCommand, change func(Connection) (Connection, error)) ([]SubscribeOutcome, error) {
 	outcomes := make([]SubscribeOutcome, len(requests))
 	joins := make([]*joining, len(requests))
 	for i, r := range requests {
@@ -115,7 +119,7 @@ func (s *Session) subscribe(ctx context.Context, requests []SubscribeCommand, ch
 			outcomes[i].Data, outcomes[i].TTL = joins[i].options.Data, s.ttl(joins[i].membership.Expires)
 		}
 	}
-	before, after, err := s.store.ChangeConnection(ctx, s.c, func(c Connection) (Change, error) {
+	before, after, err := s.store.ChangeConnection(ctx, former, func(c Connection) (Change, error) {
 		c, err := change(c)
 		if err != nil {
 			return Change{}, err
@@ -123,7 +127,7 @@ func (s *Session) subscribe(ctx context.Context, requests []SubscribeCommand, ch
 		return s.plan(c, joins, outcomes)
 	})
 	if err != nil {
-		return all(requests, err)
+		return nil, err
 	}
 	s.c = after
 	s.activateLater(joins, outcomes)
@@ -144,7 +148,7 @@ func (s *Session) subscribe(ctx context.Context, requests []SubscribeCommand, ch
 			s.admitLater(j, outcomes[i].Subscribed)
 		}
 	}
-	return outcomes
+	return outcomes, nil
 }
 
 // joining decides about a subscribe.

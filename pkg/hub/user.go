@@ -131,7 +131,11 @@ func (h *Publisher) subscribeConnection(ctx context.Context, p *Project, c Conne
 	if r.Since != nil {
 		cmd.Recover, cmd.Since = true, *r.Since
 	}
-	outcome := s.subscribe(ctx, []SubscribeCommand{cmd}, func(c Connection) (Connection, error) { return c, h.valid(p, c) })[0]
+	outcomes, err := s.subscribe(ctx, c, []SubscribeCommand{cmd}, func(c Connection) (Connection, error) { return c, h.valid(p, c) })
+	if err != nil {
+		return err
+	}
+	outcome := outcomes[0]
 	if outcome.Err != nil {
 		return outcome.Err
 	}
