@@ -34,6 +34,10 @@ func TestRule(t *testing.T) {
 		{"MD5 where it is allowed no more", func(r *hub.Rule) { r.AllowMD5 = false }, func(b *hub.Basis) { b.MD5 = true }, false},
 		{"a private category without a confirmed grant", func(r *hub.Rule) { r.Private = true }, func(*hub.Basis) {}, false},
 		{"a private category with a confirmed grant", func(r *hub.Rule) { r.Private = true }, func(b *hub.Basis) { b.Confirmed = true }, true},
+		{"a user-limited channel that lists the user", func(r *hub.Rule) { r.Private, r.Listed = true, true }, func(b *hub.Basis) { b.Listed = true }, true},
+		{"a user-limited channel that does not list the user", func(r *hub.Rule) { r.Private, r.Listed = true, true }, func(*hub.Basis) {}, false},
+		{"a user-limited channel of another user with a confirmed grant", func(r *hub.Rule) { r.Private, r.Listed = true, true }, func(b *hub.Basis) { b.Confirmed = true }, true},
+		{"a private channel that lists the user", func(r *hub.Rule) { r.Private = true }, func(b *hub.Basis) { b.Listed = true }, false},
 		{"a subscription of an earlier version", func(r *hub.Rule) { *r = hub.Rule{Secret: "s2", Private: true} }, func(b *hub.Basis) { *b = hub.Basis{} }, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
