@@ -116,6 +116,50 @@ func TestAuthorize(t *testing.T) {
 	}
 }
 
+// TestAuthorizeByName decides by the names of channels: "$" and "#" require more than a grant that
+// the client requested itself, whatever it does.
+func TestAuthorizeByName(t *testing.T) {
+	p := &Project{Categories: map[string]Category{
+		"":        {CategoryOptions: CategoryOptions{Bidirectional: true}},
+		"open":    {Name: "open", CategoryOptions: CategoryOptions{Bidirectional: true}},
+		"limited": {Name: "limited", CategoryOptions: CategoryOptions{Bidirectional: true, AllowUserLimitedChannels: true}},
+		"closed":  {Name: "closed", CategoryOptions: CategoryOptions{Bidirectional: true, AllowUserLimitedChannels: true, Private: true}},
+		"regex":   {Name: "regex", CategoryOptions: CategoryOptions{Bidirectional: true, ChannelRegex: "^[a-z]+$"}},
+	}}
+	for _, tt := range []struct {
+		name, user, category, channel string
+		// requested and confirmed are the errors with a grant of everything of each kind.
+		requested, confirmed *Error
+	}{
+		{"a dollar", "u", "open", "$x", errPrivateChannel, nil},
+		{"a dollar without a category", "u", "", "$x", errPrivateChannel, nil},
+		{"a dollar that is not the first character", "u", "open", "x$", nil, nil},
+		{"a dollar, and the user is listed", "u", "limited", "$x#u", errPrivateChannel, nil},
+		{"the user is listed", "u", "limited", "x#v,u", nil, nil},
+		{"others are listed", "u", "limited", "x#v,w", errOthersChannel, nil},
+		{"others are listed, for an anonymous client", "", "limited", "x#v,w", errOthersChannel, nil},
+		{"nobody is listed, for an anonymous client", "", "limited", "x#", errOthersChannel, nil},
+		{"others are listed where that means nothing", "u", "open", "x#v", nil, nil},
+		{"nothing is listed", "u", "limited", "x", nil, nil},
+		{"the user is listed in a private category", "u", "closed", "x#u", nil, nil},
+		{"others are listed in a private category", "u", "closed", "x#v", errPrivateCategory, nil},
+		{"nothing is listed in a private category", "u", "closed", "x", errPrivateCategory, nil},
+		{"a name that matches", "u", "regex", "abc", nil, nil},
+		{"a name that does not match", "u", "regex", "ABC", errChannelName, errChannelName},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for permissions, want := range map[*Permissions]*Error{
+				{Everything: true}: tt.requested, {Everything: true, Confirmed: true}: tt.confirmed,
+			} {
+				for _, action := range []Action{Subscribe, Publish, ReadPresence} {
+					err := authorize(p, Connection{User: tt.user, Permissions: *permissions}, action, Channel{Category: tt.category, Name: tt.channel})
+					decide(t, err, want)
+				}
+			}
+		})
+	}
+}
+
 // TestRefusalReasons checks that the help of ErrCategoryDenied and ErrChannelDenied
 // distinguishes why a channel is refused.
 func TestRefusalReasons(t *testing.T) {

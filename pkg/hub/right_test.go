@@ -359,3 +359,63 @@ func TestShardsRaised(t *testing.T) {
 		t.Errorf("a minute later %v received, error %v", r.received, err)
 	}
 }
+
+// TestUserLimitedChannels turns the option on under three connections that are in a channel for
+// v: c1 with a confirmed grant, c2 of v and c3 of w with grants that nobody confirmed.
+func TestUserLimitedChannels(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	limited := hub.Channel{Category: "open", Name: "x#v"}
+	granted := confirmed(all)
+	for connection, id := range map[string]hub.Identity{"c1": {User: "u", Permissions: &granted}, "c2": {User: "v"}, "c3": {User: "w"}} {
+		if err := r.Connect(t.Context(), hub.Handshake{Connection: connection}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Authenticate(t.Context(), hub.Credentials{
+			Command: by(connection), Protocol: hub.Classic, Project: projectID, User: id.User, Token: token(t, id), Permissions: all,
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if refused, err := r.Subscribe(t.Context(), by(connection), []hub.Channel{limited}); err != nil || len(refused) > 0 {
+			t.Fatal(refused, err)
+		}
+	}
+	r.change(t, func(p *hub.Project) {
+		c := p.Categories["open"]
+		c.AllowUserLimitedChannels, c.Presence = true, true
+		p.Categories["open"] = c
+	})
+	p, want := r.project(t), []string{"c1", "c2"}
+	clients, err := r.Presence(t.Context(), p, limited)
+	var present []string
+	for _, c := range clients {
+		present = append(present, c.Connection)
+	}
+	slices.Sort(present)
+	if diff := cmp.Diff(want, present); diff != "" || err != nil {
+		t.Errorf("error %v, -want +present\n%s", err, diff)
+	}
+	usage, err := r.Usage(t.Context(), p, "")
+	if n := usage.Subscribers[p.Locate(limited)]; n != 2 || err != nil {
+		t.Errorf("%d subscribers, %v", n, err)
+	}
+	r.received = nil
+	if _, err := r.Publish(t.Context(), p, limited, []byte(`1`), hub.PublishOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(r.received)
+	if diff := cmp.Diff(want, r.received); diff != "" {
+		t.Errorf("-want +received\n%s", diff)
+	}
+	for connection, want := range map[string]error{"c1": nil, "c2": nil, "c3": hub.ErrChannelDenied} {
+		refused, err := r.Subscribe(t.Context(), by(connection), []hub.Channel{limited})
+		if err != nil || (len(refused) > 0) != (want != nil) {
+			t.Errorf("%s may subscribe: %v, %v", connection, refused, err)
+		}
+		if err := r.Broadcast(t.Context(), by(connection), limited, []byte(`1`)); !errors.Is(err, want) {
+			t.Errorf("%s broadcasts: %v", connection, err)
+		}
+		if _, err := r.ClientPresence(t.Context(), by(connection), limited); !errors.Is(err, want) {
+			t.Errorf("%s reads presence: %v", connection, err)
+		}
+	}
+}
