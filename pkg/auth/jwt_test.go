@@ -59,9 +59,9 @@ func TestJWT(t *testing.T) {
 			`{"sub":"","exp":1700000060,"feed":false}`,
 			hub.Identity{Expires: expires},
 		},
-		"feed as a category in permissions": {
+		"channel feed of the category without a name": {
 			`{"sub":"","exp":1700000060,"permissions":{"":["feed"]}}`,
-			hub.Identity{Expires: expires, Permissions: &hub.Permissions{Confirmed: true, Categories: map[string]hub.Grant{}}},
+			hub.Identity{Expires: expires, Permissions: &hub.Permissions{Confirmed: true, Categories: map[string]hub.Grant{"": {Channels: []string{"feed"}}}}},
 		},
 		"anonymous user": {
 			`{"sub":"","exp":1700000060}`,

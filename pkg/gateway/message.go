@@ -234,7 +234,7 @@ func (c *conversation) subscribe(ctx context.Context, commands []centrifugo.Comm
 		}
 		requests = append(requests, hub.SubscribeCommand{
 			Number: cmd.ID, Channel: ch, Token: q.Token, Recover: q.Recover, Since: q.Since, RejectUnrecovered: q.RejectUnrecovered,
-			Positioned: q.Positioned, Recoverable: q.Recoverable, JoinLeave: q.JoinLeave,
+			SubscriptionFlags: hub.SubscriptionFlags{Positioned: q.Positioned, Recoverable: q.Recoverable, JoinLeave: q.JoinLeave},
 		})
 	}
 	outcomes := c.session.Subscribe(ctx, requests)

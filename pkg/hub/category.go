@@ -112,6 +112,20 @@ func (o CategoryOptions) ShardCount() int { return max(o.Shards, 1) }
 // differ by some seconds.
 const shardsDelay = 15 * time.Second
 
+// names reports whether clients may use the name of a channel: it matches channel_regex. As in
+// Centrifugo the "$" is not part of the name, except in the category without a name.
+func (c Category) names(ch Channel) bool {
+	if c.ChannelRegex == "" {
+		return true
+	}
+	name := ch.Name
+	if ch.Category != "" {
+		name = strings.TrimPrefix(name, privateMark)
+	}
+	compiled, err := pattern(c.ChannelRegex)
+	return err == nil && compiled.MatchString(name)
+}
+
 // SubscribeShards is the number of shards over which new subscribers are spread. It lags
 // behind ShardCount, which publishers read: so every publisher reads the shard of every
 // subscriber.

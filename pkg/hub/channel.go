@@ -80,6 +80,15 @@ func (c Channel) Validate() error {
 // begins with "$".
 func (c Channel) private() bool { return strings.HasPrefix(c.Name, privateMark) }
 
+// limited reports whether the name lists users, after the last "#".
+func (c Channel) limited() bool { return strings.Contains(c.Name, userMark) }
+
+// lists reports whether the name lists a user. It never lists the anonymous user.
+func (c Channel) lists(user string) bool {
+	at := strings.LastIndex(c.Name, userMark)
+	return at >= 0 && user != "" && slices.Contains(strings.Split(c.Name[at+1:], userSplit), user)
+}
+
 // Selection selects channels of a project, by category: an empty Selection selects
 // every channel, and a category with no names selects all its channels.
 type Selection map[string][]string

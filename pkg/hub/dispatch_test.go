@@ -23,11 +23,11 @@ func TestDispatchDataRoundTrip(t *testing.T) {
 	ch := Channel{Project: "p", Category: "chat", Incarnation: "0badcafe", Name: "ключ \x00"}
 	ended := Ended{
 		Gone:     Gone{Connection: "L0SM9cOFvHcCIhx=", Channel: ch, Shard: 7, Hidden: true},
-		Protocol: Classic, Batch: true, Basis: Basis{Secret: "1123456789abcdef", Origin: "https://a.example.com", MD5: true, Confirmed: true},
+		Protocol: Classic, Batch: true, Basis: Basis{Secret: "1123456789abcdef", Origin: "https://a.example.com", MD5: true, Confirmed: true, Listed: true},
 	}
 	want := dispatchData{
 		Audience: Audience{Channel: ch, Shards: 4, Only: []Ended{ended}, Stalled: []string{"L0SM9cOFvHcCIhy="}, Rule: Rule{
-			Secret: "0123456789abcdef", Others: []string{"2123456789abcdef"}, Origins: []string{"https://example.com"}, AllowMD5: true, Private: true,
+			Secret: "0123456789abcdef", Others: []string{"2123456789abcdef"}, Origins: []string{"https://example.com"}, AllowMD5: true, Private: true, Listed: true,
 		}},
 		Messages: []Message{{
 			ID: "6921d2fb0123456789abcdef", Channel: ch, ProjectName: "P", CategoryID: "6921d2fa0123456789abcdef",

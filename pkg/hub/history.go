@@ -34,7 +34,11 @@ func history(p *Project, ch Channel) (Stream, error) {
 	}
 	s, _ := p.Stream(ch)
 	if s.Retention.Size == 0 {
-		return Stream{}, ErrNotAvailable.With(category.Title() + " keeps no history").WithHelp("turn on its options history_size and history_ttl")
+		return Stream{}, category.noHistory()
 	}
 	return s, nil
+}
+
+func (c Category) noHistory() *Error {
+	return ErrNotAvailable.With(c.Title() + " keeps no history").WithHelp("turn on its options history_size and history_ttl")
 }

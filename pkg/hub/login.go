@@ -107,11 +107,13 @@ func (s *Session) scope(ctx context.Context) (*Project, error) {
 
 // identify verifies a token.
 func (s *Session) identify(ctx context.Context, p *Project, token string) (ConnectionToken, error) {
-	if token == "" {
-		if !p.Options.Insecure && !p.Options.AllowAnonymousConnectWithoutToken {
-			return ConnectionToken{}, DisconnectBadRequest
-		}
-		return ConnectionToken{Secret: p.SecretID()}, nil
+	switch {
+	case token == "" && p.Options.Insecure:
+		return ConnectionToken{Secret: WithoutRules}, nil
+	case token == "" && p.Options.AllowAnonymousConnectWithoutToken:
+		return ConnectionToken{Secret: WithoutToken}, nil
+	case token == "":
+		return ConnectionToken{}, DisconnectBadRequest
 	}
 	now := s.now()
 	t, err := s.tokens.Connection(ctx, p, token, now)

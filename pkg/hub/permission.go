@@ -33,14 +33,11 @@ func (g Grant) Allows(name string) bool {
 }
 
 // category returns the grant in a category, and whether there is one.
-func (p Permissions) category(c Category) (Grant, bool) {
-	if c.Private && !p.Confirmed {
-		return Grant{}, false
-	}
+func (p Permissions) category(name string) (Grant, bool) {
 	if p.Everything {
 		return Grant{Whole: true}, true
 	}
-	g, ok := p.Categories[c.Name]
+	g, ok := p.Categories[name]
 	return g, ok
 }
 
@@ -58,21 +55,28 @@ const (
 var (
 	errUnknownCategory    = ErrCategoryDenied.WithHelp("the project has no category of this name: create it, or correct the name")
 	errPrivateCategory    = ErrCategoryDenied.WithHelp("the category is private: it requires a JWT that grants it in its permissions, or a validate_url that does")
+	errPrivateChannel     = ErrChannelDenied.WithHelp("a channel that begins with \"$\" requires a JWT that grants it in its permissions, or a validate_url that does")
+	errOthersChannel      = ErrChannelDenied.WithHelp("the channel is for the users after its \"#\": others require a JWT that grants it in its permissions, or a validate_url that does")
+	errChannelName        = ErrChannelDenied.WithHelp("the name does not match channel_regex, an option of the category")
 	errCategoryNotGranted = ErrCategoryDenied.WithHelp("the category is not granted: request it in the permissions of auth, and grant it in the JWT or in validate_url where the project has one")
 )
 
-// authorize decides whether a connection may perform an action in a channel of p, its
-// project. It fails, in this order, with ErrCategoryDenied where the category does not
-// exist or is not granted, ErrOneWay for Publish in a category that is not
-// bidirectional, and ErrChannelDenied where the channel is not granted. The help of the
-// error distinguishes all reasons. No other function decides this.
+// authorize decides whether a connection of the classic protocol may perform an action in a
+// channel of p, its project. It fails, in this order, with ErrCategoryDenied where the
+// category does not exist or is not granted, ErrOneWay for Publish in a category that is not
+// bidirectional, and ErrChannelDenied where the channel is not granted, needs a grant that is
+// confirmed, or has a name that the category does not allow. The help of the error
+// distinguishes all reasons. No other function decides this; Access decides for clients of
+// Centrifugo's protocol.
 func authorize(p *Project, c Connection, a Action, ch Channel) error {
 	category, exists := p.Categories[ch.Category]
-	grant, granted := c.Permissions.category(category)
+	grant, granted := c.Permissions.category(ch.Category)
+	requires := category.confirms(ch)
+	confirmed := requires.admits(c.Permissions.Confirmed, ch.lists(c.User))
 	switch {
 	case !exists:
 		return errUnknownCategory
-	case !granted && category.Private:
+	case category.Private && (!granted || !confirmed):
 		return errPrivateCategory
 	case !granted:
 		return errCategoryNotGranted
@@ -80,8 +84,35 @@ func authorize(p *Project, c Connection, a Action, ch Channel) error {
 		return ErrOneWay
 	case !grant.Allows(ch.Name):
 		return ErrChannelDenied
+	case !confirmed && ch.private():
+		return errPrivateChannel
+	case !confirmed:
+		return errOthersChannel
+	case !category.names(ch):
+		return errChannelName
 	}
 	return nil
+}
+
+// confirmation is what a channel requires of a client beyond a grant that it requested itself.
+type confirmation struct {
+	// required means that the application granted the channel, listed that instead the channel
+	// may list the user.
+	required, listed bool
+}
+
+// confirms returns what a channel of the category requires.
+func (c Category) confirms(ch Channel) confirmation {
+	limited := c.AllowUserLimitedChannels && ch.limited()
+	return confirmation{
+		required: c.Private || ch.private() || limited,
+		listed:   limited && !ch.private(),
+	}
+}
+
+// admits decides for a client whose grant is confirmed, and which the channel lists, or not.
+func (c confirmation) admits(confirmed, listed bool) bool {
+	return !c.required || confirmed || c.listed && listed
 }
 
 // Narrow returns what both p and q grant. It is confirmed when q is: p is what the

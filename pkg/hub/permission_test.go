@@ -36,8 +36,6 @@ func TestPermissionsInCategory(t *testing.T) {
 	for _, tt := range []struct {
 		name        string
 		permissions Permissions
-		private     bool
-		confirmed   bool
 		listed      bool
 		x, y        bool
 	}{
@@ -47,14 +45,9 @@ func TestPermissionsInCategory(t *testing.T) {
 		{name: "one channel", permissions: of("a:x"), listed: true, x: true},
 		{name: "a category without channels", permissions: of("a:"), listed: true},
 		{name: "another category", permissions: of("b")},
-		{name: "unconfirmed everything, private category", permissions: everything, private: true},
-		{name: "unconfirmed grant, private category", permissions: of("a"), private: true},
-		{name: "confirmed grant, private category", permissions: of("a:x"), private: true, confirmed: true, listed: true, x: true},
-		{name: "confirmed everything, private category", permissions: everything, private: true, confirmed: true, listed: true, x: true, y: true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			tt.permissions.Confirmed = tt.confirmed
-			grant, listed := tt.permissions.category(Category{Name: "a", CategoryOptions: CategoryOptions{Private: tt.private}})
+			grant, listed := tt.permissions.category("a")
 			if listed != tt.listed || grant.Allows("x") != tt.x || grant.Allows("y") != tt.y {
 				t.Errorf("listed %v, x %v, y %v", listed, grant.Allows("x"), grant.Allows("y"))
 			}
@@ -117,6 +110,50 @@ func TestAuthorize(t *testing.T) {
 				got := authorize(p, Connection{Permissions: tt.permissions}, action, Channel{Project: "p", Category: tt.category, Name: "x"})
 				if !errors.Is(got, want) || want == nil && got != nil {
 					t.Errorf("action %d: error %v, want %v", action, got, want)
+				}
+			}
+		})
+	}
+}
+
+// TestAuthorizeByName decides by the names of channels: "$" and "#" require more than a grant that
+// the client requested itself, whatever it does.
+func TestAuthorizeByName(t *testing.T) {
+	p := &Project{Categories: map[string]Category{
+		"":        {CategoryOptions: CategoryOptions{Bidirectional: true}},
+		"open":    {Name: "open", CategoryOptions: CategoryOptions{Bidirectional: true}},
+		"limited": {Name: "limited", CategoryOptions: CategoryOptions{Bidirectional: true, AllowUserLimitedChannels: true}},
+		"closed":  {Name: "closed", CategoryOptions: CategoryOptions{Bidirectional: true, AllowUserLimitedChannels: true, Private: true}},
+		"regex":   {Name: "regex", CategoryOptions: CategoryOptions{Bidirectional: true, ChannelRegex: "^[a-z]+$"}},
+	}}
+	for _, tt := range []struct {
+		name, user, category, channel string
+		// requested and confirmed are the errors with a grant of everything of each kind.
+		requested, confirmed *Error
+	}{
+		{"a dollar", "u", "open", "$x", errPrivateChannel, nil},
+		{"a dollar without a category", "u", "", "$x", errPrivateChannel, nil},
+		{"a dollar that is not the first character", "u", "open", "x$", nil, nil},
+		{"a dollar, and the user is listed", "u", "limited", "$x#u", errPrivateChannel, nil},
+		{"the user is listed", "u", "limited", "x#v,u", nil, nil},
+		{"others are listed", "u", "limited", "x#v,w", errOthersChannel, nil},
+		{"others are listed, for an anonymous client", "", "limited", "x#v,w", errOthersChannel, nil},
+		{"nobody is listed, for an anonymous client", "", "limited", "x#", errOthersChannel, nil},
+		{"others are listed where that means nothing", "u", "open", "x#v", nil, nil},
+		{"nothing is listed", "u", "limited", "x", nil, nil},
+		{"the user is listed in a private category", "u", "closed", "x#u", nil, nil},
+		{"others are listed in a private category", "u", "closed", "x#v", errPrivateCategory, nil},
+		{"nothing is listed in a private category", "u", "closed", "x", errPrivateCategory, nil},
+		{"a name that matches", "u", "regex", "abc", nil, nil},
+		{"a name that does not match", "u", "regex", "ABC", errChannelName, errChannelName},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for permissions, want := range map[*Permissions]*Error{
+				{Everything: true}: tt.requested, {Everything: true, Confirmed: true}: tt.confirmed,
+			} {
+				for _, action := range []Action{Subscribe, Publish, ReadPresence} {
+					err := authorize(p, Connection{User: tt.user, Permissions: *permissions}, action, Channel{Category: tt.category, Name: tt.channel})
+					decide(t, err, want)
 				}
 			}
 		})

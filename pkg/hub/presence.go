@@ -108,6 +108,10 @@ func (h *Hub) PresenceStats(ctx context.Context, p *Project, ch Channel) (Presen
 	return stats, err
 }
 
+func (c Category) noPresence() *Error {
+	return ErrNotAvailable.With(c.Title() + " has no presence").WithHelp("turn on its option presence")
+}
+
 // presencePages calls page with all clients in a channel whose category has presence.
 func (h *Hub) presencePages(ctx context.Context, p *Project, ch Channel, page func([]Client) error) error {
 	if err := ch.Validate(); err != nil {
@@ -118,7 +122,7 @@ func (h *Hub) presencePages(ctx context.Context, p *Project, ch Channel, page fu
 	case err != nil:
 		return err
 	case !category.Presence:
-		return ErrNotAvailable.With(category.Title() + " has no presence").WithHelp("turn on its option presence")
+		return category.noPresence()
 	}
 	audience, fresh := p.audience(p.Locate(ch)), false
 	for shard := range audience.Shards {

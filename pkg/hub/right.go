@@ -9,7 +9,8 @@ import (
 // Basis is what the right of a connection to be in a channel rests on. A subscription
 // carries it, so that a fan-out can tell, without reading the connection, whether the right
 // has ended: the project's secret was changed, a public key was removed, an origin was removed,
-// MD5 is allowed no more, or the category became private. The zero Basis is that of a subscription of an
+// MD5 is allowed no more, or the channel requires more, as when its category became private. The
+// zero Basis is that of a subscription of an
 // earlier version: it stays valid until it expires.
 type Basis struct {
 	// Secret is the SecretID of the secret or of the public keys that made the token. Without
@@ -23,6 +24,8 @@ type Basis struct {
 	// Confirmed means that the application granted the category, and not only that the
 	// client requested it. A private category needs it.
 	Confirmed bool `json:",omitempty"`
+	// Listed means that the name of the channel lists the user.
+	Listed bool `json:",omitempty"`
 }
 
 // Rule decides which subscribers of a channel still have the right to be in it. It is data,
@@ -34,8 +37,11 @@ type Rule struct {
 	// Origins and AllowMD5 are the options of the project.
 	Origins  []string `json:",omitempty"`
 	AllowMD5 bool     `json:",omitempty"`
-	// Private is the option of the category.
+	// Private means that the channel requires a Confirmed grant: its category is private, it
+	// is user-limited, or its name begins with "$". Listed means that it may list the user
+	// instead.
 	Private bool `json:",omitempty"`
+	Listed  bool `json:",omitempty"`
 }
 
 // Admits reports whether a right with this basis has not ended. It is a pure function.
@@ -43,7 +49,8 @@ func (r Rule) Admits(b Basis) bool {
 	if b == (Basis{}) {
 		return true
 	}
-	return (b.Secret == r.Secret || slices.Contains(r.Others, b.Secret)) && (r.AllowMD5 || !b.MD5) && (b.Confirmed || !r.Private) &&
+	return (b.Secret == r.Secret || slices.Contains(r.Others, b.Secret)) && (r.AllowMD5 || !b.MD5) &&
+		confirmation{r.Private, r.Listed}.admits(b.Confirmed, b.Listed) &&
 		ProjectOptions{Origins: r.Origins}.AllowsOrigin(b.Origin)
 }
 
@@ -86,15 +93,22 @@ func (p *Project) otherIDs() (others []string) {
 	return others
 }
 
-// rule is the rule for the subscribers of a category of the project.
-func (p *Project) rule(private bool) Rule {
-	return Rule{Secret: p.SecretID(), Others: p.otherIDs(), Origins: p.Options.Origins, AllowMD5: p.Options.AllowMD5, Private: private}
+// rule is the rule for connections of the project.
+func (p *Project) rule() Rule {
+	return Rule{Secret: p.SecretID(), Others: p.otherIDs(), Origins: p.Options.Origins, AllowMD5: p.Options.AllowMD5}
+}
+
+// in is the rule for the subscribers of a channel of a category.
+func (r Rule) in(c Category, ch Channel) Rule {
+	requires := c.confirms(ch)
+	r.Private, r.Listed = requires.required, requires.listed
+	return r
 }
 
 // audience is the subscribers of a channel of the project.
 func (p *Project) audience(ch Channel) Audience {
 	c := p.Categories[ch.Category]
-	return Audience{Channel: ch, Shards: c.ShardCount(), Rule: p.rule(c.Private)}
+	return Audience{Channel: ch, Shards: c.ShardCount(), Rule: p.rule().in(c, ch)}
 }
 
 // Locate returns the channel of the project that a command or request names: in the
@@ -113,10 +127,17 @@ func (p *Project) has(ch Channel) bool {
 
 // admits reports whether the project still admits an authenticated connection.
 func (p *Project) admits(c Connection) bool {
-	return c.Secret == "" || p.rule(false).Admits(c.Basis())
+	return c.Secret == "" || p.rule().Admits(c.Basis())
 }
 
-// Basis is what the connection's right to be in its channels rests on.
+// BasisIn is what the connection's right to be in a channel rests on.
+func (c Connection) BasisIn(ch Channel) Basis {
+	b := c.Basis()
+	b.Listed = b != (Basis{}) && ch.lists(c.User)
+	return b
+}
+
+// Basis is what the connection's rights rest on, whatever the channel.
 func (c Connection) Basis() Basis {
 	if c.Secret == "" {
 		return Basis{}

@@ -35,6 +35,10 @@ func TestRule(t *testing.T) {
 		{"MD5 where it is allowed no more", func(r *hub.Rule) { r.AllowMD5 = false }, func(b *hub.Basis) { b.MD5 = true }, false},
 		{"a private category without a confirmed grant", func(r *hub.Rule) { r.Private = true }, func(*hub.Basis) {}, false},
 		{"a private category with a confirmed grant", func(r *hub.Rule) { r.Private = true }, func(b *hub.Basis) { b.Confirmed = true }, true},
+		{"a user-limited channel that lists the user", func(r *hub.Rule) { r.Private, r.Listed = true, true }, func(b *hub.Basis) { b.Listed = true }, true},
+		{"a user-limited channel that does not list the user", func(r *hub.Rule) { r.Private, r.Listed = true, true }, func(*hub.Basis) {}, false},
+		{"a user-limited channel of another user with a confirmed grant", func(r *hub.Rule) { r.Private, r.Listed = true, true }, func(b *hub.Basis) { b.Confirmed = true }, true},
+		{"a private channel that lists the user", func(r *hub.Rule) { r.Private = true }, func(b *hub.Basis) { b.Listed = true }, false},
 		{"a subscription of an earlier version", func(r *hub.Rule) { *r = hub.Rule{Secret: "s2", Private: true} }, func(b *hub.Basis) { *b = hub.Basis{} }, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -376,5 +380,65 @@ func TestShardsRaised(t *testing.T) {
 	r.received = nil
 	if err := r.publish(t, ""); err != nil || len(r.received) != 2 {
 		t.Errorf("a minute later %v received, error %v", r.received, err)
+	}
+}
+
+// TestUserLimitedChannels turns the option on under three connections that are in a channel for
+// v: c1 with a confirmed grant, c2 of v and c3 of w with grants that nobody confirmed.
+func TestUserLimitedChannels(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	limited := hub.Channel{Category: "open", Name: "x#v"}
+	granted := confirmed(all)
+	for connection, id := range map[string]hub.Identity{"c1": {User: "u", Permissions: &granted}, "c2": {User: "v"}, "c3": {User: "w"}} {
+		if err := r.Connect(t.Context(), hub.Handshake{Connection: connection}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Authenticate(t.Context(), hub.Credentials{
+			Command: by(connection), Protocol: hub.Classic, Project: projectID, User: id.User, Token: token(t, id), Permissions: all,
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if refused, err := r.Subscribe(t.Context(), by(connection), []hub.Channel{limited}); err != nil || len(refused) > 0 {
+			t.Fatal(refused, err)
+		}
+	}
+	r.change(t, func(p *hub.Project) {
+		c := p.Categories["open"]
+		c.AllowUserLimitedChannels, c.Presence = true, true
+		p.Categories["open"] = c
+	})
+	p, want := r.project(t), []string{"c1", "c2"}
+	clients, err := r.Presence(t.Context(), p, limited)
+	var present []string
+	for _, c := range clients {
+		present = append(present, c.Connection)
+	}
+	slices.Sort(present)
+	if diff := cmp.Diff(want, present); diff != "" || err != nil {
+		t.Errorf("error %v, -want +present\n%s", err, diff)
+	}
+	usage, err := r.Usage(t.Context(), p, "")
+	if n := usage.Subscribers[p.Locate(limited)]; n != 2 || err != nil {
+		t.Errorf("%d subscribers, %v", n, err)
+	}
+	r.received = nil
+	if _, err := r.Publish(t.Context(), p, limited, []byte(`1`), hub.PublishOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(r.received)
+	if diff := cmp.Diff(want, r.received); diff != "" {
+		t.Errorf("-want +received\n%s", diff)
+	}
+	for connection, want := range map[string]error{"c1": nil, "c2": nil, "c3": hub.ErrChannelDenied} {
+		refused, err := r.Subscribe(t.Context(), by(connection), []hub.Channel{limited})
+		if err != nil || (len(refused) > 0) != (want != nil) {
+			t.Errorf("%s may subscribe: %v, %v", connection, refused, err)
+		}
+		if err := r.Broadcast(t.Context(), by(connection), limited, []byte(`1`)); !errors.Is(err, want) {
+			t.Errorf("%s broadcasts: %v", connection, err)
+		}
+		if _, err := r.ClientPresence(t.Context(), by(connection), limited); !errors.Is(err, want) {
+			t.Errorf("%s reads presence: %v", connection, err)
+		}
 	}
 }

@@ -73,11 +73,11 @@ func TestOptionsAdmit(t *testing.T) {
 		{"insecure", ProjectOptions{Insecure: true}, WithoutRules},
 	} {
 		p := &Project{Secret: "s", Options: test.options}
-		if !p.rule(false).Admits(Basis{Secret: test.secret}) {
+		if !p.rule().Admits(Basis{Secret: test.secret}) {
 			t.Errorf("%s: a connection that rests on it is not admitted", test.name)
 		}
 		p.Options = ProjectOptions{}
-		if p.rule(false).Admits(Basis{Secret: test.secret}) {
+		if p.rule().Admits(Basis{Secret: test.secret}) {
 			t.Errorf("%s, removed: a connection that rests on it is admitted", test.name)
 		}
 	}

@@ -139,6 +139,11 @@ func (h *Hub) terminate(ctx context.Context, connections []Connection, d *Discon
 	return h.closeSockets(ctx, connections)
 }
 
+// access decides what the client may do.
+func (s *Session) access() Access {
+	return Access{Project: s.project, Connection: s.c, Insecure: s.project.Options.Insecure}
+}
+
 // Speaks returns the protocol of a connection: "" for one that is over, or has no identity yet.
 func (h *Hub) Speaks(ctx context.Context, connection string) (Protocol, error) {
 	c, err := h.store.Connection(ctx, connection)

@@ -24,8 +24,8 @@ type SubscribeCommand struct {
 	// RejectUnrecovered asks for ErrUnrecoverablePosition, and no subscription, where they
 	// cannot be recovered.
 	RejectUnrecovered bool
-	// Positioned, Recoverable and JoinLeave ask for these features.
-	Positioned, Recoverable, JoinLeave bool
+	// SubscriptionFlags are what the client asks for.
+	SubscriptionFlags
 
 	// server means that the service subscribes the client, with these options, until expires.
 	server  bool
@@ -104,9 +104,11 @@ func all(requests []SubscribeCommand, err error) []SubscribeOutcome {
 type joining struct {
 	SubscribeCommand
 	membership Membership
-	features   Features
-	stream     Stream
-	streams    bool
+	// category has the overrides of a token.
+	category Category
+	flags    SubscriptionFlags
+	stream   Stream
+	streams  bool
 }
 
 // subscribe carries out subscribes together with a change of the connection, whose present state
@@ -172,14 +174,15 @@ func (s *Session) joining(ctx context.Context, r SubscribeCommand) (*joining, er
 		return nil, err
 	}
 	j.stream, j.streams = s.project.Stream(r.Channel)
-	j.features = access.Features(r.Channel, FeatureRequest{Positioned: r.Positioned, Recoverable: r.Recoverable, JoinLeave: r.JoinLeave}, j.options.Override)
+	j.category = j.options.Override.of(s.project.Categories[r.Channel.Category])
+	j.flags = access.Flags(j.category, r.Channel, r.SubscriptionFlags)
 	j.membership.ID, j.membership.Since = NewID(s.now()), s.now().Truncate(time.Millisecond)
 	// What is sent before the reply to a login is lost in some clients, and so is what a stream
 	// sends before the reply to a subscribe.
 	j.membership.Joining = j.streams || r.server
-	j.membership.Recoverable = j.features.Recoverable
-	j.membership.JoinLeave, j.membership.Server = j.features.JoinLeave, r.server
-	j.membership.Info, j.membership.Granted = j.options.Info, granted
+	j.membership.Recoverable, j.membership.JoinLeave = j.flags.Recoverable, j.flags.JoinLeave
+	j.membership.Server, j.membership.Info = r.server, j.options.Info
+	j.membership.Granted = granted || access.Insecure
 	return j, nil
 }
 
@@ -255,8 +258,8 @@ func (s *Session) open(ctx context.Context, j *joining, result *Subscribed) erro
 	if err != nil {
 		return err
 	}
-	result.WasRecovering = j.Recover && j.features.Recoverable
-	if result.WasRecovering || j.features.CacheRecover {
+	result.WasRecovering = j.Recover && j.flags.Recoverable
+	if result.WasRecovering || j.category.AutoCacheRecover && j.category.RecoveryMode.Cache() && j.category.HistorySize > 0 {
 		if top, err = s.recover(ctx, j, top, result); err != nil {
 			return err
 		}
@@ -264,9 +267,9 @@ func (s *Session) open(ctx context.Context, j *joining, result *Subscribed) erro
 	if result.WasRecovering && !result.Recovered && j.RejectUnrecovered {
 		return ErrUnrecoverablePosition
 	}
-	result.Recoverable, result.Positioned = j.features.Recoverable, j.features.Positioned || j.features.Recoverable
+	result.Recoverable, result.Positioned = j.flags.Recoverable, j.flags.Positioned
 	j.Since, result.Position = top, top
-	if result.Recovered && !j.features.Cache {
+	if result.Recovered && !j.category.RecoveryMode.Cache() {
 		result.Position = Position{top.Epoch, top.Offset - uint64(len(result.Publications))}
 	}
 	if j.pushed && result.Recovered {
@@ -280,7 +283,7 @@ func (s *Session) open(ctx context.Context, j *joining, result *Subscribed) erro
 
 // recover reads what a client has missed. It returns the top of the stream at that moment.
 func (s *Session) recover(ctx context.Context, j *joining, top Position, result *Subscribed) (Position, error) {
-	if j.features.Cache {
+	if j.category.RecoveryMode.Cache() {
 		newest, top, err := s.store.History(ctx, j.stream, HistoryQuery{Limit: 1, Reverse: true})
 		if err != nil {
 			return top, err

@@ -79,6 +79,19 @@ type Override struct {
 	ForcePushJoinLeave *bool
 }
 
+// of returns the category with the overrides.
+func (o Override) of(c Category) Category {
+	for option, with := range map[*bool]*bool{
+		&c.Presence: o.Presence, &c.JoinLeave: o.JoinLeave, &c.ForceRecovery: o.ForceRecovery,
+		&c.ForcePositioning: o.ForcePositioning, &c.ForcePushJoinLeave: o.ForcePushJoinLeave,
+	} {
+		if with != nil {
+			*option = *with
+		}
+	}
+	return c
+}
+
 // UnmarshalJSON reads Centrifugo's form, such as {"presence": {"value": true}}. A null keeps an
 // option. Keys are case-sensitive; unknown ones are ignored.
 func (o *Override) UnmarshalJSON(b []byte) error {

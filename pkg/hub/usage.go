@@ -86,17 +86,15 @@ func (h *Hub) UsageWithin(ctx context.Context, p *Project, pattern string, withi
 // ended, in channels whose "category:name" matches. The feed is no channel of a client, and
 // a former incarnation no channel any more.
 func (p *Project) counted(matches func(string) bool) Counted {
-	public, private := p.rule(false), p.rule(true)
+	rule := p.rule()
 	return func(ch Channel, b Basis) bool {
 		switch {
 		case ch == Channel{}:
-			return public.Admits(b)
+			return rule.Admits(b)
 		case ch.inFeed() || ch != p.Locate(ch) || !matches(ch.String()):
 			return false
-		case p.Categories[ch.Category].Private:
-			return private.Admits(b)
 		}
-		return public.Admits(b)
+		return rule.in(p.Categories[ch.Category], ch).Admits(b)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strconv"
 
 	"centrifuge/pkg/hub"
 )
@@ -84,13 +85,13 @@ func rename(object map[string]json.RawMessage, o hub.Option) error {
 	is := *on != o.AliasReversed
 	if named, both := object[o.Name]; both {
 		var other *bool
-		if json.Unmarshal(named, &other) != nil {
-			return nil // Decode refuses it
-		}
-		if other != nil && *other != is {
+		switch err := json.Unmarshal(named, &other); {
+		case err != nil:
+			return hub.ErrBadRequest.With(o.Name + " is not a boolean")
+		case other != nil && *other != is:
 			return hub.ErrBadRequest.With(fmt.Sprintf("%s is %t and %s is %t: they are one option, write one of them", o.Name, *other, o.Alias, *on))
 		}
 	}
-	object[o.Name] = json.RawMessage(fmt.Sprint(is))
+	object[o.Name] = json.RawMessage(strconv.FormatBool(is))
 	return nil
 }

@@ -191,6 +191,75 @@ func optionTable(heading string, reference []hub.Option) string {
 	return b.String()
 }
 
+// centrifugoOptions are the options of a namespace of Centrifugo 6, with what differs here.
+var centrifugoOptions = []struct{ name, note string }{
+	{"presence", ""},
+	{"join_leave", "Classic clients always receive joins and leaves, others where they ask for them or force_push_join_leave is on."},
+	{"force_push_join_leave", ""},
+	{"history_size", "At most 10,000."},
+	{"history_ttl", "At least a second. Written in milliseconds; `\"60s\"` is read too."},
+	{"history_meta_ttl", "At least six hours."},
+	{"force_positioning", "Only streams have positions: channels with a history, and ordered ones."},
+	{"allow_positioning", "Only streams have positions."},
+	{"force_recovery", ""},
+	{"allow_recovery", ""},
+	{"force_recovery_mode", ""},
+	{"auto_cache_recover", ""},
+	{"allow_subscribe_for_client", "On by default, unlike in Centrifugo."},
+	{"allow_subscribe_for_anonymous", "Classic clients: their grants decide."},
+	{"allow_publish_for_client", "In a private category only for subscribers and for clients with a grant."},
+	{"allow_publish_for_subscriber", "Classic clients: only bidirectional matters."},
+	{"allow_publish_for_anonymous", "Classic clients: only bidirectional matters."},
+	{"allow_history_for_client", "The classic protocol has no history."},
+	{"allow_history_for_subscriber", ""},
+	{"allow_history_for_anonymous", ""},
+	{"allow_presence_for_client", "Classic clients: their grants decide."},
+	{"allow_presence_for_subscriber", "Classic clients: their grants decide."},
+	{"allow_presence_for_anonymous", "Classic clients: their grants decide."},
+	{"allow_user_limited_channels", ""},
+	{"channel_regex", "At most 255 bytes. Without it names need not be ASCII."},
+	{"allowed_delta_types", "Not supported: API Gateway does not promise the order that deltas need."},
+	{"delta_publish", "Not supported, for the same reason."},
+	{"allow_tags_filter", "Not supported: a fan-out encodes a message once for all subscribers. Clients can look at the tags."},
+	{"publication_data_format", "Not supported: data is JSON."},
+	{"subscribe_stream_proxy_enabled", "Not supported, nor are its other options: a function does not live as long as a stream."},
+	{"subscription_type", "Not supported, nor are map and shared_poll: subscriptions are to streams."},
+}
+
+// centrifugoTable maps the names of Centrifugo's options to ours.
+func centrifugoTable(t *testing.T, heading string) string {
+	t.Helper()
+	var b strings.Builder
+	fmt.Fprintf(&b, "| %s | here | |\n|---|---|---|\n", heading)
+	mapped := make(map[string]bool)
+	for _, c := range centrifugoOptions {
+		here := "-"
+		for _, o := range hub.CategoryReference {
+			switch {
+			case o.Name == c.name:
+				here = "same name"
+			case o.Alias == c.name && o.AliasReversed:
+				here = "the reverse of `" + o.Name + "`"
+			case o.Alias == c.name:
+				here = "`" + o.Name + "`"
+			default:
+				continue
+			}
+			mapped[o.Name] = true
+		}
+		if (here == "-") != strings.HasPrefix(c.note, "Not supported") {
+			t.Errorf("%s is %s here, and its note says %q", c.name, here, c.note)
+		}
+		fmt.Fprintf(&b, "| `%s` | %s |%s |\n", c.name, here, strings.TrimRight(" "+c.note, " "))
+	}
+	for _, o := range hub.CategoryReference {
+		if theirs := strings.HasPrefix(o.Name, "allow_") || strings.HasPrefix(o.Name, "force_"); theirs && !mapped[o.Name] && o.Name != "allowed_domains" {
+			t.Errorf("%s has a name as Centrifugo's options, and is not in the table", o.Name)
+		}
+	}
+	return b.String()
+}
+
 func TestOptionTables(t *testing.T) {
 	const path = "../hub/README.md"
 	content, err := os.ReadFile(path)
@@ -199,10 +268,14 @@ func TestOptionTables(t *testing.T) {
 	}
 	readme := string(content)
 	for _, table := range []struct {
-		heading   string
-		reference []hub.Option
-	}{{"project option", hub.ProjectReference}, {"category option", hub.CategoryReference}} {
-		want := optionTable(table.heading, table.reference)
+		heading string
+		make    func(heading string) string
+	}{
+		{"project option", func(heading string) string { return optionTable(heading, hub.ProjectReference) }},
+		{"category option", func(heading string) string { return optionTable(heading, hub.CategoryReference) }},
+		{"option of Centrifugo", func(heading string) string { return centrifugoTable(t, heading) }},
+	} {
+		want := table.make(table.heading)
 		begin := strings.Index(readme, "| "+table.heading+" |")
 		if begin < 0 {
 			t.Fatalf("%s has no table with the heading %q", path, table.heading)

@@ -7,8 +7,8 @@ import (
 )
 
 // encodeBasis makes the attribute of a subscription, "" for the zero Basis:
-// secret, flags and origin, separated by spaces. Flags are "c" for confirmed and "5" for
-// MD5.
+// secret, flags and origin, separated by spaces. Flags are "c" for confirmed, "5" for MD5
+// and "l" for listed.
 func encodeBasis(b hub.Basis) string {
 	if b == (hub.Basis{}) {
 		return ""
@@ -20,6 +20,9 @@ func encodeBasis(b hub.Basis) string {
 	if b.MD5 {
 		flags += "5"
 	}
+	if b.Listed {
+		flags += "l"
+	}
 	return b.Secret + " " + flags + " " + b.Origin
 }
 
@@ -29,6 +32,6 @@ func decodeBasis(s string) hub.Basis {
 	flags, origin, _ := strings.Cut(rest, " ")
 	return hub.Basis{
 		Secret: secret, Origin: origin,
-		Confirmed: strings.Contains(flags, "c"), MD5: strings.Contains(flags, "5"),
+		Confirmed: strings.Contains(flags, "c"), MD5: strings.Contains(flags, "5"), Listed: strings.Contains(flags, "l"),
 	}
 }

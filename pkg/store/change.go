@@ -281,7 +281,7 @@ func subscriptionItem(c hub.Connection, p hub.Place) item {
 	if len(c.Info) > 0 {
 		i[attrSubscriberInfo] = text(string(c.Info))
 	}
-	if basis := encodeBasis(c.Basis()); basis != "" {
+	if basis := encodeBasis(c.BasisIn(p.Channel)); basis != "" {
 		i[attrSubscriberBasis] = text(basis)
 	}
 	return i
