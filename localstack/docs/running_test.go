@@ -41,6 +41,7 @@ var notRun = map[string]string{
 	"make test":                "this test is a part of it",
 	"make test-dynamodb-local": "a step of .ci/run",
 	"make test-clients":        "a step of .ci/run",
+	"make oracles":             "a step of .ci/run",
 	"make soak":                "a step of .ci/run, for a minute",
 	"make hammer":              "a step of .ci/run, for 15 seconds",
 	"make lint":                "a step of .ci/run",

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -236,7 +237,7 @@ func (c *caller) pipes(ctx context.Context) error {
 		replies, err := c.SendPipe(ctx, pipe)
 		for _, r := range replies {
 			if r.Error != nil {
-				answers = append(answers, fmt.Sprint(r.Error.Code))
+				answers = append(answers, strconv.Itoa(r.Error.Code))
 			} else {
 				answers = append(answers, string(r.Result))
 			}

@@ -31,8 +31,8 @@ func (c *Client) call(ctx context.Context, method string, params, result any) er
 }
 
 // Call calls a method of the server API by name, such as "publish", with params as
-// its body, and returns the undecoded result. It is for methods without a function
-// in this package. It makes one attempt, whatever Options say: only the caller knows
+// its body, and returns the undecoded result; of "batch", whose replies are in no result, the
+// whole response. It is for methods without a function in this package. It makes one attempt, whatever Options say: only the caller knows
 // whether the method may be repeated. A refusal is an *Error.
 func (c *Client) Call(ctx context.Context, method string, params any) (json.RawMessage, error) {
 	body, err := encode(params)
@@ -120,10 +120,14 @@ func readBody(res *http.Response) ([]byte, error) {
 // another server, whatever its status is.
 func decode(status int, b []byte, result any) error {
 	var response struct {
-		Result json.RawMessage `json:"result"`
-		Error  *failure        `json:"error"`
+		Result  json.RawMessage `json:"result"`
+		Replies json.RawMessage `json:"replies"`
+		Error   *failure        `json:"error"`
 	}
 	decoded := json.Unmarshal(b, &response) == nil
+	if len(response.Result) == 0 && len(response.Replies) > 0 {
+		response.Result = b
+	}
 	switch {
 	case decoded && response.Error != nil && response.Error.Code != 0:
 		return response.Error.with(status)

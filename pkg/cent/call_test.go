@@ -245,6 +245,11 @@ func TestCallAttempts(t *testing.T) {
 	if err != nil || string(got) != `{"a": 1}` || a.bodies[0] != `{"channel":"a:b"}`+"\n" {
 		t.Errorf("result %s, error %v, body %q", got, err, a.bodies)
 	}
+	c, _ = newClient(t, Options{}, respond(200, `{"replies":[{"info":{}}]}`))
+	got, err = c.Call(t.Context(), "batch", json.RawMessage(`{"commands":[{"info":{}}]}`))
+	if err != nil || string(got) != `{"replies":[{"info":{}}]}` {
+		t.Errorf("result %s, error %v", got, err)
+	}
 	c, _ = newClient(t, Options{}, respond(404, `{"error":{"code":104,"message":"m"}}`))
 	if _, err := c.Call(t.Context(), "../x", 1); !errors.Is(err, &Error{Code: 104}) {
 		t.Errorf("error %v", err)

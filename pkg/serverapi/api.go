@@ -77,11 +77,10 @@ func (a *api) call(w http.ResponseWriter, r *http.Request) {
 	method := r.PathValue("method")
 	p, body, status, err := a.request(r)
 	var reply any
-	switch {
 	// Without a key nobody learns what exists.
-	case err != nil && (p == nil || slices.Contains(methodNames, method)):
+	if err != nil && (p == nil || slices.Contains(methodNames, method)) {
 		reply = fail(hub.Public(err))
-	default:
+	} else {
 		status, reply = a.answer(r.Context(), p, method, body)
 	}
 	if failed, ok := reply.(answer); ok && failed.Error != nil && asksForStatus(r) {

@@ -259,6 +259,7 @@ func TestCommands(t *testing.T) {
 		{"presence-stats-refused", "", []string{"presence-stats", "news:all"}, 1},
 		{"send", "", []string{"send", "presence_stats", "--params", `{"channel":"chat:lobby"}`}, 0},
 		{"send-stdin", "{\"channel\":\n\"chat:lobby\"}\n", []string{"send", "presence_stats"}, 0},
+		{"send-batch", `{"commands":[{"presence_stats":{"channel":"chat:lobby"}},{"rpc":{"method":"sing"}}]}`, []string{"send", "batch"}, 0},
 		{"send-refused", `{"channel":"nowhere:x","data":1}`, []string{"send", "publish"}, 1},
 		{"send-unknown", "{}", []string{"send", "shout"}, 1},
 		{"send-empty", " \n", []string{"send", "info"}, 1},

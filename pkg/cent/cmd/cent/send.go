@@ -40,6 +40,8 @@ func (c *send) Run(ctx context.Context, s *session) error {
 	result, err := client.Call(ctx, c.Method, params)
 	var refusal *cent.Error
 	switch {
+	case err == nil && c.Method == "batch":
+		return s.printJSON(result)
 	case err == nil:
 		return s.printJSON(map[string]json.RawMessage{"result": result})
 	case errors.As(err, &refusal) && refusal.Code != 0:
