@@ -118,6 +118,7 @@ func New(o Options) http.Handler {
 	call("GET /admin/api/projects/{project}", s.apiProject)
 	call("PUT /admin/api/projects/{project}", s.apiPutProject)
 	call("DELETE /admin/api/projects/{project}", s.apiDeleteProject)
+	call("POST /admin/api/projects/{project}/secret", s.apiRegenerateSecret)
 	call("PUT /admin/api/projects/{project}/categories/{category...}", s.apiPutCategory)
 	call("DELETE /admin/api/projects/{project}/categories/{category...}", s.apiDeleteCategory)
 	call("/admin/api/", s.apiNotFound)

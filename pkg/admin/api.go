@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"net/http"
+	"time"
 
 	"centrifuge/pkg/auth"
 	"centrifuge/pkg/hub"
@@ -71,6 +72,10 @@ func (s *site) apiPutProject(w http.ResponseWriter, r *http.Request) {
 		s.failJSON(w, r, hub.ErrBadRequest.With("API keys are not written here: create and revoke them in the admin pages"))
 		return
 	}
+	if !in.PreviousSecretUntil.IsZero() {
+		s.failJSON(w, r, hub.ErrBadRequest.With("previous_secret_until is not written here: POST to /secret replaces the secret"))
+		return
+	}
 	p, err := s.Store.ReadProject(r.Context(), id)
 	creates := errors.Is(err, hub.ErrProjectNotFound)
 	if err == nil && in.IdempotencyKey != "" {
@@ -93,6 +98,31 @@ func (s *site) apiPutProject(w http.ResponseWriter, r *http.Request) {
 		}
 		writeJSON(w, http.StatusOK, map[string]bool{"created": false})
 	}
+}
+
+// apiRegenerateSecret handles POST /admin/api/projects/{project}/secret. It replaces the secret of a
+// project, and keeps the replaced one for keep_previous. While that is kept, the same request with
+// the same idempotency_key changes nothing more.
+func (s *site) apiRegenerateSecret(w http.ResponseWriter, r *http.Request) {
+	var in struct {
+		KeepPrevious   hub.Duration `json:"keep_previous"`
+		IdempotencyKey string       `json:"idempotency_key"`
+	}
+	if !s.readJSON(w, r, maxManifestBytes, &in) {
+		return
+	}
+	p, ok := s.apiRead(w, r)
+	if !ok {
+		return
+	}
+	if err := s.regenerateSecret(r.Context(), p, time.Duration(in.KeepPrevious), cmp.Or(in.IdempotencyKey, auth.NewAPIKey())); err != nil {
+		s.failJSON(w, r, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, struct {
+		Secret              string    `json:"secret"`
+		PreviousSecretUntil time.Time `json:"previous_secret_until,omitzero"`
+	}{p.Secret, p.PreviousUntil})
 }
 
 // apiDeleteProject handles DELETE /admin/api/projects/{project}.

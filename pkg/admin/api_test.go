@@ -20,6 +20,7 @@ func TestAPISession(t *testing.T) {
 	for _, c := range [][2]string{
 		{http.MethodGet, "/projects"}, {http.MethodGet, "/projects/" + projectID}, {http.MethodPut, "/projects/p"}, {http.MethodDelete, "/projects/" + projectID},
 		{http.MethodPut, "/projects/" + projectID + "/categories/c"}, {http.MethodDelete, "/projects/" + projectID + "/categories/chat"}, {http.MethodGet, "/none"},
+		{http.MethodPost, "/projects/" + projectID + "/secret"},
 	} {
 		t.Run("required: "+c[0]+" "+c[1], func(t *testing.T) {
 			r := r.in(t)
@@ -39,6 +40,71 @@ func TestAPISession(t *testing.T) {
 		r := r.in(t)
 		r.says(r.call(http.MethodPost, "/sign-out", ""), http.StatusOK, `{}`)
 		r.says(r.call(http.MethodGet, "/projects", ""), http.StatusUnauthorized, unauthorized)
+	})
+}
+
+func TestAPISecret(t *testing.T) {
+	r := newRig(t).signIn()
+	before := r.project(projectID)
+	path := "/projects/" + projectID + "/secret"
+	replace := func(r *rig, body string) (secret, until string) {
+		r.t.Helper()
+		var made struct {
+			Secret string `json:"secret"`
+			Until  string `json:"previous_secret_until"`
+		}
+		if err := json.Unmarshal([]byte(r.is(r.call(http.MethodPost, path, body), http.StatusOK).body), &made); err != nil {
+			r.t.Fatal(err)
+		}
+		return made.Secret, made.Until
+	}
+	t.Run("the previous secret is kept, and a repetition changes nothing", func(t *testing.T) {
+		r := r.in(t)
+		for range 2 {
+			secret, until := replace(r, `{"keep_previous":"24h","idempotency_key":"0123456789abcdef"}`)
+			p := r.project(projectID)
+			if diff := cmp.Diff([]string{secret, before.Secret}, p.Secrets()); diff != "" || until != "2027-01-16T08:00:00Z" || len(secret) != 64 {
+				t.Errorf("until %s, -want +got\n%s", until, diff)
+			}
+		}
+		got := r.is(r.call(http.MethodGet, "/projects/"+projectID, ""), http.StatusOK).body
+		if !strings.Contains(got, `"previous_secret_until":"2027-01-16T08:00:00Z"`) || strings.Contains(got, before.Secret) {
+			t.Errorf("the project is read as %s", got)
+		}
+	})
+	t.Run("without a time both former secrets end", func(t *testing.T) {
+		r := r.in(t)
+		secret, until := replace(r, `{}`)
+		if diff := cmp.Diff([]string{secret}, r.project(projectID).Secrets()); diff != "" || until != "" || secret == before.Secret {
+			t.Errorf("until %q, -want +got\n%s", until, diff)
+		}
+	})
+	for body, want := range map[string]string{
+		`{"keep_previous":"721h"}`:        "the previous secret can be kept for 0 to 30 days",
+		`{"keep_previous":-1}`:            "the previous secret can be kept for 0 to 30 days",
+		`{"keep_previous":true}`:          "keep_previous is not a duration",
+		`{"idempotency_key":"short"}`:     "idempotency_key is not from 16 to 255 bytes: send a random text",
+		`{"secret":"chosen by a client"}`: `unknown field \"secret\"`,
+	} {
+		t.Run("refused: "+body, func(t *testing.T) {
+			r := r.in(t)
+			present := r.project(projectID).Secret
+			if got := r.is(r.call(http.MethodPost, path, body), http.StatusBadRequest).body; !strings.Contains(got, want) {
+				t.Errorf("the answer is %s, want %s", got, want)
+			}
+			if r.project(projectID).Secret != present {
+				t.Error("the secret has changed")
+			}
+		})
+	}
+	t.Run("an unknown project", func(t *testing.T) {
+		r := r.in(t)
+		r.says(r.call(http.MethodPost, "/projects/none/secret", `{}`), http.StatusNotFound, `{"error":{"code":400,"message":"project not found"}}`)
+	})
+	t.Run("previous_secret_until cannot be written", func(t *testing.T) {
+		r := r.in(t)
+		r.says(r.call(http.MethodPut, "/projects/"+projectID, `{"name":"x","previous_secret_until":"2027-01-16T08:00:00Z"}`), http.StatusBadRequest,
+			`{"error":{"code":107,"message":"bad request: previous_secret_until is not written here: POST to /secret replaces the secret"}}`)
 	})
 }
 

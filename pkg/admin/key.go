@@ -2,8 +2,10 @@ package admin
 
 import (
 	"cmp"
+	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,9 +24,13 @@ type keysData struct {
 	// the list.
 	Created, Fingerprint string
 	Problem              string
-	// NewKey identifies the request of the form that creates an API key: one that is sent
-	// again creates nothing more.
+	// NewKey identifies the request of a form that creates an API key or replaces the secret:
+	// one that is sent again does nothing more.
 	NewKey string
+	// PreviousUntil is when the previous secret ends, the zero time where there is none. MaxHours
+	// is the longest time to keep one.
+	PreviousUntil time.Time
+	MaxHours      int
 }
 
 // apiKey is an API key in the list. A key that is older than labels has no name and no
@@ -37,7 +43,7 @@ type apiKey struct {
 // renderKeys renders the keys page. It shows secrets only in responses to POST
 // requests, which browsers and proxies do not store.
 func (s *site) renderKeys(w http.ResponseWriter, r *http.Request, status int, p *hub.Project, d keysData) {
-	d.NewKey = auth.NewAPIKey()
+	d.NewKey, d.PreviousUntil, d.MaxHours = auth.NewAPIKey(), p.PreviousUntil, int(hub.MaxSecretGrace/time.Hour)
 	for _, hash := range p.APIKeyHashes {
 		label := p.APIKeyLabels[hash]
 		d.Keys = append(d.Keys, apiKey{hash, manifest.Fingerprint(hash), label.Name, label.Created})
@@ -60,7 +66,8 @@ func (s *site) showSecret(w http.ResponseWriter, r *http.Request) {
 }
 
 // submitSecret handles POST /admin/projects/{project}/keys/regenerate. The form has
-// confirm=yes.
+// confirm=yes, the hours for which the replaced secret is kept, "" for none, and the key of the
+// request.
 func (s *site) submitSecret(w http.ResponseWriter, r *http.Request) {
 	p, ok := s.project(w, r)
 	if !ok || !s.readForm(w, r, maxManifestBytes) {
@@ -70,11 +77,32 @@ func (s *site) submitSecret(w http.ResponseWriter, r *http.Request) {
 		s.renderKeys(w, r, http.StatusBadRequest, p, keysData{Problem: unconfirmed})
 		return
 	}
-	if err := s.regenerateSecret(r.Context(), p); err != nil {
-		s.fail(w, r, err)
-		return
+	grace, err := hours(r.PostForm.Get("keep"))
+	if err == nil {
+		// A form without the key of the request is a new one.
+		err = s.regenerateSecret(r.Context(), p, grace, cmp.Or(r.PostForm.Get("key"), auth.NewAPIKey()))
 	}
-	s.renderKeys(w, r, http.StatusOK, p, keysData{Secret: p.Secret, Regenerated: true})
+	switch {
+	case isInvalid(err):
+		s.renderKeys(w, r, http.StatusBadRequest, p, keysData{Problem: sentence(hub.Public(err).Error())})
+	case err != nil:
+		s.fail(w, r, err)
+	default:
+		s.renderKeys(w, r, http.StatusOK, p, keysData{Secret: p.Secret, Regenerated: true})
+	}
+}
+
+// hours reads a whole number of hours, "" for none. It fails with hub.ErrBadRequest.
+func hours(typed string) (time.Duration, error) {
+	if typed = strings.TrimSpace(typed); typed == "" {
+		return 0, nil
+	}
+	const most = int(hub.MaxSecretGrace / time.Hour)
+	n, err := strconv.Atoi(typed)
+	if err != nil || n < 0 || n > most {
+		return 0, hub.ErrBadRequest.With(fmt.Sprintf("the hours are not a whole number from 0 to %d", most))
+	}
+	return time.Duration(n) * time.Hour, nil
 }
 
 // unconfirmed is the problem of a form that was sent without its confirmation.

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"centrifuge/pkg/auth"
 )
 
@@ -46,6 +48,37 @@ func TestSecretPage(t *testing.T) {
 		}
 		if strings.Contains(r.get(base+"/keys").body, p.Secret) {
 			t.Error("the secret is still shown")
+		}
+	})
+	t.Run("the previous secret is kept for the hours in the form", func(t *testing.T) {
+		r := r.in(t)
+		before := r.project(projectID)
+		form := []string{"confirm", "yes", "keep", "2", "key", hidden(t, r.get(base+"/keys").body, "key")}
+		got := r.post(base+"/keys/regenerate", form...)
+		r.shows(got, http.StatusOK, "This is the new secret. Give it to your backend before the previous one ends. The previous secret is accepted until 2027-01-15 10:00:00 UTC.")
+		p := r.project(projectID)
+		if p.PreviousSecret != before.Secret || p.Secret == before.Secret || testID(t, got.body, "secret") != p.Secret {
+			t.Errorf("the secrets were %q and are %q", before.Secret, p.Secrets())
+		}
+		if _, err := auth.VerifyToken(p, "alice", auth.SignToken(before.Secret, "alice", projectID), time.Now()); err != nil {
+			t.Errorf("a token of the previous secret: %v", err)
+		}
+		if strings.Contains(got.body, before.Secret) {
+			t.Error("the page shows the previous secret")
+		}
+		if again := testID(t, r.post(base+"/keys/regenerate", form...).body, "secret"); again != p.Secret {
+			t.Error("the form sent again has replaced the secret again")
+		}
+		r.shows(r.get(base+"/keys"), http.StatusOK, "The previous secret is accepted until 2027-01-15 10:00:00 UTC.")
+		for _, wrong := range []string{"-1", "721", "1.5", "x"} {
+			r.shows(r.post(base+"/keys/regenerate", "confirm", "yes", "keep", wrong), http.StatusBadRequest, "the hours are not a whole number from 0 to 720")
+		}
+		if diff := cmp.Diff(p.Secrets(), r.project(projectID).Secrets()); diff != "" {
+			t.Errorf("the secrets have changed: %s", diff)
+		}
+		r.post(base+"/keys/regenerate", "confirm", "yes", "keep", "0")
+		if last := r.project(projectID); last.PreviousSecret != "" || !last.PreviousUntil.IsZero() || last.Secret == p.Secret {
+			t.Errorf("the secrets are %q until %v", last.Secrets(), last.PreviousUntil)
 		}
 	})
 }

@@ -131,6 +131,7 @@ func TestFeedToken(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := hub.FeedIdentity(projectID, r.clock().Add(2*time.Hour+20*time.Minute))
+		want.Secret = p.SecretID()
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("-expected +got:\n%s", diff)
 		}

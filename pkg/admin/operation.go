@@ -137,9 +137,20 @@ func (s *site) changeProject(ctx context.Context, p *hub.Project, name string, o
 	return s.writeProject(ctx, p, "project changed")
 }
 
-// regenerateSecret replaces the secret of a project.
-func (s *site) regenerateSecret(ctx context.Context, p *hub.Project) error {
-	p.Secret = auth.NewSecret()
+// regenerateSecret replaces the secret of a project, and keeps the replaced one for grace. The
+// new one is derived from the key of the request, of checkRequestKey, and from the one that it
+// replaces: while that is kept, the same request, sent again because its answer was lost, changes
+// nothing more.
+func (s *site) regenerateSecret(ctx context.Context, p *hub.Project, grace time.Duration, request string) error {
+	if err := checkRequestKey(request); err != nil {
+		return err
+	}
+	if p.PreviousSecret != "" && auth.DeriveSecret(request, p.PreviousSecret) == p.Secret {
+		return nil
+	}
+	if err := p.ReplaceSecret(auth.DeriveSecret(request, p.Secret), grace, s.Now()); err != nil {
+		return err
+	}
 	return s.writeProject(ctx, p, "project secret regenerated")
 }
 

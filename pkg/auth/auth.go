@@ -1,8 +1,9 @@
 // Package auth verifies callers: the tokens of clients, the request signatures and
 // API keys of applications, and the password and sessions of administrators.
 //
-// It keeps no state and reads no clock: the time is a parameter. Its one lookup, of
-// the project of an API key, goes through the interface APIKeys. It does not decide
+// It reads no clock: the time is a parameter. Its only state is the key sets that a Verifier
+// keeps, which it gets through a function. Its one lookup, of the project of an API key, goes
+// through the interface APIKeys. It does not decide
 // what an authenticated caller may do: the permissions of a JWT are passed on.
 //
 // The secret of a project signs four kinds of message. The first two are those of
@@ -10,7 +11,7 @@
 //
 //	client token   user ‖ project id              HMAC-SHA256, HMAC-MD5 if the project allows it
 //	request        project id ‖ body              HMAC-SHA256, HMAC-MD5 if the project allows it
-//	JWT            header . claims                HMAC-SHA256 (HS256)
+//	JWT            header . claims                HMAC-SHA256 (HS256), HMAC-SHA384, HMAC-SHA512
 //	webhook        timestamp . body ‖ line feed   HMAC-SHA256 (made by package callback)
 //
 // An API key signs nothing: the project holds its SHA-256. The session of an

@@ -73,8 +73,7 @@ func newKeySets(fetch func(context.Context, string) ([]byte, error), log *slog.L
 // where the set has none, and otherwise where the set cannot be read.
 func (s *keySets) keys(ctx context.Context, url, kid string, now time.Time) ([]publicKey, error) {
 	set := s.get(url, now)
-	known := len(set.keys[kid]) > 0
-	if (!known || now.Sub(set.read) >= KeySetAge) && now.Sub(set.tried) >= KeySetInterval {
+	if len(set.keys[kid]) == 0 || now.Sub(set.read) >= KeySetAge {
 		var err error
 		if set, err = s.refresh(ctx, url, now); err != nil {
 			return nil, err
@@ -117,7 +116,7 @@ func (s *keySets) put(url string, set *keySet) {
 	s.sets[url] = set
 }
 
-// refresh asks a URL for its key set. Concurrent calls share one request, which does not end
+// refresh asks a URL for its key set, unless it was asked within KeySetInterval. Concurrent calls share one request, which does not end
 // with the context of any of them. It fails only with the error of ctx, wrapped: where the URL
 // does not answer, the set is the present one.
 func (s *keySets) refresh(ctx context.Context, address string, now time.Time) (*keySet, error) {
@@ -125,7 +124,7 @@ func (s *keySets) refresh(ctx context.Context, address string, now time.Time) (*
 	answer := s.flights.DoChan(address, func() (any, error) {
 		present := s.get(address, now)
 		if now.Sub(present.tried) < KeySetInterval {
-			return present, nil // another call has just asked
+			return present, nil
 		}
 		set := &keySet{tried: now, used: now, read: now}
 		var body []byte

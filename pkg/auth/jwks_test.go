@@ -3,7 +3,6 @@ package auth_test
 import (
 	"bytes"
 	"context"
-	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
@@ -59,7 +58,7 @@ func keyOf(tb testing.TB, alg, kid string) key {
 	case ed25519.PublicKey:
 		return key{"kty": "OKP", "kid": kid, "crv": "Ed25519", "x": encode(public)}
 	default:
-		tb.Fatalf("a key of type %T", crypto.PublicKey(public))
+		tb.Fatalf("a key of type %T", public)
 		return nil
 	}
 }

@@ -93,6 +93,12 @@ func DeriveAPIKey(secret, text string) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
+// DeriveSecret returns a secret, of the form of NewSecret, that only who knows the random text
+// and the secret that it replaces can make.
+func DeriveSecret(text, replaced string) string {
+	return sign(sha256.New, text, "secret\x00"+replaced)
+}
+
 // HashAPIKey returns the lower-case hexadecimal SHA-256 of an API key, which projects
 // store instead of the key. A generated key has 256 random bits: salt or a slow hash
 // would not make it harder to guess.

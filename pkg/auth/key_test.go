@@ -105,6 +105,17 @@ func TestProjectByAPIKey(t *testing.T) {
 	}
 }
 
+func TestDeriveSecret(t *testing.T) {
+	// printf 'secret\0old' | openssl dgst -sha256 -hmac 'a random text'
+	const want = "15bdda8ed085d12dc1f79125cbc69205154c41e954b1d4030dab1673d4d4b4bd"
+	if got := auth.DeriveSecret("a random text", "old"); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if auth.DeriveSecret("a random text", "other") == want || auth.DeriveSecret("another text", "old") == want {
+		t.Error("the secret does not depend on both texts")
+	}
+}
+
 func TestGeneratedSecrets(t *testing.T) {
 	for name, c := range map[string]struct {
 		generate func() string

@@ -80,8 +80,8 @@ var offline = auth.NewVerifier(auth.VerifierOptions{Fetch: func(context.Context,
 	return nil, errors.New("offline")
 }})
 
-// channel is a channel in the form of tokens.
-func channel(category, name string) hub.Channel { return hub.Channel{Category: category, Name: name} }
+// chat is a channel in the form of tokens.
+func chat(name string) hub.Channel { return hub.Channel{Category: "chat", Name: name} }
 
 func TestConnectionToken(t *testing.T) {
 	yes, no := true, false
@@ -111,24 +111,24 @@ func TestConnectionToken(t *testing.T) {
 		"channel empty":                {`{"channel":""}`, hub.ConnectionToken{}},
 		"unknown claims, another case": {`{"SUB":"root","Subs":{"chat:a":{}},"x":1}`, hub.ConnectionToken{}},
 		"channels, one of them twice": {`{"channels":["chat:a","chat:b","chat:a"]}`, hub.ConnectionToken{
-			Subscriptions: map[hub.Channel]hub.SubscribeOptions{channel("chat", "a"): {}, channel("chat", "b"): {}},
+			Subscriptions: map[hub.Channel]hub.SubscribeOptions{chat("a"): {}, chat("b"): {}},
 		}},
 		"subs before channels": {`{"channels":["chat:b"],"subs":{"chat:a":{}}}`, hub.ConnectionToken{
-			Subscriptions: map[hub.Channel]hub.SubscribeOptions{channel("chat", "a"): {}},
+			Subscriptions: map[hub.Channel]hub.SubscribeOptions{chat("a"): {}},
 		}},
 		"subs null for a channel": {`{"subs":{"chat:a":null}}`, hub.ConnectionToken{
-			Subscriptions: map[hub.Channel]hub.SubscribeOptions{channel("chat", "a"): {}},
+			Subscriptions: map[hub.Channel]hub.SubscribeOptions{chat("a"): {}},
 		}},
 		"subs with everything": {
 			`{"subs":{"chat:#42":{"info":{"i": 1},"data":[ 1 ],"x":1,"override":{"presence":{"value":true},"join_leave":{"value":false},
 			 "force_recovery":{"value":true},"force_positioning":{},"force_push_join_leave":null,"other":{"value":true}}}}}`,
-			hub.ConnectionToken{Subscriptions: map[hub.Channel]hub.SubscribeOptions{channel("chat", "#42"): {
+			hub.ConnectionToken{Subscriptions: map[hub.Channel]hub.SubscribeOptions{chat("#42"): {
 				Info: json.RawMessage(`{"i":1}`), Data: json.RawMessage(`[1]`),
 				Override: hub.Override{Presence: &yes, JoinLeave: &no, ForceRecovery: &yes, ForcePositioning: &no},
 			}}},
 		},
 		"subs with base64": {`{"subs":{"chat:a":{"b64info":"MQ==","b64data":"Mg=="}}}`, hub.ConnectionToken{
-			Subscriptions: map[hub.Channel]hub.SubscribeOptions{channel("chat", "a"): {Info: json.RawMessage(`1`), Data: json.RawMessage(`2`)}},
+			Subscriptions: map[hub.Channel]hub.SubscribeOptions{chat("a"): {Info: json.RawMessage(`1`), Data: json.RawMessage(`2`)}},
 		}},
 		"feed": {`{"sub":"","exp":1700000060,"feed":true}`, hub.ConnectionToken{
 			Expires: at(60), ConnectionExpires: at(60), AnyOrigin: true, Permissions: &hub.Permissions{Confirmed: true},

@@ -75,6 +75,23 @@ func TestNotifyRequest(t *testing.T) {
 	}
 }
 
+// TestNotifyPreviousSecret signs with the previous secret of a project as long as there is one.
+func TestNotifyPreviousSecret(t *testing.T) {
+	var signature, timestamp string
+	p, _ := newWebhook(t, func(_ http.ResponseWriter, r *http.Request) {
+		signature, timestamp = r.Header.Get(SignatureHeader), r.Header.Get(TimestampHeader)
+	})
+	for _, test := range []struct{ previous, signs string }{{"", webhookSecret}, {"previous", "previous"}} {
+		p.PreviousSecret = test.previous
+		if err := newTestNotifier().Notify(t.Context(), p, []byte("{}")); err != nil {
+			t.Fatal(err)
+		}
+		if want := "sha256=" + sign(test.signs, timestamp, []byte("{}")); signature != want {
+			t.Errorf("previous secret %q: signature %s, want %s", test.previous, signature, want)
+		}
+	}
+}
+
 func TestNotifyStatus(t *testing.T) {
 	for code := 200; code < 600; code++ {
 		if http.StatusText(code) == "" {

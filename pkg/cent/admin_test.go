@@ -65,6 +65,7 @@ func newContract(t *testing.T) (*contract, *httptest.Server) {
 		delete(c.projects, r.PathValue("id"))
 		return 200, struct{}{}
 	}))
+	mux.HandleFunc("POST /base/admin/api/projects/{id}/secret", c.signedIn(c.rotateSecret))
 	mux.HandleFunc("PUT /base/admin/api/projects/{id}/categories/{name}", c.signedIn(c.putCategory))
 	mux.HandleFunc("DELETE /base/admin/api/projects/{id}/categories/{name}", c.signedIn(c.deleteCategory))
 	s := httptest.NewServer(mux)
@@ -174,6 +175,27 @@ func (c *contract) putProject(r *http.Request) (int, any) {
 
 // categoryIn is the category that the path names: ":" stands for the one without a name.
 func categoryIn(r *http.Request) string { return strings.TrimPrefix(r.PathValue("name"), ":") }
+
+func (c *contract) rotateSecret(r *http.Request) (int, any) {
+	var in struct {
+		Keep int64  `json:"keep_previous"`
+		Key  string `json:"idempotency_key"`
+	}
+	p, there := c.projects[r.PathValue("id")]
+	switch {
+	case !c.strict(r, &in) || in.Keep < 0 || len(in.Key) < 16:
+		return refuse(400, 107, "bad request")
+	case !there:
+		return refuse(404, 400, "project not found")
+	}
+	result := map[string]any{"secret": "the secret of " + in.Key}
+	if p.PreviousSecretUntil = (time.Time{}); in.Keep > 0 {
+		p.PreviousSecretUntil = time.UnixMilli(1_900_000_000_000 + in.Keep).UTC()
+		result["previous_secret_until"] = p.PreviousSecretUntil
+	}
+	c.projects[p.ID] = p
+	return 200, result
+}
 
 func (c *contract) putCategory(r *http.Request) (int, any) {
 	var in manifest.Category
@@ -295,6 +317,24 @@ func everyCall(t *testing.T, a *cent.Admin) {
 	changed.Categories = []manifest.Category{unnamed, odd, chat}
 	changed.APIKeys = got.APIKeys // only the stack has any
 	equal(changed, got, err)
+
+	kept, err := a.RotateSecret(ctx, "shop", time.Hour)
+	if err != nil || kept.Secret == "" || kept.Secret == made.Secret {
+		t.Errorf("rotated %+v, error %v", kept, err)
+	}
+	rotated, err := a.Project(ctx, "shop")
+	equal(kept.PreviousUntil, rotated.PreviousSecretUntil, err)
+	last, err := a.RotateSecret(ctx, "shop", 0)
+	if last.Secret == kept.Secret {
+		t.Errorf("rotated again to the same secret")
+	}
+	equal(time.Time{}, last.PreviousUntil, err)
+	if _, err := a.RotateSecret(ctx, "shop", -time.Second); !errors.Is(err, &cent.Error{Code: cent.CodeBadRequest}) {
+		t.Errorf("error %v for a negative time", err)
+	}
+	if _, err := a.RotateSecret(ctx, "absent", 0); !errors.Is(err, &cent.Error{Code: cent.CodeProjectNotFound}) {
+		t.Errorf("error %v for an absent project", err)
+	}
 
 	equal(nil, nil, a.DeleteCategory(ctx, "shop", odd.Name))
 	if err := a.DeleteCategory(ctx, "shop", odd.Name); !errors.Is(err, &cent.Error{Code: cent.CodeCategoryNotFound}) {

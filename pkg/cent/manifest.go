@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"time"
 
+	"centrifuge/pkg/hub"
 	"centrifuge/pkg/manifest"
 )
 
@@ -64,6 +66,36 @@ func (a *Admin) PutProject(ctx context.Context, p manifest.Project) (Creation, e
 	}{p.ID, p.Name, p.Options, rand.Text()}, &result)
 	if err != nil {
 		return Creation{}, fmt.Errorf("put project %q: %w", p.ID, err)
+	}
+	return result, nil
+}
+
+// Rotation is the result of RotateSecret.
+type Rotation struct {
+	// Secret is the new secret.
+	Secret string `json:"secret"`
+	// PreviousUntil is when the replaced secret ends, the zero time where it has ended.
+	PreviousUntil time.Time `json:"previous_secret_until,omitzero"`
+}
+
+// RotateSecret gives a project another secret, and keeps the replaced one valid for keep, from 0
+// to 30 days. With 0 it ends now, and so do the connections that were made with it. RotateSecret
+// fails with CodeProjectNotFound, and with CodeBadRequest for another keep.
+//
+// If the response is lost, the next attempt returns the same secret; with a keep of 0 it replaces
+// the secret again.
+func (a *Admin) RotateSecret(ctx context.Context, id string, keep time.Duration) (Rotation, error) {
+	var result Rotation
+	err := a.call(ctx, http.MethodPost, projectPath(id)+"/secret", struct {
+		KeepPrevious hub.Duration `json:"keep_previous"`
+		// All attempts have the same key.
+		IdempotencyKey string `json:"idempotency_key"`
+	}{hub.Duration(keep), rand.Text()}, &result)
+	if err == nil && result.Secret == "" {
+		err = errNotCentrifuge
+	}
+	if err != nil {
+		return Rotation{}, fmt.Errorf("rotate the secret of project %q: %w", id, err)
 	}
 	return result, nil
 }

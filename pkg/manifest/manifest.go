@@ -34,6 +34,8 @@ type Project struct {
 	Categories []Category     `json:"categories,omitempty"`
 	// APIKeys describe the keys of the server API. They are read only.
 	APIKeys []APIKey `json:"api_keys,omitempty"`
+	// PreviousSecretUntil is when the previous secret ends, where there is one. It is read only.
+	PreviousSecretUntil time.Time `json:"previous_secret_until,omitzero"`
 }
 
 // APIKey describes an API key, without the key. A key that is older than names has
@@ -76,7 +78,7 @@ type Category struct {
 // FromHub returns the written form of a project, without its secrets. Categories are
 // sorted by name, API keys by age.
 func FromHub(p *hub.Project) Project {
-	written := Project{ID: p.ID, Name: p.Name, Options: p.Options}
+	written := Project{ID: p.ID, Name: p.Name, Options: p.Options, PreviousSecretUntil: p.PreviousUntil}
 	for _, name := range slices.Sorted(maps.Keys(p.Categories)) {
 		written.Categories = append(written.Categories, Category{Name: name, CategoryOptions: p.Categories[name].CategoryOptions})
 	}

@@ -58,7 +58,7 @@ func TestCompletionCandidates(t *testing.T) {
 	for _, tt := range []struct{ line, want string }{
 		{"cent ", "publish broadcast unsubscribe disconnect channels info presence presence-stats history history-remove send token sub bench projects categories doctor completion"},
 		{"cent pres", "presence presence-stats"},
-		{"cent projects ", "list get apply delete"},
+		{"cent projects ", "list get apply delete rotate-secret"},
 		{"cent projects a", "apply"},
 		{"cent --json --project x categories d", "delete"},
 		{"cent --project=x categories d", "delete"},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"centrifuge/pkg/cent"
 	"centrifuge/pkg/manifest"
@@ -17,6 +18,7 @@ type projects struct {
 	Get    projectsGet    `cmd:"" help:"Print projects with their categories as YAML, or as JSON with --json."`
 	Apply  projectsApply  `cmd:"" help:"Create and change projects and categories as a file specifies."`
 	Delete projectsDelete `cmd:"" help:"Delete a project with its categories, secret and keys."`
+	Rotate projectsRotate `cmd:"" name:"rotate-secret" help:"Replace the secret of a project and print the new one."`
 }
 
 // Help is shown below the usage.
@@ -180,6 +182,48 @@ func (c *projectsDelete) Run(ctx context.Context, s *session) error {
 		return err
 	}
 	return s.done()
+}
+
+type projectsRotate struct {
+	ID string `arg:"" help:"The id of the project."`
+
+	Keep time.Duration `default:"0" help:"How long the former secret stays valid, up to 720h."`
+	Yes  bool          `short:"y" help:"Do not ask for confirmation."`
+}
+
+// Help is shown below the usage.
+func (*projectsRotate) Help() string {
+	return `Without --keep the former secret ends now, and with it all tokens, signatures and connections that were made with it: do so if somebody else knows it. With --keep there is no gap: give the new secret to your application before the former one ends. Webhooks are signed with the former one until then.`
+}
+
+// Run implements the command.
+func (c *projectsRotate) Run(ctx context.Context, s *session) error {
+	a, err := s.admin()
+	if err != nil {
+		return err
+	}
+	if !c.Yes {
+		end := "ends the present one now"
+		if c.Keep > 0 {
+			end = fmt.Sprintf("ends the present one in %v", c.Keep)
+		}
+		question := fmt.Sprintf("This replaces the secret of project %s and %s. Continue? [y/N] ", printable(c.ID), end)
+		if err := s.confirm(ctx, question, "y", "Y", "yes"); err != nil {
+			return err
+		}
+	}
+	rotation, err := a.RotateSecret(ctx, c.ID, c.Keep)
+	switch {
+	case err != nil:
+		return err
+	case s.JSON:
+		return s.printJSON(rotation)
+	}
+	fmt.Fprintf(s.stdout, "secret: %s\n", printable(rotation.Secret))
+	if !rotation.PreviousUntil.IsZero() {
+		fmt.Fprintf(s.stdout, "former secret valid until: %s\n", rotation.PreviousUntil.Format(time.RFC3339))
+	}
+	return nil
 }
 
 // errNoCategory is the error for an absent category.

@@ -33,7 +33,7 @@ func manifestEnvironment(t *testing.T) map[string]string {
 
 // generated is what differs between runs: secrets, keys, and the fingerprints and times
 // of keys, which YAML quotes where they look like numbers.
-var generated = regexp.MustCompile(`(?m)(secret:  |API key: |"(?:secret|api_key|fingerprint|created)":"|fingerprint: |created: )"?[A-Za-z0-9:_-]+(?:"$)?`)
+var generated = regexp.MustCompile(`(?m)(secret:  |^secret: |valid until: |API key: |"(?:secret|previous_secret_until|api_key|fingerprint|created)":"|fingerprint: |created: |previous_secret_until: )"?[A-Za-z0-9:_-]+(?:"$)?`)
 
 func TestProjectsAndCategories(t *testing.T) {
 	env := manifestEnvironment(t)
@@ -102,6 +102,14 @@ categories: [{name: x}]
 		{"categories-delete-unasked", "x", []string{"categories", "delete", "demo", "chat"}, 2},
 		{"categories-delete", "", []string{"categories", "delete", "demo", "chat", "--yes"}, 0},
 		{"categories-delete-absent", "", []string{"categories", "delete", "demo", "chat"}, 1},
+		{"rotate-unasked", "x", []string{"projects", "rotate-secret", "demo"}, 2},
+		{"rotate-too-long", "", []string{"projects", "rotate-secret", "demo", "-y", "--keep", "721h"}, 1},
+		{"rotate-absent", "", []string{"projects", "rotate-secret", "absent", "-y"}, 1},
+		{"rotate-now-json", "", []string{"projects", "rotate-secret", "demo", "-y", "--json"}, 0},
+		{"rotate", "", []string{"projects", "rotate-secret", "demo", "-y", "--keep", "24h"}, 0},
+		{"rotate-json", "", []string{"projects", "rotate-secret", "demo", "-y", "--keep", "24h", "--json"}, 0},
+		{"projects-get-rotated", "", []string{"projects", "get", "demo"}, 0},
+
 		{"projects-delete-unasked", "x", []string{"projects", "delete", "made"}, 2},
 		{"projects-delete", "", []string{"projects", "delete", "made", "-y", "--json"}, 0},
 		{"projects-delete-absent", "", []string{"projects", "delete", "made"}, 1},
@@ -154,6 +162,8 @@ func TestConfirmation(t *testing.T) {
 		{"nothing", "", []string{"projects", "apply", file}, 1, "nothing was changed"},
 		{"another id", "Demo\n", []string{"projects", "delete", "demo"}, 1, "Type its id to continue: cent: nothing was changed"},
 		{"yes", "yes\n", []string{"projects", "apply", file}, 0, ""},
+		{"no to a rotation", "n\n", []string{"projects", "rotate-secret", "demo", "--keep", "1h"}, 1, "This replaces the secret of project demo and ends the present one in 1h0m0s. Continue? [y/N] cent: nothing was changed"},
+		{"y to a rotation", "y\n", []string{"projects", "rotate-secret", "demo"}, 0, "This replaces the secret of project demo and ends the present one now. Continue? [y/N] "},
 		{"y to a category", "y\n", []string{"categories", "delete", "demo", "new"}, 0, "This deletes category demo:new. Continue? [y/N] "},
 		{"the id", "demo\n", []string{"projects", "delete", "demo"}, 0, ""},
 	} {
