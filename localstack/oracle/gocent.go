@@ -260,8 +260,8 @@ func (c *caller) refusals(ctx context.Context) error {
 			_, err := c.Presence(ctx, "news:all")
 			return err
 		}),
-		refused(c, "subscribe", 108, func() error {
-			return c.Subscribe(ctx, "room:lobby", "ann", gocent.WithPresence(true), gocent.WithRecover(true),
+		refused(c, "subscribe in an unknown category", 102, func() error {
+			return c.Subscribe(ctx, "nowhere:lobby", "ann", gocent.WithPresence(true), gocent.WithRecover(true),
 				gocent.WithSubscribeInfo(json.RawMessage(`{"a":1}`)), gocent.WithRecoverSince(&gocent.StreamPosition{Offset: 1}))
 		}),
 	)

@@ -276,7 +276,7 @@ func TestUnnamedCategory(t *testing.T) {
 		t.Errorf("%v, %v", usage.Subscribers, err)
 	}
 	// An unsubscribe of the whole category leaves others.
-	if err := r.UnsubscribeUser(t.Context(), p, "u", hub.Selection{"": nil}); err != nil {
+	if err := r.UnsubscribeUser(t.Context(), p, "u", hub.UnsubscribeRequest{From: hub.Selection{"": nil}}); err != nil {
 		t.Fatal(err)
 	}
 	c, err := r.store.Connection(t.Context(), "c1")

@@ -87,8 +87,8 @@ told = cent.Disconnect(code=4000, reason="bye")
 call(client.disconnect, cent.DisconnectRequest(user="ann", client="c", whitelist=["d"], disconnect=told))
 since = cent.StreamPosition(offset=1, epoch=epoch)
 hidden = cent.ChannelOptionsOverride(presence=cent.BoolValue(value=False))
-refused(108, client.subscribe, cent.SubscribeRequest(user="ann", channel="chat:log", info={}, data=[], recover_since=since, override=hidden))
-refused(108, client.refresh, cent.RefreshRequest(user="ann", expired=False, expire_at=1800000000))
+call(client.subscribe, cent.SubscribeRequest(user="ann", channel="chat:log", info={}, data=[], recover_since=since, override=hidden))
+call(client.refresh, cent.RefreshRequest(user="ann", expired=False, expire_at=4102444800))
 
 for parallel in (None, False, True):
     commands = [cent.PublishRequest(channel="news:all", data=1), cent.PresenceStatsRequest(channel="room:x"), cent.ChannelsRequest()]
