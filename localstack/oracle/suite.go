@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // suite is a Go module whose own tests are run.
@@ -22,6 +23,10 @@ type suite struct {
 
 // absence is a test that needs what does not exist here.
 type absence struct{ Test, Reason string }
+
+// limit is how long the tests of a suite may take. go test ends them then, and prints where they
+// wait.
+const limit = 2 * time.Minute
 
 // outcome has the names of top-level tests, in alphabetical order.
 type outcome struct {
@@ -39,7 +44,7 @@ func (s suite) run(ctx context.Context) (outcome, error) {
 	if err := s.checkAbsent(ctx, folder); err != nil {
 		return outcome{}, err
 	}
-	arguments := []string{"-C", folder, "test", "-count=1", "-json"}
+	arguments := []string{"-C", folder, "test", "-count=1", "-json", "-timeout", limit.String()}
 	if len(s.Absent) > 0 {
 		arguments = append(arguments, "-skip", s.pattern())
 	}

@@ -33,7 +33,7 @@ const firstLoginPoll, maxLoginPoll = 20 * time.Millisecond, 200 * time.Milliseco
 // overtaken it. It fails with ErrIdentity for a connection of another protocol, with a
 // *Disconnection, or for the service's own reasons.
 func (h *Publisher) Session(ctx context.Context, cmd Command, commands int, login bool) (*Session, error) {
-	cmd.channels = commands * commandChannels // each command costs what a frame does
+	cmd.channels = max(commands-1, 0) * commandChannels // each command costs what a frame does
 	c, err := h.spend(ctx, cmd)
 	switch {
 	case errors.Is(err, ErrTooManyRequests):
