@@ -23,7 +23,7 @@ import (
 	"centrifuge/pkg/store/storetest"
 )
 
-var joinings = flag.Int("joinings", 60, "how many runs TestJoining plays for each cast")
+var joinings = flag.Int("joinings", 40, "how many runs TestJoining plays for each cast")
 
 // hall plays publishers, durable dispatchers and the commands of two clients in one channel with
 // history: the code of the hub, of the store and of the fan-out, over a real table and a
