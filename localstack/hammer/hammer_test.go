@@ -253,14 +253,38 @@ type publication struct {
 	number int
 }
 
-// settle publishes a last message in every channel, which makes the dispatch of what was
-// appended and not acknowledged certain, and returns the streams when all of them are dispatched
-// and all clients that stayed have received everything.
+// settle returns the streams when all of them are dispatched and all clients that stayed have
+// received everything.
 func (h *hammer) settle(ctx context.Context, clients []subscriber) ([]stream, error) {
+	for {
+		streams, err := h.conclude(ctx)
+		if err != nil {
+			return streams, err
+		}
+		tops := make(map[string]uint64)
+		for _, s := range streams {
+			tops[s.channel] = uint64(len(s.publications))
+		}
+		// A client whose subscribe was abandoned is told so with a message after that time.
+		waiting, cancel := context.WithTimeout(ctx, hub.AbandonTime)
+		for _, c := range clients {
+			c.wait(waiting, tops[c.in()])
+		}
+		over := waiting.Err() == nil
+		cancel()
+		if over || ctx.Err() != nil {
+			return streams, nil
+		}
+	}
+}
+
+// conclude publishes a last message in every channel, which makes the dispatch of what was
+// appended and not acknowledged certain, and returns the streams when all of them are dispatched.
+func (h *hammer) conclude(ctx context.Context) ([]stream, error) {
 	g, publishing := errgroup.WithContext(ctx)
 	g.SetLimit(publishers)
 	for _, ch := range h.channels {
-		g.Go(func() error { return h.publish(publishing, message{channel: ch, key: "last"}) })
+		g.Go(func() error { return h.publish(publishing, message{channel: ch, key: "last " + time.Now().String()}) })
 	}
 	if err := g.Wait(); err != nil {
 		return nil, err
@@ -278,13 +302,6 @@ func (h *hammer) settle(ctx context.Context, clients []subscriber) ([]stream, er
 		})
 	}
 	reading.Wait()
-	tops := make(map[string]uint64)
-	for _, s := range streams {
-		tops[s.channel] = uint64(len(s.publications))
-	}
-	for _, c := range clients {
-		c.wait(ctx, tops[c.in()])
-	}
 	return streams, errors.Join(errs...)
 }
 
