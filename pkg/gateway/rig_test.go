@@ -46,6 +46,8 @@ type rig struct {
 	// got are the lines "c1 < frame" and "c1 closed" since the last take.
 	got    []string
 	closed map[string]bool
+	// invoked are the channels for which a dispatcher was invoked.
+	invoked []hub.Channel
 	// key signs the tokens of a conversation.
 	key string
 }
@@ -79,7 +81,6 @@ func newRigIn(t testing.TB, o hub.ProjectOptions, defaultProject string) *rig {
 	t.Helper()
 	r := &rig{key: secret, now: start, closed: make(map[string]bool)}
 	wait := func(ctx context.Context, d time.Duration) error {
-		r.advance(d)
 		r.advance(d)
 		if r.waiting != nil {
 			r.waiting()
@@ -136,9 +137,26 @@ func untilEnd(ctx context.Context, _ time.Duration) error {
 	return ctx.Err()
 }
 
-// Invoke is a delivery.Invoker. The clock stands still, so that no dispatch is handed over.
+// Invoke is a delivery.Invoker. drain makes the invocations.
 func (r *rig) Invoke(_ context.Context, ch hub.Channel) error {
-	return fmt.Errorf("a dispatcher of %s is invoked", ch)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.invoked = append(r.invoked, ch)
+	return nil
+}
+
+// drain is the invocations of durable dispatchers since the last call.
+func (r *rig) drain(t testing.TB) {
+	t.Helper()
+	r.mu.Lock()
+	invoked := r.invoked
+	r.invoked = nil
+	r.mu.Unlock()
+	for i, ch := range invoked {
+		if err := r.hub.DispatchStream(t.Context(), ch, fmt.Sprintf("request %d", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func (r *rig) clock() time.Time {
