@@ -63,6 +63,13 @@ func TestCommandsBeforeLogin(t *testing.T) {
 		r.waiting = func() { t.Error("it waits") }
 		r.sendAt(t, "c1", subscribe, start.Add(-3*time.Second))
 	})
+	t.Run("commands that were received at an unknown time", func(t *testing.T) {
+		r := newRig(t, hub.ProjectOptions{})
+		r.open(t, "c1", projectID, "")
+		if _, err := r.routes["$default"](t.Context(), event("$default", "c1", subscribe)); err != nil || !r.clock().Equal(start.Add(3100*time.Millisecond)) {
+			t.Errorf("it waits until %v, error %v", r.clock().Sub(start), err)
+		}
+	})
 }
 
 // TestReplyFirst makes another invocation do something before each request to the table, and
@@ -253,5 +260,29 @@ func commandOrder(t *testing.T, r *rig, random *rand.Rand, c string, concurrentl
 	}
 	if got := r.take(); len(got) > 0 {
 		t.Errorf("after the end of the connection: %q", got)
+	}
+}
+
+// TestRotationDuringSubscribe replaces the secret of the project after a subscribe has begun: the
+// client connects again, and does not take the subscribe for refused.
+func TestRotationDuringSubscribe(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	r.converse(t, connected)
+	project, err := r.store.ReadProject(t.Context(), projectID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reads := 0
+	r.store.Requests.Intercept = func(operation string, _ *http.Request) (*http.Response, error) {
+		if operation == "Query" {
+			if reads++; reads == 2 {
+				return nil, requests["rotate"](t.Context(), r, project, []string{"another"})
+			}
+		}
+		return nil, nil
+	}
+	r.send(t, "c1", `{"id":2,"subscribe":{"channel":"plain:x"}}`)
+	if got := r.take(); !slices.Equal(got, []string{"c1 closed"}) || project.Secret != "another" {
+		t.Errorf("got %q", got)
 	}
 }

@@ -43,8 +43,9 @@ func (h *Publisher) Session(ctx context.Context, cmd Command, commands int, logi
 	case err != nil:
 		return nil, err
 	}
+	until := cmd.received(h.now()).Add(loginWait)
 	for poll := firstLoginPoll; c.Project == "" && !login; poll = min(2*poll, maxLoginPoll) {
-		if h.now().Sub(cmd.received(h.now())) >= loginWait {
+		if !h.now().Before(until) {
 			return nil, DisconnectBadRequest
 		}
 		if err := h.wait(ctx, poll); err != nil {
