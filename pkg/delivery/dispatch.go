@@ -73,7 +73,7 @@ type LeasedOptions struct {
 // follows it; who announces to a durable one is done. So a quiet channel waits for nothing, and
 // a busy one has one dispatcher, which sends all that has been appended meanwhile in one batch.
 //
-// The protocol was checked by a model: whatever dies, every acknowledged message is
+// The protocol is checked by a model, model_test.go: whatever dies, every acknowledged message is
 // dispatched, only the holder dispatches, and in order. A holder that dies leaves its batch to
 // be dispatched again.
 //
@@ -410,7 +410,7 @@ func (h *holder) drop(ctx context.Context, b batch, cause error) error {
 	ctx, cancel := briefly(ctx)
 	defer cancel()
 	p := h.progress()
-	if n := len(b.messages); n > 1 {
+	if n := len(b.messages); n > 0 {
 		p.Batch = max(n/failedBatch, 1)
 	}
 	head, dropped, err := h.streams.DropLease(ctx, h.stream, p, hub.Turn{})

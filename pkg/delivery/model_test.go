@@ -12,7 +12,8 @@ var large = flag.Bool("large", false, "whether TestModel also explores the large
 // The model of the protocol of leases: what Leased and the writes of the head of a stream do,
 // one request at a time. All states that can be reached are explored, so that nothing depends on
 // chance, as it does in TestInterleavings. It is smaller than the code: time only says that a
-// lease or a turn has expired, a batch has any size, and a post is its beginning and its end.
+// lease or a turn has expired, a batch has any size, a post is its beginning and its end, and
+// Lambda never gives up. A step that the code makes between two requests is part of one of them.
 const (
 	modelPublishers  = 3 // at most
 	modelDispatchers = 2 // that run at a time
