@@ -410,7 +410,8 @@ func (h *holder) drop(ctx context.Context, b batch, cause error) error {
 	ctx, cancel := briefly(ctx)
 	defer cancel()
 	p := h.progress()
-	if n := len(b.messages); n > 0 {
+	// One message that was alone says nothing about what would be too much.
+	if n := len(b.messages); n > 1 || b.full {
 		p.Batch = max(n/failedBatch, 1)
 	}
 	head, dropped, err := h.streams.DropLease(ctx, h.stream, p, hub.Turn{})

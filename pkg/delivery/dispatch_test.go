@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -712,29 +713,30 @@ func TestBatches(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		fails int             // so many posts, each in a run of its own
-		takes []time.Duration // each post; 0 after the last
+		takes []time.Duration // each post, 0 after the last
 		want  []int
 	}{
 		{"fast", 0, nil, []int{32, 32}},
 		{"the first fails", 1, nil, []int{32, 8, 16, 32, 8}},
 		{"two fail", 2, nil, []int{32, 8, 2, 4, 8, 16, 32, 2}},
 		{"four fail", 4, nil, []int{32, 8, 2, 1, 1, 2, 4, 8, 16, 32, 1}},
-		{"the first is slow", 0, []time.Duration{slowBatch + 1}, []int{32, 16, 16}},
+		{"the first is slow", 0, []time.Duration{slowBatch + time.Millisecond}, []int{32, 16, 16}},
 		{"none is fast", 0, []time.Duration{fastBatch, fastBatch}, []int{32, 32}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			clock := time.UnixMilli(1_800_000_000_000)
-			now := func() time.Time { return clock }
+			var clock atomic.Int64
+			clock.Store(1_800_000_000_000)
+			now := func() time.Time { return time.UnixMilli(clock.Load()) }
 			s := storetest.New(t, store.Options{Now: now})
 			stream := hub.Stream{Channel: hub.Channel{Project: "p", Category: "c", Name: "n"}, ProjectName: "P", CategoryID: "1"}
 			var a hub.Appended
 			for range 64 {
 				var err error
-				if a, err = s.Append(t.Context(), stream, hub.Message{ID: hub.NewID(clock), Channel: stream.Channel, Data: []byte(`1`)}, hub.AppendOptions{}); err != nil {
+				if a, err = s.Append(t.Context(), stream, hub.Message{ID: hub.NewID(now()), Channel: stream.Channel, Data: []byte(`1`)}, hub.AppendOptions{}); err != nil {
 					t.Fatal(err)
 				}
 				// Its publisher has died: the lease has expired.
-				if _, err := s.Announce(t.Context(), stream, a, hub.Lease{ID: hub.NewID(clock), Until: time.UnixMilli(0)}); err != nil {
+				if _, err := s.Announce(t.Context(), stream, a, hub.Lease{ID: hub.NewID(now()), Until: time.UnixMilli(0)}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -744,7 +746,7 @@ func TestBatches(t *testing.T) {
 				err := l.Drain(t.Context(), func(context.Context) (hub.Stream, error) { return stream, nil }, "r", func(_ context.Context, batch []hub.Message) error {
 					got = append(got, len(batch))
 					if len(got) <= len(tt.takes) {
-						clock = clock.Add(tt.takes[len(got)-1])
+						clock.Add(tt.takes[len(got)-1].Milliseconds())
 					}
 					if len(got) <= tt.fails {
 						return errors.New("posts failed")
