@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -285,4 +286,33 @@ func TestRotationDuringSubscribe(t *testing.T) {
 	if got := r.take(); !slices.Equal(got, []string{"c1 closed"}) || project.Secret != "another" {
 		t.Errorf("got %q", got)
 	}
+}
+
+// TestInvocationDiesAfterLogin ends the invocation of a login while it posts the reply: when it
+// certainly is over, the subscriptions are active, and requests of the application find the user.
+func TestInvocationDiesAfterLogin(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	r.open(t, "c1", projectID, "")
+	ctx, kill := context.WithCancel(t.Context())
+	r.store.Requests.Intercept = func(string, *http.Request) (*http.Response, error) { return nil, ctx.Err() }
+	r.posting = func(string) { kill() }
+	_, _ = r.routes["$default"](ctx, event("$default", "c1", signed(t, secret,
+		`{"id":1,"connect":{"token":"JWT{"sub":"u1","channels":["plain:x"]}"}}`+"\n"+`{"id":2,"subscribe":{"channel":"plain:y"}}`+"\n"+`{"id":3,"subscribe":{"channel":"news:z"}}`)))
+	r.store.Requests.Intercept, r.posting = nil, nil
+	r.converse(t, `
+		c1 < {"id":1,"connect":{"client":"c1","version":"centrifuge","subs":{"plain:x":{}},"ping":7200,"pong":true}}\n{"id":2,"subscribe":{}}\n{"id":3,"subscribe":{"recoverable":true,"epoch":"E","positioned":true}}
+		app publish plain:x 1
+		later 41s
+		app publish plain:x 2
+		c1 < {"push":{"channel":"plain:x","pub":{"data":2}}}
+		app publish plain:y 3
+		c1 < {"push":{"channel":"plain:y","pub":{"data":3}}}
+		app publish news:z 4
+		c1 < {"push":{"channel":"news:z","unsubscribe":{"code":2500,"reason":"insufficient state"}}}
+		c1 > {"id":4,"ping":{}}
+		c1 < {"id":4,"ping":{}}
+		app disconnect u1
+		c1 < {"push":{"disconnect":{"code":3503,"reason":"force disconnect"}}}
+		c1 closed
+	`)
 }

@@ -325,7 +325,7 @@ var requests = map[string]func(ctx context.Context, r *rig, p *hub.Project, args
 		c.Private = true
 		return r.store.PutCategory(ctx, projectID, c)
 	},
-	"delete": func(ctx context.Context, r *rig, p *hub.Project, args []string) error {
+	"delete": func(ctx context.Context, r *rig, _ *hub.Project, args []string) error {
 		return r.store.DeleteCategory(ctx, projectID, args[0])
 	},
 }
@@ -369,8 +369,8 @@ func (r *rig) converse(t testing.TB, script string) {
 func (r *rig) play(t testing.TB, step string) {
 	t.Helper()
 	words := strings.Fields(step)
-	switch {
-	case words[0] == "open":
+	switch words[0] {
+	case "open":
 		project, origin := "", ""
 		for _, word := range words[2:] {
 			if strings.HasPrefix(word, "?") {
@@ -382,13 +382,13 @@ func (r *rig) play(t testing.TB, step string) {
 		if status := r.open(t, words[1], project, origin); status != http.StatusOK {
 			r.got = append(r.got, fmt.Sprintf("%s status %d", words[1], status))
 		}
-	case words[0] == "later":
+	case "later":
 		d, err := time.ParseDuration(words[1])
 		if err != nil {
 			t.Fatal(err)
 		}
 		r.advance(d)
-	case words[0] == "app":
+	case "app":
 		p, err := r.store.ReadProject(t.Context(), projectID)
 		if err == nil {
 			err = requests[words[1]](t.Context(), r, p, words[2:])

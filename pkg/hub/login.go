@@ -34,7 +34,8 @@ type LoggedIn struct {
 
 // Login gives the connection an identity. The project is the one in the URL of the handshake.
 // It fails with ErrTokenExpired, after which the client gets another token, with a
-// *Disconnection, or with ErrInternal.
+// *Disconnection, or as the subscribes that the server makes for the client do; nothing is written
+// then, except where a stream could not be read.
 func (s *Session) Login(ctx context.Context, l Login) (LoggedIn, error) {
 	if s.project != nil {
 		return LoggedIn{}, DisconnectBadRequest
@@ -144,9 +145,9 @@ func (s *Session) serverSubscriptions(p *Project, t ConnectionToken, l Login) (r
 		}
 	}
 	for ch, o := range all {
-		since, recover := l.Since[ch]
+		since, recovers := l.Since[ch]
 		requests = append(requests, SubscribeCommand{
-			Number: l.Number, Channel: ch, Recover: recover, Since: since, server: true, required: true, options: o,
+			Number: l.Number, Channel: ch, Recover: recovers, Since: since, server: true, required: true, options: o,
 		})
 	}
 	return requests

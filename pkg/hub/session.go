@@ -68,6 +68,10 @@ func (h *Publisher) Session(ctx context.Context, cmd Command, commands int, logi
 	if s.project, err = h.store.Project(ctx, c.Project); err != nil {
 		return nil, err
 	}
+	if opened := c.Expires.Add(-MaxConnectionAge); c.LoggingIn && !h.now().Before(opened.Add(AbandonTime)) {
+		// The invocation has died that carried out the login.
+		s.after = append(s.after, s.loggedIn)
+	}
 	return s, nil
 }
 
