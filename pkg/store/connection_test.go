@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -17,10 +18,10 @@ import (
 func TestIdentity(t *testing.T) {
 	s := newRig(t)
 	now := s.Clock.Now().Truncate(time.Second)
-	opened := hub.Connection{ID: "c", Origin: "https://o", Expires: now.Add(hub.MaxConnectionAge)}
+	opened := hub.Connection{ID: "c", Origin: "https://o", Scope: "p#", Expires: now.Add(hub.MaxConnectionAge)}
 	identity := hub.Connection{
-		ID: "c", Origin: opened.Origin, Expires: opened.Expires,
-		Project: "p#", User: "u#%\x00é", Info: json.RawMessage(`{"name":"<ü>"}`), Protocol: hub.Classic, Batch: true,
+		ID: "c", Origin: opened.Origin, Scope: opened.Scope, Expires: opened.Expires,
+		Project: "p#", User: "u#%\x00é", Info: json.RawMessage(`{"name":"<ü>"}`), Meta: json.RawMessage(`{"m":"<ü>"}`), Protocol: hub.Classic, Batch: true,
 		Permissions: hub.Permissions{
 			Confirmed:  true,
 			Categories: map[string]hub.Grant{"chat": {Whole: true}, "a<&>#": {Channels: []string{"x", "\x00"}}, "none": {}},
@@ -31,9 +32,12 @@ func TestIdentity(t *testing.T) {
 			{Project: "p#", Category: "chat", Incarnation: "89abcdef", Name: "x"}: 63,
 			{Project: "p#", Category: ":admin", Name: "feed"}:                     0,
 		},
-		Order: hub.Order{Latest: map[string]int64{"0011223344556677": now.UnixMilli()}, Floor: now.UnixMilli() - 1},
+		Order: hub.Order{
+			Latest: map[string]int64{"0011223344556677": now.UnixMilli()}, Floor: now.UnixMilli() - 1,
+			Numbered: map[string]hub.Numbered{":auth": {Number: math.MaxUint32, At: now.UnixMilli()}, "7766554433221100": {Number: 1, At: 1}},
+		},
 	}
-	other := hub.Connection{ID: "c", Origin: opened.Origin, Expires: opened.Expires, Project: "q", Protocol: "other"}
+	other := hub.Connection{ID: "c", Origin: opened.Origin, Scope: opened.Scope, Expires: opened.Expires, Project: "q", Protocol: "other"}
 	if err := s.OpenConnection(t.Context(), opened); err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +47,7 @@ func TestIdentity(t *testing.T) {
 		got, after, err := s.ChangeConnection(t.Context(), before, func(hub.Connection) (hub.Change, error) {
 			// The store ignores the fields that do not belong to the state.
 			change := hub.Change{Connection: next}
-			change.ID, change.Origin, change.Expires, change.Revision = "x", "x", now, 99
+			change.ID, change.Origin, change.Scope, change.Expires, change.Revision = "x", "x", "x", now, 99
 			return change, nil
 		})
 		if err != nil {
@@ -324,6 +328,22 @@ func TestUserConnections(t *testing.T) {
 				want.Channels, want.Revision = channelsNamed(3, "x"), 2
 				same(t, "connection", c, want)
 			}
+		}
+	})
+
+	t.Run("a connection whose client may not have the reply to its login", func(t *testing.T) {
+		s := newRig(t)
+		s.open(t, "c")
+		s.authenticate(t, hub.Connection{ID: "c", Project: "p", User: "u", LoggingIn: true})
+		if c := s.connection(t, "c"); c.User != "u" || !c.LoggingIn {
+			t.Errorf("user %q, logging in %t", c.User, c.LoggingIn)
+		}
+		if got, err := s.UserConnections(t.Context(), "p", "u"); len(got) > 0 || err != nil {
+			t.Errorf("%v, %v", got, err)
+		}
+		s.authenticate(t, hub.Connection{ID: "c", Project: "p", User: "u"})
+		if got, err := s.UserConnections(t.Context(), "p", "u"); len(got) != 1 || got[0].LoggingIn || err != nil {
+			t.Errorf("%v, %v", got, err)
 		}
 	})
 
