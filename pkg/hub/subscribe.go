@@ -31,6 +31,8 @@ type SubscribeCommand struct {
 	server  bool
 	options SubscribeOptions
 	expires time.Time
+	// required means that the change of the connection fails where this does.
+	required bool
 	// pushed means that the client gets no reply with what it has missed.
 	pushed bool
 }
@@ -84,7 +86,7 @@ func (s *Session) Subscribe(ctx context.Context, requests []SubscribeCommand) []
 		return all(requests, err)
 	}
 	s.project = p
-	outcomes, err := s.subscribe(ctx, s.c, requests, func(c Connection) (Connection, error) { return c, s.Hub.valid(p, c) })
+	outcomes, err := s.subscribe(ctx, s.c, requests, func(c Connection) (Connection, error) { return c, s.admits(c) })
 	if err != nil {
 		return all(requests, err)
 	}
@@ -117,9 +119,14 @@ func (s *Session) subscribe(ctx context.Context, former Connection, requests []S
 	outcomes := make([]SubscribeOutcome, len(requests))
 	joins := make([]*joining, len(requests))
 	for i, r := range requests {
-		if joins[i], outcomes[i].Err = s.joining(ctx, r); outcomes[i].Err == nil {
-			outcomes[i].Data, outcomes[i].TTL = joins[i].options.Data, s.ttl(joins[i].membership.Expires)
+		j, err := s.joining(ctx, r)
+		switch {
+		case err != nil && r.required:
+			return nil, err
+		case err == nil:
+			joins[i], outcomes[i].Data, outcomes[i].TTL = j, j.options.Data, s.ttl(j.membership.Expires)
 		}
+		outcomes[i].Err = err
 	}
 	before, after, err := s.store.ChangeConnection(ctx, former, func(c Connection) (Change, error) {
 		c, err := change(c)
@@ -133,11 +140,12 @@ func (s *Session) subscribe(ctx context.Context, former Connection, requests []S
 	}
 	s.c = after
 	s.activateLater(joins, outcomes)
-	s.announceLater(difference(before, after))
+	opening := make([]bool, len(joins))
 	var g errgroup.Group
 	g.SetLimit(maxConcurrentJoins)
 	for i, j := range joins {
 		if outcomes[i].Err == nil && j != nil && j.streams {
+			opening[i] = true
 			g.Go(func() error {
 				outcomes[i].Err = s.open(ctx, j, &outcomes[i].Subscribed)
 				return nil
@@ -145,12 +153,44 @@ func (s *Session) subscribe(ctx context.Context, former Connection, requests []S
 		}
 	}
 	_ = g.Wait() // outcomes have the failures
+	var failed []*joining
 	for i, j := range joins {
-		if outcomes[i].Err == nil && j != nil && j.streams {
-			s.admitLater(j, outcomes[i].Subscribed)
+		switch {
+		case j == nil || !j.streams:
+		case outcomes[i].Err == nil:
+			s.admitLater(j)
+		case opening[i]:
+			failed = append(failed, j)
 		}
 	}
+	after, err = s.withdraw(ctx, failed)
+	if err != nil {
+		return nil, err
+	}
+	s.announceLater(difference(before, after))
 	return outcomes, nil
+}
+
+// withdraw ends subscriptions that were written and could not be opened, unless a later command
+// was carried out.
+func (s *Session) withdraw(ctx context.Context, failed []*joining) (Connection, error) {
+	if len(failed) == 0 {
+		return s.c, nil
+	}
+	_, after, err := s.store.ChangeConnection(ctx, s.c, func(c Connection) (Change, error) {
+		var left []Channel
+		for _, j := range failed {
+			if overtaken, err := c.Order.overtakenBy(j.Channel, j.Number, s.cmd.received(s.now())); err == nil && !overtaken {
+				left = append(left, j.Channel)
+			}
+		}
+		c.Channels = without(c.Channels, left)
+		return Change{Connection: c}, nil
+	})
+	if err == nil {
+		s.c = after
+	}
+	return s.c, err
 }
 
 // joining decides about a subscribe.
@@ -179,7 +219,7 @@ func (s *Session) joining(ctx context.Context, r SubscribeCommand) (*joining, er
 	j.membership.ID, j.membership.Since = NewID(s.now()), s.now().Truncate(time.Millisecond)
 	// What is sent before the reply to a login is lost in some clients, and so is what a stream
 	// sends before the reply to a subscribe.
-	j.membership.Joining = j.streams || r.server
+	j.membership.Joining = j.streams || r.server || s.unanswered
 	j.membership.Recoverable, j.membership.JoinLeave = j.flags.Recoverable, j.flags.JoinLeave
 	j.membership.Server, j.membership.Info = r.server, j.options.Info
 	j.membership.Granted = granted || access.Insecure
@@ -219,6 +259,9 @@ func (s *Session) plan(c Connection, joins []*joining, outcomes []SubscribeOutco
 			err = errTooManyChannels
 		}
 		if outcomes[i].Err = err; err != nil {
+			if j.required {
+				return Change{}, err
+			}
 			continue
 		}
 		if _, in := channels[j.Channel]; !in {
@@ -316,15 +359,12 @@ func (s *Session) recover(ctx context.Context, j *joining, top Position, result 
 	return top, nil
 }
 
-// activateLater makes subscriptions by the service receive what is sent direct when the client has
-// the reply.
+// activateLater makes subscriptions receive what is sent direct when the client has the reply.
 func (s *Session) activateLater(joins []*joining, outcomes []SubscribeOutcome) {
-	active := make(map[Channel]Membership)
+	var active []Admission
 	for i, j := range joins {
 		if j != nil && outcomes[i].Err == nil && j.membership.Joining && !j.streams {
-			m := j.membership
-			m.Joining = false
-			active[j.Channel] = m
+			active = append(active, s.admission(j))
 		}
 	}
 	if len(active) > 0 {
@@ -332,27 +372,27 @@ func (s *Session) activateLater(joins []*joining, outcomes []SubscribeOutcome) {
 	}
 }
 
-// activate writes memberships, and that the connection is not LoggingIn any more.
-func (s *Session) activate(ctx context.Context, memberships map[Channel]Membership) error {
-	_, after, err := s.store.ChangeConnection(ctx, s.c, func(c Connection) (Change, error) {
-		c.LoggingIn = false
-		still := maps.Clone(memberships)
-		maps.DeleteFunc(still, func(ch Channel, _ Membership) bool {
-			_, in := c.Channels[ch]
-			return !in
+// activate makes subscriptions active that were not ended or replaced since.
+func (s *Session) activate(ctx context.Context, active []Admission) error {
+	var g errgroup.Group
+	g.SetLimit(maxConcurrentMarks)
+	for _, a := range active {
+		g.Go(func() error {
+			_, _, err := s.store.AdmitSubscriber(ctx, a, 0, Mark{})
+			return err
 		})
-		return Change{Connection: c, Memberships: still}, nil
-	})
-	s.c = after
-	return err
+	}
+	return g.Wait()
+}
+
+// admission is that of a subscription that was written.
+func (s *Session) admission(j *joining) Admission {
+	return Admission{Place: Place{j.Channel, s.c.Channels[j.Channel]}, Connection: s.c.ID, ID: j.membership.ID, Position: j.Since}
 }
 
 // admitLater admits a subscription to its stream when the client has the reply.
-func (s *Session) admitLater(j *joining, result Subscribed) {
-	a := Admission{
-		Place: Place{j.Channel, s.c.Channels[j.Channel]}, Connection: s.c.ID,
-		ID: j.membership.ID, Position: j.Since,
-	}
+func (s *Session) admitLater(j *joining) {
+	a := s.admission(j)
 	s.after = append(s.after, func(ctx context.Context) error { return s.Admit(ctx, j.stream, a) })
 }
 
