@@ -67,9 +67,11 @@ func (d *Direct) Dispatch(ctx context.Context, to hub.Audience, messages []hub.M
 	}
 	f := &fanout{
 		to:               to,
-		messages:         len(messages),
+		messages:         messages,
 		poster:           d.poster,
+		encoders:         d.encoders,
 		frames:           frames,
+		rests:            make(map[rest][]*Payload),
 		unknownProtocols: make(map[hub.Protocol]int),
 		queue:            make(chan post),
 	}
@@ -146,6 +148,9 @@ func (d *Direct) logResult(ctx context.Context, messages []hub.Message, f *fanou
 	}
 	if r.Slow > 0 || r.Failed > 0 {
 		level = slog.LevelWarn
+	}
+	if len(r.Lost) > 0 {
+		attrs = append(attrs, slog.Int("lost", len(r.Lost)))
 	}
 	if f.cause != nil {
 		attrs = append(attrs, slog.Any("error", f.cause))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -120,27 +121,74 @@ func (l *Leased) Announce(ctx context.Context, s hub.Stream, a hub.Appended, pos
 		// a durable dispatcher will.
 		known = []hub.Message{m}
 	}
-	for head.Lease.ID != mine.ID {
+	return m, l.follow(ctx, s, head, mine, known, post, func(head hub.Head) bool { return head.Done >= m.Position.Offset })
+}
+
+// Admit has the contract of hub.StreamDispatcher.
+func (l *Leased) Admit(ctx context.Context, s hub.Stream, a hub.Admission, post hub.Post) error {
+	mine := l.lease(hub.Lease{})
+	head, announced, err := l.streams.AnnounceAdmission(ctx, s, a, mine)
+	switch {
+	case err != nil:
+		return fmt.Errorf("announce an admission to %s: %w", s.Channel, err)
+	case !announced:
+		return fmt.Errorf("announce an admission to %s: %w", s.Channel, hub.ErrUnrecoverablePosition)
+	}
+	waits := func(other hub.Admission) bool { return other.ID == a.ID && other.Connection == a.Connection }
+	return l.follow(ctx, s, head, mine, nil, post, func(head hub.Head) bool { return !slices.ContainsFunc(head.Joins, waits) })
+}
+
+// follow is what follows an announcement that has left the head so: where mine is the lease of
+// the head, or that of the head is taken from one that has died, this invocation dispatches; known
+// are then the publications that come first. Otherwise it sees to it that another one does, unless
+// done reports, of a head, that it has.
+func (l *Leased) follow(ctx context.Context, s hub.Stream, head hub.Head, mine hub.Lease, known []hub.Message, post hub.Post, done func(hub.Head) bool) error {
+	for taken := head.Lease.ID == mine.ID; !taken; {
 		switch now := l.now(); {
-		case head.Done >= m.Position.Offset || head.Safe(now):
-			return m, nil
+		case done(head) || head.Safe(now):
+			return nil
 		case !head.Lease.Free(now):
-			return m, l.invoke(ctx, s.Channel)
+			return l.invoke(ctx, s.Channel)
 		}
-		// Its holder has died.
 		mine = l.lease(hub.Lease{})
-		if head, _, err = l.streams.TakeLease(ctx, s, mine); err != nil {
-			return m, fmt.Errorf("take the lease of %s: %w", s.Channel, err)
+		var err error
+		if head, taken, err = l.take(ctx, s, head, mine); err != nil {
+			return err
 		}
 	}
 	h := &holder{Leased: l, load: func(context.Context) (hub.Stream, error) { return s, nil }, lease: mine, head: head, post: post}
 	if err := h.run(ctx, known); err != nil {
-		return m, err
+		return err
 	}
-	if h.head.Done < m.Position.Offset && !h.followed {
-		return m, l.invoke(ctx, s.Channel)
+	if !done(h.head) && !h.followed {
+		return l.invoke(ctx, s.Channel)
 	}
-	return m, nil
+	return nil
+}
+
+// take takes a lease that is free in head. Where its holder has died and may have posted messages
+// that it has not recorded, another era begins.
+func (l *Leased) take(ctx context.Context, s hub.Stream, head hub.Head, mine hub.Lease) (h hub.Head, taken bool, err error) {
+	dead := head.Lease
+	if dead.ID == "" {
+		h, taken, err = l.streams.TakeLease(ctx, s, mine)
+	} else {
+		var next []hub.Message
+		if !dead.Granted { // who has not taken it has posted nothing
+			next, err = l.streams.Publications(ctx, s, head.Epoch, head.Done, 1)
+		}
+		var era uint64
+		if len(next) > 0 && !next[0].Time.After(dead.Until) {
+			era = hub.NewEra()
+		}
+		if err == nil {
+			h, taken, err = l.streams.TakeOver(ctx, s, mine, dead.ID, era)
+		}
+	}
+	if err != nil {
+		return hub.Head{}, false, fmt.Errorf("take the lease of %s: %w", s.Channel, err)
+	}
+	return h, taken, nil
 }
 
 func (l *Leased) invoke(ctx context.Context, ch hub.Channel) error {
@@ -164,6 +212,12 @@ func (l *Leased) Drain(ctx context.Context, load func(context.Context) (hub.Stre
 			return fmt.Errorf("take the lease of %s: %w", s.Channel, err)
 		}
 		now := l.now()
+		if !taken && head.Epoch != "" && head.Lease.Free(now) {
+			mine = l.lease(mine)
+			if head, taken, err = l.take(ctx, s, head, mine); err != nil {
+				return err
+			}
+		}
 		switch {
 		case taken:
 			h := &holder{Leased: l, load: load, lease: mine, head: head, post: post}
@@ -230,14 +284,18 @@ type holder struct {
 	stream hub.Stream
 	// size is how many messages the next batch has at most.
 	size int
+	// admitted and lost are what happened to subscribers since the last write.
+	admitted []hub.Admission
+	lost     bool
 	// followed means that a durable dispatcher was invoked, and goes on.
 	followed bool
 }
 
-// batch are publications that are dispatched together. full means that more may follow.
+// batch are publications that are dispatched together. full means that more may follow, begun
+// that some may have been posted.
 type batch struct {
-	messages []hub.Message
-	full     bool
+	messages    []hub.Message
+	full, begun bool
 }
 
 // run dispatches until nothing is left, or another goes on. known are the publications that
@@ -251,6 +309,7 @@ func (h *holder) run(ctx context.Context, known []hub.Message) error {
 		b, err := h.next(ctx, known)
 		began := h.now()
 		if err == nil && len(b.messages) > 0 {
+			b.begun = true
 			err = h.dispatch(ctx, b.messages)
 		}
 		if err != nil {
@@ -271,10 +330,18 @@ func (h *holder) run(ctx context.Context, known []hub.Message) error {
 	}
 }
 
-// next returns the publications that are dispatched next.
+// next admits those who wait, and returns the publications that are dispatched next. They are read
+// afterwards: who has read the subscribers before they were admitted had appended its message, and
+// will not dispatch it.
 func (h *holder) next(ctx context.Context, known []hub.Message) (b batch, err error) {
 	if h.stream, err = h.load(ctx); err != nil {
 		return batch{}, err
+	}
+	if len(h.head.Joins) > 0 {
+		if err := h.dispatch(ctx, nil); err != nil {
+			return batch{}, err
+		}
+		h.admitted, h.head.Joins, known = h.head.Joins, nil, nil
 	}
 	if h.stream.Linger == 0 && known != nil {
 		return batch{messages: known}, nil
@@ -289,8 +356,8 @@ func (h *holder) next(ctx context.Context, known []hub.Message) (b batch, err er
 	return b, err
 }
 
-// dispatch posts a batch, and renews the lease meanwhile. It fails with errLost where the lease
-// is lost, or may be before the posts have ended.
+// dispatch posts a batch or, with none, admits those who wait, and renews the lease meanwhile. It
+// fails with errLost where the lease is lost, or may be before the posts have ended.
 func (h *holder) dispatch(ctx context.Context, messages []hub.Message) error {
 	if h.left() <= 0 {
 		return errLost
@@ -304,7 +371,8 @@ func (h *holder) dispatch(ctx context.Context, messages []hub.Message) error {
 			cancel(err)
 		}
 	})
-	err := h.post(ctx, messages)
+	lost, err := h.post(ctx, h.head, messages)
+	h.lost = h.lost || lost
 	stop()
 	renewal.Wait()
 	if errors.Is(context.Cause(ctx), errLost) {
@@ -341,6 +409,13 @@ func (h *holder) left() time.Duration { return h.lease.Until.Add(-h.postTimeout)
 
 func (h *holder) progress() hub.Progress { return hub.Progress{Lease: h.lease.ID, Done: h.head.Done} }
 
+// settled is the progress between two batches.
+func (h *holder) settled() hub.Progress {
+	p := h.progress()
+	p.Admitted, p.Lost = h.admitted, h.lost
+	return p
+}
+
 // proceed records that a batch was dispatched, and lets go where nothing is left, where a
 // durable dispatcher follows, or where no time is left. over means that the lease is not held
 // any more.
@@ -355,7 +430,7 @@ func (h *holder) proceed(ctx context.Context, b batch, round int, took time.Dura
 		return true, h.handOver(write, b)
 	}
 	if !b.full {
-		head, released, err := h.streams.ReleaseLease(write, h.stream, h.progress(), h.head.Wake)
+		head, released, err := h.streams.ReleaseLease(write, h.stream, h.settled(), h.head.Wake)
 		switch {
 		case released:
 			return true, nil
@@ -368,11 +443,11 @@ func (h *holder) proceed(ctx context.Context, b batch, round int, took time.Dura
 		return true, h.handOver(write, b)
 	}
 	until := h.until()
-	head, kept, err := h.streams.RenewLease(write, h.stream, h.progress(), until)
+	head, kept, err := h.streams.RenewLease(write, h.stream, h.settled(), until)
 	if err != nil || !kept {
 		return true, h.quit(ctx, "renew", err)
 	}
-	h.head, h.lease.Until = head, until
+	h.head, h.lease.Until, h.admitted, h.lost = head, until, nil, false
 	return false, nil
 }
 
@@ -396,7 +471,7 @@ func (h *holder) handOver(ctx context.Context, b batch) error {
 	if next.Free(h.now()) {
 		next = hub.Turn{}
 	}
-	if _, _, err := h.streams.DropLease(ctx, h.stream, h.progress(), next); err != nil {
+	if _, _, err := h.streams.DropLease(ctx, h.stream, h.settled(), next); err != nil {
 		return h.quit(ctx, "drop", err)
 	}
 	if next.Request != "" || !h.lease.Durable && !b.full {
@@ -406,15 +481,19 @@ func (h *holder) handOver(ctx context.Context, b batch) error {
 	return h.invoke(ctx, h.stream.Channel)
 }
 
-// drop lets go after a batch that failed: the next one is smaller. A durable dispatcher repeats
+// drop lets go after a batch that failed: the next one is smaller, and another era begins where
+// some may have got it. A durable dispatcher repeats
 // it: the one that returns this error, which is invoked again, one that has taken over or is
 // next, or the one that an inline holder invokes.
 func (h *holder) drop(ctx context.Context, b batch, cause error) error {
 	ctx, cancel := briefly(ctx)
 	defer cancel()
-	p := h.progress()
+	p := h.settled()
 	if n := len(b.messages); n > 1 {
 		p.Batch = max(n/failedBatch, 1)
+	}
+	if b.begun {
+		p.Era = hub.NewEra()
 	}
 	head, dropped, err := h.streams.DropLease(ctx, h.stream, p, hub.Turn{})
 	if h.followed = err == nil && !dropped && head.Safe(h.now()); h.followed {

@@ -153,7 +153,7 @@ func (w *world) wait(ctx context.Context, d time.Duration) error {
 }
 
 // post records what is posted, and checks the order.
-func (w *world) post(ctx context.Context, batch []hub.Message) error {
+func (w *world) post(ctx context.Context, _ hub.Head, batch []hub.Message) (lost bool, err error) {
 	a := actorOf(ctx)
 	w.stop(a, "post", false, func() {
 		if w.holder != nil {
@@ -178,9 +178,9 @@ func (w *world) post(ctx context.Context, batch []hub.Message) error {
 		w.failures--
 		w.again = true
 		w.history = append(w.history, a.name+" fails to post")
-		return errors.New("posts failed")
+		return false, errors.New("posts failed")
 	}
-	return nil
+	return false, nil
 }
 
 // start makes an actor whose work stops first.
@@ -378,6 +378,12 @@ func (m mutated) TakeLease(ctx context.Context, s hub.Stream, mine hub.Lease) (h
 	return head, ok, err
 }
 
+func (m mutated) TakeOver(ctx context.Context, s hub.Stream, mine hub.Lease, other string, era uint64) (hub.Head, bool, error) {
+	head, ok, err := m.Store.TakeOver(ctx, s, mine, other, era)
+	actorOf(ctx).holds = ok
+	return head, ok, err
+}
+
 // cast is who acts in a run.
 type cast struct{ publishers, deaths, dups, failures int }
 
@@ -469,14 +475,14 @@ func TestHandOverAtTheEnd(t *testing.T) {
 	publish()
 	var posted []string
 	post := func(request string) hub.Post {
-		return func(_ context.Context, batch []hub.Message) error {
+		return func(_ context.Context, _ hub.Head, batch []hub.Message) (bool, error) {
 			for _, m := range batch {
 				posted = append(posted, fmt.Sprint(request, " ", m.Position.Offset))
 			}
 			if request == "r1" {
 				publish()
 			}
-			return nil
+			return false, nil
 		}
 	}
 	var l *Leased
@@ -539,9 +545,9 @@ func TestDrainEnds(t *testing.T) {
 					return context.DeadlineExceeded
 				},
 			})
-			err = l.Drain(t.Context(), func(context.Context) (hub.Stream, error) { return stream, nil }, "r1", func(context.Context, []hub.Message) error {
+			err = l.Drain(t.Context(), func(context.Context) (hub.Stream, error) { return stream, nil }, "r1", func(context.Context, hub.Head, []hub.Message) (bool, error) {
 				posted++
-				return nil
+				return false, nil
 			})
 			if (err != nil) != tt.fails || invoked != tt.invoked || posted != tt.posted {
 				t.Errorf("error %v, %d invoked, %d posted", err, invoked, posted)

@@ -15,8 +15,10 @@ import (
 type fanout struct {
 	to               hub.Audience
 	poster           *Poster
-	messages         int
+	encoders         map[hub.Protocol]Encoder
+	messages         []hub.Message
 	frames           map[format][]*Payload
+	rests            map[rest][]*Payload
 	unknownProtocols map[hub.Protocol]int // number of subscribers, by protocol without an encoder
 	queue            chan post
 	workers          sync.WaitGroup
@@ -27,6 +29,12 @@ type fanout struct {
 	unanswered []post // to be repeated
 }
 
+// rest is what follows an offset, in one format.
+type rest struct {
+	format
+	from uint64
+}
+
 // post is the frames of one subscriber, in order.
 type post struct {
 	connection string
@@ -34,6 +42,9 @@ type post struct {
 	frames     []*Payload
 	repeated   bool // after it got no answer
 	stalled    bool // it held up an earlier dispatch
+	// recoverer is the ID of a subscriber to a stream that recovers what it misses, "" for another:
+	// it is lost after a post that failed, or whose outcome is not known, and gets none twice.
+	recoverer string
 }
 
 // stalledTime is how long the posts of a connection may take that held up an earlier dispatch.
@@ -64,13 +75,19 @@ func (f *fanout) run(ctx context.Context, subscribers Subscribers) {
 				f.mu.Unlock()
 				continue
 			case !admits:
-				f.result.Ended = append(f.result.Ended, hub.Ended{Gone: found, Protocol: s.Protocol, Batch: s.Batch, Basis: s.Basis})
+				f.result.Ended = append(f.result.Ended, hub.Ended{Gone: found, Protocol: s.Protocol, Batch: s.Batch, Basis: s.Basis, Standing: s.Standing})
+				continue
+			case f.loses(s):
+				f.lose(found, s.ID)
 				continue
 			}
-			frames, known := f.frames[format{s.Protocol, s.Batch}]
-			if !known {
+			frames, err := f.framesOf(s)
+			if err != nil {
 				f.unknownProtocols[s.Protocol]++
-				f.fail(fmt.Errorf("no encoder for protocol %q", s.Protocol), f.messages)
+				f.fail(err, len(f.messages))
+				continue
+			}
+			if len(frames) == 0 {
 				continue
 			}
 			if err := f.poster.acquire(ctx); err != nil {
@@ -78,11 +95,70 @@ func (f *fanout) run(ctx context.Context, subscribers Subscribers) {
 				continue
 			}
 			stalled := slices.Contains(f.to.Stalled, s.Connection) // of few
-			f.begin(ctx, post{connection: s.Connection, shard: p.shard, frames: frames, repeated: stalled, stalled: stalled})
+			next := post{connection: s.Connection, shard: p.shard, frames: frames, repeated: stalled, stalled: stalled}
+			if s.Recoverable && f.streams() {
+				next.recoverer = s.ID
+			}
+			f.begin(ctx, next)
 		}
 	}
 	f.finish()
 	f.repeat(ctx)
+}
+
+// streams reports whether the messages are publications of the channel's stream: those in the feed
+// are of other channels.
+func (f *fanout) streams() bool {
+	return f.messages[0].Position.Epoch != "" && f.messages[0].Channel == f.to.Channel
+}
+
+// loses reports whether a subscriber to a stream is to be told to subscribe again, instead of
+// getting the messages.
+func (f *fanout) loses(s hub.Subscriber) bool {
+	switch {
+	case !f.streams():
+		return false
+	case s.Joining:
+		return s.Since.Before(f.to.Abandoned)
+	}
+	return (s.Lost || s.Recoverable) && s.Mark.Era != f.to.Era
+}
+
+// framesOf are the frames for a subscriber, none where it gets none of the messages.
+func (f *fanout) framesOf(s hub.Subscriber) ([]*Payload, error) {
+	as := format{s.Protocol, s.Batch}
+	all, known := f.frames[as]
+	last := f.messages[len(f.messages)-1].Position
+	switch {
+	case s.Joining || s.Lost || !s.Gets(f.messages[0].Event):
+		return nil, nil
+	case !known:
+		return nil, fmt.Errorf("no encoder for protocol %q", s.Protocol)
+	case !f.streams() || s.From < f.messages[0].Position.Offset || s.Mark.Era != f.to.Era:
+		return all, nil
+	}
+	after := rest{as, s.From}
+	if frames, encoded := f.rests[after]; encoded || s.From >= last.Offset {
+		return frames, nil
+	}
+	frames, err := payloads(f.encoders[s.Protocol](f.messages[len(f.messages)-int(last.Offset-s.From):], s.Batch)) //nolint:gosec // less than a batch
+	f.rests[after] = frames
+	return frames, err
+}
+
+// lose records a subscription as lost.
+func (f *fanout) lose(found hub.Gone, id string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.result.Lost = append(f.result.Lost, hub.Lost{Gone: found, ID: id})
+}
+
+// failPost counts a post that failed and was not sent.
+func (f *fanout) failPost(err error, p post, posts int) {
+	f.fail(err, posts)
+	if p.recoverer != "" {
+		f.lose(hub.Gone{Connection: p.connection, Channel: f.to.Channel, Shard: p.shard}, p.recoverer)
+	}
 }
 
 // finish waits for the posts that were begun, and ends their workers.
@@ -97,7 +173,7 @@ func (f *fanout) repeat(ctx context.Context) {
 	f.queue = make(chan post)
 	for _, p := range f.unanswered {
 		if err := f.poster.acquire(ctx); err != nil {
-			f.fail(err, len(p.frames))
+			f.failPost(err, p, len(p.frames))
 			continue
 		}
 		p.repeated = true
@@ -115,7 +191,7 @@ func (f *fanout) pages(ctx context.Context, subscribers Subscribers) <-chan page
 		go func() {
 			defer close(pages)
 			for _, s := range f.to.Only {
-				pages <- page{s.Shard, []hub.Subscriber{{Connection: s.Connection, Protocol: s.Protocol, Batch: s.Batch, Basis: s.Basis}}}
+				pages <- page{s.Shard, []hub.Subscriber{{Connection: s.Connection, Protocol: s.Protocol, Batch: s.Batch, Basis: s.Basis, Standing: s.Standing}}}
 			}
 		}()
 		return pages
@@ -171,7 +247,7 @@ func (f *fanout) send(ctx context.Context, p post) {
 		if n > 0 {
 			if err := f.poster.acquire(ctx); err != nil {
 				if p.stalled {
-					f.fail(err, len(p.frames)-n)
+					f.failPost(err, p, len(p.frames)-n)
 				} else {
 					f.leaveUnsent(err, len(p.frames)-n)
 				}
@@ -179,7 +255,10 @@ func (f *fanout) send(ctx context.Context, p post) {
 			}
 		}
 		c := usual
-		if p.repeated && n == 0 {
+		switch {
+		case p.recoverer != "":
+			c = once
+		case p.repeated && n == 0:
 			c = repeated
 		}
 		if err := f.poster.post(ctx, p.connection, frame, c); err != nil {
@@ -198,18 +277,24 @@ func (f *fanout) send(ctx context.Context, p post) {
 func (f *fanout) end(err error, p post) {
 	silence, silent := errors.AsType[unanswered](err)
 	ended := !silent && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded))
+	found := hub.Gone{Connection: p.connection, Channel: f.to.Channel, Shard: p.shard}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
 	case errors.Is(err, ErrGone):
-		f.result.Gone = append(f.result.Gone, hub.Gone{Connection: p.connection, Channel: f.to.Channel, Shard: p.shard})
-		return
-	case errors.Is(err, ErrSlow):
-		f.result.Slow += len(p.frames)
-		f.result.Stalled = append(f.result.Stalled, p.connection)
+		f.result.Gone = append(f.result.Gone, found)
 		return
 	case silent && !p.repeated && !silence.repeated:
 		f.unanswered = append(f.unanswered, p)
+		return
+	}
+	if p.recoverer != "" {
+		f.result.Lost = append(f.result.Lost, hub.Lost{Gone: found, ID: p.recoverer})
+	}
+	switch {
+	case errors.Is(err, ErrSlow):
+		f.result.Slow += len(p.frames)
+		f.result.Stalled = append(f.result.Stalled, p.connection)
 		return
 	case silent || p.stalled:
 		f.result.Stalled = append(f.result.Stalled, p.connection)

@@ -78,6 +78,7 @@ func TestAccessSubscribe(t *testing.T) {
 		{name: "a user-limited channel that lists the user before the last mark", user: "u", channel: "openlimits:x#u#v", want: errNoSubscribe},
 		{name: "a user-limited channel of nobody, an anonymous client", channel: "openlimits:x#", want: errNoSubscribe},
 		{name: "a mark where channels are not limited", user: "u", channel: "open:x#v"},
+		{name: "a channel that lists the user where that means nothing", user: "u", channel: "private:x#u", want: errNoSubscribe},
 		{name: "a channel without a mark where those are limited", user: "u", channel: "openlimits:x"},
 		{name: "a channel without a mark where those are limited and private", user: "u", channel: "limited:x", want: errNoSubscribe},
 

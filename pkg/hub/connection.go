@@ -87,7 +87,8 @@ type Change struct {
 	// matter.
 	Connection
 	// Memberships are those of subscriptions that are written whole: the new ones, and those
-	// that a later subscribe replaces.
+	// that a later subscribe replaces. A new one that is not named has the zero Membership. What
+	// other subscriptions have of their own stays.
 	Memberships map[Channel]Membership
 	// Renew are channels of the new state whose subscriptions are written although they
 	// have not changed.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"time"
 )
 
 // Audience is the subscribers of a channel, which has this many shards, whose right has not
@@ -16,6 +17,10 @@ type Audience struct {
 	Rule    Rule
 	// Stalled are connections that held up a dispatch before. They are given little time, once.
 	Stalled []string `json:",omitempty"`
+	// Era is that of the Head of the stream. A recoverable subscriber of another era is lost.
+	Era uint64 `json:",omitempty"`
+	// Abandoned is the time before which no membership is Joining still that is not abandoned.
+	Abandoned time.Time `json:",omitzero"`
 	// Only, if not nil, are the subscribers: none is read.
 	Only []Ended `json:",omitempty"`
 	// Reading, if not nil, is the read of each shard, which has begun already. It can be used
@@ -81,9 +86,11 @@ type Dispatcher interface {
 	Notify(ctx context.Context, notices []Notice) (missed []string, err error)
 }
 
-// Post sends publications of one stream, in their order, to its subscribers. After an error
-// they are posted again.
-type Post func(ctx context.Context, batch []Message) error
+// Post sends publications of one stream, in their order, to its subscribers, under a lease that
+// the caller holds. head is as the last write left it. Without a batch it admits those who wait in
+// head. lost means that subscribers were lost. After an error the same is tried again under another
+// lease and, with a batch, in another era.
+type Post func(ctx context.Context, head Head, batch []Message) (lost bool, err error)
 
 // StreamDispatcher decides which invocation dispatches a stream. It calls post for what this
 // one dispatches: batches that follow each other, one at a time. Each begins no more posts when
@@ -93,6 +100,11 @@ type StreamDispatcher interface {
 	// invocation does. When it returns without an error, the message has been dispatched or
 	// certainly will be. It returns the message with its final Position.
 	Announce(ctx context.Context, s Stream, a Appended, post Post) (Message, error)
+	// Admit announces an admission, and admits it unless another invocation does. When it returns
+	// without an error, the subscription has been admitted or lost, or certainly will be. It fails
+	// with ErrUnrecoverablePosition where the epoch of its Position is over, and with
+	// ErrTooManyRequests where MaxAdmissions wait.
+	Admit(ctx context.Context, s Stream, a Admission, post Post) error
 	// Drain dispatches a stream unless another durable dispatcher does. It is called in the
 	// invocation request, which Lambda repeats under the same id where it fails or dies. load
 	// returns the stream with the present options of its category.
@@ -124,6 +136,9 @@ type Result struct {
 	// Stalled are the connections that held up the others: refused as Slow, or without an
 	// answer.
 	Stalled []string
+	// Lost are the subscriptions to a stream whose clients are to be told to subscribe again: one
+	// is recoverable, and may have missed a message or is of another era, or it was abandoned.
+	Lost []Lost
 	// Unread are the shards whose subscribers could not all be read.
 	Unread []Unread
 }
@@ -144,6 +159,7 @@ type Ended struct {
 	Protocol Protocol
 	Batch    bool `json:",omitempty"`
 	Basis    Basis
+	Standing Standing `json:",omitzero"`
 }
 
 // and is the result of two dispatches of the same messages: the second to those whose
@@ -152,6 +168,7 @@ func (r Result) and(second Result) Result {
 	sum := Result{
 		Delivered: r.Delivered + second.Delivered, Slow: r.Slow + second.Slow, Failed: r.Failed + second.Failed,
 		Unsent: r.Unsent + second.Unsent, Refused: r.Refused + second.Refused, Refusal: r.Refusal,
+		Lost: slices.Concat(r.Lost, second.Lost),
 		Gone: slices.Concat(r.Gone, second.Gone), Ended: second.Ended, Unread: slices.Concat(r.Unread, second.Unread), Stalled: slices.Concat(r.Stalled, second.Stalled),
 	}
 	if sum.Refusal == "" {
@@ -178,7 +195,7 @@ func (h *Hub) deliver(ctx context.Context, p *Project, to Audience, messages ...
 	if err != nil || !present.has(to.Channel) {
 		return first, nil //nolint:nilerr // what the error means is in the result
 	}
-	to = present.audience(to.Channel)
+	to.Rule = present.audience(to.Channel).Rule
 	to.Only = slices.DeleteFunc(slices.Clone(first.Ended), func(e Ended) bool { return !to.Rule.Admits(e.Basis) })
 	if len(to.Only) == 0 {
 		return first, nil

@@ -24,15 +24,19 @@ func TestDispatchDataRoundTrip(t *testing.T) {
 	ended := Ended{
 		Gone:     Gone{Connection: "L0SM9cOFvHcCIhx=", Channel: ch, Shard: 7, Hidden: true},
 		Protocol: Classic, Batch: true, Basis: Basis{Secret: "1123456789abcdef", Origin: "https://a.example.com", MD5: true, Confirmed: true, Listed: true},
+		Standing: Standing{
+			ID: "7", Recoverable: true, JoinLeave: true, Joining: true, Since: time.UnixMilli(1_800_000_000_123).UTC(), From: 8, Lost: true,
+			Mark: Mark{Lease: "01234567", Era: 9},
+		},
 	}
 	want := dispatchData{
-		Audience: Audience{Channel: ch, Shards: 4, Only: []Ended{ended}, Stalled: []string{"L0SM9cOFvHcCIhy="}, Rule: Rule{
+		Audience: Audience{Channel: ch, Shards: 4, Only: []Ended{ended}, Stalled: []string{"L0SM9cOFvHcCIhy="}, Era: 10, Abandoned: time.UnixMilli(1_800_000_000_123).UTC(), Rule: Rule{
 			Secret: "0123456789abcdef", Others: []string{"2123456789abcdef"}, Origins: []string{"https://example.com"}, AllowMD5: true, Private: true, Listed: true,
 		}},
 		Messages: []Message{{
 			ID: "6921d2fb0123456789abcdef", Channel: ch, ProjectName: "P", CategoryID: "6921d2fa0123456789abcdef",
 			Event: Join, Data: json.RawMessage(`{"n":1.50}`),
-			Client:   Client{Connection: "L0SM9cOFvHcCIhw=", User: "u", Info: json.RawMessage(`["info"]`)},
+			Client:   Client{Connection: "L0SM9cOFvHcCIhw=", User: "u", Info: json.RawMessage(`["info"]`), ChannelInfo: json.RawMessage(`{}`)},
 			Position: Position{Epoch: "6921d2fb89abcdef01234567", Offset: math.MaxUint64}, Time: time.UnixMilli(1_800_000_000_123).UTC(),
 			Tags: map[string]string{"kind": "goal"},
 		}},
@@ -41,6 +45,7 @@ func TestDispatchDataRoundTrip(t *testing.T) {
 			Gone:    []Gone{{Connection: "L0SM9cOFvHcCIhw=", Channel: ch, Shard: 5, Hidden: true}},
 			Ended:   []Ended{ended},
 			Stalled: []string{"L0SM9cOFvHcCIhz="},
+			Lost:    []Lost{{Gone: Gone{Connection: "L0SM9cOFvHcCIhw=", Channel: ch, Shard: 5, Hidden: true}, ID: "11"}},
 			Unread:  []Unread{{Shard: 6, Cause: "throttled"}},
 		},
 	}

@@ -12,6 +12,7 @@ type Store interface {
 	ProjectReader
 	Connections
 	Subscriptions
+	Memberships
 	Presences
 	Claims
 	Counters

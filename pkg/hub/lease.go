@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"math/rand/v2"
 	"time"
 )
 
@@ -66,6 +67,14 @@ type Head struct {
 	// Batch is how many messages the next holder dispatches at first, because more could not be
 	// dispatched in time; 0 for as many as it likes.
 	Batch int
+	// Joins are the admissions that wait for a holder.
+	Joins []Admission
+	// Era is drawn anew where nobody knows to whom messages after Done were sent. It differs
+	// between streams that follow each other in a channel.
+	Era uint64
+	// Changed is the offset that followed Done when a holder last lost subscribers: what was read
+	// of the subscribers before it dispatches that offset may be too old.
+	Changed uint64
 	// Expires is when the stream stops to exist.
 	Expires time.Time
 }
@@ -78,6 +87,14 @@ func (h Head) Safe(now time.Time) bool {
 	return h.Lease.Durable && !h.Lease.Free(now) || !h.Next.Free(now)
 }
 
+// Mark is the mark of the holder of the lease.
+func (h Head) Mark() Mark {
+	return Mark{Lease: h.Lease.ID[max(len(h.Lease.ID)-markDigits, 0):], Era: h.Era}
+}
+
+// markDigits are enough for the leases that one channel has within minutes.
+const markDigits = 8
+
 // Progress is how far the holder of a lease has come.
 type Progress struct {
 	// Lease is the ID of the lease.
@@ -86,7 +103,16 @@ type Progress struct {
 	Done uint64
 	// Batch is that of Head, for who follows.
 	Batch int
+	// Admitted are admissions that do not wait any more.
+	Admitted []Admission
+	// Lost means that subscribers were lost since the last progress: Changed of Head follows.
+	Lost bool
+	// Era is that of Head from now on; 0 leaves it.
+	Era uint64
 }
+
+// NewEra draws an era.
+func NewEra() uint64 { return rand.Uint64N(1<<48) + 1 }
 
 // Leases changes the heads of streams. Every method except StreamHead is one conditional write
 // and makes no read. It returns the head after the change and true or, where the condition
@@ -97,11 +123,17 @@ type Progress struct {
 type Leases interface {
 	// StreamHead reads the head.
 	StreamHead(ctx context.Context, s Stream) (Head, error)
-	// TakeLease takes a free lease: there is none, or it has expired, or it was granted to the
-	// request of mine. A durable holder also ends
-	// the turn of any dispatcher that waits: that one ends, or waits again, when it finds this
-	// lease.
+	// TakeLease takes the lease where there is none, or where it was granted to the request of
+	// mine. A durable holder also ends the turn of any dispatcher that waits: that one ends, or
+	// waits again, when it finds this lease.
 	TakeLease(ctx context.Context, s Stream, mine Lease) (Head, bool, error)
+	// TakeOver takes the lease as TakeLease does, where it is that of another holder and has
+	// expired. era is that of Head from then on; 0 leaves it.
+	TakeOver(ctx context.Context, s Stream, mine Lease, other string, era uint64) (Head, bool, error)
+	// AnnounceAdmission makes an admission wait for a holder, adds 1 to the wake counter, and takes
+	// the lease where there is none, also no expired one. The condition is that the epoch is that
+	// of its Position. It fails with ErrTooManyRequests where MaxAdmissions wait.
+	AnnounceAdmission(ctx context.Context, s Stream, a Admission, mine Lease) (Head, bool, error)
 	// TakeTurn takes a free turn, or prolongs its own, where the holder of the lease is inline.
 	TakeTurn(ctx context.Context, s Stream, mine Turn) (Head, bool, error)
 	// RenewLease records the progress of the holder, and renews its lease until a time. false

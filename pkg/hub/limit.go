@@ -48,6 +48,8 @@ const (
 	// MaxHistoryBytes is the approximate limit on their data: less than the 6 MB that a
 	// Lambda may return, with the envelopes.
 	MaxHistoryBytes = 4 << 20
+	// MaxAdmissions is how many subscriptions to one stream may wait to be admitted.
+	MaxAdmissions = 200
 	// MaxAhead is how many messages a stream may be ahead of what was dispatched. A publish
 	// beyond it fails with ErrTooManyRequests.
 	MaxAhead = 1000

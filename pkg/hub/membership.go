@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"context"
 	"encoding/json"
 	"time"
 )
@@ -35,10 +36,64 @@ type Membership struct {
 type Admission struct {
 	Place
 	Connection string
-	// ID and Recoverable are those of its Membership.
-	ID          string
-	Recoverable bool
-	Protocol    Protocol
-	// Position is the one up to which the client has everything.
+	// ID is that of its Membership.
+	ID string
+	// Position is the one up to which the client has everything. In a Head it has no Epoch,
+	// which is that of the stream.
 	Position Position
+}
+
+// AbandonTime is how long a membership is Joining at most: longer than an invocation lives. After
+// that the invocation that made it has died, after its reply or before.
+const AbandonTime = 40 * time.Second
+
+// Standing is where a subscription stands, as a fan-out reads it. The zero Standing is that of a
+// classic client.
+type Standing struct {
+	// ID, Recoverable, JoinLeave and, where it is Joining, Since are those of its Membership.
+	ID          string    `json:",omitempty"`
+	Recoverable bool      `json:",omitempty"`
+	JoinLeave   bool      `json:",omitempty"`
+	Joining     bool      `json:",omitempty"`
+	Since       time.Time `json:",omitzero"`
+	// From is the offset up to which its client has got everything in another way than by a
+	// fan-out.
+	From uint64 `json:",omitempty"`
+	// Lost means that its client is told to subscribe again, because it may have missed a
+	// message. Nothing is sent to it.
+	Lost bool `json:",omitempty"`
+	// Mark is the one under which it was admitted or lost.
+	Mark Mark `json:",omitzero"`
+}
+
+// Mark is what the holder of a lease writes into a subscription that it admits or loses.
+type Mark struct {
+	// Lease is the end of the ID of the lease, which is enough: a fan-out pays for all of it.
+	Lease string
+	// Era is that of the Head. What was sent to a recoverable subscriber of another era is not
+	// known.
+	Era uint64
+}
+
+// Lost is a subscription whose client may have missed a message, and does not get one twice.
+type Lost struct {
+	Gone
+	// ID is that of its Membership.
+	ID string
+}
+
+// Memberships changes what single subscriptions have of their own. Each method is one
+// conditional write. What was read of a subscription before may be sent to it until the write.
+type Memberships interface {
+	// AdmitSubscriber makes a subscription active that is Joining under the ID of an admission: its client
+	// has everything up to the offset from. It returns the subscription and true or, where it is
+	// not Joining or has another ID, the subscription as it is and false: the zero Subscriber
+	// where there is none.
+	AdmitSubscriber(ctx context.Context, a Admission, from uint64, m Mark) (Subscriber, bool, error)
+	// LoseSubscriber makes a subscription Lost that has this ID, and returns it. It returns false where
+	// there is none.
+	LoseSubscriber(ctx context.Context, l Lost, m Mark) (Subscriber, bool, error)
+	// RenewSubscriber gives a subscription another end and info. It returns false where there is
+	// none, or it has expired.
+	RenewSubscriber(ctx context.Context, where Gone, expires time.Time, info json.RawMessage) (bool, error)
 }

@@ -23,6 +23,8 @@ type Client struct {
 	// User is "" for an anonymous client, Info nil where none was attached.
 	User string
 	Info json.RawMessage `json:",omitempty"`
+	// ChannelInfo is the Info of its Membership, nil where it has none.
+	ChannelInfo json.RawMessage `json:",omitempty"`
 }
 
 // Present is a client in a channel, and what its right to be there rests on.
@@ -41,7 +43,7 @@ type PresenceStats struct {
 // the user and the info.
 type Presences interface {
 	// Presence yields the clients in one shard of a channel, page by page, and none
-	// whose subscription has expired or is hidden. After an error it yields nothing more.
+	// whose subscription has expired, is hidden or is lost. After an error it yields nothing more.
 	Presence(ctx context.Context, ch Channel, shard int) iter.Seq2[[]Present, error]
 }
 
@@ -77,7 +79,7 @@ func (h *Hub) presence(ctx context.Context, p *Project, ch Channel, maxBytes int
 	err := h.presencePages(ctx, p, ch, func(page []Client) error {
 		clients = append(clients, page...)
 		for _, c := range page {
-			bytes += keys + 2*len(c.Connection) + len(c.User) + len(c.Info)
+			bytes += keys + 2*len(c.Connection) + len(c.User) + len(c.Info) + len(c.ChannelInfo)
 		}
 		if len(clients) > MaxPresence || bytes > maxBytes {
 			return ErrLimitExceeded.With(fmt.Sprintf("the list of clients in %s is too long; presence_stats counts them", ch))

@@ -34,21 +34,45 @@ func (h *Publisher) append(ctx context.Context, p *Project, s Stream, m Message,
 		defer cancel()
 		begun = h.read(reading, p.audience(s.Channel))
 	}
-	run := &dispatching{Publisher: h, channel: s.Channel, clean: func(ctx context.Context, gone []Gone, ended []Ended) {
-		h.later(ctx, cleanupTimeout, func(ctx context.Context) { h.cleanUp(ctx, gone, ended) })
-	}}
-	announced, err := h.streams.Announce(ctx, s, a, func(ctx context.Context, batch []Message) error {
+	run := h.dispatching(s.Channel)
+	announced, err := h.streams.Announce(ctx, s, a, func(ctx context.Context, head Head, batch []Message) (lost bool, err error) {
 		use := begun
 		begun = nil
-		if len(batch) != 1 || batch[0].Position != a.Message.Position {
+		if len(batch) != 1 || batch[0].Position != a.Message.Position || head.Changed == a.Message.Position.Offset {
 			use = nil // later messages have later subscribers
 		}
-		return run.post(ctx, use, batch)
+		return run.post(ctx, use, head, batch)
 	})
 	if err != nil {
 		return fail(err)
 	}
 	return Published{Position: announced.Position}, nil
+}
+
+// dispatching is the dispatch of a stream by an invocation that has an answer to give: it cleans up
+// after that.
+func (h *Publisher) dispatching(ch Channel) *dispatching {
+	return &dispatching{Publisher: h, channel: ch, clean: func(ctx context.Context, gone []Gone, ended []Ended) {
+		h.later(ctx, cleanupTimeout, func(ctx context.Context) { h.cleanUp(ctx, gone, ended) })
+	}}
+}
+
+// Admit announces the admission of a subscription whose client has the reply. When it returns, the
+// subscription has been admitted, or its client is told to subscribe again, or certainly will be;
+// where it fails, that is so with the first message of the channel after AbandonTime.
+func (h *Publisher) Admit(ctx context.Context, s Stream, a Admission) error {
+	run := h.dispatching(s.Channel)
+	err := h.streams.Admit(ctx, s, a, func(ctx context.Context, head Head, batch []Message) (lost bool, err error) {
+		return run.post(ctx, nil, head, batch)
+	})
+	if known := new(Error); errors.As(err, &known) {
+		// It cannot be admitted. Another subscribe may have a better position, or be later.
+		err = h.lose(ctx, Mark{}, []Lost{{Gone{Connection: a.Connection, Channel: a.Channel, Shard: a.Shard}, a.ID}})
+	}
+	if err != nil {
+		return fmt.Errorf("admit connection %s to %s: %w", a.Connection, a.Channel, err)
+	}
+	return nil
 }
 
 // DispatchStream dispatches the stream of a channel unless another invocation does. Lambda
@@ -77,7 +101,9 @@ func (h *Publisher) DispatchStream(ctx context.Context, ch Channel, request stri
 			h.cleanUp(ctx, gone, ended)
 		})
 	}}
-	return h.streams.Drain(ctx, load, request, func(ctx context.Context, batch []Message) error { return run.post(ctx, nil, batch) })
+	return h.streams.Drain(ctx, load, request, func(ctx context.Context, head Head, batch []Message) (lost bool, err error) {
+		return run.post(ctx, nil, head, batch)
+	})
 }
 
 // projectOf returns the project that has a channel, some seconds old at most; nil where none
@@ -109,27 +135,33 @@ type dispatching struct {
 	stalled []string
 }
 
-// post dispatches publications of the stream, in their order, to the subscribers, to the feed
-// and to the event hooks, and counts them. It fails unless a post to every subscriber was begun,
-// and where API Gateway refused all of them. Nobody gets the messages of a category that was
+// post is a Post. It dispatches publications of the stream, in their order, to the subscribers, to
+// the feed and to the event hooks, and counts them. It fails unless a post to every subscriber was
+// begun, and where API Gateway refused all of them. Nobody gets the messages of a category that was
 // deleted, or created again since. begun is the read of the subscribers of each shard, or nil.
-func (d *dispatching) post(ctx context.Context, begun []iter.Seq2[[]Subscriber, error], batch []Message) error {
+func (d *dispatching) post(ctx context.Context, begun []iter.Seq2[[]Subscriber, error], head Head, batch []Message) (lost bool, err error) {
 	p, err := d.projectOf(ctx, d.channel)
 	if err != nil || p == nil {
-		return err
+		return false, err
+	}
+	if len(batch) == 0 {
+		return d.admit(ctx, p, head)
 	}
 	category := p.Categories[d.channel.Category]
-	to := p.audience(d.channel)
+	to := d.audience(p, head)
 	to.Stalled = d.stalled
 	if len(begun) == to.Shards { // a shard may have been added since
 		to.Reading = begun
 	}
 	result, err := d.deliver(ctx, p, to, batch...)
 	if known := new(Error); errors.As(err, &known) {
-		return d.leaveOut(ctx, batch, err)
+		return d.leaveOut(ctx, head, batch, err)
 	}
 	if err == nil {
 		err = result.Err()
+	}
+	if lost = len(result.Lost) > 0; lost && err == nil {
+		err = d.lose(ctx, head.Mark(), result.Lost)
 	}
 	var feed Result
 	if err == nil {
@@ -142,23 +174,31 @@ func (d *dispatching) post(ctx context.Context, begun []iter.Seq2[[]Subscriber, 
 		d.count(conclude, d.channel.Project, len(batch), result.Delivered+feed.Delivered)
 	}
 	d.learn(ctx, result, feed)
-	return err
+	return lost, err
+}
+
+// audience is the subscribers of the stream.
+func (d *dispatching) audience(p *Project, head Head) Audience {
+	to := p.audience(d.channel)
+	to.Era, to.Abandoned = head.Era, d.now().Add(-AbandonTime)
+	return to
 }
 
 // leaveOut dispatches one by one the messages of a batch that cannot be encoded, and leaves out
 // the one that cannot: it would fail for ever, and hold up all that follow.
-func (d *dispatching) leaveOut(ctx context.Context, batch []Message, err error) error {
+func (d *dispatching) leaveOut(ctx context.Context, head Head, batch []Message, err error) (lost bool, _ error) {
 	if len(batch) == 1 {
 		d.log.ErrorContext(ctx, "dispatch failed, and the message is left out", "project", d.channel.Project,
 			"channel", d.channel.String(), "message", batch[0].ID, "error", err)
-		return nil
+		return false, nil
 	}
 	for i := range batch {
-		if err := d.post(ctx, nil, batch[i:i+1]); err != nil {
-			return err
+		some, err := d.post(ctx, nil, head, batch[i:i+1])
+		if lost = lost || some; err != nil {
+			return lost, err
 		}
 	}
-	return nil
+	return lost, nil
 }
 
 // maxStalled is how many connections may hold up a batch because of themselves. Where there are
@@ -172,6 +212,11 @@ func (d *dispatching) learn(ctx context.Context, channel, feed Result) {
 	if len(d.stalled) > maxStalled {
 		d.stalled = nil
 	}
+	d.tidy(ctx, channel, feed)
+}
+
+// tidy gives what dispatches have found gone or ended to clean, each connection once.
+func (d *dispatching) tidy(ctx context.Context, results ...Result) {
 	var (
 		gone  []Gone
 		ended []Ended
@@ -184,7 +229,7 @@ func (d *dispatching) learn(ctx context.Context, channel, feed Result) {
 		d.seen[connection] = true
 		return !known
 	}
-	for _, r := range []Result{channel, feed} {
+	for _, r := range results {
 		for _, g := range r.Gone {
 			if isNew(g.Connection) {
 				gone = append(gone, g)

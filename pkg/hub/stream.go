@@ -139,6 +139,9 @@ type Streams interface {
 	// position: one request for the top, and one for each megabyte of publications. It fails
 	// with ErrUnrecoverablePosition where the epoch of Since is another one.
 	History(ctx context.Context, s Stream, q HistoryQuery) (publications []Message, top Position, err error)
+	// OpenStream returns the top position, and makes the stream exist where it does not: its epoch
+	// is that of the publications that follow. One request, and one more for a new stream.
+	OpenStream(ctx context.Context, s Stream) (Position, error)
 	// RemoveHistory makes history return nothing of what the stream holds now. It deletes
 	// nothing: epoch and offsets go on, and what waits for its dispatch is dispatched. Two
 	// requests.

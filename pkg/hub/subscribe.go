@@ -254,7 +254,7 @@ func checkChannels(channels map[Channel]int) error {
 
 // open decides where in the stream a subscription begins, and what its client has missed.
 func (s *Session) open(ctx context.Context, j *joining, result *Subscribed) error {
-	top, err := s.openWip(ctx, j.stream)
+	top, err := s.store.OpenStream(ctx, j.stream)
 	if err != nil {
 		return err
 	}
@@ -301,7 +301,7 @@ func (s *Session) recover(ctx context.Context, j *joining, top Position, result 
 	// One more than may be recovered: then it is known that there are more.
 	missed, top, err := s.store.History(ctx, j.stream, HistoryQuery{Since: &Position{top.Epoch, j.Since.Offset}, Limit: -1})
 	if errors.Is(err, ErrUnrecoverablePosition) {
-		return s.openWip(ctx, j.stream)
+		return s.store.OpenStream(ctx, j.stream)
 	}
 	if err != nil {
 		return top, err
@@ -351,9 +351,9 @@ func (s *Session) activate(ctx context.Context, memberships map[Channel]Membersh
 func (s *Session) admitLater(j *joining, result Subscribed) {
 	a := Admission{
 		Place: Place{j.Channel, s.c.Channels[j.Channel]}, Connection: s.c.ID,
-		ID: j.membership.ID, Recoverable: j.membership.Recoverable, Protocol: s.c.Protocol, Position: j.Since,
+		ID: j.membership.ID, Position: j.Since,
 	}
-	s.after = append(s.after, func(ctx context.Context) error { return s.admit(ctx, j.stream, a) })
+	s.after = append(s.after, func(ctx context.Context) error { return s.Admit(ctx, j.stream, a) })
 }
 
 // announceLater announces joins and leaves when the client has the reply.
@@ -367,6 +367,36 @@ func (s *Session) announceLater(all []announcement) {
 			return
 		}
 	}
+}
+
+// RefreshSubscription renews the token of the subscription to a channel. It returns after which
+// time the client should do so again. It fails with ErrTokenExpired, with ErrPermissionDenied where
+// there is no subscription or the token is invalid, and with a *Disconnection where it is for
+// another user, channel or client. A subscription that has ended is subscribed anew.
+func (s *Session) RefreshSubscription(ctx context.Context, ch Channel, token string) (time.Duration, error) {
+	if err := s.valid(); err != nil {
+		return 0, err
+	}
+	ch = s.project.Locate(ch)
+	t, err := s.subscriptionToken(ctx, SubscribeCommand{Channel: ch, Token: token})
+	if err != nil {
+		return 0, err
+	}
+	shard, in := s.c.Channels[ch]
+	if !in {
+		return 0, ErrPermissionDenied.With("the connection is not subscribed to the channel")
+	}
+	renewed, err := s.store.RenewSubscriber(ctx, Gone{Connection: s.c.ID, Channel: ch, Shard: shard}, t.SubscriptionExpires, t.Info)
+	if err != nil {
+		return 0, err
+	}
+	if !renewed {
+		// It may have missed messages: the client subscribes again, and recovers them.
+		s.after = append(s.after, func(ctx context.Context) error {
+			return s.tell(ctx, []announcement{{Leave, s.c, ch}}, UnsubscribedInsufficientState)
+		})
+	}
+	return s.ttl(t.SubscriptionExpires), nil
 }
 
 // Unsubscribe ends the subscription to a channel. It has no effect where there is none, or a

@@ -21,7 +21,12 @@ type Subscriber struct {
 	Basis Basis
 	// Hidden means that the connection is being closed.
 	Hidden bool
+	Standing
 }
+
+// Gets reports whether messages of an event are for the subscriber: a classic one gets all, and
+// another one joins and leaves only where it asked for them.
+func (s Subscriber) Gets(e Event) bool { return e == "" || s.Protocol == Classic || s.JoinLeave }
 
 // Subscriptions reads the subscribers of channels. Connections.ChangeConnection writes
 // them.
@@ -31,7 +36,7 @@ type Subscriptions interface {
 	RemoveSubscribers(ctx context.Context, orphans []Gone) error
 	// Subscribers yields the subscribers of one shard of a channel, page by page as
 	// they are read: all those whose subscription was acknowledged before the call,
-	// and none that has expired. A page does not change once it is yielded. After an
+	// also those that are Joining or Lost, and none that has expired. A page does not change once it is yielded. After an
 	// error it yields nothing more. It ends soon after ctx does.
 	Subscribers(ctx context.Context, ch Channel, shard int) iter.Seq2[[]Subscriber, error]
 }

@@ -297,8 +297,7 @@ func (p *appending) claimed(old item) (hub.Appended, error) {
 func (s *Store) recordVersion(p *appending) (types.TransactWriteItem, error) {
 	ends := expiry(p.stream.Retention.StreamExpires(p.now))
 	if p.known.drawn {
-		i := key(streamKey(p.stream.Channel), headSort)
-		i[attrEpoch], i[attrWake], i[attrDone], i[schema.ExpiryAttribute] = text(p.known.epoch), whole(0), whole(0), ends
+		i := newHead(p.stream, p.known.epoch, p.now)
 		i[attrVersion], i[attrVersionEpoch] = whole(p.options.Version), text(p.options.VersionEpoch)
 		return s.putIf(i, absent().Or(expired(p.now)))
 	}

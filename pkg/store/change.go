@@ -88,10 +88,12 @@ func rebase(before, after, now hub.Connection) hub.Connection {
 // errContended: another transaction is changing the connection or a subscription.
 var errContended = errors.New("another transaction is in progress")
 
-// subscriptionWrite puts or deletes a subscription.
+// subscriptionWrite writes or deletes a subscription.
 type subscriptionWrite struct {
 	hub.Place
-	put bool
+	// put means that it exists afterwards, whole that all of it is written: otherwise it gets
+	// anew what it has from the connection, and keeps what it has of its own.
+	put, whole bool
 }
 
 // apply writes a change of before, and returns the connection as its last transaction left
@@ -117,7 +119,7 @@ func (s *Store) apply(ctx context.Context, before hub.Connection, change hub.Cha
 			next.Channels = written(now.Channels, step)
 		}
 		next.Revision = now.Revision + 1
-		if err := s.applyStep(ctx, now, next, step, change.Connection); err != nil {
+		if err := s.applyStep(ctx, now, next, step, change); err != nil {
 			return now, err
 		}
 		now = next
@@ -171,11 +173,13 @@ func subscriptionWrites(before hub.Connection, change hub.Change) (writes []subs
 		}
 	}
 	for ch, shard := range change.Channels {
-		w := subscriptionWrite{hub.Place{Channel: ch, Shard: shard}, true}
+		w := subscriptionWrite{Place: hub.Place{Channel: ch, Shard: shard}, put: true}
+		_, w.whole = change.Memberships[ch]
 		switch was, named := before.Channels[ch]; {
 		case !named || was != shard:
+			w.whole = true
 			joined = append(joined, w)
-		case renewed || slices.Contains(change.Renew, ch):
+		case w.whole || renewed || slices.Contains(change.Renew, ch):
 			rewritten = append(rewritten, w)
 		}
 	}
@@ -184,9 +188,9 @@ func subscriptionWrites(before hub.Connection, change hub.Change) (writes []subs
 }
 
 // applyStep makes one request: an update of the connection from one state to the next, and
-// the writes of subscriptions, with the content that subscriber gives them, in the same
+// the writes of subscriptions, with the content that the change gives them, in the same
 // transaction.
-func (s *Store) applyStep(ctx context.Context, from, to hub.Connection, writes []subscriptionWrite, subscriber hub.Connection) error {
+func (s *Store) applyStep(ctx context.Context, from, to hub.Connection, writes []subscriptionWrite, change hub.Change) error {
 	state, err := encodeState(to)
 	if err != nil {
 		return err
@@ -222,9 +226,18 @@ func (s *Store) applyStep(ctx context.Context, from, to hub.Connection, writes [
 		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
 	}}}
 	for _, w := range writes {
-		if w.put {
-			items = append(items, types.TransactWriteItem{Put: &types.Put{TableName: aws.String(s.table), Item: subscriptionItem(subscriber, w.Place)}})
-		} else {
+		switch {
+		case w.whole:
+			i := subscriptionItem(change.Connection, w.Place)
+			encodeMembership(i, change.Memberships[w.Channel])
+			items = append(items, types.TransactWriteItem{Put: &types.Put{TableName: aws.String(s.table), Item: i}})
+		case w.put:
+			u, err := s.renewal(subscriptionItem(change.Connection, w.Place))
+			if err != nil {
+				return err
+			}
+			items = append(items, types.TransactWriteItem{Update: u})
+		default:
 			items = append(items, s.deletion(key(subscriptionKey(w.Channel, w.Shard), from.ID)))
 		}
 	}
@@ -266,7 +279,33 @@ func cancelled(err error) error {
 	return err
 }
 
-// subscriptionItem is the item of a connection's subscription.
+// connectionPart are the names of what a subscription has from its connection, and that the
+// connection is being closed.
+var connectionPart = []string{
+	attrSubscriberProtocol, attrSubscriberBatch, schema.ExpiryAttribute, attrSubscriberUser, attrSubscriberInfo, attrSubscriberBasis, attrSubscriberHidden,
+}
+
+// renewal is the update of a subscription to what i has from the connection.
+func (s *Store) renewal(i item) (*types.Update, error) {
+	var u expression.UpdateBuilder
+	for _, name := range connectionPart {
+		if value, ok := i[name]; ok {
+			u = u.Set(expression.Name(name), expression.Value(value))
+		} else {
+			u = u.Remove(expression.Name(name))
+		}
+	}
+	e, err := expression.NewBuilder().WithUpdate(u).Build()
+	if err != nil {
+		return nil, err
+	}
+	return &types.Update{
+		TableName: aws.String(s.table), Key: key(textOf(i, schema.PartitionKey), textOf(i, schema.SortKey)),
+		UpdateExpression: e.Update(), ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
+	}, nil
+}
+
+// subscriptionItem is what the item of a connection's subscription has from the connection.
 func subscriptionItem(c hub.Connection, p hub.Place) item {
 	i := key(subscriptionKey(p.Channel, p.Shard), c.ID)
 	i[attrSubscriberProtocol] = text(string(c.Protocol))

@@ -87,6 +87,22 @@ func TestLostResponse(t *testing.T) {
 		{"remove a history", "UpdateItem", 1, published, func(ctx context.Context, s *rig) (any, error) {
 			return nil, s.RemoveHistory(ctx, streamOf("x0"))
 		}},
+		{"take over a lease", "UpdateItem", 1, func(t *testing.T, s *rig) {
+			leased(t, s)
+			s.Clock.Advance(hub.LeaseTime + hub.LeaseSlack)
+		}, changedHead(func(ctx context.Context, s *rig, st hub.Stream) (hub.Head, bool, error) {
+			return s.TakeOver(ctx, st, s.lease("other"), "l", 7)
+		})},
+		{"open a stream", "PutItem", 1, func(*testing.T, *rig) {}, func(ctx context.Context, s *rig) (any, error) { return s.OpenStream(ctx, streamOf("x0")) }},
+		{"lose a subscriber", "UpdateItem", 1, func(t *testing.T, s *rig) {
+			s.enter(t, "c", "u")
+			if err := s.change(t.Context(), "c", with(ch, hub.Membership{ID: "1"})); err != nil {
+				t.Fatal(err)
+			}
+		}, func(ctx context.Context, s *rig) (any, error) {
+			subscriber, ok, err := s.LoseSubscriber(ctx, hub.Lost{Gone: hub.Gone{Connection: "c", Channel: ch}, ID: "1"}, hub.Mark{Lease: "l", Era: 7})
+			return []any{subscriber, ok}, err
+		}},
 		{"take a lease", "UpdateItem", 1, published, changedHead(func(ctx context.Context, s *rig, st hub.Stream) (hub.Head, bool, error) {
 			return s.TakeLease(ctx, st, s.lease("l"))
 		})},
@@ -215,8 +231,8 @@ func changedHead(change func(context.Context, *rig, hub.Stream) (hub.Head, bool,
 	}
 }
 
-// drawn are ids that hub.NewID has drawn.
-var drawn = regexp.MustCompile(`[0-9a-f]{24}`)
+// drawn are ids that hub.NewID, and eras that hub.NewEra has drawn.
+var drawn = regexp.MustCompile(`[0-9a-f]{24}|Era:[0-9]+`)
 
 // withoutDrawn is the text of a value without what is drawn in it.
 func withoutDrawn(v any) string { return drawn.ReplaceAllString(fmt.Sprintf("%+v", v), "drawn") }
@@ -236,7 +252,7 @@ func (s *rig) dump(tb testing.TB) map[string]string {
 			for _, name := range []string{"PK", "SK"} {
 				key += i[name].(*types.AttributeValueMemberS).Value + " "
 			}
-			for _, name := range []string{"PK", "SK", "holder", "closing", "incarnation"} {
+			for _, name := range []string{"PK", "SK", "holder", "closing", "incarnation", "era"} {
 				delete(i, name)
 			}
 			if set, ok := i["channels"].(*types.AttributeValueMemberSS); ok {

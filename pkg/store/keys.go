@@ -3,6 +3,7 @@ package store
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -230,6 +231,23 @@ func userKey(project, user string) string { return join(project, user) }
 // the connection's.
 func member(ch hub.Channel, shard int) string {
 	return join(categoryPart(ch), ch.Name, strconv.Itoa(shard))
+}
+
+// admissionMember names an admission among those to its channel.
+func admissionMember(a hub.Admission) string {
+	return join(strconv.FormatUint(a.Position.Offset, 10), strconv.Itoa(a.Shard), a.ID, a.Connection)
+}
+
+func parseAdmissionMember(ch hub.Channel, s string) (hub.Admission, error) {
+	parts, err := split(s, 4)
+	if err != nil {
+		return hub.Admission{}, err
+	}
+	offset, offsetErr := strconv.ParseUint(parts[0], 10, 64)
+	shard, shardErr := strconv.Atoi(parts[1])
+	return hub.Admission{
+		Place: hub.Place{Channel: ch, Shard: shard}, ID: parts[2], Connection: parts[3], Position: hub.Position{Offset: offset},
+	}, errors.Join(offsetErr, shardErr)
 }
 
 func parseConnectionKey(key string) (id string, err error) {

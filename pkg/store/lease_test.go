@@ -2,8 +2,12 @@ package store_test
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"centrifuge/pkg/hub"
 )
@@ -29,6 +33,10 @@ func TestHeadChanges(t *testing.T) {
 	}
 	turn := hub.Turn{Request: "r2", Until: ms(now.Add(10 * time.Second))}
 	turnOver := hub.Turn{Request: "r3", Until: ms(now.Add(-hub.LeaseSlack))}
+	waiting := hub.Admission{Place: hub.Place{Channel: st.Channel, Shard: 2}, Connection: "Lc-1=", ID: "7", Position: hub.Position{Offset: 4}}
+	joins := hub.Admission{Place: hub.Place{Channel: st.Channel}, Connection: "Lc-2=", ID: "a#b", Position: hub.Position{Epoch: "e", Offset: 5}}
+	joined := joins
+	joined.Position.Epoch = ""
 	states := map[string]hub.Head{
 		"absent":                  {},
 		"free":                    {},
@@ -42,7 +50,9 @@ func TestHeadChanges(t *testing.T) {
 		"durable over":            {Lease: over(durable)},
 		"granted":                 {Lease: grantedTo("r2"), Batch: 8},
 		"granted to another one":  {Lease: grantedTo("r9")},
+		"inline with admissions":  {Lease: inline, Era: 5, Changed: 3, Joins: []hub.Admission{waiting}},
 	}
+	inlines := []string{"inline", "inline with a turn", "inline with an old turn", "inline with admissions"}
 	mine := hub.Lease{ID: "mine", Until: ms(now.Add(hub.LeaseTime))}
 	mineDurable := hub.Lease{ID: "mine", Durable: true, Request: "r2", Until: ms(now.Add(hub.LeaseTime))}
 	prolonged := hub.Turn{Request: "r2", Until: ms(now.Add(20 * time.Second))}
@@ -55,17 +65,42 @@ func TestHeadChanges(t *testing.T) {
 		change  func(*hub.Head)
 	}{
 		{"take an inline lease", func(hub.Head) (hub.Head, bool, error) { return s.TakeLease(t.Context(), st, mine) },
-			[]string{"free", "free with a turn", "inline over", "durable over"}, func(h *hub.Head) { h.Lease = mine }},
+			[]string{"free", "free with a turn"}, func(h *hub.Head) { h.Lease = mine }},
+		{"take over an inline lease", func(hub.Head) (hub.Head, bool, error) { return s.TakeOver(t.Context(), st, mine, "inline over", 0) },
+			[]string{"inline over"}, func(h *hub.Head) { h.Lease = mine }},
+		{"take over a durable lease in another era", func(hub.Head) (hub.Head, bool, error) {
+			return s.TakeOver(t.Context(), st, mineDurable, "durable over", 9)
+		}, []string{"durable over"}, func(h *hub.Head) { h.Lease, h.Next, h.Era = mineDurable, hub.Turn{}, 9 }},
+		{"take over a lease that has not expired", func(hub.Head) (hub.Head, bool, error) { return s.TakeOver(t.Context(), st, mine, "inline", 9) }, nil, nil},
+		{"announce an admission", func(hub.Head) (hub.Head, bool, error) { return s.AnnounceAdmission(t.Context(), st, joins, mine) },
+			slices.DeleteFunc(slices.Collect(maps.Keys(states)), func(state string) bool { return state == "absent" }), func(h *hub.Head) {
+				h.Joins = append(slices.Clone(h.Joins), joined)
+				h.Wake++
+				if h.Lease.ID == "" {
+					h.Lease = mine
+				}
+			}},
+		{"announce an admission to another epoch", func(hub.Head) (hub.Head, bool, error) {
+			other := joins
+			other.Position.Epoch = "f"
+			return s.AnnounceAdmission(t.Context(), st, other, mine)
+		}, nil, nil},
+		{"renew a lease after an admission and a loss", func(hub.Head) (hub.Head, bool, error) {
+			return s.RenewLease(t.Context(), st, hub.Progress{Lease: "inline", Done: 7, Admitted: []hub.Admission{waiting}, Lost: true}, until)
+		}, inlines, func(h *hub.Head) { h.Done, h.Lease.Until, h.Joins, h.Changed = 7, until, nil, 8 }},
+		{"drop a lease after a batch of which some may have been posted", func(hub.Head) (hub.Head, bool, error) {
+			return s.DropLease(t.Context(), st, hub.Progress{Lease: "inline", Done: 7, Era: 9}, hub.Turn{})
+		}, inlines, func(h *hub.Head) { h.Done, h.Lease, h.Era = 7, hub.Lease{}, 9 }},
 		{"take a durable lease", func(hub.Head) (hub.Head, bool, error) { return s.TakeLease(t.Context(), st, mineDurable) },
-			[]string{"free", "free with a turn", "inline over", "durable over", "granted"}, func(h *hub.Head) { h.Lease, h.Next = mineDurable, hub.Turn{} }},
+			[]string{"free", "free with a turn", "granted"}, func(h *hub.Head) { h.Lease, h.Next = mineDurable, hub.Turn{} }},
 		{"take a turn", func(hub.Head) (hub.Head, bool, error) { return s.TakeTurn(t.Context(), st, prolonged) },
-			[]string{"inline", "inline with a turn", "inline with an old turn", "inline over", "inline almost over"}, func(h *hub.Head) { h.Next = prolonged }},
+			[]string{"inline", "inline with a turn", "inline with an old turn", "inline over", "inline almost over", "inline with admissions"}, func(h *hub.Head) { h.Next = prolonged }},
 		{"take a turn that another one has", func(hub.Head) (hub.Head, bool, error) {
 			return s.TakeTurn(t.Context(), st, hub.Turn{Request: "r4", Until: prolonged.Until})
-		}, []string{"inline", "inline with an old turn", "inline almost over"}, func(h *hub.Head) { h.Next = hub.Turn{Request: "r4", Until: prolonged.Until} }},
+		}, []string{"inline", "inline with an old turn", "inline almost over", "inline with admissions"}, func(h *hub.Head) { h.Next = hub.Turn{Request: "r4", Until: prolonged.Until} }},
 		{"renew an inline lease", func(hub.Head) (hub.Head, bool, error) {
 			return s.RenewLease(t.Context(), st, hub.Progress{Lease: "inline", Done: 7}, until)
-		}, []string{"inline", "inline with a turn", "inline with an old turn"}, func(h *hub.Head) { h.Done, h.Lease.Until = 7, until }},
+		}, inlines, func(h *hub.Head) { h.Done, h.Lease.Until = 7, until }},
 		{"renew a durable lease", func(hub.Head) (hub.Head, bool, error) {
 			return s.RenewLease(t.Context(), st, hub.Progress{Lease: "durable", Done: 7}, until)
 		}, []string{"durable"}, func(h *hub.Head) { h.Done, h.Lease.Until = 7, until }},
@@ -74,7 +109,7 @@ func TestHeadChanges(t *testing.T) {
 		}, []string{"inline over"}, func(h *hub.Head) { h.Done, h.Lease.Until = 7, until }},
 		{"release at the wake that was read", func(h hub.Head) (hub.Head, bool, error) {
 			return s.ReleaseLease(t.Context(), st, hub.Progress{Lease: "inline", Done: 7}, h.Wake)
-		}, []string{"inline", "inline with a turn", "inline with an old turn"}, func(h *hub.Head) { h.Done, h.Lease = 7, hub.Lease{} }},
+		}, inlines, func(h *hub.Head) { h.Done, h.Lease = 7, hub.Lease{} }},
 		{"release after an announcement", func(h hub.Head) (hub.Head, bool, error) {
 			return s.ReleaseLease(t.Context(), st, hub.Progress{Lease: "inline", Done: 7}, h.Wake-1)
 		}, nil, nil},
@@ -86,7 +121,7 @@ func TestHeadChanges(t *testing.T) {
 		}, []string{"durable"}, func(h *hub.Head) { h.Done, h.Lease = 7, hub.Lease{} }},
 		{"drop a lease for who is next, after a batch that failed", func(hub.Head) (hub.Head, bool, error) {
 			return s.DropLease(t.Context(), st, hub.Progress{Lease: "inline", Done: 7, Batch: 4}, hub.Turn{Request: "r2"})
-		}, []string{"inline", "inline with a turn", "inline with an old turn"}, func(h *hub.Head) {
+		}, inlines, func(h *hub.Head) {
 			h.Done, h.Lease, h.Next, h.Batch = 7, grantedTo("r2"), hub.Turn{}, 4
 		}},
 		{"drop a lease that was lost", func(hub.Head) (hub.Head, bool, error) {
@@ -138,6 +173,16 @@ func (s *rig) putHead(tb testing.TB, st hub.Stream, h hub.Head) {
 			lease["granted"] = boolean(true)
 		}
 		i["lease"] = object(lease)
+	}
+	if h.Era > 0 {
+		i["era"], i["changed"] = num(int64(h.Era)), num(int64(h.Changed))
+	}
+	if len(h.Joins) > 0 {
+		set := &types.AttributeValueMemberSS{}
+		for _, a := range h.Joins {
+			set.Value = append(set.Value, fmt.Sprintf("%d#%d#%s#%s", a.Position.Offset, a.Shard, a.ID, a.Connection))
+		}
+		i["joins"] = set
 	}
 	if h.Batch > 0 {
 		i["batch"] = num(int64(h.Batch))

@@ -189,6 +189,16 @@ func TestRequestCounts(t *testing.T) {
 		{"a repeat under a key is a transaction and two writes", publish(s.Store.Store, "m6", keyed("k5")), "1 TransactWriteItems, 2 UpdateItem"},
 		{"a publish of a version is a transaction of two and two writes", publish(s.Store.Store, "m7", hub.AppendOptions{Version: 1}), "1 TransactWriteItems, 2 UpdateItem"},
 		{"a publish of a version that is skipped is a transaction and a read", publish(s.Store.Store, "m8", hub.AppendOptions{Version: 1}), "1 Query, 1 TransactWriteItems"},
+		{"opening a stream is one read", func() error { _, err := s.OpenStream(ctx, st); return err }, "1 Query"},
+		{"opening a stream that does not exist is a read and a write", func() error { _, err := s.OpenStream(ctx, streamOf("unopened")); return err }, "1 PutItem, 1 Query"},
+		{"admitting a subscriber is one write", func() error {
+			_, _, err := s.AdmitSubscriber(ctx, hub.Admission{Place: hub.Place{Channel: ch}, Connection: "c", ID: "1"}, 0, hub.Mark{})
+			return err
+		}, "1 UpdateItem"},
+		{"losing a subscriber is one write", func() error {
+			_, _, err := s.LoseSubscriber(ctx, hub.Lost{Gone: hub.Gone{Connection: "c", Channel: ch}, ID: "1"}, hub.Mark{})
+			return err
+		}, "1 UpdateItem"},
 		{"taking a lease is one write", func() error { _, _, err := s.TakeLease(ctx, st, s.lease("holder")); return err }, "1 UpdateItem"},
 		{"a publish to a stream that another one dispatches is two writes", publish(s.Store.Store, "m9", hub.AppendOptions{}), "1 PutItem, 1 UpdateItem"},
 		{"taking a lease that another one holds is one write", func() error { _, _, err := s.TakeLease(ctx, st, s.lease("other")); return err }, "1 UpdateItem"},

@@ -69,7 +69,7 @@ func (s *Store) readTop(ctx context.Context, st hub.Stream) (head hub.Head, last
 	if len(i) == 0 || textOf(i[0], schema.SortKey) != headSort {
 		return hub.Head{}, 0, nil
 	}
-	if head = decodeHead(i[0], s.now()); head.Epoch == "" || len(i) == 1 {
+	if head = decodeHead(st.Channel, i[0], s.now()); head.Epoch == "" || len(i) == 1 {
 		return head, head.Done, nil
 	}
 	at, err := parsePublicationSort(textOf(i[1], schema.SortKey))
@@ -159,9 +159,22 @@ func (s *Store) wake(ctx context.Context, st hub.Stream, a hub.Appended, mine hu
 			expression.Name(attrEpoch).Equal(expression.Value(epoch)))
 	}
 	now := s.now()
+	i := newHead(st, epoch, now)
+	i[attrWake], i[attrHeadLease] = whole(1), encodeLease(mine)
+	return s.begin(ctx, st, i, now)
+}
+
+// newHead makes the head of a stream that begins at now.
+func newHead(st hub.Stream, epoch string, now time.Time) item {
 	i := key(streamKey(st.Channel), headSort)
-	i[attrEpoch], i[attrWake], i[attrDone], i[attrHeadLease] = text(epoch), whole(1), whole(0), encodeLease(mine)
+	i[attrEpoch], i[attrWake], i[attrDone], i[attrEra] = text(epoch), whole(0), whole(0), whole(hub.NewEra())
 	i[schema.ExpiryAttribute] = expiry(st.Retention.StreamExpires(now))
+	return i
+}
+
+// begin puts the head of a stream that does not exist. It returns the head and true or, where
+// another epoch has begun, its head and false.
+func (s *Store) begin(ctx context.Context, st hub.Stream, i item, now time.Time) (hub.Head, bool, error) {
 	e, err := expression.NewBuilder().WithCondition(absent().Or(expired(now))).Build()
 	if err != nil {
 		return hub.Head{}, false, err
@@ -176,7 +189,29 @@ func (s *Store) wake(ctx context.Context, st hub.Stream, a hub.Appended, mine hu
 	})
 	if old, failed := conditionFailed(err); failed {
 		// The SDK repeats a request whose response was lost: then the epoch is that of this call.
-		return decodeHead(old, now), textOf(old, attrEpoch) == epoch, nil
+		return decodeHead(st.Channel, old, now), textOf(old, attrEpoch) == textOf(i, attrEpoch), nil
 	}
-	return decodeHead(i, now), true, err
+	return decodeHead(st.Channel, i, now), true, err
+}
+
+// OpenStream is one Query, and one PutItem for a new stream; one Query more where another
+// request has just begun it.
+func (s *Store) OpenStream(ctx context.Context, st hub.Stream) (hub.Position, error) {
+	for {
+		g, err := s.readGuess(ctx, st)
+		if err != nil {
+			return hub.Position{}, fmt.Errorf("open stream of %s: %w", st.Channel, err)
+		}
+		if !g.drawn {
+			return hub.Position{Epoch: g.epoch, Offset: g.last}, nil
+		}
+		now := s.now()
+		_, begun, err := s.begin(ctx, st, newHead(st, g.epoch, now), now)
+		if err != nil {
+			return hub.Position{}, fmt.Errorf("open stream of %s: %w", st.Channel, err)
+		}
+		if begun {
+			return hub.Position{Epoch: g.epoch}, nil
+		}
+	}
 }

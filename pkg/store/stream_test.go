@@ -150,7 +150,7 @@ func TestEpochs(t *testing.T) {
 		got := s.announce(t, s.Store.Store, st, appendTo(t, s.Store.Store, st, said("m4"), hub.AppendOptions{}))
 		same(t, "offset", got.Message.Position.Offset, uint64(1))
 		same(t, "head of the next epoch", got.Head, hub.Head{
-			Epoch: got.Message.Position.Epoch, Wake: 1, Lease: got.Head.Lease, Expires: time.Unix(s.Clock.Now().Add(st.Retention.MetaTTL+time.Second-1).Unix(), 0),
+			Epoch: got.Message.Position.Epoch, Wake: 1, Lease: got.Head.Lease, Era: got.Head.Era, Expires: time.Unix(s.Clock.Now().Add(st.Retention.MetaTTL+time.Second-1).Unix(), 0),
 		})
 		if got.Message.Position.Epoch == old.Epoch {
 			t.Error("the epoch is the old one")

@@ -2,8 +2,10 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"iter"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
@@ -23,7 +25,166 @@ const (
 	attrSubscriberInfo     = "i"
 	attrSubscriberBasis    = "b"
 	attrSubscriberHidden   = "h" // true while its connection is being closed
+
+	// Of its own. A classic subscription has none of them. Flags are absent or true.
+	attrMemberID          = "d"
+	attrMemberJoining     = "j" // since when, in milliseconds since 1970
+	attrMemberRecoverable = "r"
+	attrMemberJoinLeave   = "l"
+	attrMemberServer      = "s"
+	attrMemberGranted     = "g"
+	attrMemberInfo        = "c"
+	attrMemberExpires     = "x" // in seconds since 1970
+	attrMemberFrom        = "f"
+	attrMemberEra         = "e"
+	attrMemberLease       = "k"
+	attrMemberLost        = "o"
 )
+
+// subscriberAttributes are the names of what decodeSubscriber reads.
+var subscriberAttributes = []string{
+	attrSubscriberProtocol, attrSubscriberBatch, attrSubscriberBasis, attrSubscriberHidden, attrMemberID, attrMemberJoining, attrMemberRecoverable,
+	attrMemberJoinLeave, attrMemberGranted, attrMemberFrom, attrMemberEra, attrMemberLease, attrMemberLost,
+}
+
+// encodeMembership adds what a subscription has of its own to its item.
+func encodeMembership(i item, m hub.Membership) {
+	if m.ID != "" {
+		i[attrMemberID] = text(m.ID)
+	}
+	if m.Joining {
+		i[attrMemberJoining] = number(int(m.Since.UnixMilli()))
+	}
+	for name, set := range map[string]bool{attrMemberRecoverable: m.Recoverable, attrMemberJoinLeave: m.JoinLeave, attrMemberServer: m.Server, attrMemberGranted: m.Granted} {
+		if set {
+			i[name] = &types.AttributeValueMemberBOOL{Value: true}
+		}
+	}
+	if len(m.Info) > 0 {
+		i[attrMemberInfo] = text(string(m.Info))
+	}
+	if !m.Expires.IsZero() {
+		i[attrMemberExpires] = number(int(m.Expires.Unix()))
+	}
+}
+
+// decodeSubscriber reads a subscription.
+func decodeSubscriber(i item) hub.Subscriber {
+	has := func(name string) bool { _, ok := i[name]; return ok }
+	s := hub.Subscriber{
+		Connection: textOf(i, schema.SortKey), Protocol: hub.Protocol(textOf(i, attrSubscriberProtocol)), Batch: has(attrSubscriberBatch),
+		Basis: decodeRight(i), Hidden: has(attrSubscriberHidden),
+	}
+	if !has(attrMemberID) {
+		return s
+	}
+	s.Standing = hub.Standing{
+		ID: textOf(i, attrMemberID), Recoverable: has(attrMemberRecoverable), JoinLeave: has(attrMemberJoinLeave), Joining: has(attrMemberJoining),
+		From: wholeOf(i, attrMemberFrom), Lost: has(attrMemberLost), Mark: hub.Mark{Lease: textOf(i, attrMemberLease), Era: wholeOf(i, attrMemberEra)},
+	}
+	if s.Joining {
+		s.Since = time.UnixMilli(int64(numberOf(i, attrMemberJoining)))
+	}
+	return s
+}
+
+// decodeRight reads what the right of a subscription rests on.
+func decodeRight(i item) hub.Basis {
+	b := decodeBasis(textOf(i, attrSubscriberBasis))
+	if _, granted := i[attrMemberGranted]; granted {
+		b.Confirmed = true
+	}
+	return b
+}
+
+// valid is the condition that neither a subscription nor its connection has expired at now.
+func valid(now time.Time) expression.ConditionBuilder {
+	ends := expression.Name(attrMemberExpires)
+	return live(now).And(expression.AttributeNotExists(ends).Or(ends.GreaterThan(expression.Value(now.Unix()))))
+}
+
+// AdmitSubscriber is one UpdateItem.
+func (s *Store) AdmitSubscriber(ctx context.Context, a hub.Admission, from uint64, m hub.Mark) (hub.Subscriber, bool, error) {
+	joining := expression.Name(attrMemberJoining)
+	u := expression.Remove(joining).Set(expression.Name(attrMemberFrom), expression.Value(whole(from)))
+	return s.mark(ctx, hub.Gone{Channel: a.Channel, Shard: a.Shard, Connection: a.Connection}, u, m,
+		memberID(a.ID).And(expression.AttributeExists(joining), valid(s.now())))
+}
+
+// LoseSubscriber is one UpdateItem.
+func (s *Store) LoseSubscriber(ctx context.Context, l hub.Lost, m hub.Mark) (hub.Subscriber, bool, error) {
+	u := expression.Remove(expression.Name(attrMemberJoining)).
+		Set(expression.Name(attrMemberLost), expression.Value(true))
+	return s.mark(ctx, l.Gone, u, m, memberID(l.ID).And(valid(s.now())))
+}
+
+// RenewSubscriber is one UpdateItem.
+func (s *Store) RenewSubscriber(ctx context.Context, where hub.Gone, expires time.Time, info json.RawMessage) (bool, error) {
+	ends, attached := expression.Name(attrMemberExpires), expression.Name(attrMemberInfo)
+	u := expression.Remove(ends)
+	if !expires.IsZero() {
+		u = expression.Set(ends, expression.Value(expires.Unix()))
+	}
+	if info != nil {
+		u = u.Set(attached, expression.Value(string(info)))
+	} else {
+		u = u.Remove(attached)
+	}
+	e, err := expression.NewBuilder().WithUpdate(u).
+		WithCondition(valid(s.now()).And(expression.AttributeNotExists(expression.Name(attrSubscriberHidden)))).Build()
+	if err != nil {
+		return false, err
+	}
+	err = s.uncontended(ctx, func() error {
+		_, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+			TableName: aws.String(s.table), Key: key(subscriptionKey(where.Channel, where.Shard), where.Connection),
+			UpdateExpression: e.Update(), ConditionExpression: e.Condition(),
+			ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
+		})
+		return err
+	})
+	if _, failed := conditionFailed(err); failed {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("renew subscription of %s to %s: %w", where.Connection, where.Channel, err)
+	}
+	return true, nil
+}
+
+func memberID(id string) expression.ConditionBuilder {
+	return expression.Name(attrMemberID).Equal(expression.Value(id))
+}
+
+// mark updates a subscription and writes a mark into it.
+func (s *Store) mark(ctx context.Context, where hub.Gone, u expression.UpdateBuilder, m hub.Mark, condition expression.ConditionBuilder) (hub.Subscriber, bool, error) {
+	e, err := expression.NewBuilder().WithCondition(condition).WithUpdate(
+		u.Set(expression.Name(attrMemberEra), expression.Value(whole(m.Era))).Set(expression.Name(attrMemberLease), expression.Value(m.Lease))).Build()
+	if err != nil {
+		return hub.Subscriber{}, false, err
+	}
+	var out *dynamodb.UpdateItemOutput
+	err = s.uncontended(ctx, func() (err error) {
+		out, err = s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+			TableName: aws.String(s.table), Key: key(subscriptionKey(where.Channel, where.Shard), where.Connection),
+			UpdateExpression: e.Update(), ConditionExpression: e.Condition(),
+			ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
+			ReturnValues:                        types.ReturnValueAllNew,
+			ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+		})
+		return err
+	})
+	if old, failed := conditionFailed(err); failed {
+		if int64(numberOf(old, schema.ExpiryAttribute)) <= s.now().Unix() {
+			return hub.Subscriber{}, false, nil
+		}
+		return decodeSubscriber(old), false, nil
+	}
+	if err != nil {
+		return hub.Subscriber{}, false, fmt.Errorf("mark subscription of %s to %s: %w", where.Connection, where.Channel, err)
+	}
+	return decodeSubscriber(out.Attributes), true, nil
+}
 
 // RemoveSubscribers is one request for every 25 subscriptions.
 func (s *Store) RemoveSubscribers(ctx context.Context, orphans []hub.Gone) error {
@@ -45,14 +206,7 @@ func (s *Store) RemoveSubscribers(ctx context.Context, orphans []hub.Gone) error
 // Subscribers is one request for each megabyte of subscriptions, which is some thousands
 // of them, made while the caller iterates.
 func (s *Store) Subscribers(ctx context.Context, ch hub.Channel, shard int) iter.Seq2[[]hub.Subscriber, error] {
-	return subscriptions(ctx, s, ch, shard, live(s.now()), func(i item) hub.Subscriber {
-		_, batch := i[attrSubscriberBatch]
-		_, hidden := i[attrSubscriberHidden]
-		return hub.Subscriber{
-			Connection: textOf(i, schema.SortKey), Protocol: hub.Protocol(textOf(i, attrSubscriberProtocol)), Batch: batch,
-			Basis: decodeBasis(textOf(i, attrSubscriberBasis)), Hidden: hidden,
-		}
-	}, schema.SortKey, attrSubscriberProtocol, attrSubscriberBatch, attrSubscriberBasis, attrSubscriberHidden)
+	return subscriptions(ctx, s, ch, shard, valid(s.now()), decodeSubscriber, schema.SortKey, subscriberAttributes...)
 }
 
 // subscriptions yields the subscriptions of a shard that pass the filter, page by page, each

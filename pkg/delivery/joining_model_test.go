@@ -1,0 +1,662 @@
+package delivery
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The model of how a subscriber joins a stream: every interleaving of a few publishers, of the
+// commands of one client, and of a durable dispatcher, any of which may die anywhere, with posts
+// of unknown outcome and batches that fail. What decides who holds the lease is here as far as
+// joining depends on it. The client subscribes, and subscribes again when it is told to, at its
+// last offset.
+//
+// Checked for a recoverable client: every offset after the first reply reaches it once and in
+// order, in a reply or as a post, and none while it waits for a reply. Where nothing more can
+// happen it has all that was dispatched, unless the invocation of its command has died after the
+// reply and before it was admitted, and nothing was published since. A client that is not
+// recoverable may get an offset twice, and misses none.
+//
+// Not in the model: other epochs, clocks, a limit of a batch, a command of the client that
+// nothing has caused. It is assumed that a client without a reply repeats its command earlier
+// than its membership counts as abandoned, and that no command is carried out whole between the
+// write that ends a subscription and the notice that follows.
+
+// The states of the subscription.
+const (
+	itemNone = iota
+	itemJoining
+	itemActive
+	itemLost
+)
+
+// item is the subscription.
+type modelItem struct {
+	state, id, from uint8
+	// era means that its era is that of the head, lease that it was marked under the present
+	// lease.
+	era, lease bool
+}
+
+type modelEntry struct{ id, offset uint8 }
+
+// modelState is everything. It is comparable.
+type modelState struct {
+	top, done, wake, changed uint8
+	// held, dead and durable are those of the lease, deadTop the top when its holder died.
+	held, dead, durable bool
+	deadTop             uint8
+	joins               [3]modelEntry
+	item                modelItem
+
+	subscribed    bool // the client believes so
+	has, id, base uint8
+
+	procs                  [5]modelProc
+	pending                uint8
+	deaths, unknown, fails uint8
+	fault                  string
+}
+
+// The steps of an invocation.
+const (
+	pcNone = iota
+	pcDead // of a command that has died
+	// A publisher.
+	pcPut
+	pcEarly
+	// A command.
+	pcJoin
+	pcPosition
+	pcReply
+	// All.
+	pcAnnounce
+	pcTake // a lease whose holder has died
+	pcInvoke
+	pcTry // of a durable dispatcher
+	// A holder.
+	pcAdmit
+	pcGap
+	pcRead
+	pcSubscribers
+	pcPost
+	pcLose
+	pcTell
+	pcWrite
+)
+
+type modelProc struct {
+	pc, then   uint8
+	offset, id uint8 // of its message, or of the position in its reply
+	// The holder: what its last write returned, and what it has read.
+	wake, snap, at uint8
+	joins          [3]modelEntry
+	read           modelItem
+	early, known   bool
+	durable        bool
+	changed, begun bool
+	lost           uint8
+}
+
+type modelVariant string
+
+const (
+	modelGood          modelVariant = ""
+	modelPostFirst     modelVariant = "posts before it marks the subscription active"
+	modelOneEra        modelVariant = "an era never ends"
+	modelRemoveFirst   modelVariant = "removes the admission before it posts"
+	modelNoFrom        modelVariant = "posts what the reply had"
+	modelTrustActive   modelVariant = "takes an admission for done where the subscription is active"
+	modelRepeatActive  modelVariant = "posts again where the subscription is active"
+	modelRepeatUnknown modelVariant = "posts again after an unknown outcome"
+	modelTellOnly      modelVariant = "tells a client, and leaves its subscription active"
+	modelRecordFirst   modelVariant = "records a batch before it tells"
+	modelStaleRead     modelVariant = "uses an early read of subscribers after a loss"
+	modelReadFirst     modelVariant = "reads publications before it admits"
+	modelBatchFirst    modelVariant = "dispatches before it admits"
+	modelSkipAbandoned modelVariant = "skips an abandoned membership for ever"
+	modelActiveAtOnce  modelVariant = "subscribes without joining"
+)
+
+type model struct {
+	variant        modelVariant
+	recoverable    bool
+	publishers     int
+	deaths         uint8
+	unknown, fails uint8
+	maxID          uint8
+	states         int
+}
+
+// The processes: publishers first, then two commands, then the durable dispatcher.
+const (
+	firstCommand  = 2
+	modelDispatch = 4
+)
+
+func (m *model) start() modelState {
+	s := modelState{deaths: m.deaths, unknown: m.unknown, fails: m.fails}
+	for i := range m.publishers {
+		s.procs[i].pc = pcPut
+	}
+	return s
+}
+
+type modelStep struct {
+	name string
+	modelState
+}
+
+// deliver gives the client the offsets after a first one up to a last one.
+func (m *model) deliver(s *modelState, after, last uint8) {
+	for o := after + 1; o <= last; o++ {
+		switch {
+		case !s.subscribed:
+			s.fault = fmt.Sprintf("offset %d while it waits for a reply", o)
+		case o <= s.has && m.recoverable:
+			s.fault = fmt.Sprintf("offset %d again", o)
+		case o > s.has+1:
+			s.fault = fmt.Sprintf("offset %d after %d", o, s.has)
+		}
+		s.has = max(s.has, o)
+	}
+}
+
+// post is the post of offsets to the client: all outcomes. then is what follows, lost where the
+// client may not have got them.
+func (m *model) post(add func(string, modelState), name string, s modelState, i int, after, last, id, then uint8) {
+	p := &s.procs[i]
+	unknown := s.unknown
+	p.pc = then
+	ok := s
+	m.deliver(&ok, after, last)
+	add(name, ok)
+	if unknown == 0 {
+		return
+	}
+	for _, arrived := range []bool{true, false} {
+		u := s
+		u.unknown--
+		p := &u.procs[i]
+		if arrived {
+			m.deliver(&u, after, last)
+		} else if !m.recoverable {
+			continue // a loss, which is allowed
+		}
+		switch {
+		case m.variant == modelRepeatUnknown:
+			m.deliver(&u, after, last)
+		case m.recoverable:
+			p.pc, p.then, p.lost = pcLose, then, id
+		}
+		add(fmt.Sprintf("%s, and gets no answer (arrived: %v)", name, arrived), u)
+	}
+}
+
+// hold makes a process the holder, as the write that took the lease returned the head.
+func (s *modelState) hold(i int, durable bool) {
+	s.held, s.dead, s.durable = true, false, durable
+	s.item.lease = false
+	for n := range s.procs {
+		s.procs[n].read.lease = false
+	}
+	p := &s.procs[i]
+	p.durable = durable
+	p.wake, p.joins, p.at, p.changed, p.begun = s.wake, s.joins, 0, false, false
+	p.pc, p.snap = pcAdmit, s.top
+	if s.joins != [3]modelEntry{} {
+		p.known, p.early = false, false
+	}
+	p.known = p.known && p.offset == s.done+1
+}
+
+func (s *modelState) redraw() {
+	s.item.era = false
+	for n := range s.procs {
+		s.procs[n].read.era = false
+	}
+}
+
+func (s *modelState) end() { s.held, s.dead = false, false }
+
+func without(joins [3]modelEntry, done [3]modelEntry) (rest [3]modelEntry) {
+	n := 0
+	for _, e := range joins {
+		if e.id != 0 && !slices.Contains(done[:], e) {
+			rest[n] = e
+			n++
+		}
+	}
+	return rest
+}
+
+// successors are the states that follow s. death is set where only a death, or a failure, leads there.
+func (m *model) successors(s modelState) (all []modelStep, live bool) {
+	add := func(name string, t modelState) {
+		all = append(all, modelStep{name, t})
+		live = true
+	}
+	if !s.subscribed && s.id < m.maxID {
+		// The client subscribes where no command of it is on its way.
+		waits := true
+		for i := firstCommand; i < modelDispatch; i++ {
+			if p := s.procs[i]; p.id == s.id && p.pc > pcDead && p.pc <= pcReply {
+				waits = false
+			}
+		}
+		for i := firstCommand; waits && i < modelDispatch; i++ {
+			if s.procs[i].pc <= pcDead && (s.procs[i].id == 0 || s.procs[i].id != s.item.id || s.procs[i].pc == pcNone) {
+				t := s
+				t.id++
+				t.procs[i] = modelProc{pc: pcJoin, id: t.id}
+				add(fmt.Sprintf("client subscribes (%d)", t.id), t)
+				break
+			}
+		}
+	}
+	if d := s.procs[modelDispatch]; d.pc == pcNone && s.pending > 0 {
+		t := s
+		t.pending--
+		t.procs[modelDispatch] = modelProc{pc: pcTry}
+		add("dispatcher starts", t)
+	}
+	for i := range s.procs {
+		before := len(all)
+		m.act(s, i, add)
+		if p := s.procs[i]; p.pc > pcDead && len(all) > before && s.deaths > 0 {
+			t := s
+			t.deaths--
+			q := &t.procs[i]
+			holding := p.pc >= pcAdmit
+			*q = modelProc{pc: pcDead, id: p.id, snap: s.top}
+			if i < firstCommand {
+				*q = modelProc{pc: pcDead}
+			}
+			if i == modelDispatch {
+				*q = modelProc{}
+				t.pending++
+			}
+			if holding {
+				t.dead, t.deadTop = true, s.top
+			}
+			all = append(all, modelStep{fmt.Sprintf("process %d dies", i), t})
+		}
+		if p := s.procs[i]; p.pc >= pcAdmit && s.fails > 0 {
+			t := s
+			t.fails--
+			if p.begun && m.variant != modelOneEra {
+				t.redraw()
+			}
+			t.end()
+			t.pending++
+			t.procs[i] = modelProc{id: p.id}
+			all = append(all, modelStep{fmt.Sprintf("batch of process %d fails", i), t})
+		}
+	}
+	return all, live
+}
+
+// act is the next step of a process.
+func (m *model) act(s modelState, i int, add func(string, modelState)) {
+	name := []string{"p0", "p1", "command", "command'", "dispatcher"}[i]
+	p := &s.procs[i]
+	switch p.pc {
+	case pcPut:
+		s.top++
+		p.offset = s.top
+		p.pc, p.known = pcAnnounce, true
+		if s.top <= s.done+2 {
+			p.pc = pcEarly
+		}
+		add(fmt.Sprintf("%s puts %d", name, s.top), s)
+	case pcEarly:
+		p.read, p.early, p.pc = s.item, true, pcAnnounce
+		add(name+" reads subscribers early", s)
+	case pcJoin:
+		if slices.ContainsFunc(s.procs[:], func(p modelProc) bool { return p.pc == pcTell }) {
+			return
+		}
+		s.item = modelItem{state: itemJoining, id: p.id}
+		if m.variant == modelActiveAtOnce {
+			s.item = modelItem{state: itemActive, id: p.id, era: true}
+		}
+		p.pc = pcPosition
+		add(name+" joins", s)
+	case pcPosition:
+		p.offset, p.pc = s.top, pcReply
+		add(fmt.Sprintf("%s reads the top %d", name, s.top), s)
+	case pcReply:
+		p.pc = pcAnnounce
+		if s.id == p.id { // an earlier one is not expected any more
+			s.subscribed, s.has = true, max(s.has, p.offset)
+		}
+		add(fmt.Sprintf("%s replies %d", name, p.offset), s)
+	case pcAnnounce:
+		s.wake++
+		if i >= firstCommand {
+			for n := range s.joins {
+				if s.joins[n].id == 0 {
+					s.joins[n] = modelEntry{p.id, p.offset}
+					break
+				}
+			}
+		}
+		switch {
+		case !s.held:
+			s.hold(i, false)
+			add(name+" announces and takes", s)
+		case s.dead:
+			p.pc = pcTake
+			add(name+" announces to the dead", s)
+		case s.durable:
+			*p = modelProc{id: p.id}
+			add(name+" announces", s)
+		default:
+			p.pc = pcInvoke
+			add(name+" announces to an inline holder", s)
+		}
+	case pcTake, pcTry:
+		switch {
+		case !s.held:
+			s.hold(i, p.pc == pcTry)
+			add(name+" takes", s)
+		case s.dead:
+			grows := s.deadTop > s.done
+			if grows && m.variant != modelOneEra {
+				s.redraw()
+			}
+			s.hold(i, p.pc == pcTry)
+			p.known = false
+			add(name+" takes over", s)
+		case p.pc == pcTake && s.durable, p.pc == pcTry && s.durable:
+			*p = modelProc{id: p.id}
+			add(name+" ends", s)
+		case p.pc == pcTake:
+			p.pc = pcInvoke
+			add(name+" finds an inline holder", s)
+		}
+	case pcInvoke:
+		s.pending++
+		*p = modelProc{id: p.id}
+		add(name+" invokes", s)
+	case pcAdmit:
+		m.admit(s, i, name, add)
+	case pcGap:
+		e := p.joins[p.at]
+		then := uint8(pcAdmit)
+		p.at++
+		if m.variant == modelPostFirst {
+			// The mark follows.
+			p.at--
+			then = pcAdmit
+			p.then = pcGap
+		}
+		m.post(add, fmt.Sprintf("%s posts %d to %d to the one that joins", name, e.offset+1, s.done), s, i, e.offset, s.done, e.id, then)
+	case pcRead:
+		if m.variant != modelReadFirst {
+			p.snap = s.top
+		}
+		p.pc = pcSubscribers
+		if p.known {
+			p.snap = p.offset
+		}
+		if p.snap == s.done {
+			p.pc = pcWrite
+		}
+		add(fmt.Sprintf("%s reads up to %d", name, p.snap), s)
+	case pcSubscribers:
+		if !p.early || s.done+1 != p.offset || p.snap != p.offset || s.changed == p.offset && m.variant != modelStaleRead {
+			p.read = s.item
+		}
+		p.pc, p.begun, p.early = pcPost, true, false
+		add(name+" reads subscribers", s)
+	case pcPost:
+		m.batch(s, i, name, add)
+	case pcLose:
+		p.pc = p.then
+		if s.item.id == p.lost && s.item.state != itemNone {
+			p.pc, p.changed = pcTell, true
+			if m.variant != modelTellOnly {
+				s.item.state, s.item.era, s.item.lease = itemLost, true, true
+			}
+		}
+		add(name+" ends the subscription", s)
+	case pcTell:
+		p.pc = p.then
+		s.subscribed = false
+		add(name+" tells the client", s)
+	case pcWrite:
+		m.write(s, i, name, add)
+	}
+}
+
+func (m *model) admit(s modelState, i int, name string, add func(string, modelState)) {
+	p := &s.procs[i]
+	if p.at == uint8(len(p.joins)) || p.joins[p.at].id == 0 || m.variant == modelBatchFirst && p.then != pcAdmit {
+		p.pc = pcRead
+		if m.variant == modelBatchFirst && p.then == pcAdmit {
+			p.pc = pcWrite
+		}
+		add(name+" has admitted", s)
+		return
+	}
+	e := p.joins[p.at]
+	if m.variant == modelRemoveFirst {
+		s.joins = without(s.joins, [3]modelEntry{e})
+	}
+	switch {
+	case s.item.id != e.id || s.item.state == itemNone:
+		p.at++
+		add(name+" drops an admission", s)
+	case m.variant == modelPostFirst && s.item.state == itemJoining && e.offset < s.done && p.then != pcGap:
+		p.pc = pcGap
+		add(name+" admits", s)
+	case s.item.state == itemJoining:
+		from := max(e.offset, s.done)
+		if m.variant == modelNoFrom {
+			from = s.done
+		}
+		s.item = modelItem{state: itemActive, id: e.id, from: from, era: true, lease: true}
+		p.changed = true
+		p.pc = pcGap
+		if e.offset >= s.done || m.variant == modelPostFirst {
+			p.at++
+			p.pc, p.then = pcAdmit, 0
+		}
+		add(fmt.Sprintf("%s marks %d active from %d", name, e.id, from), s)
+	case s.item.state == itemLost && s.item.lease:
+		p.at++
+		add(name+" drops an admission that it has ended", s)
+	case s.item.state == itemLost:
+		p.pc, p.then, p.lost = pcLose, pcAdmit, e.id
+		p.at++
+		add(name+" finds an admission that was lost", s)
+	case m.variant == modelTrustActive:
+		p.at++
+		add(name+" trusts an active one", s)
+	case m.recoverable && m.variant != modelRepeatActive:
+		p.pc, p.then, p.lost = pcLose, pcAdmit, e.id
+		p.at++
+		add(name+" finds an active one", s)
+	default:
+		p.pc = pcGap
+		if e.offset >= s.done {
+			p.at++
+			p.pc = pcAdmit
+		}
+		add(name+" admits an active one again", s)
+	}
+}
+
+func (m *model) batch(s modelState, i int, name string, add func(string, modelState)) {
+	p := &s.procs[i]
+	lose := func() {
+		p.pc, p.then, p.lost = pcLose, pcWrite, p.read.id
+		if m.variant == modelRecordFirst {
+			s.done = p.snap
+		}
+		add(name+" finds a subscription that is lost", s)
+	}
+	after := max(s.done, p.read.from)
+	switch {
+	case p.read.state == itemJoining && m.abandoned(s, p.read) && m.variant != modelSkipAbandoned:
+		lose()
+	case p.read.state == itemActive && !p.read.era && m.recoverable, p.read.state == itemLost && !p.read.era:
+		lose()
+	case p.read.state == itemActive && p.snap > after:
+		then := uint8(pcWrite)
+		if m.variant == modelRecordFirst {
+			s.done = p.snap
+		}
+		m.post(add, fmt.Sprintf("%s posts %d to %d", name, after+1, p.snap), s, i, after, p.snap, p.read.id, then)
+	default:
+		p.pc = pcWrite
+		add(name+" has nothing to post", s)
+	}
+}
+
+// abandoned reports whether the invocation that has made a membership died after its reply, a
+// while ago.
+func (m *model) abandoned(s modelState, it modelItem) bool {
+	for i := firstCommand; i < modelDispatch; i++ {
+		if p := s.procs[i]; p.id == it.id && p.pc == pcDead {
+			return s.subscribed && s.id == it.id
+		}
+	}
+	return false
+}
+
+func (m *model) write(s modelState, i int, name string, add func(string, modelState)) {
+	p := &s.procs[i]
+	if m.variant == modelBatchFirst && p.then != pcAdmit {
+		p.then, p.pc = pcAdmit, pcAdmit
+		add(name+" admits now", s)
+		return
+	}
+	s.done = max(s.done, p.snap)
+	s.joins = without(s.joins, p.joins)
+	if p.changed {
+		s.changed = s.done + 1
+	}
+	if s.wake == p.wake {
+		s.end()
+		*p = modelProc{id: p.id}
+		add(name+" releases", s)
+		return
+	}
+	if !p.durable {
+		t := s
+		t.end()
+		t.pending++
+		t.procs[i] = modelProc{id: p.id}
+		add(name+" hands over", t)
+	}
+	p.wake, p.joins, p.at, p.changed, p.begun, p.known, p.snap, p.then = s.wake, s.joins, 0, false, false, false, s.top, 0
+	p.pc = pcAdmit
+	add(name+" renews", s)
+}
+
+// stuck judges a state in which nothing more can happen.
+func (m *model) stuck(s modelState) string {
+	if s.pending > 0 || s.held && !s.dead {
+		return "" // waits for a dispatcher that is bounded here
+	}
+	if !s.subscribed || s.has >= s.done {
+		return ""
+	}
+	for i := firstCommand; i < modelDispatch; i++ {
+		if p := s.procs[i]; p.pc == pcDead && p.id == s.id && s.item.id == s.id && s.done <= p.snap {
+			return ""
+		}
+	}
+	return fmt.Sprintf("offsets after %d up to %d are lost", s.has, s.done)
+}
+
+// check explores all states, and returns the first fault with the way to it.
+func (m *model) check() string {
+	type origin struct {
+		from modelState
+		name string
+	}
+	start := m.start()
+	seen := map[modelState]origin{start: {}}
+	queue := []modelState{start}
+	trace := func(s modelState, fault string) string {
+		var steps []string
+		for s != start {
+			o := seen[s]
+			steps = append(steps, o.name)
+			s = o.from
+		}
+		slices.Reverse(steps)
+		return fault + ":\n" + strings.Join(steps, "\n")
+	}
+	for len(queue) > 0 {
+		s := queue[0]
+		queue = queue[1:]
+		next, live := m.successors(s)
+		if !live {
+			if fault := m.stuck(s); fault != "" {
+				return trace(s, fault)
+			}
+		}
+		for _, n := range next {
+			if _, known := seen[n.modelState]; known {
+				continue
+			}
+			seen[n.modelState] = origin{s, n.name}
+			if n.fault != "" {
+				return trace(n.modelState, n.fault)
+			}
+			queue = append(queue, n.modelState)
+		}
+	}
+	m.states = len(seen)
+	return ""
+}
+
+// TestJoiningModel checks the protocol by which a subscriber joins a stream, and that the model
+// notices when a step is left out.
+func TestJoiningModel(t *testing.T) {
+	for _, tt := range []model{
+		{recoverable: true, publishers: 2, maxID: 2},
+		{recoverable: true, publishers: 2, unknown: 1, maxID: 2},
+		{recoverable: true, publishers: 2, deaths: 1, maxID: 2},
+		{recoverable: true, publishers: 1, deaths: 2, maxID: 3},
+		{recoverable: true, publishers: 2, fails: 1, maxID: 2},
+		{recoverable: true, publishers: 1, deaths: 1, unknown: 1, maxID: 3},
+		{publishers: 2, deaths: 1, maxID: 2},
+	} {
+		t.Run(fmt.Sprintf("recoverable %v, %d publishers, %d deaths, %d unknown, %d failures", tt.recoverable, tt.publishers, tt.deaths, tt.unknown, tt.fails), func(t *testing.T) {
+			if fault := tt.check(); fault != "" {
+				t.Error(fault)
+			}
+			t.Logf("%d states", tt.states)
+		})
+	}
+	for _, tt := range []model{
+		{variant: modelActiveAtOnce, publishers: 1, maxID: 1},
+		{variant: modelNoFrom, publishers: 1, maxID: 1},
+		{variant: modelBatchFirst, publishers: 2, maxID: 1},
+		{variant: modelReadFirst, publishers: 2, maxID: 1},
+		{variant: modelPostFirst, publishers: 1, deaths: 1, maxID: 2},
+		{variant: modelOneEra, publishers: 1, deaths: 1, maxID: 1},
+		{variant: modelRemoveFirst, publishers: 2, deaths: 1, maxID: 1},
+		{variant: modelTrustActive, publishers: 2, deaths: 1, maxID: 1},
+		{variant: modelRepeatActive, publishers: 2, deaths: 1, maxID: 1},
+		{variant: modelSkipAbandoned, publishers: 1, deaths: 1, maxID: 1},
+		{variant: modelRepeatUnknown, publishers: 1, unknown: 1, maxID: 1},
+		{variant: modelTellOnly, publishers: 2, unknown: 1, maxID: 2},
+		{variant: modelRecordFirst, publishers: 1, deaths: 1, unknown: 1, maxID: 1},
+		{variant: modelStaleRead, publishers: 2, unknown: 1, maxID: 2},
+	} {
+		t.Run(string(tt.variant), func(t *testing.T) {
+			tt.recoverable = true
+			if tt.check() == "" {
+				t.Errorf("not noticed in %d states", tt.states)
+			}
+		})
+	}
+}
