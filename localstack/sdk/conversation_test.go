@@ -321,7 +321,7 @@ func expiring(t *testing.T, claims jwt.MapClaims) (get func() (string, error), a
 	asked = newEvents[struct{}]()
 	return func() (string, error) {
 		asked.add(struct{}{})
-		all := jwt.MapClaims{"exp": time.Now().Add(3 * time.Second).Unix()}
+		all := jwt.MapClaims{"exp": time.Now().Add(6 * time.Second).Unix()}
 		for name, value := range claims {
 			all[name] = value
 		}
@@ -334,7 +334,7 @@ func refresh(t *testing.T, r rig, id string) {
 	ann := r.client(t, centrifuge.Config{GetToken: func(centrifuge.ConnectionTokenEvent) (string, error) { return get() }})
 	ann.connect(t)
 	sub := ann.subscribe(t, "chat:"+id)
-	for range 4 { // longer than one token lives
+	for range 3 { // longer than one token lives
 		asked.next(t, "request for a token")
 	}
 	r.publish(t, "chat:"+id, "1")
@@ -439,7 +439,7 @@ func subscriptionRefresh(t *testing.T, r rig, id string) {
 	get, asked := expiring(t, jwt.MapClaims{"sub": "ann-" + id, "channel": channel})
 	ann := r.connect(t, "ann-"+id)
 	sub := ann.subscribe(t, channel, centrifuge.SubscriptionConfig{GetToken: func(centrifuge.SubscriptionTokenEvent) (string, error) { return get() }})
-	for range 4 { // longer than one token lives
+	for range 3 { // longer than one token lives
 		asked.next(t, "request for a token")
 	}
 	r.publish(t, channel, "1")

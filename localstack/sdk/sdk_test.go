@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"centrifuge/localstack/gateway"
+	"centrifuge/localstack/lambda"
 	"centrifuge/localstack/stack"
 	"centrifuge/localstack/stack/stacktest"
 )
@@ -22,7 +23,8 @@ func TestConversations(t *testing.T) {
 			return stack.Options{Gateway: gateway.Options{Jitter: 40 * time.Millisecond}}
 		}},
 		{"functions as processes", func(t *testing.T) stack.Options {
-			return stack.Options{Lambda: &stack.Lambda{Bootstraps: stacktest.Bootstraps(t)}}
+			// A client waits for five seconds where an invocation is throttled.
+			return stack.Options{Lambda: &stack.Lambda{Bootstraps: stacktest.Bootstraps(t), Options: lambda.Options{Concurrency: 100}}}
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
