@@ -6,23 +6,15 @@ import (
 	"testing"
 	"time"
 
+	"centrifuge/localstack/browser"
 	"centrifuge/localstack/gateway"
 	"centrifuge/localstack/npm"
 	"centrifuge/localstack/stack"
 )
 
-// TestJavaScript lets npm centrifuge converse with the local stack in Node.
-func TestJavaScript(t *testing.T) {
-	if _, err := (npm.Package{Name: "centrifuge", File: "build/index.mjs", Alternative: "run the tests of the other packages"}).Install(t.Context(), os.Stderr); err != nil {
-		t.Fatal(err)
-	}
-	// Go caches a result until a file that the test read has changed. It does not see what Node
-	// reads.
-	for _, path := range []string{"conversations.mjs", "node.mjs"} {
-		if _, err := os.ReadFile(path); err != nil {
-			t.Fatal(err)
-		}
-	}
+// TestNode lets npm centrifuge converse with the local stack in Node.
+func TestNode(t *testing.T) {
+	install(t)
 	for _, tt := range []struct {
 		name    string
 		options stack.Options
@@ -31,14 +23,48 @@ func TestJavaScript(t *testing.T) {
 		{"jitter", stack.Options{Gateway: gateway.Options{Jitter: 40 * time.Millisecond}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := start(t, tt.options)
+			t.Parallel()
 			cmd := exec.CommandContext(t.Context(), "node", "node.mjs")
-			cmd.Env = append(os.Environ(), "HTTP_URL="+r.HTTPURL, "WEBSOCKET_URL="+r.WebSocketURL, "MANAGEMENT_URL="+r.ManagementURL)
+			cmd.Env = os.Environ()
+			for name, value := range start(t, tt.options).addresses() {
+				cmd.Env = append(cmd.Env, name+"="+value)
+			}
 			printed, err := cmd.CombinedOutput()
 			t.Logf("%s", printed)
 			if err != nil {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestChromium lets npm centrifuge converse with the local stack in a browser.
+func TestChromium(t *testing.T) {
+	t.Parallel()
+	install(t)
+	if err := browser.Run(t.Context(), "chromium.mjs", start(t, stack.Options{}).addresses()); err != nil {
+		t.Error(err)
+	}
+}
+
+// addresses are the environment of the scripts.
+func (r rig) addresses() map[string]string {
+	return map[string]string{"HTTP_URL": r.HTTPURL, "WEBSOCKET_URL": r.WebSocketURL, "MANAGEMENT_URL": r.ManagementURL}
+}
+
+func install(t *testing.T) {
+	t.Helper()
+	for _, p := range []npm.Package{{Name: "centrifuge", File: "dist/centrifuge.js"}, {Name: "ws", File: "wrapper.mjs"}} {
+		p.Alternative = "run the tests of the other packages"
+		if _, err := p.Install(t.Context(), os.Stderr); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Go caches a result until a file that the test read has changed. It does not see what Node
+	// reads.
+	for _, path := range []string{"conversations.mjs", "node.mjs", "chromium.mjs"} {
+		if _, err := os.ReadFile(path); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
