@@ -1,8 +1,13 @@
 package sdk_test
 
 import (
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,7 +47,26 @@ func TestNode(t *testing.T) {
 func TestChromium(t *testing.T) {
 	t.Parallel()
 	install(t)
-	if err := browser.Run(t.Context(), "chromium.mjs", start(t, stack.Options{}).addresses()); err != nil {
+	r := start(t, stack.Options{})
+	// The server API is not for pages of other origins.
+	behind, err := url.Parse(r.HTTPURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	for name, path := range map[string]string{
+		"page.html": "page.html", "conversations.mjs": "conversations.mjs", "centrifuge.js": "../node_modules/centrifuge/dist/centrifuge.js",
+	} {
+		mux.HandleFunc("GET /sdk/"+name, func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, path) })
+	}
+	mux.Handle("/", httputil.NewSingleHostReverseProxy(behind))
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	addresses := r.addresses()
+	for name, address := range addresses {
+		addresses[name] = strings.Replace(address, behind.Host, server.Listener.Addr().String(), 1)
+	}
+	if err := browser.Run(t.Context(), "chromium.mjs", addresses); err != nil {
 		t.Error(err)
 	}
 }
@@ -62,7 +86,7 @@ func install(t *testing.T) {
 	}
 	// Go caches a result until a file that the test read has changed. It does not see what Node
 	// reads.
-	for _, path := range []string{"conversations.mjs", "node.mjs", "chromium.mjs"} {
+	for _, path := range []string{"conversations.mjs", "node.mjs", "chromium.mjs", "page.html"} {
 		if _, err := os.ReadFile(path); err != nil {
 			t.Fatal(err)
 		}
