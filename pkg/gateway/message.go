@@ -172,11 +172,16 @@ func (c *conversation) call(ctx context.Context, cmd centrifugo.Command) (r cent
 		ttl, err = c.session.Refresh(ctx, cmd.ID, cmd.Refresh.Token)
 		r.Refresh = &centrifugo.RefreshResult{Client: c.event.RequestContext.ConnectionID, Version: version, Expires: ttl > 0, TTL: seconds(ttl)}
 	case cmd.SubRefresh != nil:
-		err = in(cmd.SubRefresh.Channel, func(ch hub.Channel) error {
+		refresh := func(ch hub.Channel) error {
 			ttl, err := c.session.RefreshSubscription(ctx, ch, cmd.SubRefresh.Token)
 			r.SubRefresh = &centrifugo.SubRefreshResult{Expires: ttl > 0, TTL: seconds(ttl)}
 			return err
-		})
+		}
+		if cmd.SubRefresh.Channel == "" {
+			err = refresh(hub.Channel{})
+		} else {
+			err = in(cmd.SubRefresh.Channel, refresh)
+		}
 	case cmd.Ping != nil:
 		r.Ping = &centrifugo.PingResult{}
 	}

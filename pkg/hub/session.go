@@ -126,6 +126,10 @@ func (h *Publisher) Terminate(ctx context.Context, connection string, d *Disconn
 	return h.terminate(ctx, []Connection{c}, d)
 }
 
+// farewell is the time between the code and the close. A client closes the connection when it has
+// the code; the one for Python forgets a code that it has not read when the connection closes.
+const farewell = 100 * time.Millisecond
+
 // terminate is Terminate for connections that were read.
 func (h *Hub) terminate(ctx context.Context, connections []Connection, d *Disconnection) error {
 	var notices []Notice
@@ -138,6 +142,9 @@ func (h *Hub) terminate(ctx context.Context, connections []Connection, d *Discon
 		// A client that does not get it connects again, and is refused if it may not.
 		if _, err := h.dispatcher.Notify(ctx, notices); err != nil {
 			h.log.WarnContext(ctx, "tell clients why they are disconnected failed", "error", err)
+		}
+		if err := wait(ctx, farewell); err != nil {
+			return err
 		}
 	}
 	return h.closeSockets(ctx, connections)

@@ -227,7 +227,7 @@ func (s *Session) joining(ctx context.Context, r SubscribeCommand) (*joining, er
 }
 
 // subscriptionToken verifies the token of a subscribe, which is for this user, channel and
-// client only.
+// client only. The zero Channel is that of the token.
 func (s *Session) subscriptionToken(ctx context.Context, r SubscribeCommand) (SubscriptionToken, error) {
 	t, err := s.tokens.Subscription(ctx, s.project, r.Token, s.now())
 	switch {
@@ -235,7 +235,7 @@ func (s *Session) subscriptionToken(ctx context.Context, r SubscribeCommand) (Su
 		return t, ErrPermissionDenied.With("the subscription token is invalid")
 	case err != nil:
 		return t, err
-	case t.User != s.c.User, s.project.Locate(t.Channel) != s.project.Locate(r.Channel), t.Client != "" && t.Client != s.c.ID:
+	case t.User != s.c.User, r.Channel != (Channel{}) && s.project.Locate(t.Channel) != s.project.Locate(r.Channel), t.Client != "" && t.Client != s.c.ID:
 		return t, DisconnectInvalidToken
 	}
 	return t, nil
@@ -412,16 +412,17 @@ func (s *Session) announceLater(all []announcement) {
 // RefreshSubscription renews the token of the subscription to a channel. It returns after which
 // time the client should do so again. It fails with ErrTokenExpired, with ErrPermissionDenied where
 // there is no subscription or the token is invalid, and with a *Disconnection where it is for
-// another user, channel or client. A subscription that has ended is subscribed anew.
+// another user, channel or client. A subscription that has ended is subscribed anew. The zero
+// Channel is that of the token.
 func (s *Session) RefreshSubscription(ctx context.Context, ch Channel, token string) (time.Duration, error) {
 	if err := s.valid(); err != nil {
 		return 0, err
 	}
-	ch = s.project.Locate(ch)
 	t, err := s.subscriptionToken(ctx, SubscribeCommand{Channel: ch, Token: token})
 	if err != nil {
 		return 0, err
 	}
+	ch = s.project.Locate(t.Channel)
 	shard, in := s.c.Channels[ch]
 	if !in {
 		return 0, ErrPermissionDenied.With("the connection is not subscribed to the channel")
