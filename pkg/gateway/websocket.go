@@ -210,6 +210,10 @@ func logError(ctx context.Context, log *slog.Logger, e events.APIGatewayWebsocke
 		return
 	}
 	log = log.With("route", e.RequestContext.RouteKey, "event_request", e.RequestContext.RequestID, "connection", e.RequestContext.ConnectionID)
+	if refused := (*hub.ApplicationError)(nil); errors.As(err, &refused) {
+		log.DebugContext(ctx, "command refused by the application", "code", refused.Code, "error", refused.Message)
+		return
+	}
 	var known *hub.Error
 	if !errors.As(err, &known) {
 		log.ErrorContext(ctx, "command failed", "error", err)

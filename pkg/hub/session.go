@@ -18,6 +18,7 @@ type Session struct {
 	cmd     Command
 	c       Connection
 	project *Project // nil until the client has logged in
+	began   time.Time
 	// after is what follows when the client has the replies.
 	after []func(context.Context) error
 }
@@ -33,6 +34,7 @@ const firstLoginPoll, maxLoginPoll = 20 * time.Millisecond, 200 * time.Milliseco
 // overtaken it. It fails with ErrIdentity for a connection of another protocol, with a
 // *Disconnection, or for the service's own reasons.
 func (h *Publisher) Session(ctx context.Context, cmd Command, commands int, login bool) (*Session, error) {
+	began := time.Now() // a real time-out begins
 	cmd.channels = max(commands-1, 0) * commandChannels // each command costs what a frame does
 	c, err := h.spend(ctx, cmd)
 	switch {
@@ -52,7 +54,7 @@ func (h *Publisher) Session(ctx context.Context, cmd Command, commands int, logi
 			return nil, err
 		}
 	}
-	s := &Session{Publisher: h, cmd: cmd, c: c}
+	s := &Session{Publisher: h, cmd: cmd, c: c, began: began}
 	if c.Project == "" {
 		return s, nil
 	}
@@ -63,6 +65,9 @@ func (h *Publisher) Session(ctx context.Context, cmd Command, commands int, logi
 		return nil, DisconnectBadRequest
 	}
 	if s.project, err = h.store.Project(ctx, c.Project); err != nil {
+		return nil, err
+	}
+	if err := s.prolong(ctx); err != nil {
 		return nil, err
 	}
 	return s, nil
