@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,6 +21,8 @@ import (
 	"github.com/coder/websocket"
 
 	"centrifuge/localstack/stack"
+	"centrifuge/pkg/callback"
+	"centrifuge/pkg/hub"
 )
 
 // asked is what an application is asked by a proxy.
@@ -388,6 +391,34 @@ func TestProxyPublish(t *testing.T) {
 	}
 	if e := got(t, "disconnected", disconnected); e.Code != 4501 || e.Reason != "spammer" {
 		t.Errorf("%+v", e)
+	}
+}
+
+// TestProxyBudget checks that the commands of one frame together wait no longer for the
+// application than a client waits for a reply.
+func TestProxyBudget(t *testing.T) {
+	const calls = 8
+	var requests atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		_, _ = io.Copy(io.Discard, r.Body)
+		<-r.Context().Done()
+	}))
+	t.Cleanup(server.Close)
+	s := startWith(t, stack.Options{Seed: (&application{url: server.URL}).seed("rpc")})
+	socket := dial(t, s)
+	exchange(t, socket, fmt.Sprintf(`{"id":1,"connect":{"token":"%s"}}`, token(t, map[string]any{"sub": "ann"})), 1)
+	var frame []string
+	for i := range calls {
+		frame = append(frame, fmt.Sprintf(`{"id":%d,"rpc":{"method":"m"}}`, i+2))
+	}
+	for id, reply := range exchange(t, socket, strings.Join(frame, "\n"), calls) {
+		if want := fmt.Sprintf(`{"id":%d,"error":{"code":100,"message":"internal server error","temporary":true}}`, id); reply != want {
+			t.Errorf("reply %s, expected %s", reply, want)
+		}
+	}
+	if most := int64(hub.ProxyBudget / callback.ProxyTimeout); requests.Load() > most {
+		t.Errorf("%d requests, expected at most %d", requests.Load(), most)
 	}
 }
 

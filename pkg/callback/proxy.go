@@ -112,7 +112,7 @@ func (x *Proxy) Ask(ctx context.Context, p *hub.Project, q hub.ProxyRequest) (hu
 
 // noReply is the error of a client whose application gave no valid answer.
 func noReply(x hub.Proxy) error {
-	return hub.ErrInternal.WithHelp("the application gave no valid answer at " + x.Option() + ": repeat later; the log of the function has the cause")
+	return hub.ErrInternal.WithHelp("the application gave no valid answer at " + x.Option() + ": repeat later; the log of the function message has the cause")
 }
 
 func (x *Proxy) post(ctx context.Context, secret string, address *url.URL, body []byte) ([]byte, error) {

@@ -18,7 +18,8 @@ type Session struct {
 	cmd     Command
 	c       Connection
 	project *Project // nil until the client has logged in
-	began   time.Time
+	// began is when the frame was taken, by the real clock: it bounds real waits.
+	began time.Time
 	// after is what follows when the client has the replies.
 	after []func(context.Context) error
 }
@@ -34,7 +35,7 @@ const firstLoginPoll, maxLoginPoll = 20 * time.Millisecond, 200 * time.Milliseco
 // overtaken it. It fails with ErrIdentity for a connection of another protocol, with a
 // *Disconnection, or for the service's own reasons.
 func (h *Publisher) Session(ctx context.Context, cmd Command, commands int, login bool) (*Session, error) {
-	began := time.Now() // a real time-out begins
+	began := time.Now()
 	cmd.channels = max(commands-1, 0) * commandChannels // each command costs what a frame does
 	c, err := h.spend(ctx, cmd)
 	switch {
