@@ -188,13 +188,14 @@ func (p *Project) asksAboutEnd() bool { return p.Options.ProxyRefreshURL != "" }
 // application does not answer, it goes on for proxyRefreshGrace; where it answers with an error,
 // it ends as it would. It fails with a *Disconnection.
 func (s *Session) prolong(ctx context.Context) error {
-	if !s.project.asksAboutEnd() || s.c.TokenExpires.IsZero() || s.valid() != nil || s.c.TokenExpires.Sub(s.now()) > proxyRefreshLead {
+	left := s.c.Until().Sub(s.now())
+	if !s.project.asksAboutEnd() || s.c.TokenExpires.IsZero() || left <= 0 || left > proxyRefreshLead || !s.project.admits(s.c) {
 		return nil
 	}
 	r, err := s.ask(ctx, s.project, ProxyRequest{Proxy: RefreshProxy})
 	switch refused := (*ApplicationError)(nil); {
 	case errors.As(err, &refused):
-		return nil
+		return s.valid()
 	case errors.Is(err, ErrInternal):
 		r.Expires = s.now().Add(proxyRefreshGrace).Truncate(time.Second)
 	case err != nil:
@@ -231,7 +232,7 @@ func (s *Session) goOn(ctx context.Context, r ProxyResult) error {
 func (a Access) asksToSubscribe(ch Channel) bool {
 	c, err := a.category(ch)
 	return err == nil && c.SubscribeProxyEnabled && a.stated(ch) != granted && !ch.private() &&
-		!(c.AllowUserLimitedChannels && ch.limited())
+		(!c.AllowUserLimitedChannels || !ch.limited())
 }
 
 // asksToPublish reports whether the application decides about a publish. It fails as

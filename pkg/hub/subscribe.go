@@ -122,14 +122,7 @@ func (s *Session) subscribe(ctx context.Context, former Connection, requests []S
 	deciding.SetLimit(maxConcurrentProxies)
 	for i, r := range requests {
 		deciding.Go(func() error {
-			j, err := s.joining(ctx, r)
-			if joins[i], outcomes[i].Err = j, err; err != nil {
-				return nil
-			}
-			outcomes[i].Data = j.options.Data
-			if !j.category.SubRefreshProxyEnabled {
-				outcomes[i].TTL = s.ttl(j.membership.Expires)
-			}
+			joins[i], outcomes[i] = s.decide(ctx, r)
 			return nil
 		})
 	}
@@ -164,6 +157,19 @@ func (s *Session) subscribe(ctx context.Context, former Connection, requests []S
 		}
 	}
 	return outcomes, nil
+}
+
+// decide decides about a subscribe, and what its client gets to know where it has effect. What it
+// returns is nil where it has none.
+func (s *Session) decide(ctx context.Context, r SubscribeCommand) (j *joining, o SubscribeOutcome) {
+	if j, o.Err = s.joining(ctx, r); o.Err != nil {
+		return nil, o
+	}
+	o.Data = j.options.Data
+	if !j.category.SubRefreshProxyEnabled {
+		o.TTL = s.ttl(j.membership.Expires)
+	}
+	return j, o
 }
 
 // joining decides about a subscribe.
