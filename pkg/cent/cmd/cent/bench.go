@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"centrifuge/pkg/auth"
 	"centrifuge/pkg/cent"
 	"centrifuge/pkg/hub"
 )
@@ -39,6 +38,7 @@ type bench struct {
 	Size      int           `default:"128" placeholder:"BYTES" help:"The size of the data of a message, from 64 to 131072 bytes (${default})."`
 	Parallel  int           `default:"16" placeholder:"N" help:"The number of concurrent calls, from 1 to 64 (${default})."`
 	StopAfter time.Duration `default:"10m" placeholder:"10m" help:"The time limit of publishing, at most 1h (${default})."`
+	Classic   bool          `help:"Speak the classic protocol."`
 	Quiet     bool          `short:"q" help:"Show no progress."`
 	Yes       bool          `short:"y" help:"Allow more than 1000000 deliveries."`
 }
@@ -158,12 +158,9 @@ func (c *bench) prepare(s *session) (*measurement, error) {
 	}
 	m := newMeasurement(c, s, publisher, rand.Text()[:8])
 	for i := range c.Clients {
-		user := fmt.Sprintf("bench-%d", i)
-		l, err := s.listener(user, auth.SignToken(s.Secret, user, s.Project), []string{c.Channel})
-		if err != nil {
+		if err := m.add(s, fmt.Sprintf("bench-%d", i)); err != nil {
 			return nil, err
 		}
-		m.add(l)
 	}
 	return m, nil
 }
