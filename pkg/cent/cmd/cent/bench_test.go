@@ -10,6 +10,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -113,12 +114,13 @@ func TestBench(t *testing.T) {
 		}, []string{"chat:load", "--clients=2", "--messages=10", "--rate=0", "--parallel=1"}, 1,
 			summary{Channel: "chat:load", Clients: 2, Disconnected: 1, Bytes: 128, Published: 10, Deliveries: 13, Lost: 7}, "7 of 20 deliveries were lost"},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
+		run := func(t *testing.T, protocol ...string) {
+			t.Helper()
 			env := environment(s)
 			if tt.do != nil {
 				between(t, env, tt.do)
 			}
-			r := invoke(t, env, "", append([]string{"bench", "--json", "--quiet"}, tt.args...)...)
+			r := invoke(t, env, "", slices.Concat([]string{"bench", "--json", "--quiet"}, protocol, tt.args)...)
 			if r.code != tt.code || !strings.Contains(r.stderr, tt.message) {
 				t.Errorf("%+v, expected exit code %d and %q", r, tt.code, tt.message)
 			}
@@ -131,7 +133,9 @@ func TestBench(t *testing.T) {
 			if diff := cmp.Diff(tt.want, sum); diff != "" {
 				t.Error(diff)
 			}
-		})
+		}
+		t.Run(tt.name, func(t *testing.T) { run(t) })
+		t.Run(tt.name+", classic", func(t *testing.T) { run(t, "--classic") })
 	}
 	t.Run("a table and lines without a terminal", func(t *testing.T) {
 		r := invoke(t, environment(s), "", "bench", "chat:load", "--clients=3", "--messages=5", "--rate=0")

@@ -17,7 +17,6 @@ type centrifugo struct {
 	dialer
 	*session
 	listenerOptions
-	url      string
 	receiver receiver
 	// keepAlive is the interval of commands that keep the connection open.
 	keepAlive time.Duration
@@ -29,8 +28,8 @@ func (s *session) centrifugo(o listenerOptions, address *url.URL, r receiver) *c
 	query.Set("project", s.Project)
 	address.RawQuery = query.Encode()
 	return &centrifugo{
-		dialer: dialer{s.WebSocket, s.Timeout}, session: s, listenerOptions: o, receiver: r, keepAlive: keepAlive,
-		url: strings.ReplaceAll(address.String(), ",", "%2C"), // the SDK takes a list
+		dialer:  dialer{strings.ReplaceAll(address.String(), ",", "%2C"), s.Timeout}, // the SDK takes a list
+		session: s, listenerOptions: o, receiver: r, keepAlive: keepAlive,
 	}
 }
 
@@ -56,14 +55,13 @@ type attendance struct {
 
 // listen implements listener.
 func (l *centrifugo) listen(ctx context.Context) (subscribed bool, err error) {
-	client := centrifuge.NewJsonClient(l.url, centrifuge.Config{
+	client := centrifuge.NewJsonClient(l.websocket, centrifuge.Config{
 		Token: l.token, Name: "cent", HandshakeTimeout: l.timeout, WriteTimeout: l.timeout, ReadTimeout: replyTimeout,
 		MinReconnectDelay: l.backOff, MaxReconnectDelay: maxBackOff,
 	})
 	defer client.Close()
 	a := &attendance{
 		centrifugo: l, ctx: ctx, waiting: slices.Clone(l.channels), epochs: make(map[string]string), ended: make(chan error, 1),
-		settle: func(ctx context.Context) error { return nil },
 	}
 	touch := func(context.Context) error { return nil }
 	for i, channel := range l.channels {
@@ -183,21 +181,24 @@ func (a *attendance) connecting(e centrifuge.ConnectingEvent) {
 	switch {
 	case e.Code == 0: // the first time
 	case !a.again:
-		a.end(fmt.Errorf("connection lost: %s", e.Reason))
+		a.end(errors.New("connection lost" + reasonOf(e.Code, e.Reason)))
 	default:
-		a.note("connection lost: %s; connecting again", reasonOf(e.Code, e.Reason))
+		a.note("connection lost%s; connecting again", reasonOf(e.Code, e.Reason))
 	}
 }
 
 // sdkCodes is the first code of the service. Lower ones are those of the SDK.
 const sdkCodes = 100
 
-// reasonOf is a reason with a code of the service.
+// reasonOf is a reason, if there is one, with a code of the service.
 func reasonOf(code uint32, reason string) string {
-	if code < sdkCodes {
-		return reason
+	switch {
+	case reason == "":
+		return ""
+	case code < sdkCodes:
+		return ": " + reason
 	}
-	return fmt.Sprintf("%s (code %d)", reason, code)
+	return fmt.Sprintf(": %s (code %d)", reason, code)
 }
 
 func (a *attendance) disconnected(e centrifuge.DisconnectedEvent) {
@@ -235,6 +236,9 @@ func (a *attendance) dialError(sdk centrifuge.TransportError) error {
 		_ = conn.CloseNow()
 		return fmt.Errorf("connect: %s", strings.TrimPrefix(sdk.Err.Error(), "error dial: "))
 	}
+	if strings.Contains(err.Error(), "got 404") {
+		return fmt.Errorf("%w: there is no project %s, or the path of the WebSocket is wrong: cent doctor says which", err, a.Project)
+	}
 	return err
 }
 
@@ -243,7 +247,7 @@ func (a *attendance) handle(sub *centrifuge.Subscription) {
 	channel := sub.Channel
 	sub.OnSubscribing(func(e centrifuge.SubscribingEvent) {
 		if e.Code >= sdkCodes { // otherwise the connection is lost
-			a.note("%s: %s; subscribing again", channel, reasonOf(e.Code, e.Reason))
+			a.note("%s%s; subscribing again", channel, reasonOf(e.Code, e.Reason))
 		}
 	})
 	sub.OnSubscribed(func(e centrifuge.SubscribedEvent) {
@@ -322,8 +326,8 @@ var cures = map[uint32]string{
 	109:  "make another token, and check the clock of this machine",
 	111:  "send less, or wait",
 	2000: "the application removed the user from the channel",
-	3500: "cent doctor says whether the secret and the project fit, and token_audience and token_issuer",
-	3501: "cent doctor says whether the project is right; a cent of another version may speak differently",
+	3500: "the project has another secret, or token_audience or token_issuer that the settings do not name: ask cent doctor",
+	3501: "the project or the token is not one of this service: ask cent doctor",
 	3503: "the application disconnected the user",
 	3507: "the project does not list this origin",
 }

@@ -451,7 +451,7 @@ func (e *examination) converse(ctx context.Context, name string, channels []stri
 	case err == nil:
 		return true
 	case isRefusal(err):
-		e.fail(exitRefused, name, err.Error(), "see the table of errors, pkg/hub/README.md#errors")
+		e.fail(exitRefused, name, err.Error(), "do what the reason says; pkg/hub/README.md#errors explains the codes")
 	case errors.Is(err, context.DeadlineExceeded):
 		e.fail(exitRefused, name, fmt.Sprintf("nothing arrived within %v", e.Timeout), cureFailure)
 	default:

@@ -55,20 +55,12 @@ func (c *sub) Run(ctx context.Context, s *session) error {
 			failures = 0
 		}
 		failures++
-		if errors.As(err, new(refused)) || !c.Classic || !ever && failures == firstAttempts {
-			return c.failed(ctx, err)
+		if ctx.Err() == nil && (errors.As(err, new(refused)) || !c.Classic || !ever && failures == firstAttempts) {
+			return fmt.Errorf("subscribe: %w", err)
 		}
 		s.wait(ctx, err, failures)
 	}
 	return nil
-}
-
-// failed is the error of the command: an interrupt is none.
-func (*sub) failed(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
-	}
-	return fmt.Errorf("subscribe: %w", err)
 }
 
 // wait prints the error and waits a random time before the next connection. The

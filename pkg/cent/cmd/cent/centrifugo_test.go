@@ -1,0 +1,141 @@
+package main
+
+import (
+	"bytes"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+// script is a server that receives and sends frames in turn, once for each connection.
+type script []exchange
+
+type exchange struct {
+	receives string
+	sends    []string
+}
+
+// serve starts a server for one connection after another, each with its script. The last one
+// stays open until the client closes it; the others are closed by the server. It returns the
+// address of the WebSocket.
+func serve(t *testing.T, connections ...script) string {
+	t.Helper()
+	scripts := make(chan script, len(connections))
+	for _, s := range connections {
+		scripts <- s
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer func() { _ = conn.CloseNow() }()
+		if project := r.URL.Query().Get("project"); project != "p" {
+			t.Errorf("project %q", project)
+		}
+		for _, e := range <-scripts {
+			_, b, err := conn.Read(r.Context())
+			if got := strings.TrimSpace(string(b)); err != nil || got != e.receives {
+				t.Errorf("received %s, error %v; expected %s", got, err, e.receives)
+			}
+			for _, frame := range e.sends {
+				if err := conn.Write(r.Context(), websocket.MessageText, []byte(frame)); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		if len(scripts) == 0 {
+			_, _, _ = conn.Read(r.Context()) // the closing handshake
+		}
+		_ = conn.Close(websocket.StatusNormalClosure, "") // as DeleteConnection of API Gateway does
+	}))
+	t.Cleanup(server.Close)
+	return "ws" + strings.TrimPrefix(server.URL, "http")
+}
+
+// TestCentrifugoFrames has a server lose a connection and a position. The notes say what became of
+// the messages.
+func TestCentrifugoFrames(t *testing.T) {
+	const connect = `,"connect":{"token":"a.b.c","name":"cent"}}`
+	var stdout, stderr bytes.Buffer
+	s := session{world: world{stdout: &stdout, stderr: &stderr, backOff: time.Millisecond}}
+	s.Project, s.Timeout = "p", 10*time.Second
+	s.WebSocket = serve(t,
+		script{
+			{`{"id":1` + connect, []string{`{"id":1,"connect":{"client":"k","ping":7200,"pong":true}}`}},
+			{`{"id":2,"subscribe":{"channel":"c:x","positioned":true,"recoverable":true}}`, []string{
+				`{"id":2,"subscribe":{"recoverable":true,"positioned":true,"epoch":"e","offset":4}}` + "\n" +
+					`{"push":{"channel":"c:x","pub":{"data":{"n":1.50},"offset":5}}}`,
+				`{"push":{"channel":"c:x","unsubscribe":{"code":2500,"reason":"insufficient state"}}}`,
+			}},
+			{`{"id":3,"subscribe":{"channel":"c:x","recover":true,"epoch":"e","offset":5,"positioned":true,"recoverable":true}}`, []string{
+				`{"id":3,"subscribe":{"recoverable":true,"positioned":true,"epoch":"e","offset":5,"recovered":true,"was_recovering":true,"publications":[{"data":2,"offset":6}]}}`,
+			}},
+		},
+		script{
+			{`{"id":4` + connect, []string{`{"id":4,"error":{"code":100,"message":"internal server error","temporary":true}}`}},
+		},
+		script{
+			{`{"id":5` + connect, []string{`{"id":5,"connect":{"client":"l","ping":7200,"pong":true}}`}},
+			{`{"id":6,"subscribe":{"channel":"c:x","recover":true,"epoch":"e","offset":6,"positioned":true,"recoverable":true}}`, []string{
+				`{"id":6,"subscribe":{"recoverable":true,"positioned":true,"epoch":"f","offset":1,"was_recovering":true}}`,
+				`{"push":{"channel":"c:x","pub":{"data":3,"offset":2}}}` + "\n" + `{"push":{"channel":"c:x","pub":{"data":4,"offset":3}}}`,
+			}},
+		},
+	)
+	l, err := s.listener(listenerOptions{token: "a.b.c", channels: []string{"c:x"}, attempts: 1, again: true}, &printer{s: &s, names: "c:x", left: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if subscribed, err := l.listen(t.Context()); err != nil || !subscribed {
+		t.Errorf("subscribed %t, error %v", subscribed, err)
+	}
+	const messages = `{"channel":"c:x","data":{"n":1.50},"offset":5,"epoch":"e"}
+{"channel":"c:x","data":2,"offset":6,"epoch":"e"}
+{"channel":"c:x","data":3,"offset":2,"epoch":"f"}
+`
+	const notes = `cent: subscribed to c:x
+cent: c:x: insufficient state (code 2500); subscribing again
+cent: subscribed to c:x again; no message is lost
+cent: connection lost; connecting again
+cent: connect: internal server error: try again, then read the logs of the service (code 100); connecting again
+cent: subscribed to c:x again; messages are lost: the history does not have all of them any more
+`
+	if stdout.String() != messages {
+		t.Errorf("printed %s, expected %s", &stdout, messages)
+	}
+	if stderr.String() != notes {
+		t.Errorf("noted %s, expected %s", &stderr, notes)
+	}
+}
+
+// TestCentrifugoKeepsOpen has a server that waits for the command that keeps the connection open, and
+// then ends the subscription.
+func TestCentrifugoKeepsOpen(t *testing.T) {
+	s := session{world: world{stderr: new(bytes.Buffer)}}
+	s.Project, s.Timeout = "p", 10*time.Second
+	s.WebSocket = serve(t, script{
+		{`{"id":1,"connect":{"token":"a.b.c","name":"cent"}}`, []string{`{"id":1,"connect":{"client":"k"}}`}},
+		{`{"id":2,"subscribe":{"channel":"c:x","positioned":true,"recoverable":true}}`, []string{`{"id":2,"subscribe":{}}`}},
+		{`{"id":3,"history":{"channel":"c:x"}}`, []string{
+			`{"id":3,"error":{"code":108,"message":"not available"}}`,
+			`{"push":{"channel":"c:x","unsubscribe":{"code":2000,"reason":"server unsubscribe"}}}`,
+		}},
+	})
+	address, err := s.webSocketURL()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := s.centrifugo(listenerOptions{token: "a.b.c", channels: []string{"c:x"}, attempts: 1, again: true}, address, idle{})
+	l.keepAlive = 20 * time.Millisecond
+	subscribed, err := l.listen(t.Context())
+	const want = "refused: c:x: server unsubscribe: the application removed the user from the channel (code 2000)"
+	if !subscribed || err == nil || err.Error() != want {
+		t.Errorf("subscribed %t, error %v, expected %s", subscribed, err, want)
+	}
+}
