@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -175,13 +175,13 @@ func (c *client) check(stream []publication, epoch string) (twice int) {
 	return twice
 }
 
-// sorted are the latencies of all clients, the shortest first.
-func sorted(clients []*client) (all []time.Duration) {
-	for _, c := range clients {
-		c.mu.Lock()
-		all = append(all, c.late...)
-		c.mu.Unlock()
-	}
-	slices.Sort(all)
-	return all
+func (c *client) in() string { return c.channel }
+
+// disturb does nothing: the client stays.
+func (c *client) disturb(context.Context, *rand.Rand) {}
+
+func (c *client) receipts() receipts {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return receipts{!c.h.faults.isGone(c.connection), c.batch, c.frames, len(c.received), 0, c.late}
 }

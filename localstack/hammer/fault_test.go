@@ -31,8 +31,27 @@ type push struct {
 	Data    struct{ N int }
 }
 
-// pushes are those of a frame, which is one or an array.
+// pushes are those of a frame: one or an array in the classic protocol, and the publications of
+// one a line in Centrifugo's.
 func pushes(frame []byte) (all []push, err error) {
+	if bytes.HasPrefix(frame, []byte(`{"push"`)) || bytes.HasPrefix(frame, []byte(`{"id"`)) {
+		for line := range bytes.Lines(frame) {
+			var reply struct {
+				Push struct {
+					Channel string
+					Pub     *push
+				}
+			}
+			if err := json.Unmarshal(line, &reply); err != nil {
+				return nil, err
+			}
+			if p := reply.Push.Pub; p != nil {
+				p.Channel = strings.TrimPrefix(reply.Push.Channel, category+":")
+				all = append(all, *p)
+			}
+		}
+		return all, nil
+	}
 	if bytes.HasPrefix(frame, []byte("[")) {
 		err = json.Unmarshal(frame, &all)
 		return all, err
@@ -118,6 +137,8 @@ type death struct {
 // processes that dispatch a channel the first one has ended. It is safe for concurrent use.
 type watch struct {
 	fail func(format string, args ...any)
+	// catchUp means that a holder sends older publications to a single subscriber that joins.
+	catchUp bool
 
 	mu      sync.Mutex
 	pending map[string]*kill // by function
@@ -128,6 +149,8 @@ type watch struct {
 	history map[string][]string
 	// suspects are the channels in which something is wrong.
 	suspects map[string]bool
+	// frames and publications are those of the posts.
+	frames, publications int
 	// takeOvers counts processes that dispatched again what one that was killed had begun.
 	takeOvers int
 }
@@ -146,6 +169,13 @@ func newWatch(fail func(string, ...any)) *watch {
 		fail: fail, pending: make(map[string]*kill), killed: make(map[string]bool), deaths: make(map[death]int), streams: make(map[string]*posted),
 		history: make(map[string][]string), suspects: make(map[string]bool),
 	}
+}
+
+// joins says that subscribers join while messages are published.
+func (w *watch) joins() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.catchUp = true
 }
 
 // suspect makes the history of a channel a part of the report.
@@ -193,7 +223,10 @@ func (w *watch) note(q iam.Request, fault iam.Fault) {
 // to run.
 func (w *watch) arm(random *rand.Rand) {
 	victims := []string{"publish", functions.Dispatch}
-	victim := random.IntN(2)
+	if w.catchUp {
+		victims = append(victims, "message")
+	}
+	victim := random.IntN(len(victims))
 	k := &kill{random.IntN(maxSkipped), []iam.Fault{iam.KillBefore, iam.KillAfter}[random.IntN(2)]}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -202,7 +235,7 @@ func (w *watch) arm(random *rand.Rand) {
 			w.pending[name] = k
 			return
 		}
-		victim = 1 - victim
+		victim = (victim + 1) % len(victims)
 	}
 }
 
@@ -252,11 +285,18 @@ func (w *watch) post(q iam.Request) {
 		w.fail("%s posts %s: %v", q.AccessKeyID, q.Body, err)
 		return
 	}
+	if len(all) > 0 && all[0].Offset > 0 {
+		w.frames++
+		w.publications += len(all)
+	}
 	for _, p := range all {
 		s := w.streams[p.Channel]
 		if s == nil {
 			s = &posted{by: make(map[uint64]string), repeated: make(map[uint64]bool), heirs: make(map[[2]string]bool)}
 			w.streams[p.Channel] = s
+		}
+		if w.catchUp && p.Offset <= s.top {
+			continue
 		}
 		if last := s.by[s.top]; p.Offset <= s.top && last != q.AccessKeyID && !w.killed[last] {
 			w.fail("%s posts offset %d of %s after %s, which was not killed, posted %d", q.AccessKeyID, p.Offset, p.Channel, last, s.top)

@@ -35,7 +35,7 @@ const (
 	apiKey   = "hammer-key"
 	category = "stream"
 	seedFile = `{"projects": [{"id": "hammer", "name": "hammer", "secret": "hammer-secret", "api_keys": ["hammer-key"], "categories": [
-		{"name": "stream", "history_size": 10000, "history_ttl": 3600000}]}]}`
+		{"name": "stream", "history_size": 10000, "history_ttl": 3600000, "force_recovery": true}]}]}`
 
 	channels   = 20
 	publishers = 8
@@ -82,6 +82,14 @@ func (h *hammer) fail(format string, args ...any) {
 }
 
 func TestHammer(t *testing.T) {
+	run(t, func(ctx context.Context, h *hammer, n int) (subscriber, error) {
+		return h.connect(ctx, fmt.Sprintf("u%04d", n), h.channels[n%channels], n/channels%2 == 0)
+	})
+}
+
+// run hammers subscribers that connect makes from their numbers.
+func run(t *testing.T, connect func(ctx context.Context, h *hammer, n int) (subscriber, error)) {
+	t.Helper()
 	if *seed == 0 {
 		*seed = rand.Uint64()
 	}
@@ -93,12 +101,12 @@ func TestHammer(t *testing.T) {
 		cancel()
 		h.timers.Wait()
 	}()
-	clients, err := h.connectAll(ctx)
+	clients, err := h.connectAll(ctx, connect)
 	if err != nil {
 		t.Fatal(err)
 	}
 	began := time.Now()
-	if err := h.hammer(ctx, began); err != nil {
+	if err := h.hammer(ctx, began, clients); err != nil {
 		t.Fatal(err)
 	}
 	loaded := time.Now()
@@ -167,13 +175,38 @@ func (h *hammer) redrive(ctx context.Context, dead <-chan lambda.DeadLetter) {
 	}
 }
 
-func (h *hammer) connectAll(ctx context.Context) ([]*client, error) {
-	clients := make([]*client, *size)
+// subscriber is a client that is in one channel.
+type subscriber interface {
+	// in is its channel.
+	in() string
+	// disturb does what happens to it while messages are published, until ctx ends.
+	disturb(ctx context.Context, random *rand.Rand)
+	// wait returns when it has received an offset, or will not receive it.
+	wait(ctx context.Context, top uint64)
+	// check compares what it has received with the stream, and returns how many publications
+	// it received again.
+	check(stream []publication, epoch string) (twice int)
+	// receipts are what it has received.
+	receipts() receipts
+}
+
+// receipts are what a subscriber has received.
+type receipts struct {
+	stayed       bool
+	batch        bool // frames hold several publications
+	frames       int
+	publications int
+	recoveries   int             // with a position
+	late         []time.Duration // of first receipts, since the publish began
+}
+
+func (h *hammer) connectAll(ctx context.Context, connect func(ctx context.Context, h *hammer, n int) (subscriber, error)) ([]subscriber, error) {
+	clients := make([]subscriber, *size)
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(dials)
 	for n := range clients {
 		g.Go(func() (err error) {
-			clients[n], err = h.connect(ctx, fmt.Sprintf("u%04d", n), h.channels[n%channels], n/channels%2 == 0)
+			clients[n], err = connect(ctx, h, n)
 			return err
 		})
 	}
@@ -181,7 +214,7 @@ func (h *hammer) connectAll(ctx context.Context) ([]*client, error) {
 }
 
 // hammer publishes, and kills functions, until the time is over.
-func (h *hammer) hammer(ctx context.Context, began time.Time) error {
+func (h *hammer) hammer(ctx context.Context, began time.Time, clients []subscriber) error {
 	h.end = began.Add(*duration)
 	h.faults.begin(rand.New(rand.NewPCG(*seed, 0)))
 	var killing sync.WaitGroup
@@ -194,6 +227,9 @@ func (h *hammer) hammer(ctx context.Context, began time.Time) error {
 		}
 		h.watch.disarm()
 	})
+	for n, c := range clients {
+		killing.Go(func() { c.disturb(killed, rand.New(rand.NewPCG(*seed, uint64(1000+n)))) })
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	for n := range publishers {
 		g.Go(func() error { return h.load(ctx, n, rand.New(rand.NewPCG(*seed, uint64(2+n)))) })
@@ -217,14 +253,38 @@ type publication struct {
 	number int
 }
 
-// settle publishes a last message in every channel, which makes the dispatch of what was
-// appended and not acknowledged certain, and returns the streams when all of them are dispatched
-// and all clients that stayed have received everything.
-func (h *hammer) settle(ctx context.Context, clients []*client) ([]stream, error) {
+// settle returns the streams when all of them are dispatched and all clients that stayed have
+// received everything.
+func (h *hammer) settle(ctx context.Context, clients []subscriber) ([]stream, error) {
+	for {
+		streams, err := h.conclude(ctx)
+		if err != nil {
+			return streams, err
+		}
+		tops := make(map[string]uint64)
+		for _, s := range streams {
+			tops[s.channel] = uint64(len(s.publications))
+		}
+		// A client whose subscribe was abandoned is told so with a message after that time.
+		waiting, cancel := context.WithTimeout(ctx, hub.AbandonTime)
+		for _, c := range clients {
+			c.wait(waiting, tops[c.in()])
+		}
+		over := waiting.Err() == nil
+		cancel()
+		if over || ctx.Err() != nil {
+			return streams, nil
+		}
+	}
+}
+
+// conclude publishes a last message in every channel, which makes the dispatch of what was
+// appended and not acknowledged certain, and returns the streams when all of them are dispatched.
+func (h *hammer) conclude(ctx context.Context) ([]stream, error) {
 	g, publishing := errgroup.WithContext(ctx)
 	g.SetLimit(publishers)
 	for _, ch := range h.channels {
-		g.Go(func() error { return h.publish(publishing, message{channel: ch, key: "last"}) })
+		g.Go(func() error { return h.publish(publishing, message{channel: ch, key: "last " + time.Now().String()}) })
 	}
 	if err := g.Wait(); err != nil {
 		return nil, err
@@ -242,13 +302,6 @@ func (h *hammer) settle(ctx context.Context, clients []*client) ([]stream, error
 		})
 	}
 	reading.Wait()
-	tops := make(map[string]uint64)
-	for _, s := range streams {
-		tops[s.channel] = uint64(len(s.publications))
-	}
-	for _, c := range clients {
-		c.wait(ctx, tops[c.channel])
-	}
 	return streams, errors.Join(errs...)
 }
 
@@ -291,7 +344,7 @@ func (h *hammer) read(ctx context.Context, st hub.Stream) (stream, error) {
 
 // check compares the streams with what was acknowledged, and with what the clients received. It
 // returns how many publications were received again.
-func (h *hammer) check(streams []stream, clients []*client) (twice int) {
+func (h *hammer) check(streams []stream, clients []subscriber) (twice int) {
 	messages := h.ledger.all()
 	places := make(map[int]hub.Position) // by number
 	byChannel := make(map[string]stream)
@@ -317,7 +370,7 @@ func (h *hammer) check(streams []stream, clients []*client) (twice int) {
 		}
 	}
 	for _, c := range clients {
-		if s, ok := byChannel[c.channel]; ok {
+		if s, ok := byChannel[c.in()]; ok {
 			twice += c.check(s.publications, s.epoch)
 		}
 	}

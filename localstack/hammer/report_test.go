@@ -48,7 +48,7 @@ func (l *functionLog) last() string {
 }
 
 // report is the table of a run.
-func (h *hammer) report(clients []*client, streams []stream, twice int, loaded, settled time.Duration) string {
+func (h *hammer) report(clients []subscriber, streams []stream, twice int, loaded, settled time.Duration) string {
 	var out strings.Builder
 	table := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
 	row := func(name, format string, args ...any) {
@@ -75,6 +75,9 @@ func (h *hammer) report(clients []*client, streams []stream, twice int, loaded, 
 		row("", "%s", line)
 	}
 	row("take-overs", "%d", w.takeOvers)
+	if w.publications > 0 {
+		row("frames per message", "%.3f of all posts", float64(w.frames)/float64(w.publications))
+	}
 	w.mu.Unlock()
 	row("dead letters", "%d, run again", h.redriven.Load())
 	l.mu.Lock()
@@ -106,26 +109,30 @@ func (h *hammer) messages(row func(string, string, ...any), streams []stream) {
 	row("calls without an answer", "%d, %d repeated under a key", len(h.ledger.failures), h.ledger.repeats)
 }
 
-func (h *hammer) receipts(row func(string, string, ...any), clients []*client, twice int) {
-	stayed, received := 0, 0
+func (h *hammer) receipts(row func(string, string, ...any), clients []subscriber, twice int) {
+	stayed, received, recoveries := 0, 0, 0
 	frames, publications := make(map[bool]int), make(map[bool]int) // by batch
+	var late []time.Duration
 	for _, c := range clients {
-		if !h.faults.isGone(c.connection) {
+		r := c.receipts()
+		if r.stayed {
 			stayed++
 		}
-		c.mu.Lock()
-		frames[c.batch] += c.frames
-		publications[c.batch] += len(c.received)
-		received += len(c.received)
-		c.mu.Unlock()
+		frames[r.batch] += r.frames
+		publications[r.batch] += r.publications
+		received += r.publications
+		recoveries += r.recoveries
+		late = append(late, r.late...)
 	}
 	row("stayed", "%d clients", stayed)
-	row("received", "%d publications, %d of them again", received, twice)
-	if late := sorted(clients); len(late) > 0 {
+	row("received", "%d publications, %d of them again; %d recoveries", received, twice, recoveries)
+	if slices.Sort(late); len(late) > 0 {
 		at := func(percent int) time.Duration { return late[(len(late)-1)*percent/100].Round(time.Millisecond) }
 		row("from publish to receipt", "p50 %v, p90 %v, p99 %v, at most %v", at(50), at(90), at(99), at(100))
 	}
-	if publications[true] > 0 && publications[false] > 0 {
-		row("frames per message", "%.3f with batch, %.3f without", float64(frames[true])/float64(publications[true]), float64(frames[false])/float64(publications[false]))
+	for batch, name := range map[bool]string{true: "with batch", false: "without batch"} {
+		if frames[batch] > 0 {
+			row("frames per message", "%.3f %s", float64(frames[batch])/float64(publications[batch]), name)
+		}
 	}
 }

@@ -19,7 +19,7 @@ const (
 	seedText  = `{"projects": [{"id": "sdk", "name": "sdk", "secret": "sdk-secret", "api_keys": ["sdk-key"],
 	"options": {},
 	"categories": [
-		{"name": "chat", "bidirectional": true, "presence": true, "join_leave": true},
+		{"name": "chat", "bidirectional": true, "presence": true, "join_leave": true, "allow_presence_for_client": true},
 		{"name": "log", "bidirectional": true, "history_size": 100, "history_ttl": 60000, "presence": true}
 	]},
 	{"id": "insecure", "name": "insecure", "secret": "insecure-secret", "options": {"insecure": true}, "categories": [{"name": ""}]}

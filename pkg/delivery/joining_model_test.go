@@ -51,8 +51,8 @@ type modelState struct {
 	joins               [3]modelEntry
 	item                modelItem
 
-	subscribed    bool // the client believes so
-	has, id, base uint8
+	subscribed bool // the client believes so
+	has, id    uint8
 
 	procs                  [5]modelProc
 	pending                uint8

@@ -43,9 +43,10 @@ type Admission struct {
 	Position Position
 }
 
-// AbandonTime is how long a membership is Joining at most: longer than an invocation lives. After
-// that the invocation that made it has died, after its reply or before.
-const AbandonTime = 40 * time.Second
+// AbandonTime is how long a membership is Joining at most. After that the invocation that made it
+// has died, before its reply or after; or it is so slow that its client has given up, and may as
+// well be told to subscribe again.
+const AbandonTime = 10 * time.Second
 
 // Standing is where a subscription stands, as a fan-out reads it. The zero Standing is that of a
 // classic client.

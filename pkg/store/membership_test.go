@@ -26,7 +26,8 @@ func (s *rig) subscriber(tb testing.TB, ch hub.Channel) (found hub.Subscriber) {
 		if err != nil {
 			tb.Fatal(err)
 		}
-		for _, found = range page {
+		for _, s := range page {
+			found = s
 		}
 	}
 	return found

@@ -291,6 +291,43 @@ func (q *process) append(ctx context.Context) error {
 	return err
 }
 
+// join makes a client of Centrifugo's protocol join the stream of a plant.
+func (p *plant) join(q *process) error {
+	ctx := context.Background()
+	project, err := q.Store.Project(ctx, "p")
+	if err != nil {
+		return err
+	}
+	ch := p.channel(project, "stream")
+	c := hub.Connection{ID: "joiner", Project: "p", Protocol: hub.Centrifugo, Expires: time.Now().Add(time.Hour), Channels: map[hub.Channel]int{ch: 0}}
+	present, err := q.Store.Connection(ctx, c.ID)
+	if errors.Is(err, hub.ErrConnectionNotFound) {
+		present, err = hub.Connection{ID: c.ID, Expires: c.Expires}, q.Store.OpenConnection(ctx, c)
+	}
+	if err == nil {
+		_, _, err = q.Store.ChangeConnection(ctx, present, func(hub.Connection) (hub.Change, error) {
+			return hub.Change{Connection: c, Memberships: map[hub.Channel]hub.Membership{ch: {ID: "1", Joining: true, Since: time.Now()}}}, nil
+		})
+	}
+	return err
+}
+
+// admit admits the client to the stream, this far behind its top.
+func (q *process) admit(ctx context.Context, behind uint64) error {
+	project, err := q.Store.Project(ctx, "p")
+	if err != nil {
+		return err
+	}
+	s, _ := project.Stream(hub.Channel{Category: "stream", Name: "c"})
+	top, err := q.Store.OpenStream(ctx, s)
+	if err != nil {
+		return err
+	}
+	q.billed()
+	top.Offset -= behind
+	return q.Hub.Admit(ctx, s, hub.Admission{Place: hub.Place{Channel: s.Channel}, Connection: "joiner", ID: "1", Position: top})
+}
+
 // dispatch is an invocation of the function dispatch.
 func (q *process) dispatch(ctx context.Context, request string) error {
 	project, err := q.Store.Project(ctx, "p")
@@ -413,6 +450,19 @@ func TestBill(t *testing.T) {
 		{
 			name: "a durable dispatcher that finds nothing writes two units", do: dispatch("r2"),
 			want: bills{Durable: "stream 2 written, 1 read (1 Query, 2 UpdateItem)"},
+		},
+		{
+			name: "an admission to a stream writes three units", before: func() error { return p.join(one) }, do: func() error { return one.admit(t.Context(), 0) },
+			want: bills{One: "stream 2 written, 1 read (1 Query, 2 UpdateItem); subscribers 1 written (1 UpdateItem)"},
+		},
+		{
+			name: "an admission behind the stream reads what it missed", before: func() error {
+				if err := p.join(one); err != nil {
+					return err
+				}
+				return plain(one, "stream")()
+			}, do: func() error { return one.admit(t.Context(), 1) },
+			want: bills{One: "stream 2 written, 2 read (2 Query, 2 UpdateItem); subscribers 1 written (1 UpdateItem)"},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

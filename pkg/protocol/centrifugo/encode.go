@@ -144,7 +144,7 @@ type ClientInfo struct {
 }
 
 func clientInfo(c hub.Client) ClientInfo {
-	return ClientInfo{User: c.User, Client: c.Connection, ConnInfo: c.Info}
+	return ClientInfo{User: c.User, Client: c.Connection, ConnInfo: c.Info, ChanInfo: c.ChannelInfo}
 }
 
 // Publication is a publication on the wire.
