@@ -19,6 +19,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"centrifuge/localstack/stack"
+	"centrifuge/localstack/stack/stacktest"
 	"centrifuge/pkg/cent"
 )
 
@@ -64,7 +66,8 @@ func between(t *testing.T, env map[string]string, do func(n int, w http.Response
 }
 
 func TestBench(t *testing.T) {
-	s := start(t)
+	// The validate_url of the demo does not grant log.
+	s := stacktest.Start(t, stack.Options{Seed: stacktest.Seed(t, `"validate_url": "${HTTP_URL}/demo/validate"`, `"validate_url": ""`)})
 	type handler = func(int, http.ResponseWriter, *http.Request, func()) bool
 	client, err := cent.New(cent.Options{URL: s.HTTPURL, APIKey: "demo-key"})
 	if err != nil {
@@ -82,6 +85,8 @@ func TestBench(t *testing.T) {
 			summary{Channel: "chat:load", Clients: 5, Bytes: 128, Published: 40, Deliveries: 200}, "200 billed deliveries"},
 		{"at a rate, one by one, in large messages", nil, []string{"chat:load", "--clients=2", "--messages=10", "--rate=500", "--parallel=1", "--size=30000"}, 0,
 			summary{Channel: "chat:load", Clients: 2, Bytes: 30000, Published: 10, Deliveries: 20}, "20 billed deliveries"},
+		{"a stream", nil, []string{"log:load", "--clients=5", "--messages=40", "--rate=0"}, 0,
+			summary{Channel: "log:load", Clients: 5, Bytes: 128, Published: 40, Deliveries: 200}, "200 billed deliveries"},
 		{"lost messages", func(n int, w http.ResponseWriter, _ *http.Request, _ func()) bool {
 			if n == 3 || n == 7 {
 				io.WriteString(w, `{"result":{}}`)

@@ -61,6 +61,7 @@ func TestDoctor(t *testing.T) {
 	}{
 		{"ok", env, time.Now, nil, 0},
 		{"delivery", env, time.Now, []string{"chat:doctor"}, 0},
+		{"delivery-stream", env, time.Now, []string{"log:doctor"}, 0},
 		{"delivery-unknown-category", env, time.Now, []string{"nowhere:x"}, 1},
 		{"ok-json", env, time.Now, []string{"--json"}, 0},
 		{"settings-file", with(without(env, "CENT_API_KEY", "CENT_PROJECT", "CENT_ADMIN_PASSWORD"), "HOME", home), time.Now, []string{"--secret=demo-secret"}, 0},

@@ -5,12 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"regexp"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -341,21 +343,24 @@ func TestSubSince(t *testing.T) {
 			}
 		})
 	}
-	t.Run("what arrives follows, and nothing twice", func(t *testing.T) {
-		l := listen(t, env, "--classic", "log:orders", "--since", "2", "-n", "2")
-		if m := l.messages.next(); !strings.Contains(m, `"offset":3`) {
-			t.Errorf("received %s", m)
-		}
-		if r := invoke(t, env, "", "publish", "log:orders", "4"); r.code != 0 {
-			t.Errorf("%+v", r)
-		}
-		if m := l.messages.next(); !strings.Contains(m, `"data":4,"offset":4`) {
-			t.Errorf("received %s", m)
-		}
-		if code := l.exit(t); code != 0 {
-			t.Errorf("exit code %d", code)
-		}
-	})
+	for i, protocol := range [][]string{nil, {"--classic"}} {
+		t.Run(strings.Join(append(protocol, "what arrives follows, and nothing twice"), " "), func(t *testing.T) {
+			l := listen(t, env, append(protocol, "log:orders", "--since", strconv.Itoa(2+i), "-n", "2")...)
+			for offset := 3 + i; offset < 5+i; offset++ {
+				if m, want := l.messages.next(), fmt.Sprintf(`"data":%d,"offset":%d`, offset, offset); !strings.Contains(m, want) {
+					t.Errorf("received %s, expected %s", m, want)
+				}
+				if offset == 3+i {
+					if r := invoke(t, env, "", "publish", "log:orders", strconv.Itoa(4+i)); r.code != 0 {
+						t.Errorf("%+v", r)
+					}
+				}
+			}
+			if code := l.exit(t); code != 0 {
+				t.Errorf("exit code %d", code)
+			}
+		})
+	}
 }
 
 // TestSubReconnect cuts the connection of each protocol, in a way after which clients come back.
@@ -365,21 +370,26 @@ func TestSubReconnect(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		args    []string
+		channel string
 		cut     string
-		eventID string
+		want    string
 		notes   []string
 	}{
-		{"Centrifugo's protocol", nil, `{"user":"alice","disconnect":{"code":4000,"reason":"again"}}`, "", []string{
+		{"Centrifugo's protocol, a stream", nil, "log:lobby", `{"user":"alice","disconnect":{"code":4000,"reason":"again"}}`, `{"channel":"log:lobby","data":"after","offset":1,"epoch":"EPOCH"}`, []string{
+			"cent: connection lost; connecting again",
+			"cent: subscribed to log:lobby again; no message is lost",
+		}},
+		{"Centrifugo's protocol", nil, "chat:lobby", `{"user":"alice","disconnect":{"code":4000,"reason":"again"}}`, `{"channel":"chat:lobby","data":"after"}`, []string{
 			"cent: connection lost; connecting again",
 			"cent: subscribed to chat:lobby again; messages that were sent meanwhile are lost",
 		}},
-		{"the classic protocol", []string{"--classic"}, `{"user":"alice"}`, `"event_id":"EVENT",`, []string{
+		{"the classic protocol", []string{"--classic"}, "chat:lobby", `{"user":"alice"}`, `{"channel":"chat:lobby","event_id":"EVENT","data":"after"}`, []string{
 			`cent: connection lost: failed to get reader: received close frame: status = StatusNormalClosure and reason = ""; connecting again`,
 			"cent: subscribed to chat:lobby",
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			alice := listen(t, env, append(tt.args, "--user", "alice", "chat:lobby")...)
+			alice := listen(t, env, append(tt.args, "--user", "alice", tt.channel)...)
 			if r := invoke(t, env, tt.cut, "send", "disconnect"); r.code != 0 {
 				t.Errorf("disconnect: %+v", r)
 			}
@@ -388,11 +398,12 @@ func TestSubReconnect(t *testing.T) {
 					t.Errorf("note %q, expected %q", note, want)
 				}
 			}
-			if r := invoke(t, env, "", "publish", "chat:lobby", `"after"`); r.code != 0 {
+			if r := invoke(t, env, "", "publish", tt.channel, `"after"`); r.code != 0 {
 				t.Errorf("publish: %+v", r)
 			}
-			if m, want := stableText(alice.messages.next()), `{"channel":"chat:lobby",`+tt.eventID+`"data":"after"}`; m != want {
-				t.Errorf("received %s, expected %s", m, want)
+			m := regexp.MustCompile(`"epoch":"[^"]+"`).ReplaceAllString(stableText(alice.messages.next()), `"epoch":"EPOCH"`)
+			if m != tt.want {
+				t.Errorf("received %s, expected %s", m, tt.want)
 			}
 			alice.stop()
 			if code := alice.exit(t); code != 0 {
