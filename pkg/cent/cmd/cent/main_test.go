@@ -363,6 +363,22 @@ func TestSubSince(t *testing.T) {
 	}
 }
 
+// TestSubSinceAhead has a position that the stream has not reached: what arrives is printed.
+func TestSubSinceAhead(t *testing.T) {
+	s := start(t)
+	env := environment(s)
+	l := listen(t, env, "log:orders", "--since", "41", "-n", "1")
+	if r := invoke(t, env, "", "publish", "log:orders", "1"); r.code != 0 {
+		t.Errorf("%+v", r)
+	}
+	if m := l.messages.next(); !strings.Contains(m, `"data":1,"offset":1`) {
+		t.Errorf("received %s", m)
+	}
+	if code := l.exit(t); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
 // TestSubReconnect cuts the connection of each protocol, in a way after which clients come back.
 func TestSubReconnect(t *testing.T) {
 	s := start(t)

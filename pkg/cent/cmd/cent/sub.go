@@ -146,7 +146,8 @@ type backlog struct {
 	ctx     context.Context //nolint:containedctx // that of the command
 	client  *cent.Client
 	channel string
-	after   cent.Position // of the last message that was read
+	after   cent.Position // where read begins
+	printed cent.Position // of the last message, zero before the first
 }
 
 // read reads to the top of the stream, and calls do for each message until it is done.
@@ -156,9 +157,9 @@ func (b *backlog) read(do func(delivery) (done bool, err error)) (done bool, err
 		if err != nil {
 			return false, err
 		}
-		b.after.Epoch = top.Epoch
 		for _, m := range publications {
-			b.after.Offset = m.Offset
+			b.after = cent.Position{Offset: m.Offset, Epoch: top.Epoch}
+			b.printed = b.after
 			if done, err := do(delivery{Channel: b.channel, EventID: m.EventID, Data: m.Data, Offset: m.Offset, Epoch: top.Epoch}); done || err != nil {
 				return done, err
 			}
@@ -175,9 +176,10 @@ func (b *backlog) has(d delivery) bool {
 	if b == nil || d.Offset == 0 {
 		return false
 	}
-	if d.Epoch == b.after.Epoch && d.Offset <= b.after.Offset {
+	if d.Epoch == b.printed.Epoch && d.Offset <= b.printed.Offset {
 		return true
 	}
 	b.after = cent.Position{Offset: d.Offset, Epoch: d.Epoch}
+	b.printed = b.after
 	return false
 }
