@@ -47,6 +47,8 @@ type bench struct {
 func (*bench) Help() string {
 	return `cent connects WebSocket clients, each with its own token made with the secret, publishes messages through the server API, and measures the latency of the calls and the latency from a call to each receipt. AWS bills each delivery, clients × messages, in units of 32 KB. cent prints the number of billed deliveries first.
 
+The clients speak Centrifugo's protocol, or the classic one with --classic. They do not connect again: what is sent after a lost connection is lost.
+
 --timeout limits each call, which is not repeated, and the wait for missing messages after the last call. An interrupt stops publishing. cent then waits for the messages that were published and prints the summary.
 
 The exit status is 1 if messages were lost or could not be published. A duplicate is counted and is not a failure.`

@@ -183,7 +183,7 @@ func (a *attendance) connecting(e centrifuge.ConnectingEvent) {
 	case !a.again:
 		a.end(errors.New("connection lost" + reasonOf(e.Code, e.Reason)))
 	default:
-		a.note("connection lost%s; connecting again", reasonOf(e.Code, e.Reason))
+		a.failure(errors.New("connection lost"+reasonOf(e.Code, e.Reason)), "connecting")
 	}
 }
 

@@ -4,12 +4,19 @@ import (
 	"bytes"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/coder/websocket"
 )
+
+// anyID is the id of a command in a script: the SDK takes some for commands that it does not
+// send.
+const anyID = `"id":N`
+
+var number = regexp.MustCompile(`"id":\d+`)
 
 // script is a server that receives and sends frames in turn, once for each connection.
 type script []exchange
@@ -40,11 +47,16 @@ func serve(t *testing.T, connections ...script) string {
 		}
 		for _, e := range <-scripts {
 			_, b, err := conn.Read(r.Context())
-			if got := strings.TrimSpace(string(b)); err != nil || got != e.receives {
+			got := strings.TrimSpace(string(b))
+			id := number.FindString(got)
+			if id != "" {
+				got = strings.Replace(got, id, anyID, 1)
+			}
+			if err != nil || got != e.receives {
 				t.Errorf("received %s, error %v; expected %s", got, err, e.receives)
 			}
 			for _, frame := range e.sends {
-				if err := conn.Write(r.Context(), websocket.MessageText, []byte(frame)); err != nil {
+				if err := conn.Write(r.Context(), websocket.MessageText, []byte(strings.ReplaceAll(frame, anyID, id))); err != nil {
 					t.Error(err)
 				}
 			}
@@ -67,23 +79,23 @@ func TestCentrifugoFrames(t *testing.T) {
 	s.Project, s.Timeout = "p", 10*time.Second
 	s.WebSocket = serve(t,
 		script{
-			{`{"id":1` + connect, []string{`{"id":1,"connect":{"client":"k","ping":7200,"pong":true}}`}},
-			{`{"id":2,"subscribe":{"channel":"c:x","positioned":true,"recoverable":true}}`, []string{
-				`{"id":2,"subscribe":{"recoverable":true,"positioned":true,"epoch":"e","offset":4}}` + "\n" +
+			{`{"id":N` + connect, []string{`{"id":N,"connect":{"client":"k","ping":7200,"pong":true}}`}},
+			{`{"id":N,"subscribe":{"channel":"c:x","positioned":true,"recoverable":true}}`, []string{
+				`{"id":N,"subscribe":{"recoverable":true,"positioned":true,"epoch":"e","offset":4}}` + "\n" +
 					`{"push":{"channel":"c:x","pub":{"data":{"n":1.50},"offset":5}}}`,
 				`{"push":{"channel":"c:x","unsubscribe":{"code":2500,"reason":"insufficient state"}}}`,
 			}},
-			{`{"id":3,"subscribe":{"channel":"c:x","recover":true,"epoch":"e","offset":5,"positioned":true,"recoverable":true}}`, []string{
-				`{"id":3,"subscribe":{"recoverable":true,"positioned":true,"epoch":"e","offset":5,"recovered":true,"was_recovering":true,"publications":[{"data":2,"offset":6}]}}`,
+			{`{"id":N,"subscribe":{"channel":"c:x","recover":true,"epoch":"e","offset":5,"positioned":true,"recoverable":true}}`, []string{
+				`{"id":N,"subscribe":{"recoverable":true,"positioned":true,"epoch":"e","offset":5,"recovered":true,"was_recovering":true,"publications":[{"data":2,"offset":6}]}}`,
 			}},
 		},
 		script{
-			{`{"id":4` + connect, []string{`{"id":4,"error":{"code":100,"message":"internal server error","temporary":true}}`}},
+			{`{"id":N` + connect, []string{`{"id":N,"error":{"code":100,"message":"internal server error","temporary":true}}`}},
 		},
 		script{
-			{`{"id":5` + connect, []string{`{"id":5,"connect":{"client":"l","ping":7200,"pong":true}}`}},
-			{`{"id":6,"subscribe":{"channel":"c:x","recover":true,"epoch":"e","offset":6,"positioned":true,"recoverable":true}}`, []string{
-				`{"id":6,"subscribe":{"recoverable":true,"positioned":true,"epoch":"f","offset":1,"was_recovering":true}}`,
+			{`{"id":N` + connect, []string{`{"id":N,"connect":{"client":"l","ping":7200,"pong":true}}`}},
+			{`{"id":N,"subscribe":{"channel":"c:x","recover":true,"epoch":"e","offset":6,"positioned":true,"recoverable":true}}`, []string{
+				`{"id":N,"subscribe":{"recoverable":true,"positioned":true,"epoch":"f","offset":1,"was_recovering":true}}`,
 				`{"push":{"channel":"c:x","pub":{"data":3,"offset":2}}}` + "\n" + `{"push":{"channel":"c:x","pub":{"data":4,"offset":3}}}`,
 			}},
 		},
@@ -120,10 +132,10 @@ func TestCentrifugoKeepsOpen(t *testing.T) {
 	s := session{world: world{stderr: new(bytes.Buffer)}}
 	s.Project, s.Timeout = "p", 10*time.Second
 	s.WebSocket = serve(t, script{
-		{`{"id":1,"connect":{"token":"a.b.c","name":"cent"}}`, []string{`{"id":1,"connect":{"client":"k"}}`}},
-		{`{"id":2,"subscribe":{"channel":"c:x","positioned":true,"recoverable":true}}`, []string{`{"id":2,"subscribe":{}}`}},
-		{`{"id":3,"history":{"channel":"c:x"}}`, []string{
-			`{"id":3,"error":{"code":108,"message":"not available"}}`,
+		{`{"id":N,"connect":{"token":"a.b.c","name":"cent"}}`, []string{`{"id":N,"connect":{"client":"k"}}`}},
+		{`{"id":N,"subscribe":{"channel":"c:x","positioned":true,"recoverable":true}}`, []string{`{"id":N,"subscribe":{}}`}},
+		{`{"id":N,"history":{"channel":"c:x"}}`, []string{
+			`{"id":N,"error":{"code":108,"message":"not available"}}`,
 			`{"push":{"channel":"c:x","unsubscribe":{"code":2000,"reason":"server unsubscribe"}}}`,
 		}},
 	})
@@ -137,5 +149,28 @@ func TestCentrifugoKeepsOpen(t *testing.T) {
 	const want = "refused: c:x: server unsubscribe: the application removed the user from the channel (code 2000)"
 	if !subscribed || err == nil || err.Error() != want {
 		t.Errorf("subscribed %t, error %v, expected %s", subscribed, err, want)
+	}
+}
+
+// TestCentrifugoGivesUp has a server close every connection before it answers a subscribe.
+func TestCentrifugoGivesUp(t *testing.T) {
+	var stderr bytes.Buffer
+	s := session{world: world{stderr: &stderr, backOff: time.Millisecond}}
+	s.Project, s.Timeout = "p", 10*time.Second
+	s.WebSocket = serve(t,
+		script{{`{"id":N,"connect":{"token":"a.b.c","name":"cent"}}`, []string{`{"id":N,"connect":{"client":"k"}}`}}},
+		script{{`{"id":N,"connect":{"token":"a.b.c","name":"cent"}}`, []string{`{"id":N,"connect":{"client":"k"}}`}}},
+		script{}, // stays
+	)
+	l, err := s.listener(listenerOptions{token: "a.b.c", channels: []string{"c:x"}, attempts: 2, again: true}, idle{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	subscribed, err := l.listen(t.Context())
+	if subscribed || err == nil || err.Error() != "connection lost" {
+		t.Errorf("subscribed %t, error %v", subscribed, err)
+	}
+	if notes := stderr.String(); notes != "cent: connection lost; connecting again\n" {
+		t.Errorf("noted %s", notes)
 	}
 }

@@ -347,6 +347,8 @@ func TestTLSMistakes(t *testing.T) {
 			"cent: info: status 400 Bad Request: the server speaks TLS on this port: use " + secure.URL + "\n"},
 		{"ws for wss", "CENT_WEBSOCKET", strings.Replace(secure.URL, "https", "ws", 1), []string{"sub", "chat:x"},
 			": the server speaks TLS on this port: use " + strings.Replace(secure.URL, "https", "wss", 1) + "\n"},
+		{"a certificate that is not trusted", "CENT_WEBSOCKET", strings.Replace(secure.URL, "https", "wss", 1), []string{"sub", "chat:x"},
+			": check that the host name is that of the certificate, and that this machine trusts its issuer\n"},
 		{"https for http", "CENT_ADDRESS", strings.Replace(s.HTTPURL, "http", "https", 1), []string{"info"},
 			"server gave HTTP response to HTTPS client: the server does not speak TLS on this port: use http:// for --address, ws:// for --websocket\n"},
 		{"wss for ws", "CENT_WEBSOCKET", strings.Replace(s.WebSocketURL, "ws", "wss", 1), []string{"sub", "chat:x"},

@@ -17,7 +17,7 @@ type token struct {
 	Channel     string        `placeholder:"CHANNEL" help:"Make a subscription token for this channel, which is a JWT."`
 	TTL         time.Duration `name:"ttl" aliases:"exp" default:"1h" placeholder:"1h" help:"The lifetime of a JWT (${default}); also --exp."`
 	Permissions string        `placeholder:"JSON" help:"The channels that a JWT grants by category, such as '{\"chat\":[\"lobby\"],\"news\":[]}'; an empty list grants the whole category."`
-	Info        string        `placeholder:"JSON" help:"The info in a JWT, which other members of a channel see: any JSON up to 4 KB. That of a connection token is for all channels."`
+	Info        string        `placeholder:"JSON" help:"The info in a JWT, which other members of a channel see: any JSON up to 1 KB. That of a connection token is for all channels."`
 }
 
 // Run implements the command.
