@@ -13,6 +13,8 @@ import (
 
 	"github.com/centrifugal/centrifuge-go"
 	"github.com/golang-jwt/jwt/v5"
+
+	"centrifuge/pkg/hub"
 )
 
 // cutEvery is the mean time between two cuts of the connection of one client of Centrifugo's SDK.
@@ -33,6 +35,7 @@ type sdkClient struct {
 	name    string
 	channel string
 	client  *centrifuge.Client
+	sub     *centrifuge.Subscription
 
 	mu         sync.Mutex
 	conn       net.Conn // the latest
@@ -87,6 +90,7 @@ func (h *hammer) connectSDK(ctx context.Context, name, channel string) (*sdkClie
 		}
 	})
 	sub.OnPublication(c.publication)
+	c.sub = sub
 	if err := errors.Join(sub.Subscribe(), c.client.Connect()); err != nil {
 		return nil, err
 	}
@@ -218,7 +222,7 @@ func (c *sdkClient) check(stream []publication, _ string) (twice int) {
 	}
 	if top != uint64(len(stream)) {
 		c.h.watch.suspect(c.channel)
-		c.h.fail("%s in %s received everything up to offset %d of %d", c.name, c.channel, top, len(stream))
+		c.h.fail("%s in %s received everything up to offset %d of %d; connection %s is %s, the subscription %s", c.name, c.channel, top, len(stream), c.connection, c.client.State(), c.sub.State())
 	}
 	return twice
 }
@@ -227,4 +231,20 @@ func (c *sdkClient) receipts() receipts {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return receipts{stayed: true, publications: len(c.received), recoveries: c.recoveries, late: c.late}
+}
+
+func (h *hammer) dump(ctx context.Context, channel string) {
+	p, _ := h.stack.App.Store.ReadProject(ctx, project)
+	st, _ := p.Stream(hub.Channel{Project: project, Category: category, Name: channel})
+	for page, err := range h.stack.App.Store.Subscribers(ctx, st.Channel, 0) {
+		for _, s := range page {
+			c, cerr := h.stack.App.Store.Connection(ctx, s.Connection)
+			h.t.Logf("%s: %s %+v hidden %v; connection %v %v %v", channel, s.Connection, s.Standing, s.Hidden, c.User, c.Channels, cerr)
+		}
+		if err != nil {
+			h.t.Log(err)
+		}
+	}
+	head, err := h.stack.App.Store.StreamHead(ctx, st)
+	h.t.Logf("head %+v %v", head, err)
 }

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,7 +74,7 @@ type LeasedOptions struct {
 // follows it; who announces to a durable one is done. So a quiet channel waits for nothing, and
 // a busy one has one dispatcher, which sends all that has been appended meanwhile in one batch.
 //
-// The protocol was checked by a model: whatever dies, every acknowledged message is
+// The protocol is checked by a model, model_test.go: whatever dies, every acknowledged message is
 // dispatched, only the holder dispatches, and in order. A holder that dies leaves its batch to
 // be dispatched again.
 //
@@ -226,9 +227,10 @@ func (l *Leased) Drain(ctx context.Context, load func(context.Context) (hub.Stre
 			}
 		case head.Epoch == "":
 			return nil // the stream has expired, with all that was in it
-		case head.Lease.Free(now) || head.Lease.Durable && head.Lease.Request == request:
+		case head.Lease.Free(now) || head.Lease.Durable && (head.Lease.Granted || head.Lease.Request == request):
 			// Its lease is that of an earlier run of this invocation, which has died, or of
-			// another run of the same event.
+			// another run of the same event. One that was granted expires soon where the
+			// dispatcher that waited for it has ended.
 		case head.Lease.Durable:
 			return nil
 		case !head.Next.Free(now) && head.Next.Request != request:
@@ -238,19 +240,14 @@ func (l *Leased) Drain(ctx context.Context, load func(context.Context) (hub.Stre
 			if head.Next.Request != request || head.Next.Until.Before(now.Add(turnTime/2)) {
 				turn := hub.Turn{Request: request, Until: now.Add(turnTime).Truncate(time.Millisecond)}
 				if _, _, err := l.streams.TakeTurn(ctx, s, turn); err != nil {
-					return fmt.Errorf("wait for the lease of %s: %w", s.Channel, err)
+					return fmt.Errorf("take a turn at the lease of %s: %w", s.Channel, err)
 				}
 			}
 		}
-		switch err := l.wait(ctx, poll); {
-		case err == nil:
-		case failure != nil:
-			return failure // Lambda repeats it, but not for ever
-		default:
-			// What was announced meanwhile relies on this one.
-			ctx, cancel := briefly(ctx)
-			defer cancel()
-			return l.invoke(ctx, s.Channel)
+		if err := l.wait(ctx, poll); err != nil {
+			// What was announced meanwhile relies on this request, also when its turn or a lease
+			// is granted to it: so it fails, and Lambda runs it again.
+			return cmp.Or(failure, fmt.Errorf("wait for the lease of %s: %w", s.Channel, err))
 		}
 	}
 }
@@ -489,7 +486,8 @@ func (h *holder) drop(ctx context.Context, b batch, cause error) error {
 	ctx, cancel := briefly(ctx)
 	defer cancel()
 	p := h.settled()
-	if n := len(b.messages); n > 1 {
+	// One message that was alone says nothing about what would be too much.
+	if n := len(b.messages); n > 1 || b.full {
 		p.Batch = max(n/failedBatch, 1)
 	}
 	if b.begun {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,7 +30,8 @@ var (
 // world plays publishers and durable dispatchers of one stream over a real table. Each of them
 // is stopped before every request to the table, before and after every post, before every
 // invocation and at every wait. The world then chooses who goes on, who dies, and when a clock
-// goes on. Only one runs at a time, so a seed repeats a run.
+// goes on. The renewal of a lease, while its holder posts, is an actor of its own: its timer is
+// never late. Only one runs at a time, so a seed repeats a run.
 type world struct {
 	random *rand.Rand
 	table  *storetest.Store
@@ -46,6 +48,7 @@ type world struct {
 	requests     int
 	deaths, dups int
 	failures     int // of posts
+	stalls       int // of holders, until their lease has expired
 	history      []string
 	faults       []string
 
@@ -54,7 +57,7 @@ type world struct {
 	posted   uint64
 	holder   *actor
 	repeated int
-	again    bool // a holder has died or failed, so that a batch may be posted again
+	again    bool // a holder has died, failed or stalled, so that a batch may be posted again
 	acked    []uint64
 	messages int
 }
@@ -67,8 +70,21 @@ type actor struct {
 	polls   bool
 	ended   bool
 	resume  chan order
-	holds   bool // the lease, as far as it knows
+	holds   bool   // the lease, as far as it knows
+	lease   string // the one that it took last
+
+	// renewal is that of the lease while it posts, and parked hands it over to the post.
+	renewal *actor
+	parked  chan *actor
+	long    int // how often the lease is renewed before the posts end
+
+	// of is the holder whose renewal this is, due when it is next.
+	of  *actor
+	due time.Time
 }
+
+// longPost is how often a lease is renewed in a long post: it would have expired otherwise.
+const longPost = int((hub.LeaseTime+hub.LeaseSlack)/renewEvery) + 1
 
 type order int
 
@@ -89,7 +105,22 @@ const (
 	noRetry       mutant = "is not run again by Lambda"
 	takeUnexpired mutant = "takes the lease of its own request before it has expired"
 	trustInline   mutant = "acknowledges what only an inline holder knows"
+	noKeep        mutant = "does not renew its lease while it posts"
+	noDeadline    mutant = "posts after its lease has ended"
+
+	// These are mutants of the model alone.
+	postKnown   mutant = "posts its own message before those that wait"
+	succeed     mutant = "invokes another dispatcher when its time to wait ends"
+	invokeEarly mutant = "invokes its successor before it lets go"
+	trustGrant  mutant = "ends where the lease is granted to another dispatcher"
 )
+
+// took notes whether the actor has taken a lease.
+func (a *actor) took(mine hub.Lease, ok bool) {
+	if a.holds = ok; ok {
+		a.lease = mine.ID
+	}
+}
 
 type actorKey struct{}
 
@@ -125,10 +156,32 @@ func (w *world) stop(a *actor, at string, polls bool, do func()) {
 
 // intercept stops an actor before its request.
 func (w *world) intercept(op string, r *http.Request) (response *http.Response, err error) {
-	if a := actorOf(r.Context()); a != nil {
+	a := actorOf(r.Context())
+	switch {
+	case a == nil:
+	case a.of != nil:
+		if err = w.stopRenewal(r.Context(), a, op, w.arrived); err == nil {
+			response, err = http.DefaultTransport.RoundTrip(r)
+		}
+	default:
 		w.stop(a, op, false, func() { response, err = http.DefaultTransport.RoundTrip(r) })
 	}
 	return response, err
+}
+
+// stopRenewal is stop for a renewal. It fails when the posts have ended.
+func (w *world) stopRenewal(ctx context.Context, r *actor, at string, arrived chan<- *actor) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	r.at = at
+	arrived <- r
+	select {
+	case <-r.resume:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Invoke queues an event.
@@ -142,24 +195,51 @@ func (w *world) Invoke(ctx context.Context, _ hub.Channel) error {
 	return nil
 }
 
-// wait is a poll of a durable dispatcher, or the renewal of a lease, which ends with its post.
+// waits is what a renewal does until it is due.
+const waits = "renews the lease"
+
+// wait is a poll of a durable dispatcher, or waits until the renewal of a lease.
 func (w *world) wait(ctx context.Context, d time.Duration) error {
-	if d > maxDeadPoll {
-		<-ctx.Done()
-		return ctx.Err()
+	a := actorOf(ctx)
+	if d <= maxDeadPoll {
+		w.stop(a, "poll", true, func() {})
+		return nil
 	}
-	w.stop(actorOf(ctx), "poll", true, func() {})
-	return nil
+	if err := ctx.Err(); err != nil {
+		return err // the posts have ended while a renewal was under way
+	}
+	arrived := w.arrived
+	if a.renewal == nil {
+		a.renewal = &actor{name: "renewal of " + a.name, of: a, resume: make(chan order)}
+		arrived = a.parked
+	}
+	a.renewal.due = w.now().Add(d)
+	return w.stopRenewal(ctx, a.renewal, waits, arrived)
 }
 
-// post records what is posted, and checks the order.
+// post records what is posted, and checks the order, and the lease at both ends.
 func (w *world) post(ctx context.Context, _ hub.Head, batch []hub.Message) (lost bool, err error) {
 	a := actorOf(ctx)
+	r := <-a.parked
+	w.actors = append(w.actors, r)
+	defer func() { r.ended, a.renewal, a.long = true, nil, 0 }()
+	// A renewal that finds the lease lost ends, and with it the posts.
+	defer context.AfterFunc(ctx, func() {
+		r.ended = true
+		w.arrived <- r
+	})()
+	if w.random.IntN(8) == 0 {
+		a.long = longPost
+	}
 	w.stop(a, "post", false, func() {
+		if ctx.Err() != nil {
+			return
+		}
 		if w.holder != nil {
 			w.fault("%s posts while %s does", a.name, w.holder.name)
 		}
 		w.holder = a
+		w.checkLease(a)
 		for _, m := range batch {
 			switch offset := m.Position.Offset; {
 			case offset > w.posted+1:
@@ -172,7 +252,15 @@ func (w *world) post(ctx context.Context, _ hub.Head, batch []hub.Message) (lost
 			w.posted = max(w.posted, m.Position.Offset)
 		}
 	})
-	w.stop(a, "end of post", false, func() { w.holder = nil })
+	w.stop(a, "end of post", false, func() {
+		if ctx.Err() == nil {
+			w.checkLease(a)
+			w.holder = nil
+		}
+	})
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
 	if w.failures > 0 && w.random.IntN(8) == 0 {
 		// Some have got the batch. Who follows posts it again.
 		w.failures--
@@ -183,9 +271,17 @@ func (w *world) post(ctx context.Context, _ hub.Head, batch []hub.Message) (lost
 	return false, nil
 }
 
+// checkLease checks that an actor that posts holds the lease.
+func (w *world) checkLease(a *actor) {
+	head, err := w.store().StreamHead(context.Background(), w.stream)
+	if err != nil || head.Lease.ID != a.lease || head.Lease.Free(w.now()) {
+		w.fault("%s posts without the lease: %+v, error %v", a.name, head.Lease, err)
+	}
+}
+
 // start makes an actor whose work stops first.
 func (w *world) start(a *actor, work func(ctx context.Context)) {
-	a.resume = make(chan order)
+	a.resume, a.parked = make(chan order), make(chan *actor)
 	w.actors = append(w.actors, a)
 	go func() {
 		defer func() {
@@ -200,7 +296,11 @@ func (w *world) start(a *actor, work func(ctx context.Context)) {
 }
 
 func (w *world) leased(s *store.Store) *Leased {
-	l := NewLeased(LeasedOptions{Streams: mutated{s, w.mutant}, Invoker: w, Now: w.now, Wait: w.wait})
+	o := LeasedOptions{Streams: mutated{s, w.mutant}, Invoker: w, Now: w.now, Wait: w.wait}
+	if w.mutant == noDeadline {
+		o.PostTimeout = -time.Hour
+	}
+	l := NewLeased(o)
 	if w.mutant == none {
 		l.firstBatch, l.maxBatch = 1, 2
 	}
@@ -254,29 +354,58 @@ func (w *world) play() {
 			return
 		}
 		// Those who poll go on when others cannot, and sometimes.
-		able := slices.DeleteFunc(slices.Clone(w.actors), func(a *actor) bool { return a.polls })
+		all := slices.DeleteFunc(slices.Clone(w.actors), func(a *actor) bool { return a.at == "end of post" && a.long > 0 })
+		able := slices.DeleteFunc(slices.Clone(all), func(a *actor) bool { return a.polls || a.of != nil && a.at == waits && a.of.long == 0 })
 		if len(w.pending) > 0 && (len(able) == 0 || w.random.IntN(6) == 0) {
 			w.begin()
 			continue
 		}
 		if len(able) == 0 || w.random.IntN(8) == 0 {
-			able = w.actors
+			able = all
 		}
 		a := able[w.random.IntN(len(able))]
-		if !slices.ContainsFunc(w.actors, func(a *actor) bool { return a.holds }) && w.random.IntN(10) == 0 {
-			// Only leases of the dead end.
-			w.mu.Lock()
-			w.clock = w.clock.Add(hub.LeaseTime/2 + hub.LeaseSlack)
-			w.mu.Unlock()
-			w.history = append(w.history, "time passes")
+		if w.random.IntN(10) == 0 {
+			w.pass()
 		}
 		o := goOn
-		if w.deaths > 0 && a.at != "start" && w.random.IntN(12) == 0 {
+		if w.deaths > 0 && a.at != "start" && a.of == nil && w.random.IntN(12) == 0 {
 			o = []order{dieBefore, dieAfter}[w.random.IntN(2)]
 			w.deaths--
 			w.again = true
 		}
 		w.proceed(a, o)
+	}
+}
+
+// pass lets time pass. While one posts, only its renewals do. Leases of the dead end, and that
+// of a holder which stalls.
+func (w *world) pass() {
+	d := hub.LeaseTime/2 + hub.LeaseSlack
+	for _, a := range w.actors {
+		if a.of != nil {
+			return
+		}
+		if a.holds {
+			if w.stalls == 0 {
+				return
+			}
+			d = hub.LeaseTime + hub.LeaseSlack
+		}
+	}
+	if d > hub.LeaseTime {
+		w.stalls--
+		w.again = true
+	}
+	w.advance(w.now().Add(d))
+	w.history = append(w.history, "time passes")
+}
+
+// advance sets the clock, unless it is later.
+func (w *world) advance(to time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if to.After(w.clock) {
+		w.clock = to
 	}
 }
 
@@ -297,8 +426,19 @@ func (w *world) begin() {
 func (w *world) proceed(a *actor, o order) {
 	w.history = append(w.history, fmt.Sprintf("%s %s%s", a.name, a.at, [...]string{"", ", dies before", ", dies after"}[o]))
 	a.polls = false
+	if a.of != nil && a.at == waits {
+		w.advance(a.due)
+		a.of.long = max(a.of.long-1, 0)
+	}
 	a.resume <- o
 	<-w.arrived
+	if a.of != nil && a.ended {
+		// The lease is lost.
+		a.of.long = 0
+		if w.holder == a.of {
+			w.holder = nil
+		}
+	}
 	if !a.ended || o == goOn {
 		return
 	}
@@ -344,19 +484,32 @@ func (m mutated) ReleaseLease(ctx context.Context, s hub.Stream, p hub.Progress,
 		return m.DropLease(ctx, s, p, hub.Turn{})
 	}
 	head, ok, err := m.Store.ReleaseLease(ctx, s, p, wake)
-	actorOf(ctx).holds = !ok
+	actorOf(ctx).holds = !ok && head.Lease.ID == p.Lease
 	return head, ok, err
 }
 
 func (m mutated) DropLease(ctx context.Context, s hub.Stream, p hub.Progress, next hub.Turn) (hub.Head, bool, error) {
-	head, ok, err := m.Store.DropLease(ctx, s, p, next)
-	actorOf(ctx).holds = !ok
-	return head, ok, err
+	actorOf(ctx).holds = false
+	return m.Store.DropLease(ctx, s, p, next)
+}
+
+func (m mutated) RenewLease(ctx context.Context, s hub.Stream, p hub.Progress, until time.Time) (hub.Head, bool, error) {
+	a := actorOf(ctx)
+	if a.renewal == nil {
+		head, ok, err := m.Store.RenewLease(ctx, s, p, until)
+		a.holds = ok
+		return head, ok, err
+	}
+	if m.mutant == noKeep {
+		return hub.Head{}, true, nil
+	}
+	return m.Store.RenewLease(context.WithValue(ctx, actorKey{}, a.renewal), s, p, until)
 }
 
 func (m mutated) Announce(ctx context.Context, s hub.Stream, a hub.Appended, mine hub.Lease) (hub.Announced, error) {
+	actorOf(ctx).holds = true // perhaps, and from now on it ends
 	out, err := m.Store.Announce(ctx, s, a, mine)
-	actorOf(ctx).holds = out.Head.Lease.ID == mine.ID
+	actorOf(ctx).took(mine, out.Head.Lease.ID == mine.ID)
 	if m.mutant == trustInline && !actorOf(ctx).holds {
 		out.Head.Done = out.Message.Position.Offset
 	}
@@ -364,14 +517,16 @@ func (m mutated) Announce(ctx context.Context, s hub.Stream, a hub.Appended, min
 }
 
 func (m mutated) TakeLease(ctx context.Context, s hub.Stream, mine hub.Lease) (hub.Head, bool, error) {
+	actorOf(ctx).holds = true // perhaps
 	head, ok, err := m.Store.TakeLease(ctx, s, mine)
-	actorOf(ctx).holds = ok
+	actorOf(ctx).took(mine, ok)
 	if err == nil && !ok && mine.Durable && head.Lease.Request == mine.Request {
 		switch m.mutant {
 		case endOnOwn:
 			head.Lease.Request = "another"
 		case takeUnexpired:
 			head.Lease = mine
+			actorOf(ctx).took(mine, true)
 			return head, true, nil
 		}
 	}
@@ -379,13 +534,14 @@ func (m mutated) TakeLease(ctx context.Context, s hub.Stream, mine hub.Lease) (h
 }
 
 func (m mutated) TakeOver(ctx context.Context, s hub.Stream, mine hub.Lease, other string, era uint64) (hub.Head, bool, error) {
+	actorOf(ctx).holds = true // perhaps
 	head, ok, err := m.Store.TakeOver(ctx, s, mine, other, era)
-	actorOf(ctx).holds = ok
+	actorOf(ctx).took(mine, ok)
 	return head, ok, err
 }
 
 // cast is who acts in a run.
-type cast struct{ publishers, deaths, dups, failures int }
+type cast struct{ publishers, deaths, dups, failures, stalls int }
 
 // playAll plays runs of a cast until one has a fault, which it returns with the history.
 func playAll(t *testing.T, table *storetest.Store, runs int, c cast, m mutant) (fault string, repeated int) {
@@ -396,7 +552,7 @@ func playAll(t *testing.T, table *storetest.Store, runs int, c cast, m mutant) (
 		}
 		w := &world{
 			random: rand.New(rand.NewPCG(*seed, uint64(n))), table: table, mutant: m, //nolint:gosec // a repeatable run
-			clock: time.UnixMilli(1_800_000_000_000), arrived: make(chan *actor), deaths: c.deaths, dups: c.dups, failures: c.failures,
+			clock: time.UnixMilli(1_800_000_000_000), arrived: make(chan *actor), deaths: c.deaths, dups: c.dups, failures: c.failures, stalls: c.stalls,
 			stream: hub.Stream{Channel: hub.Channel{Project: "p", Category: crand.Text(), Name: fmt.Sprint(n)}, ProjectName: "P", CategoryID: "1"},
 		}
 		table.Requests.Intercept = w.intercept
@@ -425,13 +581,13 @@ func playAll(t *testing.T, table *storetest.Store, runs int, c cast, m mutant) (
 func TestInterleavings(t *testing.T) {
 	drawSeed(t)
 	table := storetest.New(t, store.Options{})
-	for _, c := range []cast{{2, 0, 0, 0}, {3, 0, 0, 0}, {3, 0, 0, 2}, {3, 2, 1, 0}, {6, 3, 2, 2}} {
-		t.Run(fmt.Sprintf("%d publishers, %d deaths, %d duplicates, %d failures", c.publishers, c.deaths, c.dups, c.failures), func(t *testing.T) {
+	for _, c := range []cast{{2, 0, 0, 0, 0}, {3, 0, 0, 0, 0}, {3, 0, 0, 2, 1}, {3, 2, 1, 0, 0}, {6, 3, 2, 2, 1}} {
+		t.Run(fmt.Sprintf("%d publishers, %d deaths, %d duplicates, %d failures, %d stalls", c.publishers, c.deaths, c.dups, c.failures, c.stalls), func(t *testing.T) {
 			fault, repeated := playAll(t, table, *plays, c, none)
 			if fault != "" {
 				t.Errorf("seed %d, repeat it with -seed %d -only RUN: %s", *seed, *seed, fault)
 			}
-			if c.deaths+c.failures == 0 && repeated > 0 {
+			if c.deaths+c.failures+c.stalls == 0 && repeated > 0 {
 				t.Errorf("%d messages were posted again without a death", repeated)
 			}
 		})
@@ -442,9 +598,13 @@ func TestInterleavings(t *testing.T) {
 func TestMutants(t *testing.T) {
 	drawSeed(t)
 	table := storetest.New(t, store.Options{})
-	for _, m := range []mutant{blindRelease, noInvoke, endOnOwn, noRetry, takeUnexpired, trustInline} {
+	for _, m := range []mutant{blindRelease, noInvoke, endOnOwn, noRetry, takeUnexpired, trustInline, noKeep, noDeadline} {
+		c := cast{3, 2, 1, 0, 1}
+		if m == blindRelease {
+			c = cast{publishers: 4} // a fault would only hide it
+		}
 		t.Run(string(m), func(t *testing.T) {
-			if fault, _ := playAll(t, table, 40**plays, cast{3, 2, 1, 0}, m); fault == "" {
+			if fault, _ := playAll(t, table, 40**plays, c, m); fault == "" {
 				t.Errorf("seed %d: not noticed", *seed)
 			}
 		})
@@ -511,19 +671,17 @@ func (unreleased) ReleaseLease(context.Context, hub.Stream, hub.Progress, uint64
 	return hub.Head{}, false, errors.New("refused")
 }
 
-// TestDrainEnds ends the time of a durable dispatcher while it waits: behind an inline holder
-// it invokes a successor, on which others rely. Where it has failed itself it fails, so that
-// Lambda gives up at last, and the event is a dead letter.
+// TestDrainEnds ends the time of a durable dispatcher while it waits: it fails, and invokes no
+// other one, so that Lambda runs it again under its request, and gives up at last.
 func TestDrainEnds(t *testing.T) {
 	for _, tt := range []struct {
-		name    string
-		lease   hub.Lease // of the publisher
-		fails   bool
-		invoked int
-		posted  int
+		name   string
+		lease  hub.Lease // of the publisher
+		posted int
 	}{
-		{"behind an inline holder", hub.Lease{ID: "inline", Until: time.Now().Add(time.Hour)}, false, 1, 0},
-		{"behind its own lease", hub.Lease{ID: "dead", Until: time.UnixMilli(0)}, true, 0, 1},
+		{"behind an inline holder", hub.Lease{ID: "inline", Until: time.Now().Add(time.Hour)}, 0},
+		{"behind a lease that is granted to another", hub.Lease{ID: "granted", Durable: true, Granted: true, Request: "r2", Until: time.Now().Add(time.Hour)}, 0},
+		{"behind its own lease", hub.Lease{ID: "dead", Until: time.UnixMilli(0)}, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := storetest.New(t, store.Options{Now: time.Now})
@@ -549,8 +707,69 @@ func TestDrainEnds(t *testing.T) {
 				posted++
 				return false, nil
 			})
-			if (err != nil) != tt.fails || invoked != tt.invoked || posted != tt.posted {
+			if err == nil || invoked != 0 || posted != tt.posted {
 				t.Errorf("error %v, %d invoked, %d posted", err, invoked, posted)
+			}
+		})
+	}
+}
+
+// TestBatches has dispatchers of 64 messages whose posts fail, or take long: the next batch is
+// smaller, also that of the next holder, and then they grow again.
+func TestBatches(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		fails int             // so many posts, each in a run of its own
+		takes []time.Duration // each post, 0 after the last
+		want  []int
+	}{
+		{"fast", 0, nil, []int{32, 32}},
+		{"the first fails", 1, nil, []int{32, 8, 16, 32, 8}},
+		{"two fail", 2, nil, []int{32, 8, 2, 4, 8, 16, 32, 2}},
+		{"four fail", 4, nil, []int{32, 8, 2, 1, 1, 2, 4, 8, 16, 32, 1}},
+		{"the first is slow", 0, []time.Duration{slowBatch + time.Millisecond}, []int{32, 16, 16}},
+		{"none is fast", 0, []time.Duration{fastBatch, fastBatch}, []int{32, 32}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var clock atomic.Int64
+			clock.Store(1_800_000_000_000)
+			now := func() time.Time { return time.UnixMilli(clock.Load()) }
+			s := storetest.New(t, store.Options{Now: now})
+			stream := hub.Stream{Channel: hub.Channel{Project: "p", Category: "c", Name: "n"}, ProjectName: "P", CategoryID: "1"}
+			var a hub.Appended
+			for range 64 {
+				var err error
+				if a, err = s.Append(t.Context(), stream, hub.Message{ID: hub.NewID(now()), Channel: stream.Channel, Data: []byte(`1`)}, hub.AppendOptions{}); err != nil {
+					t.Fatal(err)
+				}
+				// Its publisher has died: the lease has expired.
+				if _, err := s.Announce(t.Context(), stream, a, hub.Lease{ID: hub.NewID(now()), Until: time.UnixMilli(0)}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var got []int
+			l := NewLeased(LeasedOptions{Streams: s, Now: now, Invoker: invokerFunc(func(context.Context) error { return errors.New("none is needed") })})
+			for run := 0; run <= tt.fails; run++ {
+				err := l.Drain(t.Context(), func(context.Context) (hub.Stream, error) { return stream, nil }, "r", func(_ context.Context, _ hub.Head, batch []hub.Message) (bool, error) {
+					got = append(got, len(batch))
+					if len(got) <= len(tt.takes) {
+						clock.Add(tt.takes[len(got)-1].Milliseconds())
+					}
+					if len(got) <= tt.fails {
+						return false, errors.New("posts failed")
+					}
+					return false, nil
+				})
+				if (err != nil) != (run < tt.fails) {
+					t.Fatalf("run %d: %v", run, err)
+				}
+			}
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("batches of %v, not %v", got, tt.want)
+			}
+			head, err := s.StreamHead(t.Context(), stream)
+			if err != nil || head.Done != a.Message.Position.Offset || head.Batch != 0 || head.Lease.ID != "" {
+				t.Errorf("the head is %+v, error %v", head, err)
 			}
 		})
 	}

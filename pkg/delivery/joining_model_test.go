@@ -42,8 +42,8 @@ type modelItem struct {
 
 type modelEntry struct{ id, offset uint8 }
 
-// modelState is everything. It is comparable.
-type modelState struct {
+// joinState is everything. It is comparable.
+type joinState struct {
 	top, done, wake, changed uint8
 	// held, dead and durable are those of the lease, deadTop the top when its holder died.
 	held, dead, durable bool
@@ -100,28 +100,28 @@ type modelProc struct {
 	lost           uint8
 }
 
-type modelVariant string
+type joinVariant string
 
 const (
-	modelGood          modelVariant = ""
-	modelPostFirst     modelVariant = "posts before it marks the subscription active"
-	modelOneEra        modelVariant = "an era never ends"
-	modelRemoveFirst   modelVariant = "removes the admission before it posts"
-	modelNoFrom        modelVariant = "posts what the reply had"
-	modelTrustActive   modelVariant = "takes an admission for done where the subscription is active"
-	modelRepeatActive  modelVariant = "posts again where the subscription is active"
-	modelRepeatUnknown modelVariant = "posts again after an unknown outcome"
-	modelTellOnly      modelVariant = "tells a client, and leaves its subscription active"
-	modelRecordFirst   modelVariant = "records a batch before it tells"
-	modelStaleRead     modelVariant = "uses an early read of subscribers after a loss"
-	modelReadFirst     modelVariant = "reads publications before it admits"
-	modelBatchFirst    modelVariant = "dispatches before it admits"
-	modelSkipAbandoned modelVariant = "skips an abandoned membership for ever"
-	modelActiveAtOnce  modelVariant = "subscribes without joining"
+	modelGood          joinVariant = ""
+	modelPostFirst     joinVariant = "posts before it marks the subscription active"
+	modelOneEra        joinVariant = "an era never ends"
+	modelRemoveFirst   joinVariant = "removes the admission before it posts"
+	modelNoFrom        joinVariant = "posts what the reply had"
+	modelTrustActive   joinVariant = "takes an admission for done where the subscription is active"
+	modelRepeatActive  joinVariant = "posts again where the subscription is active"
+	modelRepeatUnknown joinVariant = "posts again after an unknown outcome"
+	modelTellOnly      joinVariant = "tells a client, and leaves its subscription active"
+	modelRecordFirst   joinVariant = "records a batch before it tells"
+	modelStaleRead     joinVariant = "uses an early read of subscribers after a loss"
+	modelReadFirst     joinVariant = "reads publications before it admits"
+	modelBatchFirst    joinVariant = "dispatches before it admits"
+	modelSkipAbandoned joinVariant = "skips an abandoned membership for ever"
+	modelActiveAtOnce  joinVariant = "subscribes without joining"
 )
 
-type model struct {
-	variant        modelVariant
+type joinModel struct {
+	variant        joinVariant
 	recoverable    bool
 	publishers     int
 	deaths         uint8
@@ -136,21 +136,21 @@ const (
 	modelDispatch = 4
 )
 
-func (m *model) start() modelState {
-	s := modelState{deaths: m.deaths, unknown: m.unknown, fails: m.fails}
+func (m *joinModel) start() joinState {
+	s := joinState{deaths: m.deaths, unknown: m.unknown, fails: m.fails}
 	for i := range m.publishers {
 		s.procs[i].pc = pcPut
 	}
 	return s
 }
 
-type modelStep struct {
+type joinStep struct {
 	name string
-	modelState
+	joinState
 }
 
 // deliver gives the client the offsets after a first one up to a last one.
-func (m *model) deliver(s *modelState, after, last uint8) {
+func (m *joinModel) deliver(s *joinState, after, last uint8) {
 	for o := after + 1; o <= last; o++ {
 		switch {
 		case !s.subscribed:
@@ -166,7 +166,7 @@ func (m *model) deliver(s *modelState, after, last uint8) {
 
 // post is the post of offsets to the client: all outcomes. then is what follows, lost where the
 // client may not have got them.
-func (m *model) post(add func(string, modelState), name string, s modelState, i int, after, last, id, then uint8) {
+func (m *joinModel) post(add func(string, joinState), name string, s joinState, i int, after, last, id, then uint8) {
 	p := &s.procs[i]
 	unknown := s.unknown
 	p.pc = then
@@ -196,7 +196,7 @@ func (m *model) post(add func(string, modelState), name string, s modelState, i 
 }
 
 // hold makes a process the holder, as the write that took the lease returned the head.
-func (s *modelState) hold(i int, durable bool) {
+func (s *joinState) hold(i int, durable bool) {
 	s.held, s.dead, s.durable = true, false, durable
 	s.item.lease = false
 	for n := range s.procs {
@@ -212,14 +212,14 @@ func (s *modelState) hold(i int, durable bool) {
 	p.known = p.known && p.offset == s.done+1
 }
 
-func (s *modelState) redraw() {
+func (s *joinState) redraw() {
 	s.item.era = false
 	for n := range s.procs {
 		s.procs[n].read.era = false
 	}
 }
 
-func (s *modelState) end() { s.held, s.dead = false, false }
+func (s *joinState) end() { s.held, s.dead = false, false }
 
 func without(joins [3]modelEntry, done [3]modelEntry) (rest [3]modelEntry) {
 	n := 0
@@ -233,9 +233,9 @@ func without(joins [3]modelEntry, done [3]modelEntry) (rest [3]modelEntry) {
 }
 
 // successors are the states that follow s. death is set where only a death, or a failure, leads there.
-func (m *model) successors(s modelState) (all []modelStep, live bool) {
-	add := func(name string, t modelState) {
-		all = append(all, modelStep{name, t})
+func (m *joinModel) successors(s joinState) (all []joinStep, live bool) {
+	add := func(name string, t joinState) {
+		all = append(all, joinStep{name, t})
 		live = true
 	}
 	if !s.subscribed && s.id < m.maxID {
@@ -281,7 +281,7 @@ func (m *model) successors(s modelState) (all []modelStep, live bool) {
 			if holding {
 				t.dead, t.deadTop = true, s.top
 			}
-			all = append(all, modelStep{fmt.Sprintf("process %d dies", i), t})
+			all = append(all, joinStep{fmt.Sprintf("process %d dies", i), t})
 		}
 		if p := s.procs[i]; p.pc >= pcAdmit && s.fails > 0 {
 			t := s
@@ -292,14 +292,14 @@ func (m *model) successors(s modelState) (all []modelStep, live bool) {
 			t.end()
 			t.pending++
 			t.procs[i] = modelProc{id: p.id}
-			all = append(all, modelStep{fmt.Sprintf("batch of process %d fails", i), t})
+			all = append(all, joinStep{fmt.Sprintf("batch of process %d fails", i), t})
 		}
 	}
 	return all, live
 }
 
 // act is the next step of a process.
-func (m *model) act(s modelState, i int, add func(string, modelState)) {
+func (m *joinModel) act(s joinState, i int, add func(string, joinState)) {
 	name := []string{"p0", "p1", "command", "command'", "dispatcher"}[i]
 	p := &s.procs[i]
 	switch p.pc {
@@ -432,7 +432,7 @@ func (m *model) act(s modelState, i int, add func(string, modelState)) {
 	}
 }
 
-func (m *model) admit(s modelState, i int, name string, add func(string, modelState)) {
+func (m *joinModel) admit(s joinState, i int, name string, add func(string, joinState)) {
 	p := &s.procs[i]
 	if p.at == uint8(len(p.joins)) || p.joins[p.at].id == 0 || m.variant == modelBatchFirst && p.then != pcAdmit {
 		p.pc = pcRead
@@ -490,7 +490,7 @@ func (m *model) admit(s modelState, i int, name string, add func(string, modelSt
 	}
 }
 
-func (m *model) batch(s modelState, i int, name string, add func(string, modelState)) {
+func (m *joinModel) batch(s joinState, i int, name string, add func(string, joinState)) {
 	p := &s.procs[i]
 	lose := func() {
 		p.pc, p.then, p.lost = pcLose, pcWrite, p.read.id
@@ -519,7 +519,7 @@ func (m *model) batch(s modelState, i int, name string, add func(string, modelSt
 
 // abandoned reports whether the invocation that has made a membership died after its reply, a
 // while ago.
-func (m *model) abandoned(s modelState, it modelItem) bool {
+func (m *joinModel) abandoned(s joinState, it modelItem) bool {
 	for i := firstCommand; i < modelDispatch; i++ {
 		if p := s.procs[i]; p.id == it.id && p.pc == pcDead {
 			return s.subscribed && s.id == it.id
@@ -528,7 +528,7 @@ func (m *model) abandoned(s modelState, it modelItem) bool {
 	return false
 }
 
-func (m *model) write(s modelState, i int, name string, add func(string, modelState)) {
+func (m *joinModel) write(s joinState, i int, name string, add func(string, joinState)) {
 	p := &s.procs[i]
 	if m.variant == modelBatchFirst && p.then != pcAdmit {
 		p.then, p.pc = pcAdmit, pcAdmit
@@ -559,7 +559,7 @@ func (m *model) write(s modelState, i int, name string, add func(string, modelSt
 }
 
 // stuck judges a state in which nothing more can happen.
-func (m *model) stuck(s modelState) string {
+func (m *joinModel) stuck(s joinState) string {
 	if s.pending > 0 || s.held && !s.dead {
 		return "" // waits for a dispatcher that is bounded here
 	}
@@ -575,15 +575,15 @@ func (m *model) stuck(s modelState) string {
 }
 
 // check explores all states, and returns the first fault with the way to it.
-func (m *model) check() string {
+func (m *joinModel) check() string {
 	type origin struct {
-		from modelState
+		from joinState
 		name string
 	}
 	start := m.start()
-	seen := map[modelState]origin{start: {}}
-	queue := []modelState{start}
-	trace := func(s modelState, fault string) string {
+	seen := map[joinState]origin{start: {}}
+	queue := []joinState{start}
+	trace := func(s joinState, fault string) string {
 		var steps []string
 		for s != start {
 			o := seen[s]
@@ -603,14 +603,14 @@ func (m *model) check() string {
 			}
 		}
 		for _, n := range next {
-			if _, known := seen[n.modelState]; known {
+			if _, known := seen[n.joinState]; known {
 				continue
 			}
-			seen[n.modelState] = origin{s, n.name}
+			seen[n.joinState] = origin{s, n.name}
 			if n.fault != "" {
-				return trace(n.modelState, n.fault)
+				return trace(n.joinState, n.fault)
 			}
-			queue = append(queue, n.modelState)
+			queue = append(queue, n.joinState)
 		}
 	}
 	m.states = len(seen)
@@ -620,7 +620,7 @@ func (m *model) check() string {
 // TestJoiningModel checks the protocol by which a subscriber joins a stream, and that the model
 // notices when a step is left out.
 func TestJoiningModel(t *testing.T) {
-	for _, tt := range []model{
+	for _, tt := range []joinModel{
 		{recoverable: true, publishers: 2, maxID: 2},
 		{recoverable: true, publishers: 2, unknown: 1, maxID: 2},
 		{recoverable: true, publishers: 2, deaths: 1, maxID: 2},
@@ -636,7 +636,7 @@ func TestJoiningModel(t *testing.T) {
 			t.Logf("%d states", tt.states)
 		})
 	}
-	for _, tt := range []model{
+	for _, tt := range []joinModel{
 		{variant: modelActiveAtOnce, publishers: 1, maxID: 1},
 		{variant: modelNoFrom, publishers: 1, maxID: 1},
 		{variant: modelBatchFirst, publishers: 2, maxID: 1},
