@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/centrifugal/centrifuge-go"
 	"github.com/coder/websocket"
 )
 
@@ -152,25 +153,31 @@ func TestCentrifugoKeepsOpen(t *testing.T) {
 	}
 }
 
-// TestCentrifugoGivesUp has a server close every connection before it answers a subscribe.
+// TestCentrifugoGivesUp loses connections before the first subscribe has an outcome.
 func TestCentrifugoGivesUp(t *testing.T) {
-	var stderr bytes.Buffer
-	s := session{world: world{stderr: &stderr, backOff: time.Millisecond}}
-	s.Project, s.Timeout = "p", 10*time.Second
-	s.WebSocket = serve(t,
-		script{{`{"id":N,"connect":{"token":"a.b.c","name":"cent"}}`, []string{`{"id":N,"connect":{"client":"k"}}`}}},
-		script{{`{"id":N,"connect":{"token":"a.b.c","name":"cent"}}`, []string{`{"id":N,"connect":{"client":"k"}}`}}},
-		script{}, // stays
-	)
-	l, err := s.listener(listenerOptions{token: "a.b.c", channels: []string{"c:x"}, attempts: 2, again: true}, idle{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	subscribed, err := l.listen(t.Context())
-	if subscribed || err == nil || err.Error() != "connection lost" {
-		t.Errorf("subscribed %t, error %v", subscribed, err)
-	}
-	if notes := stderr.String(); notes != "cent: connection lost; connecting again\n" {
-		t.Errorf("noted %s", notes)
+	lost, refusal := centrifuge.ConnectingEvent{Code: 1, Reason: "transport closed"}, centrifuge.ErrorEvent{
+		Error: centrifuge.ConnectError{Err: &centrifuge.Error{Code: 100, Message: "internal server error", Temporary: true}}}
+	for _, tt := range []struct {
+		name  string
+		event func(a *attendance)
+		want  string
+	}{
+		{"a lost connection", func(a *attendance) { a.connecting(lost) }, "connection lost: transport closed"},
+		{"a connect that fails", func(a *attendance) { a.failed(refusal) }, "connect: internal server error: try again, then read the logs of the service (code 100)"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var stderr bytes.Buffer
+			l := &centrifugo{session: &session{world: world{stderr: &stderr}}, listenerOptions: listenerOptions{attempts: 2, again: true}}
+			a := &attendance{centrifugo: l, ctx: t.Context(), ended: make(chan error, 1)}
+			tt.event(a)
+			if note := "cent: " + tt.want + "; connecting again\n"; stderr.String() != note || len(a.ended) > 0 {
+				t.Errorf("noted %s, expected %s; ended %t", &stderr, note, len(a.ended) > 0)
+			}
+			tt.event(a)
+			tt.event(a) // after the end, which is one
+			if err := <-a.ended; err.Error() != tt.want {
+				t.Errorf("error %v, expected %s", err, tt.want)
+			}
+		})
 	}
 }
