@@ -172,11 +172,16 @@ func (c *conversation) call(ctx context.Context, cmd centrifugo.Command) (r cent
 		ttl, err = c.session.Refresh(ctx, cmd.ID, cmd.Refresh.Token)
 		r.Refresh = &centrifugo.RefreshResult{Client: c.event.RequestContext.ConnectionID, Version: version, Expires: ttl > 0, TTL: seconds(ttl)}
 	case cmd.SubRefresh != nil:
-		err = in(cmd.SubRefresh.Channel, func(ch hub.Channel) error {
+		refresh := func(ch hub.Channel) error {
 			ttl, err := c.session.RefreshSubscription(ctx, ch, cmd.SubRefresh.Token)
 			r.SubRefresh = &centrifugo.SubRefreshResult{Expires: ttl > 0, TTL: seconds(ttl)}
 			return err
-		})
+		}
+		if cmd.SubRefresh.Channel == "" {
+			err = refresh(hub.Channel{})
+		} else {
+			err = in(cmd.SubRefresh.Channel, refresh)
+		}
 	case cmd.Ping != nil:
 		r.Ping = &centrifugo.PingResult{}
 	}
@@ -190,9 +195,15 @@ func seconds(d time.Duration) uint32 {
 
 // connect gives the connection its identity.
 func (c *conversation) connect(ctx context.Context, cmd centrifugo.Command) (*centrifugo.ConnectResult, error) {
-	l := hub.Login{Number: cmd.ID, Token: cmd.Connect.Token, Since: make(map[hub.Channel]hub.Position)}
-	for name, sub := range cmd.Connect.Subs {
-		if ch, err := centrifugo.ParseChannel(name); err == nil && sub.Recover {
+	q := cmd.Connect
+	l := hub.Login{Number: cmd.ID, Token: q.Token, Data: q.Data, Name: q.Name, Version: q.Version, Since: make(map[hub.Channel]hub.Position)}
+	for name, sub := range q.Subs {
+		ch, err := centrifugo.ParseChannel(name)
+		if err != nil {
+			continue
+		}
+		l.Channels = append(l.Channels, ch)
+		if sub.Recover {
 			l.Since[ch] = sub.Since
 		}
 	}
@@ -201,7 +212,7 @@ func (c *conversation) connect(ctx context.Context, cmd centrifugo.Command) (*ce
 		return nil, err
 	}
 	result := &centrifugo.ConnectResult{
-		Client: in.Client, Version: version, Expires: in.TTL > 0, TTL: seconds(in.TTL), Ping: noPing, Pong: true,
+		Client: in.Client, Version: version, Expires: in.TTL > 0, TTL: seconds(in.TTL), Data: in.Data, Ping: noPing, Pong: true,
 	}
 	if in.Ping > 0 {
 		result.Ping = seconds(in.Ping)
@@ -234,7 +245,7 @@ func (c *conversation) subscribe(ctx context.Context, commands []centrifugo.Comm
 			continue
 		}
 		requests = append(requests, hub.SubscribeCommand{
-			Number: cmd.ID, Channel: ch, Token: q.Token, Recover: q.Recover, Since: q.Since, RejectUnrecovered: q.RejectUnrecovered,
+			Number: cmd.ID, Channel: ch, Token: q.Token, Data: q.Data, Recover: q.Recover, Since: q.Since, RejectUnrecovered: q.RejectUnrecovered,
 			SubscriptionFlags: hub.SubscriptionFlags{Positioned: q.Positioned, Recoverable: q.Recoverable, JoinLeave: q.JoinLeave},
 		})
 	}

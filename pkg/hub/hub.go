@@ -31,6 +31,8 @@ type Options struct {
 	// Tokens verifies the tokens of Centrifugo's protocol. Only a Hub whose clients speak it
 	// needs it.
 	Tokens Tokens
+	// Proxies asks applications about the clients of Centrifugo's protocol; nil asks none.
+	Proxies Proxies
 	// DefaultProject is the id of the project of clients whose URL names none; "" for none.
 	DefaultProject string
 	// Log gets failures that do not fail a call; nil discards them.
@@ -48,6 +50,7 @@ type Hub struct {
 	callback   Callback
 	verify     VerifyToken
 	tokens     Tokens
+	proxies    Proxies
 	// defaultProject is the id of the project of clients whose URL names none.
 	defaultProject string
 	log            *slog.Logger
@@ -77,7 +80,7 @@ func New(o Options) (*Hub, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Hub{
-		store: o.Store, dispatcher: o.Dispatcher, callback: o.Callback, verify: o.VerifyToken, tokens: o.Tokens,
+		store: o.Store, dispatcher: o.Dispatcher, callback: o.Callback, verify: o.VerifyToken, tokens: o.Tokens, proxies: o.Proxies,
 		defaultProject: o.DefaultProject, log: o.Log, now: o.Now, wait: o.Wait,
 	}, nil
 }

@@ -20,6 +20,8 @@ type Session struct {
 	project *Project // nil until the client has logged in
 	// unanswered means that the client does not have the reply to its login.
 	unanswered bool
+	// began is when the frame was taken, by the real clock: it bounds real waits.
+	began time.Time
 	// after is what follows when the client has the replies.
 	after []func(context.Context) error
 }
@@ -35,6 +37,7 @@ const firstLoginPoll, maxLoginPoll = 20 * time.Millisecond, 200 * time.Milliseco
 // overtaken it. It fails with ErrIdentity for a connection of another protocol, with a
 // *Disconnection, or for the service's own reasons.
 func (h *Publisher) Session(ctx context.Context, cmd Command, commands int, login bool) (*Session, error) {
+	began := time.Now()
 	cmd.channels = max(commands-1, 0) * commandChannels // each command costs what a frame does
 	c, err := h.spend(ctx, cmd)
 	switch {
@@ -55,7 +58,7 @@ func (h *Publisher) Session(ctx context.Context, cmd Command, commands int, logi
 			return nil, err
 		}
 	}
-	s := &Session{Publisher: h, cmd: cmd, c: c}
+	s := &Session{Publisher: h, cmd: cmd, c: c, began: began}
 	if c.Project == "" {
 		return s, nil
 	}
@@ -71,6 +74,9 @@ func (h *Publisher) Session(ctx context.Context, cmd Command, commands int, logi
 	if opened := c.Expires.Add(-MaxConnectionAge); c.LoggingIn && !h.now().Before(opened.Add(AbandonTime)) {
 		// The invocation has died that carried out the login.
 		s.after = append(s.after, s.loggedIn)
+	}
+	if err := s.prolong(ctx); err != nil {
+		return nil, err
 	}
 	return s, nil
 }
@@ -126,6 +132,10 @@ func (h *Publisher) Terminate(ctx context.Context, connection string, d *Disconn
 	return h.terminate(ctx, []Connection{c}, d)
 }
 
+// farewell is the time between the code and the close. A client closes the connection when it has
+// the code; the one for Python forgets a code that it has not read when the connection closes.
+const farewell = 100 * time.Millisecond
+
 // terminate is Terminate for connections that were read.
 func (h *Hub) terminate(ctx context.Context, connections []Connection, d *Disconnection) error {
 	var notices []Notice
@@ -138,6 +148,9 @@ func (h *Hub) terminate(ctx context.Context, connections []Connection, d *Discon
 		// A client that does not get it connects again, and is refused if it may not.
 		if _, err := h.dispatcher.Notify(ctx, notices); err != nil {
 			h.log.WarnContext(ctx, "tell clients why they are disconnected failed", "error", err)
+		}
+		if err := wait(ctx, farewell); err != nil {
+			return err
 		}
 	}
 	return h.closeSockets(ctx, connections)

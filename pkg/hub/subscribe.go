@@ -26,6 +26,8 @@ type SubscribeCommand struct {
 	RejectUnrecovered bool
 	// SubscriptionFlags are what the client asks for.
 	SubscriptionFlags
+	// Data is a JSON value for the application, or nil.
+	Data json.RawMessage
 
 	// server means that the service subscribes the client, with these options, until expires.
 	server  bool
@@ -118,15 +120,19 @@ type joining struct {
 func (s *Session) subscribe(ctx context.Context, former Connection, requests []SubscribeCommand, change func(Connection) (Connection, error)) ([]SubscribeOutcome, error) {
 	outcomes := make([]SubscribeOutcome, len(requests))
 	joins := make([]*joining, len(requests))
+	var deciding errgroup.Group
+	deciding.SetLimit(maxConcurrentProxies)
 	for i, r := range requests {
-		j, err := s.joining(ctx, r)
-		switch {
-		case err != nil && r.required:
-			return nil, err
-		case err == nil:
-			joins[i], outcomes[i].Data, outcomes[i].TTL = j, j.options.Data, s.ttl(j.membership.Expires)
+		deciding.Go(func() error {
+			joins[i], outcomes[i] = s.decide(ctx, r)
+			return nil
+		})
+	}
+	_ = deciding.Wait() // outcomes have the failures
+	for i, r := range requests {
+		if r.required && outcomes[i].Err != nil {
+			return nil, outcomes[i].Err
 		}
-		outcomes[i].Err = err
 	}
 	before, after, err := s.store.ChangeConnection(ctx, former, func(c Connection) (Change, error) {
 		c, err := change(c)
@@ -193,6 +199,19 @@ func (s *Session) withdraw(ctx context.Context, failed []*joining) (Connection, 
 	return s.c, err
 }
 
+// decide decides about a subscribe, and what its client gets to know where it has effect. What it
+// returns is nil where it has none.
+func (s *Session) decide(ctx context.Context, r SubscribeCommand) (j *joining, o SubscribeOutcome) {
+	if j, o.Err = s.joining(ctx, r); o.Err != nil {
+		return nil, o
+	}
+	o.Data = j.options.Data
+	if !j.category.SubRefreshProxyEnabled {
+		o.TTL = s.ttl(j.membership.Expires)
+	}
+	return j, o
+}
+
 // joining decides about a subscribe.
 func (s *Session) joining(ctx context.Context, r SubscribeCommand) (*joining, error) {
 	r.Channel = s.project.Locate(r.Channel)
@@ -210,6 +229,17 @@ func (s *Session) joining(ctx context.Context, r SubscribeCommand) (*joining, er
 		granted, j.options, j.membership.Expires = true, t.SubscribeOptions, t.SubscriptionExpires
 	}
 	access := s.access()
+	if !granted && access.asksToSubscribe(r.Channel) {
+		answer, err := s.ask(ctx, s.project, ProxyRequest{Proxy: SubscribeProxy, Channel: r.Channel, Data: r.Data})
+		if err == nil {
+			err = s.unexpired(answer)
+		}
+		if err != nil {
+			return nil, err
+		}
+		granted, j.membership.Expires = true, answer.Expires
+		j.options = SubscribeOptions{Info: answer.Info, Data: answer.Data, Override: answer.Override}
+	}
 	if err := access.Subscribe(r.Channel, granted); err != nil {
 		return nil, err
 	}
@@ -227,7 +257,7 @@ func (s *Session) joining(ctx context.Context, r SubscribeCommand) (*joining, er
 }
 
 // subscriptionToken verifies the token of a subscribe, which is for this user, channel and
-// client only.
+// client only. The zero Channel is that of the token.
 func (s *Session) subscriptionToken(ctx context.Context, r SubscribeCommand) (SubscriptionToken, error) {
 	t, err := s.tokens.Subscription(ctx, s.project, r.Token, s.now())
 	switch {
@@ -235,7 +265,7 @@ func (s *Session) subscriptionToken(ctx context.Context, r SubscribeCommand) (Su
 		return t, ErrPermissionDenied.With("the subscription token is invalid")
 	case err != nil:
 		return t, err
-	case t.User != s.c.User, s.project.Locate(t.Channel) != s.project.Locate(r.Channel), t.Client != "" && t.Client != s.c.ID:
+	case t.User != s.c.User, r.Channel != (Channel{}) && s.project.Locate(t.Channel) != s.project.Locate(r.Channel), t.Client != "" && t.Client != s.c.ID:
 		return t, DisconnectInvalidToken
 	}
 	return t, nil
@@ -410,23 +440,32 @@ func (s *Session) announceLater(all []announcement) {
 }
 
 // RefreshSubscription renews the token of the subscription to a channel. It returns after which
-// time the client should do so again. It fails with ErrTokenExpired, with ErrPermissionDenied where
+// time the client should do so again. Where the category has SubRefreshProxyEnabled the
+// application decides, and not the token. It fails with ErrTokenExpired, with ErrPermissionDenied where
 // there is no subscription or the token is invalid, and with a *Disconnection where it is for
-// another user, channel or client. A subscription that has ended is subscribed anew.
+// another user, channel or client, and as Proxies.Ask does. A subscription that has ended is
+// subscribed anew. The zero Channel is that of the token.
 func (s *Session) RefreshSubscription(ctx context.Context, ch Channel, token string) (time.Duration, error) {
 	if err := s.valid(); err != nil {
 		return 0, err
 	}
-	ch = s.project.Locate(ch)
-	t, err := s.subscriptionToken(ctx, SubscribeCommand{Channel: ch, Token: token})
-	if err != nil {
-		return 0, err
+	if ch == (Channel{}) {
+		t, err := s.subscriptionToken(ctx, SubscribeCommand{Token: token})
+		if err != nil {
+			return 0, err
+		}
+		ch = t.Channel
 	}
+	ch = s.project.Locate(ch)
 	shard, in := s.c.Channels[ch]
 	if !in {
 		return 0, ErrPermissionDenied.With("the connection is not subscribed to the channel")
 	}
-	renewed, err := s.store.RenewSubscriber(ctx, Gone{Connection: s.c.ID, Channel: ch, Shard: shard}, t.SubscriptionExpires, t.Info)
+	expires, info, ttl, err := s.subscriptionEnd(ctx, ch, token)
+	if err != nil {
+		return 0, err
+	}
+	renewed, err := s.store.RenewSubscriber(ctx, Gone{Connection: s.c.ID, Channel: ch, Shard: shard}, expires, info)
 	if err != nil {
 		return 0, err
 	}
@@ -436,7 +475,18 @@ func (s *Session) RefreshSubscription(ctx context.Context, ch Channel, token str
 			return s.tell(ctx, []announcement{{Leave, s.c, ch}}, UnsubscribedInsufficientState)
 		})
 	}
-	return s.ttl(t.SubscriptionExpires), nil
+	return ttl, nil
+}
+
+// subscriptionEnd is until when a subscription goes on, its info, and after which time the client
+// should renew it again.
+func (s *Session) subscriptionEnd(ctx context.Context, ch Channel, token string) (expires time.Time, info json.RawMessage, ttl time.Duration, err error) {
+	if s.project.Categories[ch.Category].SubRefreshProxyEnabled {
+		r, err := s.end(ctx, ch)
+		return r.Expires, r.Info, 0, err
+	}
+	t, err := s.subscriptionToken(ctx, SubscribeCommand{Channel: ch, Token: token})
+	return t.SubscriptionExpires, t.Info, s.ttl(t.SubscriptionExpires), err
 }
 
 // Unsubscribe ends the subscription to a channel. It has no effect where there is none, or a
