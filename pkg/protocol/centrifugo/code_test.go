@@ -16,6 +16,9 @@ func TestErrorOf(t *testing.T) {
 		refusal Error
 	}{
 		{"an error without a code", errors.New("table centrifuge-7 is missing"), Error{100, "internal server error", true}, Error{100, "internal server error", true}},
+		{"an error of an application with a code of the hub", fmt.Errorf("rpc: %w", &hub.ApplicationError{Code: 410, Message: "connection not found"}),
+			Error{410, "connection not found", false}, Error{410, "connection not found", false}},
+		{"a temporary error of an application", &hub.ApplicationError{Code: 1000, Message: "later", Temporary: true}, Error{1000, "later", true}, Error{1000, "later", true}},
 		{"unauthorized", hub.ErrUnauthorized, Error{101, "unauthorized", false}, Error{3501, "bad request", false}},
 		{"an unknown category", hub.ErrCategoryNotFound, Error{102, "unknown channel", false}, Error{102, "unknown channel", false}},
 		{"an unknown category, with a detail", hub.ErrCategoryNotFound.With("x"), Error{102, "unknown channel: x", false}, Error{102, "unknown channel: x", false}},
