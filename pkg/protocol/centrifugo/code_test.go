@@ -36,8 +36,6 @@ func TestErrorOf(t *testing.T) {
 		{"a one-way category", hub.ErrOneWay, Error{103, "permission denied: one-way category", false}, Error{103, "permission denied: one-way category", false}},
 		{"another identity", hub.ErrIdentity, Error{107, "bad request: the connection has another identity", false}, Error{3500, "invalid token", false}},
 		{"a message that is too large", hub.ErrTooLarge.With("33 KB"), Error{106, "limit exceeded: message too large: 33 KB", false}, Error{106, "limit exceeded: message too large: 33 KB", false}},
-		{"an error of an application", &hub.Error{Code: 1000, Message: "no seat is free", Temporary: true}, Error{1000, "no seat is free", true}, Error{1000, "no seat is free", true}},
-		{"an error of an application with a code of the hub", &hub.Error{Code: hub.ErrOneWay.Code, Message: "no seat is free"}, Error{404, "no seat is free", false}, Error{404, "no seat is free", false}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := ErrorOf(tt.err); got != tt.want {
