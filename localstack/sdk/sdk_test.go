@@ -1,66 +1,42 @@
 package sdk_test
 
 import (
-	"context"
+	"strings"
 	"testing"
+	"time"
 
-	"github.com/centrifugal/centrifuge-go"
-
+	"centrifuge/localstack/gateway"
+	"centrifuge/localstack/lambda"
 	"centrifuge/localstack/stack"
+	"centrifuge/localstack/stack/stacktest"
 )
 
-func TestPublishBetweenTwoClients(t *testing.T) {
-	s := start(t, stack.Options{})
-	ann, bob := client(t, s, "ann"), client(t, s, "bob")
-	connected := make(chan centrifuge.ConnectedEvent, 1)
-	ann.OnConnected(func(e centrifuge.ConnectedEvent) { connected <- e })
-	ann.OnError(func(e centrifuge.ErrorEvent) { t.Log("error", e.Error) })
-	ann.OnDisconnected(func(e centrifuge.DisconnectedEvent) { t.Log("disconnected", e) })
-	if err := ann.Connect(); err != nil {
-		t.Fatal(err)
+// TestConversations lets clients of centrifuge-go converse with the local stack: as it is, when
+// frames and posts overtake each other, and with the functions as processes.
+func TestConversations(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		options func(t *testing.T) stack.Options
+	}{
+		{"functions in this process", func(*testing.T) stack.Options { return stack.Options{} }},
+		{"jitter", func(*testing.T) stack.Options {
+			return stack.Options{Gateway: gateway.Options{Jitter: 40 * time.Millisecond}}
+		}},
+		{"functions as processes", func(t *testing.T) stack.Options {
+			// A client waits for five seconds where an invocation is throttled.
+			return stack.Options{Lambda: &stack.Lambda{Bootstraps: stacktest.Bootstraps(t), Options: lambda.Options{Concurrency: 100}}}
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := start(t, tt.options(t))
+			t.Run("all", func(t *testing.T) {
+				for name, converse := range conversations {
+					t.Run(name, func(t *testing.T) {
+						t.Parallel()
+						converse(t, r, strings.ReplaceAll(name, " ", "-"))
+					})
+				}
+			})
+		})
 	}
-	if e := got(t, "connected", connected); e.ClientID == "" {
-		t.Error("no client id")
-	}
-	sub, err := ann.NewSubscription("chat:room")
-	if err != nil {
-		t.Fatal(err)
-	}
-	subscribed, published := make(chan centrifuge.SubscribedEvent, 1), make(chan centrifuge.PublicationEvent, 10)
-	sub.OnSubscribed(func(e centrifuge.SubscribedEvent) { subscribed <- e })
-	sub.OnPublication(func(e centrifuge.PublicationEvent) { published <- e })
-	sub.OnError(func(e centrifuge.SubscriptionErrorEvent) { t.Log("error", e.Error) })
-	if err := sub.Subscribe(); err != nil {
-		t.Fatal(err)
-	}
-	got(t, "subscribed", subscribed)
-	if err := bob.Connect(); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
-	defer cancel()
-	if _, err := bob.Publish(ctx, "chat:room", encode(t, "hello")); err != nil {
-		t.Fatal(err)
-	}
-	p := got(t, "publication", published)
-	if string(p.Data) != `"hello"` || p.Info == nil || p.Info.User != "bob" {
-		t.Errorf("got %s from %+v", p.Data, p.Info)
-	}
-	present, err := bob.Presence(ctx, "chat:room")
-	if err != nil || len(present.Clients) != 1 {
-		t.Errorf("presence %v, %v", present, err)
-	}
-}
-
-func TestClientWithoutToken(t *testing.T) {
-	s := start(t, stack.Options{DefaultProject: "insecure"})
-	c := centrifuge.NewJsonClient(s.WebSocketURL, centrifuge.Config{})
-	t.Cleanup(c.Close)
-	connected := make(chan centrifuge.ConnectedEvent, 1)
-	c.OnConnected(func(e centrifuge.ConnectedEvent) { connected <- e })
-	c.OnDisconnected(func(e centrifuge.DisconnectedEvent) { t.Log("disconnected", e) })
-	if err := c.Connect(); err != nil {
-		t.Fatal(err)
-	}
-	got(t, "connected", connected)
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -171,11 +172,16 @@ func (c *conversation) call(ctx context.Context, cmd centrifugo.Command) (r cent
 		ttl, err = c.session.Refresh(ctx, cmd.ID, cmd.Refresh.Token)
 		r.Refresh = &centrifugo.RefreshResult{Client: c.event.RequestContext.ConnectionID, Version: version, Expires: ttl > 0, TTL: seconds(ttl)}
 	case cmd.SubRefresh != nil:
-		err = in(cmd.SubRefresh.Channel, func(ch hub.Channel) error {
+		refresh := func(ch hub.Channel) error {
 			ttl, err := c.session.RefreshSubscription(ctx, ch, cmd.SubRefresh.Token)
 			r.SubRefresh = &centrifugo.SubRefreshResult{Expires: ttl > 0, TTL: seconds(ttl)}
 			return err
-		})
+		}
+		if cmd.SubRefresh.Channel == "" {
+			err = refresh(hub.Channel{})
+		} else {
+			err = in(cmd.SubRefresh.Channel, refresh)
+		}
 	case cmd.Ping != nil:
 		r.Ping = &centrifugo.PingResult{}
 	}
@@ -323,22 +329,14 @@ func (c *conversation) end(ctx context.Context, err error) events.APIGatewayProx
 	return reply(nil)
 }
 
-// close closes the connection because of err. The replies so far, and that to a connect that is
-// refused, are posted before: API Gateway closes without a code.
+// close closes the connection because of err, after the replies so far: API Gateway closes without
+// a code. The reply to a connect that is refused has the code; clients connect again, or not, as it
+// says, and no push follows.
 func (c *conversation) close(ctx context.Context, err error) {
-	d := disconnection(err)
+	d := cmp.Or(disconnection(err), reconnect)
 	if refused := (*refusal)(nil); errors.As(err, &refused) {
 		e := centrifugo.RefusalOf(refused.err)
 		c.replies = append(c.replies, centrifugo.Reply{ID: refused.id, Error: &e})
-		if d == nil {
-			// The client tries again, with another token or later.
-			if err := c.post(ctx); err == nil {
-				return
-			}
-			d = reconnect
-		}
-	}
-	if d == nil {
 		d = reconnect
 	}
 	if len(c.replies) > 0 {
@@ -351,7 +349,8 @@ func (c *conversation) close(ctx context.Context, err error) {
 	}
 }
 
-// reconnect ends a connection whose client connects again: the service has failed.
+// reconnect ends a connection without a push, so that its client connects again: the service has
+// failed.
 var reconnect = &hub.Disconnection{Code: int(centrifugo.DisconnectServerError.Code), Reason: centrifugo.DisconnectServerError.Reason}
 
 // disconnection is how an error ends a connection, nil where it does not say.

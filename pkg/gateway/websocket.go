@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"centrifuge/pkg/hub"
+	"centrifuge/pkg/protocol/centrifugo"
 	"centrifuge/pkg/protocol/classic"
 )
 
@@ -210,16 +211,24 @@ func logError(ctx context.Context, log *slog.Logger, e events.APIGatewayWebsocke
 		return
 	}
 	log = log.With("route", e.RequestContext.RouteKey, "event_request", e.RequestContext.RequestID, "connection", e.RequestContext.ConnectionID)
-	if refused := (*hub.ApplicationError)(nil); errors.As(err, &refused) {
-		log.DebugContext(ctx, "command refused by the application", "code", refused.Code, "error", refused.Message)
-		return
-	}
-	var known *hub.Error
-	if !errors.As(err, &known) {
+	var (
+		known *hub.Error
+		ended *hub.Disconnection
+		frame *centrifugo.FrameError
+		other *hub.ApplicationError
+	)
+	switch {
+	case errors.As(err, &known):
+		log.DebugContext(ctx, "command refused", "code", known.Code, "error", known.Text())
+	case errors.As(err, &ended):
+		log.DebugContext(ctx, "connection refused", "code", ended.Code, "error", err)
+	case errors.As(err, &frame):
+		log.DebugContext(ctx, "frame refused", "error", err)
+	case errors.As(err, &other):
+		log.DebugContext(ctx, "command refused by the application", "code", other.Code, "error", other.Message)
+	default:
 		log.ErrorContext(ctx, "command failed", "error", err)
-		return
 	}
-	log.DebugContext(ctx, "command refused", "code", known.Code, "error", known.Text())
 }
 
 // maxLoggedRefusals limits the lines about one subscribe.

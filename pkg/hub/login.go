@@ -42,7 +42,8 @@ type LoggedIn struct {
 
 // Login gives the connection an identity. The project is the one in the URL of the handshake.
 // It fails with ErrTokenExpired, after which the client gets another token, with a
-// *Disconnection, as Proxies.Ask does, or with ErrInternal.
+// *Disconnection, as Proxies.Ask does, or as the subscribes that the server makes for the client do;
+// nothing is written then, except where a stream could not be read.
 func (s *Session) Login(ctx context.Context, l Login) (LoggedIn, error) {
 	if s.project != nil {
 		return LoggedIn{}, DisconnectBadRequest
@@ -67,7 +68,7 @@ func (s *Session) Login(ctx context.Context, l Login) (LoggedIn, error) {
 	}
 	requests := s.serverSubscriptions(p, token, l)
 	former := s.c
-	s.c, s.project = c, p
+	s.c, s.project, s.unanswered = c, p, true
 	outcomes, err := s.subscribe(ctx, former, requests, func(before Connection) (Connection, error) {
 		if before.Project != "" {
 			return Connection{}, DisconnectBadRequest
@@ -88,12 +89,21 @@ func (s *Session) Login(ctx context.Context, l Login) (LoggedIn, error) {
 		}
 		in.Subscriptions[requests[i].Channel] = o.Subscribed
 	}
-	if c.User != "" && len(s.after) == 0 {
+	if c.LoggingIn {
 		// Until then no request of the application finds the connection by its user, and sends
 		// it something before the reply.
-		s.after = append(s.after, func(ctx context.Context) error { return s.activate(ctx, nil) })
+		s.after = append(s.after, s.loggedIn)
 	}
 	return in, nil
+}
+
+// loggedIn writes that the client has the reply to its login.
+func (s *Session) loggedIn(ctx context.Context) (err error) {
+	_, s.c, err = s.store.ChangeConnection(ctx, s.c, func(c Connection) (Change, error) {
+		c.LoggingIn = false
+		return Change{Connection: c}, nil
+	})
+	return err
 }
 
 // scope is the project in which a connection is: that of the URL of the handshake, or the one
@@ -145,9 +155,9 @@ func (s *Session) serverSubscriptions(p *Project, t ConnectionToken, l Login) (r
 		}
 	}
 	for ch, o := range all {
-		since, recover := l.Since[ch]
+		since, recovers := l.Since[ch]
 		requests = append(requests, SubscribeCommand{
-			Number: l.Number, Channel: ch, Recover: recover, Since: since, server: true, options: o,
+			Number: l.Number, Channel: ch, Recover: recovers, Since: since, server: true, required: true, options: o,
 		})
 	}
 	return requests
@@ -179,11 +189,12 @@ func (s *Session) renewal(expires time.Time) time.Duration {
 // maxRenewalLead is how long before the end of a token its client renews it at the earliest.
 const maxRenewalLead = 10 * time.Second
 
-// Refresh renews the token of the connection. It returns after which time the client should
-// do so again. Where the project has a ProxyRefreshURL the application decides, and not the
-// token. It fails with ErrTokenExpired, with ErrBadRequest without a token, as Proxies.Ask does,
-// and with a *Disconnection where the token is invalid, of another user, or comes when the connection has
-// ended: then the client connects again, and recovers what it has missed.
+// Refresh renews the token of the connection, and with it the permissions, and the info and the
+// meta where the token has one. It returns after which time the client should do so again. Where the
+// project has a ProxyRefreshURL the application decides, and not the token. It fails with
+// ErrBadRequest without a token, as Proxies.Ask does, and with a *Disconnection where the token is
+// invalid, of another user or expired, or where it comes when the connection has ended: then the
+// client connects again, and recovers what it has missed.
 func (s *Session) Refresh(ctx context.Context, number uint32, token string) (time.Duration, error) {
 	if err := s.valid(); err != nil {
 		return 0, err
@@ -214,7 +225,17 @@ func (s *Session) Refresh(ctx context.Context, number uint32, token string) (tim
 		if overtaken, err := c.Order.overtakenBy(auths, number, at); overtaken || err != nil {
 			return Change{Connection: c}, err
 		}
-		c.TokenExpires, c.Secret = t.ConnectionExpires, t.Secret
+		c.TokenExpires, c.Secret, c.AnyOrigin = t.ConnectionExpires, t.Secret, t.AnyOrigin
+		c.Permissions = Permissions{}
+		if t.Permissions != nil {
+			c.Permissions = *t.Permissions
+		}
+		if t.Info != nil {
+			c.Info = t.Info
+		}
+		if t.Meta != nil {
+			c.Meta = t.Meta
+		}
 		c.Order = c.Order.withNumber([]Channel{auths}, number, at, s.now())
 		return Change{Connection: c}, nil
 	})

@@ -33,6 +33,8 @@ type SubscribeCommand struct {
 	server  bool
 	options SubscribeOptions
 	expires time.Time
+	// required means that the change of the connection fails where this does.
+	required bool
 	// pushed means that the client gets no reply with what it has missed.
 	pushed bool
 }
@@ -86,7 +88,7 @@ func (s *Session) Subscribe(ctx context.Context, requests []SubscribeCommand) []
 		return all(requests, err)
 	}
 	s.project = p
-	outcomes, err := s.subscribe(ctx, s.c, requests, func(c Connection) (Connection, error) { return c, s.Hub.valid(p, c) })
+	outcomes, err := s.subscribe(ctx, s.c, requests, func(c Connection) (Connection, error) { return c, s.admits(c) })
 	if err != nil {
 		return all(requests, err)
 	}
@@ -127,6 +129,11 @@ func (s *Session) subscribe(ctx context.Context, former Connection, requests []S
 		})
 	}
 	_ = deciding.Wait() // outcomes have the failures
+	for i, r := range requests {
+		if r.required && outcomes[i].Err != nil {
+			return nil, outcomes[i].Err
+		}
+	}
 	before, after, err := s.store.ChangeConnection(ctx, former, func(c Connection) (Change, error) {
 		c, err := change(c)
 		if err != nil {
@@ -139,11 +146,12 @@ func (s *Session) subscribe(ctx context.Context, former Connection, requests []S
 	}
 	s.c = after
 	s.activateLater(joins, outcomes)
-	s.announceLater(difference(before, after))
+	opening := make([]bool, len(joins))
 	var g errgroup.Group
 	g.SetLimit(maxConcurrentJoins)
 	for i, j := range joins {
 		if outcomes[i].Err == nil && j != nil && j.streams {
+			opening[i] = true
 			g.Go(func() error {
 				outcomes[i].Err = s.open(ctx, j, &outcomes[i].Subscribed)
 				return nil
@@ -151,12 +159,44 @@ func (s *Session) subscribe(ctx context.Context, former Connection, requests []S
 		}
 	}
 	_ = g.Wait() // outcomes have the failures
+	var failed []*joining
 	for i, j := range joins {
-		if outcomes[i].Err == nil && j != nil && j.streams {
-			s.admitLater(j, outcomes[i].Subscribed)
+		switch {
+		case j == nil || !j.streams:
+		case outcomes[i].Err == nil:
+			s.admitLater(j)
+		case opening[i]:
+			failed = append(failed, j)
 		}
 	}
+	after, err = s.withdraw(ctx, failed)
+	if err != nil {
+		return nil, err
+	}
+	s.announceLater(difference(before, after))
 	return outcomes, nil
+}
+
+// withdraw ends subscriptions that were written and could not be opened, unless a later command
+// was carried out.
+func (s *Session) withdraw(ctx context.Context, failed []*joining) (Connection, error) {
+	if len(failed) == 0 {
+		return s.c, nil
+	}
+	_, after, err := s.store.ChangeConnection(ctx, s.c, func(c Connection) (Change, error) {
+		var left []Channel
+		for _, j := range failed {
+			if overtaken, err := c.Order.overtakenBy(j.Channel, j.Number, s.cmd.received(s.now())); err == nil && !overtaken {
+				left = append(left, j.Channel)
+			}
+		}
+		c.Channels = without(c.Channels, left)
+		return Change{Connection: c}, nil
+	})
+	if err == nil {
+		s.c = after
+	}
+	return s.c, err
 }
 
 // decide decides about a subscribe, and what its client gets to know where it has effect. What it
@@ -209,7 +249,7 @@ func (s *Session) joining(ctx context.Context, r SubscribeCommand) (*joining, er
 	j.membership.ID, j.membership.Since = NewID(s.now()), s.now().Truncate(time.Millisecond)
 	// What is sent before the reply to a login is lost in some clients, and so is what a stream
 	// sends before the reply to a subscribe.
-	j.membership.Joining = j.streams || r.server
+	j.membership.Joining = j.streams || r.server || s.unanswered
 	j.membership.Recoverable, j.membership.JoinLeave = j.flags.Recoverable, j.flags.JoinLeave
 	j.membership.Server, j.membership.Info = r.server, j.options.Info
 	j.membership.Granted = granted || access.Insecure
@@ -217,7 +257,7 @@ func (s *Session) joining(ctx context.Context, r SubscribeCommand) (*joining, er
 }
 
 // subscriptionToken verifies the token of a subscribe, which is for this user, channel and
-// client only.
+// client only. The zero Channel is that of the token.
 func (s *Session) subscriptionToken(ctx context.Context, r SubscribeCommand) (SubscriptionToken, error) {
 	t, err := s.tokens.Subscription(ctx, s.project, r.Token, s.now())
 	switch {
@@ -225,7 +265,7 @@ func (s *Session) subscriptionToken(ctx context.Context, r SubscribeCommand) (Su
 		return t, ErrPermissionDenied.With("the subscription token is invalid")
 	case err != nil:
 		return t, err
-	case t.User != s.c.User, s.project.Locate(t.Channel) != s.project.Locate(r.Channel), t.Client != "" && t.Client != s.c.ID:
+	case t.User != s.c.User, r.Channel != (Channel{}) && s.project.Locate(t.Channel) != s.project.Locate(r.Channel), t.Client != "" && t.Client != s.c.ID:
 		return t, DisconnectInvalidToken
 	}
 	return t, nil
@@ -249,6 +289,9 @@ func (s *Session) plan(c Connection, joins []*joining, outcomes []SubscribeOutco
 			err = errTooManyChannels
 		}
 		if outcomes[i].Err = err; err != nil {
+			if j.required {
+				return Change{}, err
+			}
 			continue
 		}
 		if _, in := channels[j.Channel]; !in {
@@ -346,15 +389,12 @@ func (s *Session) recover(ctx context.Context, j *joining, top Position, result 
 	return top, nil
 }
 
-// activateLater makes subscriptions by the service receive what is sent direct when the client has
-// the reply.
+// activateLater makes subscriptions receive what is sent direct when the client has the reply.
 func (s *Session) activateLater(joins []*joining, outcomes []SubscribeOutcome) {
-	active := make(map[Channel]Membership)
+	var active []Admission
 	for i, j := range joins {
 		if j != nil && outcomes[i].Err == nil && j.membership.Joining && !j.streams {
-			m := j.membership
-			m.Joining = false
-			active[j.Channel] = m
+			active = append(active, s.admission(j))
 		}
 	}
 	if len(active) > 0 {
@@ -362,27 +402,27 @@ func (s *Session) activateLater(joins []*joining, outcomes []SubscribeOutcome) {
 	}
 }
 
-// activate writes memberships, and that the connection is not LoggingIn any more.
-func (s *Session) activate(ctx context.Context, memberships map[Channel]Membership) error {
-	_, after, err := s.store.ChangeConnection(ctx, s.c, func(c Connection) (Change, error) {
-		c.LoggingIn = false
-		still := maps.Clone(memberships)
-		maps.DeleteFunc(still, func(ch Channel, _ Membership) bool {
-			_, in := c.Channels[ch]
-			return !in
+// activate makes subscriptions active that were not ended or replaced since.
+func (s *Session) activate(ctx context.Context, active []Admission) error {
+	var g errgroup.Group
+	g.SetLimit(maxConcurrentMarks)
+	for _, a := range active {
+		g.Go(func() error {
+			_, _, err := s.store.AdmitSubscriber(ctx, a, 0, Mark{})
+			return err
 		})
-		return Change{Connection: c, Memberships: still}, nil
-	})
-	s.c = after
-	return err
+	}
+	return g.Wait()
+}
+
+// admission is that of a subscription that was written.
+func (s *Session) admission(j *joining) Admission {
+	return Admission{Place: Place{j.Channel, s.c.Channels[j.Channel]}, Connection: s.c.ID, ID: j.membership.ID, Position: j.Since}
 }
 
 // admitLater admits a subscription to its stream when the client has the reply.
-func (s *Session) admitLater(j *joining, result Subscribed) {
-	a := Admission{
-		Place: Place{j.Channel, s.c.Channels[j.Channel]}, Connection: s.c.ID,
-		ID: j.membership.ID, Position: j.Since,
-	}
+func (s *Session) admitLater(j *joining) {
+	a := s.admission(j)
 	s.after = append(s.after, func(ctx context.Context) error { return s.Admit(ctx, j.stream, a) })
 }
 
@@ -404,10 +444,17 @@ func (s *Session) announceLater(all []announcement) {
 // application decides, and not the token. It fails with ErrTokenExpired, with ErrPermissionDenied where
 // there is no subscription or the token is invalid, and with a *Disconnection where it is for
 // another user, channel or client, and as Proxies.Ask does. A subscription that has ended is
-// subscribed anew.
+// subscribed anew. The zero Channel is that of the token.
 func (s *Session) RefreshSubscription(ctx context.Context, ch Channel, token string) (time.Duration, error) {
 	if err := s.valid(); err != nil {
 		return 0, err
+	}
+	if ch == (Channel{}) {
+		t, err := s.subscriptionToken(ctx, SubscribeCommand{Token: token})
+		if err != nil {
+			return 0, err
+		}
+		ch = t.Channel
 	}
 	ch = s.project.Locate(ch)
 	shard, in := s.c.Channels[ch]

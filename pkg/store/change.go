@@ -35,12 +35,21 @@ var stateAttributes = func() (names []string) {
 // conditional on the revision of the connection: so what a connection names and what a
 // fan-out reads never differ. It is one TransactWriteItems for every 99 subscriptions, one
 // UpdateItem where no subscription changes, and no request where nothing does. It makes as
-// many more for each other change that comes between.
+// many more for each other change that comes between, and from the second on one GetItem too.
 func (s *Store) ChangeConnection(ctx context.Context, c hub.Connection, plan func(hub.Connection) (hub.Change, error)) (before, after hub.Connection, err error) {
 	before, after = c, c
 	for attempt := 0; ; attempt++ {
-		if err := backOff(ctx, attempt); err != nil {
-			return before, after, fmt.Errorf("change connection %s: %w", c.ID, err)
+		// The first repeat has what another change has left. Where many commands of a client
+		// arrive at the same time, what a later one knows is outdated after the wait.
+		if attempt > 1 {
+			if err := backOff(ctx, attempt-1); err != nil {
+				return before, after, fmt.Errorf("change connection %s: %w", c.ID, err)
+			}
+			now, err := s.Connection(ctx, c.ID)
+			if err != nil {
+				return hub.Connection{}, hub.Connection{}, err
+			}
+			before, after = rebase(before, after, now), now
 		}
 		change, err := plan(after)
 		if err != nil {

@@ -131,7 +131,8 @@ type RefreshRequest struct {
 
 // SubRefreshRequest renews the token of a subscription.
 type SubRefreshRequest struct {
-	// Channel is the channel as it was sent, never "".
+	// Channel is the channel as it was sent. It is "" from centrifuge-python 0.5.0, which names
+	// none: then it is that of the token.
 	Channel string
 	// Token is "" only with a Refusal.
 	Token string
@@ -263,7 +264,7 @@ var requests = map[string]func(*Command, *fields){
 		}
 	},
 	"sub_refresh": func(c *Command, f *fields) {
-		c.SubRefresh = &SubRefreshRequest{f.channel(), f.text("token")}
+		c.SubRefresh = &SubRefreshRequest{f.text("channel"), f.text("token")}
 		switch {
 		case f.int("type", 32) != 0:
 			c.Refusal = hub.ErrNotAvailable.With("only subscriptions to streams exist: leave out type")

@@ -1,0 +1,94 @@
+package sdk_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"centrifuge/localstack/browser"
+	"centrifuge/localstack/gateway"
+	"centrifuge/localstack/npm"
+	"centrifuge/localstack/stack"
+)
+
+// TestNode lets npm centrifuge converse with the local stack in Node.
+func TestNode(t *testing.T) {
+	install(t)
+	for _, tt := range []struct {
+		name    string
+		options stack.Options
+	}{
+		{"functions in this process", stack.Options{}},
+		{"jitter", stack.Options{Gateway: gateway.Options{Jitter: 40 * time.Millisecond}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			cmd := exec.CommandContext(t.Context(), "node", "node.mjs")
+			cmd.Env = os.Environ()
+			for name, value := range start(t, tt.options).addresses() {
+				cmd.Env = append(cmd.Env, name+"="+value)
+			}
+			printed, err := cmd.CombinedOutput()
+			t.Logf("%s", printed)
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestChromium lets npm centrifuge converse with the local stack in a browser.
+func TestChromium(t *testing.T) {
+	t.Parallel()
+	install(t)
+	r := start(t, stack.Options{})
+	// The server API is not for pages of other origins.
+	behind, err := url.Parse(r.HTTPURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	for name, path := range map[string]string{
+		"page.html": "page.html", "conversations.mjs": "conversations.mjs", "centrifuge.js": "../node_modules/centrifuge/dist/centrifuge.js",
+	} {
+		mux.HandleFunc("GET /sdk/"+name, func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, path) })
+	}
+	mux.Handle("/", httputil.NewSingleHostReverseProxy(behind))
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	addresses := r.addresses()
+	for name, address := range addresses {
+		addresses[name] = strings.Replace(address, behind.Host, server.Listener.Addr().String(), 1)
+	}
+	if err := browser.Run(t.Context(), "chromium.mjs", addresses); err != nil {
+		t.Error(err)
+	}
+}
+
+// addresses are the environment of the scripts.
+func (r rig) addresses() map[string]string {
+	return map[string]string{"HTTP_URL": r.HTTPURL, "WEBSOCKET_URL": r.WebSocketURL, "MANAGEMENT_URL": r.ManagementURL}
+}
+
+func install(t *testing.T) {
+	t.Helper()
+	for _, p := range []npm.Package{{Name: "centrifuge", File: "dist/centrifuge.js"}, {Name: "ws", File: "wrapper.mjs"}} {
+		p.Alternative = "run the tests of the other packages"
+		if _, err := p.Install(t.Context(), os.Stderr); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Go caches a result until a file that the test read has changed. It does not see what Node
+	// reads.
+	for _, path := range []string{"conversations.mjs", "node.mjs", "chromium.mjs", "page.html"} {
+		if _, err := os.ReadFile(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
