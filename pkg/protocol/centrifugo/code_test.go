@@ -16,6 +16,9 @@ func TestErrorOf(t *testing.T) {
 		refusal Error
 	}{
 		{"an error without a code", errors.New("table centrifuge-7 is missing"), Error{100, "internal server error", true}, Error{100, "internal server error", true}},
+		{"an error of an application with a code of the hub", fmt.Errorf("rpc: %w", &hub.ApplicationError{Code: 410, Message: "connection not found"}),
+			Error{410, "connection not found", false}, Error{410, "connection not found", false}},
+		{"a temporary error of an application", &hub.ApplicationError{Code: 1000, Message: "later", Temporary: true}, Error{1000, "later", true}, Error{1000, "later", true}},
 		{"unauthorized", hub.ErrUnauthorized, Error{101, "unauthorized", false}, Error{3501, "bad request", false}},
 		{"an unknown category", hub.ErrCategoryNotFound, Error{102, "unknown channel", false}, Error{102, "unknown channel", false}},
 		{"an unknown category, with a detail", hub.ErrCategoryNotFound.With("x"), Error{102, "unknown channel: x", false}, Error{102, "unknown channel: x", false}},
@@ -33,8 +36,6 @@ func TestErrorOf(t *testing.T) {
 		{"a one-way category", hub.ErrOneWay, Error{103, "permission denied: one-way category", false}, Error{103, "permission denied: one-way category", false}},
 		{"another identity", hub.ErrIdentity, Error{107, "bad request: the connection has another identity", false}, Error{3500, "invalid token", false}},
 		{"a message that is too large", hub.ErrTooLarge.With("33 KB"), Error{106, "limit exceeded: message too large: 33 KB", false}, Error{106, "limit exceeded: message too large: 33 KB", false}},
-		{"an error of an application", &hub.Error{Code: 1000, Message: "no seat is free", Temporary: true}, Error{1000, "no seat is free", true}, Error{1000, "no seat is free", true}},
-		{"an error of an application with a code of the hub", &hub.Error{Code: hub.ErrOneWay.Code, Message: "no seat is free"}, Error{404, "no seat is free", false}, Error{404, "no seat is free", false}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := ErrorOf(tt.err); got != tt.want {
