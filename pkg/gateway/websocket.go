@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"centrifuge/pkg/hub"
+	"centrifuge/pkg/protocol/centrifugo"
 	"centrifuge/pkg/protocol/classic"
 )
 
@@ -210,12 +211,21 @@ func logError(ctx context.Context, log *slog.Logger, e events.APIGatewayWebsocke
 		return
 	}
 	log = log.With("route", e.RequestContext.RouteKey, "event_request", e.RequestContext.RequestID, "connection", e.RequestContext.ConnectionID)
-	var known *hub.Error
-	if !errors.As(err, &known) {
+	var (
+		known *hub.Error
+		ended *hub.Disconnection
+		frame *centrifugo.FrameError
+	)
+	switch {
+	case errors.As(err, &known):
+		log.DebugContext(ctx, "command refused", "code", known.Code, "error", known.Text())
+	case errors.As(err, &ended):
+		log.DebugContext(ctx, "connection refused", "code", ended.Code, "error", ended.Reason)
+	case errors.As(err, &frame):
+		log.DebugContext(ctx, "frame refused", "error", frame)
+	default:
 		log.ErrorContext(ctx, "command failed", "error", err)
-		return
 	}
-	log.DebugContext(ctx, "command refused", "code", known.Code, "error", known.Text())
 }
 
 // maxLoggedRefusals limits the lines about one subscribe.
