@@ -213,7 +213,7 @@ var All = []Function{
 		Posts:       fewPosts,
 	},
 	{
-		Name: "message", MemoryMB: medium, Hub: true, Clients: true,
+		Name: "message", MemoryMB: medium, Hub: true, Clients: true, Waits: true,
 		WebSocket:   []Route{{"$default", twoWay}},
 		Table:       list{query, get, put, update, remove, batchWrite},
 		Connections: list{"POST", "DELETE"},

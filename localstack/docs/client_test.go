@@ -13,30 +13,30 @@ import (
 	"centrifuge/localstack/stack"
 )
 
-// clientSection is the section of the README with the client that runs as it stands.
-const clientSection = "Connect"
+// clients are the sections with a client that runs as it stands, by their documents.
+var clients = map[string]string{readme: "Connect", "pkg/protocol/classic/README.md": "A client"}
 
-// isClient reports whether b is that client.
+// isClient reports whether b is such a client.
 func isClient(d document, b block) bool {
-	return d.path == readme && b.section == clientSection && b.language == "js"
+	return clients[d.path] != "" && b.section == clients[d.path] && b.language == "js"
 }
 
-// testREADMEClient runs the README's client in Node. Only the address is replaced.
+// testClient runs the client of a document in Node. Only the address is replaced.
 // The client has to print a message of chat:lobby that is published while it runs.
-func testREADMEClient(t *testing.T, s *stack.Stack) {
-	var clients []block
-	d := read(t, readme)
+func testClient(t *testing.T, s *stack.Stack, path string) {
+	var found []block
+	d := read(t, path)
 	for _, b := range d.blocks {
 		if isClient(d, b) {
-			clients = append(clients, b)
+			found = append(found, b)
 		}
 	}
-	if len(clients) != 1 {
-		t.Fatalf("section %s of %s has %d blocks of js, want one", clientSection, readme, len(clients))
+	if len(found) != 1 {
+		t.Fatalf("section %s of %s has %d blocks of js, want one", clients[path], path, len(found))
 	}
-	b := clients[0]
+	b := found[0]
 	if !strings.Contains(b.text, localWebSocket) {
-		t.Fatalf("%s:%d: the client does not connect to %s", readme, b.line, localWebSocket)
+		t.Fatalf("%s:%d: the client does not connect to %s", path, b.line, localWebSocket)
 	}
 	node := nodeWithWebSocket(t)
 	script := filepath.Join(t.TempDir(), "client.mjs")
@@ -58,9 +58,9 @@ func testREADMEClient(t *testing.T, s *stack.Stack) {
 		case <-client.Ready():
 			return
 		case <-client.Done():
-			t.Fatalf("%s:%d: the client exited and printed %q", readme, b.line, client.Output())
+			t.Fatalf("%s:%d: the client exited and printed %q", path, b.line, client.Output())
 		case <-ctx.Done():
-			t.Fatalf("%s:%d: the client received no message of chat:lobby and printed %q", readme, b.line, client.Output())
+			t.Fatalf("%s:%d: the client received no message of chat:lobby and printed %q", path, b.line, client.Output())
 		default:
 			publish(t, s, `{"channel":"chat:lobby","data":{"text":"`+text+`"}}`)
 		}
@@ -99,6 +99,6 @@ func nodeWithWebSocket(t *testing.T) []string {
 		}
 	}
 	version, _ := exec.CommandContext(t.Context(), path, "--version").Output()
-	t.Fatalf("Node.js %s has no WebSocket, which the client of %s needs: install 20.10 or newer", strings.TrimSpace(string(version)), readme)
+	t.Fatalf("Node.js %s has no WebSocket, which the clients of the documents need: install 20.10 or newer", strings.TrimSpace(string(version)))
 	return nil
 }

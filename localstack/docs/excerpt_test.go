@@ -25,7 +25,7 @@ var languages = []string{"go", "js", "html", "css"}
 // TestExcerpts checks that code in a document equals the code of the repository: the
 // lines of a block are consecutive lines of one file. Blanks, comments and empty
 // lines may differ, and "…" on a line of its own stands for omitted lines. Only the
-// client of the README, which testREADMEClient runs, is not from a file.
+// clients that testClient runs are not from a file.
 func TestExcerpts(t *testing.T) {
 	files := sourceFiles(t)
 	for _, d := range documents(t) {

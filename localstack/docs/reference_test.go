@@ -138,6 +138,8 @@ var constants = map[string]string{
 	"callback.ValidateTimeout":       duration(callback.ValidateTimeout),
 	"callback.ValidateAttempts":      count(callback.ValidateAttempts),
 	"callback.Budget":                duration(callback.Budget),
+	"callback.ProxyTimeout":          duration(callback.ProxyTimeout),
+	"hub.ProxyBudget":                duration(hub.ProxyBudget),
 	"callback.NotifyTimeout":         duration(callback.NotifyTimeout),
 	"hub.AnnounceTimeout":            duration(hub.AnnounceTimeout),
 	"functions.Timeout":              duration(functions.Timeout),

@@ -34,7 +34,7 @@ var notRun = map[string]string{
 	"make run":                       "localstack/main_test.go runs the program that it starts",
 	"PORT=8081 JITTER=50ms make run": "localstack/main_test.go runs the program that it starts",
 	"LAMBDA=process make run":        "localstack/e2e runs the conversations on such a stack",
-	"node client.mjs":                "testREADMEClient runs the client",
+	"node client.mjs":                "testClient runs the client",
 	"make invoke FUNCTION=auth EVENT=events/auth/sha256-token.json": "localstack/main_test.go does the same",
 
 	"make setup":               "a step of .ci/run",
@@ -84,7 +84,9 @@ const install = "go install ./pkg/cent/cmd/cent"
 func TestOnLocalStack(t *testing.T) {
 	bin := installCent(t)
 	s := stacktest.Start(t, stack.Options{Seed: stacktest.Seed(t), Log: os.Stderr, LogLevel: "warn"})
-	t.Run("README client", func(t *testing.T) { testREADMEClient(t, s) })
+	for path := range clients {
+		t.Run("client of "+path, func(t *testing.T) { testClient(t, s, path) })
+	}
 	t.Run("pages", func(t *testing.T) { testPages(t, s) })
 	t.Run("commands", func(t *testing.T) { testCommands(t, s, bin) })
 	t.Run("cent commands", func(t *testing.T) { testCentCommands(t, bin) })

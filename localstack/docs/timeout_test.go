@@ -20,6 +20,9 @@ import (
 // replyTimeout is how long the JavaScript client waits for a reply.
 var replyTimeout = regexp.MustCompile(`const REPLY_TIMEOUT = ([0-9_]+);`)
 
+// sdkTimeout is how long the SDKs of Centrifugo wait for a reply, where an application sets nothing.
+const sdkTimeout = 5 * time.Second
+
 // TestTimeouts checks that who waits, waits longer than what it waits for, and the rows of
 // pkg/README.md that TestConstantValues cannot check.
 func TestTimeouts(t *testing.T) {
@@ -41,6 +44,8 @@ func TestTimeouts(t *testing.T) {
 		{{"REPLY_TIMEOUT", time.Duration(reply) * time.Millisecond}, {"functions.Timeout", functions.Timeout}, handler},
 		{{"cent.DefaultTimeout", cent.DefaultTimeout}, {"functions.Timeout", functions.Timeout}},
 		{handler, {"callback.Budget", callback.Budget}, {"callback.ValidateTimeout", callback.ValidateTimeout}},
+		{{"an SDK of Centrifugo", sdkTimeout}, {"hub.ProxyBudget", hub.ProxyBudget}, {"callback.ProxyTimeout", callback.ProxyTimeout}},
+		{handler, {"hub.ProxyBudget", hub.ProxyBudget}},
 		{handler, {"callback.NotifyTimeout", callback.NotifyTimeout}},
 		{handler, {"hub.AnnounceTimeout", hub.AnnounceTimeout}, {"delivery.DefaultTimeout", delivery.DefaultTimeout}},
 		{handler, {"eventbus.Timeout", eventbus.Timeout}},
@@ -57,9 +62,10 @@ func TestTimeouts(t *testing.T) {
 	}
 	page := file(t, "pkg/README.md")
 	for constant, is := range map[string]time.Duration{
-		"`REPLY_TIMEOUT` of `centrifuge.js`":           time.Duration(reply) * time.Millisecond,
-		"`functions.Timeout` less `functions.Reserve`": handler.is,
-		"`hub.LeaseTime` and `hub.LeaseSlack`":         hub.LeaseTime + hub.LeaseSlack,
+		"`REPLY_TIMEOUT` of `centrifuge.js`":               time.Duration(reply) * time.Millisecond,
+		"`centrifuge.Config.ReadTimeout` of centrifuge-go": sdkTimeout,
+		"`functions.Timeout` less `functions.Reserve`":     handler.is,
+		"`hub.LeaseTime` and `hub.LeaseSlack`":             hub.LeaseTime + hub.LeaseSlack,
 	} {
 		if row := fmt.Sprintf("| %s | %s |", duration(is), constant); !strings.Contains(page, row) {
 			t.Errorf("pkg/README.md does not say %q", row)

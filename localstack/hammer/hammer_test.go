@@ -121,9 +121,6 @@ func run(t *testing.T, connect func(ctx context.Context, h *hammer, n int) (subs
 		t.Errorf("%d more violations", n-maxViolations)
 	}
 	if t.Failed() {
-		for ch := range h.watch.suspects {
-			h.dump(context.Background(), ch)
-		}
 		t.Log(h.watch.suspected())
 		t.Log(h.log.last())
 		t.Logf("repeat it with SEED=%d", *seed)

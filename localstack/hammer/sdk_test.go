@@ -13,8 +13,6 @@ import (
 
 	"github.com/centrifugal/centrifuge-go"
 	"github.com/golang-jwt/jwt/v5"
-
-	"centrifuge/pkg/hub"
 )
 
 // cutEvery is the mean time between two cuts of the connection of one client of Centrifugo's SDK.
@@ -61,9 +59,7 @@ func (h *hammer) connectSDK(ctx context.Context, name, channel string) (*sdkClie
 	h.t.Cleanup(c.client.Close)
 	c.client.OnConnected(func(e centrifuge.ConnectedEvent) { c.note(func() { c.connection = e.ClientID }) })
 	c.client.OnDisconnected(func(e centrifuge.DisconnectedEvent) {
-		if ctx.Err() == nil {
-			c.note(func() { c.failure = fmt.Errorf("disconnected: %d %s", e.Code, e.Reason) })
-		}
+		c.note(func() { c.failure = fmt.Errorf("disconnected: %d %s", e.Code, e.Reason) })
 	})
 	sub, err := c.client.NewSubscription(category+":"+channel, centrifuge.SubscriptionConfig{Recoverable: true, MaxResubscribeDelay: 2 * time.Second})
 	if err != nil {
@@ -85,9 +81,7 @@ func (h *hammer) connectSDK(ctx context.Context, name, channel string) (*sdkClie
 		first()
 	})
 	sub.OnUnsubscribed(func(e centrifuge.UnsubscribedEvent) {
-		if ctx.Err() == nil {
-			c.note(func() { c.failure = fmt.Errorf("unsubscribed: %d %s", e.Code, e.Reason) })
-		}
+		c.note(func() { c.failure = fmt.Errorf("unsubscribed: %d %s", e.Code, e.Reason) })
 	})
 	sub.OnPublication(c.publication)
 	c.sub = sub
@@ -158,9 +152,12 @@ func (c *sdkClient) disturb(ctx context.Context, random *rand.Rand) {
 
 func (c *sdkClient) cutGone() {
 	c.mu.Lock()
-	connection := c.connection
+	gone := c.h.faults.isGone(c.connection)
+	if gone {
+		c.connection = "" // the next one is not known until it is open
+	}
 	c.mu.Unlock()
-	if c.h.faults.isGone(connection) {
+	if gone {
 		c.cut()
 	}
 }
@@ -231,20 +228,4 @@ func (c *sdkClient) receipts() receipts {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return receipts{stayed: true, publications: len(c.received), recoveries: c.recoveries, late: c.late}
-}
-
-func (h *hammer) dump(ctx context.Context, channel string) {
-	p, _ := h.stack.App.Store.ReadProject(ctx, project)
-	st, _ := p.Stream(hub.Channel{Project: project, Category: category, Name: channel})
-	for page, err := range h.stack.App.Store.Subscribers(ctx, st.Channel, 0) {
-		for _, s := range page {
-			c, cerr := h.stack.App.Store.Connection(ctx, s.Connection)
-			h.t.Logf("%s: %s %+v hidden %v; connection %v %v %v", channel, s.Connection, s.Standing, s.Hidden, c.User, c.Channels, cerr)
-		}
-		if err != nil {
-			h.t.Log(err)
-		}
-	}
-	head, err := h.stack.App.Store.StreamHead(ctx, st)
-	h.t.Logf("head %+v %v", head, err)
 }

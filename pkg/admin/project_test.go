@@ -207,7 +207,7 @@ func TestSettingsPage(t *testing.T) {
 		for _, legend := range page.all("legend") {
 			groups = append(groups, legend.text())
 		}
-		if diff := cmp.Diff([]string{"Access", "Tokens", "Centrifugo", "Webhook", "Legacy"}, groups); diff != "" {
+		if diff := cmp.Diff([]string{"Access", "Tokens", "Centrifugo", "Proxies", "Webhook", "Legacy"}, groups); diff != "" {
 			t.Errorf("groups, -want +got\n%s", diff)
 		}
 		if !strings.Contains(page.with("for", "allow_md5").text(), "unsafe") || strings.Contains(page.with("for", "origins").text(), "unsafe") {

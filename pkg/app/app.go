@@ -81,6 +81,7 @@ func (b *Base) HubOptions() (hub.Options, error) {
 	return hub.Options{
 		Store: b.Store, Dispatcher: d, VerifyToken: auth.VerifyToken, DefaultProject: b.Config.DefaultProject, Log: b.Log,
 		Tokens:   auth.NewVerifier(auth.VerifierOptions{Fetch: callback.Fetcher(b.Config.InsecureCallbacks), Log: b.Log}),
+		Proxies:  callback.NewProxy(callback.ProxyOptions{Insecure: b.Config.InsecureCallbacks, Breakers: b.Store, Log: b.Log}),
 		Callback: callback.New(callback.Options{Insecure: b.Config.InsecureCallbacks, Breakers: b.Store, Log: b.Log}),
 	}, err
 }

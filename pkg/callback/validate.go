@@ -1,9 +1,9 @@
 // Package callback sends HTTP requests to the addresses in the options of a project. A
 // Validator asks validate_url whether a user may connect. A Notifier posts signed messages
-// to webhook_url. Both leave an application alone for a while when it does not answer. A
-// Fetcher reads what another address has.
+// to webhook_url. A Proxy asks about clients of Centrifugo's protocol. They leave an application
+// alone for a while when it does not answer. A Fetcher reads what another address has.
 //
-// It defines the requests and responses of the first two addresses. It does not decide
+// It defines the requests and responses, except of the last. It does not decide
 // when to send them. It treats addresses and responses as untrusted: it limits which
 // addresses it connects to, how long it waits and how many bytes it reads.
 package callback

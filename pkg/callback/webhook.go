@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	// TimestampHeader is the header with the time of a webhook, in seconds since 1970.
+	// TimestampHeader is the header with the time of a request, in seconds since 1970.
 	TimestampHeader = "X-Centrifuge-Timestamp"
-	// SignatureHeader is the header with the signature of a webhook.
+	// SignatureHeader is the header with the signature of a request.
 	SignatureHeader = "X-Centrifuge-Signature"
 	// NotifyTimeout limits a webhook, including the time to connect.
 	NotifyTimeout = 5 * time.Second
@@ -121,13 +121,10 @@ func (n *Notifier) Notify(ctx context.Context, p *hub.Project, body []byte) erro
 func (n *Notifier) post(ctx context.Context, secret string, address *url.URL, body []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, n.options.Timeout)
 	defer cancel()
-	req, err := newRequest(ctx, address, body)
+	req, err := newSignedRequest(ctx, secret, n.options.Now(), address, body)
 	if err != nil {
 		return err
 	}
-	timestamp := strconv.FormatInt(n.options.Now().Unix(), 10)
-	req.Header.Set(TimestampHeader, timestamp)
-	req.Header.Set(SignatureHeader, "sha256="+sign(secret, timestamp, body))
 	resp, err := n.client.Do(req)
 	if err != nil {
 		return redact(err)
@@ -142,7 +139,19 @@ func (n *Notifier) post(ctx context.Context, secret string, address *url.URL, bo
 	return nil
 }
 
-// sign returns the signature of a webhook.
+// newSignedRequest returns a POST of JSON with the time and the signature.
+func newSignedRequest(ctx context.Context, secret string, now time.Time, address *url.URL, body []byte) (*http.Request, error) {
+	req, err := newRequest(ctx, address, body)
+	if err != nil {
+		return nil, err
+	}
+	timestamp := strconv.FormatInt(now.Unix(), 10)
+	req.Header.Set(TimestampHeader, timestamp)
+	req.Header.Set(SignatureHeader, "sha256="+sign(secret, timestamp, body))
+	return req, nil
+}
+
+// sign returns the signature of a request.
 func sign(secret, timestamp string, body []byte) string {
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write([]byte(timestamp + "."))

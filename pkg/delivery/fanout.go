@@ -130,7 +130,7 @@ func (f *fanout) framesOf(s hub.Subscriber) ([]*Payload, error) {
 	all, known := f.frames[as]
 	last := f.messages[len(f.messages)-1].Position
 	switch {
-	case s.Joining || s.Lost || !s.Gets(f.messages[0].Event):
+	case s.Joining && !s.Since.Before(f.to.Abandoned) || s.Lost || !s.Gets(f.messages[0].Event):
 		return nil, nil
 	case !known:
 		return nil, fmt.Errorf("no encoder for protocol %q", s.Protocol)

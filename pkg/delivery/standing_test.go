@@ -59,7 +59,7 @@ func TestStandings(t *testing.T) {
 		},
 		{
 			"a message that is sent direct", []hub.Message{{Channel: room, Data: []byte(`0`)}}, map[string]int{
-				"classic 0": 1, "from 4 0": 1, "from 5 0": 1, "from 7 0": 1, "wants joins 0": 1, "other era 0": 1, "forgets other era 0": 1,
+				"classic 0": 1, "from 4 0": 1, "from 5 0": 1, "from 7 0": 1, "wants joins 0": 1, "other era 0": 1, "forgets other era 0": 1, "abandoned 0": 1,
 				"unknown 0": DefaultAttempts, "unknown, repeats 0": DefaultAttempts, "slow 0": DefaultAttempts, "gone 0": 1,
 			}, nil,
 		},

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -194,9 +195,15 @@ func seconds(d time.Duration) uint32 {
 
 // connect gives the connection its identity.
 func (c *conversation) connect(ctx context.Context, cmd centrifugo.Command) (*centrifugo.ConnectResult, error) {
-	l := hub.Login{Number: cmd.ID, Token: cmd.Connect.Token, Since: make(map[hub.Channel]hub.Position)}
-	for name, sub := range cmd.Connect.Subs {
-		if ch, err := centrifugo.ParseChannel(name); err == nil && sub.Recover {
+	q := cmd.Connect
+	l := hub.Login{Number: cmd.ID, Token: q.Token, Data: q.Data, Name: q.Name, Version: q.Version, Since: make(map[hub.Channel]hub.Position)}
+	for name, sub := range q.Subs {
+		ch, err := centrifugo.ParseChannel(name)
+		if err != nil {
+			continue
+		}
+		l.Channels = append(l.Channels, ch)
+		if sub.Recover {
 			l.Since[ch] = sub.Since
 		}
 	}
@@ -205,7 +212,7 @@ func (c *conversation) connect(ctx context.Context, cmd centrifugo.Command) (*ce
 		return nil, err
 	}
 	result := &centrifugo.ConnectResult{
-		Client: in.Client, Version: version, Expires: in.TTL > 0, TTL: seconds(in.TTL), Ping: noPing, Pong: true,
+		Client: in.Client, Version: version, Expires: in.TTL > 0, TTL: seconds(in.TTL), Data: in.Data, Ping: noPing, Pong: true,
 	}
 	if in.Ping > 0 {
 		result.Ping = seconds(in.Ping)
@@ -238,7 +245,7 @@ func (c *conversation) subscribe(ctx context.Context, commands []centrifugo.Comm
 			continue
 		}
 		requests = append(requests, hub.SubscribeCommand{
-			Number: cmd.ID, Channel: ch, Token: q.Token, Recover: q.Recover, Since: q.Since, RejectUnrecovered: q.RejectUnrecovered,
+			Number: cmd.ID, Channel: ch, Token: q.Token, Data: q.Data, Recover: q.Recover, Since: q.Since, RejectUnrecovered: q.RejectUnrecovered,
 			SubscriptionFlags: hub.SubscriptionFlags{Positioned: q.Positioned, Recoverable: q.Recoverable, JoinLeave: q.JoinLeave},
 		})
 	}
@@ -322,22 +329,14 @@ func (c *conversation) end(ctx context.Context, err error) events.APIGatewayProx
 	return reply(nil)
 }
 
-// close closes the connection because of err. The replies so far, and that to a connect that is
-// refused, are posted before: API Gateway closes without a code.
+// close closes the connection because of err, after the replies so far: API Gateway closes without
+// a code. The reply to a connect that is refused has the code; clients connect again, or not, as it
+// says, and no push follows.
 func (c *conversation) close(ctx context.Context, err error) {
-	d := disconnection(err)
+	d := cmp.Or(disconnection(err), reconnect)
 	if refused := (*refusal)(nil); errors.As(err, &refused) {
 		e := centrifugo.RefusalOf(refused.err)
 		c.replies = append(c.replies, centrifugo.Reply{ID: refused.id, Error: &e})
-		if d == nil {
-			// The client tries again, with another token or later.
-			if err := c.post(ctx); err == nil {
-				return
-			}
-			d = reconnect
-		}
-	}
-	if d == nil {
 		d = reconnect
 	}
 	if len(c.replies) > 0 {
@@ -350,7 +349,8 @@ func (c *conversation) close(ctx context.Context, err error) {
 	}
 }
 
-// reconnect ends a connection whose client connects again: the service has failed.
+// reconnect ends a connection without a push, so that its client connects again: the service has
+// failed.
 var reconnect = &hub.Disconnection{Code: int(centrifugo.DisconnectServerError.Code), Reason: centrifugo.DisconnectServerError.Reason}
 
 // disconnection is how an error ends a connection, nil where it does not say.

@@ -215,14 +215,17 @@ func logError(ctx context.Context, log *slog.Logger, e events.APIGatewayWebsocke
 		known *hub.Error
 		ended *hub.Disconnection
 		frame *centrifugo.FrameError
+		other *hub.ApplicationError
 	)
 	switch {
 	case errors.As(err, &known):
 		log.DebugContext(ctx, "command refused", "code", known.Code, "error", known.Text())
 	case errors.As(err, &ended):
-		log.DebugContext(ctx, "connection refused", "code", ended.Code, "error", ended.Reason)
+		log.DebugContext(ctx, "connection refused", "code", ended.Code, "error", err)
 	case errors.As(err, &frame):
-		log.DebugContext(ctx, "frame refused", "error", frame)
+		log.DebugContext(ctx, "frame refused", "error", err)
+	case errors.As(err, &other):
+		log.DebugContext(ctx, "command refused by the application", "code", other.Code, "error", other.Message)
 	default:
 		log.ErrorContext(ctx, "command failed", "error", err)
 	}

@@ -7,14 +7,19 @@ import (
 
 // What a client that numbers its commands does in a channel.
 
-// Publish sends a message of the client to a channel. It fails with ErrCategoryNotFound,
-// ErrPermissionDenied, and as Publisher.Publish does.
+// Publish sends a message of the client to a channel. Where the category has
+// PublishProxyEnabled the application decides, and may change the message. It fails with
+// ErrCategoryNotFound, ErrPermissionDenied, and as Publisher.Publish and Proxies.Ask do.
 func (s *Session) Publish(ctx context.Context, ch Channel, data json.RawMessage) error {
 	if err := s.valid(); err != nil {
 		return err
 	}
 	ch = s.project.Locate(ch)
-	if err := s.access().Publish(ch, s.in(ch)); err != nil {
+	asks, err := s.access().asksToPublish(ch)
+	if err == nil && !asks {
+		err = s.access().Publish(ch, s.in(ch))
+	}
+	if err != nil {
 		return err
 	}
 	category := s.project.Categories[ch.Category]
@@ -23,7 +28,13 @@ func (s *Session) Publish(ctx context.Context, ch Channel, data json.RawMessage)
 		return err
 	}
 	m.Client = Client{Connection: s.c.ID, User: s.c.User, Info: s.c.Info}
-	_, err = s.send(ctx, s.project, category, m, PublishOptions{})
+	var o PublishOptions
+	if asks {
+		if o, err = s.publishAsked(ctx, category, &m); err != nil {
+			return err
+		}
+	}
+	_, err = s.send(ctx, s.project, category, m, o)
 	return err
 }
 
@@ -68,17 +79,18 @@ func (s *Session) History(ctx context.Context, ch Channel, q HistoryQuery) ([]Me
 	return s.Publisher.History(ctx, s.project, ch, q)
 }
 
-// RPC calls a method of the application. It fails with ErrNotAvailable: no application can be
-// called yet.
-func (s *Session) RPC(context.Context, string, json.RawMessage) (json.RawMessage, error) {
+// RPC calls a method of the application, and returns what it returns, nil for nothing. It fails
+// with ErrNotAvailable where the project has no ProxyRPCURL, and as Proxies.Ask does.
+func (s *Session) RPC(ctx context.Context, method string, data json.RawMessage) (json.RawMessage, error) {
 	if err := s.valid(); err != nil {
 		return nil, err
 	}
-	return nil, ErrNotAvailable
+	r, err := s.ask(ctx, s.project, ProxyRequest{Proxy: RPCProxy, Method: method, Data: data})
+	return r.Data, err
 }
 
 // Send passes a message to the application. It fails with DisconnectNotAvailable: no
-// application can be called yet.
+// application gets such messages, as in Centrifugo.
 func (s *Session) Send(context.Context, json.RawMessage) error {
 	if err := s.valid(); err != nil {
 		return err

@@ -54,6 +54,10 @@ type CategoryOptions struct {
 	AllowRecovery      bool         `json:"allow_recovery,omitempty"`
 	AllowPositioning   bool         `json:"allow_positioning,omitempty"`
 
+	SubscribeProxyEnabled  bool `json:"subscribe_proxy_enabled,omitempty"`
+	PublishProxyEnabled    bool `json:"publish_proxy_enabled,omitempty"`
+	SubRefreshProxyEnabled bool `json:"sub_refresh_proxy_enabled,omitempty"`
+
 	CleanHTML       bool     `json:"clean_html,omitempty"`
 	AllowedDomains  []string `json:"allowed_domains,omitempty"`
 	Hooks           bool     `json:"hooks,omitempty"`

@@ -4,6 +4,8 @@ import "fmt"
 
 // Disconnection ends a connection. It is an error of the commands of a Session: the client
 // gets the code and the reason, and the socket is closed. The codes are Centrifugo's.
+//
+//nolint:errname // it is what a client gets, and an error for the session alone
 type Disconnection struct {
 	// Code is from 3000 to 4999. Clients connect again after codes from 3000 to 3499 and from
 	// 4000 to 4499.
@@ -13,6 +15,8 @@ type Disconnection struct {
 }
 
 // The disconnections.
+//
+//nolint:errname // most of them end a connection as they should, and all have the names of their reasons
 var (
 	DisconnectExpired             = &Disconnection{3005, "connection expired"}
 	DisconnectSubscriptionExpired = &Disconnection{3006, "subscription expired"}

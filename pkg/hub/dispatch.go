@@ -19,7 +19,8 @@ type Audience struct {
 	Stalled []string `json:",omitempty"`
 	// Era is that of the Head of the stream. A recoverable subscriber of another era is lost.
 	Era uint64 `json:",omitempty"`
-	// Abandoned is the time before which no membership is Joining still that is not abandoned.
+	// Abandoned is the time before which no membership is Joining still that is not abandoned: it
+	// gets what is sent direct, and is lost in a stream.
 	Abandoned time.Time `json:",omitzero"`
 	// Only, if not nil, are the subscribers: none is read.
 	Only []Ended `json:",omitempty"`
@@ -182,6 +183,9 @@ func (r Result) and(second Result) Result {
 // more excludes nobody who subscribed after it. When it fails, as Dispatcher.Dispatch does,
 // nothing was posted.
 func (h *Hub) deliver(ctx context.Context, p *Project, to Audience, messages ...Message) (Result, error) {
+	if to.Abandoned.IsZero() {
+		to.Abandoned = h.now().Add(-AbandonTime)
+	}
 	first, err := h.dispatcher.Dispatch(ctx, to, messages)
 	if err != nil || len(first.Ended) == 0 {
 		return first, err

@@ -45,6 +45,8 @@ var (
 	// ErrTokenExpired: the exp of the token has passed, that of the connection or that
 	// of an auth.
 	ErrTokenExpired = &Error{Code: 109, Message: "token expired", Help: "get a new token from the application, and send auth again"}
+	// ErrExpired: the application answered with an end that has passed.
+	ErrExpired = &Error{Code: 110, Message: "expired", Help: "connect or subscribe again"}
 	// ErrTooManyRequests: a connection sends commands faster than it may, or a channel gets
 	// messages faster than they can be dispatched.
 	ErrTooManyRequests = &Error{Code: 111, Message: "too many requests", Temporary: true, Help: "send fewer commands, and several channels in one"}

@@ -28,6 +28,8 @@ var ErrorReference = []ErrorEntry{
 		"Turn on the option of the category, such as presence."},
 	{ErrTokenExpired, "The exp of the JWT has passed.",
 		"Get a new token from the application, and send auth again. Check the clock of the application."},
+	{ErrExpired, "The application answered a proxy with an expire_at that has passed, or that a subscription has expired.",
+		"Connect or subscribe again. Check the clock of the application."},
 	{ErrTooManyRequests, "A connection sends commands faster than 50, or 200 KB, a second. In a stream: 1,000 messages wait for their dispatch.",
 		"Send fewer commands, and several channels in one. A connection that goes on is closed. Publish slower."},
 	{ErrUnrecoverablePosition, "The epoch of since is not that of the stream: the stream has ended since, and another one has begun.",

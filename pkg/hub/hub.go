@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"time"
@@ -21,7 +22,7 @@ type Store interface {
 	Leases
 }
 
-// Options are the parts of a Hub. All except Log and Now are required.
+// Options are the parts of a Hub. All except Log, Now and Wait are required.
 type Options struct {
 	Store       Store
 	Dispatcher  Dispatcher
@@ -30,12 +31,16 @@ type Options struct {
 	// Tokens verifies the tokens of Centrifugo's protocol. Only a Hub whose clients speak it
 	// needs it.
 	Tokens Tokens
+	// Proxies asks applications about the clients of Centrifugo's protocol; nil asks none.
+	Proxies Proxies
 	// DefaultProject is the id of the project of clients whose URL names none; "" for none.
 	DefaultProject string
 	// Log gets failures that do not fail a call; nil discards them.
 	Log *slog.Logger
-	// Now is the clock; nil means time.Now.
-	Now func() time.Time
+	// Now is the clock, and Wait waits by it, or until ctx ends, and then fails; nil means
+	// time.Now and a timer.
+	Now  func() time.Time
+	Wait func(ctx context.Context, d time.Duration) error
 }
 
 // Hub executes the commands of clients and the requests of applications.
@@ -45,10 +50,12 @@ type Hub struct {
 	callback   Callback
 	verify     VerifyToken
 	tokens     Tokens
+	proxies    Proxies
 	// defaultProject is the id of the project of clients whose URL names none.
 	defaultProject string
 	log            *slog.Logger
 	now            func() time.Time
+	wait           func(context.Context, time.Duration) error
 }
 
 // New returns a Hub. It fails, naming the part, when a required part is missing.
@@ -66,8 +73,26 @@ func New(o Options) (*Hub, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Wait == nil {
+		o.Wait = wait
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Hub{store: o.Store, dispatcher: o.Dispatcher, callback: o.Callback, verify: o.VerifyToken, tokens: o.Tokens, defaultProject: o.DefaultProject, log: o.Log, now: o.Now}, nil
+	return &Hub{
+		store: o.Store, dispatcher: o.Dispatcher, callback: o.Callback, verify: o.VerifyToken, tokens: o.Tokens, proxies: o.Proxies,
+		defaultProject: o.DefaultProject, log: o.Log, now: o.Now, wait: o.Wait,
+	}, nil
+}
+
+// wait waits, or fails when ctx ends.
+func wait(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

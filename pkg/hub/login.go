@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"maps"
 	"time"
@@ -12,8 +13,13 @@ import (
 type Login struct {
 	// Number is that of the command.
 	Number uint32
-	// Token is a JWT, "" for none.
+	// Token is a JWT, "" for none: then the application is asked, where it answers that.
 	Token string
+	// Data is a JSON value for the application, or nil. Name and Version are what the client
+	// calls itself and its version. Channels are those to which the server had subscribed it.
+	Data          json.RawMessage
+	Name, Version string
+	Channels      []Channel
 	// Since are positions of subscriptions by the server that the client had before, and
 	// wants to be recovered.
 	Since map[Channel]Position
@@ -26,6 +32,8 @@ type LoggedIn struct {
 	// TTL is after which time the client should renew its token, in whole seconds; 0 for
 	// never.
 	TTL time.Duration
+	// Data is a JSON value of the application for the client, or nil.
+	Data json.RawMessage
 	// Ping is how often the client gets a ping, 0 for never.
 	Ping time.Duration
 	// Subscriptions are those that the server has made.
@@ -34,7 +42,8 @@ type LoggedIn struct {
 
 // Login gives the connection an identity. The project is the one in the URL of the handshake.
 // It fails with ErrTokenExpired, after which the client gets another token, with a
-// *Disconnection, or with ErrInternal.
+// *Disconnection, as Proxies.Ask does, or as the subscribes that the server makes for the client do;
+// nothing is written then, except where a stream could not be read.
 func (s *Session) Login(ctx context.Context, l Login) (LoggedIn, error) {
 	if s.project != nil {
 		return LoggedIn{}, DisconnectBadRequest
@@ -43,7 +52,7 @@ func (s *Session) Login(ctx context.Context, l Login) (LoggedIn, error) {
 	if err != nil {
 		return LoggedIn{}, err
 	}
-	token, err := s.identify(ctx, p, l.Token)
+	token, data, err := s.identify(ctx, p, l)
 	if err != nil {
 		return LoggedIn{}, err
 	}
@@ -59,7 +68,7 @@ func (s *Session) Login(ctx context.Context, l Login) (LoggedIn, error) {
 	}
 	requests := s.serverSubscriptions(p, token, l)
 	former := s.c
-	s.c, s.project = c, p
+	s.c, s.project, s.unanswered = c, p, true
 	outcomes, err := s.subscribe(ctx, former, requests, func(before Connection) (Connection, error) {
 		if before.Project != "" {
 			return Connection{}, DisconnectBadRequest
@@ -70,7 +79,7 @@ func (s *Session) Login(ctx context.Context, l Login) (LoggedIn, error) {
 	if err != nil {
 		return LoggedIn{}, err
 	}
-	in := LoggedIn{Client: c.ID, TTL: s.ttl(c.TokenExpires), Ping: time.Duration(p.Options.PingInterval)}
+	in := LoggedIn{Client: c.ID, TTL: s.renewal(c.TokenExpires), Data: data, Ping: time.Duration(p.Options.PingInterval)}
 	for i, o := range outcomes {
 		if o.Err != nil {
 			return LoggedIn{}, o.Err
@@ -80,12 +89,21 @@ func (s *Session) Login(ctx context.Context, l Login) (LoggedIn, error) {
 		}
 		in.Subscriptions[requests[i].Channel] = o.Subscribed
 	}
-	if c.User != "" && len(s.after) == 0 {
+	if c.LoggingIn {
 		// Until then no request of the application finds the connection by its user, and sends
 		// it something before the reply.
-		s.after = append(s.after, func(ctx context.Context) error { return s.activate(ctx, nil) })
+		s.after = append(s.after, s.loggedIn)
 	}
 	return in, nil
+}
+
+// loggedIn writes that the client has the reply to its login.
+func (s *Session) loggedIn(ctx context.Context) (err error) {
+	_, s.c, err = s.store.ChangeConnection(ctx, s.c, func(c Connection) (Change, error) {
+		c.LoggingIn = false
+		return Change{Connection: c}, nil
+	})
+	return err
 }
 
 // scope is the project in which a connection is: that of the URL of the handshake, or the one
@@ -105,22 +123,24 @@ func (s *Session) scope(ctx context.Context) (*Project, error) {
 	return p, err
 }
 
-// identify verifies a token.
-func (s *Session) identify(ctx context.Context, p *Project, token string) (ConnectionToken, error) {
+// identify verifies a token, or asks the application. data is for the client.
+func (s *Session) identify(ctx context.Context, p *Project, l Login) (t ConnectionToken, data json.RawMessage, err error) {
 	switch {
-	case token == "" && p.Options.Insecure:
-		return ConnectionToken{Secret: WithoutRules}, nil
-	case token == "" && p.Options.AllowAnonymousConnectWithoutToken:
-		return ConnectionToken{Secret: WithoutToken}, nil
-	case token == "":
-		return ConnectionToken{}, DisconnectBadRequest
+	case l.Token == "" && p.Options.ProxyConnectURL != "":
+		return s.connect(ctx, p, l)
+	case l.Token == "" && p.Options.Insecure:
+		return ConnectionToken{Secret: WithoutRules}, nil, nil
+	case l.Token == "" && p.Options.AllowAnonymousConnectWithoutToken:
+		return ConnectionToken{Secret: WithoutToken}, nil, nil
+	case l.Token == "":
+		return ConnectionToken{}, nil, DisconnectBadRequest
 	}
 	now := s.now()
-	t, err := s.tokens.Connection(ctx, p, token, now)
+	t, err = s.tokens.Connection(ctx, p, l.Token, now)
 	if errors.Is(err, ErrInvalidToken) {
-		return ConnectionToken{}, DisconnectInvalidToken
+		return ConnectionToken{}, nil, DisconnectInvalidToken
 	}
-	return t, err
+	return t, nil, err
 }
 
 // serverSubscriptions are the subscriptions that the token and the project make for a client.
@@ -135,9 +155,9 @@ func (s *Session) serverSubscriptions(p *Project, t ConnectionToken, l Login) (r
 		}
 	}
 	for ch, o := range all {
-		since, recover := l.Since[ch]
+		since, recovers := l.Since[ch]
 		requests = append(requests, SubscribeCommand{
-			Number: l.Number, Channel: ch, Recover: recover, Since: since, server: true, options: o,
+			Number: l.Number, Channel: ch, Recover: recovers, Since: since, server: true, required: true, options: o,
 		})
 	}
 	return requests
@@ -157,16 +177,34 @@ func (s *Session) ttl(expires time.Time) time.Duration {
 	return max((left - min(left/5, maxRenewalLead)).Truncate(time.Second), time.Second)
 }
 
+// renewal is after which time the client should renew the token of its connection; 0 for never:
+// where the application decides about the end, the service asks it.
+func (s *Session) renewal(expires time.Time) time.Duration {
+	if s.project.asksAboutEnd() {
+		return 0
+	}
+	return s.ttl(expires)
+}
+
 // maxRenewalLead is how long before the end of a token its client renews it at the earliest.
 const maxRenewalLead = 10 * time.Second
 
-// Refresh renews the token of the connection. It returns after which time the client should
-// do so again. It fails with ErrTokenExpired, with ErrBadRequest without a token, with a
-// *Disconnection where the token is invalid, of another user, or comes when the connection has
-// ended: then the client connects again, and recovers what it has missed.
+// Refresh renews the token of the connection, and with it the permissions, and the info and the
+// meta where the token has one. It returns after which time the client should do so again. Where the
+// project has a ProxyRefreshURL the application decides, and not the token. It fails with
+// ErrBadRequest without a token, as Proxies.Ask does, and with a *Disconnection where the token is
+// invalid, of another user or expired, or where it comes when the connection has ended: then the
+// client connects again, and recovers what it has missed.
 func (s *Session) Refresh(ctx context.Context, number uint32, token string) (time.Duration, error) {
 	if err := s.valid(); err != nil {
 		return 0, err
+	}
+	if s.project.asksAboutEnd() {
+		r, err := s.ask(ctx, s.project, ProxyRequest{Proxy: RefreshProxy})
+		if err != nil {
+			return 0, err
+		}
+		return 0, s.goOn(ctx, r)
 	}
 	if token == "" {
 		return 0, ErrBadRequest.With("token is required")
@@ -187,7 +225,17 @@ func (s *Session) Refresh(ctx context.Context, number uint32, token string) (tim
 		if overtaken, err := c.Order.overtakenBy(auths, number, at); overtaken || err != nil {
 			return Change{Connection: c}, err
 		}
-		c.TokenExpires, c.Secret = t.ConnectionExpires, t.Secret
+		c.TokenExpires, c.Secret, c.AnyOrigin = t.ConnectionExpires, t.Secret, t.AnyOrigin
+		c.Permissions = Permissions{}
+		if t.Permissions != nil {
+			c.Permissions = *t.Permissions
+		}
+		if t.Info != nil {
+			c.Info = t.Info
+		}
+		if t.Meta != nil {
+			c.Meta = t.Meta
+		}
 		c.Order = c.Order.withNumber([]Channel{auths}, number, at, s.now())
 		return Change{Connection: c}, nil
 	})

@@ -125,6 +125,13 @@ type ProjectOptions struct {
 	SubscribeToUserPersonalChannel    bool     `json:"subscribe_to_user_personal_channel,omitempty"`
 	PingInterval                      Duration `json:"ping_interval,omitempty"`
 	Insecure                          bool     `json:"insecure,omitempty"`
+
+	ProxyConnectURL    string `json:"proxy_connect_url,omitempty"`
+	ProxyRefreshURL    string `json:"proxy_refresh_url,omitempty"`
+	ProxySubscribeURL  string `json:"proxy_subscribe_url,omitempty"`
+	ProxyPublishURL    string `json:"proxy_publish_url,omitempty"`
+	ProxySubRefreshURL string `json:"proxy_sub_refresh_url,omitempty"`
+	ProxyRPCURL        string `json:"proxy_rpc_url,omitempty"`
 }
 
 // Validate refuses options that break their limits, with ErrBadRequest or

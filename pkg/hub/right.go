@@ -14,7 +14,7 @@ import (
 // earlier version: it stays valid until it expires.
 type Basis struct {
 	// Secret is the SecretID of the secret or of the public keys that made the token. Without
-	// a token it is WithoutToken, or WithoutRules where every rule is off.
+	// a token it is WithoutToken, WithoutRules where every rule is off, or ByApplication.
 	Secret string `json:",omitempty"`
 	// Origin is the Origin header of the handshake, "" where the project's list of origins
 	// does not matter.
@@ -60,6 +60,8 @@ const (
 	WithoutToken = "without-token"
 	// WithoutRules: the project is Insecure.
 	WithoutRules = "without-rules"
+	// ByApplication: the application answered the project's ProxyConnectURL.
+	ByApplication = "by-application"
 )
 
 // secretIDBytes is the length of a SecretID before encoding: two secrets of one project
@@ -89,6 +91,9 @@ func (p *Project) otherIDs() (others []string) {
 	}
 	if p.Options.Insecure {
 		others = append(others, WithoutRules)
+	}
+	if p.Options.ProxyConnectURL != "" {
+		others = append(others, ByApplication)
 	}
 	return others
 }

@@ -18,6 +18,10 @@ type Session struct {
 	cmd     Command
 	c       Connection
 	project *Project // nil until the client has logged in
+	// unanswered means that the client does not have the reply to its login.
+	unanswered bool
+	// began is when the frame was taken, by the real clock: it bounds real waits.
+	began time.Time
 	// after is what follows when the client has the replies.
 	after []func(context.Context) error
 }
@@ -33,6 +37,7 @@ const firstLoginPoll, maxLoginPoll = 20 * time.Millisecond, 200 * time.Milliseco
 // overtaken it. It fails with ErrIdentity for a connection of another protocol, with a
 // *Disconnection, or for the service's own reasons.
 func (h *Publisher) Session(ctx context.Context, cmd Command, commands int, login bool) (*Session, error) {
+	began := time.Now()
 	cmd.channels = max(commands-1, 0) * commandChannels // each command costs what a frame does
 	c, err := h.spend(ctx, cmd)
 	switch {
@@ -41,18 +46,19 @@ func (h *Publisher) Session(ctx context.Context, cmd Command, commands int, logi
 	case err != nil:
 		return nil, err
 	}
+	until := cmd.received(h.now()).Add(loginWait)
 	for poll := firstLoginPoll; c.Project == "" && !login; poll = min(2*poll, maxLoginPoll) {
-		if h.now().Sub(cmd.received(h.now())) >= loginWait {
+		if !h.now().Before(until) {
 			return nil, DisconnectBadRequest
 		}
-		if err := wait(ctx, poll); err != nil {
+		if err := h.wait(ctx, poll); err != nil {
 			return nil, err
 		}
 		if c, err = h.store.Connection(ctx, cmd.Connection); err != nil {
 			return nil, err
 		}
 	}
-	s := &Session{Publisher: h, cmd: cmd, c: c}
+	s := &Session{Publisher: h, cmd: cmd, c: c, began: began}
 	if c.Project == "" {
 		return s, nil
 	}
@@ -65,17 +71,14 @@ func (h *Publisher) Session(ctx context.Context, cmd Command, commands int, logi
 	if s.project, err = h.store.Project(ctx, c.Project); err != nil {
 		return nil, err
 	}
-	return s, nil
-}
-
-// wait waits, or fails when ctx ends.
-func wait(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
+	if opened := c.Expires.Add(-MaxConnectionAge); c.LoggingIn && !h.now().Before(opened.Add(AbandonTime)) {
+		// The invocation has died that carried out the login.
+		s.after = append(s.after, s.loggedIn)
 	}
+	if err := s.prolong(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // Pending reports whether the replies so far must reach the client before anything else does.
@@ -84,7 +87,7 @@ func (s *Session) Pending() bool { return len(s.after) > 0 }
 // Proceed does what follows when the client has the replies.
 func (s *Session) Proceed(ctx context.Context) error {
 	after := s.after
-	s.after = nil
+	s.after, s.unanswered = nil, false
 	var errs []error
 	for _, do := range after {
 		errs = append(errs, do(ctx))
@@ -95,19 +98,23 @@ func (s *Session) Proceed(ctx context.Context) error {
 // valid fails with a *Disconnection where the connection may not give commands any more: a
 // client that may connect again does so, and recovers what it has missed.
 func (s *Session) valid() error {
-	switch {
-	case s.project == nil:
+	if s.project == nil {
 		return DisconnectBadRequest
-	case !s.c.Until().After(s.now()):
-		return DisconnectExpired
-	case !s.project.admits(s.c):
+	}
+	return s.admits(s.c)
+}
+
+// admits is valid for a state of the connection after its login.
+func (s *Session) admits(c Connection) error {
+	if s.Hub.valid(s.project, c) != nil {
 		return DisconnectExpired
 	}
 	return nil
 }
 
-// Terminate ends a connection with a code for its client: without the code, and so that the
-// client connects again, where the code says that it does. Nothing is sent to it afterwards.
+// Terminate ends the connection of a client that numbers its commands with a code for it: without
+// the code, and so that the client connects again, where the code says that it does. Nothing is
+// sent to it afterwards.
 // The rule is what the SDKs need without a close code of their own: the push of a
 // reconnectable disconnection stops one of them for ever.
 func (h *Publisher) Terminate(ctx context.Context, connection string, d *Disconnection) error {
@@ -118,6 +125,9 @@ func (h *Publisher) Terminate(ctx context.Context, connection string, d *Disconn
 		return err
 	case err != nil:
 		return err
+	}
+	if c.Project == "" {
+		c.Protocol = Centrifugo // it has no identity, and its client gave commands
 	}
 	return h.terminate(ctx, []Connection{c}, d)
 }

@@ -26,11 +26,15 @@ type SubscribeCommand struct {
 	RejectUnrecovered bool
 	// SubscriptionFlags are what the client asks for.
 	SubscriptionFlags
+	// Data is a JSON value for the application, or nil.
+	Data json.RawMessage
 
 	// server means that the service subscribes the client, with these options, until expires.
 	server  bool
 	options SubscribeOptions
 	expires time.Time
+	// required means that the change of the connection fails where this does.
+	required bool
 	// pushed means that the client gets no reply with what it has missed.
 	pushed bool
 }
@@ -84,7 +88,7 @@ func (s *Session) Subscribe(ctx context.Context, requests []SubscribeCommand) []
 		return all(requests, err)
 	}
 	s.project = p
-	outcomes, err := s.subscribe(ctx, s.c, requests, func(c Connection) (Connection, error) { return c, s.Hub.valid(p, c) })
+	outcomes, err := s.subscribe(ctx, s.c, requests, func(c Connection) (Connection, error) { return c, s.admits(c) })
 	if err != nil {
 		return all(requests, err)
 	}
@@ -116,9 +120,18 @@ type joining struct {
 func (s *Session) subscribe(ctx context.Context, former Connection, requests []SubscribeCommand, change func(Connection) (Connection, error)) ([]SubscribeOutcome, error) {
 	outcomes := make([]SubscribeOutcome, len(requests))
 	joins := make([]*joining, len(requests))
+	var deciding errgroup.Group
+	deciding.SetLimit(maxConcurrentProxies)
 	for i, r := range requests {
-		if joins[i], outcomes[i].Err = s.joining(ctx, r); outcomes[i].Err == nil {
-			outcomes[i].Data, outcomes[i].TTL = joins[i].options.Data, s.ttl(joins[i].membership.Expires)
+		deciding.Go(func() error {
+			joins[i], outcomes[i] = s.decide(ctx, r)
+			return nil
+		})
+	}
+	_ = deciding.Wait() // outcomes have the failures
+	for i, r := range requests {
+		if r.required && outcomes[i].Err != nil {
+			return nil, outcomes[i].Err
 		}
 	}
 	before, after, err := s.store.ChangeConnection(ctx, former, func(c Connection) (Change, error) {
@@ -133,11 +146,12 @@ func (s *Session) subscribe(ctx context.Context, former Connection, requests []S
 	}
 	s.c = after
 	s.activateLater(joins, outcomes)
-	s.announceLater(difference(before, after))
+	opening := make([]bool, len(joins))
 	var g errgroup.Group
 	g.SetLimit(maxConcurrentJoins)
 	for i, j := range joins {
 		if outcomes[i].Err == nil && j != nil && j.streams {
+			opening[i] = true
 			g.Go(func() error {
 				outcomes[i].Err = s.open(ctx, j, &outcomes[i].Subscribed)
 				return nil
@@ -145,12 +159,57 @@ func (s *Session) subscribe(ctx context.Context, former Connection, requests []S
 		}
 	}
 	_ = g.Wait() // outcomes have the failures
+	var failed []*joining
 	for i, j := range joins {
-		if outcomes[i].Err == nil && j != nil && j.streams {
-			s.admitLater(j, outcomes[i].Subscribed)
+		switch {
+		case j == nil || !j.streams:
+		case outcomes[i].Err == nil:
+			s.admitLater(j)
+		case opening[i]:
+			failed = append(failed, j)
 		}
 	}
+	after, err = s.withdraw(ctx, failed)
+	if err != nil {
+		return nil, err
+	}
+	s.announceLater(difference(before, after))
 	return outcomes, nil
+}
+
+// withdraw ends subscriptions that were written and could not be opened, unless a later command
+// was carried out.
+func (s *Session) withdraw(ctx context.Context, failed []*joining) (Connection, error) {
+	if len(failed) == 0 {
+		return s.c, nil
+	}
+	_, after, err := s.store.ChangeConnection(ctx, s.c, func(c Connection) (Change, error) {
+		var left []Channel
+		for _, j := range failed {
+			if overtaken, err := c.Order.overtakenBy(j.Channel, j.Number, s.cmd.received(s.now())); err == nil && !overtaken {
+				left = append(left, j.Channel)
+			}
+		}
+		c.Channels = without(c.Channels, left)
+		return Change{Connection: c}, nil
+	})
+	if err == nil {
+		s.c = after
+	}
+	return s.c, err
+}
+
+// decide decides about a subscribe, and what its client gets to know where it has effect. What it
+// returns is nil where it has none.
+func (s *Session) decide(ctx context.Context, r SubscribeCommand) (j *joining, o SubscribeOutcome) {
+	if j, o.Err = s.joining(ctx, r); o.Err != nil {
+		return nil, o
+	}
+	o.Data = j.options.Data
+	if !j.category.SubRefreshProxyEnabled {
+		o.TTL = s.ttl(j.membership.Expires)
+	}
+	return j, o
 }
 
 // joining decides about a subscribe.
@@ -170,6 +229,17 @@ func (s *Session) joining(ctx context.Context, r SubscribeCommand) (*joining, er
 		granted, j.options, j.membership.Expires = true, t.SubscribeOptions, t.SubscriptionExpires
 	}
 	access := s.access()
+	if !granted && access.asksToSubscribe(r.Channel) {
+		answer, err := s.ask(ctx, s.project, ProxyRequest{Proxy: SubscribeProxy, Channel: r.Channel, Data: r.Data})
+		if err == nil {
+			err = s.unexpired(answer)
+		}
+		if err != nil {
+			return nil, err
+		}
+		granted, j.membership.Expires = true, answer.Expires
+		j.options = SubscribeOptions{Info: answer.Info, Data: answer.Data, Override: answer.Override}
+	}
 	if err := access.Subscribe(r.Channel, granted); err != nil {
 		return nil, err
 	}
@@ -179,7 +249,7 @@ func (s *Session) joining(ctx context.Context, r SubscribeCommand) (*joining, er
 	j.membership.ID, j.membership.Since = NewID(s.now()), s.now().Truncate(time.Millisecond)
 	// What is sent before the reply to a login is lost in some clients, and so is what a stream
 	// sends before the reply to a subscribe.
-	j.membership.Joining = j.streams || r.server
+	j.membership.Joining = j.streams || r.server || s.unanswered
 	j.membership.Recoverable, j.membership.JoinLeave = j.flags.Recoverable, j.flags.JoinLeave
 	j.membership.Server, j.membership.Info = r.server, j.options.Info
 	j.membership.Granted = granted || access.Insecure
@@ -219,6 +289,9 @@ func (s *Session) plan(c Connection, joins []*joining, outcomes []SubscribeOutco
 			err = errTooManyChannels
 		}
 		if outcomes[i].Err = err; err != nil {
+			if j.required {
+				return Change{}, err
+			}
 			continue
 		}
 		if _, in := channels[j.Channel]; !in {
@@ -316,15 +389,12 @@ func (s *Session) recover(ctx context.Context, j *joining, top Position, result 
 	return top, nil
 }
 
-// activateLater makes subscriptions by the service receive what is sent direct when the client has
-// the reply.
+// activateLater makes subscriptions receive what is sent direct when the client has the reply.
 func (s *Session) activateLater(joins []*joining, outcomes []SubscribeOutcome) {
-	active := make(map[Channel]Membership)
+	var active []Admission
 	for i, j := range joins {
 		if j != nil && outcomes[i].Err == nil && j.membership.Joining && !j.streams {
-			m := j.membership
-			m.Joining = false
-			active[j.Channel] = m
+			active = append(active, s.admission(j))
 		}
 	}
 	if len(active) > 0 {
@@ -332,27 +402,27 @@ func (s *Session) activateLater(joins []*joining, outcomes []SubscribeOutcome) {
 	}
 }
 
-// activate writes memberships, and that the connection is not LoggingIn any more.
-func (s *Session) activate(ctx context.Context, memberships map[Channel]Membership) error {
-	_, after, err := s.store.ChangeConnection(ctx, s.c, func(c Connection) (Change, error) {
-		c.LoggingIn = false
-		still := maps.Clone(memberships)
-		maps.DeleteFunc(still, func(ch Channel, _ Membership) bool {
-			_, in := c.Channels[ch]
-			return !in
+// activate makes subscriptions active that were not ended or replaced since.
+func (s *Session) activate(ctx context.Context, active []Admission) error {
+	var g errgroup.Group
+	g.SetLimit(maxConcurrentMarks)
+	for _, a := range active {
+		g.Go(func() error {
+			_, _, err := s.store.AdmitSubscriber(ctx, a, 0, Mark{})
+			return err
 		})
-		return Change{Connection: c, Memberships: still}, nil
-	})
-	s.c = after
-	return err
+	}
+	return g.Wait()
+}
+
+// admission is that of a subscription that was written.
+func (s *Session) admission(j *joining) Admission {
+	return Admission{Place: Place{j.Channel, s.c.Channels[j.Channel]}, Connection: s.c.ID, ID: j.membership.ID, Position: j.Since}
 }
 
 // admitLater admits a subscription to its stream when the client has the reply.
-func (s *Session) admitLater(j *joining, result Subscribed) {
-	a := Admission{
-		Place: Place{j.Channel, s.c.Channels[j.Channel]}, Connection: s.c.ID,
-		ID: j.membership.ID, Position: j.Since,
-	}
+func (s *Session) admitLater(j *joining) {
+	a := s.admission(j)
 	s.after = append(s.after, func(ctx context.Context) error { return s.Admit(ctx, j.stream, a) })
 }
 
@@ -370,24 +440,32 @@ func (s *Session) announceLater(all []announcement) {
 }
 
 // RefreshSubscription renews the token of the subscription to a channel. It returns after which
-// time the client should do so again. It fails with ErrTokenExpired, with ErrPermissionDenied where
+// time the client should do so again. Where the category has SubRefreshProxyEnabled the
+// application decides, and not the token. It fails with ErrTokenExpired, with ErrPermissionDenied where
 // there is no subscription or the token is invalid, and with a *Disconnection where it is for
-// another user, channel or client. A subscription that has ended is subscribed anew. The zero
-// Channel is that of the token.
+// another user, channel or client, and as Proxies.Ask does. A subscription that has ended is
+// subscribed anew. The zero Channel is that of the token.
 func (s *Session) RefreshSubscription(ctx context.Context, ch Channel, token string) (time.Duration, error) {
 	if err := s.valid(); err != nil {
 		return 0, err
 	}
-	t, err := s.subscriptionToken(ctx, SubscribeCommand{Channel: ch, Token: token})
-	if err != nil {
-		return 0, err
+	if ch == (Channel{}) {
+		t, err := s.subscriptionToken(ctx, SubscribeCommand{Token: token})
+		if err != nil {
+			return 0, err
+		}
+		ch = t.Channel
 	}
-	ch = s.project.Locate(t.Channel)
+	ch = s.project.Locate(ch)
 	shard, in := s.c.Channels[ch]
 	if !in {
 		return 0, ErrPermissionDenied.With("the connection is not subscribed to the channel")
 	}
-	renewed, err := s.store.RenewSubscriber(ctx, Gone{Connection: s.c.ID, Channel: ch, Shard: shard}, t.SubscriptionExpires, t.Info)
+	expires, info, ttl, err := s.subscriptionEnd(ctx, ch, token)
+	if err != nil {
+		return 0, err
+	}
+	renewed, err := s.store.RenewSubscriber(ctx, Gone{Connection: s.c.ID, Channel: ch, Shard: shard}, expires, info)
 	if err != nil {
 		return 0, err
 	}
@@ -397,7 +475,18 @@ func (s *Session) RefreshSubscription(ctx context.Context, ch Channel, token str
 			return s.tell(ctx, []announcement{{Leave, s.c, ch}}, UnsubscribedInsufficientState)
 		})
 	}
-	return s.ttl(t.SubscriptionExpires), nil
+	return ttl, nil
+}
+
+// subscriptionEnd is until when a subscription goes on, its info, and after which time the client
+// should renew it again.
+func (s *Session) subscriptionEnd(ctx context.Context, ch Channel, token string) (expires time.Time, info json.RawMessage, ttl time.Duration, err error) {
+	if s.project.Categories[ch.Category].SubRefreshProxyEnabled {
+		r, err := s.end(ctx, ch)
+		return r.Expires, r.Info, 0, err
+	}
+	t, err := s.subscriptionToken(ctx, SubscribeCommand{Channel: ch, Token: token})
+	return t.SubscriptionExpires, t.Info, s.ttl(t.SubscriptionExpires), err
 }
 
 // Unsubscribe ends the subscription to a channel. It has no effect where there is none, or a

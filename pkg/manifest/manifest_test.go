@@ -222,6 +222,9 @@ var centrifugoOptions = []struct{ name, note string }{
 	{"delta_publish", "Not supported, for the same reason."},
 	{"allow_tags_filter", "Not supported: a fan-out encodes a message once for all subscribers. Clients can look at the tags."},
 	{"publication_data_format", "Not supported: data is JSON."},
+	{"subscribe_proxy_enabled", "The URL is an option of the project."},
+	{"publish_proxy_enabled", "The URL is an option of the project."},
+	{"sub_refresh_proxy_enabled", "The URL is an option of the project. The application is asked when a client sends a sub_refresh, and not by itself."},
 	{"subscribe_stream_proxy_enabled", "Not supported, nor are its other options: a function does not live as long as a stream."},
 	{"subscription_type", "Not supported, nor are map and shared_poll: subscriptions are to streams."},
 }

@@ -54,11 +54,14 @@ var translations = []struct {
 // of the hub from 400 on, so that the code alone does not tell.
 func isOf(e, base *hub.Error) bool { return e.Code == base.Code && e.Message == base.Message }
 
-// ErrorOf is what a client gets to know of err, which is not nil. An error that is no *hub.Error
-// is ErrorInternal. Errors with a detail have it in the message, after that of the table, and
-// those that are not in the table have their own message there. Others, with the codes that
-// applications choose, are as they are.
+// ErrorOf is what a client gets to know of err, which is not nil. A *hub.ApplicationError is as it
+// is; another error that is no *hub.Error is ErrorInternal. Errors with a detail have it in the
+// message, after that of the table, and those that are not in the table have their own message
+// there.
 func ErrorOf(err error) Error {
+	if a := (*hub.ApplicationError)(nil); errors.As(err, &a) {
+		return Error{Code: uint32(a.Code), Message: a.Message, Temporary: a.Temporary} //nolint:gosec // from 100 to 1999
+	}
 	e := hub.Public(err)
 	for _, t := range translations {
 		if !isOf(e, t.from) {

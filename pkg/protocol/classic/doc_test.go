@@ -260,8 +260,8 @@ func TestReferenceErrors(t *testing.T) {
 			listed = append(listed, message)
 		}
 	}
-	// The errors that only applications get.
-	only := []string{hub.ErrCategoryNotFound.Message, hub.ErrMethodNotFound.Message, hub.ErrConflict.Message, hub.ErrUnrecoverablePosition.Message}
+	// The errors that only applications, and clients of another protocol, get.
+	only := []string{hub.ErrExpired.Message, hub.ErrCategoryNotFound.Message, hub.ErrMethodNotFound.Message, hub.ErrConflict.Message, hub.ErrUnrecoverablePosition.Message}
 	want := slices.DeleteFunc(table(t), func(message string) bool { return slices.Contains(only, message) })
 	slices.Sort(listed)
 	if diff := cmp.Diff(want, listed); diff != "" {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"centrifuge/pkg/auth"
 	"centrifuge/pkg/cent"
 	"centrifuge/pkg/hub"
 )
@@ -39,6 +38,7 @@ type bench struct {
 	Size      int           `default:"128" placeholder:"BYTES" help:"The size of the data of a message, from 64 to 131072 bytes (${default})."`
 	Parallel  int           `default:"16" placeholder:"N" help:"The number of concurrent calls, from 1 to 64 (${default})."`
 	StopAfter time.Duration `default:"10m" placeholder:"10m" help:"The time limit of publishing, at most 1h (${default})."`
+	Classic   bool          `help:"Speak the classic protocol."`
 	Quiet     bool          `short:"q" help:"Show no progress."`
 	Yes       bool          `short:"y" help:"Allow more than 1000000 deliveries."`
 }
@@ -46,6 +46,8 @@ type bench struct {
 // Help is shown below the usage.
 func (*bench) Help() string {
 	return `cent connects WebSocket clients, each with its own token made with the secret, publishes messages through the server API, and measures the latency of the calls and the latency from a call to each receipt. AWS bills each delivery, clients × messages, in units of 32 KB. cent prints the number of billed deliveries first.
+
+The clients speak Centrifugo's protocol, or the classic one with --classic. They do not connect again: what is sent after a lost connection is lost.
 
 --timeout limits each call, which is not repeated, and the wait for missing messages after the last call. An interrupt stops publishing. cent then waits for the messages that were published and prints the summary.
 
@@ -158,12 +160,9 @@ func (c *bench) prepare(s *session) (*measurement, error) {
 	}
 	m := newMeasurement(c, s, publisher, rand.Text()[:8])
 	for i := range c.Clients {
-		user := fmt.Sprintf("bench-%d", i)
-		l, err := s.listener(user, auth.SignToken(s.Secret, user, s.Project), []string{c.Channel})
-		if err != nil {
+		if err := m.add(s, fmt.Sprintf("bench-%d", i)); err != nil {
 			return nil, err
 		}
-		m.add(l)
 	}
 	return m, nil
 }

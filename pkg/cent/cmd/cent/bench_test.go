@@ -10,6 +10,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -18,6 +19,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"centrifuge/localstack/stack"
+	"centrifuge/localstack/stack/stacktest"
 	"centrifuge/pkg/cent"
 )
 
@@ -63,7 +66,8 @@ func between(t *testing.T, env map[string]string, do func(n int, w http.Response
 }
 
 func TestBench(t *testing.T) {
-	s := start(t)
+	// The validate_url of the demo does not grant log.
+	s := stacktest.Start(t, stack.Options{Seed: stacktest.Seed(t, `"validate_url": "${HTTP_URL}/demo/validate"`, `"validate_url": ""`)})
 	type handler = func(int, http.ResponseWriter, *http.Request, func()) bool
 	client, err := cent.New(cent.Options{URL: s.HTTPURL, APIKey: "demo-key"})
 	if err != nil {
@@ -81,6 +85,8 @@ func TestBench(t *testing.T) {
 			summary{Channel: "chat:load", Clients: 5, Bytes: 128, Published: 40, Deliveries: 200}, "200 billed deliveries"},
 		{"at a rate, one by one, in large messages", nil, []string{"chat:load", "--clients=2", "--messages=10", "--rate=500", "--parallel=1", "--size=30000"}, 0,
 			summary{Channel: "chat:load", Clients: 2, Bytes: 30000, Published: 10, Deliveries: 20}, "20 billed deliveries"},
+		{"a stream", nil, []string{"log:load", "--clients=5", "--messages=40", "--rate=0"}, 0,
+			summary{Channel: "log:load", Clients: 5, Bytes: 128, Published: 40, Deliveries: 200}, "200 billed deliveries"},
 		{"lost messages", func(n int, w http.ResponseWriter, _ *http.Request, _ func()) bool {
 			if n == 3 || n == 7 {
 				io.WriteString(w, `{"result":{}}`)
@@ -113,12 +119,13 @@ func TestBench(t *testing.T) {
 		}, []string{"chat:load", "--clients=2", "--messages=10", "--rate=0", "--parallel=1"}, 1,
 			summary{Channel: "chat:load", Clients: 2, Disconnected: 1, Bytes: 128, Published: 10, Deliveries: 13, Lost: 7}, "7 of 20 deliveries were lost"},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
+		run := func(t *testing.T, protocol ...string) {
+			t.Helper()
 			env := environment(s)
 			if tt.do != nil {
 				between(t, env, tt.do)
 			}
-			r := invoke(t, env, "", append([]string{"bench", "--json", "--quiet"}, tt.args...)...)
+			r := invoke(t, env, "", slices.Concat([]string{"bench", "--json", "--quiet"}, protocol, tt.args)...)
 			if r.code != tt.code || !strings.Contains(r.stderr, tt.message) {
 				t.Errorf("%+v, expected exit code %d and %q", r, tt.code, tt.message)
 			}
@@ -131,7 +138,9 @@ func TestBench(t *testing.T) {
 			if diff := cmp.Diff(tt.want, sum); diff != "" {
 				t.Error(diff)
 			}
-		})
+		}
+		t.Run(tt.name, func(t *testing.T) { run(t) })
+		t.Run(tt.name+", classic", func(t *testing.T) { run(t, "--classic") })
 	}
 	t.Run("a table and lines without a terminal", func(t *testing.T) {
 		r := invoke(t, environment(s), "", "bench", "chat:load", "--clients=3", "--messages=5", "--rate=0")

@@ -62,13 +62,13 @@ func TestCompletionCandidates(t *testing.T) {
 		{"cent projects a", "apply"},
 		{"cent --json --project x categories d", "delete"},
 		{"cent --project=x categories d", "delete"},
-		{"cent bench chat:x --c", "--config --clients"},
+		{"cent bench chat:x --c", "--config --clients --classic"},
 		{"cent projects apply --dr", "--dry-run"},
 		{"cent projects apply centri", ""},
 		{"cent bench --clients ", ""},
 		{"cent completion ", "bash zsh fish"},
 		{"cent completion z", "zsh"},
-		{"cent sub --t", "--timeout --token"},
+		{"cent sub --t", "--timeout --token --token-audience --token-issuer"},
 		{"cent publish --dry", ""},
 	} {
 		t.Run(tt.line, func(t *testing.T) {

@@ -7,22 +7,26 @@ import (
 	"strings"
 )
 
-type doctor struct{}
+type doctor struct {
+	Channel string `arg:"" optional:"" help:"The channel to which a message is published, to see that it arrives."`
+}
 
 // Help is shown below the usage.
 func (*doctor) Help() string {
 	return `cent makes the checks one after another and prints OK, FAILED or SKIPPED for each, and a cure for each failure:
 
-    settings   where each setting comes from; secrets are not printed
-    address    the HTTP API can be reached
-    server     the server is Centrifuge
-    clock      the clock of this machine is that of the server
-    api key    the server API accepts the API key
-    secret     the server API accepts a request signed with the secret
-    websocket  the WebSocket API accepts a connection
-    token      a connection can authenticate with a token made with the secret
+    settings    where each setting comes from; secrets are not printed
+    address     the HTTP API can be reached
+    server      the server is Centrifuge
+    clock       the clock of this machine is that of the server
+    api key     the server API accepts the API key
+    secret      the server API accepts a request signed with the secret
+    websocket   the WebSocket API accepts a connection
+    token       a connection can authenticate with a token made with the secret
+    centrifugo  a connection can be made in Centrifugo's protocol
+    delivery    a message that is published to CHANNEL arrives at a subscriber
 
-It opens one connection for a moment and changes nothing else. A check is skipped if a setting for it is missing or an earlier check failed. The exit status is 0 if no check failed, 3 if an address is unreachable or another server answered, and 1 if another check failed.`
+It opens a few connections for a moment. It changes nothing else, and sends no message unless you name a CHANNEL. A check is skipped if a setting for it is missing or an earlier check failed. The exit status is 0 if no check failed, 3 if an address is unreachable or another server answered, and 1 if another check failed.`
 }
 
 // The outcomes of a check.
@@ -51,10 +55,10 @@ type setting struct {
 }
 
 // Run implements the command.
-func (*doctor) Run(ctx context.Context, s *session) error {
-	e := &examination{session: s}
+func (c *doctor) Run(ctx context.Context, s *session) error {
+	e := &examination{session: s, channel: c.Channel}
 	for _, step := range []func(context.Context){
-		e.settings, e.address, e.clock, e.apiKey, e.secret, e.websocket, e.token,
+		e.settings, e.address, e.clock, e.apiKey, e.secret, e.websocket, e.token, e.centrifugo, e.delivery,
 	} {
 		if step(ctx); ctx.Err() != nil {
 			return fmt.Errorf("interrupted: %w", ctx.Err())
@@ -77,8 +81,8 @@ func (e *examination) add(c check) {
 	if e.JSON {
 		return
 	}
-	fmt.Fprintln(e.stdout, strings.TrimRight(fmt.Sprintf("%-7s  %-9s  %s", strings.ToUpper(c.Status), c.Name, printable(c.Detail)), " "))
-	const indent = "                    "
+	fmt.Fprintln(e.stdout, strings.TrimRight(fmt.Sprintf("%-7s  %-10s  %s", strings.ToUpper(c.Status), c.Name, printable(c.Detail)), " "))
+	const indent = "                     "
 	for _, s := range c.Settings {
 		value := "not set"
 		if s.Source != "" {

@@ -23,6 +23,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"centrifuge/localstack/stack"
+	"centrifuge/localstack/stack/stacktest"
 	"centrifuge/pkg/hub"
 )
 
@@ -59,6 +60,9 @@ func TestDoctor(t *testing.T) {
 		code int
 	}{
 		{"ok", env, time.Now, nil, 0},
+		{"delivery", env, time.Now, []string{"chat:doctor"}, 0},
+		{"delivery-stream", env, time.Now, []string{"log:doctor"}, 0},
+		{"delivery-unknown-category", env, time.Now, []string{"nowhere:x"}, 1},
 		{"ok-json", env, time.Now, []string{"--json"}, 0},
 		{"settings-file", with(without(env, "CENT_API_KEY", "CENT_PROJECT", "CENT_ADMIN_PASSWORD"), "HOME", home), time.Now, []string{"--secret=demo-secret"}, 0},
 		{"no-settings", without(env, "CENT_API_KEY", "CENT_PROJECT", "CENT_SECRET", "CENT_ADMIN_PASSWORD"), time.Now, nil, 1},
@@ -92,6 +96,37 @@ func TestDoctor(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 	})
+}
+
+// TestDoctorClaims examines a project that requires aud and iss.
+func TestDoctorClaims(t *testing.T) {
+	s := stacktest.Start(t, stack.Options{Seed: stacktest.Seed(t, `"allow_md5": true,`, `"token_audience": "shop", "token_issuer": "https://shop.example.com",`)})
+	env := environment(s)
+	const wrong = "set token_audience and token_issuer to the options of the project"
+	for _, tt := range []struct {
+		name             string
+		audience, issuer string
+		cure             string
+	}{
+		{"both", "shop", "https://shop.example.com", ""},
+		{"neither", "", "", wrong},
+		{"another audience", "other", "https://shop.example.com", wrong},
+		{"no issuer", "shop", "", wrong},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := invokeAt(t, time.Now, with(with(env, "CENT_TOKEN_AUDIENCE", tt.audience), "CENT_TOKEN_ISSUER", tt.issuer), "", "doctor", "chat:doctor", "--json")
+			failed := failures(t, r.stdout)
+			if tt.cure == "" {
+				if r.code != 0 || len(failed) > 0 {
+					t.Errorf("%+v", r)
+				}
+				return
+			}
+			if r.code != 1 || len(failed) != 1 || failed[0].Name != "token" || failed[0].Cure != tt.cure {
+				t.Errorf("exit code %d, failed: %+v", r.code, failed)
+			}
+		})
+	}
 }
 
 // answers starts a server that answers each path of bodies with its body and a status,
@@ -312,6 +347,8 @@ func TestTLSMistakes(t *testing.T) {
 			"cent: info: status 400 Bad Request: the server speaks TLS on this port: use " + secure.URL + "\n"},
 		{"ws for wss", "CENT_WEBSOCKET", strings.Replace(secure.URL, "https", "ws", 1), []string{"sub", "chat:x"},
 			": the server speaks TLS on this port: use " + strings.Replace(secure.URL, "https", "wss", 1) + "\n"},
+		{"a certificate that is not trusted", "CENT_WEBSOCKET", strings.Replace(secure.URL, "https", "wss", 1), []string{"sub", "chat:x"},
+			": check that the host name is that of the certificate, and that this machine trusts its issuer\n"},
 		{"https for http", "CENT_ADDRESS", strings.Replace(s.HTTPURL, "http", "https", 1), []string{"info"},
 			"server gave HTTP response to HTTPS client: the server does not speak TLS on this port: use http:// for --address, ws:// for --websocket\n"},
 		{"wss for ws", "CENT_WEBSOCKET", strings.Replace(s.WebSocketURL, "ws", "wss", 1), []string{"sub", "chat:x"},

@@ -69,7 +69,7 @@ func TestHelpExamples(t *testing.T) {
 					t.Fatal(err)
 				}
 				now := time.Now
-				if r := invokeAt(t, now, nil, "", "doctor", "--config", file); r.code != 0 || strings.Contains(r.stdout, "SKIPPED") {
+				if r := invokeAt(t, now, nil, "", "doctor", "chat:doctor", "--config", file); r.code != 0 || strings.Contains(r.stdout, "SKIPPED") {
 					t.Errorf("%+v", r)
 				}
 			},

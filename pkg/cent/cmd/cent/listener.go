@@ -1,190 +1,126 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/coder/websocket"
 
+	"centrifuge/pkg/auth"
 	"centrifuge/pkg/hub"
 )
 
-const (
-	// keepAlive is the interval of pings. API Gateway closes a connection after ten idle
-	// minutes.
-	keepAlive = 8 * time.Minute
-	// replyTimeout is the time limit of a reply. API Gateway waits 29 s for a function.
-	replyTimeout = 30 * time.Second
-	// maxFrameBytes is twice the size limit of a message.
-	maxFrameBytes = 2 * hub.MaxMessageBytes
-)
-
-// ping keeps a connection open. API Gateway itself accepts it: it costs one message,
-// starts no function and has no reply.
-var ping = []byte(`{"method":"ping"}`)
-
-type command struct {
-	ID     string         `json:"id"`
-	Method string         `json:"method"`
-	Params map[string]any `json:"params"`
-}
-
-// receiver handles what a listener receives. The listener calls it on one goroutine.
-type receiver interface {
-	// subscribed is called when the connection has subscribed to its channels. send
-	// sends commands. It may be called on any goroutine until it fails.
-	subscribed(send func(ctx context.Context, command []byte) error)
-	// message handles a message. The listener closes the connection if done is true.
-	message(f frame) (done bool, err error)
-	// replied handles the id of a reply to a command of the receiver. The listener
-	// closes the connection if done is true.
-	replied(id string) (done bool)
-}
-
 // listener connects, subscribes and passes messages to its receiver.
-type listener struct {
-	websocket       string
-	timeout         time.Duration // of a handshake and of sending a frame
-	keepAlive       time.Duration // the interval of pings
-	auth, subscribe []byte
-	receiver        receiver
+type listener interface {
+	// listen calls the receiver until the receiver is done. It reports whether it has
+	// subscribed. It fails if the connection ends earlier, or for good where it connects
+	// again by itself: with refused, or with another error, after which the caller may
+	// call it again.
+	listen(ctx context.Context) (subscribed bool, err error)
 }
 
-// frame is a reply, which has an ack; a push; or an error of API Gateway, which has only a
-// message.
-type frame struct {
-	Ack      bool                         `json:"ack"`
-	ID       *string                      `json:"id"`
-	Error    *string                      `json:"error"`
-	Code     int                          `json:"code"`
-	Detail   string                       `json:"detail"`
-	Refused  map[string][]string          `json:"refused"`
-	Reasons  map[string]map[string]reason `json:"reasons"`
-	Category string                       `json:"category"`
-	Channel  string                       `json:"channel"`
-	EventID  string                       `json:"event_id"`
-	Event    string                       `json:"event"`
-	Data     json.RawMessage              `json:"data"`
-	Offset   uint64                       `json:"offset"`
-	Epoch    string                       `json:"epoch"`
-	Message  string                       `json:"message"`
+// receiver handles what a listener receives. The listener calls it on one goroutine at a
+// time, and ends if done is true or if it fails.
+type receiver interface {
+	// subscribed is called when the connection has subscribed to its channels. settle makes
+	// the listener end when it has received what was sent to it before; it is called on
+	// another goroutine.
+	subscribed(settle func(ctx context.Context) error) (done bool, err error)
+	// message handles a message.
+	message(d delivery) (done bool, err error)
 }
 
-// reason is why a channel was refused.
-type reason struct {
-	Code   int    `json:"code"`
-	Error  string `json:"error"`
-	Detail string `json:"detail"`
+// delivery is a received message.
+type delivery struct {
+	Channel string `json:"channel"`
+	// EventID is "" in Centrifugo's protocol.
+	EventID string          `json:"event_id,omitempty"`
+	Data    json.RawMessage `json:"data"`
+	// Offset and Epoch are its position in a stream.
+	Offset uint64 `json:"offset,omitempty"`
+	Epoch  string `json:"epoch,omitempty"`
 }
 
-// published reports whether the frame is a message, not a reply or the announcement of
-// a join or a leave.
-func (f *frame) published() bool { return f.EventID != "" && f.Event == "" }
+// listenerOptions are the parameters of a listener.
+type listenerOptions struct {
+	user string
+	// token is of the user; "" for one that is made with the secret.
+	token    string
+	channels []string
+	classic  bool
+	// attempts is how many connections may fail before the first success.
+	attempts int
+	// again makes a listener of Centrifugo's protocol connect again, and print notes.
+	again bool
+}
 
-// replies reports whether the frame is the reply to the command with this id.
-func (f *frame) replies(id string) bool { return f.Ack && f.ID != nil && *f.ID == id }
-
-// listener returns a listener for a user and channels, without a receiver. It checks
-// the settings and the channels.
-func (s *session) listener(user, token string, channels []string) (*listener, error) {
+// webSocketURL checks the address of the WebSocket.
+func (s *session) webSocketURL() (*url.URL, error) {
 	if s.WebSocket == "" {
 		return nil, misuse("no WebSocket for this address: set --websocket, CENT_WEBSOCKET or websocket in the file")
 	}
-	if u, err := url.Parse(s.WebSocket); err != nil || u.Scheme != "ws" && u.Scheme != "wss" || u.Host == "" || u.User != nil {
+	address, err := url.Parse(s.WebSocket)
+	if err != nil || address.Scheme != "ws" && address.Scheme != "wss" || address.Host == "" || address.User != nil {
 		return nil, misuse("the WebSocket is not a ws or wss address: set the output WebSocketURL of the deployment")
 	}
+	return address, nil
+}
+
+// listener returns a listener. It checks the settings, the token and the channels.
+func (s *session) listener(o listenerOptions, r receiver) (listener, error) {
+	address, err := s.webSocketURL()
+	if err != nil {
+		return nil, err
+	}
 	to := make(hub.Selection)
-	for _, name := range channels {
+	for _, name := range o.channels {
 		ch, err := hub.ParseChannel(s.Project, name)
 		if err != nil {
 			return nil, misuse("%s: %w", name, err)
 		}
 		to[ch.Category] = append(to[ch.Category], ch.Name)
 	}
-	authenticate, err := json.Marshal(command{"auth", "auth", map[string]any{
-		"token": token, "user": user, "project_id": s.Project, "permissions": struct{}{}, "batch": true}})
-	if err != nil {
-		return nil, usageError{err}
-	}
-	subscribe, err := json.Marshal(command{"subscribe", "subscribe", map[string]any{"to": to}})
-	if err != nil {
-		return nil, usageError{err}
-	}
-	return &listener{websocket: s.WebSocket, timeout: s.Timeout, keepAlive: keepAlive, auth: authenticate, subscribe: subscribe}, nil
-}
-
-// listen connects and calls the receiver until the receiver is done. It reports
-// whether it has subscribed. It fails if the connection ends earlier: with refused, or
-// with another error, after which the caller may connect again. A reply to auth or to
-// subscribe has a time limit. After them a channel may be silent for any time: a lost
-// network is found by the keep-alive of TCP.
-func (l *listener) listen(ctx context.Context) (subscribed bool, err error) {
-	conn, err := l.dial(ctx)
-	if err != nil {
-		return false, err
-	}
-	defer func() { _ = conn.CloseNow() }()
-	conn.SetReadLimit(maxFrameBytes)
-	if err := l.send(ctx, conn, l.auth); err != nil {
-		return false, err
-	}
-	stop := l.keepOpen(ctx, conn)
-	defer stop()
-	for {
-		frames, err := l.read(ctx, conn, subscribed)
+	if o.classic {
+		token := o.token
+		if token == "" {
+			token = auth.SignToken(s.Secret, o.user, s.Project)
+		}
+		l, err := s.classic(o.user, token, to)
 		if err != nil {
-			return subscribed, err
+			return nil, err
 		}
-		for _, f := range frames {
-			done, err := l.handle(ctx, conn, f)
-			if err != nil {
-				return subscribed, err
-			}
-			if done {
-				_ = conn.Close(websocket.StatusNormalClosure, "")
-				return true, nil
-			}
-			subscribed = subscribed || f.replies("subscribe")
+		l.receiver = r
+		return l, nil
+	}
+	if o.token == "" {
+		// It does not depend on the clock, and is for this connection alone.
+		if o.token, err = s.sign(map[string]any{"sub": o.user, "permissions": to}); err != nil {
+			return nil, err
 		}
 	}
+	if !strings.Contains(o.token, ".") {
+		return nil, misuse("the token is a classic one: add --classic, or make a JWT with cent token USER --jwt")
+	}
+	return s.centrifugo(o, address, r), nil
 }
 
-// handle calls the receiver for a frame. It reports whether the receiver is done.
-func (l *listener) handle(ctx context.Context, conn *websocket.Conn, f frame) (done bool, err error) {
-	switch {
-	case f.Error != nil:
-		return false, refusal(*f.Error, f.Code, f.Detail)
-	case len(f.Refused) > 0:
-		return false, refusedChannels(f)
-	case f.replies("auth"):
-		return false, l.send(ctx, conn, l.subscribe)
-	case f.replies("subscribe"):
-		l.receiver.subscribed(func(ctx context.Context, command []byte) error { return l.send(ctx, conn, command) })
-	case f.Ack && f.ID != nil:
-		return l.receiver.replied(*f.ID), nil
-	case f.published():
-		return l.receiver.message(f)
-	case !f.Ack && f.Message != "":
-		return false, errors.New("API Gateway: " + f.Message)
-	}
-	return false, nil
+// dialer opens connections.
+type dialer struct {
+	websocket string
+	timeout   time.Duration // of a handshake and of sending a frame
 }
 
 // dial opens a connection. It fails with refused if the server refuses the handshake.
-func (l *listener) dial(ctx context.Context) (*websocket.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, l.timeout)
+func (d dialer) dial(ctx context.Context) (*websocket.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.timeout)
 	defer cancel()
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	conn, res, err := websocket.Dial(ctx, l.websocket, &websocket.DialOptions{HTTPClient: client})
+	conn, res, err := websocket.Dial(ctx, d.websocket, &websocket.DialOptions{HTTPClient: client})
 	if err == nil {
 		return conn, nil
 	}
@@ -197,103 +133,4 @@ func (l *listener) dial(ctx context.Context) (*websocket.Conn, error) {
 		}
 	}
 	return nil, fmt.Errorf("connect: %w", err)
-}
-
-func (l *listener) send(ctx context.Context, conn *websocket.Conn, b []byte) error {
-	ctx, cancel := context.WithTimeout(ctx, l.timeout)
-	defer cancel()
-	if err := conn.Write(ctx, websocket.MessageText, b); err != nil {
-		return fmt.Errorf("send: %w", err)
-	}
-	return nil
-}
-
-// keepOpen sends pings until stop is called.
-func (l *listener) keepOpen(ctx context.Context, conn *websocket.Conn) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		ticker := time.NewTicker(l.keepAlive)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-ticker.C:
-				if l.send(ctx, conn, ping) != nil {
-					return
-				}
-			}
-		}
-	}()
-	return func() { cancel(); <-done }
-}
-
-// read returns what the next WebSocket message holds: one frame, or several pushes.
-func (l *listener) read(ctx context.Context, conn *websocket.Conn, subscribed bool) ([]frame, error) {
-	if !subscribed {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, replyTimeout)
-		defer cancel()
-	}
-	_, b, err := conn.Read(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("connection lost: %w", err)
-	}
-	return decodeFrames(b)
-}
-
-// decodeFrames decodes an object, or an array of at least one.
-func decodeFrames(b []byte) (frames []frame, err error) {
-	if bytes.HasPrefix(bytes.TrimLeft(b, " \t\r\n"), []byte("[")) {
-		err = json.Unmarshal(b, &frames)
-	} else {
-		frames = make([]frame, 1)
-		err = json.Unmarshal(b, &frames[0])
-	}
-	if err == nil && len(frames) == 0 {
-		err = errors.New("it is an empty array")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("decode a frame: %w", err)
-	}
-	return frames, nil
-}
-
-// refusal is the error for the error of a reply: refused, unless the command may succeed
-// on another connection.
-func refusal(text string, code int, detail string) error {
-	if code != 0 {
-		text = fmt.Sprintf("%s (code %d)", explain(text, detail), code)
-	}
-	for _, e := range []*hub.Error{hub.ErrInternal, hub.ErrValidation, hub.ErrConnectionNotFound} {
-		if code == e.Code {
-			return errors.New(text)
-		}
-	}
-	return refused{text}
-}
-
-// explain adds the detail to an error text, which may end with a part of it.
-func explain(text, detail string) string {
-	if message, known, ok := strings.Cut(text, ": "); ok && strings.HasPrefix(detail, known) {
-		text = message
-	}
-	return text + ": " + detail
-}
-
-// refusedChannels is the error for the channels that a subscribe was refused.
-func refusedChannels(f frame) error {
-	var r refused
-	for _, category := range slices.Sorted(maps.Keys(f.Refused)) {
-		for _, name := range f.Refused[category] {
-			text := hub.Channel{Category: category, Name: name}.String()
-			if why, known := f.Reasons[category][name]; known {
-				text += fmt.Sprintf(": %s (code %d)", explain(why.Error, why.Detail), why.Code)
-			}
-			r = append(r, text)
-		}
-	}
-	return r
 }

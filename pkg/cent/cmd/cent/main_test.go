@@ -5,11 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"regexp"
 	"runtime/debug"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -271,6 +274,8 @@ func TestCommands(t *testing.T) {
 		{"wrong-key", "", []string{"info", "--api-key", "another-key"}, 1},
 		{"token", "", []string{"token", "alice"}, 0},
 		{"token-json", "", []string{"token", "alice", "--json"}, 0},
+		{"token-subscription", "", []string{"token", "alice", "--channel", "$chat:lobby", "--exp", "10m", "--info", `{"seat":1}`, "--json"}, 0},
+		{"token-audience", "", []string{"token", "alice", "--jwt", "--token-audience", "shop", "--token-issuer", "shop.example.com"}, 0},
 		{"token-jwt", "", []string{"token", "--jwt", "--ttl", "2h", "--permissions", `{"chat":["lobby"],"secret":[]}`, "--info", `"A"`, "alice"}, 0},
 	} {
 		t.Run(step.name, func(t *testing.T) {
@@ -290,20 +295,137 @@ func TestCommands(t *testing.T) {
 	if r := invoke(t, env, "", "disconnect", "alice"); r != (result{}) {
 		t.Errorf("disconnect: %+v", r)
 	}
-	for note := alice.notes.next(); !strings.HasPrefix(note, "cent: subscribed"); note = alice.notes.next() {
-		if !strings.Contains(note, "connecting again") {
-			t.Errorf("note %q", note)
+	var notes []string
+	for range 3 {
+		notes = append(notes, alice.notes.next())
+	}
+	if diff := cmp.Diff([]string{
+		"cent: chat:den: server unsubscribe: the application removed the user from the channel (code 2000)",
+		"cent: subscribe: refused: force disconnect: the application disconnected the user (code 3503)",
+		errorReference,
+	}, notes); diff != "" {
+		t.Error(diff)
+	}
+	if code := alice.exit(t); code != 1 {
+		t.Errorf("a disconnected sub has exit code %d", code)
+	}
+}
+
+// TestSubSince prints what a channel has kept after a position, and then what arrives.
+func TestSubSince(t *testing.T) {
+	s := start(t)
+	env := environment(s)
+	var epoch string
+	for _, data := range []string{"1", "2", "3"} {
+		r := invoke(t, env, "", "publish", "log:orders", data, "--json")
+		var m struct{ Epoch string }
+		if err := json.Unmarshal([]byte(r.stdout), &m); err != nil || r.code != 0 {
+			t.Fatalf("%+v, error %v", r, err)
 		}
+		epoch = m.Epoch
 	}
-	if r := invoke(t, env, "", "publish", "chat:lobby", `"after"`); r.code != 0 {
-		t.Errorf("publish: %+v", r)
+	for _, protocol := range [][]string{nil, {"--classic"}} {
+		for since, want := range map[string]string{
+			"1":          `{"channel":"log:orders","event_id":"EVENT","data":2,"offset":2,"epoch":"EPOCH"}`,
+			"2@" + epoch: `{"channel":"log:orders","event_id":"EVENT","data":3,"offset":3,"epoch":"EPOCH"}`,
+		} {
+			t.Run(strings.Join(append(protocol, strings.Split(since, "@")[0]), " "), func(t *testing.T) {
+				r := invoke(t, env, "", append(append([]string{"sub", "log:orders", "-n", "1"}, protocol...), "--since", since)...)
+				if got := strings.ReplaceAll(stableText(r.stdout), epoch, "EPOCH"); r.code != 0 || got != want+"\n" {
+					t.Errorf("printed %s, expected %s; %+v", got, want, r)
+				}
+			})
+		}
+		t.Run(strings.Join(append(protocol, "another epoch"), " "), func(t *testing.T) {
+			r := invoke(t, env, "", append(append([]string{"sub", "log:orders"}, protocol...), "--since", "1@other")...)
+			if r.code != 1 || !strings.Contains(r.stderr, "unrecoverable position") || r.stdout != "" {
+				t.Errorf("%+v", r)
+			}
+		})
 	}
-	if m := alice.messages.next(); !strings.Contains(m, `"after"`) {
+	for i, protocol := range [][]string{nil, {"--classic"}} {
+		t.Run(strings.Join(append(protocol, "what arrives follows, and nothing twice"), " "), func(t *testing.T) {
+			l := listen(t, env, append(protocol, "log:orders", "--since", strconv.Itoa(2+i), "-n", "2")...)
+			for offset := 3 + i; offset < 5+i; offset++ {
+				if m, want := l.messages.next(), fmt.Sprintf(`"data":%d,"offset":%d`, offset, offset); !strings.Contains(m, want) {
+					t.Errorf("received %s, expected %s", m, want)
+				}
+				if offset == 3+i {
+					if r := invoke(t, env, "", "publish", "log:orders", strconv.Itoa(4+i)); r.code != 0 {
+						t.Errorf("%+v", r)
+					}
+				}
+			}
+			if code := l.exit(t); code != 0 {
+				t.Errorf("exit code %d", code)
+			}
+		})
+	}
+}
+
+// TestSubSinceAhead has a position that the stream has not reached: what arrives is printed.
+func TestSubSinceAhead(t *testing.T) {
+	s := start(t)
+	env := environment(s)
+	l := listen(t, env, "log:orders", "--since", "41", "-n", "1")
+	if r := invoke(t, env, "", "publish", "log:orders", "1"); r.code != 0 {
+		t.Errorf("%+v", r)
+	}
+	if m := l.messages.next(); !strings.Contains(m, `"data":1,"offset":1`) {
 		t.Errorf("received %s", m)
 	}
-	alice.stop()
-	if code := alice.exit(t); code != 0 {
-		t.Errorf("an interrupted sub has exit code %d", code)
+	if code := l.exit(t); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// TestSubReconnect cuts the connection of each protocol, in a way after which clients come back.
+func TestSubReconnect(t *testing.T) {
+	s := start(t)
+	env := environment(s)
+	for _, tt := range []struct {
+		name    string
+		args    []string
+		channel string
+		cut     string
+		want    string
+		notes   []string
+	}{
+		{"Centrifugo's protocol, a stream", nil, "log:lobby", `{"user":"alice","disconnect":{"code":4000,"reason":"again"}}`, `{"channel":"log:lobby","data":"after","offset":1,"epoch":"EPOCH"}`, []string{
+			"cent: connection lost; connecting again",
+			"cent: subscribed to log:lobby again; no message is lost",
+		}},
+		{"Centrifugo's protocol", nil, "chat:lobby", `{"user":"alice","disconnect":{"code":4000,"reason":"again"}}`, `{"channel":"chat:lobby","data":"after"}`, []string{
+			"cent: connection lost; connecting again",
+			"cent: subscribed to chat:lobby again; messages that were sent meanwhile are lost",
+		}},
+		{"the classic protocol", []string{"--classic"}, "chat:lobby", `{"user":"alice"}`, `{"channel":"chat:lobby","event_id":"EVENT","data":"after"}`, []string{
+			`cent: connection lost: failed to get reader: received close frame: status = StatusNormalClosure and reason = ""; connecting again`,
+			"cent: subscribed to chat:lobby",
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			alice := listen(t, env, append(tt.args, "--user", "alice", tt.channel)...)
+			if r := invoke(t, env, tt.cut, "send", "disconnect"); r.code != 0 {
+				t.Errorf("disconnect: %+v", r)
+			}
+			for _, want := range tt.notes {
+				if note := alice.notes.next(); note != want {
+					t.Errorf("note %q, expected %q", note, want)
+				}
+			}
+			if r := invoke(t, env, "", "publish", tt.channel, `"after"`); r.code != 0 {
+				t.Errorf("publish: %+v", r)
+			}
+			m := regexp.MustCompile(`"epoch":"[^"]+"`).ReplaceAllString(stableText(alice.messages.next()), `"epoch":"EPOCH"`)
+			if m != tt.want {
+				t.Errorf("received %s, expected %s", m, tt.want)
+			}
+			alice.stop()
+			if code := alice.exit(t); code != 0 {
+				t.Errorf("an interrupted sub has exit code %d", code)
+			}
+		})
 	}
 }
 
@@ -337,7 +459,14 @@ func TestSub(t *testing.T) {
 			t.Fatalf("exit code %d", code)
 		}
 		with := map[string]string{"CENT_WEBSOCKET": s.WebSocketURL, "CENT_PROJECT": "demo", "CENT_TOKEN": <-made}
-		l := listen(t, with, "--user", "carol", "secret:x")
+		for _, protocol := range [][]string{nil, {"--classic"}} {
+			l := listen(t, with, append(protocol, "--user", "carol", "secret:x")...)
+			l.stop()
+			l.exit(t)
+		}
+	})
+	t.Run("a private category with the secret", func(t *testing.T) {
+		l := listen(t, env, "secret:x")
 		l.stop()
 		l.exit(t)
 	})
@@ -348,12 +477,24 @@ func TestSub(t *testing.T) {
 		code    int
 		message string
 	}{
-		{"a wrong secret", map[string]string{"CENT_SECRET": "other"}, []string{"chat:x"}, 1, "refused: invalid token: a classic token is hex(HMAC-SHA256(secret, user + project_id)); a JWT is signed with HS256 and the same secret, and has sub, the user, and exp (code 401)\n" + errorReference},
-		{"an absent project", map[string]string{"CENT_PROJECT": "other"}, []string{"chat:x"}, 1, "refused: "},
-		{"private and absent categories", nil, []string{"chat:x", "secret:x", "nowhere:y"}, 1,
+		{"a wrong secret", map[string]string{"CENT_SECRET": "other"}, []string{"chat:x"}, 1, "refused: invalid token: the project has another secret, or token_audience or token_issuer that the settings do not name: ask cent doctor (code 3500)\n" + errorReference},
+		{"a wrong secret, classic", map[string]string{"CENT_SECRET": "other"}, []string{"--classic", "chat:x"}, 1, "refused: invalid token: a classic token is hex(HMAC-SHA256(secret, user + project_id)); a JWT is signed with HS256 and the same secret, and has sub, the user, and exp (code 401)\n" + errorReference},
+		{"an absent project", map[string]string{"CENT_PROJECT": "other"}, []string{"chat:x"}, 3, "there is no project other, or the path of the WebSocket is wrong"},
+		{"an absent project, classic", map[string]string{"CENT_PROJECT": "other"}, []string{"--classic", "chat:x"}, 1, "refused: "},
+		{"absent categories", nil, []string{"chat:x", "nowhere:y", "nowhere:x"}, 1,
+			"refused: nowhere:x: unknown channel: the project has no category of this name: create it, or correct the name (code 102); " +
+				"nowhere:y: unknown channel: the project has no category of this name: create it, or correct the name (code 102)"},
+		{"a private category with a token of another one", map[string]string{"CENT_TOKEN": jwtOf(t, env, "--permissions", `{"chat":[]}`)}, []string{"chat:x", "secret:x"}, 1,
+			"refused: secret:x: permission denied: the token does not grant the channel, and the options of its category do not let this user subscribe (code 103)"},
+		{"an expired token", map[string]string{"CENT_TOKEN": jwtOf(t, env, "--ttl", "1s")}, []string{"chat:x"}, 1,
+			"refused: the token has expired: make another one, such as with cent token USER --jwt --ttl 8h"},
+		{"a classic token without --classic", map[string]string{"CENT_TOKEN": "a365844d"}, []string{"chat:x"}, 2,
+			"the token is a classic one: add --classic, or make a JWT with cent token USER --jwt"},
+		{"private and absent categories, classic", nil, []string{"--classic", "chat:x", "secret:x", "nowhere:y"}, 1,
 			"refused: nowhere:y: category does not exist or permission denied: the project has no category of this name: create it, or correct the name (code 403); " +
 				"secret:x: category does not exist or permission denied: the category is private: it requires a JWT that grants it in its permissions, or a validate_url that does (code 403)"},
 		{"an unreachable address", map[string]string{"CENT_WEBSOCKET": "ws://127.0.0.1:1/dev"}, []string{"chat:x"}, 3, "connect: "},
+		{"an unreachable address, classic", map[string]string{"CENT_WEBSOCKET": "ws://127.0.0.1:1/dev"}, []string{"--classic", "chat:x"}, 3, "connect: "},
 		{"an address without a WebSocket", map[string]string{"CENT_WEBSOCKET": strings.Replace(s.HTTPURL, "http", "ws", 1)}, []string{"chat:x"}, 3, "connect: "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -367,6 +508,20 @@ func TestSub(t *testing.T) {
 			}
 		})
 	}
+}
+
+// jwtOf returns a JWT of the user u that cent token makes, of the year of invoke.
+func jwtOf(t *testing.T, env map[string]string, args ...string) string {
+	t.Helper()
+	now := time.Now
+	if slices.Contains(args, "1s") {
+		now = func() time.Time { return time.Now().Add(-time.Minute) }
+	}
+	r := invokeAt(t, now, env, "", append([]string{"token", "u", "--jwt"}, args...)...)
+	if r.code != 0 {
+		t.Fatalf("%+v", r)
+	}
+	return strings.TrimSpace(r.stdout)
 }
 
 func TestUsage(t *testing.T) {
@@ -403,6 +558,9 @@ func TestUsage(t *testing.T) {
 		{"permissions that are not JSON", full, "", []string{"token", "u", "--jwt", "--permissions", "{"}, 2, "--permissions is not JSON"},
 		{"invalid permissions", full, "", []string{"token", "u", "--jwt", "--permissions", "[]"}, 2, "would refuse this token"},
 		{"info above the limit", full, "", []string{"token", "u", "--jwt", "--info", `"` + strings.Repeat("x", 5000) + `"`}, 2, "would refuse this token"},
+		{"permissions in a subscription token", full, "", []string{"token", "u", "--channel", "a:b", "--permissions", "{}"}, 2, "a subscription token has no --permissions: it grants its --channel"},
+		{"a subscription token of an invalid channel", full, "", []string{"token", "u", "--channel", "b:"}, 2, "would refuse this token"},
+		{"a position and two channels", full, "", []string{"sub", "a:b", "a:c", "--since", "1", "--websocket", "ws://host"}, 2, "--since is for one channel"},
 		{"a lifetime below 1 s", full, "", []string{"token", "u", "--jwt", "--ttl", "1ms"}, 2, "--ttl"},
 		{"no WebSocket for the address", full, "", []string{"sub", "a:b"}, 2, "no WebSocket"},
 		{"an invalid WebSocket address", full, "", []string{"sub", "a:b", "--websocket", "http://host"}, 2, "not a ws or wss"},

@@ -72,10 +72,12 @@ func poolOf(connections int) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-func (m *measurement) add(l *listener) {
-	c := &subscriber{m: m, listener: l, seen: newBitmap(m.Messages), ready: make(chan struct{}), ended: make(chan struct{})}
-	l.receiver = c
+// add adds a client of a user.
+func (m *measurement) add(s *session, user string) (err error) {
+	c := &subscriber{m: m, seen: newBitmap(m.Messages), ready: make(chan struct{}), ended: make(chan struct{})}
+	c.listener, err = s.listener(listenerOptions{user: user, channels: []string{m.Channel}, classic: m.Classic, attempts: 1}, c)
 	m.subscribers = append(m.subscribers, c)
+	return err
 }
 
 // measure runs the measurement. When ctx ends it stops publishing and waits for the
@@ -239,7 +241,7 @@ func (m *measurement) settle(ctx context.Context) {
 			continue
 		}
 		g.Go(func() error {
-			if err := c.send(ctx, settleCommand); err != nil {
+			if err := c.settle(ctx); err != nil {
 				return err // the reader counts the lost connection
 			}
 			select {

@@ -37,7 +37,7 @@ func TestRawOutput(t *testing.T) {
 	var b bytes.Buffer
 	s := session{world: world{stdout: &b}}
 	data := json.RawMessage("{\"b\":12345678901234567890.10,\"a\":\"\u009b\",\"a\":\"<\\u0000\"}")
-	if _, err := (&printer{s: &s, endless: true}).message(frame{Category: "c", Channel: "\u202ex", EventID: "1", Data: data}); err != nil {
+	if _, err := (&printer{s: &s, endless: true}).message(delivery{Channel: "c:\u202ex", EventID: "1", Data: data}); err != nil {
 		t.Fatal(err)
 	}
 	want := `{"channel":"c:\u202ex","event_id":"1","data":{"b":12345678901234567890.10,"a":"\u009b","a":"<\u0000"}}` + "\n"

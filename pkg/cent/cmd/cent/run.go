@@ -127,8 +127,8 @@ func (e exit) Error() string {
 // Unwrap lets errors.As find the inner error.
 func (e exit) Unwrap() error { return e.err }
 
-// errorReference names the document that explains the errors by their codes.
-const errorReference = "Errors by code, with causes and cures: pkg/hub/README.md#errors"
+// errorReference names the documents that explain the errors by their codes.
+const errorReference = "Errors by code, with causes and cures: pkg/hub/README.md#errors; those of Centrifugo's protocol: pkg/protocol/centrifugo/README.md"
 
 // run runs the program and returns the exit code.
 func run(ctx context.Context, w world) int {

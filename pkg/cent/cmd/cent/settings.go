@@ -35,6 +35,8 @@ type settings struct {
 	APIKey        string        `name:"api-key" placeholder:"KEY" help:"An API key of the project, $$CENT_API_KEY."`
 	Project       string        `placeholder:"ID" help:"The id of the project, for tokens, $$CENT_PROJECT."`
 	Secret        string        `placeholder:"SECRET" help:"The secret of the project, for tokens, $$CENT_SECRET."`
+	TokenAudience string        `placeholder:"AUD" help:"The option token_audience of the project, for JWTs, $$CENT_TOKEN_AUDIENCE."`
+	TokenIssuer   string        `placeholder:"ISS" help:"The option token_issuer of the project, for JWTs, $$CENT_TOKEN_ISSUER."`
 	AdminPassword string        `placeholder:"PASSWORD" help:"The password of the admin pages, for projects and categories, $$CENT_ADMIN_PASSWORD."`
 	WebSocket     string        `name:"websocket" placeholder:"URL" help:"The WebSocket API, the output WebSocketURL of the deployment, $$CENT_WEBSOCKET (ws://127.0.0.1:8080/dev)."`
 	Timeout       time.Duration `placeholder:"30s" help:"The time limit of an attempt, at most 1m, $$CENT_TIMEOUT (30s)."`
@@ -67,6 +69,8 @@ func (s settings) resolve(w world) (settings, error) {
 		{&s.APIKey, "--api-key", "CENT_API_KEY", "api_key"},
 		{&s.Project, "--project", "CENT_PROJECT", "project_id"},
 		{&s.Secret, "--secret", "CENT_SECRET", "secret_key"},
+		{&s.TokenAudience, "--token-audience", "CENT_TOKEN_AUDIENCE", "token_audience"},
+		{&s.TokenIssuer, "--token-issuer", "CENT_TOKEN_ISSUER", "token_issuer"},
 		{&s.AdminPassword, "--admin-password", "CENT_ADMIN_PASSWORD", "admin_password"},
 		{&s.WebSocket, "--websocket", "CENT_WEBSOCKET", "websocket"},
 		{&timeout, "--timeout", "CENT_TIMEOUT", "timeout"},
@@ -159,7 +163,7 @@ func (s *settings) file(w world) (map[string]string, error) {
 	return values, nil
 }
 
-var fileKeys = []string{"address", "admin_password", "api_key", "project_id", "secret_key", "timeout", "websocket"}
+var fileKeys = []string{"address", "admin_password", "api_key", "project_id", "secret_key", "timeout", "token_audience", "token_issuer", "websocket"}
 
 // decodeINI reads the keys before any section and in the section [cent]. The case of
 // keys does not matter. A value is the rest of its line, including #, ; and quotes;

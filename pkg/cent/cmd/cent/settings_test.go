@@ -202,7 +202,7 @@ func FuzzDecodeFrames(f *testing.F) {
 		for _, frame := range frames {
 			var out strings.Builder
 			p := printer{s: &session{world: world{stdout: &out}}}
-			if _, err := p.message(frame); err != nil || strings.Count(out.String(), "\n") != 1 {
+			if _, err := p.message(frame.delivery()); err != nil || strings.Count(out.String(), "\n") != 1 {
 				t.Errorf("printed %q, error %v", out.String(), err)
 			}
 		}

@@ -2,15 +2,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
 	"time"
 
-	"centrifuge/pkg/auth"
-	"centrifuge/pkg/hub"
+	"centrifuge/pkg/cent"
 )
 
 type sub struct {
@@ -19,11 +17,16 @@ type sub struct {
 	User  string `placeholder:"USER" help:"The user (default: the anonymous user)."`
 	Token string `placeholder:"TOKEN" help:"The token of the user, $$CENT_TOKEN (default: a token made with the secret)."`
 	Count int    `short:"n" placeholder:"N" help:"Exit after N messages."`
+	Since since  `placeholder:"OFFSET[@EPOCH]" help:"Print what the channel has kept after this position first; requires the API key."`
+
+	Classic bool `help:"Speak the classic protocol."`
 }
 
 // Help is shown below the usage.
 func (*sub) Help() string {
-	return `Each message is a line of JSON: {"channel", "event_id", "data"}, in a stream also "offset" and "epoch". Notes go to the standard error; the first one is "subscribed". cent connects again after a lost connection until it is interrupted. Messages sent without a connection are lost. Joins and leaves are not printed. Private categories require a JWT: --token "$(cent token USER --jwt --permissions …)" --user USER.`
+	return `Each message is a line of JSON: {"channel", "data"}, in a stream also "offset" and "epoch", with --classic also "event_id". Notes go to the standard error; the first one is "subscribed". cent connects again after a lost connection until it is interrupted, and a note says whether messages are lost: none is lost in a category with history. With --classic, messages sent without a connection are lost. Joins and leaves are not printed.
+
+The token that cent makes grants the channels on the command line, whatever the options of their categories say. To see what a user may do, give the token that the application makes: --token. With --classic, private categories require a JWT: --token "$(cent token USER --jwt --permissions …)" --user USER.`
 }
 
 const (
@@ -36,7 +39,7 @@ const (
 
 // Run implements the command.
 func (c *sub) Run(ctx context.Context, s *session) error {
-	l, err := c.listener(s)
+	l, err := c.listener(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -52,7 +55,7 @@ func (c *sub) Run(ctx context.Context, s *session) error {
 			failures = 0
 		}
 		failures++
-		if errors.As(err, new(refused)) || !ever && failures == firstAttempts {
+		if ctx.Err() == nil && (errors.As(err, new(refused)) || !c.Classic || !ever && failures == firstAttempts) {
 			return fmt.Errorf("subscribe: %w", err)
 		}
 		s.wait(ctx, err, failures)
@@ -77,7 +80,7 @@ func (s *session) wait(ctx context.Context, err error, failures int) {
 }
 
 // listener checks the arguments.
-func (c *sub) listener(s *session) (*listener, error) {
+func (c *sub) listener(ctx context.Context, s *session) (listener, error) {
 	if c.Count < 0 {
 		return nil, misuse("--count is negative")
 	}
@@ -92,14 +95,19 @@ func (c *sub) listener(s *session) (*listener, error) {
 		if err := s.needSecret(); err != nil {
 			return nil, err
 		}
-		token = auth.SignToken(s.Secret, c.User, s.Project)
 	}
-	l, err := s.listener(c.User, token, c.Channels)
-	if err != nil {
-		return nil, err
+	p := &printer{s: s, names: strings.Join(c.Channels, " "), left: c.Count, endless: c.Count == 0}
+	if c.Since.position != nil {
+		if len(c.Channels) != 1 {
+			return nil, misuse("--since is for one channel: an offset belongs to a channel")
+		}
+		client, err := s.client()
+		if err != nil {
+			return nil, err
+		}
+		p.missed = &backlog{ctx: ctx, client: client, channel: c.Channels[0], after: *c.Since.position}
 	}
-	l.receiver = &printer{s: s, names: strings.Join(c.Channels, " "), left: c.Count, endless: c.Count == 0}
-	return l, nil
+	return s.listener(listenerOptions{user: c.User, token: token, channels: c.Channels, classic: c.Classic, attempts: firstAttempts, again: true}, p)
 }
 
 // printer prints messages.
@@ -109,22 +117,69 @@ type printer struct {
 	// left is the number of messages before the exit, unless endless is set.
 	left    int
 	endless bool
+	missed  *backlog // nil without --since
 }
 
-func (p *printer) subscribed(func(context.Context, []byte) error) {
+func (p *printer) subscribed(func(context.Context) error) (done bool, err error) {
 	fmt.Fprintln(p.s.stderr, "cent: subscribed to "+printable(p.names))
+	if p.missed == nil {
+		return false, nil
+	}
+	return p.missed.read(p.print)
 }
 
-func (p *printer) message(f frame) (done bool, err error) {
-	err = p.s.printJSON(struct {
-		Channel string          `json:"channel"`
-		EventID string          `json:"event_id"`
-		Data    json.RawMessage `json:"data"`
-		Offset  uint64          `json:"offset,omitempty"`
-		Epoch   string          `json:"epoch,omitempty"`
-	}{hub.Channel{Category: f.Category, Name: f.Channel}.String(), f.EventID, f.Data, f.Offset, f.Epoch})
+func (p *printer) message(d delivery) (done bool, err error) {
+	if p.missed.has(d) {
+		return false, nil
+	}
+	return p.print(d)
+}
+
+func (p *printer) print(d delivery) (done bool, err error) {
+	err = p.s.printJSON(d)
 	p.left--
 	return p.left == 0 && !p.endless, err
 }
 
-func (*printer) replied(string) bool { return false }
+// backlog is what a channel has kept after a position.
+type backlog struct {
+	ctx     context.Context //nolint:containedctx // that of the command
+	client  *cent.Client
+	channel string
+	after   cent.Position // where read begins
+	printed cent.Position // of the last message, zero before the first
+}
+
+// read reads to the top of the stream, and calls do for each message until it is done.
+func (b *backlog) read(do func(delivery) (done bool, err error)) (done bool, err error) {
+	for {
+		publications, top, err := b.client.History(b.ctx, b.channel, cent.HistoryOptions{Since: &b.after, Limit: -1})
+		if err != nil {
+			return false, err
+		}
+		for _, m := range publications {
+			b.after = cent.Position{Offset: m.Offset, Epoch: top.Epoch}
+			b.printed = b.after
+			if done, err := do(delivery{Channel: b.channel, EventID: m.EventID, Data: m.Data, Offset: m.Offset, Epoch: top.Epoch}); done || err != nil {
+				return done, err
+			}
+		}
+		if len(publications) == 0 || b.after.Offset >= top.Offset {
+			return false, nil
+		}
+	}
+}
+
+// has reports whether a message was read, and remembers its position otherwise. A nil backlog
+// has none.
+func (b *backlog) has(d delivery) bool {
+	if b == nil || d.Offset == 0 {
+		return false
+	}
+	if d.Epoch == b.printed.Epoch && d.Offset <= b.printed.Offset {
+		return true
+	}
+	b.after = cent.Position{Offset: d.Offset, Epoch: d.Epoch}
+	b.printed = b.after
+	return false
+}

@@ -8,19 +8,15 @@ import (
 	"time"
 )
 
-// settleCommand is a command without an effect. Pushes before its reply were sent
-// earlier.
-var settleCommand = []byte(`{"id":"settle","method":"subscribe","params":{"to":{}}}`)
-
 // subscriber is a client of a measurement.
 type subscriber struct {
 	m        *measurement
-	listener *listener
+	listener listener
 	seen     bitmap
-	// ready is closed after the client has subscribed and send is set. ended is closed
+	// ready is closed after the client has subscribed and settle is set. ended is closed
 	// after its connection has ended and err is set.
 	ready, ended chan struct{}
-	send         func(ctx context.Context, command []byte) error
+	settle       func(ctx context.Context) error
 	err          error
 }
 
@@ -65,18 +61,19 @@ func (c *subscriber) disconnected() bool {
 	}
 }
 
-func (c *subscriber) subscribed(send func(context.Context, []byte) error) {
-	c.send = send
+func (c *subscriber) subscribed(settle func(context.Context) error) (done bool, err error) {
+	c.settle = settle
 	close(c.ready)
+	return false, nil
 }
 
-func (c *subscriber) message(f frame) (done bool, err error) {
+func (c *subscriber) message(d delivery) (done bool, err error) {
 	now := time.Since(c.m.began)
 	var data struct {
 		Bench string `json:"bench"`
 		N     *int   `json:"n"`
 	}
-	decoded := json.Unmarshal(f.Data, &data) == nil
+	decoded := json.Unmarshal(d.Data, &data) == nil
 	if !decoded || data.Bench != c.m.id || data.N == nil || *data.N < 0 || *data.N >= c.m.Messages {
 		return false, nil // a message of another publisher
 	}
@@ -89,5 +86,3 @@ func (c *subscriber) message(f frame) (done bool, err error) {
 	c.m.happened(now)
 	return false, nil
 }
-
-func (c *subscriber) replied(id string) bool { return id == "settle" }

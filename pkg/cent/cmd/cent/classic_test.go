@@ -12,16 +12,15 @@ import (
 	"github.com/coder/websocket"
 )
 
-// replies is a receiver that is done after the reply to "done".
-type replies struct{}
+// idle is a receiver that is never done.
+type idle struct{}
 
-func (replies) subscribed(func(context.Context, []byte) error) {}
-func (replies) message(frame) (bool, error)                    { return false, nil }
-func (replies) replied(id string) bool                         { return id == "done" }
+func (idle) subscribed(func(context.Context) error) (bool, error) { return false, nil }
+func (idle) message(delivery) (bool, error)                       { return false, nil }
 
-// TestListenerFrames connects to a server that sends single pushes and several in a frame. The
+// TestClassicFrames connects to a server that sends single pushes and several in a frame. The
 // output has a line for each message, and ends with the fourth.
-func TestListenerFrames(t *testing.T) {
+func TestClassicFrames(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := websocket.Accept(w, r, nil)
 		if err != nil {
@@ -60,11 +59,10 @@ func TestListenerFrames(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	s := session{world: world{stdout: &stdout, stderr: &stderr}}
 	s.Project, s.WebSocket, s.Timeout = "p", "ws"+strings.TrimPrefix(server.URL, "http"), 10*time.Second
-	l, err := s.listener("u", "t", []string{"c:x"})
+	l, err := s.listener(listenerOptions{user: "u", token: "t", channels: []string{"c:x"}, classic: true}, &printer{s: &s, names: "c:x", left: 4})
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.receiver = &printer{s: &s, names: "c:x", left: 4}
 	if subscribed, err := l.listen(t.Context()); err != nil || !subscribed {
 		t.Errorf("subscribed %t, error %v", subscribed, err)
 	}
@@ -94,8 +92,8 @@ func TestDecodeFramesRefuses(t *testing.T) {
 	}
 }
 
-// TestListenerPings connects to a server that records what it receives after subscribe.
-func TestListenerPings(t *testing.T) {
+// TestClassicPings connects to a server that records what it receives after subscribe.
+func TestClassicPings(t *testing.T) {
 	frames := make(chan string, 1)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := websocket.Accept(w, r, nil)
@@ -128,12 +126,12 @@ func TestListenerPings(t *testing.T) {
 			}
 		}
 		frames <- read()
-		send(`{"ack":true,"id":"done","method":"subscribe","result":true,"error":null}`)
+		send(`{"ack":true,"id":"settle","method":"subscribe","result":true,"error":null}`)
 		_, _, _ = conn.Read(r.Context()) // the closing handshake
 	}))
 	t.Cleanup(server.Close)
-	l := &listener{
-		websocket: "ws" + strings.TrimPrefix(server.URL, "http"), timeout: 10 * time.Second, keepAlive: time.Millisecond, receiver: replies{},
+	l := &classic{
+		dialer: dialer{"ws" + strings.TrimPrefix(server.URL, "http"), 10 * time.Second}, keepAlive: time.Millisecond, receiver: idle{},
 		auth: []byte(`{"id":"auth","method":"auth"}`), subscribe: []byte(`{"id":"subscribe","method":"subscribe"}`),
 	}
 	if subscribed, err := l.listen(t.Context()); err != nil || !subscribed {
