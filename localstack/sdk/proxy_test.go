@@ -19,6 +19,7 @@ import (
 
 	"github.com/centrifugal/centrifuge-go"
 	"github.com/coder/websocket"
+	"github.com/golang-jwt/jwt/v5"
 
 	"centrifuge/localstack/stack"
 	"centrifuge/pkg/callback"
@@ -127,6 +128,13 @@ func withoutToken(t *testing.T, s *stack.Stack, data string) *centrifuge.Client 
 }
 
 // connected connects a client and returns the event.
+func withToken(t *testing.T, s *stack.Stack, user string) *centrifuge.Client {
+	t.Helper()
+	c := centrifuge.NewJsonClient(s.WebSocketURL+"?project="+projectID, centrifuge.Config{Token: token(t, jwt.MapClaims{"sub": user})})
+	t.Cleanup(c.Close)
+	return c
+}
+
 func connected(t *testing.T, c *centrifuge.Client) centrifuge.ConnectedEvent {
 	t.Helper()
 	events := make(chan centrifuge.ConnectedEvent, 10)
@@ -139,8 +147,8 @@ func connected(t *testing.T, c *centrifuge.Client) centrifuge.ConnectedEvent {
 	return got(t, "connected", events)
 }
 
-// subscription is a subscription and what it receives.
-type subscription struct {
+// proxied is a subscription of which an application is asked, and what it receives.
+type proxied struct {
 	*centrifuge.Subscription
 	subscribed   chan centrifuge.SubscribedEvent
 	unsubscribed chan centrifuge.UnsubscribedEvent
@@ -148,13 +156,13 @@ type subscription struct {
 	errs         chan error
 }
 
-func subscribe(t *testing.T, c *centrifuge.Client, channel string, config ...centrifuge.SubscriptionConfig) *subscription {
+func subscribe(t *testing.T, c *centrifuge.Client, channel string, config ...centrifuge.SubscriptionConfig) *proxied {
 	t.Helper()
 	sub, err := c.NewSubscription(channel, config...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &subscription{
+	s := &proxied{
 		sub, make(chan centrifuge.SubscribedEvent, 10), make(chan centrifuge.UnsubscribedEvent, 10), make(chan centrifuge.PublicationEvent, 10), make(chan error, 100),
 	}
 	sub.OnSubscribed(func(e centrifuge.SubscribedEvent) { s.subscribed <- e })
@@ -204,7 +212,7 @@ func TestProxyConnect(t *testing.T) {
 func TestProxyConnectIsNotAskedAboutToken(t *testing.T) {
 	a := newApplication(t, map[string]string{})
 	s := startWith(t, stack.Options{Seed: a.seed("connect")})
-	connected(t, client(t, s, "ann"))
+	connected(t, withToken(t, s, "ann"))
 	if asked := a.take("connect"); len(asked) != 0 {
 		t.Errorf("asked %+v", asked)
 	}
@@ -355,7 +363,7 @@ func TestProxyPublish(t *testing.T) {
 		"publish chat:out":  `{"disconnect":{"code":4501,"reason":"spammer"}}`,
 	})
 	s := startWith(t, stack.Options{Seed: a.seed("subscribe", "publish")})
-	c := client(t, s, "ann")
+	c := withToken(t, s, "ann")
 	disconnected := make(chan centrifuge.DisconnectedEvent, 1)
 	connected(t, c)
 	c.OnDisconnected(func(e centrifuge.DisconnectedEvent) { disconnected <- e })
@@ -425,7 +433,7 @@ func TestProxyBudget(t *testing.T) {
 func TestProxyRPCRefuses(t *testing.T) {
 	a := newApplication(t, map[string]string{"rpc": `{"error":{"code":104,"message":"method not found"}}`})
 	s := startWith(t, stack.Options{Seed: a.seed("rpc")})
-	c := client(t, s, "ann")
+	c := withToken(t, s, "ann")
 	connected(t, c)
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
@@ -439,7 +447,7 @@ func TestProxyRPCRefuses(t *testing.T) {
 func TestProxyWithoutURL(t *testing.T) {
 	a := newApplication(t, nil)
 	s := startWith(t, stack.Options{Seed: a.seed()})
-	c := client(t, s, "ann")
+	c := withToken(t, s, "ann")
 	connected(t, c)
 	if e := got(t, "unsubscribed", subscribe(t, c, "chat:room").unsubscribed); e.Code != 108 {
 		t.Errorf("%+v", e)
