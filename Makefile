@@ -44,7 +44,7 @@ IAM := $(TOOLS)/iam
 # A validator for OpenAPI documents, pinned by pkg/serverapi/lint/requirements.txt.
 OPENAPI_VALIDATOR := $(TOOLS)/openapi/bin/openapi-spec-validator
 
-# The AWS SDKs, schemathesis and the client of Centrifugo of make test-clients.
+# The AWS SDKs, schemathesis and the clients of Centrifugo of make test-clients.
 CLIENTS_PYTHON := $(TOOLS)/clients/python
 CLIENTS_JARS   := $(TOOLS)/clients/jars
 MAVEN_COPY     := org.apache.maven.plugins:maven-dependency-plugin:3.9.0:copy-dependencies
@@ -112,14 +112,14 @@ test-dynamodb-local: ## Run the tests of the store and the hub, random rounds an
 	go run ./localstack/dynamodb/local go test -count=1 ./pkg/store/... ./pkg/hub/... ./localstack/soak
 	go run ./localstack/dynamodb/local go test -count=1 -run '^TestFaultMatrix$$' ./localstack/stack
 
-test-clients: $(CLIENTS_PYTHON)/installed $(CLIENTS_JARS)/installed ## Call the local stack with AWS SDKs of three languages and Centrifugo's client for Python, and test the server API with schemathesis; needs Python 3.11, Java 17 and Maven
+test-clients: $(CLIENTS_PYTHON)/installed $(CLIENTS_JARS)/installed ## Call the local stack with AWS SDKs of three languages and Centrifugo's clients for Python, and test the server API with schemathesis; needs Python 3.11, Java 17 and Maven
 	@go run ./localstack/clients $(CLIENTS_PYTHON) $(CLIENTS_JARS)
 
 oracles: ## Run the own tests of Go libraries of Centrifugo, from the module cache, against the local stack on port 8000
 	@go run ./localstack/oracle
 
 $(CLIENTS_PYTHON)/installed: localstack/clients/python/requirements.txt
-	@echo "installing boto3, schemathesis and cent, from PyPI"
+	@echo "installing boto3, schemathesis, cent and centrifuge-python, from PyPI"
 	@python3 -m venv --clear $(CLIENTS_PYTHON)
 	@$(CLIENTS_PYTHON)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@

@@ -1,8 +1,8 @@
 // Command clients holds the local stack and the poster against software that this
 // project did not write: the AWS SDKs of Python, JavaScript and Java call the local
-// management API, botocore computes the signatures of the poster again, Centrifugo's client
-// for Python calls every method of the server API, and schemathesis tests it against its
-// OpenAPI document.
+// management API, botocore computes the signatures of the poster again, Centrifugo's HTTP client
+// for Python calls every method of the server API, its WebSocket client converses, and
+// schemathesis tests the server API against its OpenAPI document.
 //
 //	go run ./localstack/clients PYTHON JARS
 //
@@ -71,8 +71,11 @@ func run(ctx context.Context, args []string) error {
 		{"signatures of the poster", func() (string, error) {
 			return verifySignatures(ctx, python, filepath.Join(folder, "python", "signatures.py"))
 		}},
-		{"Centrifugo's client for Python", func() (string, error) {
+		{"Centrifugo's HTTP client for Python", func() (string, error) {
 			return callServerAPI(ctx, python, filepath.Join(folder, "python", "server_api.py"))
+		}},
+		{"Centrifugo's WebSocket client for Python", func() (string, error) {
+			return converse(ctx, python, filepath.Join(folder, "python", "conversations.py"))
 		}},
 		{"server API", func() (string, error) { return fuzzServerAPI(ctx, python) }},
 	}

@@ -45,7 +45,7 @@ var conversations = map[string]func(t *testing.T, r rig, id string){
 	"a classic client in the channel":        classicClient,
 	"commands right after connect":           pipelined,
 	"rpc and send without an application":    noApplication,
-	"subscription without a token":           withoutToken,
+	"subscription without a token":           unauthorized,
 }
 
 func publish(t *testing.T, r rig, id string) {
@@ -811,7 +811,7 @@ func noApplication(t *testing.T, r rig, id string) {
 	}
 }
 
-func withoutToken(t *testing.T, r rig, id string) {
+func unauthorized(t *testing.T, r rig, id string) {
 	ann := r.connect(t, "ann-"+id)
 	sub := ann.subscription(t, "$log:"+id, centrifuge.SubscriptionConfig{GetToken: func(centrifuge.SubscriptionTokenEvent) (string, error) {
 		return "", centrifuge.ErrUnauthorized

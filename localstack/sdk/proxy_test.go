@@ -19,6 +19,7 @@ import (
 
 	"github.com/centrifugal/centrifuge-go"
 	"github.com/coder/websocket"
+	"github.com/golang-jwt/jwt/v5"
 
 	"centrifuge/localstack/stack"
 	"centrifuge/pkg/callback"
@@ -118,16 +119,23 @@ func (a *application) seed(proxies ...string) []byte {
 		{"name": "news"}]}]}`, strings.Join(options, ", "))
 }
 
-// unknown returns a client that sends no token.
-func unknown(t *testing.T, s *stack.Stack, data string) *centrifuge.Client {
+// withoutToken returns a client that sends no token.
+func withoutToken(t *testing.T, s *stack.Stack, data string) *centrifuge.Client {
 	t.Helper()
 	c := centrifuge.NewJsonClient(s.WebSocketURL+"?project="+projectID, centrifuge.Config{Data: []byte(data), Name: "sdk"})
 	t.Cleanup(c.Close)
 	return c
 }
 
-// connect connects a client and returns the event.
-func connect(t *testing.T, c *centrifuge.Client) centrifuge.ConnectedEvent {
+// connected connects a client and returns the event.
+func withToken(t *testing.T, s *stack.Stack, user string) *centrifuge.Client {
+	t.Helper()
+	c := centrifuge.NewJsonClient(s.WebSocketURL+"?project="+projectID, centrifuge.Config{Token: token(t, jwt.MapClaims{"sub": user})})
+	t.Cleanup(c.Close)
+	return c
+}
+
+func connected(t *testing.T, c *centrifuge.Client) centrifuge.ConnectedEvent {
 	t.Helper()
 	events := make(chan centrifuge.ConnectedEvent, 10)
 	c.OnConnected(func(e centrifuge.ConnectedEvent) { events <- e })
@@ -139,7 +147,7 @@ func connect(t *testing.T, c *centrifuge.Client) centrifuge.ConnectedEvent {
 	return got(t, "connected", events)
 }
 
-// proxied is a subscription and what it receives.
+// proxied is a subscription of which an application is asked, and what it receives.
 type proxied struct {
 	*centrifuge.Subscription
 	subscribed   chan centrifuge.SubscribedEvent
@@ -148,7 +156,7 @@ type proxied struct {
 	errs         chan error
 }
 
-func ask(t *testing.T, c *centrifuge.Client, channel string, config ...centrifuge.SubscriptionConfig) *proxied {
+func subscribe(t *testing.T, c *centrifuge.Client, channel string, config ...centrifuge.SubscriptionConfig) *proxied {
 	t.Helper()
 	sub, err := c.NewSubscription(channel, config...)
 	if err != nil {
@@ -176,10 +184,10 @@ func TestProxyConnect(t *testing.T) {
 		"rpc": `{"result":{"data":{"price":12.5}}}`,
 	})
 	s := startWith(t, stack.Options{Seed: a.seed("connect", "refresh", "rpc")})
-	c := unknown(t, s, `{"session":"5f1c"}`)
+	c := withoutToken(t, s, `{"session":"5f1c"}`)
 	server := make(chan centrifuge.ServerSubscribedEvent, 1)
 	c.OnSubscribed(func(e centrifuge.ServerSubscribedEvent) { server <- e })
-	if e := connect(t, c); string(e.Data) != `{"motd":"hi"}` {
+	if e := connected(t, c); string(e.Data) != `{"motd":"hi"}` {
 		t.Errorf("connected with %s", e.Data)
 	}
 	if e := got(t, "subscription by the server", server); e.Channel != "news:own" || string(e.Data) != `{"unread":3}` {
@@ -204,7 +212,7 @@ func TestProxyConnect(t *testing.T) {
 func TestProxyConnectIsNotAskedAboutToken(t *testing.T) {
 	a := newApplication(t, map[string]string{})
 	s := startWith(t, stack.Options{Seed: a.seed("connect")})
-	connect(t, named(t, s))
+	connected(t, withToken(t, s, "ann"))
 	if asked := a.take("connect"); len(asked) != 0 {
 		t.Errorf("asked %+v", asked)
 	}
@@ -225,7 +233,7 @@ func TestProxyConnectRefuses(t *testing.T) {
 			a := newApplication(t, map[string]string{"connect": c.reply})
 			s := startWith(t, stack.Options{Seed: a.seed("connect")})
 			disconnected := make(chan centrifuge.DisconnectedEvent, 1)
-			client := unknown(t, s, "{}")
+			client := withoutToken(t, s, "{}")
 			client.OnDisconnected(func(e centrifuge.DisconnectedEvent) { disconnected <- e })
 			if err := client.Connect(); err != nil {
 				t.Fatal(err)
@@ -241,7 +249,7 @@ func TestProxyConnectRefuses(t *testing.T) {
 func TestProxyConnectWithoutAnswer(t *testing.T) {
 	a := newApplication(t, map[string]string{})
 	s := startWith(t, stack.Options{Seed: a.seed("connect")})
-	c := unknown(t, s, "{}")
+	c := withoutToken(t, s, "{}")
 	events, errs := make(chan centrifuge.ConnectedEvent, 1), make(chan error, 100)
 	c.OnConnected(func(e centrifuge.ConnectedEvent) { events <- e })
 	c.OnError(func(e centrifuge.ErrorEvent) { errs <- e.Error })
@@ -264,10 +272,10 @@ func TestProxySubscribe(t *testing.T) {
 		"subscribe chat:later": `{"error":{"code":1002,"message":"later","temporary":true}}`,
 	})
 	s := startWith(t, stack.Options{Seed: a.seed("connect", "subscribe")})
-	c := unknown(t, s, "{}")
-	connect(t, c)
+	c := withoutToken(t, s, "{}")
+	connected(t, c)
 
-	room := ask(t, c, "chat:room", centrifuge.SubscriptionConfig{Data: []byte(`{"invitation":"x"}`)})
+	room := subscribe(t, c, "chat:room", centrifuge.SubscriptionConfig{Data: []byte(`{"invitation":"x"}`)})
 	if e := got(t, "subscribed", room.subscribed); string(e.Data) != `{"topic":"tea"}` {
 		t.Errorf("subscribed with %s", e.Data)
 	}
@@ -286,24 +294,24 @@ func TestProxySubscribe(t *testing.T) {
 			t.Errorf("presence with %s", info.ChanInfo)
 		}
 	}
-	if e := got(t, "subscribed to a stream", ask(t, c, "log:1").subscribed); !e.Recoverable {
+	if e := got(t, "subscribed to a stream", subscribe(t, c, "log:1").subscribed); !e.Recoverable {
 		t.Error("the override has no effect")
 	}
-	if e := got(t, "unsubscribed", ask(t, c, "chat:no").unsubscribed); e.Code != 1001 || e.Reason != "no" {
+	if e := got(t, "unsubscribed", subscribe(t, c, "chat:no").unsubscribed); e.Code != 1001 || e.Reason != "no" {
 		t.Errorf("%+v", e)
 	}
-	later := ask(t, c, "chat:later")
+	later := subscribe(t, c, "chat:later")
 	got(t, "temporary error", later.errs)
 	a.set("subscribe chat:later", allowed)
 	got(t, "subscribed later", later.subscribed)
 	a.take("subscribe")
 
 	// The name decides.
-	got(t, "subscribed to a user-limited channel", ask(t, c, "chat:own#ann").subscribed)
-	if e := got(t, "unsubscribed", ask(t, c, "chat:own#bob").unsubscribed); e.Code != 103 {
+	got(t, "subscribed to a user-limited channel", subscribe(t, c, "chat:own#ann").subscribed)
+	if e := got(t, "unsubscribed", subscribe(t, c, "chat:own#bob").unsubscribed); e.Code != 103 {
 		t.Errorf("%+v", e)
 	}
-	if e := got(t, "unsubscribed", ask(t, c, "$chat:x").unsubscribed); e.Code != 103 {
+	if e := got(t, "unsubscribed", subscribe(t, c, "$chat:x").unsubscribed); e.Code != 103 {
 		t.Errorf("%+v", e)
 	}
 	if asked := a.take("subscribe"); len(asked) != 0 {
@@ -355,11 +363,11 @@ func TestProxyPublish(t *testing.T) {
 		"publish chat:out":  `{"disconnect":{"code":4501,"reason":"spammer"}}`,
 	})
 	s := startWith(t, stack.Options{Seed: a.seed("subscribe", "publish")})
-	c := named(t, s)
+	c := withToken(t, s, "ann")
 	disconnected := make(chan centrifuge.DisconnectedEvent, 1)
-	connect(t, c)
+	connected(t, c)
 	c.OnDisconnected(func(e centrifuge.DisconnectedEvent) { disconnected <- e })
-	room, log := ask(t, c, "chat:room"), ask(t, c, "log:1")
+	room, log := subscribe(t, c, "chat:room"), subscribe(t, c, "log:1")
 	got(t, "subscribed", room.subscribed)
 	got(t, "subscribed", log.subscribed)
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
@@ -425,8 +433,8 @@ func TestProxyBudget(t *testing.T) {
 func TestProxyRPCRefuses(t *testing.T) {
 	a := newApplication(t, map[string]string{"rpc": `{"error":{"code":104,"message":"method not found"}}`})
 	s := startWith(t, stack.Options{Seed: a.seed("rpc")})
-	c := named(t, s)
-	connect(t, c)
+	c := withToken(t, s, "ann")
+	connected(t, c)
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	var refused *centrifuge.Error
@@ -439,9 +447,9 @@ func TestProxyRPCRefuses(t *testing.T) {
 func TestProxyWithoutURL(t *testing.T) {
 	a := newApplication(t, nil)
 	s := startWith(t, stack.Options{Seed: a.seed()})
-	c := named(t, s)
-	connect(t, c)
-	if e := got(t, "unsubscribed", ask(t, c, "chat:room").unsubscribed); e.Code != 108 {
+	c := withToken(t, s, "ann")
+	connected(t, c)
+	if e := got(t, "unsubscribed", subscribe(t, c, "chat:room").unsubscribed); e.Code != 108 {
 		t.Errorf("%+v", e)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
@@ -600,27 +608,5 @@ func expectClosed(t *testing.T, socket *websocket.Conn) {
 		t.Errorf("received %s, expected the end", b)
 	} else if ctx.Err() != nil {
 		t.Error("the socket is not closed")
-	}
-}
-
-// named returns a client of ann, who has a token.
-func named(t *testing.T, s *stack.Stack) *centrifuge.Client {
-	t.Helper()
-	c := centrifuge.NewJsonClient(s.WebSocketURL+"?project="+projectID, centrifuge.Config{Token: token(t, map[string]any{"sub": "ann"})})
-	t.Cleanup(c.Close)
-	return c
-}
-
-// got returns the next value of a channel.
-func got[T any](t *testing.T, what string, from <-chan T) T {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), limit)
-	defer cancel()
-	select {
-	case v := <-from:
-		return v
-	case <-ctx.Done():
-		t.Fatalf("no %s within %v", what, limit)
-		panic("unreachable")
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net"
+	"net/http"
 	"sync"
 	"testing"
 	"time"
@@ -41,7 +42,7 @@ func start(t *testing.T, o stack.Options) rig {
 	t.Helper()
 	o.Seed, o.Log, o.LogLevel = seed, t.Output(), "error"
 	s := stacktest.Start(t, o)
-	return rig{s, gocent.New(gocent.Config{Addr: s.HTTPURL + "/api", Key: apiKey})}
+	return rig{s, gocent.New(gocent.Config{Addr: s.HTTPURL + "/api", Key: apiKey, HTTPClient: &http.Client{Timeout: limit}})}
 }
 
 // token signs claims with the secret of the project.
@@ -65,10 +66,16 @@ func (e events[T]) add(v T) { e <- v }
 // next waits for the next value.
 func (e events[T]) next(t *testing.T, what string) T {
 	t.Helper()
+	return got(t, what, e)
+}
+
+// got waits for the next value of a channel.
+func got[T any](t *testing.T, what string, from <-chan T) T {
+	t.Helper()
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
-	case v := <-e:
+	case v := <-from:
 		return v
 	case <-timer.C:
 		t.Fatalf("no %s within %v", what, limit)
@@ -147,6 +154,8 @@ func newClient(t *testing.T, url string, config centrifuge.Config) *client {
 		published: newEvents[centrifuge.ServerPublicationEvent](), network: &network{},
 	}
 	config.NetDialContext = c.network.dial
+	// A machine that also does something else is slower than the time-outs of the SDK allow.
+	config.HandshakeTimeout, config.ReadTimeout = limit, limit
 	c.Client = centrifuge.NewJsonClient(url, config)
 	t.Cleanup(c.Close)
 	c.OnConnecting(c.connecting.add)

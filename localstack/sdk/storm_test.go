@@ -35,7 +35,7 @@ func TestReconnectStorm(t *testing.T) {
 	const rooms = 10
 	began := time.Now()
 	for n := range members {
-		c := r.client(t, centrifuge.Config{Token: token(t, jwt.MapClaims{"sub": fmt.Sprintf("user-%d", n)}), HandshakeTimeout: limit, ReadTimeout: limit})
+		c := r.client(t, centrifuge.Config{Token: token(t, jwt.MapClaims{"sub": fmt.Sprintf("user-%d", n)})})
 		room := fmt.Sprintf("log:storm-%d", n%rooms)
 		members[n] = member{c, c.subscription(t, room, centrifuge.SubscriptionConfig{}), room}
 	}

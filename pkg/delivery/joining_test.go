@@ -583,7 +583,7 @@ func joinAll(t *testing.T, runs int, p party, b hallBreak) (fault string, told, 
 		if len(h.faults) == 0 {
 			// What is left is repaired by the next message.
 			h.deaths, h.unknown, h.fails = 0, 0, 0
-			h.pass(2 * hub.AbandonTime)
+			h.pass(hub.LeaseTime + hub.LeaseSlack + 2*hub.AbandonTime)
 			h.publish()
 			h.play()
 			h.judge()

@@ -54,6 +54,7 @@ func TestDecode(t *testing.T) {
 		{name: "send", frame: `{"send":{"data":"x"}}`, want: []Command{{Method: "send", Send: &SendRequest{json.RawMessage(`"x"`)}}}},
 		{name: "refresh", frame: `{"id":3,"refresh":{"token":"t"}}`, want: []Command{{ID: 3, Method: "refresh", Refresh: &RefreshRequest{"t"}}}},
 		{name: "sub_refresh", frame: `{"id":3,"sub_refresh":{"channel":"a:x","token":"t"}}`, want: []Command{{ID: 3, Method: "sub_refresh", SubRefresh: &SubRefreshRequest{"a:x", "t"}}}},
+		{name: "sub_refresh without a channel", frame: `{"id":3,"sub_refresh":{"token":"t"}}`, want: []Command{{ID: 3, Method: "sub_refresh", SubRefresh: &SubRefreshRequest{"", "t"}}}},
 		{name: "sub_refresh without a token", frame: `{"id":3,"sub_refresh":{"channel":"a:x"}}`, want: []Command{{ID: 3, Method: "sub_refresh", SubRefresh: &SubRefreshRequest{Channel: "a:x"}, Refusal: hub.ErrBadRequest.With("sub_refresh has no token")}}},
 		{name: "sub_refresh that tracks", frame: `{"id":3,"sub_refresh":{"channel":"a:x","type":1}}`, want: []Command{{ID: 3, Method: "sub_refresh", SubRefresh: &SubRefreshRequest{Channel: "a:x"}, Refusal: hub.ErrNotAvailable.With("only subscriptions to streams exist: leave out type")}}},
 		{name: "ping", frame: `{"id":3,"ping":{}}`, want: []Command{{ID: 3, Method: "ping", Ping: &PingRequest{}}}},
