@@ -128,9 +128,9 @@ func withoutToken(t *testing.T, s *stack.Stack, data string) *centrifuge.Client 
 }
 
 // connected connects a client and returns the event.
-func withToken(t *testing.T, s *stack.Stack, user string) *centrifuge.Client {
+func withToken(t *testing.T, s *stack.Stack) *centrifuge.Client {
 	t.Helper()
-	c := centrifuge.NewJsonClient(s.WebSocketURL+"?project="+projectID, centrifuge.Config{Token: token(t, jwt.MapClaims{"sub": user})})
+	c := centrifuge.NewJsonClient(s.WebSocketURL+"?project="+projectID, centrifuge.Config{Token: token(t, jwt.MapClaims{"sub": "ann"})})
 	t.Cleanup(c.Close)
 	return c
 }
@@ -212,7 +212,7 @@ func TestProxyConnect(t *testing.T) {
 func TestProxyConnectIsNotAskedAboutToken(t *testing.T) {
 	a := newApplication(t, map[string]string{})
 	s := startWith(t, stack.Options{Seed: a.seed("connect")})
-	connected(t, withToken(t, s, "ann"))
+	connected(t, withToken(t, s))
 	if asked := a.take("connect"); len(asked) != 0 {
 		t.Errorf("asked %+v", asked)
 	}
@@ -363,7 +363,7 @@ func TestProxyPublish(t *testing.T) {
 		"publish chat:out":  `{"disconnect":{"code":4501,"reason":"spammer"}}`,
 	})
 	s := startWith(t, stack.Options{Seed: a.seed("subscribe", "publish")})
-	c := withToken(t, s, "ann")
+	c := withToken(t, s)
 	disconnected := make(chan centrifuge.DisconnectedEvent, 1)
 	connected(t, c)
 	c.OnDisconnected(func(e centrifuge.DisconnectedEvent) { disconnected <- e })
@@ -433,7 +433,7 @@ func TestProxyBudget(t *testing.T) {
 func TestProxyRPCRefuses(t *testing.T) {
 	a := newApplication(t, map[string]string{"rpc": `{"error":{"code":104,"message":"method not found"}}`})
 	s := startWith(t, stack.Options{Seed: a.seed("rpc")})
-	c := withToken(t, s, "ann")
+	c := withToken(t, s)
 	connected(t, c)
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
@@ -447,7 +447,7 @@ func TestProxyRPCRefuses(t *testing.T) {
 func TestProxyWithoutURL(t *testing.T) {
 	a := newApplication(t, nil)
 	s := startWith(t, stack.Options{Seed: a.seed()})
-	c := withToken(t, s, "ann")
+	c := withToken(t, s)
 	connected(t, c)
 	if e := got(t, "unsubscribed", subscribe(t, c, "chat:room").unsubscribed); e.Code != 108 {
 		t.Errorf("%+v", e)
