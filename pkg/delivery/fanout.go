@@ -60,8 +60,13 @@ type page struct {
 // those without an answer once, after all others. It returns when the last has ended.
 func (f *fanout) run(ctx context.Context, subscribers Subscribers) {
 	admitted := make(map[hub.Basis]bool) // most subscribers have one of a few
+	joining := make(map[string]int) // the shard, by connection
 	for p := range f.pages(ctx, subscribers) {
 		for _, s := range p.subscribers {
+			if f.awaits(s) {
+				joining[s.Connection] = p.shard
+				continue
+			}
 			admits, decided := admitted[s.Basis]
 			if !decided {
 				admits = f.to.Rule.Admits(s.Basis)
@@ -81,29 +86,85 @@ func (f *fanout) run(ctx context.Context, subscribers Subscribers) {
 				f.lose(found, s.ID)
 				continue
 			}
-			frames, err := f.framesOf(s)
-			if err != nil {
-				f.unknownProtocols[s.Protocol]++
-				f.fail(err, len(f.messages))
-				continue
-			}
-			if len(frames) == 0 {
-				continue
-			}
-			if err := f.poster.acquire(ctx); err != nil {
-				f.leaveUnsent(err, len(frames))
-				continue
-			}
-			stalled := slices.Contains(f.to.Stalled, s.Connection) // of few
-			next := post{connection: s.Connection, shard: p.shard, frames: frames, repeated: stalled, stalled: stalled}
-			if s.Recoverable && f.streams() {
-				next.recoverer = s.ID
-			}
-			f.begin(ctx, next)
+			f.postTo(ctx, s, p.shard)
 		}
 	}
 	f.finish()
 	f.repeat(ctx)
+	f.await(ctx, subscribers, joining)
+}
+
+// postTo begins the posts to one subscriber.
+func (f *fanout) postTo(ctx context.Context, s hub.Subscriber, shard int) {
+	frames, err := f.framesOf(s)
+	if err != nil {
+		f.unknownProtocols[s.Protocol]++
+		f.fail(err, len(f.messages))
+		return
+	}
+	if len(frames) == 0 {
+		return
+	}
+	if err := f.poster.acquire(ctx); err != nil {
+		f.leaveUnsent(err, len(frames))
+		return
+	}
+	stalled := slices.Contains(f.to.Stalled, s.Connection) // of few
+	next := post{connection: s.Connection, shard: shard, frames: frames, repeated: stalled, stalled: stalled}
+	if s.Recoverable && f.streams() {
+		next.recoverer = s.ID
+	}
+	f.begin(ctx, next)
+}
+
+// The waits for the reply to a subscribe, which double.
+const firstAwait, maxAwait = 20 * time.Millisecond, 500 * time.Millisecond
+
+// awaits reports whether a message that is sent direct waits for the reply to the subscribe of a
+// subscriber. The client may have it already, and nothing keeps the message for it.
+func (f *fanout) awaits(s hub.Subscriber) bool {
+	return s.Joining && !s.Since.Before(f.to.Abandoned) && !f.streams() && f.messages[0].Event == "" && f.messages[0].Channel == f.to.Channel
+}
+
+// await waits until subscribers have the replies to their subscribes, and begins the posts to them.
+// Those that do not have it in time get nothing: it must not overtake the reply.
+func (f *fanout) await(ctx context.Context, subscribers Subscribers, joining map[string]int) {
+	for wait := firstAwait; len(joining) > 0 && wait <= maxAwait; wait *= 2 {
+		if err := sleep(ctx, wait); err != nil {
+			f.leaveUnsent(err, len(joining)*len(f.messages))
+			return
+		}
+		f.queue = make(chan post)
+		shards := make(map[int]bool)
+		for _, shard := range joining {
+			shards[shard] = true
+		}
+		for shard := range shards {
+			for page, err := range subscribers.Subscribers(ctx, f.to.Channel, shard) {
+				if err != nil {
+					f.unread(shard, err)
+				}
+				for _, s := range page {
+					if _, waits := joining[s.Connection]; !waits || s.Joining {
+						continue
+					}
+					delete(joining, s.Connection)
+					if !s.Hidden && f.to.Rule.Admits(s.Basis) {
+						f.postTo(ctx, s, shard)
+					}
+				}
+			}
+		}
+		f.finish()
+		f.repeat(ctx)
+	}
+}
+
+// unread records that the subscribers of a shard could not all be read.
+func (f *fanout) unread(shard int, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.result.Unread = append(f.result.Unread, hub.Unread{Shard: shard, Cause: err.Error()})
 }
 
 // streams reports whether the messages are publications of the channel's stream: those in the feed
@@ -170,8 +231,9 @@ func (f *fanout) finish() {
 // repeat begins the posts again that got no answer, when all others have ended, and waits
 // for them.
 func (f *fanout) repeat(ctx context.Context) {
-	f.queue = make(chan post)
-	for _, p := range f.unanswered {
+	again := f.unanswered
+	f.queue, f.unanswered = make(chan post), nil
+	for _, p := range again {
 		if err := f.poster.acquire(ctx); err != nil {
 			f.failPost(err, p, len(p.frames))
 			continue
@@ -204,9 +266,7 @@ func (f *fanout) pages(ctx context.Context, subscribers Subscribers) <-chan page
 			}
 			for subs, err := range read {
 				if err != nil {
-					f.mu.Lock()
-					defer f.mu.Unlock()
-					f.result.Unread = append(f.result.Unread, hub.Unread{Shard: shard, Cause: err.Error()})
+					f.unread(shard, err)
 					return
 				}
 				pages <- page{shard, subs}

@@ -116,3 +116,33 @@ func TestStandings(t *testing.T) {
 		})
 	}
 }
+
+// TestJoiningSubscriberOfDirectMessage dispatches to a subscriber that gets the reply to its
+// subscribe meanwhile, and to one that has left then.
+func TestJoiningSubscriberOfDirectMessage(t *testing.T) {
+	var got posts
+	m := newManagement(t, func(_ http.ResponseWriter, r *http.Request) { got.add(r) })
+	subscriber := func(name string, joining bool) hub.Subscriber {
+		return hub.Subscriber{Connection: name, Protocol: hub.Centrifugo, Batch: true, Standing: hub.Standing{ID: "1", Joining: joining, Since: time.Now()}}
+	}
+	reads := 0
+	page := func() ([]hub.Subscriber, error) {
+		switch reads++; reads {
+		case 1:
+			return []hub.Subscriber{subscriber("a", true), subscriber("b", false), subscriber("c", true)}, nil
+		case 2:
+			return []hub.Subscriber{subscriber("a", true), subscriber("b", false), subscriber("c", true)}, nil
+		}
+		return []hub.Subscriber{subscriber("a", false), subscriber("b", false)}, nil
+	}
+	d := New(Options{
+		Subscribers: shards{{page}}, Poster: m.newPoster(t, PosterOptions{}), Encoders: map[hub.Protocol]Encoder{hub.Centrifugo: data},
+	})
+	result, err := d.Dispatch(t.Context(), audience(1), []hub.Message{{Channel: room, Data: []byte(`0`)}})
+	if err != nil || result.Err() != nil || result.Delivered != 2 {
+		t.Errorf("result %+v, error %v", result, err)
+	}
+	if diff := cmp.Diff(map[string]int{"POST a 0": 1, "POST b 0": 1}, got.take()); diff != "" {
+		t.Errorf("-want +posts:\n%s", diff)
+	}
+}
