@@ -189,7 +189,7 @@ soak: ## Play random rounds against the whole service, and print their seed: SOA
 HAMMER  ?= 30s
 CLIENTS ?= 1000
 hammer: ## Publish to streams while functions are killed, and print what arrived: HAMMER=30s CLIENTS=1000 SEED=…
-	go test -v -count=1 -timeout 0 -run '^TestHammer$$' ./localstack/hammer -hammer $(HAMMER) -clients $(CLIENTS) $(if $(SEED),-seed $(SEED))
+	go test -v -count=1 -timeout 0 -run '^TestHammer(SDK)?$$' ./localstack/hammer -hammer $(HAMMER) -clients $(CLIENTS) $(if $(SEED),-seed $(SEED))
 
 bench: build ## Measure posting, streams, the bootstraps and the handshake
 	@$(MAKE) --no-print-directory build BUILD=$(BUILD)/native GOARCH_LAMBDA=$$(go env GOARCH)

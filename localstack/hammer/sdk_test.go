@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -36,7 +37,7 @@ type sdkClient struct {
 	sub     *centrifuge.Subscription
 
 	mu         sync.Mutex
-	conn       net.Conn // the latest
+	conn       *recorded // the latest
 	connection string   // its id
 	received   []push   // publications, in the order of their receipt
 	late       []time.Duration
@@ -59,7 +60,7 @@ func (h *hammer) connectSDK(ctx context.Context, name, channel string) (*sdkClie
 	h.t.Cleanup(c.client.Close)
 	c.client.OnConnected(func(e centrifuge.ConnectedEvent) { c.note(func() { c.connection = e.ClientID }) })
 	c.client.OnDisconnected(func(e centrifuge.DisconnectedEvent) {
-		c.note(func() { c.failure = fmt.Errorf("disconnected: %d %s", e.Code, e.Reason) })
+		c.note(func() { c.failure = fmt.Errorf("disconnected: %d %s, after %q", e.Code, e.Reason, c.conn.end()) })
 	})
 	sub, err := c.client.NewSubscription(category+":"+channel, centrifuge.SubscriptionConfig{Recoverable: true, MaxResubscribeDelay: 2 * time.Second})
 	if err != nil {
@@ -104,8 +105,33 @@ func (c *sdkClient) dial(ctx context.Context, network, address string) (net.Conn
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.conn = conn
-	return conn, nil
+	c.conn = &recorded{Conn: conn}
+	return c.conn, nil
+}
+
+// recorded is a connection that remembers the end of what it received.
+type recorded struct {
+	net.Conn
+	mu   sync.Mutex
+	last []byte
+}
+
+// maxRecorded is how many bytes are remembered.
+const maxRecorded = 512
+
+func (r *recorded) Read(b []byte) (int, error) {
+	n, err := r.Conn.Read(b)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last = append(r.last, b[:n]...)
+	r.last = slices.Clone(r.last[max(0, len(r.last)-maxRecorded):])
+	return n, err
+}
+
+func (r *recorded) end() []byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.last
 }
 
 // note changes the state and tells who waits.

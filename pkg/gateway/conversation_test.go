@@ -187,6 +187,12 @@ func TestConversations(t *testing.T) {
 			c1 > {}
 			c1 < {"ack":true,"id":null,"method":null,"result":null,"error":"method is required","code":107,"detail":"a command is {\"id\": \"1\", \"method\": \"…\", \"params\": {…}}"}
 		`},
+		{name: "a pong before a connect, to the error of API Gateway", script: `
+			open c1 ?p
+			c1 > {}
+			c1 > {"id":1,"connect":{"token":"JWT{"sub":"u1"}"}}
+			c1 < {"id":1,"connect":{"client":"c1","version":"centrifuge","ping":7200,"pong":true}}
+		`},
 		{name: "junk before a connect", script: `
 			open c1 ?p
 			c1 > junk

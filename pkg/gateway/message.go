@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -58,11 +59,15 @@ func (c *conversation) run(ctx context.Context, commands []centrifugo.Command, w
 		}
 		speaks, err := c.hub.Speaks(ctx, c.event.RequestContext.ConnectionID)
 		logError(ctx, c.log, c.event, err)
-		if speaks != hub.Centrifugo {
-			return events.APIGatewayProxyResponse{}, false
-		}
-		if wrong == nil {
+		switch {
+		case wrong == nil && speaks == hub.Centrifugo:
 			return reply(nil), true
+		case strings.TrimSpace(c.event.Body) == "{}" && speaks == "":
+			// Without an identity too: clients take API Gateway's error, when the function has
+			// died, for a ping, and end for good at an answer in the classic form.
+			return reply(nil), true
+		case speaks != hub.Centrifugo:
+			return events.APIGatewayProxyResponse{}, false
 		}
 	}
 	err := c.begin(ctx, commands)
