@@ -38,8 +38,8 @@ type sdkClient struct {
 
 	mu         sync.Mutex
 	conn       *recorded // the latest
-	connection string   // its id
-	received   []push   // publications, in the order of their receipt
+	connection string    // its id
+	received   []push    // publications, in the order of their receipt
 	late       []time.Duration
 	recoveries int
 	failure    error // what must not be

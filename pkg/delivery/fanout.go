@@ -60,7 +60,7 @@ type page struct {
 // those without an answer once, after all others. It returns when the last has ended.
 func (f *fanout) run(ctx context.Context, subscribers Subscribers) {
 	admitted := make(map[hub.Basis]bool) // most subscribers have one of a few
-	joining := make(map[string]int) // the shard, by connection
+	joining := make(map[string]int)      // the shard, by connection
 	for p := range f.pages(ctx, subscribers) {
 		for _, s := range p.subscribers {
 			if f.awaits(s) {

@@ -57,13 +57,13 @@ func (c *conversation) run(ctx context.Context, commands []centrifugo.Command, w
 		if e, _ := classic.Decode([]byte(c.event.Body)); e.Method != "" {
 			return events.APIGatewayProxyResponse{}, false
 		}
-		speaks, err := c.hub.Speaks(ctx, c.event.RequestContext.ConnectionID)
+		speaks, scoped, err := c.hub.Speaks(ctx, c.event.RequestContext.ConnectionID)
 		logError(ctx, c.log, c.event, err)
 		switch {
 		case wrong == nil && speaks == hub.Centrifugo:
 			return reply(nil), true
-		case strings.TrimSpace(c.event.Body) == "{}" && speaks == "":
-			// Without an identity too: clients take API Gateway's error, when the function has
+		case speaks == "" && scoped && strings.TrimSpace(c.event.Body) == "{}":
+			// Without an identity too: Centrifugo's clients take API Gateway's error, when the function has
 			// died, for a ping, and end for good at an answer in the classic form.
 			return reply(nil), true
 		case speaks != hub.Centrifugo:

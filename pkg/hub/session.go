@@ -162,12 +162,13 @@ func (s *Session) access() Access {
 }
 
 // Speaks returns the protocol of a connection: "" for one that is over, or has no identity yet.
-func (h *Hub) Speaks(ctx context.Context, connection string) (Protocol, error) {
+// scoped means that a client of Centrifugo's protocol can log in there: it is in a project.
+func (h *Hub) Speaks(ctx context.Context, connection string) (p Protocol, scoped bool, err error) {
 	c, err := h.store.Connection(ctx, connection)
 	if errors.Is(err, ErrConnectionNotFound) {
-		return "", nil
+		return "", h.defaultProject != "", nil
 	}
-	return c.Protocol, err
+	return c.Protocol, c.Scope != "" || h.defaultProject != "", err
 }
 
 // Reply sends frames to a connection, in their order. It fails with ErrConnectionNotFound for one
