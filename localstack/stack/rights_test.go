@@ -24,11 +24,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	sdk "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/coder/websocket"
 	"github.com/google/go-cmp/cmp"
 
 	"centrifuge/functions"
 	"centrifuge/localstack/dynamodb"
 	"centrifuge/localstack/stack"
+	"centrifuge/pkg/auth"
 	"centrifuge/pkg/hub"
 	"centrifuge/pkg/store/schema"
 	"centrifuge/pkg/store/storetest"
@@ -158,7 +160,7 @@ func TestRights(t *testing.T) {
 		"unsubscribe": {"", "unsubscribe/join-leave", nil, nil},
 		"broadcast":   {subscribed, "broadcast/bidirectional", broadcastAll, nil},
 		"disconnect":  {"", "disconnect/going-away", nil, nil},
-		"message":     {"", "message/presence", flood, nil},
+		"message":     {"", "message/presence", converse, nil},
 		"publish":     {subscribed, "publish/api-publish", callServerAPI, nil},
 		"demo":        {"", "demo/token", applaud, []string{"S#", "U#"}}, // it publishes through the function publish
 		"dispatch":    {"", "", drain, nil},
@@ -227,6 +229,13 @@ func renew(t *testing.T, s *stack.Stack, prepare func(setup ...func())) {
 		}
 	})
 	invoke(t, s, "auth/sha256-token")
+	const feed = "auth/feed-token"
+	prepare(func() {
+		if err := s.App.Store.OpenConnection(t.Context(), hub.Connection{ID: connectionOf(t, feed), Expires: time.Now().Add(time.Hour)}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	invoke(t, s, feed)
 }
 
 // leaveFormer subscribes a connection that is in a channel of a former incarnation.
@@ -244,6 +253,46 @@ func leaveFormer(t *testing.T, s *stack.Stack, prepare func(setup ...func())) {
 		}
 	})
 	invoke(t, s, event)
+}
+
+// converse floods, and uses Centrifugo's protocol.
+func converse(t *testing.T, s *stack.Stack, prepare func(setup ...func())) {
+	t.Helper()
+	flood(t, s, prepare)
+	token, err := auth.SignJWT("demo-secret", map[string]any{"sub": "ann", "exp": time.Now().Add(time.Hour).Unix()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var conn *websocket.Conn
+	prepare(func() {
+		if conn, _, err = websocket.Dial(t.Context(), s.WebSocketURL+"?project=demo", nil); err != nil {
+			t.Fatal(err)
+		}
+	})
+	t.Cleanup(func() { _ = conn.CloseNow() })
+	for _, exchange := range [][2]string{
+		{`{"id":1,"connect":{"token":"` + token + `"}}`, `"id":1`},
+		{`{"id":2,"subscribe":{"channel":"log:x"}}`, `"id":2`},
+		{`{"id":3,"publish":{"channel":"log:x","data":1}}`, `"id":3`},
+		{`{}`, ""},
+		{`{"id":4,"unsubscribe":{"channel":"log:x"}}`, `"id":4`},
+	} {
+		if err := conn.Write(t.Context(), websocket.MessageText, []byte(exchange[0])); err != nil {
+			t.Fatal(err)
+		}
+		for exchange[1] != "" {
+			_, frame, err := conn.Read(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(string(frame), `"error"`) {
+				t.Fatalf("%s is answered %s", exchange[0], frame)
+			}
+			if strings.Contains(string(frame), exchange[1]) {
+				break
+			}
+		}
+	}
 }
 
 // flood makes a connection send faster than it may, so that it is closed.
