@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"centrifuge/pkg/hub"
 )
@@ -63,11 +62,6 @@ func TestConversations(t *testing.T) {
 			c1 < {"id":1,"connect":{"client":"c1","version":"centrifuge","ping":7200,"pong":true}}
 			c1 > {"id":2,"subscribe":{"channel":"closed:x"}}\n{"id":3,"subscribe":{"channel":"$chat:x"}}\n{"id":4,"publish":{"channel":"plain:x","data":1}}
 			c1 < {"id":2,"subscribe":{}}\n{"id":3,"error":{"code":103,"message":"permission denied"}}\n{"id":4,"publish":{}}
-		`},
-		{name: "a project with pings", options: hub.ProjectOptions{PingInterval: hub.Duration(25 * time.Second)}, script: `
-			open c1 ?p
-			c1 > {"id":1,"connect":{"token":"JWT{"sub":"u1"}"}}
-			c1 < {"id":1,"connect":{"client":"c1","version":"centrifuge","ping":25,"pong":true}}
 		`},
 		{name: "a second connect", script: connected + `
 			c1 > {"id":2,"connect":{"token":"JWT{"sub":"u1"}"}}

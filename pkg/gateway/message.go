@@ -219,9 +219,6 @@ func (c *conversation) connect(ctx context.Context, cmd centrifugo.Command) (*ce
 	result := &centrifugo.ConnectResult{
 		Client: in.Client, Version: version, Expires: in.TTL > 0, TTL: seconds(in.TTL), Data: in.Data, Ping: noPing, Pong: true,
 	}
-	if in.Ping > 0 {
-		result.Ping = seconds(in.Ping)
-	}
 	for ch, subscribed := range in.Subscriptions {
 		if result.Subs == nil {
 			result.Subs = make(map[string]*centrifugo.SubscribeResult)
@@ -231,7 +228,7 @@ func (c *conversation) connect(ctx context.Context, cmd centrifugo.Command) (*ce
 	return result, nil
 }
 
-// noPing is the time between pings, in seconds, that is told to clients that get none: longer
+// noPing is the time between pings, in seconds, that is told to clients, which get none: longer
 // than API Gateway keeps a connection. Without one the Python client takes any other frame for a
 // ping, and waits for the next.
 const noPing = 7200

@@ -34,8 +34,6 @@ type LoggedIn struct {
 	TTL time.Duration
 	// Data is a JSON value of the application for the client, or nil.
 	Data json.RawMessage
-	// Ping is how often the client gets a ping, 0 for never.
-	Ping time.Duration
 	// Subscriptions are those that the server has made.
 	Subscriptions map[Channel]Subscribed
 }
@@ -79,7 +77,7 @@ func (s *Session) Login(ctx context.Context, l Login) (LoggedIn, error) {
 	if err != nil {
 		return LoggedIn{}, err
 	}
-	in := LoggedIn{Client: c.ID, TTL: s.renewal(c.TokenExpires), Data: data, Ping: time.Duration(p.Options.PingInterval)}
+	in := LoggedIn{Client: c.ID, TTL: s.renewal(c.TokenExpires), Data: data}
 	for i, o := range outcomes {
 		if o.Err != nil {
 			return LoggedIn{}, o.Err

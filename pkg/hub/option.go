@@ -125,8 +125,6 @@ var ProjectReference = []Option{
 		Help: "Clients of Centrifugo's protocol may connect without a token, as anonymous users."},
 	{Name: "subscribe_to_user_personal_channel", Title: "Personal channels", Group: "Centrifugo", Kind: BoolOption, Default: "false",
 		Help: "Clients of Centrifugo's protocol with a user are subscribed to the channel #user when they connect."},
-	{Name: "ping_interval", Title: "Ping interval", Group: "Centrifugo", Kind: DurationOption, Default: "0", Min: 1000, Max: 600_000,
-		Help: "How often clients of Centrifugo's protocol are pinged, so that they notice a dead network; 0 is never. Each ping of each connection costs two messages of API Gateway and one invocation."},
 	{Name: "insecure", Title: "Insecure", Group: "Centrifugo", Kind: BoolOption, Default: "false", Unsafe: true,
 		Help: "Clients of Centrifugo's protocol may connect without a token and do everything in every channel. It is for tests and for trying."},
 	{Name: "proxy_connect_url", Title: "Connect URL", Group: "Proxies", Kind: URLOption, Default: "none",

@@ -121,10 +121,9 @@ type ProjectOptions struct {
 	TokenAudience       string `json:"token_audience,omitempty"`
 	TokenIssuer         string `json:"token_issuer,omitempty"`
 
-	AllowAnonymousConnectWithoutToken bool     `json:"allow_anonymous_connect_without_token,omitempty"`
-	SubscribeToUserPersonalChannel    bool     `json:"subscribe_to_user_personal_channel,omitempty"`
-	PingInterval                      Duration `json:"ping_interval,omitempty"`
-	Insecure                          bool     `json:"insecure,omitempty"`
+	AllowAnonymousConnectWithoutToken bool `json:"allow_anonymous_connect_without_token,omitempty"`
+	SubscribeToUserPersonalChannel    bool `json:"subscribe_to_user_personal_channel,omitempty"`
+	Insecure                          bool `json:"insecure,omitempty"`
 
 	ProxyConnectURL    string `json:"proxy_connect_url,omitempty"`
 	ProxyRefreshURL    string `json:"proxy_refresh_url,omitempty"`
