@@ -63,7 +63,8 @@ func FuzzDefaultRoute(f *testing.F) {
 					}
 				}
 			}
-			if !answered && (kind != "connected" || !silent(frame)) {
+			pong := kind == "new" && strings.TrimSpace(frame) == "{}"
+			if !answered && !pong && (kind != "connected" || !silent(frame)) {
 				t.Errorf("a %s client got nothing", kind)
 			}
 		}
