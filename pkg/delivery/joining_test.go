@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -62,7 +63,7 @@ type guest struct {
 	at      string
 	polls   bool
 	ended   bool
-	dead    bool
+	dead    atomic.Bool
 	replied bool
 	client  *joiner // whose command it is
 	number  int
@@ -113,7 +114,7 @@ func (h *hall) now() time.Time {
 func (h *hall) stop(g *guest, at string, polls bool, do func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.dead {
+	if g.dead.Load() {
 		runtime.Goexit()
 	}
 	g.at, g.polls = at, polls
@@ -122,11 +123,11 @@ func (h *hall) stop(g *guest, at string, polls bool, do func()) {
 	case goOn:
 		do()
 	case dieBefore:
-		g.dead = true
+		g.dead.Store(true)
 		runtime.Goexit()
 	case dieAfter:
 		do()
-		g.dead = true
+		g.dead.Store(true)
 		runtime.Goexit()
 	}
 }
@@ -143,7 +144,7 @@ func (h *hall) intercept(op string, r *http.Request) (response *http.Response, e
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	matters := bytes.Contains(body, []byte(`"H#`)) || op != "Query" && bytes.Contains(body, []byte(`"S#`))
 	if !matters {
-		if g.dead {
+		if g.dead.Load() {
 			runtime.Goexit()
 		}
 		return nil, nil
@@ -250,7 +251,7 @@ func (d hallDispatcher) Dispatch(ctx context.Context, to hub.Audience, messages 
 func (d hallDispatcher) Notify(ctx context.Context, notices []hub.Notice) ([]string, error) {
 	g := guestOf(ctx)
 	g.mu.Lock()
-	dead := g.dead
+	dead := g.dead.Load()
 	g.mu.Unlock()
 	if dead {
 		runtime.Goexit()
@@ -388,7 +389,7 @@ func (h *hall) dispatcher(request string) {
 	g := &guest{name: fmt.Sprintf("d%d(%s)", h.started, request), request: request}
 	p := h.publisher()
 	h.start(g, func(ctx context.Context) {
-		if err := p.DispatchStream(ctx, h.stream.Channel, request); err != nil && !g.dead {
+		if err := p.DispatchStream(ctx, h.stream.Channel, request); err != nil && !g.dead.Load() {
 			h.pending = append(h.pending, request)
 		}
 	})
@@ -412,7 +413,7 @@ func (h *hall) subscribe(c *joiner) {
 	g := &guest{name: fmt.Sprintf("%s/%d", c.name, c.asked), client: c, number: c.asked}
 	connection, since, p := c.connection, c.has, h.publisher()
 	h.start(g, func(ctx context.Context) {
-		if err := h.command(ctx, g, s, p, connection, since); err != nil && !g.dead && !errors.Is(err, hub.ErrConnectionNotFound) {
+		if err := h.command(ctx, g, s, p, connection, since); err != nil && !g.dead.Load() && !errors.Is(err, hub.ErrConnectionNotFound) {
 			h.fault("%s: %v", g.name, err)
 		}
 	})
@@ -525,7 +526,7 @@ func (h *hall) proceed(g *guest, o order) {
 		g.resume <- goOn
 		<-h.arrived
 	}
-	if g.dead && g.request != "" {
+	if g.dead.Load() && g.request != "" {
 		h.pending = append(h.pending, g.request)
 	}
 }
