@@ -130,6 +130,7 @@ func (h *Hub) lose(ctx context.Context, m Mark, all []Lost) error {
 		mu      sync.Mutex
 		g       errgroup.Group
 		notices []Notice
+		ended   []string
 	)
 	g.SetLimit(maxConcurrentMarks)
 	for _, l := range all {
@@ -140,6 +141,11 @@ func (h *Hub) lose(ctx context.Context, m Mark, all []Lost) error {
 			}
 			mu.Lock()
 			defer mu.Unlock()
+			if s.Server {
+				// Its client would not subscribe again; when it connects again, the service does.
+				ended = append(ended, s.Connection)
+				return nil
+			}
 			notices = append(notices, Notice{
 				Connection: s.Connection, Protocol: s.Protocol, Kind: Unsubscribed, Channel: l.Channel, Code: insufficientState, Reason: "insufficient state",
 			})
@@ -147,10 +153,17 @@ func (h *Hub) lose(ctx context.Context, m Mark, all []Lost) error {
 		})
 	}
 	marked := g.Wait()
-	if len(notices) == 0 {
-		return marked
+	var (
+		missed []string
+		err    error
+	)
+	if len(notices) > 0 {
+		missed, err = h.dispatcher.Notify(ctx, notices)
 	}
-	missed, err := h.dispatcher.Notify(ctx, notices)
+	if len(ended) > 0 {
+		open, closeErr := h.dispatcher.Disconnect(ctx, ended)
+		missed, err = append(missed, open...), errors.Join(err, closeErr)
+	}
 	if len(missed) > 0 {
 		h.log.WarnContext(ctx, "notices failed, and the connections are closed", "project", all[0].Channel.Project, "connections", len(missed), "error", err)
 		missed, err = h.dispatcher.Disconnect(ctx, missed)

@@ -69,7 +69,8 @@ func (s *Session) Login(ctx context.Context, l Login) (LoggedIn, error) {
 	s.c, s.project, s.unanswered = c, p, true
 	outcomes, err := s.subscribe(ctx, former, requests, func(before Connection) (Connection, error) {
 		if before.Project != "" {
-			return Connection{}, DisconnectBadRequest
+			// Another login, or this one: its answer was lost, and the SDK of DynamoDB has repeated it.
+			return Connection{}, DisconnectInsufficientState
 		}
 		c.Channels, c.Order, c.Revision = before.Channels, before.Order, before.Revision
 		return c, nil

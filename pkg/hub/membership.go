@@ -57,6 +57,8 @@ type Standing struct {
 	JoinLeave   bool      `json:",omitempty"`
 	Joining     bool      `json:",omitempty"`
 	Since       time.Time `json:",omitzero"`
+	// Server means that the client did not ask for it.
+	Server bool `json:",omitempty"`
 	// From is the offset up to which its client has got everything in another way than by a
 	// fan-out.
 	From uint64 `json:",omitempty"`

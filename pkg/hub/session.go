@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,6 +23,8 @@ type Session struct {
 	unanswered bool
 	// began is when the frame was taken, by the real clock: it bounds real waits.
 	began time.Time
+	// recovered is how many bytes the publications have that were recovered.
+	recovered atomic.Int64
 	// after is what follows when the client has the replies.
 	after []func(context.Context) error
 }

@@ -65,9 +65,23 @@ type SubscribeOutcome struct {
 	Err error
 }
 
-// MaxRecoveryBytes is how many bytes of data a recovery may have in one reply, which API Gateway
-// limits to 128 KB: a client that has missed more is not recovered.
+// MaxRecoveryBytes is how many bytes the recovered publications of all subscribes in one frame may
+// have, about: API Gateway limits a reply to 128 KB. A client that has missed more is not
+// recovered.
 const MaxRecoveryBytes = 96 << 10
+
+// wireBytes is about how many bytes publications have in a reply.
+func wireBytes(publications []Message) (sum int64) {
+	const keys = 150
+	for _, m := range publications {
+		size := keys + len(m.Data) + 2*len(m.Client.User) + len(m.Client.Connection) + len(m.Client.Info) + len(m.Client.ChannelInfo)
+		for name, value := range m.Tags {
+			size += 2*len(name) + 2*len(value) + len(`"":"",`)
+		}
+		sum += int64(size)
+	}
+	return sum
+}
 
 // maxConcurrentJoins bounds the streams that one frame opens concurrently.
 const maxConcurrentJoins = 16
@@ -379,11 +393,7 @@ func (s *Session) recover(ctx context.Context, j *joining, top Position, result 
 	if err != nil {
 		return top, err
 	}
-	bytes := 0
-	for _, m := range missed {
-		bytes += len(m.Data) + len(m.Client.Info)
-	}
-	if bytes <= MaxRecoveryBytes {
+	if s.recovered.Add(wireBytes(missed)) <= MaxRecoveryBytes {
 		result.Publications, result.Recovered = Recover(j.Since, top, missed)
 	}
 	return top, nil

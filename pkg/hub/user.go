@@ -162,7 +162,13 @@ func (h *Hub) RefreshUser(ctx context.Context, p *Project, user string, r Refres
 	if r.Expired || !r.Expires.IsZero() && !r.Expires.After(h.now()) {
 		return h.terminate(ctx, connections, DisconnectExpired)
 	}
-	connections = slices.DeleteFunc(connections, func(c Connection) bool { return c.Closing })
+	// What an expired one has missed is recovered when it connects again.
+	over := slices.Clone(connections)
+	over = slices.DeleteFunc(over, func(c Connection) bool { return c.Closing || c.Until().After(h.now()) })
+	if err := h.terminate(ctx, over, DisconnectExpired); err != nil {
+		return err
+	}
+	connections = slices.DeleteFunc(connections, func(c Connection) bool { return c.Closing || !c.Until().After(h.now()) })
 	return h.changeAll(ctx, connections, UnsubscribedByServer, func(c Connection) (Change, error) {
 		c.TokenExpires = r.Expires
 		if r.Info != nil {

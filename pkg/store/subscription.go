@@ -44,7 +44,7 @@ const (
 // subscriberAttributes are the names of what decodeSubscriber reads.
 var subscriberAttributes = []string{
 	attrSubscriberProtocol, attrSubscriberBatch, attrSubscriberBasis, attrSubscriberHidden, attrMemberID, attrMemberJoining, attrMemberRecoverable,
-	attrMemberJoinLeave, attrMemberGranted, attrMemberFrom, attrMemberEra, attrMemberLease, attrMemberLost,
+	attrMemberJoinLeave, attrMemberServer, attrMemberGranted, attrMemberFrom, attrMemberEra, attrMemberLease, attrMemberLost,
 }
 
 // encodeMembership adds what a subscription has of its own to its item.
@@ -79,7 +79,7 @@ func decodeSubscriber(i item) hub.Subscriber {
 		return s
 	}
 	s.Standing = hub.Standing{
-		ID: textOf(i, attrMemberID), Recoverable: has(attrMemberRecoverable), JoinLeave: has(attrMemberJoinLeave), Joining: has(attrMemberJoining),
+		ID: textOf(i, attrMemberID), Recoverable: has(attrMemberRecoverable), JoinLeave: has(attrMemberJoinLeave), Joining: has(attrMemberJoining), Server: has(attrMemberServer),
 		From: wholeOf(i, attrMemberFrom), Lost: has(attrMemberLost), Mark: hub.Mark{Lease: textOf(i, attrMemberLease), Era: wholeOf(i, attrMemberEra)},
 	}
 	if s.Joining {
