@@ -46,7 +46,7 @@ func TestMemberships(t *testing.T) {
 		ID: "1", Joining: true, Since: since, Recoverable: true, JoinLeave: true, Server: true, Info: json.RawMessage(`{"n":1}`),
 	})), nil)
 	joining := hub.Subscriber{Connection: "c", Protocol: hub.Centrifugo, Standing: hub.Standing{
-		ID: "1", Joining: true, Since: since, Recoverable: true, JoinLeave: true,
+		ID: "1", Joining: true, Since: since, Recoverable: true, JoinLeave: true, Server: true,
 	}}
 	same(t, "joining", s.subscriber(t, ch), joining)
 
