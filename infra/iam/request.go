@@ -202,8 +202,8 @@ func onBus(t template) []question {
 		bus := t.arn(id)
 		all = append(
 			all,
-			put("put a message", bus, values{"centrifuge"}, values{"message"}, only("broadcast", "publish", "admin", "dispatch")),
-			put("put two messages", bus, values{"centrifuge", "centrifuge"}, values{"message", "message"}, only("broadcast", "publish", "admin", "dispatch")),
+			put("put a message", bus, values{"centrifuge"}, values{"message"}, only("broadcast", "message", "publish", "admin", "dispatch")),
+			put("put two messages", bus, values{"centrifuge", "centrifuge"}, values{"message", "message"}, only("broadcast", "message", "publish", "admin", "dispatch")),
 			put("put another type", bus, values{"centrifuge"}, values{"other"}, nobody),
 			put("put a message and another type", bus, values{"centrifuge", "centrifuge"}, values{"message", "other"}, nobody),
 			put("put a message from another source", bus, values{"other"}, values{"message"}, nobody),
@@ -228,7 +228,7 @@ func onOthers(t template) []question {
 	for _, name := range slices.Sorted(maps.Keys(deployed)) {
 		id, may := deployed[name], nobody
 		if name == functions.Dispatch {
-			may = only("broadcast", "publish", "admin", "dispatch")
+			may = only("broadcast", "message", "publish", "admin", "dispatch")
 		}
 		all = append(
 			all,
