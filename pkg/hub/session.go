@@ -131,6 +131,12 @@ func (h *Publisher) Terminate(ctx context.Context, connection string, d *Disconn
 	}
 	if c.Project == "" {
 		c.Protocol = Centrifugo // it has no identity, and its client gave commands
+		if d.Reconnects() {
+			// Its client has just got the reply that refuses it.
+			if err := wait(ctx, farewell); err != nil {
+				return err
+			}
+		}
 	}
 	return h.terminate(ctx, []Connection{c}, d)
 }
