@@ -57,12 +57,12 @@ func (c *conversation) run(ctx context.Context, commands []centrifugo.Command, w
 		if e, _ := classic.Decode([]byte(c.event.Body)); e.Method != "" {
 			return events.APIGatewayProxyResponse{}, false
 		}
-		speaks, scoped, err := c.hub.Speaks(ctx, c.event.RequestContext.ConnectionID)
+		speaks, scoped, err := c.hub.Speaks(ctx, received(c.event))
 		logError(ctx, c.log, c.event, err)
 		switch {
 		case wrong == nil && speaks == hub.Centrifugo:
 			return reply(nil), true
-		case speaks == "" && scoped && strings.TrimSpace(c.event.Body) == "{}":
+		case strings.TrimSpace(c.event.Body) == "{}" && (err != nil || speaks == "" && scoped):
 			// Without an identity too: Centrifugo's clients take API Gateway's error, when the function has
 			// died, for a ping, and end for good at an answer in the classic form.
 			return reply(nil), true

@@ -39,6 +39,8 @@ type rig struct {
 	waiting func()
 	// posting, where set, is called for each request to the management API, before it is answered.
 	posting func(connection string)
+	// failing, where set, decides which posts are answered with 500.
+	failing func(connection string) bool
 	routes  map[string]gateway.WebSocket
 
 	mu  sync.Mutex
@@ -181,6 +183,10 @@ func (r *rig) manage(w http.ResponseWriter, q *http.Request) {
 	}
 	if r.posting != nil {
 		r.posting(connection)
+	}
+	if q.Method == http.MethodPost && r.failing != nil && r.failing(connection) {
+		w.WriteHeader(http.StatusInternalServerError)
+		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

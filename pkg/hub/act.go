@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 )
 
 // What a client that numbers its commands does in a channel.
@@ -17,7 +18,7 @@ func (s *Session) Publish(ctx context.Context, ch Channel, data json.RawMessage)
 	ch = s.project.Locate(ch)
 	asks, err := s.access().asksToPublish(ch)
 	if err == nil && !asks {
-		err = s.access().Publish(ch, s.in(ch))
+		err = s.may(ctx, ch, s.access().Publish)
 	}
 	if err != nil {
 		return err
@@ -42,7 +43,7 @@ func (s *Session) Publish(ctx context.Context, ch Channel, data json.RawMessage)
 // ErrPermissionDenied, and as Hub.Presence does, with MaxMessageBytes instead of
 // MaxPresenceBytes.
 func (s *Session) Presence(ctx context.Context, ch Channel) ([]Client, error) {
-	ch, err := s.mayReadPresence(ch)
+	ch, err := s.mayReadPresence(ctx, ch)
 	if err != nil {
 		return nil, err
 	}
@@ -51,31 +52,46 @@ func (s *Session) Presence(ctx context.Context, ch Channel) ([]Client, error) {
 
 // PresenceStats counts the clients in a channel. It fails as Presence does, but has no limit.
 func (s *Session) PresenceStats(ctx context.Context, ch Channel) (PresenceStats, error) {
-	ch, err := s.mayReadPresence(ch)
+	ch, err := s.mayReadPresence(ctx, ch)
 	if err != nil {
 		return PresenceStats{}, err
 	}
 	return s.Publisher.PresenceStats(ctx, s.project, ch)
 }
 
-func (s *Session) mayReadPresence(ch Channel) (Channel, error) {
-	if err := s.valid(); err != nil {
+func (s *Session) mayReadPresence(ctx context.Context, ch Channel) (Channel, error) {
+	if err := s.mayRead(); err != nil {
 		return ch, err
 	}
 	ch = s.project.Locate(ch)
-	return ch, s.access().Presence(ch, s.in(ch))
+	return ch, s.may(ctx, ch, s.access().Presence)
+}
+
+// maxReads is how many presences and histories one frame may read: each may read megabytes.
+const maxReads = 16
+
+// mayRead counts a command that reads. It fails as valid does, and with ErrTooManyRequests.
+func (s *Session) mayRead() error {
+	if err := s.valid(); err != nil {
+		return err
+	}
+	if s.reads++; s.reads > maxReads {
+		return ErrTooManyRequests.With(fmt.Sprintf("a frame may read at most %d histories and presences", maxReads))
+	}
+	return nil
 }
 
 // History returns publications of a channel's stream, and its top. It fails with
 // ErrCategoryNotFound, ErrPermissionDenied, and as Hub.History does.
 func (s *Session) History(ctx context.Context, ch Channel, q HistoryQuery) ([]Message, Position, error) {
-	if err := s.valid(); err != nil {
+	if err := s.mayRead(); err != nil {
 		return nil, Position{}, err
 	}
 	ch = s.project.Locate(ch)
-	if err := s.access().History(ch, s.in(ch)); err != nil {
+	if err := s.may(ctx, ch, s.access().History); err != nil {
 		return nil, Position{}, err
 	}
+	q.Bytes = MaxMessageBytes // a reply can hold no more
 	return s.Publisher.History(ctx, s.project, ch, q)
 }
 
@@ -98,8 +114,20 @@ func (s *Session) Send(context.Context, json.RawMessage) error {
 	return DisconnectNotAvailable
 }
 
-// in reports whether the connection is in a channel.
-func (s *Session) in(ch Channel) bool {
-	_, in := s.c.Channels[ch]
-	return in
+// may decides by a rule that gets whether the connection is subscribed. Where that matters the
+// subscription is read: it may have ended, although the connection names it.
+func (s *Session) may(ctx context.Context, ch Channel, rule func(ch Channel, subscribed bool) error) error {
+	err := rule(ch, false)
+	shard, in := s.c.Channels[ch]
+	if err == nil || !in || rule(ch, true) != nil {
+		return err
+	}
+	found, exists, readErr := s.store.ReadSubscriber(ctx, Gone{Connection: s.c.ID, Channel: ch, Shard: shard})
+	switch {
+	case readErr != nil:
+		return readErr
+	case !exists || found.Hidden || found.Lost || !s.project.audience(ch).Rule.Admits(found.Basis):
+		return err
+	}
+	return nil
 }

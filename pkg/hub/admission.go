@@ -146,28 +146,12 @@ func (h *Hub) lose(ctx context.Context, m Mark, all []Lost) error {
 				ended = append(ended, s.Connection)
 				return nil
 			}
-			notices = append(notices, Notice{
-				Connection: s.Connection, Protocol: s.Protocol, Kind: Unsubscribed, Channel: l.Channel, Code: insufficientState, Reason: "insufficient state",
-			})
+			notices = append(notices, UnsubscribedInsufficientState.notice(s.Connection, s.Protocol, l.Channel))
 			return nil
 		})
 	}
 	marked := g.Wait()
-	var (
-		missed []string
-		err    error
-	)
-	if len(notices) > 0 {
-		missed, err = h.dispatcher.Notify(ctx, notices)
-	}
-	if len(ended) > 0 {
-		open, closeErr := h.dispatcher.Disconnect(ctx, ended)
-		missed, err = append(missed, open...), errors.Join(err, closeErr)
-	}
-	if len(missed) > 0 {
-		h.log.WarnContext(ctx, "notices failed, and the connections are closed", "project", all[0].Channel.Project, "connections", len(missed), "error", err)
-		missed, err = h.dispatcher.Disconnect(ctx, missed)
-	}
+	missed, err := h.inform(ctx, notices, ended)
 	for _, id := range missed {
 		// Its subscriptions are hidden: the messages that follow try again to close it.
 		if c, readErr := h.store.Connection(ctx, id); readErr == nil {
@@ -179,7 +163,3 @@ func (h *Hub) lose(ctx context.Context, m Mark, all []Lost) error {
 	}
 	return errors.Join(marked, ctx.Err())
 }
-
-// insufficientState is Centrifugo's code for a subscription that may have missed a message: the
-// client subscribes again.
-const insufficientState = 2500

@@ -16,8 +16,9 @@ type Command struct {
 	Received time.Time
 	// Bytes is the length of its frame.
 	Bytes int
-	// channels is how many channels it names.
+	// channels is how many channels it names, and wait how long it keeps an invocation busy.
 	channels int
+	wait     time.Duration
 }
 
 // received is when the command was received, at the latest now.
@@ -42,7 +43,7 @@ const (
 )
 
 func (c Command) cost() time.Duration {
-	return commandCost * time.Duration(1+max(c.Bytes-1, 0)/commandBytes+c.channels/commandChannels)
+	return c.wait + commandCost*time.Duration(1+max(c.Bytes-1, 0)/commandBytes+c.channels/commandChannels)
 }
 
 // spend accounts for a command and returns its connection. It fails with

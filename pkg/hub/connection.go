@@ -36,8 +36,8 @@ type Connection struct {
 	Project string
 	// User is "" for an anonymous client.
 	User string
-	// LoggingIn means that the client may not have the reply to its login yet: no request of the
-	// application about the user finds the connection.
+	// LoggingIn means that the client may not have the reply to its login yet: nothing may be sent
+	// to it. A request of the application that would tell it something closes the connection.
 	LoggingIn bool
 	// Info is a JSON value that the application attached to the user, or nil.
 	Info json.RawMessage

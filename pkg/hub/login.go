@@ -89,8 +89,6 @@ func (s *Session) Login(ctx context.Context, l Login) (LoggedIn, error) {
 		in.Subscriptions[requests[i].Channel] = o.Subscribed
 	}
 	if c.LoggingIn {
-		// Until then no request of the application finds the connection by its user, and sends
-		// it something before the reply.
 		s.after = append(s.after, s.loggedIn)
 	}
 	return in, nil
@@ -148,7 +146,7 @@ func (s *Session) serverSubscriptions(p *Project, t ConnectionToken, l Login) (r
 	if all == nil {
 		all = make(map[Channel]SubscribeOptions)
 	}
-	if p.Options.SubscribeToUserPersonalChannel && t.User != "" {
+	if _, exists := p.Categories[""]; exists && p.Options.SubscribeToUserPersonalChannel && t.User != "" {
 		if _, named := all[personal(t.User)]; !named {
 			all[personal(t.User)] = SubscribeOptions{}
 		}
@@ -165,82 +163,3 @@ func (s *Session) serverSubscriptions(p *Project, t ConnectionToken, l Login) (r
 // personal is the channel to which every connection of a user is subscribed where the project
 // says so.
 func personal(user string) Channel { return Channel{Name: "#" + user} }
-
-// ttl is after which time a client should renew a token: some time before its end, so that it
-// misses nothing.
-func (s *Session) ttl(expires time.Time) time.Duration {
-	if expires.IsZero() {
-		return 0
-	}
-	left := expires.Sub(s.now())
-	return max((left - min(left/5, maxRenewalLead)).Truncate(time.Second), time.Second)
-}
-
-// renewal is after which time the client should renew the token of its connection; 0 for never:
-// where the application decides about the end, the service asks it.
-func (s *Session) renewal(expires time.Time) time.Duration {
-	if s.project.asksAboutEnd() {
-		return 0
-	}
-	return s.ttl(expires)
-}
-
-// maxRenewalLead is how long before the end of a token its client renews it at the earliest.
-const maxRenewalLead = 10 * time.Second
-
-// Refresh renews the token of the connection, and with it the permissions, and the info and the
-// meta where the token has one. It returns after which time the client should do so again. Where the
-// project has a ProxyRefreshURL the application decides, and not the token. It fails with
-// ErrBadRequest without a token, as Proxies.Ask does, and with a *Disconnection where the token is
-// invalid, of another user or expired, or where it comes when the connection has ended: then the
-// client connects again, and recovers what it has missed.
-func (s *Session) Refresh(ctx context.Context, number uint32, token string) (time.Duration, error) {
-	if err := s.valid(); err != nil {
-		return 0, err
-	}
-	if s.project.asksAboutEnd() {
-		r, err := s.ask(ctx, s.project, ProxyRequest{Proxy: RefreshProxy})
-		if err != nil {
-			return 0, err
-		}
-		return 0, s.goOn(ctx, r)
-	}
-	if token == "" {
-		return 0, ErrBadRequest.With("token is required")
-	}
-	t, err := s.tokens.Connection(ctx, s.project, token, s.now())
-	switch {
-	case errors.Is(err, ErrInvalidToken):
-		return 0, DisconnectInvalidToken
-	case errors.Is(err, ErrTokenExpired):
-		return 0, DisconnectExpired
-	case err != nil:
-		return 0, err
-	case t.User != s.c.User:
-		return 0, DisconnectInvalidToken
-	}
-	at := s.cmd.received(s.now())
-	_, after, err := s.store.ChangeConnection(ctx, s.c, func(c Connection) (Change, error) {
-		if overtaken, err := c.Order.overtakenBy(auths, number, at); overtaken || err != nil {
-			return Change{Connection: c}, err
-		}
-		c.TokenExpires, c.Secret, c.AnyOrigin = t.ConnectionExpires, t.Secret, t.AnyOrigin
-		c.Permissions = Permissions{}
-		if t.Permissions != nil {
-			c.Permissions = *t.Permissions
-		}
-		if t.Info != nil {
-			c.Info = t.Info
-		}
-		if t.Meta != nil {
-			c.Meta = t.Meta
-		}
-		c.Order = c.Order.withNumber([]Channel{auths}, number, at, s.now())
-		return Change{Connection: c}, nil
-	})
-	if err != nil {
-		return 0, err
-	}
-	s.c = after
-	return s.ttl(after.TokenExpires), nil
-}

@@ -96,6 +96,9 @@ type Memberships interface {
 	// LoseSubscriber makes a subscription Lost that has this ID, and returns it. It returns false where
 	// there is none.
 	LoseSubscriber(ctx context.Context, l Lost, m Mark) (Subscriber, bool, error)
+	// ReadSubscriber returns a subscription as the last write left it, and false where there is none
+	// or it has expired. It is one read.
+	ReadSubscriber(ctx context.Context, where Gone) (Subscriber, bool, error)
 	// RenewSubscriber gives a subscription another end and info. It returns false where there is
 	// none, or it has expired.
 	RenewSubscriber(ctx context.Context, where Gone, expires time.Time, info json.RawMessage) (bool, error)

@@ -1,7 +1,9 @@
 package hub
 
 import (
+	"context"
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -40,4 +42,26 @@ type Notice struct {
 	Position    Position        `json:",omitzero"`
 	// Expires is zero for never.
 	Expires time.Time `json:",omitzero"`
+}
+
+// notice tells a client that its subscription to a channel has ended.
+func (u Unsubscription) notice(connection string, p Protocol, ch Channel) Notice {
+	return Notice{Connection: connection, Protocol: p, Kind: Unsubscribed, Channel: ch, Code: u.Code, Reason: u.Reason}
+}
+
+// inform sends notices, and closes the connections that may not have got theirs, and those that
+// cannot be told: their clients connect again. It fails where some may be open after that, and
+// returns them.
+func (h *Hub) inform(ctx context.Context, notices []Notice, untold []string) (open []string, err error) {
+	if len(notices) > 0 {
+		missed, err := h.dispatcher.Notify(ctx, notices)
+		if err != nil {
+			h.log.WarnContext(ctx, "notices failed, and the connections are closed", "connections", len(missed), "error", err)
+		}
+		untold = slices.Concat(untold, missed)
+	}
+	if len(untold) == 0 {
+		return nil, nil
+	}
+	return h.dispatcher.Disconnect(ctx, untold)
 }

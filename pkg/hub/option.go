@@ -124,7 +124,7 @@ var ProjectReference = []Option{
 	{Name: "allow_anonymous_connect_without_token", Title: "Connect without a token", Group: "Centrifugo", Kind: BoolOption, Default: "false",
 		Help: "Clients of Centrifugo's protocol may connect without a token, as anonymous users."},
 	{Name: "subscribe_to_user_personal_channel", Title: "Personal channels", Group: "Centrifugo", Kind: BoolOption, Default: "false",
-		Help: "Clients of Centrifugo's protocol with a user are subscribed to the channel #user when they connect."},
+		Help: "Clients of Centrifugo's protocol with a user are subscribed to the channel #user when they connect. It needs the category without a name."},
 	{Name: "insecure", Title: "Insecure", Group: "Centrifugo", Kind: BoolOption, Default: "false", Unsafe: true,
 		Help: "Clients of Centrifugo's protocol may connect without a token and do everything in every channel. It is for tests and for trying."},
 	{Name: "proxy_connect_url", Title: "Connect URL", Group: "Proxies", Kind: URLOption, Default: "none",

@@ -94,6 +94,13 @@ func (o Order) overtakenBy(ch Channel, number uint32, at time.Time) (bool, error
 	return latest > at.UnixMilli(), nil
 }
 
+// has reports whether a command on the channel was carried out, which is not forgotten yet.
+func (o Order) has(ch Channel) bool {
+	_, numbered := o.Numbered[tag(ch)]
+	_, timed := o.Latest[tag(ch)]
+	return numbered || timed
+}
+
 // forgetting returns an order that remembers no command received up to at, and knows that there
 // were some.
 func (o Order) forgetting(at time.Time) Order {

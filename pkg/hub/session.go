@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Session carries out the commands of one frame of a connection whose client numbers its
@@ -25,12 +27,18 @@ type Session struct {
 	began time.Time
 	// recovered is how many bytes the publications have that were recovered.
 	recovered atomic.Int64
-	// after is what follows when the client has the replies.
-	after []func(context.Context) error
+	// reads counts the commands that read presences and histories.
+	reads int
+	// admissions and after are what follows when the client has the replies: first the
+	// admissions, at the same time, and then the others, in order.
+	admissions []func(context.Context) error
+	after      []func(context.Context) error
 }
 
-// loginWait is how long commands wait for a login that they have overtaken.
-const loginWait = 3 * time.Second
+// loginWait is how long commands wait for a login that they have overtaken: longer than the
+// application may take to decide about it. waitCost is what each costs: the wait keeps an
+// invocation busy.
+const loginWait, waitCost = ProxyBudget + time.Second, time.Second
 
 // The waits for a login double.
 const firstLoginPoll, maxLoginPoll = 20 * time.Millisecond, 200 * time.Millisecond
@@ -48,6 +56,12 @@ func (h *Publisher) Session(ctx context.Context, cmd Command, commands int, logi
 		return nil, DisconnectTooManyRequests
 	case err != nil:
 		return nil, err
+	}
+	if c.Project == "" && !login {
+		cmd.wait = waitCost
+		if _, err := h.spend(ctx, cmd); errors.Is(err, ErrTooManyRequests) {
+			return nil, DisconnectTooManyRequests
+		}
 	}
 	until := cmd.received(h.now()).Add(loginWait)
 	for poll := firstLoginPoll; c.Project == "" && !login; poll = min(2*poll, maxLoginPoll) {
@@ -85,13 +99,22 @@ func (h *Publisher) Session(ctx context.Context, cmd Command, commands int, logi
 }
 
 // Pending reports whether the replies so far must reach the client before anything else does.
-func (s *Session) Pending() bool { return len(s.after) > 0 }
+func (s *Session) Pending() bool { return len(s.after)+len(s.admissions) > 0 }
 
 // Proceed does what follows when the client has the replies.
 func (s *Session) Proceed(ctx context.Context) error {
-	after := s.after
-	s.after, s.unanswered = nil, false
-	var errs []error
+	admissions, after := s.admissions, s.after
+	s.admissions, s.after, s.unanswered = nil, nil, false
+	errs := make([]error, len(admissions))
+	var g errgroup.Group
+	g.SetLimit(maxConcurrentJoins)
+	for i, do := range admissions {
+		g.Go(func() error {
+			errs[i] = do(ctx)
+			return nil
+		})
+	}
+	_ = g.Wait() // errs has the failures
 	for _, do := range after {
 		errs = append(errs, do(ctx))
 	}
@@ -149,7 +172,7 @@ const farewell = 100 * time.Millisecond
 func (h *Hub) terminate(ctx context.Context, connections []Connection, d *Disconnection) error {
 	var notices []Notice
 	for _, c := range connections {
-		if !d.Reconnects() && !c.Closing {
+		if !d.Reconnects() && !c.Closing && !c.LoggingIn {
 			notices = append(notices, Notice{Connection: c.ID, Protocol: c.Protocol, Kind: Disconnected, Code: d.Code, Reason: d.Reason})
 		}
 	}
@@ -170,10 +193,11 @@ func (s *Session) access() Access {
 	return Access{Project: s.project, Connection: s.c, Insecure: s.project.Options.Insecure}
 }
 
-// Speaks returns the protocol of a connection: "" for one that is over, or has no identity yet.
-// scoped means that a client of Centrifugo's protocol can log in there: it is in a project.
-func (h *Hub) Speaks(ctx context.Context, connection string) (p Protocol, scoped bool, err error) {
-	c, err := h.store.Connection(ctx, connection)
+// Speaks accounts for a frame that is no command, and returns the protocol of its connection: ""
+// for one that is over, or has no identity yet. scoped means that a client of Centrifugo's
+// protocol can log in there: it is in a project. It fails as Session does, but for ErrIdentity.
+func (h *Hub) Speaks(ctx context.Context, cmd Command) (p Protocol, scoped bool, err error) {
+	c, err := h.spend(ctx, cmd)
 	if errors.Is(err, ErrConnectionNotFound) {
 		return "", h.defaultProject != "", nil
 	}

@@ -158,8 +158,11 @@ type HistoryQuery struct {
 	// for all. Its Epoch may be "", for any.
 	Since *Position
 	// Limit is how many publications are returned at most: 0 for none, negative for as many as
-	// are allowed. It is never more than MaxHistory, nor MaxHistoryBytes.
+	// are allowed. It is never more than MaxHistory.
 	Limit int
+	// Bytes is about how many bytes of data are returned at most, and read but for a megabyte; 0
+	// for MaxHistoryBytes.
+	Bytes int
 	// Reverse returns the newest first.
 	Reverse bool
 }

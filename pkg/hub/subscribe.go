@@ -65,24 +65,6 @@ type SubscribeOutcome struct {
 	Err error
 }
 
-// MaxRecoveryBytes is how many bytes the recovered publications of all subscribes in one frame may
-// have, about: API Gateway limits a reply to 128 KB. A client that has missed more is not
-// recovered.
-const MaxRecoveryBytes = 96 << 10
-
-// wireBytes is about how many bytes publications have in a reply.
-func wireBytes(publications []Message) (sum int64) {
-	const keys = 150
-	for _, m := range publications {
-		size := keys + len(m.Data) + 2*len(m.Client.User) + len(m.Client.Connection) + len(m.Client.Info) + len(m.Client.ChannelInfo)
-		for name, value := range m.Tags {
-			size += 2*len(name) + 2*len(value) + len(`"":"",`)
-		}
-		sum += int64(size)
-	}
-	return sum
-}
-
 // maxConcurrentJoins bounds the streams that one frame opens concurrently.
 const maxConcurrentJoins = 16
 
@@ -127,6 +109,8 @@ type joining struct {
 	flags    SubscriptionFlags
 	stream   Stream
 	streams  bool
+	// again means that the connection was in the channel moments ago.
+	again bool
 }
 
 // subscribe carries out subscribes together with a change of the connection, whose present state
@@ -308,7 +292,8 @@ func (s *Session) plan(c Connection, joins []*joining, outcomes []SubscribeOutco
 			}
 			continue
 		}
-		if _, in := channels[j.Channel]; !in {
+		_, in := channels[j.Channel]
+		if j.again = in || c.Order.has(j.Channel); !in {
 			channels[j.Channel] = shardOf(c.ID, s.project.Categories[j.Channel.Category].SubscribeShards(now))
 		}
 		memberships[j.Channel] = j.membership
@@ -337,66 +322,6 @@ func checkChannels(channels map[Channel]int) error {
 		return ErrLimitExceeded.With(fmt.Sprintf("the names of the channels of a connection may have at most %d bytes", MaxChannelBytes))
 	}
 	return nil
-}
-
-// open decides where in the stream a subscription begins, and what its client has missed.
-func (s *Session) open(ctx context.Context, j *joining, result *Subscribed) error {
-	top, err := s.store.OpenStream(ctx, j.stream)
-	if err != nil {
-		return err
-	}
-	result.WasRecovering = j.Recover && j.flags.Recoverable
-	if result.WasRecovering || j.category.AutoCacheRecover && j.category.RecoveryMode.Cache() && j.category.HistorySize > 0 {
-		if top, err = s.recover(ctx, j, top, result); err != nil {
-			return err
-		}
-	}
-	if result.WasRecovering && !result.Recovered && j.RejectUnrecovered {
-		return ErrUnrecoverablePosition
-	}
-	result.Recoverable, result.Positioned = j.flags.Recoverable, j.flags.Positioned
-	j.Since, result.Position = top, top
-	if result.Recovered && !j.category.RecoveryMode.Cache() {
-		result.Position = Position{top.Epoch, top.Offset - uint64(len(result.Publications))}
-	}
-	if j.pushed && result.Recovered {
-		j.Since = result.Position // what it has missed follows as pushes
-	}
-	if !result.Positioned {
-		result.Position = Position{}
-	}
-	return nil
-}
-
-// recover reads what a client has missed. It returns the top of the stream at that moment.
-func (s *Session) recover(ctx context.Context, j *joining, top Position, result *Subscribed) (Position, error) {
-	if j.category.RecoveryMode.Cache() {
-		newest, top, err := s.store.History(ctx, j.stream, HistoryQuery{Limit: 1, Reverse: true})
-		if err != nil {
-			return top, err
-		}
-		has := j.Recover && j.Since == top
-		result.Recovered = has || len(newest) == 1 && newest[0].Position.Offset == top.Offset
-		if result.Recovered && !has {
-			result.Publications = newest
-		}
-		return top, nil
-	}
-	if j.Since.Epoch != "" && j.Since.Epoch != top.Epoch {
-		return top, nil
-	}
-	// One more than may be recovered: then it is known that there are more.
-	missed, top, err := s.store.History(ctx, j.stream, HistoryQuery{Since: &Position{top.Epoch, j.Since.Offset}, Limit: -1})
-	if errors.Is(err, ErrUnrecoverablePosition) {
-		return s.store.OpenStream(ctx, j.stream)
-	}
-	if err != nil {
-		return top, err
-	}
-	if s.recovered.Add(wireBytes(missed)) <= MaxRecoveryBytes {
-		result.Publications, result.Recovered = Recover(j.Since, top, missed)
-	}
-	return top, nil
 }
 
 // activateLater makes subscriptions receive what is sent direct when the client has the reply.
@@ -433,7 +358,7 @@ func (s *Session) admission(j *joining) Admission {
 // admitLater admits a subscription to its stream when the client has the reply.
 func (s *Session) admitLater(j *joining) {
 	a := s.admission(j)
-	s.after = append(s.after, func(ctx context.Context) error { return s.Admit(ctx, j.stream, a) })
+	s.admissions = append(s.admissions, func(ctx context.Context) error { return s.Admit(ctx, j.stream, a) })
 }
 
 // announceLater announces joins and leaves when the client has the reply.
@@ -447,56 +372,6 @@ func (s *Session) announceLater(all []announcement) {
 			return
 		}
 	}
-}
-
-// RefreshSubscription renews the token of the subscription to a channel. It returns after which
-// time the client should do so again. Where the category has SubRefreshProxyEnabled the
-// application decides, and not the token. It fails with ErrTokenExpired, with ErrPermissionDenied where
-// there is no subscription or the token is invalid, and with a *Disconnection where it is for
-// another user, channel or client, and as Proxies.Ask does. A subscription that has ended is
-// subscribed anew. The zero Channel is that of the token.
-func (s *Session) RefreshSubscription(ctx context.Context, ch Channel, token string) (time.Duration, error) {
-	if err := s.valid(); err != nil {
-		return 0, err
-	}
-	if ch == (Channel{}) {
-		t, err := s.subscriptionToken(ctx, SubscribeCommand{Token: token})
-		if err != nil {
-			return 0, err
-		}
-		ch = t.Channel
-	}
-	ch = s.project.Locate(ch)
-	shard, in := s.c.Channels[ch]
-	if !in {
-		return 0, ErrPermissionDenied.With("the connection is not subscribed to the channel")
-	}
-	expires, info, ttl, err := s.subscriptionEnd(ctx, ch, token)
-	if err != nil {
-		return 0, err
-	}
-	renewed, err := s.store.RenewSubscriber(ctx, Gone{Connection: s.c.ID, Channel: ch, Shard: shard}, expires, info)
-	if err != nil {
-		return 0, err
-	}
-	if !renewed {
-		// It may have missed messages: the client subscribes again, and recovers them.
-		s.after = append(s.after, func(ctx context.Context) error {
-			return s.tell(ctx, []announcement{{Leave, s.c, ch}}, UnsubscribedInsufficientState)
-		})
-	}
-	return ttl, nil
-}
-
-// subscriptionEnd is until when a subscription goes on, its info, and after which time the client
-// should renew it again.
-func (s *Session) subscriptionEnd(ctx context.Context, ch Channel, token string) (expires time.Time, info json.RawMessage, ttl time.Duration, err error) {
-	if s.project.Categories[ch.Category].SubRefreshProxyEnabled {
-		r, err := s.end(ctx, ch)
-		return r.Expires, r.Info, 0, err
-	}
-	t, err := s.subscriptionToken(ctx, SubscribeCommand{Channel: ch, Token: token})
-	return t.SubscriptionExpires, t.Info, s.ttl(t.SubscriptionExpires), err
 }
 
 // Unsubscribe ends the subscription to a channel. It has no effect where there is none, or a

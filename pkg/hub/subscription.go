@@ -121,15 +121,8 @@ func (h *Hub) join(p *Project, c Connection, channels map[Channel]int, join []Ch
 		}
 		joined = append(joined, ch)
 	}
-	bytes := 0
-	for ch := range channels {
-		bytes += len(ch.Category) + len(ch.Name)
-	}
-	switch {
-	case len(channels) > MaxChannels:
-		return Change{}, ErrLimitExceeded.With(fmt.Sprintf("a connection may be in at most %d channels", MaxChannels))
-	case bytes > MaxChannelBytes:
-		return Change{}, ErrLimitExceeded.With(fmt.Sprintf("the names of the channels of a connection may have at most %d bytes", MaxChannelBytes))
+	if err := checkChannels(channels); err != nil {
+		return Change{}, err
 	}
 	c.Channels, c.Order = channels, c.Order.with(joined, at, h.now())
 	return Change{Connection: c, Renew: joined}, nil
@@ -301,26 +294,24 @@ func (h *Hub) changeAll(ctx context.Context, connections []Connection, why Unsub
 	return errors.Join(errs...)
 }
 
-// tell tells the clients that number their commands that they have left channels. Where one may
-// not have got that, its connection is closed: then it connects again, and subscribes.
+// tell tells the clients that number their commands that they have left channels. One that cannot
+// be told connects again, and subscribes.
 func (h *Hub) tell(ctx context.Context, all []announcement, why Unsubscription) error {
-	var notices []Notice
+	var (
+		notices []Notice
+		untold  []string
+	)
 	for _, a := range all {
-		if a.event == Leave && a.connection.Protocol != Classic {
-			notices = append(notices, Notice{
-				Connection: a.connection.ID, Protocol: a.connection.Protocol, Kind: Unsubscribed, Channel: a.channel, Code: why.Code, Reason: why.Reason,
-			})
+		switch {
+		case a.event != Leave || a.connection.Protocol == Classic:
+		case a.connection.LoggingIn:
+			untold = append(untold, a.connection.ID)
+		default:
+			notices = append(notices, why.notice(a.connection.ID, a.connection.Protocol, a.channel))
 		}
 	}
-	if len(notices) == 0 {
-		return nil
-	}
-	missed, err := h.dispatcher.Notify(ctx, notices)
-	if len(missed) > 0 {
-		_, closeErr := h.dispatcher.Disconnect(ctx, missed)
-		return errors.Join(err, closeErr)
-	}
-	return nil
+	_, err := h.inform(ctx, notices, untold)
+	return err
 }
 
 // difference are the joins and leaves of a change of a connection.

@@ -139,14 +139,11 @@ func (h *Publisher) subscribeConnection(ctx context.Context, p *Project, c Conne
 	if outcome.Err != nil {
 		return outcome.Err
 	}
-	missed, err := h.dispatcher.Notify(ctx, []Notice{{
+	if _, err := h.inform(ctx, []Notice{{
 		Connection: c.ID, Protocol: c.Protocol, Kind: SubscribedTo, Channel: p.Locate(r.Channel),
 		Recoverable: outcome.Recoverable, Position: outcome.Position, Data: outcome.Data,
-	}})
-	if len(missed) > 0 {
-		// The client connects again.
-		_, closeErr := h.dispatcher.Disconnect(ctx, missed)
-		return errors.Join(err, closeErr)
+	}}, nil); err != nil {
+		return err
 	}
 	return s.Proceed(ctx)
 }

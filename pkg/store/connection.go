@@ -2,7 +2,6 @@ package store
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -39,7 +38,7 @@ type connectionItem struct {
 type stateItem struct {
 	Project      string            `dynamodbav:"project,omitempty"`
 	User         string            `dynamodbav:"user,omitempty"`  // userKey of a named user
-	Login        string            `dynamodbav:"login,omitempty"` // userKey of one that is LoggingIn
+	Login        bool              `dynamodbav:"login,omitempty"` // LoggingIn
 	Info         string            `dynamodbav:"info,omitempty"`
 	Permissions  string            `dynamodbav:"permissions,omitempty"`
 	Protocol     string            `dynamodbav:"protocol,omitempty"`
@@ -102,10 +101,10 @@ func readConnection(i item) (hub.Connection, error) {
 		ID: id, Origin: v.Origin, Scope: v.Scope, Expires: time.Unix(v.Expires, 0),
 		Project: v.Project, Protocol: hub.Protocol(v.Protocol), Batch: v.Batch,
 		Secret: v.Secret, MD5: v.MD5, AnyOrigin: v.AnyOrigin, Proof: v.Proof,
-		Order: hub.Order{Latest: v.Latest, Floor: v.Floor}, LoggingIn: v.Login != "", Revision: v.Revision,
+		Order: hub.Order{Latest: v.Latest, Floor: v.Floor}, LoggingIn: v.Login, Revision: v.Revision,
 	}
-	if user := cmp.Or(v.User, v.Login); user != "" {
-		if _, c.User, err = parseUserKey(user); err != nil {
+	if v.User != "" {
+		if _, c.User, err = parseUserKey(v.User); err != nil {
 			return hub.Connection{}, err
 		}
 	}
@@ -150,11 +149,8 @@ func encodeState(c hub.Connection) (item, error) {
 		Secret: c.Secret, MD5: c.MD5, AnyOrigin: c.AnyOrigin, Proof: c.Proof,
 		Latest: c.Order.Latest, Floor: c.Order.Floor, Numbered: encodeNumbered(c.Order.Numbered), Meta: string(c.Meta), Revision: c.Revision,
 	}
-	switch {
-	case c.User != "" && !c.LoggingIn:
+	if v.Login = c.LoggingIn; c.User != "" {
 		v.User = userKey(c.Project, c.User)
-	case c.User != "":
-		v.Login = userKey(c.Project, c.User)
 	}
 	if !c.TokenExpires.IsZero() {
 		v.TokenExpires = c.TokenExpires.Unix()

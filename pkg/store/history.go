@@ -42,6 +42,9 @@ func (s *Store) history(ctx context.Context, st hub.Stream, q hub.HistoryQuery) 
 	default:
 		first = max(first, q.Since.Offset+1)
 	}
+	if q.Bytes == 0 {
+		q.Bytes = hub.MaxHistoryBytes
+	}
 	limit := q.Limit
 	if limit < 0 || limit > hub.MaxHistory {
 		limit = hub.MaxHistory
@@ -49,14 +52,14 @@ func (s *Store) history(ctx context.Context, st hub.Stream, q hub.HistoryQuery) 
 	if st.Retention.Size == 0 || limit == 0 || first > last {
 		return nil, top, nil
 	}
-	publications, err := s.window(ctx, st, between(st, head.Epoch, first, last), limit, q.Reverse)
+	publications, err := s.window(ctx, st, between(st, head.Epoch, first, last), limit, q.Bytes, q.Reverse)
 	return publications, top, err
 }
 
-// window reads publications that are not too old, up to a limit. They follow each other
+// window reads publications that are not too old, up to a limit and about maxBytes. They follow each other
 // without a gap: where one is too old, or was deleted because it had expired, those before it
 // count as too old, whatever the clocks of their publishers said.
-func (s *Store) window(ctx context.Context, st hub.Stream, k expression.KeyConditionBuilder, limit int, reverse bool) (found []hub.Message, err error) {
+func (s *Store) window(ctx context.Context, st hub.Stream, k expression.KeyConditionBuilder, limit, maxBytes int, reverse bool) (found []hub.Message, err error) {
 	now := s.now()
 	bytes, step := 0, uint64(1)
 	if reverse {
@@ -87,7 +90,7 @@ func (s *Store) window(ctx context.Context, st hub.Stream, k expression.KeyCondi
 			if old {
 				continue
 			}
-			if bytes += len(m.Data); bytes > hub.MaxHistoryBytes && len(found) > 0 {
+			if bytes += len(m.Data); bytes > maxBytes && len(found) > 0 {
 				return found, nil
 			}
 			if found = append(found, m); len(found) == limit {

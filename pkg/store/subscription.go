@@ -118,6 +118,25 @@ func (s *Store) LoseSubscriber(ctx context.Context, l hub.Lost, m hub.Mark) (hub
 	return s.mark(ctx, l.Gone, u, m, memberID(l.ID).And(valid(s.now())))
 }
 
+// ReadSubscriber is one GetItem.
+func (s *Store) ReadSubscriber(ctx context.Context, where hub.Gone) (hub.Subscriber, bool, error) {
+	out, err := s.db.GetItem(ctx, &dynamodb.GetItemInput{
+		TableName: aws.String(s.table), Key: key(subscriptionKey(where.Channel, where.Shard), where.Connection), ConsistentRead: aws.Bool(true),
+	})
+	if err != nil {
+		return hub.Subscriber{}, false, fmt.Errorf("read subscription of %s to %s: %w", where.Connection, where.Channel, err)
+	}
+	now := s.now().Unix()
+	expires := int64(numberOf(out.Item, schema.ExpiryAttribute))
+	if own := int64(numberOf(out.Item, attrMemberExpires)); own != 0 {
+		expires = min(expires, own)
+	}
+	if expires <= now {
+		return hub.Subscriber{}, false, nil
+	}
+	return decodeSubscriber(out.Item), true, nil
+}
+
 // RenewSubscriber is one UpdateItem.
 func (s *Store) RenewSubscriber(ctx context.Context, where hub.Gone, expires time.Time, info json.RawMessage) (bool, error) {
 	ends, attached := expression.Name(attrMemberExpires), expression.Name(attrMemberInfo)

@@ -1,0 +1,235 @@
+package gateway_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"centrifuge/pkg/hub"
+)
+
+// category adds a category to the project.
+func (r *rig) category(t *testing.T, name string, o hub.CategoryOptions) {
+	t.Helper()
+	if err := r.store.PutCategory(t.Context(), projectID, hub.Category{Name: name, CategoryOptions: o}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// publish publishes as the application, and runs the dispatchers that it invokes.
+func (r *rig) publish(t *testing.T, channel, data string, tags map[string]string) {
+	t.Helper()
+	p, err := r.store.ReadProject(t.Context(), projectID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ch, err := hub.ParseChannel("", channel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.hub.Publish(t.Context(), p, ch, json.RawMessage(data), hub.PublishOptions{Tags: tags}); err != nil {
+		t.Fatal(err)
+	}
+	r.drain(t)
+}
+
+// expect compares what clients got since the last call.
+func (r *rig) expect(t *testing.T, what string, want ...string) {
+	t.Helper()
+	if got := r.take(); !slices.Equal(got, want) {
+		t.Errorf("%s: got\n%s\nexpected\n%s", what, strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// enter connects c1 as the user u1, with more claims.
+func (r *rig) enter(t *testing.T, claims string) {
+	t.Helper()
+	r.open(t, "c1", projectID, "")
+	r.send(t, "c1", signed(t, secret, `{"id":1,"connect":{"token":"JWT{"sub":"u1"`+claims+`}"}}`))
+	if got := r.take(); len(got) != 1 || !strings.HasPrefix(got[0], `c1 < {"id":1,"connect":{"client":"c1"`) {
+		t.Fatalf("got %s", got)
+	}
+}
+
+func TestRightsOfExpiredSubscription(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	r.category(t, "room", hub.CategoryOptions{
+		Private: true, Presence: true, HistorySize: 10, HistoryTTL: hub.Duration(time.Hour),
+		AllowHistoryForSubscriber: true, AllowPublishForSubscriber: true, AllowPresenceForSubscriber: true,
+	})
+	r.enter(t, "")
+	r.send(t, "c1", signed(t, secret, fmt.Sprintf(`{"id":2,"subscribe":{"channel":"room:x","token":"JWT{"sub":"u1","channel":"room:x","exp":%d}"}}`, start.Unix()+60)))
+	r.send(t, "c1", `{"id":3,"presence_stats":{"channel":"room:x"}}`)
+	r.expect(t, "before the end", `c1 < {"id":2,"subscribe":{"expires":true,"ttl":50}}`, `c1 < {"id":3,"presence_stats":{"num_clients":1,"num_users":1}}`)
+	r.advance(2 * time.Minute)
+	r.send(t, "c1", `{"id":4,"history":{"channel":"room:x","limit":1}}`+"\n"+`{"id":5,"publish":{"channel":"room:x","data":1}}`+"\n"+`{"id":6,"presence":{"channel":"room:x"}}`)
+	const denied = `"error":{"code":103,"message":"permission denied"}}`
+	r.expect(t, "after the end", `c1 < {"id":4,`+denied+`\n{"id":5,`+denied+`\n{"id":6,`+denied)
+}
+
+func TestRecoveryThatDoesNotFit(t *testing.T) {
+	const many = 5
+	for _, tt := range []struct {
+		name         string
+		data         string
+		tags         map[string]string
+		publications int
+	}{
+		{"data", `"` + strings.Repeat("x", 21<<10) + `"`, nil, many},
+		{"tags", `1`, map[string]string{"a": strings.Repeat("x", 900)}, 120},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, hub.ProjectOptions{})
+			r.category(t, "big", hub.CategoryOptions{HistorySize: 300, HistoryTTL: hub.Duration(time.Hour), ForceRecovery: true})
+			for range tt.publications {
+				r.publish(t, "big:x", tt.data, tt.tags)
+			}
+			r.enter(t, "")
+			r.send(t, "c1", `{"id":2,"subscribe":{"channel":"big:x","recover":true}}`)
+			r.expect(t, "subscribe", fmt.Sprintf(
+				`c1 < {"id":2,"subscribe":{"recoverable":true,"epoch":"E","offset":%d,"positioned":true,"was_recovering":true}}`, tt.publications))
+			r.publish(t, "big:x", `2`, nil)
+			r.expect(t, "the next message", fmt.Sprintf(`c1 < {"push":{"channel":"big:x","pub":{"data":2,"offset":%d,"epoch":"E"}}}`, tt.publications+1))
+		})
+	}
+	t.Run("two subscriptions of a login", func(t *testing.T) {
+		r := newRig(t, hub.ProjectOptions{})
+		for range many {
+			r.publish(t, "news:a", `"`+strings.Repeat("x", 14<<10)+`"`, nil)
+			r.publish(t, "news:b", `"`+strings.Repeat("x", 14<<10)+`"`, nil)
+		}
+		r.open(t, "c1", projectID, "")
+		r.send(t, "c1", signed(t, secret,
+			`{"id":1,"connect":{"token":"JWT{"sub":"u1","channels":["news:a","news:b"]}","subs":{"news:a":{"recover":true},"news:b":{"recover":true}}}}`))
+		got := r.take()
+		if len(got) != 1 || strings.Contains(got[0], `"error"`) || strings.Count(got[0], `"recovered":true`) != 1 || strings.Count(got[0], `"was_recovering":true`) != 2 {
+			t.Errorf("got %.300q", got)
+		}
+	})
+}
+
+// TestLostServerSubscription: a client does not subscribe again to what the server has made.
+func TestLostServerSubscription(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	r.enter(t, `,"channels":["news:a"]`)
+	var failed atomic.Bool
+	r.failing = func(string) bool { return !failed.Swap(true) }
+	r.publish(t, "news:a", `1`, nil)
+	r.expect(t, "a message whose post has failed", "c1 closed")
+}
+
+func TestRefreshOfApplicationAfterTheEnd(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	r.enter(t, fmt.Sprintf(`,"exp":%d`, start.Unix()+60))
+	r.send(t, "c1", `{"id":2,"subscribe":{"channel":"news:a"}}`)
+	r.take()
+	r.advance(2 * time.Minute)
+	r.publish(t, "news:a", `1`, nil)
+	p, err := r.store.ReadProject(t.Context(), projectID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.hub.RefreshUser(t.Context(), p, "u1", hub.RefreshRequest{Expires: r.clock().Add(time.Hour)}); err != nil {
+		t.Error(err)
+	}
+	r.expect(t, "a refresh", "c1 closed") // it connects again, and recovers
+}
+
+// TestLoginWhoseAnswerIsLost: the SDK of DynamoDB repeats the write, whose condition fails then.
+func TestLoginWhoseAnswerIsLost(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	r.open(t, "c1", projectID, "")
+	var updates atomic.Int32
+	r.store.Requests.Intercept = func(op string, q *http.Request) (*http.Response, error) {
+		if op != "UpdateItem" || updates.Add(1) != 2 { // the first accounts for the frame
+			return nil, nil
+		}
+		response, err := http.DefaultTransport.RoundTrip(q)
+		if err != nil {
+			return nil, err
+		}
+		return nil, errors.Join(response.Body.Close(), errors.New("connection reset by peer"))
+	}
+	r.send(t, "c1", signed(t, secret, `{"id":1,"connect":{"token":"JWT{"sub":"u1"}"}}`))
+	r.expect(t, "a connect", `c1 < {"id":1,"error":{"code":3010,"message":"insufficient state"}}`, "c1 closed")
+}
+
+// TestResubscribeDuringPost: a post to the former subscription is on its way.
+func TestResubscribeDuringPost(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	r.enter(t, "")
+	r.send(t, "c1", `{"id":2,"subscribe":{"channel":"news:a"}}`)
+	r.publish(t, "news:a", `1`, nil)
+	r.take()
+	var (
+		once                     atomic.Bool
+		published, left, entered = make(chan struct{}), make(chan struct{}), make(chan struct{})
+	)
+	r.waiting = func() { <-published }
+	r.posting = func(string) {
+		if once.Swap(true) {
+			return
+		}
+		go func() {
+			defer close(entered)
+			r.send(t, "c1", `{"id":3,"unsubscribe":{"channel":"news:a"}}`)
+			close(left)
+			r.send(t, "c1", `{"id":4,"subscribe":{"channel":"news:a","recover":true,"offset":1}}`)
+		}()
+		<-left
+	}
+	r.publish(t, "news:a", `2`, nil)
+	close(published)
+	<-entered
+	got := strings.Join(r.take(), "\n")
+	// The former subscription got it before it ended, and the new one recovers it: once each.
+	if strings.Count(got, `"pub":{"data":2`) != 1 || !strings.Contains(got, `"publications":[{"data":2,"offset":2}]`) || strings.LastIndex(got, `"push"`) > strings.Index(got, `{"id":4,`) {
+		t.Errorf("got\n%s", got)
+	}
+}
+
+func TestReadsOfOneFrame(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	r.enter(t, "")
+	var frame, want []string
+	for id := 2; id < 20; id++ {
+		frame = append(frame, fmt.Sprintf(`{"id":%d,"presence_stats":{"channel":"chat:x"}}`, id))
+		reply := fmt.Sprintf(`{"id":%d,"presence_stats":{"num_clients":0,"num_users":0}}`, id)
+		if id >= 18 {
+			reply = fmt.Sprintf(`{"id":%d,"error":{"code":111,"message":"too many requests: a frame may read at most 16 histories and presences","temporary":true}}`, id)
+		}
+		want = append(want, reply)
+	}
+	r.send(t, "c1", strings.Join(frame, "\n"))
+	r.expect(t, "18 reads", "c1 < "+strings.Join(want, `\n`))
+}
+
+func TestFloodOfPongs(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	r.enter(t, "")
+	for range 2100 {
+		r.send(t, "c1", "{}")
+	}
+	r.expect(t, "2,100 pongs at once", "c1 closed")
+}
+
+func TestFloodBeforeLogin(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	r.open(t, "c1", projectID, "")
+	waits := 0
+	r.waiting = func() {
+		if waits++; waits < 30 {
+			r.sendAt(t, "c1", `{"id":1,"ping":{}}`, start)
+		}
+	}
+	r.send(t, "c1", `{"id":1,"ping":{}}`)
+	if waits > 25 { // a command that waits costs a second, and 20 are allowed at once
+		t.Errorf("%d commands wait", waits)
+	}
+}

@@ -1,0 +1,108 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// MaxRecoveryBytes is how many bytes the recovered publications of all subscribes in one frame may
+// have, about: API Gateway limits a reply to 128 KB. A client that has missed more is not
+// recovered.
+const MaxRecoveryBytes = 96 << 10
+
+// wireBytes is about how many bytes publications have in a reply.
+func wireBytes(publications []Message) (sum int64) {
+	const keys = 150
+	for _, m := range publications {
+		size := keys + len(m.Data) + 2*len(m.Client.User) + len(m.Client.Connection) + len(m.Client.Info) + len(m.Client.ChannelInfo)
+		for name, value := range m.Tags {
+			size += 2*len(name) + 2*len(value) + len(`"":"",`)
+		}
+		sum += int64(size)
+	}
+	return sum
+}
+
+// open decides where in the stream a subscription begins, and what its client has missed.
+func (s *Session) open(ctx context.Context, j *joining, result *Subscribed) error {
+	top, err := s.store.OpenStream(ctx, j.stream)
+	if err == nil && j.again {
+		err = s.settle(ctx, j.stream, top)
+	}
+	if err != nil {
+		return err
+	}
+	result.WasRecovering = j.Recover && j.flags.Recoverable
+	if result.WasRecovering || j.category.AutoCacheRecover && j.category.RecoveryMode.Cache() && j.category.HistorySize > 0 {
+		if top, err = s.recover(ctx, j, top, result); err != nil {
+			return err
+		}
+	}
+	if result.WasRecovering && !result.Recovered && j.RejectUnrecovered {
+		return ErrUnrecoverablePosition
+	}
+	result.Recoverable, result.Positioned = j.flags.Recoverable, j.flags.Positioned
+	j.Since, result.Position = top, top
+	if result.Recovered && !j.category.RecoveryMode.Cache() {
+		result.Position = Position{top.Epoch, top.Offset - uint64(len(result.Publications))}
+	}
+	if j.pushed && result.Recovered {
+		j.Since = result.Position // what it has missed follows as pushes
+	}
+	if !result.Positioned {
+		result.Position = Position{}
+	}
+	return nil
+}
+
+// settleTime is how long a subscribe waits at most for the dispatch of what its stream has.
+const settleTime = 2 * time.Second
+
+// settle waits until a stream is dispatched up to a position: until then the former subscription of
+// the connection may still get some of it, and the reply would have it again. What is appended
+// afterwards finds the new one. It does not wait for long: the publisher of the last message may
+// have died.
+func (s *Session) settle(ctx context.Context, st Stream, top Position) error {
+	for waited, poll := time.Duration(0), firstLoginPoll; waited < settleTime; waited, poll = waited+poll, min(2*poll, maxLoginPoll) {
+		head, err := s.store.StreamHead(ctx, st)
+		if err != nil || head.Epoch != top.Epoch || head.Done >= top.Offset {
+			return err
+		}
+		if err := s.wait(ctx, poll); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recover reads what a client has missed. It returns the top of the stream at that moment.
+func (s *Session) recover(ctx context.Context, j *joining, top Position, result *Subscribed) (Position, error) {
+	if j.category.RecoveryMode.Cache() {
+		newest, top, err := s.store.History(ctx, j.stream, HistoryQuery{Limit: 1, Reverse: true})
+		if err != nil {
+			return top, err
+		}
+		has := j.Recover && j.Since == top
+		result.Recovered = has || len(newest) == 1 && newest[0].Position.Offset == top.Offset
+		if result.Recovered && !has {
+			result.Publications = newest
+		}
+		return top, nil
+	}
+	if j.Since.Epoch != "" && j.Since.Epoch != top.Epoch {
+		return top, nil
+	}
+	// Where there are more than may be recovered, these do not reach the top.
+	missed, top, err := s.store.History(ctx, j.stream, HistoryQuery{Since: &Position{top.Epoch, j.Since.Offset}, Limit: -1, Bytes: MaxRecoveryBytes})
+	if errors.Is(err, ErrUnrecoverablePosition) {
+		return s.store.OpenStream(ctx, j.stream)
+	}
+	if err != nil {
+		return top, err
+	}
+	if s.recovered.Add(wireBytes(missed)) <= MaxRecoveryBytes {
+		result.Publications, result.Recovered = Recover(j.Since, top, missed)
+	}
+	return top, nil
+}
