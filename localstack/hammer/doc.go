@@ -9,5 +9,8 @@
 // order, and twice only what was dispatched again after the death of the one who did. What
 // fails, and when, is drawn from the seed; how all this overtakes each other is not.
 //
+// The clients of Centrifugo's SDK lose their connections at random, and end with every message
+// exactly once and in order. They are hammered without the race detector.
+//
 // It holds tests only.
 package hammer

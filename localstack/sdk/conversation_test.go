@@ -661,6 +661,9 @@ func races(t *testing.T, r rig, id string) {
 			t.Fatal(err)
 		}
 		sub.subscribed.next(t, "subscribed")
+		for len(sub.published) > 0 {
+			<-sub.published
+		}
 		eventually(t, func() bool {
 			r.publish(t, channel, fmt.Sprint(n))
 			return len(sub.published) > 0
