@@ -212,21 +212,14 @@ func (s *Store) applyStep(ctx context.Context, from, to hub.Connection, writes [
 			update = update.Remove(expression.Name(name))
 		}
 	}
-	e, err := expression.NewBuilder().WithUpdate(update).WithCondition(unchangedConnection(from, s)).Build()
-	if err != nil {
+	where, condition := key(connectionKey(from.ID), singletonSort), unchangedConnection(from, s)
+	if len(writes) == 0 {
+		_, err := s.update(ctx, where, update, condition)
 		return err
 	}
-	where := key(connectionKey(from.ID), singletonSort)
-	if len(writes) == 0 {
-		return s.uncontended(ctx, func() error {
-			_, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-				TableName: aws.String(s.table), Key: where,
-				UpdateExpression: e.Update(), ConditionExpression: e.Condition(),
-				ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
-				ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
-			})
-			return err
-		})
+	e, err := expression.NewBuilder().WithUpdate(update).WithCondition(condition).Build()
+	if err != nil {
+		return err
 	}
 	items := []types.TransactWriteItem{{Update: &types.Update{
 		TableName: aws.String(s.table), Key: where,

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -236,13 +235,13 @@ func (s *Store) Spend(ctx context.Context, id string, cost, limit time.Duration,
 	}
 	debt := expression.Name(attrDebt)
 	paid := expression.AttributeNotExists(debt).Or(debt.LessThanEqual(expression.Value(now.UnixMilli())))
-	i, err := s.updateConnection(ctx, id, expression.Set(debt, expression.Value(now.Add(cost).UnixMilli())), open(now).And(paid))
+	i, err := s.update(ctx, key(connectionKey(id), singletonSort), expression.Set(debt, expression.Value(now.Add(cost).UnixMilli())), open(now).And(paid))
 	if old, ok := conditionFailed(err); ok {
 		if _, err := decodeConnection(old, now); err != nil {
 			return fail(err)
 		}
 		room := debt.LessThanEqual(expression.Value(now.Add(limit - cost).UnixMilli()))
-		i, err = s.updateConnection(ctx, id, expression.Add(debt, expression.Value(cost.Milliseconds())), open(now).And(room))
+		i, err = s.update(ctx, key(connectionKey(id), singletonSort), expression.Add(debt, expression.Value(cost.Milliseconds())), open(now).And(room))
 		if old, ok := conditionFailed(err); ok {
 			c, err := decodeConnection(old, now)
 			if err != nil {
@@ -261,47 +260,10 @@ func (s *Store) Spend(ctx context.Context, id string, cost, limit time.Duration,
 	return c, max(time.UnixMilli(int64(numberOf(i, attrDebt))).Sub(now), cost), nil
 }
 
-// updateConnection updates the item of a connection and returns it.
-func (s *Store) updateConnection(ctx context.Context, id string, u expression.UpdateBuilder, c expression.ConditionBuilder) (item, error) {
-	e, err := expression.NewBuilder().WithUpdate(u).WithCondition(c).Build()
-	if err != nil {
-		return nil, err
-	}
-	var out *dynamodb.UpdateItemOutput
-	err = s.uncontended(ctx, func() (err error) {
-		out, err = s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-			TableName: aws.String(s.table), Key: key(connectionKey(id), singletonSort),
-			UpdateExpression: e.Update(), ConditionExpression: e.Condition(),
-			ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
-			ReturnValues:                        types.ReturnValueAllNew,
-			ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
-		})
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return out.Attributes, nil
-}
-
-// uncontended repeats a request that was refused because a transaction is changing its
-// item, until ctx ends.
-func (s *Store) uncontended(ctx context.Context, request func() error) error {
-	for attempt := 0; ; attempt++ {
-		if err := backOff(ctx, attempt); err != nil {
-			return err
-		}
-		err := request()
-		if conflict := new(types.TransactionConflictException); !errors.As(err, &conflict) {
-			return err
-		}
-	}
-}
-
 // BeginClose is one request.
 func (s *Store) BeginClose(ctx context.Context, id string, now time.Time) (hub.Connection, bool, error) {
 	closing, until, me := expression.Name(attrClosing), expression.Name(attrClosingUntil), rand.Text()
-	i, err := s.updateConnection(ctx, id,
+	i, err := s.update(ctx, key(connectionKey(id), singletonSort),
 		expression.Set(closing, expression.Value(me)).Set(until, expression.Value(now.Add(hub.CloseLease).Unix())),
 		exists().And(expression.AttributeNotExists(closing).Or(
 			until.LessThanEqual(expression.Value(now.Unix())),

@@ -258,27 +258,13 @@ func (s *Store) endLease(ctx context.Context, st hub.Stream, p hub.Progress, gra
 // the head as it is and false where the condition fails.
 func (s *Store) updateHead(ctx context.Context, st hub.Stream, u expression.UpdateBuilder, condition expression.ConditionBuilder) (h hub.Head, ok bool, err error) {
 	now := s.now()
-	e, err := expression.NewBuilder().WithCondition(condition).
-		WithUpdate(u.Set(expression.Name(schema.ExpiryAttribute), expression.Value(expiry(st.Retention.StreamExpires(now))))).Build()
-	if err != nil {
-		return hub.Head{}, false, err
-	}
-	var out *dynamodb.UpdateItemOutput
-	err = s.uncontended(ctx, func() (err error) {
-		out, err = s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-			TableName: aws.String(s.table), Key: key(streamKey(st.Channel), headSort),
-			UpdateExpression: e.Update(), ConditionExpression: e.Condition(),
-			ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
-			ReturnValues:                        types.ReturnValueAllNew,
-			ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
-		})
-		return err
-	})
+	u = u.Set(expression.Name(schema.ExpiryAttribute), expression.Value(expiry(st.Retention.StreamExpires(now))))
+	i, err := s.update(ctx, key(streamKey(st.Channel), headSort), u, condition)
 	if old, failed := conditionFailed(err); failed {
 		return decodeHead(st.Channel, old, now), false, nil
 	}
 	if err != nil {
 		return hub.Head{}, false, err
 	}
-	return decodeHead(st.Channel, out.Attributes, now), true, nil
+	return decodeHead(st.Channel, i, now), true, nil
 }

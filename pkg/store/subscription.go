@@ -121,7 +121,7 @@ func (s *Store) LoseSubscriber(ctx context.Context, l hub.Lost, m hub.Mark) (hub
 // ReadSubscriber is one GetItem.
 func (s *Store) ReadSubscriber(ctx context.Context, where hub.Gone) (hub.Subscriber, bool, error) {
 	out, err := s.db.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName: aws.String(s.table), Key: key(subscriptionKey(where.Channel, where.Shard), where.Connection), ConsistentRead: aws.Bool(true),
+		TableName: aws.String(s.table), Key: placeKey(where), ConsistentRead: aws.Bool(true),
 	})
 	if err != nil {
 		return hub.Subscriber{}, false, fmt.Errorf("read subscription of %s to %s: %w", where.Connection, where.Channel, err)
@@ -149,19 +149,7 @@ func (s *Store) RenewSubscriber(ctx context.Context, where hub.Gone, expires tim
 	} else {
 		u = u.Remove(attached)
 	}
-	e, err := expression.NewBuilder().WithUpdate(u).
-		WithCondition(valid(s.now()).And(expression.AttributeNotExists(expression.Name(attrSubscriberHidden)))).Build()
-	if err != nil {
-		return false, err
-	}
-	err = s.uncontended(ctx, func() error {
-		_, err := s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-			TableName: aws.String(s.table), Key: key(subscriptionKey(where.Channel, where.Shard), where.Connection),
-			UpdateExpression: e.Update(), ConditionExpression: e.Condition(),
-			ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
-		})
-		return err
-	})
+	_, err := s.update(ctx, placeKey(where), u, valid(s.now()).And(expression.AttributeNotExists(expression.Name(attrSubscriberHidden))))
 	if _, failed := conditionFailed(err); failed {
 		return false, nil
 	}
@@ -171,28 +159,19 @@ func (s *Store) RenewSubscriber(ctx context.Context, where hub.Gone, expires tim
 	return true, nil
 }
 
+// placeKey is the key of a subscription.
+func placeKey(where hub.Gone) item {
+	return key(subscriptionKey(where.Channel, where.Shard), where.Connection)
+}
+
 func memberID(id string) expression.ConditionBuilder {
 	return expression.Name(attrMemberID).Equal(expression.Value(id))
 }
 
 // mark updates a subscription and writes a mark into it.
 func (s *Store) mark(ctx context.Context, where hub.Gone, u expression.UpdateBuilder, m hub.Mark, condition expression.ConditionBuilder) (hub.Subscriber, bool, error) {
-	e, err := expression.NewBuilder().WithCondition(condition).WithUpdate(
-		u.Set(expression.Name(attrMemberEra), expression.Value(whole(m.Era))).Set(expression.Name(attrMemberLease), expression.Value(m.Lease))).Build()
-	if err != nil {
-		return hub.Subscriber{}, false, err
-	}
-	var out *dynamodb.UpdateItemOutput
-	err = s.uncontended(ctx, func() (err error) {
-		out, err = s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-			TableName: aws.String(s.table), Key: key(subscriptionKey(where.Channel, where.Shard), where.Connection),
-			UpdateExpression: e.Update(), ConditionExpression: e.Condition(),
-			ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
-			ReturnValues:                        types.ReturnValueAllNew,
-			ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
-		})
-		return err
-	})
+	u = u.Set(expression.Name(attrMemberEra), expression.Value(whole(m.Era))).Set(expression.Name(attrMemberLease), expression.Value(m.Lease))
+	i, err := s.update(ctx, placeKey(where), u, condition)
 	if old, failed := conditionFailed(err); failed {
 		if int64(numberOf(old, schema.ExpiryAttribute)) <= s.now().Unix() {
 			return hub.Subscriber{}, false, nil
@@ -202,7 +181,7 @@ func (s *Store) mark(ctx context.Context, where hub.Gone, u expression.UpdateBui
 	if err != nil {
 		return hub.Subscriber{}, false, fmt.Errorf("mark subscription of %s to %s: %w", where.Connection, where.Channel, err)
 	}
-	return decodeSubscriber(out.Attributes), true, nil
+	return decodeSubscriber(i), true, nil
 }
 
 // RemoveSubscribers is one request for every 25 subscriptions.
