@@ -105,7 +105,11 @@ func sourceFiles(t *testing.T) [][]string {
 				}
 				return nil
 			}
-			if !slices.Contains(languages, strings.TrimPrefix(filepath.Ext(path), ".")) {
+			language := strings.TrimPrefix(filepath.Ext(path), ".")
+			if language == "mjs" {
+				language = "js"
+			}
+			if !slices.Contains(languages, language) {
 				return nil
 			}
 			if strings.HasSuffix(path, "_test.go") && filepath.Base(path) != "example_test.go" {
