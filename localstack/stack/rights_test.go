@@ -382,7 +382,7 @@ func dispatch(t *testing.T, s *stack.Stack, ch hub.Channel) {
 	}
 }
 
-// keepHistory makes the channels of a category streams.
+// keepHistory makes the channels of a category streams, whose subscribers may read the history.
 func keepHistory(t *testing.T, s *stack.Stack, category string) {
 	t.Helper()
 	p, err := s.App.Store.ReadProject(t.Context(), "demo")
