@@ -120,6 +120,7 @@ var constants = map[string]string{
 	"hub.MaxHistory":                 count(hub.MaxHistory),
 	"hub.MaxHistoryBytes":            size(hub.MaxHistoryBytes),
 	"hub.MaxPresence":                count(hub.MaxPresence),
+	"hub.MaxCounted":                 count(hub.MaxCounted),
 	"hub.MaxChannelPage":             count(hub.MaxChannelPage),
 	"hub.MaxUsage":                   count(hub.MaxUsage),
 	"hub.MaxPresenceBytes":           size(hub.MaxPresenceBytes),

@@ -97,6 +97,8 @@ type PresenceStats struct {
 	// Clients is the number of connections.
 	Clients int `json:"num_clients"`
 	Users   int `json:"num_users"`
+	// Partial is set where the channel has more members than are counted.
+	Partial bool `json:"partial,omitempty"`
 }
 
 // PresenceStats returns the number of members of a channel. It fails as Presence

@@ -160,7 +160,7 @@ func (c *conversation) call(ctx context.Context, cmd centrifugo.Command) (r cent
 	case cmd.PresenceStats != nil:
 		err = in(cmd.PresenceStats.Channel, func(ch hub.Channel) error {
 			stats, err := c.session.PresenceStats(ctx, ch)
-			r.PresenceStats = &centrifugo.PresenceStatsResult{NumClients: uint32(stats.Clients), NumUsers: uint32(stats.Users)} //nolint:gosec // fewer than 2^32
+			r.PresenceStats = &centrifugo.PresenceStatsResult{NumClients: uint32(stats.Clients), NumUsers: uint32(stats.Users), Partial: stats.Partial} //nolint:gosec // fewer than 2^32
 			return err
 		})
 	case cmd.History != nil:

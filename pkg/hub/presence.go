@@ -5,12 +5,20 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 )
 
-// The limits of Presence. PresenceStats counts any number.
+// The limits of Presence and PresenceStats.
 const (
 	// MaxPresence is how many clients Presence lists at most.
 	MaxPresence = 10_000
+	// MaxCounted is how many clients PresenceStats counts at most in each shard of a channel.
+	// That is about 2 MB of subscriptions.
+	MaxCounted = 10_000
+	// maxConcurrentShards is how many shards of a channel are read concurrently.
+	maxConcurrentShards = 8
 	// MaxPresenceBytes is the approximate limit on the bytes of its answer: less than the
 	// 6 MB that a Lambda may return, with JSON's escapes.
 	MaxPresenceBytes = 4 << 20
@@ -37,6 +45,8 @@ type Present struct {
 type PresenceStats struct {
 	// Clients counts connections, Users distinct named users.
 	Clients, Users int
+	// Partial is set where a shard has more than MaxCounted clients: the counts are too low.
+	Partial bool
 }
 
 // Presences reads the clients in a channel. It costs no write: subscriptions carry
@@ -76,15 +86,15 @@ func (h *Hub) presence(ctx context.Context, p *Project, ch Channel, maxBytes int
 	const keys = 50
 	var clients []Client
 	bytes := 0
-	err := h.presencePages(ctx, p, ch, func(page []Client) error {
+	err := h.presencePages(ctx, p, ch, func(_ int, page []Client) (bool, error) {
 		clients = append(clients, page...)
 		for _, c := range page {
 			bytes += keys + 2*len(c.Connection) + len(c.User) + len(c.Info) + len(c.ChannelInfo)
 		}
 		if len(clients) > MaxPresence || bytes > maxBytes {
-			return ErrLimitExceeded.With(fmt.Sprintf("the list of clients in %s is too long; presence_stats counts them", ch))
+			return false, ErrLimitExceeded.With(fmt.Sprintf("the list of clients in %s is too long; presence_stats counts them", ch))
 		}
-		return nil
+		return true, nil
 	})
 	if err != nil {
 		return nil, err
@@ -92,19 +102,24 @@ func (h *Hub) presence(ctx context.Context, p *Project, ch Channel, maxBytes int
 	return clients, nil
 }
 
-// PresenceStats counts the clients in a channel. It fails as Presence does, but has
-// no limit.
+// PresenceStats counts the clients in a channel, at most MaxCounted in each of its shards. It
+// fails as Presence does, but not for many clients.
 func (h *Hub) PresenceStats(ctx context.Context, p *Project, ch Channel) (PresenceStats, error) {
 	var stats PresenceStats
 	users := make(map[string]bool)
-	err := h.presencePages(ctx, p, ch, func(page []Client) error {
+	counted := make(map[int]int) // by shard
+	err := h.presencePages(ctx, p, ch, func(shard int, page []Client) (more bool, _ error) {
+		if left := MaxCounted - counted[shard]; len(page) > left {
+			page, stats.Partial = page[:left], true
+		}
+		counted[shard] += len(page)
 		stats.Clients += len(page)
 		for _, c := range page {
 			if c.User != "" {
 				users[c.User] = true
 			}
 		}
-		return nil
+		return !stats.Partial || counted[shard] < MaxCounted, nil
 	})
 	stats.Users = len(users)
 	return stats, err
@@ -114,8 +129,10 @@ func (c Category) noPresence() *Error {
 	return ErrNotAvailable.With(c.Title() + " has no presence").WithHelp("turn on its option presence")
 }
 
-// presencePages calls page with all clients in a channel whose category has presence.
-func (h *Hub) presencePages(ctx context.Context, p *Project, ch Channel, page func([]Client) error) error {
+// presencePages calls page with all clients in a channel whose category has presence, one page of
+// a shard at a time. The shard is read on while page returns more. An error of page ends the
+// reading.
+func (h *Hub) presencePages(ctx context.Context, p *Project, ch Channel, page func(shard int, clients []Client) (more bool, err error)) error {
 	if err := ch.Validate(); err != nil {
 		return err
 	}
@@ -126,31 +143,51 @@ func (h *Hub) presencePages(ctx context.Context, p *Project, ch Channel, page fu
 	case !category.Presence:
 		return category.noPresence()
 	}
-	audience, fresh := p.audience(p.Locate(ch)), false
+	audience := p.audience(p.Locate(ch))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(maxConcurrentShards)
+	// p may be some seconds old: a change since may admit the client.
+	present := sync.OnceValues(func() (Audience, error) { return h.presentAudience(ctx, audience) })
+	var mu sync.Mutex // one call of page at a time
 	for shard := range audience.Shards {
-		for present, err := range h.store.Presence(ctx, audience.Channel, shard) {
+		g.Go(func() error {
+			for found, err := range h.store.Presence(ctx, audience.Channel, shard) {
+				if err != nil {
+					return err
+				}
+				clients, err := admitted(found, audience, present)
+				if err != nil {
+					return err
+				}
+				mu.Lock()
+				more, err := page(shard, clients)
+				mu.Unlock()
+				if err != nil || !more {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// admitted are the clients whose right counts by the rule of an audience, or by that of the
+// present one.
+func admitted(found []Present, to Audience, present func() (Audience, error)) (clients []Client, _ error) {
+	for _, c := range found {
+		if !to.Rule.Admits(c.Basis) {
+			now, err := present()
 			if err != nil {
-				return err
+				return nil, err
 			}
-			var clients []Client
-			for _, c := range present {
-				if !audience.Rule.Admits(c.Basis) && !fresh {
-					// p may be some seconds old: a change since may admit the client.
-					if audience, err = h.presentAudience(ctx, audience); err != nil {
-						return err
-					}
-					fresh = true
-				}
-				if audience.Rule.Admits(c.Basis) {
-					clients = append(clients, c.Client)
-				}
-			}
-			if err := page(clients); err != nil {
-				return err
+			if !now.Rule.Admits(c.Basis) {
+				continue
 			}
 		}
+		clients = append(clients, c.Client)
 	}
-	return nil
+	return clients, nil
 }
 
 // presentAudience is an audience with the rule that the last write of its project left. Where

@@ -442,6 +442,7 @@ func TestDocumentLimits(t *testing.T) {
 		"at most 1000 commands":          serverapi.MaxCommands == 1000,
 		"larger than 1 KiB":              hub.MaxInfoBytes == 1<<10,
 		"more than 10000 connections":    hub.MaxPresence == 10_000,
+		"at most 10000 clients in each":  hub.MaxCounted == 10_000,
 		"more than 200000 users":         hub.MaxUsage == 200_000,
 	} {
 		if !holds || !strings.Contains(texts, text) {

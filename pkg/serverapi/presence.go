@@ -42,7 +42,7 @@ func (a *api) presence(ctx context.Context, p *hub.Project, body []byte) (any, e
 	return map[string]any{"presence": present}, nil
 }
 
-// presenceStats counts the clients in a channel.
+// presenceStats counts the clients in a channel. Centrifugo has no partial.
 func (a *api) presenceStats(ctx context.Context, p *hub.Project, body []byte) (any, error) {
 	ch, err := channelOf(p, body)
 	if err != nil {
@@ -53,7 +53,8 @@ func (a *api) presenceStats(ctx context.Context, p *hub.Project, body []byte) (a
 		return nil, err
 	}
 	return struct {
-		Clients int `json:"num_clients"`
-		Users   int `json:"num_users"`
-	}{stats.Clients, stats.Users}, nil
+		Clients int  `json:"num_clients"`
+		Users   int  `json:"num_users"`
+		Partial bool `json:"partial,omitempty"`
+	}{stats.Clients, stats.Users, stats.Partial}, nil
 }

@@ -93,6 +93,9 @@ func PresenceOf(clients []hub.Client) *PresenceResult {
 type PresenceStatsResult struct {
 	NumClients uint32 `json:"num_clients"`
 	NumUsers   uint32 `json:"num_users"`
+	// Partial is set where the channel has more clients than are counted. Centrifugo has no such
+	// member, and SDKs ignore it.
+	Partial bool `json:"partial,omitempty"`
 }
 
 // HistoryResult is the result of a history. HistoryOf makes it.

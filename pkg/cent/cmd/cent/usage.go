@@ -99,5 +99,9 @@ func (c *presenceStats) Run(ctx context.Context, s *session) error {
 	if s.JSON {
 		return s.printJSON(stats)
 	}
-	return s.table([][]string{{"CLIENTS", "USERS"}, {strconv.Itoa(stats.Clients), strconv.Itoa(stats.Users)}})
+	more := ""
+	if stats.Partial {
+		more = " or more"
+	}
+	return s.table([][]string{{"CLIENTS", "USERS"}, {strconv.Itoa(stats.Clients) + more, strconv.Itoa(stats.Users) + more}})
 }
