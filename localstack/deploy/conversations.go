@@ -16,33 +16,68 @@ import (
 // runConversations runs all conversations against a target with the test of package
 // e2e, and returns its report.
 func (s steps) runConversations(ctx context.Context, target e2e.Target) (e2e.Report, error) {
-	var report e2e.Report
+	reports, err := s.runTests(ctx, "conversations", target, "^TestConversations$", "./localstack/e2e", 1)
+	if err != nil {
+		return e2e.Report{}, err
+	}
+	return reports[0], nil
+}
+
+// sdks is how many SDKs converse: centrifuge-go, and npm centrifuge in Node and in Chromium.
+const sdks = 3
+
+// runSDKs lets the SDKs converse with a target whose table has localstack/sdk/seed.json, and returns a report
+// for each.
+func (s steps) runSDKs(ctx context.Context, target e2e.Target) ([]e2e.Report, error) {
+	return s.runTests(ctx, "sdks", target, "^(TestConversations|TestNode|TestChromium)$", "./localstack/sdk", sdks)
+}
+
+// runTests runs tests of a package that take their target from the environment, as a step. It fails
+// unless they write a number of reports, each of conversations that were all run.
+func (s steps) runTests(ctx context.Context, step string, target e2e.Target, tests, folder string, count int) ([]e2e.Report, error) {
 	environment, err := target.Environment()
 	if err != nil {
-		return report, err
+		return nil, err
 	}
-	path, err := filepath.Abs(filepath.Join(s.folder, "report.json"))
+	path, err := filepath.Abs(filepath.Join(s.folder, step+".json"))
 	if err != nil {
-		return report, fmt.Errorf("report of the conversations: %w", err)
+		return nil, fmt.Errorf("report of the conversations: %w", err)
 	}
 	environment = append(append(os.Environ(), environment...), e2e.ReportVariable+"="+path)
-	_, err = s.run("conversations", func(log io.Writer) error {
-		return runProgram(ctx, log, environment, "go", "test", "-count=1", "-timeout=5m", "-run=^TestConversations$", "./localstack/e2e")
-	})
+	if _, err = s.run(step, func(log io.Writer) error {
+		return runProgram(ctx, log, environment, "go", "test", "-count=1", "-timeout=5m", "-run="+tests, folder)
+	}); err != nil {
+		return nil, err
+	}
+	content, err := os.Open(path)
 	if err != nil {
-		return report, err
+		return nil, fmt.Errorf("report of the conversations: %w", err)
 	}
-	content, err := os.ReadFile(path)
-	if err != nil {
-		return report, fmt.Errorf("report of the conversations: %w", err)
+	defer func() { _ = content.Close() }()
+	var reports []e2e.Report
+	for lines := json.NewDecoder(content); ; {
+		var report e2e.Report
+		if err := lines.Decode(&report); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return nil, fmt.Errorf("report of the conversations: %w", err)
+		}
+		if report.Run == 0 || report.Run != report.Scripts {
+			return nil, fmt.Errorf("%s: %d of %d conversations were run", report.Target, report.Run, report.Scripts)
+		}
+		reports = append(reports, report)
 	}
-	if err := json.Unmarshal(content, &report); err != nil {
-		return report, fmt.Errorf("report of the conversations: %w", err)
+	if len(reports) != count {
+		return nil, fmt.Errorf("%s has %d reports, expected %d", path, len(reports), count)
 	}
-	if report.Run == 0 || report.Run != report.Scripts {
-		return report, fmt.Errorf("%d of %d conversations were run", report.Run, report.Scripts)
+	return reports, nil
+}
+
+// printSDKs prints how many conversations each SDK held.
+func printSDKs(out io.Writer, name string, reports []e2e.Report) {
+	for _, report := range reports {
+		fmt.Fprintf(out, "%d of %d conversations of %s passed on %s.\n", report.Run, report.Scripts, report.Target, name)
 	}
-	return report, nil
 }
 
 // printReport prints how many conversations passed, which guesses were wrong and which

@@ -67,7 +67,12 @@ func localstackCommand(ctx context.Context, command string, getenv func(string) 
 		if err != nil {
 			return err
 		}
+		ofSDKs, err := s.runSDKs(ctx, e2e.Target{WebSocketURL: o.WebSocketURL, HTTPURL: o.HTTPURL, ManagementURL: o.ManagementURL})
+		if err != nil {
+			return err
+		}
 		printReport(out, e.name, report)
+		printSDKs(out, e.name, ofSDKs)
 		return nil
 	case "down":
 		return compose(ctx, out, "down", "--volumes")

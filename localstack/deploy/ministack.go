@@ -33,8 +33,8 @@ const venv = ".tools/ministack"
 var ministackVersion = string(regexp.MustCompile(`(?m)^ministack==([0-9.]+)`).FindSubmatch(requirements)[1])
 
 // testOnMiniStack deploys the stack on MiniStack, sets the admin password, signs in to the
-// admin pages, tests a webhook and a dispatch, runs the conversations and the probes, and deletes
-// the stack. MiniStack is stopped in any case.
+// admin pages, tests a webhook and a dispatch, runs the conversations, those of SDKs, and the probes,
+// and deletes the stack. MiniStack is stopped in any case.
 func testOnMiniStack(ctx context.Context, out io.Writer) (err error) {
 	if runtime.GOOS != "linux" {
 		return errors.New("MiniStack runs the bootstraps, which are Linux programs: use a Linux machine or container")
@@ -87,6 +87,10 @@ func testOnMiniStack(ctx context.Context, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
+	ofSDKs, err := s.runSDKs(ctx, e2e.Target{WebSocketURL: o.WebSocketURL, HTTPURL: o.HTTPURL, ManagementURL: o.ManagementURL})
+	if err != nil {
+		return err
+	}
 	var agreement map[probe.Agreement][]string
 	if _, err := s.run("probe", func(log io.Writer) (err error) {
 		agreement, err = d.probe(ctx, o, log)
@@ -98,6 +102,7 @@ func testOnMiniStack(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 	printReport(out, fmt.Sprintf("%s (cdk deploy took %.1f s)", d.name, took.Seconds()), report)
+	printSDKs(out, d.name, ofSDKs)
 	printAgreement(out, d.name, agreement)
 	return nil
 }

@@ -14,17 +14,21 @@ import (
 	"centrifuge/pkg/store"
 )
 
-// seedFile has the project of the conversations.
-const seedFile = "localstack/seed.json"
+// seedFiles have the projects of the conversations, and of those of SDKs.
+var seedFiles = []string{"localstack/seed.json", "localstack/sdk/seed.json"}
 
-// seedTable seeds the deployed table with the project of the conversations.
+// seedTable seeds the deployed table with the projects of the conversations.
 func seedTable(ctx context.Context, endpoint string, o outputs) error {
-	content, err := os.ReadFile(seedFile)
-	if err != nil {
-		return fmt.Errorf("read the seed: %w", err)
+	for _, path := range seedFiles {
+		content, err := os.ReadFile(path) //nolint:gosec // the files above
+		if err != nil {
+			return fmt.Errorf("read the seed: %w", err)
+		}
+		if _, err := seed.Apply(ctx, deployedTable(endpoint, o), content, o.HTTPURL, time.Now()); err != nil {
+			return err
+		}
 	}
-	_, err = seed.Apply(ctx, deployedTable(endpoint, o), content, o.HTTPURL, time.Now())
-	return err
+	return nil
 }
 
 // deployedTable is the deployed table.

@@ -17,6 +17,9 @@ const (
 	// the stage where the URL has one.
 	WebSocketURLVariable = "E2E_WS_URL"
 	HTTPURLVariable      = "E2E_HTTP_URL"
+	// ManagementURLVariable is the URL of the management API. Only the conversations of
+	// localstack/sdk need it.
+	ManagementURLVariable = "E2E_MANAGEMENT_URL"
 	// ProjectVariable, SecretVariable and APIKeyVariable are the id, secret and API
 	// key of the project that the conversations use. It must have the options and
 	// categories of the project demo in localstack/seed.json, and its id as its name.
@@ -59,6 +62,8 @@ type Report struct {
 type Target struct {
 	WebSocketURL string
 	HTTPURL      string
+	// ManagementURL is "" where it is not known. No script uses it.
+	ManagementURL string
 	// Project, Secret and APIKey are the id, secret and API key of the seeded
 	// project; "demo", "demo-secret" and "demo-key" by default.
 	Project, Secret, APIKey string
@@ -102,11 +107,12 @@ func (t Target) mask(line string) string {
 // contains no secret.
 func FromEnvironment(getenv func(string) string) (target Target, found bool, err error) {
 	target = Target{
-		WebSocketURL: strings.TrimSuffix(getenv(WebSocketURLVariable), "/"),
-		HTTPURL:      strings.TrimSuffix(getenv(HTTPURLVariable), "/"),
-		Project:      getenv(ProjectVariable),
-		Secret:       getenv(SecretVariable),
-		APIKey:       getenv(APIKeyVariable),
+		WebSocketURL:  strings.TrimSuffix(getenv(WebSocketURLVariable), "/"),
+		HTTPURL:       strings.TrimSuffix(getenv(HTTPURLVariable), "/"),
+		ManagementURL: strings.TrimSuffix(getenv(ManagementURLVariable), "/"),
+		Project:       getenv(ProjectVariable),
+		Secret:        getenv(SecretVariable),
+		APIKey:        getenv(APIKeyVariable),
 	}
 	if target.WebSocketURL == "" && target.HTTPURL == "" {
 		return Target{}, false, nil
@@ -152,13 +158,14 @@ func (t Target) Environment() ([]string, error) {
 		return nil, fmt.Errorf("encode %s: %w", LacksVariable, err)
 	}
 	values := map[string]string{
-		WebSocketURLVariable: t.WebSocketURL,
-		HTTPURLVariable:      t.HTTPURL,
-		ProjectVariable:      t.Project,
-		SecretVariable:       t.Secret,
-		APIKeyVariable:       t.APIKey,
-		StepTimeoutVariable:  t.StepTimeout.String(),
-		LacksVariable:        string(lacks),
+		WebSocketURLVariable:  t.WebSocketURL,
+		HTTPURLVariable:       t.HTTPURL,
+		ManagementURLVariable: t.ManagementURL,
+		ProjectVariable:       t.Project,
+		SecretVariable:        t.Secret,
+		APIKeyVariable:        t.APIKey,
+		StepTimeoutVariable:   t.StepTimeout.String(),
+		LacksVariable:         string(lacks),
 	}
 	if t.ReportGuesses {
 		values[GuessesVariable] = reportGuesses

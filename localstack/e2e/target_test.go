@@ -44,12 +44,12 @@ func TestFromEnvironment(t *testing.T) {
 		{
 			name: "all variables",
 			environment: map[string]string{
-				"E2E_WS_URL": "ws://127.0.0.1:1/a/b", "E2E_HTTP_URL": "http://127.0.0.1:1/c", "E2E_PROJECT": "shop",
+				"E2E_WS_URL": "ws://127.0.0.1:1/a/b", "E2E_HTTP_URL": "http://127.0.0.1:1/c", "E2E_MANAGEMENT_URL": "http://127.0.0.1:1/d", "E2E_PROJECT": "shop",
 				"E2E_SECRET": "s", "E2E_API_KEY": "k", "E2E_PATIENCE": "1m", "E2E_LACKS": `{"size-limits":"because"}`,
 				"E2E_GUESSES": "report",
 			},
 			want: e2e.Target{
-				WebSocketURL: "ws://127.0.0.1:1/a/b", HTTPURL: "http://127.0.0.1:1/c", Project: "shop",
+				WebSocketURL: "ws://127.0.0.1:1/a/b", HTTPURL: "http://127.0.0.1:1/c", ManagementURL: "http://127.0.0.1:1/d", Project: "shop",
 				Secret: "s", APIKey: "k", StepTimeout: time.Minute, Lacks: map[string]string{"size-limits": "because"},
 				ReportGuesses: true,
 			},
@@ -91,7 +91,7 @@ func TestEnvironmentRoundTrip(t *testing.T) {
 	for name, want := range map[string]e2e.Target{
 		"with defaults": {WebSocketURL: "wss://a.example/dev", HTTPURL: "https://b.example"},
 		"with all fields": {
-			WebSocketURL: "wss://a.example/dev", HTTPURL: "https://b.example", Project: "p=1", Secret: "s\"\n", APIKey: "k",
+			WebSocketURL: "wss://a.example/dev", HTTPURL: "https://b.example", ManagementURL: "https://c.example", Project: "p=1", Secret: "s\"\n", APIKey: "k",
 			StepTimeout: time.Hour, Lacks: map[string]string{"one": "a \"reason\"", "two": "…"}, ReportGuesses: true,
 		},
 	} {

@@ -1,37 +1,30 @@
 package sdk_test
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"centrifuge/localstack/browser"
-	"centrifuge/localstack/gateway"
 	"centrifuge/localstack/npm"
-	"centrifuge/localstack/stack"
 )
 
-// TestNode lets npm centrifuge converse with the local stack in Node.
+// TestNode lets npm centrifuge converse in Node.
 func TestNode(t *testing.T) {
 	install(t)
-	for _, tt := range []struct {
-		name    string
-		options stack.Options
-	}{
-		{"functions in this process", stack.Options{}},
-		{"jitter", stack.Options{Gateway: gateway.Options{Jitter: 40 * time.Millisecond}}},
-	} {
+	for _, tt := range targets(t, inProcess, jitter) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			cmd := exec.CommandContext(t.Context(), "node", "node.mjs")
 			cmd.Env = os.Environ()
-			for name, value := range start(t, tt.options).addresses() {
+			for name, value := range tt.start(t).addresses() {
 				cmd.Env = append(cmd.Env, name+"="+value)
 			}
 			printed, err := cmd.CombinedOutput()
@@ -39,15 +32,16 @@ func TestNode(t *testing.T) {
 			if err != nil {
 				t.Error(err)
 			}
+			reportPrinted(t, "npm centrifuge in Node", printed)
 		})
 	}
 }
 
-// TestChromium lets npm centrifuge converse with the local stack in a browser.
+// TestChromium lets npm centrifuge converse in a browser.
 func TestChromium(t *testing.T) {
 	t.Parallel()
 	install(t)
-	r := start(t, stack.Options{})
+	r := targets(t, inProcess)[0].start(t)
 	// The server API is not for pages of other origins.
 	behind, err := url.Parse(r.HTTPURL)
 	if err != nil {
@@ -59,7 +53,15 @@ func TestChromium(t *testing.T) {
 	} {
 		mux.HandleFunc("GET /sdk/"+name, func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, path) })
 	}
-	mux.Handle("/", httputil.NewSingleHostReverseProxy(behind))
+	mux.HandleFunc("POST /sdk/printed", func(_ http.ResponseWriter, r *http.Request) {
+		printed, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		t.Logf("%s", printed)
+		reportPrinted(t, "npm centrifuge in Chromium", printed)
+	})
+	mux.Handle("/", httputil.NewSingleHostReverseProxy(&url.URL{Scheme: behind.Scheme, Host: behind.Host}))
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	addresses := r.addresses()
@@ -70,6 +72,15 @@ func TestChromium(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// reportPrinted reports a line for each conversation: ok and its name, or FAIL.
+func reportPrinted(t *testing.T, sdk string, lines []byte) {
+	t.Helper()
+	succeeded := len(succeededLine.FindAll(lines, -1))
+	report(t, sdk, succeeded+len(failedLine.FindAll(lines, -1)), succeeded)
+}
+
+var succeededLine, failedLine = regexp.MustCompile(`(?m)^ok `), regexp.MustCompile(`(?m)^FAIL `)
 
 // addresses are the environment of the scripts.
 func (r rig) addresses() map[string]string {

@@ -15,6 +15,7 @@ import (
 	"github.com/centrifugal/gocent/v3"
 	"github.com/golang-jwt/jwt/v5"
 
+	"centrifuge/localstack/e2e"
 	"centrifuge/localstack/stack"
 	"centrifuge/localstack/stack/stacktest"
 )
@@ -32,17 +33,21 @@ var seed []byte
 // measured with it.
 const limit = 30 * time.Second
 
-// rig is a stack, and the server API of the project.
+// rig is a target whose table has seed.json, and the server API of the project.
 type rig struct {
-	*stack.Stack
+	e2e.Target
 	api *gocent.Client
+}
+
+func newRig(target e2e.Target) rig {
+	return rig{target, gocent.New(gocent.Config{Addr: target.HTTPURL + "/api", Key: apiKey, HTTPClient: &http.Client{Timeout: limit}})}
 }
 
 func start(t *testing.T, o stack.Options) rig {
 	t.Helper()
 	o.Seed, o.Log, o.LogLevel = seed, t.Output(), "error"
 	s := stacktest.Start(t, o)
-	return rig{s, gocent.New(gocent.Config{Addr: s.HTTPURL + "/api", Key: apiKey, HTTPClient: &http.Client{Timeout: limit}})}
+	return newRig(e2e.Target{WebSocketURL: s.WebSocketURL, HTTPURL: s.HTTPURL, ManagementURL: s.ManagementURL})
 }
 
 // token signs claims with the secret of the project.
