@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"centrifuge/localstack/e2e"
@@ -77,6 +79,9 @@ func (s steps) runTests(ctx context.Context, step string, target e2e.Target, tes
 func printSDKs(out io.Writer, name string, reports []e2e.Report) {
 	for _, report := range reports {
 		fmt.Fprintf(out, "%d of %d conversations of %s passed on %s.\n", report.Run, report.Scripts, report.Target, name)
+	}
+	for _, feature := range slices.Sorted(maps.Keys(sdkLacks)) {
+		fmt.Fprintf(out, "  Left out there, %s: %s.\n", feature, sdkLacks[feature])
 	}
 }
 

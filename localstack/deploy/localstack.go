@@ -67,7 +67,7 @@ func localstackCommand(ctx context.Context, command string, getenv func(string) 
 		if err != nil {
 			return err
 		}
-		ofSDKs, err := s.runSDKs(ctx, e2e.Target{WebSocketURL: o.WebSocketURL, HTTPURL: o.HTTPURL, ManagementURL: o.ManagementURL})
+		ofSDKs, err := s.runSDKs(ctx, e2e.Target{WebSocketURL: o.WebSocketURL, HTTPURL: o.HTTPURL, ManagementURL: o.ManagementURL, Lacks: sdkLacks})
 		if err != nil {
 			return err
 		}

@@ -87,7 +87,7 @@ func testOnMiniStack(ctx context.Context, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	ofSDKs, err := s.runSDKs(ctx, e2e.Target{WebSocketURL: o.WebSocketURL, HTTPURL: o.HTTPURL, ManagementURL: o.ManagementURL})
+	ofSDKs, err := s.runSDKs(ctx, e2e.Target{WebSocketURL: o.WebSocketURL, HTTPURL: o.HTTPURL, ManagementURL: o.ManagementURL, Lacks: sdkLacks})
 	if err != nil {
 		return err
 	}

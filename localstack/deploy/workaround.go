@@ -64,6 +64,13 @@ var ministackLacks = map[string]string{
 	"size-limits": "MiniStack has no limit for frames and messages below 16 MB; API Gateway closes with 1009",
 }
 
+// sdkLacks are the features that a deployment lacks, by the names that the conversations of SDKs
+// use, with the reasons.
+var sdkLacks = map[string]string{
+	// It stays: AWS lacks it as well.
+	"centrifugo-path": "sockets are at the path of the stage; only the local stack has /connection/websocket too",
+}
+
 // localstackWorkarounds are the changes for LocalStack. They are written from its
 // documentation and have not been run.
 func localstackWorkarounds() []workaround {

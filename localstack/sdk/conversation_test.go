@@ -376,7 +376,11 @@ func refusedConnections(t *testing.T, r rig, id string) {
 		}
 	}
 	// The URL of Centrifugo, and a project that requires no token.
-	c := newClient(t, strings.Replace(r.WebSocketURL, "/dev", "/connection/websocket", 1)+"?project="+insecure, centrifuge.Config{})
+	address := r.WebSocketURL
+	if _, lacks := r.Lacks[centrifugoPath]; !lacks {
+		address = strings.Replace(address, "/dev", "/connection/websocket", 1)
+	}
+	c := newClient(t, address+"?project="+insecure, centrifuge.Config{})
 	c.connect(t)
 }
 

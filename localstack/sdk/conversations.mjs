@@ -19,6 +19,7 @@ const [project, secret, apiKey] = ["sdk", "sdk-secret", "sdk-key"];
 export async function converseAll({ Centrifuge, WebSocket, http, socket, management }, report) {
   const stack = new Stack(Centrifuge, WebSocket, http, socket, management);
   const waiting = Object.entries(conversations);
+  const run = Date.now().toString(36); // the table may have the channels of another run
   let failures = 0;
   const work = async () => {
     for (let next = waiting.shift(); next; next = waiting.shift()) {
@@ -26,7 +27,7 @@ export async function converseAll({ Centrifuge, WebSocket, http, socket, managem
       const clients = [];
       let failure;
       try {
-        await converse(stack.for(clients), name.replaceAll(" ", "-"));
+        await converse(stack.for(clients), `${name.replaceAll(" ", "-")}-${run}`);
       } catch (error) {
         failure = error;
         failures++;

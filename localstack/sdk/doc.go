@@ -3,6 +3,9 @@
 // clients, also while frames overtake each other, connections are cut, and functions run as
 // processes. localstack/clients has the conversations of the one for Python.
 //
+// Where the environment describes a target, as e2e.FromEnvironment reads it, the conversations run
+// there instead. Its table has seed.json.
+//
 // It holds tests only. They run without the race detector: centrifuge-go v0.10.12 has a data race
 // where a connection is lost while a subscribe is on its way.
 package sdk

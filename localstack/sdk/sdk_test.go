@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -35,6 +36,9 @@ var (
 	}}
 )
 
+// centrifugoPath is the feature that clients connect at the path of Centrifugo.
+const centrifugoPath = "centrifugo-path"
+
 // targets are the target that the environment describes, or else local ones.
 func targets(t *testing.T, local ...target) []target {
 	t.Helper()
@@ -43,6 +47,11 @@ func targets(t *testing.T, local ...target) []target {
 		t.Fatal(err)
 	}
 	if found {
+		for name := range deployed.Lacks {
+			if name != centrifugoPath {
+				t.Fatalf("the target lacks %s, but no conversation needs it: remove it from the list", name)
+			}
+		}
 		return []target{{deployed.WebSocketURL, func(*testing.T) rig { return newRig(deployed) }}}
 	}
 	return local
@@ -70,12 +79,13 @@ func TestConversations(t *testing.T) {
 	for _, tt := range targets(t, inProcess, jitter, processes) {
 		t.Run(tt.name, func(t *testing.T) {
 			r := tt.start(t)
+			run := "-" + strconv.FormatInt(time.Now().UnixMilli(), 36) // the table may have the channels of another run
 			var succeeded atomic.Int64
 			t.Run("all", func(t *testing.T) {
 				for name, converse := range conversations {
 					t.Run(name, func(t *testing.T) {
 						t.Parallel()
-						converse(t, r, strings.ReplaceAll(name, " ", "-"))
+						converse(t, r, strings.ReplaceAll(name, " ", "-")+run)
 						if !t.Failed() {
 							succeeded.Add(1)
 						}
