@@ -104,11 +104,13 @@ type client struct {
 	network *network
 }
 
-// network is what a client dials with. It can be down.
+// network is what a client dials with. It can be down, and it can be held.
 type network struct {
 	mu    sync.Mutex
 	down  bool
 	conns []net.Conn
+	// held, if not nil, is closed when the client may read again.
+	held chan struct{}
 }
 
 var errDown = errors.New("the network is down")
@@ -120,10 +122,42 @@ func (n *network) dial(ctx context.Context, kind, address string) (net.Conn, err
 		return nil, errDown
 	}
 	conn, err := new(net.Dialer).DialContext(ctx, kind, address)
-	if err == nil {
-		n.conns = append(n.conns, conn)
+	if err != nil {
+		return nil, err
 	}
-	return conn, err
+	n.conns = append(n.conns, conn)
+	return reader{conn, n}, nil
+}
+
+// reader is a connection that reads nothing while its network is held.
+type reader struct {
+	net.Conn
+	network *network
+}
+
+func (r reader) Read(b []byte) (int, error) {
+	r.network.mu.Lock()
+	held := r.network.held
+	r.network.mu.Unlock()
+	if held != nil {
+		<-held
+	}
+	return r.Conn.Read(b)
+}
+
+// hold makes the client read nothing until the function that it returns is called.
+func (n *network) hold() (release func()) {
+	held := make(chan struct{})
+	set := func(to chan struct{}) {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.held = to
+	}
+	set(held)
+	return sync.OnceFunc(func() {
+		set(nil)
+		close(held)
+	})
 }
 
 // cut closes all connections. The network is down until up is called, where the client may not

@@ -3,6 +3,7 @@ package sdk_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -133,4 +134,49 @@ func TestLimitsOfAPIGateway(t *testing.T) {
 			t.Log(n, "messages")
 		})
 	}
+}
+
+// TestSlowConsumer publishes to a client that does not read, until its buffers are full and the
+// service gives it up. Then it reads again: it has every message exactly once and in order.
+func TestSlowConsumer(t *testing.T) {
+	t.Parallel()
+	const channel = "log:room"
+	r := start(t, stack.Options{Gateway: gateway.Options{Buffer: 64 << 10}})
+	ann := r.connect(t, "ann")
+	sub := ann.subscribe(t, channel)
+	release := ann.network.hold()
+	t.Cleanup(release) // or the client is never closed
+	fills := fmt.Sprintf(`{"fills":%q}`, strings.Repeat(".", 30<<10))
+	n := 0
+	eventually(t, func() bool {
+		r.publish(t, channel, fills)
+		n++
+		stats, err := r.api.PresenceStats(bounded(t), channel)
+		return err == nil && stats.NumClients == 0
+	})
+	filled := n
+	for range 3 {
+		n++
+		r.publish(t, channel, fmt.Sprint(n))
+	}
+	release()
+	for i := 1; i <= n; i++ {
+		p := sub.published.next(t, fmt.Sprintf("publication %d", i))
+		want := fills
+		if i > filled {
+			want = fmt.Sprint(i)
+		}
+		if p.Offset != uint64(i) || string(p.Data) != want { //nolint:gosec // small
+			t.Fatalf("got %.20s at %d, expected %.20s at %d", p.Data, p.Offset, want, i)
+		}
+	}
+	r.publish(t, channel, fmt.Sprint(n+1))
+	positions(t, sub, n+1, n+1)
+	if len(ann.disconnected) > 0 || len(sub.unsubscribed) > 0 {
+		t.Error("the client has given up")
+	}
+	if e := sub.subscribed.next(t, "subscribed again"); !e.Recovered {
+		t.Errorf("subscribed again without recovery: %+v", e)
+	}
+	t.Log(n, "messages")
 }
