@@ -118,18 +118,19 @@ func (b *bill) made() string {
 // Frames of a connection of the user u1.
 const (
 	connects = `{"id":1,"connect":{"token":"JWT{"sub":"u1"}"}}`
+	expires  = `{"id":1,"connect":{"token":"JWT{"sub":"u1","exp":1800000600}"}}`
 	auths    = `{"id":"1","method":"auth","params":{"token":"JWT{"sub":"u1","exp":1900000000}","user":"u1","project_id":"p","permissions":{}}}`
 	// joins subscribes to a channel without a history, follows to a stream. publishes publishes to
 	// that stream.
 	joins     = `{"id":2,"subscribe":{"channel":"plain:N"}}`
-	follows   = `{"id":3,"subscribe":{"channel":"log:N","recoverable":true,"positioned":true}}`
+	follows   = `{"id":3,"subscribe":{"channel":"log:N","recoverable":true}}`
 	publishes = `{"id":2,"publish":{"channel":"log:N","data":1}}`
 )
 
 // acts are what a connection does, and what that costs: the units and requests of DynamoDB, the
-// requests to the management API, and the frames that the client gets. In frames N and M are names
-// that no other act has, E is the epoch of the stream log:N. "$connect" and "$disconnect" are no
-// frames.
+// requests to the management API, and the frames that the client gets, with a part of them. In frames
+// N and M are names that no other act has, E is the epoch of the stream news:N. "$connect" and
+// "$disconnect" are no frames, and "$publish" publishes to news:N as the application does.
 var acts = []struct {
 	name   string
 	before []string
@@ -137,47 +138,48 @@ var acts = []struct {
 	bill   string
 	posts  int
 	gets   int
+	part   string
 }{
-	{"handshake", nil, "$connect", "1 written, 0 read (1 PutItem)", 0, 0},
-	{"connect", nil, connects, "4 written, 0 read (3 UpdateItem)", 1, 1},
-	{"connect of an anonymous user", nil, `{"id":1,"connect":{"token":"JWT{"sub":""}"}}`, "2 written, 0 read (2 UpdateItem)", 0, 1},
-	{"connect with two subscriptions of the token", nil, `{"id":1,"connect":{"token":"JWT{"sub":"u1","channels":["plain:N","plain:M"]}"}}`, "11 written, 0 read (1 TransactWriteItems, 4 UpdateItem)", 1, 1},
-	{"connect with a stream of the token", nil, `{"id":1,"connect":{"token":"JWT{"sub":"u1","channels":["log:N"]}"}}`, "11 written, 2 read (1 PutItem, 2 Query, 1 TransactWriteItems, 5 UpdateItem)", 1, 1},
-	{"connect and two subscribes, in one frame", nil, connects + "\n" + joins + "\n" + `{"id":3,"subscribe":{"channel":"plain:M"}}`, "12 written, 0 read (1 TransactWriteItems, 5 UpdateItem)", 1, 1},
-	{"connect that is refused", nil, `{"id":1,"connect":{"token":"x"}}`, "3 written, 1 read (1 BatchWriteItem, 1 GetItem, 2 UpdateItem)", 2, 1},
-	{"subscribe", []string{connects}, joins, "5 written, 0 read (1 TransactWriteItems, 1 UpdateItem)", 0, 1},
-	{"subscribe again", []string{connects, joins}, `{"id":3,"subscribe":{"channel":"plain:N"}}`, "5 written, 0 read (1 TransactWriteItems, 1 UpdateItem)", 0, 1},
-	{"ten subscribes, in one frame", []string{connects}, subscribes(10), "23 written, 0 read (1 TransactWriteItems, 1 UpdateItem)", 0, 1},
-	{"subscribe with join and leave", []string{connects}, `{"id":2,"subscribe":{"channel":"chat:N","join_leave":true}}`, "5 written, 1 read (1 Query, 1 TransactWriteItems, 1 UpdateItem)", 2, 2},
-	{"subscribe to a new stream", []string{connects}, follows, "9 written, 2 read (1 PutItem, 2 Query, 1 TransactWriteItems, 4 UpdateItem)", 1, 1},
-	{"subscribe to a stream", []string{connects, publishes}, follows, "8 written, 2 read (2 Query, 1 TransactWriteItems, 4 UpdateItem)", 1, 1},
-	{"subscribe to a stream, with recovery of one publication", []string{connects, publishes}, `{"id":3,"subscribe":{"channel":"log:N","recover":true,"epoch":"E","offset":0}}`, "8 written, 2 read (2 Query, 1 TransactWriteItems, 4 UpdateItem)", 1, 1},
-	{"unsubscribe", []string{connects, joins}, `{"id":3,"unsubscribe":{"channel":"plain:N"}}`, "5 written, 0 read (1 TransactWriteItems, 1 UpdateItem)", 0, 1},
-	{"unsubscribe from a stream", []string{connects, publishes, follows}, `{"id":4,"unsubscribe":{"channel":"log:N"}}`, "5 written, 0 read (1 TransactWriteItems, 1 UpdateItem)", 0, 1},
-	{"unsubscribe from a channel that it is not in", []string{connects}, `{"id":2,"unsubscribe":{"channel":"plain:N"}}`, "2 written, 0 read (2 UpdateItem)", 0, 1},
-	{"publish, to nobody", []string{connects}, `{"id":2,"publish":{"channel":"chat:N","data":1}}`, "1 written, 1 read (1 Query, 1 UpdateItem)", 0, 1},
-	{"publish, to itself", []string{connects, `{"id":2,"subscribe":{"channel":"chat:N"}}`}, `{"id":3,"publish":{"channel":"chat:N","data":1}}`, "1 written, 1 read (1 Query, 1 UpdateItem)", 1, 2},
-	{"first publish to a stream", []string{connects}, publishes, "4 written, 2 read (2 PutItem, 2 Query, 2 UpdateItem)", 0, 1},
-	{"publish to a stream", []string{connects, publishes}, `{"id":3,"publish":{"channel":"log:N","data":1}}`, "4 written, 1 read (1 PutItem, 1 Query, 3 UpdateItem)", 0, 1},
-	{"presence", []string{connects}, `{"id":2,"presence":{"channel":"chat:N"}}`, "1 written, 1 read (1 Query, 1 UpdateItem)", 0, 1},
-	{"presence_stats", []string{connects}, `{"id":2,"presence_stats":{"channel":"chat:N"}}`, "1 written, 1 read (1 Query, 1 UpdateItem)", 0, 1},
-	{"history of one publication", []string{connects, publishes}, `{"id":3,"history":{"channel":"log:N","limit":1}}`, "1 written, 2 read (2 Query, 1 UpdateItem)", 0, 1},
-	{"refresh", []string{connects}, `{"id":2,"refresh":{"token":"JWT{"sub":"u1","exp":1800003600}"}}`, "2 written, 0 read (2 UpdateItem)", 0, 1},
-	{"refresh with one subscription", []string{connects, joins}, `{"id":3,"refresh":{"token":"JWT{"sub":"u1","exp":1800003600}"}}`, "5 written, 0 read (1 TransactWriteItems, 1 UpdateItem)", 0, 1},
-	{"sub_refresh", []string{connects, `{"id":2,"subscribe":{"channel":"plain:N","token":"JWT{"sub":"u1","channel":"plain:N"}"}}`}, `{"id":3,"sub_refresh":{"channel":"plain:N","token":"JWT{"sub":"u1","channel":"plain:N"}"}}`, "2 written, 0 read (2 UpdateItem)", 0, 1},
-	{"rpc", []string{connects}, `{"id":2,"rpc":{"method":"m"}}`, "1 written, 0 read (1 UpdateItem)", 0, 1},
-	{"send", []string{connects}, `{"send":{"data":1}}`, "4 written, 1 read (1 BatchWriteItem, 1 GetItem, 2 UpdateItem)", 2, 1},
-	{"ping", []string{connects}, `{"id":2,"ping":{}}`, "1 written, 0 read (1 UpdateItem)", 0, 1},
-	{"pong", []string{connects}, `{}`, "1 written, 0 read (1 UpdateItem)", 0, 0},
-	{"disconnect without a subscription", []string{connects}, "$disconnect", "3 written, 0 read (1 BatchWriteItem, 1 UpdateItem)", 0, 0},
-	{"disconnect with one subscription", []string{connects, joins}, "$disconnect", "4 written, 0 read (1 BatchWriteItem, 1 UpdateItem)", 0, 0},
-	{"disconnect with one subscription to a stream", []string{connects, publishes, follows}, "$disconnect", "4 written, 0 read (1 BatchWriteItem, 1 UpdateItem)", 0, 0},
-	{"classic auth", nil, auths, "3 written, 0 read (2 UpdateItem)", 0, 1},
-	{"classic subscribe", []string{auths}, `{"id":"2","method":"subscribe","params":{"to":{"plain":["N"]}}}`, "5 written, 0 read (1 TransactWriteItems, 1 UpdateItem)", 0, 1},
-	{"classic subscribe to a stream", []string{auths}, `{"id":"2","method":"subscribe","params":{"to":{"news":["N"]}}}`, "5 written, 0 read (1 TransactWriteItems, 1 UpdateItem)", 0, 1},
-	{"classic unsubscribe", []string{auths, `{"id":"2","method":"subscribe","params":{"to":{"plain":["N"]}}}`}, `{"id":"2","method":"unsubscribe","params":{"from":{"plain":["N"]}}}`, "5 written, 0 read (1 TransactWriteItems, 1 UpdateItem)", 0, 1},
-	{"classic broadcast", []string{auths}, `{"id":"2","method":"broadcast","params":{"category":"chat","channel":"N","data":{}}}`, "1 written, 1 read (1 Query, 1 UpdateItem)", 0, 1},
-	{"classic presence", []string{auths}, `{"id":"2","method":"presence","params":{"category":"chat","channel":"N"}}`, "1 written, 1 read (1 Query, 1 UpdateItem)", 0, 1},
+	{"handshake", nil, "$connect", "1 written, 0 read (1 PutItem)", 0, 0, ``},
+	{"connect", nil, connects, "4 written, 0 read (3 UpdateItem)", 1, 1, `"connect":{`},
+	{"connect of an anonymous user", nil, `{"id":1,"connect":{"token":"JWT{"sub":""}"}}`, "2 written, 0 read (2 UpdateItem)", 0, 1, `"connect":{`},
+	{"connect with two subscriptions of the token", nil, `{"id":1,"connect":{"token":"JWT{"sub":"u1","channels":["plain:N","plain:M"]}"}}`, "11 written, 0 read (1 TransactWriteItems, 4 UpdateItem)", 1, 1, `"plain:mN":{}`},
+	{"connect with a stream of the token", []string{"$publish"}, `{"id":1,"connect":{"token":"JWT{"sub":"u1","channels":["news:N"]}"}}`, "10 written, 2 read (2 Query, 1 TransactWriteItems, 5 UpdateItem)", 1, 1, `"subs":{"news:N":{"recoverable":true`},
+	{"connect and two subscribes, in one frame", nil, connects + "\n" + joins + "\n" + `{"id":3,"subscribe":{"channel":"plain:M"}}`, "12 written, 0 read (1 TransactWriteItems, 5 UpdateItem)", 1, 1, `{"id":3,"subscribe":{}}`},
+	{"connect that is refused", nil, `{"id":1,"connect":{"token":"x"}}`, "3 written, 1 read (1 BatchWriteItem, 1 GetItem, 2 UpdateItem)", 2, 1, `"error":{"code":3500`},
+	{"subscribe", []string{connects}, joins, "5 written, 0 read (1 TransactWriteItems, 1 UpdateItem)", 0, 1, `"subscribe":{}`},
+	{"subscribe again", []string{connects, joins}, `{"id":3,"subscribe":{"channel":"plain:N"}}`, "5 written, 0 read (1 TransactWriteItems, 1 UpdateItem)", 0, 1, `"subscribe":{}`},
+	{"ten subscribes, in one frame", []string{connects}, subscribes(10), "23 written, 0 read (1 TransactWriteItems, 1 UpdateItem)", 0, 1, `{"id":11,"subscribe":{}}`},
+	{"subscribe with join and leave", []string{connects}, `{"id":2,"subscribe":{"channel":"chat:N","join_leave":true}}`, "5 written, 1 read (1 Query, 1 TransactWriteItems, 1 UpdateItem)", 2, 2, `"join":{`},
+	{"subscribe to a new stream", []string{connects}, follows, "9 written, 2 read (1 PutItem, 2 Query, 1 TransactWriteItems, 4 UpdateItem)", 1, 1, `"recoverable":true`},
+	{"subscribe to a stream", []string{connects, publishes}, follows, "8 written, 2 read (2 Query, 1 TransactWriteItems, 4 UpdateItem)", 1, 1, `"offset":1`},
+	{"subscribe to a stream, with recovery of one publication", []string{connects, "$publish"}, `{"id":3,"subscribe":{"channel":"news:N","recover":true,"epoch":"E","offset":0}}`, "8 written, 4 read (4 Query, 1 TransactWriteItems, 4 UpdateItem)", 1, 1, `"publications":[{"data":1`},
+	{"unsubscribe", []string{connects, joins}, `{"id":3,"unsubscribe":{"channel":"plain:N"}}`, "5 written, 0 read (1 TransactWriteItems, 1 UpdateItem)", 0, 1, `"unsubscribe":{}`},
+	{"unsubscribe from a stream", []string{connects, publishes, follows}, `{"id":4,"unsubscribe":{"channel":"log:N"}}`, "5 written, 0 read (1 TransactWriteItems, 1 UpdateItem)", 0, 1, `"unsubscribe":{}`},
+	{"unsubscribe from a channel that it is not in", []string{connects}, `{"id":2,"unsubscribe":{"channel":"plain:N"}}`, "2 written, 0 read (2 UpdateItem)", 0, 1, `"unsubscribe":{}`},
+	{"publish, to nobody", []string{connects}, `{"id":2,"publish":{"channel":"chat:N","data":1}}`, "1 written, 1 read (1 Query, 1 UpdateItem)", 0, 1, `"publish":{}`},
+	{"publish, to itself", []string{connects, `{"id":2,"subscribe":{"channel":"chat:N"}}`}, `{"id":3,"publish":{"channel":"chat:N","data":1}}`, "1 written, 1 read (1 Query, 1 UpdateItem)", 1, 2, `"pub":{`},
+	{"first publish to a stream", []string{connects}, publishes, "4 written, 2 read (2 PutItem, 2 Query, 2 UpdateItem)", 0, 1, `"publish":{}`},
+	{"publish to a stream", []string{connects, publishes}, `{"id":3,"publish":{"channel":"log:N","data":1}}`, "4 written, 1 read (1 PutItem, 1 Query, 3 UpdateItem)", 0, 1, `"publish":{}`},
+	{"presence", []string{connects}, `{"id":2,"presence":{"channel":"chat:N"}}`, "1 written, 1 read (1 Query, 1 UpdateItem)", 0, 1, `"presence":{}`},
+	{"presence_stats", []string{connects}, `{"id":2,"presence_stats":{"channel":"chat:N"}}`, "1 written, 1 read (1 Query, 1 UpdateItem)", 0, 1, `"num_clients":0`},
+	{"history of one publication", []string{connects, publishes}, `{"id":3,"history":{"channel":"log:N","limit":1}}`, "1 written, 2 read (2 Query, 1 UpdateItem)", 0, 1, `"publications":[{"data":1`},
+	{"refresh", []string{expires}, `{"id":2,"refresh":{"token":"JWT{"sub":"u1","exp":1800003600}"}}`, "2 written, 0 read (2 UpdateItem)", 0, 1, `"ttl":`},
+	{"refresh with one subscription", []string{expires, joins}, `{"id":3,"refresh":{"token":"JWT{"sub":"u1","exp":1800003600}"}}`, "5 written, 0 read (1 TransactWriteItems, 1 UpdateItem)", 0, 1, `"ttl":`},
+	{"sub_refresh", []string{connects, `{"id":2,"subscribe":{"channel":"plain:N","token":"JWT{"sub":"u1","channel":"plain:N","exp":1800000600}"}}`}, `{"id":3,"sub_refresh":{"channel":"plain:N","token":"JWT{"sub":"u1","channel":"plain:N","exp":1800003600}"}}`, "2 written, 0 read (2 UpdateItem)", 0, 1, `"ttl":`},
+	{"rpc without an application", []string{connects}, `{"id":2,"rpc":{"method":"m"}}`, "1 written, 0 read (1 UpdateItem)", 0, 1, `"error":{"code":108`},
+	{"send, which closes the connection", []string{connects}, `{"send":{"data":1}}`, "4 written, 1 read (1 BatchWriteItem, 1 GetItem, 2 UpdateItem)", 2, 1, `"disconnect":{"code":3508`},
+	{"ping", []string{connects}, `{"id":2,"ping":{}}`, "1 written, 0 read (1 UpdateItem)", 0, 1, `"ping":{}`},
+	{"pong", []string{connects}, `{}`, "1 written, 0 read (1 UpdateItem)", 0, 0, ``},
+	{"disconnect without a subscription", []string{connects}, "$disconnect", "3 written, 0 read (1 BatchWriteItem, 1 UpdateItem)", 0, 0, ``},
+	{"disconnect with one subscription", []string{connects, joins}, "$disconnect", "4 written, 0 read (1 BatchWriteItem, 1 UpdateItem)", 0, 0, ``},
+	{"disconnect with one subscription to a stream", []string{connects, publishes, follows}, "$disconnect", "4 written, 0 read (1 BatchWriteItem, 1 UpdateItem)", 0, 0, ``},
+	{"classic auth", nil, auths, "3 written, 0 read (2 UpdateItem)", 0, 1, `"result":`},
+	{"classic subscribe", []string{auths}, `{"id":"2","method":"subscribe","params":{"to":{"plain":["N"]}}}`, "5 written, 0 read (1 TransactWriteItems, 1 UpdateItem)", 0, 1, `"result":`},
+	{"classic subscribe to a stream", []string{auths}, `{"id":"2","method":"subscribe","params":{"to":{"news":["N"]}}}`, "5 written, 0 read (1 TransactWriteItems, 1 UpdateItem)", 0, 1, `"result":`},
+	{"classic unsubscribe", []string{auths, `{"id":"2","method":"subscribe","params":{"to":{"plain":["N"]}}}`}, `{"id":"2","method":"unsubscribe","params":{"from":{"plain":["N"]}}}`, "5 written, 0 read (1 TransactWriteItems, 1 UpdateItem)", 0, 1, `"result":`},
+	{"classic broadcast", []string{auths}, `{"id":"2","method":"broadcast","params":{"category":"chat","channel":"N","data":{}}}`, "1 written, 1 read (1 Query, 1 UpdateItem)", 0, 1, `"result":`},
+	{"classic presence", []string{auths}, `{"id":"2","method":"presence","params":{"category":"chat","channel":"N"}}`, "1 written, 1 read (1 Query, 1 UpdateItem)", 0, 1, `"result":`},
 }
 
 // TestBill holds acts to what they cost in a warm process.
@@ -197,6 +199,10 @@ func TestBill(t *testing.T) {
 					if response, err := r.routes["$disconnect"](t.Context(), e); err != nil || response.StatusCode != http.StatusOK {
 						t.Fatalf("status %d, %v", response.StatusCode, err)
 					}
+				case "$publish":
+					if err := requests["publish"](t.Context(), r, r.project(t), []string{"news:" + connection, `1`}); err != nil {
+						t.Fatal(err)
+					}
 				default:
 					r.send(t, connection, signed(t, secret, frame))
 				}
@@ -212,18 +218,22 @@ func TestBill(t *testing.T) {
 			}
 			frame := named(a.frame)
 			if strings.Contains(frame, `"E"`) {
-				frame = strings.ReplaceAll(frame, `"E"`, fmt.Sprintf("%q", r.epoch(t, "log:"+connection)))
+				frame = strings.ReplaceAll(frame, `"E"`, fmt.Sprintf("%q", r.epoch(t, "news:"+connection)))
 			}
 			r.take()
 			b, posts := &bill{requests: make(map[string]int)}, 0
 			r.store.Requests.Intercept, r.posting = b.intercept, func(string) { posts++ }
 			act(frame)
 			r.store.Requests.Intercept, r.posting = nil, nil
-			gets := 0
+			var frames []string
 			for _, line := range r.take() {
-				if strings.HasPrefix(line, connection+" < ") {
-					gets++
+				if frame, ok := strings.CutPrefix(line, connection+" < "); ok {
+					frames = append(frames, frame)
 				}
+			}
+			gets := len(frames)
+			if all := strings.Join(frames, "\n"); !strings.Contains(all, named(a.part)) {
+				t.Errorf("got %s, want %s in it", all, named(a.part))
 			}
 			if b.String() != a.bill || posts != a.posts || gets != a.gets {
 				t.Errorf("billed %s, %d posts and %d frames, want %s, %d and %d", b, posts, gets, a.bill, a.posts, a.gets)
@@ -232,18 +242,24 @@ func TestBill(t *testing.T) {
 	}
 }
 
-// epoch is that of a stream.
-func (r *rig) epoch(t *testing.T, channel string) string {
+// project is the project of a rig.
+func (r *rig) project(t *testing.T) *hub.Project {
 	t.Helper()
 	p, err := r.store.Project(t.Context(), projectID)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return p
+}
+
+// epoch is that of a stream.
+func (r *rig) epoch(t *testing.T, channel string) string {
+	t.Helper()
 	ch, err := hub.ParseChannel(projectID, channel)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, top, err := r.hub.History(t.Context(), p, ch, hub.HistoryQuery{})
+	_, top, err := r.hub.History(t.Context(), r.project(t), ch, hub.HistoryQuery{})
 	if err != nil {
 		t.Fatal(err)
 	}
