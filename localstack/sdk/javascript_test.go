@@ -19,7 +19,7 @@ import (
 // TestNode lets npm centrifuge converse in Node.
 func TestNode(t *testing.T) {
 	install(t)
-	for _, tt := range targets(t, inProcess, jitter) {
+	for _, tt := range targets(t, inProcess, jitter, processes) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			cmd := exec.CommandContext(t.Context(), "node", "node.mjs")
@@ -39,10 +39,21 @@ func TestNode(t *testing.T) {
 
 // TestChromium lets npm centrifuge converse in a browser.
 func TestChromium(t *testing.T) {
-	t.Parallel()
 	install(t)
-	r := targets(t, inProcess)[0].start(t)
-	// The server API is not for pages of other origins.
+	for _, tt := range targets(t, inProcess, jitter, processes) {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if err := browser.Run(t.Context(), "chromium.mjs", origin(t, tt.start(t))); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// origin serves the page, and behind it the target, since the server API is not for pages of other
+// origins. It returns the addresses.
+func origin(t *testing.T, r rig) map[string]string {
+	t.Helper()
 	behind, err := url.Parse(r.HTTPURL)
 	if err != nil {
 		t.Fatal(err)
@@ -68,9 +79,7 @@ func TestChromium(t *testing.T) {
 	for name, address := range addresses {
 		addresses[name] = strings.Replace(address, behind.Host, server.Listener.Addr().String(), 1)
 	}
-	if err := browser.Run(t.Context(), "chromium.mjs", addresses); err != nil {
-		t.Error(err)
-	}
+	return addresses
 }
 
 // reportPrinted reports a line for each conversation: ok and its name, or FAIL.
