@@ -104,13 +104,14 @@ type client struct {
 	network *network
 }
 
-// network is what a client dials with. It can be down, and it can be held.
+// network is what a client dials with. It can be down.
 type network struct {
+	// arrives, where set, gets what arrives, before the client reads it, and may change it.
+	arrives func([]byte)
+
 	mu    sync.Mutex
 	down  bool
 	conns []net.Conn
-	// held, if not nil, is closed when the client may read again.
-	held chan struct{}
 }
 
 var errDown = errors.New("the network is down")
@@ -126,38 +127,22 @@ func (n *network) dial(ctx context.Context, kind, address string) (net.Conn, err
 		return nil, err
 	}
 	n.conns = append(n.conns, conn)
-	return reader{conn, n}, nil
+	if n.arrives != nil {
+		conn = arriving{conn, n.arrives}
+	}
+	return conn, nil
 }
 
-// reader is a connection that reads nothing while its network is held.
-type reader struct {
+// arriving is a connection that shows what arrives.
+type arriving struct {
 	net.Conn
-	network *network
+	arrives func([]byte)
 }
 
-func (r reader) Read(b []byte) (int, error) {
-	r.network.mu.Lock()
-	held := r.network.held
-	r.network.mu.Unlock()
-	if held != nil {
-		<-held
-	}
-	return r.Conn.Read(b)
-}
-
-// hold makes the client read nothing until the function that it returns is called.
-func (n *network) hold() (release func()) {
-	held := make(chan struct{})
-	set := func(to chan struct{}) {
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		n.held = to
-	}
-	set(held)
-	return sync.OnceFunc(func() {
-		set(nil)
-		close(held)
-	})
+func (c arriving) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.arrives(b[:n])
+	return n, err
 }
 
 // cut closes all connections. The network is down until up is called, where the client may not

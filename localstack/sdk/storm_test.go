@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -142,9 +143,16 @@ func TestSlowConsumer(t *testing.T) {
 	t.Parallel()
 	const channel = "log:room"
 	r := start(t, stack.Options{Gateway: gateway.Options{Buffer: 64 << 10}})
-	ann := r.connect(t, "ann")
+	ann := r.client(t, centrifuge.Config{Token: token(t, jwt.MapClaims{"sub": "ann"})})
+	var reads sync.RWMutex // locked while the client does not read
+	ann.network.arrives = func([]byte) {
+		reads.RLock()
+		defer reads.RUnlock()
+	}
+	ann.connect(t)
 	sub := ann.subscribe(t, channel)
-	release := ann.network.hold()
+	reads.Lock()
+	release := sync.OnceFunc(reads.Unlock)
 	t.Cleanup(release) // or the client is never closed
 	fills := fmt.Sprintf(`{"fills":%q}`, strings.Repeat(".", 30<<10))
 	n := 0

@@ -43,7 +43,8 @@ type Present struct {
 
 // PresenceStats counts the clients in a channel.
 type PresenceStats struct {
-	// Clients counts connections, Users distinct named users.
+	// Clients counts connections, Users distinct users: those without a name are one, as in
+	// Centrifugo.
 	Clients, Users int
 	// Partial is set where a shard has more than MaxCounted clients: the counts are too low.
 	Partial bool
@@ -115,9 +116,7 @@ func (h *Hub) PresenceStats(ctx context.Context, p *Project, ch Channel) (Presen
 		counted[shard] += len(page)
 		stats.Clients += len(page)
 		for _, c := range page {
-			if c.User != "" {
-				users[c.User] = true
-			}
+			users[c.User] = true
 		}
 		return !stats.Partial || counted[shard] < MaxCounted, nil
 	})
