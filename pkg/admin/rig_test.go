@@ -165,6 +165,11 @@ func (r *rig) Disconnect(context.Context, []string) ([]string, error) { return n
 // Notify notifies connections, of which there are none.
 func (r *rig) Notify(context.Context, []hub.Notice) ([]string, error) { return nil, nil }
 
+// Ping sends pings to connections, of which there are none.
+func (r *rig) Ping(context.Context, hub.Protocol, []string) (hub.Result, error) {
+	return hub.Result{}, nil
+}
+
 // Reply replies to a connection, of which there are none.
 func (r *rig) Reply(context.Context, string, [][]byte) error { return nil }
 
