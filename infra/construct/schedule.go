@@ -1,6 +1,7 @@
 package construct
 
 import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awseventstargets"
 	"github.com/aws/constructs-go/constructs/v10"
@@ -21,6 +22,9 @@ type ScheduleProps struct {
 func NewSchedule(scope constructs.Construct, id *string, props *ScheduleProps) {
 	awsevents.NewRule(scope, id, &awsevents.RuleProps{
 		Schedule: awsevents.Schedule_Expression(jsii.String(props.Expression)),
-		Targets:  &[]awsevents.IRuleTarget{awseventstargets.NewLambdaFunction(props.Function.Lambda, nil)},
+		Targets: &[]awsevents.IRuleTarget{awseventstargets.NewLambdaFunction(props.Function.Lambda, &awseventstargets.LambdaFunctionProps{
+			// The next event follows. The default is a day.
+			MaxEventAge: awscdk.Duration_Minutes(jsii.Number(1)),
+		})},
 	})
 }

@@ -60,7 +60,7 @@ func (broken) Notify(context.Context, []hub.Notice) ([]string, error) { return n
 func (broken) Ping(context.Context, hub.Protocol, []string) (hub.Result, error) {
 	return hub.Result{}, errBroken
 }
-func (broken) Reply(context.Context, string, [][]byte) error          { return errBroken }
+func (broken) Reply(context.Context, string, [][]byte) error { return errBroken }
 func (broken) UserConnections(context.Context, string, string) ([]hub.Connection, error) {
 	return nil, errBroken
 }

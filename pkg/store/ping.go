@@ -35,7 +35,9 @@ func (s *Store) PutPing(ctx context.Context, p hub.Ping, expires time.Time) erro
 // Pings is one request for each megabyte, made while the caller iterates.
 func (s *Store) Pings(ctx context.Context, slot hub.PingSlot) iter.Seq2[[]hub.Ping, error] {
 	return func(yield func([]hub.Ping, error) bool) {
-		fail := func(err error) { yield(nil, fmt.Errorf("read pings of slot %d of %d minutes: %w", slot.Number, slot.Minutes, err)) }
+		fail := func(err error) {
+			yield(nil, fmt.Errorf("read pings of slot %d of %d minutes: %w", slot.Number, slot.Minutes, err))
+		}
 		e, err := expression.NewBuilder().WithKeyCondition(expression.Key(schema.PartitionKey).Equal(expression.Value(pingKey(slot)))).
 			WithFilter(live(s.now())).
 			WithProjection(expression.NamesList(expression.Name(schema.SortKey), expression.Name(attrPingEnds))).Build()
