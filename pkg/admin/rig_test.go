@@ -107,7 +107,7 @@ func newRig(t *testing.T, change ...func(*admin.Options)) *rig {
 	})
 	var err error
 	if r.hub, err = hub.NewPublisher(hub.PublisherOptions{Options: hub.Options{
-		Store: r.store, Dispatcher: r, Callback: callback.New(callback.Options{}), VerifyToken: auth.VerifyToken, Now: r.clock,
+		Store: r.store, Dispatcher: r, Callback: callback.New(callback.Options{}), VerifyToken: auth.VerifyToken, Pings: true, Now: r.clock,
 	}, Clean: sanitizer.Clean, Streams: delivery.NewLeased(delivery.LeasedOptions{Streams: r.store, Invoker: r, Now: r.clock})}); err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
@@ -19,25 +18,16 @@ const (
 	pingBatch = "pings"
 )
 
-// pingLate is how long after its minute a ping is still sent. Lambda repeats a failed invocation a
-// minute later.
-const pingLate = 2 * time.Minute
-
 // Ping handles the event of a schedule, every minute, and sends the pings that are due in it. What is
 // more than one batch it gives to invoke, as events for another invocation of the same function. An
-// error is logged and returned. An event that comes late is logged, and is no error: the pings of the
-// next minutes follow. The same event twice does no harm.
+// error is logged and returned. The same event twice does no harm, and an event that comes minutes
+// late does nothing.
 func Ping(h *hub.Hub, invoke func(ctx context.Context, event []byte) error, log *slog.Logger) EventBridge {
 	return func(ctx context.Context, e events.EventBridgeEvent) error {
 		ctx, cancel := limit(ctx)
 		defer cancel()
-		log := log.With("minute", e.Time)
-		if late := time.Since(e.Time); late > pingLate {
-			log.WarnContext(ctx, "pings dropped: the event is late", "late", late)
-			return nil
-		}
 		if err := ping(ctx, h, e, invoke); err != nil {
-			log.ErrorContext(ctx, "pings failed", "error", err)
+			log.ErrorContext(ctx, "pings failed", "minute", e.Time, "error", err)
 			return err
 		}
 		return nil
@@ -67,7 +57,7 @@ func ping(ctx context.Context, h *hub.Hub, e events.EventBridgeEvent, invoke fun
 		if err := json.Unmarshal(e.Detail, &pings); err != nil {
 			return fmt.Errorf("read a batch of pings: %w", err)
 		}
-		return h.SendPings(ctx, pings)
+		return h.SendPings(ctx, e.Time, pings)
 	}
 	return fmt.Errorf("unknown detail type %q", e.DetailType)
 }

@@ -48,6 +48,9 @@ const (
 	pingBatch = 2000
 	// maxConcurrentPingReads bounds the slots that are read concurrently.
 	maxConcurrentPingReads = 12
+	// pingLate is how long after its minute a ping is still sent. Lambda repeats a failed invocation a
+	// minute later.
+	pingLate = 2 * time.Minute
 	// expiryGrace is how long after the end of its token a connection is closed whose client has not
 	// renewed it, as in Centrifugo.
 	expiryGrace = 25 * time.Second
@@ -91,8 +94,12 @@ func (s *Session) promisePings(ctx context.Context, c Connection) {
 
 // SendDuePings sends the pings that are due in the minute of at, and ends connections as SendPings
 // does. What is more than one batch is given to hand, which has another invocation call SendPings.
-// It fails where pings could not be read or sent: repeating it sends some twice, which does no harm.
+// Where at has passed long ago it does nothing. It fails where pings could not be read or sent:
+// repeating it sends some twice, which does no harm.
 func (h *Hub) SendDuePings(ctx context.Context, at time.Time, hand func(context.Context, []Ping) error) error {
+	if h.pingsLate(ctx, at) {
+		return nil
+	}
 	var (
 		errs  []error
 		batch []Ping
@@ -105,7 +112,17 @@ func (h *Hub) SendDuePings(ctx context.Context, at time.Time, hand func(context.
 			batch = batch[pingBatch:]
 		}
 	}
-	return errors.Join(append(errs, h.SendPings(ctx, batch))...)
+	return errors.Join(append(errs, h.SendPings(ctx, at, batch))...)
+}
+
+// pingsLate reports whether pings that were due at that time are not sent any more: those of the next
+// minutes follow.
+func (h *Hub) pingsLate(ctx context.Context, at time.Time) bool {
+	late := h.now().Sub(at)
+	if late > pingLate {
+		h.log.WarnContext(ctx, "pings dropped: they are late", "minute", at, "late", late)
+	}
+	return late > pingLate
 }
 
 // duePings reads the slots that are due in the minute of at, some concurrently.
@@ -158,18 +175,23 @@ func dueSlots(at time.Time) (due []PingSlot) {
 	return due
 }
 
-// SendPings sends pings, each once. It ends connections whose token has ended and was not renewed,
-// so that their clients connect again, and removes those that are gone. It fails where ctx ended
-// before all were sent, and where API Gateway took none.
-func (h *Hub) SendPings(ctx context.Context, pings []Ping) error {
-	if len(pings) == 0 {
+// SendPings sends pings that are due in the minute of at, each once. It ends connections whose token
+// has ended and was not renewed, so that their clients connect again, and removes those that are gone.
+// Where at has passed long ago it does nothing. It fails where ctx ended before all were sent, and
+// where API Gateway took none.
+func (h *Hub) SendPings(ctx context.Context, at time.Time, pings []Ping) error {
+	if len(pings) == 0 || h.pingsLate(ctx, at) {
 		return nil
 	}
-	left := slices.Clone(pings)
 	ended, over, err := h.endedPings(ctx, pings)
-	left = slices.DeleteFunc(left, func(p Ping) bool {
-		return slices.Contains(over, p) || slices.ContainsFunc(ended, func(c Connection) bool { return c.ID == p.Connection })
-	})
+	closes := make(map[string]bool, len(ended)+len(over))
+	for _, c := range ended {
+		closes[c.ID] = true
+	}
+	for _, p := range over {
+		closes[p.Connection] = true
+	}
+	left := slices.DeleteFunc(slices.Clone(pings), func(p Ping) bool { return closes[p.Connection] })
 	connections := make([]string, len(left))
 	for i, p := range left {
 		connections[i] = p.Connection
