@@ -266,6 +266,7 @@ func converse(t *testing.T, s *stack.Stack, prepare func(setup ...func())) {
 	}
 	var conn *websocket.Conn
 	prepare(func() {
+		keepHistory(t, s, "log")
 		if conn, _, err = websocket.Dial(t.Context(), s.WebSocketURL+"?project=demo", nil); err != nil {
 			t.Fatal(err)
 		}
@@ -275,6 +276,7 @@ func converse(t *testing.T, s *stack.Stack, prepare func(setup ...func())) {
 		{`{"id":1,"connect":{"token":"` + token + `"}}`, `"id":1`},
 		{`{"id":2,"subscribe":{"channel":"log:x"}}`, `"id":2`},
 		{`{"id":3,"publish":{"channel":"log:x","data":1}}`, `"id":3`},
+		{`{"id":5,"history":{"channel":"log:x"}}`, `"id":5`},
 		{`{}`, ""},
 		{`{"id":4,"unsubscribe":{"channel":"log:x"}}`, `"id":4`},
 	} {
@@ -412,7 +414,7 @@ func dispatch(t *testing.T, s *stack.Stack, ch hub.Channel) {
 	}
 }
 
-// keepHistory makes the channels of a category streams.
+// keepHistory makes the channels of a category streams, whose subscribers may read the history.
 func keepHistory(t *testing.T, s *stack.Stack, category string) {
 	t.Helper()
 	p, err := s.App.Store.ReadProject(t.Context(), "demo")
@@ -420,7 +422,7 @@ func keepHistory(t *testing.T, s *stack.Stack, category string) {
 		t.Fatal(err)
 	}
 	c := p.Categories[category]
-	c.HistorySize, c.HistoryTTL = 10, hub.Duration(time.Hour)
+	c.HistorySize, c.HistoryTTL, c.AllowHistoryForSubscriber = 10, hub.Duration(time.Hour), true
 	if err := s.App.Store.PutCategory(t.Context(), "demo", c); err != nil {
 		t.Fatal(err)
 	}

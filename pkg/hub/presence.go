@@ -35,7 +35,8 @@ type Present struct {
 
 // PresenceStats counts the clients in a channel.
 type PresenceStats struct {
-	// Clients counts connections, Users distinct named users.
+	// Clients counts connections, Users distinct users: those without a name are one, as in
+	// Centrifugo.
 	Clients, Users int
 }
 
@@ -100,9 +101,7 @@ func (h *Hub) PresenceStats(ctx context.Context, p *Project, ch Channel) (Presen
 	err := h.presencePages(ctx, p, ch, func(page []Client) error {
 		stats.Clients += len(page)
 		for _, c := range page {
-			if c.User != "" {
-				users[c.User] = true
-			}
+			users[c.User] = true
 		}
 		return nil
 	})

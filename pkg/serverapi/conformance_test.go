@@ -248,7 +248,7 @@ func methodExchanges() []exchange {
 		{name: "an unknown category", path: "/api/presence", body: `{"channel":"nowhere:x"}`, allowed: true, code: 102},
 		{name: "no channel", path: "/api/presence", body: `{}`, code: 107},
 		{name: "a channel that is too long", path: "/api/presence", body: `{"channel":"chat:` + long + `"}`, code: 106},
-		{name: "clients", path: "/api/presence_stats", body: `{"channel":"chat:x"}`, allowed: true, holds: `{"num_clients":3,"num_users":2}`},
+		{name: "clients", path: "/api/presence_stats", body: `{"channel":"chat:x"}`, allowed: true, holds: `{"num_clients":3,"num_users":3}`},
 		{name: "a category without presence", path: "/api/presence_stats", body: `{"channel":"news:x"}`, allowed: true, code: 108},
 		{name: "no channel", path: "/api/presence_stats", body: `{}`, code: 107},
 
@@ -294,7 +294,7 @@ func batchExchanges() []exchange {
 	publish := func(n int) string { return strings.Repeat(`{"publish":{"channel":"nowhere:x","data":1}},`, n-1) }
 	return []exchange{
 		{name: "two commands", path: "/api/batch", body: `{"commands":[{"publish":{"channel":"news:batch","data":1}},{"presence_stats":{"channel":"chat:x"}}]}`, allowed: true,
-			holds: `{"replies":[{"publish":{"delivered":0}},{"presence_stats":{"num_clients":3,"num_users":2}}]}`},
+			holds: `{"replies":[{"publish":{"delivered":0}},{"presence_stats":{"num_clients":3,"num_users":3}}]}`},
 		{name: "concurrent commands, in order", path: "/api/batch", body: `{"commands":[{"channels":{"pattern":"nowhere:*"}},{"history":{"channel":"log:none"}},{"presence":{"channel":"chat:none"}}],"parallel":true}`, allowed: true,
 			holds: `{"replies":[{"channels":{"channels":{}}},{"history":{"publications":[],"offset":0,"epoch":""}},{"presence":{"presence":{}}}]}`},
 		{name: "errors of commands", path: "/api/batch", body: `{"commands":[{"publish":{"channel":"nowhere:x","data":1}},{"rpc":{"method":"m"}},{"unsubscribe":{"user":"absent"}}]}`, allowed: true,
@@ -316,7 +316,7 @@ func batchExchanges() []exchange {
 func streamExchanges() []exchange {
 	const publish = `{"method":"publish","params":{"channel":"nowhere:x","data":1}}`
 	all := []exchange{
-		{name: "a command", body: `{"method":"presence_stats","params":{"channel":"chat:x"}}`, allowed: true, holds: `{"result":{"num_clients":3,"num_users":2}}`},
+		{name: "a command", body: `{"method":"presence_stats","params":{"channel":"chat:x"}}`, allowed: true, holds: `{"result":{"num_clients":3,"num_users":3}}`},
 		{name: "a command with an id", body: `{"id":4294967295,"method":"presence","params":{"channel":"chat:none"}}`, allowed: true, holds: `{"id":4294967295,"result":{"presence":{}}}`},
 		{name: "a command that fails", body: publish, allowed: true, code: 102},
 		{name: "a command that fails, in the transport error mode", body: publish, allowed: true, code: 102, transport: true},
