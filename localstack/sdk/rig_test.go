@@ -101,6 +101,9 @@ type client struct {
 
 // network is what a client dials with. It can be down.
 type network struct {
+	// arrives, where set, gets what arrives, before the client reads it, and may change it.
+	arrives func([]byte)
+
 	mu    sync.Mutex
 	down  bool
 	conns []net.Conn
@@ -115,10 +118,26 @@ func (n *network) dial(ctx context.Context, kind, address string) (net.Conn, err
 		return nil, errDown
 	}
 	conn, err := new(net.Dialer).DialContext(ctx, kind, address)
-	if err == nil {
-		n.conns = append(n.conns, conn)
+	if err != nil {
+		return nil, err
 	}
-	return conn, err
+	n.conns = append(n.conns, conn)
+	if n.arrives != nil {
+		conn = arriving{conn, n.arrives}
+	}
+	return conn, nil
+}
+
+// arriving is a connection that shows what arrives.
+type arriving struct {
+	net.Conn
+	arrives func([]byte)
+}
+
+func (c arriving) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.arrives(b[:n])
+	return n, err
 }
 
 // cut closes all connections. The network is down until up is called, where the client may not
