@@ -374,11 +374,7 @@ func sweep(t *testing.T, s *stack.Stack, prepare func(setup ...func())) {
 			}
 		}
 	})
-	event, err := json.Marshal(events.EventBridgeEvent{Source: "aws.events", DetailType: "Scheduled Event", Time: time.Now(), Detail: json.RawMessage("{}")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Functions[functions.Ping].Invoke(inInvocation(t), event); err != nil {
+	if _, err := s.Functions[functions.Ping].Invoke(inInvocation(t), scheduled(t)); err != nil {
 		t.Fatal(err)
 	}
 }
