@@ -89,10 +89,10 @@ func TestPongProlongs(t *testing.T) {
 		if q.Proxy == hub.RefreshProxy {
 			asked++
 		}
-		switch {
-		case asked == 2:
+		switch asked {
+		case 2:
 			return hub.ProxyResult{}, hub.ErrInternal // no answer: it goes on as it would
-		case asked == 4:
+		case 4:
 			return hub.ProxyResult{Expired: true}, nil
 		}
 		return hub.ProxyResult{User: "ann", Expires: r.clock().Add(5 * time.Minute)}, nil
