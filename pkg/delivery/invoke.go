@@ -86,7 +86,7 @@ func (f *Function) Invoke(ctx context.Context, ch hub.Channel) error {
 	return f.InvokeWith(ctx, event)
 }
 
-// InvokeWith invokes the function with an event, which is JSON of at most 256 KB. It repeats a request
+// InvokeWith invokes the function with an event, which is JSON of at most 1 MB. It repeats a request
 // that was throttled, answered with an error of the server, or not answered: then the function may be
 // invoked twice.
 func (f *Function) InvokeWith(ctx context.Context, event []byte) error {
