@@ -15,6 +15,7 @@ RETAIN        ?= true
 MONITORING    ?= true
 ADMIN         ?= true
 HOOKS         ?= true
+PINGS         ?= false
 
 # The flags of programs: Go's cache then compiles a package once for all of them.
 GO_BUILD := CGO_ENABLED=0 go build -trimpath
@@ -27,7 +28,7 @@ GOVULNCHECK_VERSION := v1.8.0
 # infra/, because Go would take the templates in it for packages.
 CDK         := $(TOOLS)/cdk/node_modules/.bin/cdk
 CDK_CONTEXT  = -c stage=$(STAGE) -c demo=$(DEMO) -c retain=$(RETAIN) -c monitoring=$(MONITORING) \
-	-c admin=$(ADMIN) -c hooks=$(HOOKS) \
+	-c admin=$(ADMIN) -c hooks=$(HOOKS) -c pings=$(PINGS) \
 	-c architecture=$(if $(filter amd64,$(GOARCH_LAMBDA)),x86_64,arm64) \
 	$(if $(ALARMS),-c alarms=$(ALARMS)) $(if $(DOMAIN),-c domain=$(DOMAIN)) \
 	$(if $(API_DOMAIN),-c api-domain=$(API_DOMAIN)) $(if $(CERTIFICATE),-c certificate=$(CERTIFICATE)) \
@@ -255,7 +256,7 @@ synth: $(CDK) build $(BUILD)/infra ## Write the CloudFormation template to cdk.o
 bootstrap: $(CDK) build $(BUILD)/infra ## Prepare an account and region for deployments, once: BOOTSTRAP="options of cdk bootstrap"
 	$(CDK) --app $(BUILD)/infra bootstrap $(CDK_CONTEXT) $(BOOTSTRAP)
 
-deploy: $(CDK) build $(BUILD)/infra ## Deploy to AWS: STAGE=dev DEMO=false RETAIN=true MONITORING=true ADMIN=true HOOKS=true ALARMS=… DOMAIN=…
+deploy: $(CDK) build $(BUILD)/infra ## Deploy to AWS: STAGE=dev DEMO=false RETAIN=true MONITORING=true ADMIN=true HOOKS=true PINGS=false ALARMS=… DOMAIN=…
 	$(CDK) --app $(BUILD)/infra deploy $(CDK_CONTEXT) --outputs-file $(BUILD)/outputs.json
 
 destroy: $(CDK) build $(BUILD)/infra ## Delete the stack; the table stays unless it was deployed with RETAIN=false

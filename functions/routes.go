@@ -9,6 +9,7 @@ package functions
 
 import (
 	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -42,6 +43,9 @@ type Function struct {
 	// Asynchronous is set for a function that other functions invoke asynchronously: those
 	// that name it in Invokes. Lambda retries twice.
 	Asynchronous bool
+	// Schedule is when EventBridge invokes an Asynchronous function too, as an expression of
+	// EventBridge: "cron(* * * * ? *)" is every minute. The event tells the minute.
+	Schedule string
 	// DeadLetters sends an asynchronous event to the dead-letter queue when every
 	// attempt failed.
 	DeadLetters bool
@@ -63,7 +67,7 @@ type Function struct {
 	// Puts are the events it may put on the event bus.
 	Puts []Event
 	// Invokes are the functions, by name, that it may invoke asynchronously. Its environment
-	// holds the name of Dispatch.
+	// holds the name of Dispatch where it is one of them.
 	Invokes []string
 
 	// What its environment holds in addition to the name of the table.
@@ -72,6 +76,8 @@ type Function struct {
 	Hub bool
 	// Clients adds the id of the project of clients whose URL names none.
 	Clients bool
+	// Pings adds the name of Ping, where the deployment has it: then it sends pings.
+	Pings bool
 	// Pages adds the URLs of both APIs, for the pages that it serves.
 	Pages bool
 	// Variables are further variables with fixed values.
@@ -87,6 +93,7 @@ const (
 	Admin    Option = "admin"
 	Demo     Option = "demo"
 	Hooks    Option = "hooks"
+	Pings    Option = "pings"
 )
 
 // Route is a route of the WebSocket API.
@@ -109,6 +116,9 @@ type Partition struct {
 
 // Dispatch is the name of the function that dispatches the streams of busy channels.
 const Dispatch = "dispatch"
+
+// Ping is the name of the function that sends pings.
+const Ping = "ping"
 
 // message is the event of a published message. Package eventbus puts it.
 var message = Event{Source: "centrifuge", DetailType: "message"}
@@ -213,7 +223,7 @@ var All = []Function{
 		Posts:       fewPosts,
 	},
 	{
-		Name: "message", MemoryMB: medium, Hub: true, Clients: true, Waits: true,
+		Name: "message", MemoryMB: medium, Hub: true, Clients: true, Pings: true, Waits: true,
 		WebSocket:   []Route{{"$default", twoWay}},
 		Table:       list{query, get, put, update, remove, batchWrite},
 		Connections: list{"POST", "DELETE"},
@@ -235,7 +245,7 @@ var All = []Function{
 		Invokes:     list{Dispatch},
 	},
 	{
-		Name: "admin", MemoryMB: heavy, Hub: true, Pages: true, Option: Admin,
+		Name: "admin", MemoryMB: heavy, Hub: true, Pings: true, Pages: true, Option: Admin,
 		HTTP:        list{"ANY /admin", "ANY /admin/{proxy+}"}, // {proxy+} matches "/admin/" too
 		Table:       list{query, get, put, update, remove, batchGet, batchWrite, scan},
 		Index:       list{query},
@@ -254,6 +264,15 @@ var All = []Function{
 		Posts:        manyPosts,
 		Puts:         []Event{message},
 		Invokes:      list{Dispatch}, // when its time ends
+	},
+	{
+		Name: Ping, MemoryMB: heavy, Hub: true, Pings: true, Option: Pings,
+		Asynchronous: true,
+		Schedule:     "cron(* * * * ? *)", // unlike a rate, it tells whole minutes
+		Table:        list{query, get, put, update, batchWrite},
+		Connections:  list{"POST", "DELETE"},
+		Posts:        manyPosts,
+		Invokes:      list{Ping}, // for what is more than one batch
 	},
 	{
 		Name: "webhook", MemoryMB: light, Waits: true, Option: Hooks,
@@ -289,6 +308,8 @@ type Addresses struct {
 	MetricsNamespace      string
 	// DispatchFunction is the name of the function Dispatch in the deployment.
 	DispatchFunction string
+	// PingFunction is that of the function Ping.
+	PingFunction string
 	// DefaultProject is the id of the project of clients whose URL names none.
 	DefaultProject string
 }
@@ -308,7 +329,8 @@ func (f Function) Environment(a Addresses) map[string]string {
 	set(len(f.Connections) > 0, config.MetricsNamespace, a.MetricsNamespace)
 	set(f.Posts > 0, config.Concurrency, strconv.Itoa(f.Posts))
 	set(len(f.Puts) > 0, config.EventBus, a.EventBus)
-	set(len(f.Invokes) > 0, config.DispatchFunction, a.DispatchFunction)
+	set(slices.Contains(f.Invokes, Dispatch), config.DispatchFunction, a.DispatchFunction)
+	set(f.Pings, config.PingFunction, a.PingFunction)
 	maps.Copy(environment, f.Variables)
 	return environment
 }

@@ -165,7 +165,7 @@ func run(ctx context.Context, getenv func(string) string, stdout, stderr io.Writ
 			return err
 		}
 	}
-	o.Documents = os.DirFS(".")
+	o.Documents, o.Minute = os.DirFS("."), time.Minute
 	s, err := stack.Start(ctx, o)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("port %s is in use: choose another port, such as PORT=8081 make run", o.Addr[strings.LastIndex(o.Addr, ":")+1:])

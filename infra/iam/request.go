@@ -176,11 +176,11 @@ func onConnections(t template) []question {
 	}
 	return append(
 		all,
-		question{"disconnect a client", "execute-api:ManageConnections", own + "/DELETE" + connection, nil, only("auth", "subscribe", "unsubscribe", "broadcast", "disconnect", "message", "publish", "admin", "dispatch")},
+		question{"disconnect a client", "execute-api:ManageConnections", own + "/DELETE" + connection, nil, only("auth", "subscribe", "unsubscribe", "broadcast", "disconnect", "message", "publish", "admin", "dispatch", "ping")},
 		question{"read about a connection", "execute-api:ManageConnections", own + "/GET" + connection, nil, nobody},
 		question{
 			"post to a client", "execute-api:ManageConnections", own + "/POST" + connection, nil,
-			only("auth", "subscribe", "unsubscribe", "broadcast", "disconnect", "message", "publish", "admin", "dispatch"),
+			only("auth", "subscribe", "unsubscribe", "broadcast", "disconnect", "message", "publish", "admin", "dispatch", "ping"),
 		},
 		question{"call the API", "execute-api:Invoke", own + "/POST/auth", nil, nobody},
 	)
@@ -227,8 +227,11 @@ func onOthers(t template) []question {
 	deployed := t.functions()
 	for _, name := range slices.Sorted(maps.Keys(deployed)) {
 		id, may := deployed[name], nobody
-		if name == functions.Dispatch {
+		switch name {
+		case functions.Dispatch:
 			may = only("broadcast", "message", "publish", "admin", "dispatch")
+		case functions.Ping:
+			may = only("ping")
 		}
 		all = append(
 			all,
@@ -318,7 +321,8 @@ func invocations(t template, deployed map[string]string) []request {
 			ask(apiGateway, "route "+r+" of another API", arn("execute-api", "other/$default/POST"+path), false)
 		}
 		for _, rule := range rules {
-			ask(eventBridge, "invoke "+f.Name+" by the rule", t.arn(rule), len(f.Events) > 0)
+			scheduled := t.Resources[rule].Properties["ScheduleExpression"] != nil
+			ask(eventBridge, "invoke "+f.Name+" by "+rule, t.arn(rule), !scheduled && len(f.Events) > 0 || scheduled && f.Schedule != "")
 		}
 		ask(eventBridge, "invoke "+f.Name+" by another rule", arn("events", "rule/other"), false)
 		ask("s3.amazonaws.com", "invoke "+f.Name, "arn:aws:s3:::bucket", false)
@@ -349,7 +353,9 @@ func (t template) invocationPolicies() map[string]any {
 // deadLetters are requests of EventBridge to the dead-letter queue, which only the rule may
 // make.
 func deadLetters(t template) []request {
-	rules := t.of("AWS::Events::Rule")
+	rules := slices.DeleteFunc(t.of("AWS::Events::Rule"), func(id string) bool {
+		return t.Resources[id].Properties["ScheduleExpression"] != nil // it sends no dead letters
+	})
 	own := len(rules) > 0
 	rule := arn("events", "rule/"+t.stack+"/rule")
 	if own {

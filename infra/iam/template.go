@@ -68,6 +68,9 @@ func (t template) arn(id string) string {
 	case "AWS::Events::EventBus":
 		return arn("events", "event-bus/"+name)
 	case "AWS::Events::Rule":
+		if t.Resources[id].Properties["EventBusName"] == nil {
+			return arn("events", "rule/"+name)
+		}
 		return arn("events", "rule/"+t.stack+"/"+id)
 	case "AWS::Lambda::Function":
 		return arn("lambda", "function:"+name)

@@ -11,7 +11,7 @@ import (
 func TestReservedConcurrency(t *testing.T) {
 	for stage, want := range map[string]map[string]any{
 		"plain": {},
-		"full":  {"auth": 20.0, "webhook": 20.0},
+		"full":  {"auth": 20.0, "message": 20.0, "webhook": 20.0},
 	} {
 		got := map[string]any{}
 		for name, f := range load(t, stage).functions(t) {

@@ -20,6 +20,7 @@ import (
 func deployed(o Options) []functions.Function {
 	included := map[functions.Option]bool{
 		functions.Required: true, functions.Admin: o.Admin, functions.Demo: o.Demo, functions.Hooks: o.Hooks,
+		functions.Pings: o.Pings,
 	}
 	return slices.DeleteFunc(slices.Clone(functions.All), func(f functions.Function) bool { return !included[f.Option] })
 }
@@ -57,8 +58,9 @@ func (r resources) deploy(scope constructs.Construct, o Options, f functions.Fun
 		MemoryMB:     f.MemoryMB,
 		Environment:  f.Environment(r.addresses(o)),
 		Grants:       r.grants(scope, o, f),
-		// A busy channel is dispatched for hours, by one invocation after the other.
-		InvokesItself: slices.Contains(f.Invokes, f.Name),
+		// A busy channel is dispatched for hours, by one invocation after the other. Other functions
+		// invoke themselves once at most.
+		InvokesItself: f.Name == functions.Dispatch,
 	}
 	if f.Asynchronous {
 		props.Name = functionName(o, f.Name)
@@ -76,6 +78,9 @@ func (r resources) deploy(scope constructs.Construct, o Options, f functions.Fun
 	}
 	if len(f.HTTP) > 0 {
 		r.http.Route(lambda, f.HTTP...)
+	}
+	if f.Schedule != "" {
+		construct.NewSchedule(scope, jsii.String(f.Name+"Schedule"), &construct.ScheduleProps{Expression: f.Schedule, Function: lambda})
 	}
 	for _, event := range f.Events {
 		r.bus.Invoke(lambda, construct.Event(event), r.deadLetters)
@@ -96,6 +101,9 @@ func (r resources) addresses(o Options) functions.Addresses {
 		MetricsNamespace: namespace(o),
 		DispatchFunction: functionName(o, functions.Dispatch),
 		DefaultProject:   o.DefaultProject,
+	}
+	if o.Pings {
+		a.PingFunction = functionName(o, functions.Ping)
 	}
 	if r.bus != nil {
 		a.EventBus = r.bus.Name()

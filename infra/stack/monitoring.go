@@ -19,8 +19,8 @@ func namespace(o Options) string { return "Centrifuge/" + o.Stage }
 type monitoring struct {
 	resources
 	namespace string
-	// functions are all functions, in the order of the graphs. alarmed are those
-	// whose failures have an alarm: the others' failures are those of applications.
+	// functions are those in the graphs, in their order: all but one with a schedule. alarmed are
+	// those whose failures have an alarm: the others' failures are those of applications.
 	functions, alarmed []*construct.Function
 }
 

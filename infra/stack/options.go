@@ -23,6 +23,9 @@ type Options struct {
 	// Hooks adds event hooks: an event bus, and the function that posts messages to
 	// webhooks. Default true.
 	Hooks bool
+	// Pings adds the function that sends pings, and its schedule: projects may have the option
+	// ping_interval. Default false: the schedule costs something while nobody is connected.
+	Pings bool
 	// DefaultProject, context key "default-project", is the id of the project of clients whose URL
 	// names none. Default none.
 	DefaultProject string
@@ -87,7 +90,7 @@ func ReadOptions(context func(key string) any) (Options, error) {
 		}
 	}
 	for key, target := range map[string]*bool{
-		"demo": &o.Demo, "admin": &o.Admin, "hooks": &o.Hooks, "retain": &o.Retain, "monitoring": &o.Monitoring,
+		"demo": &o.Demo, "admin": &o.Admin, "hooks": &o.Hooks, "pings": &o.Pings, "retain": &o.Retain, "monitoring": &o.Monitoring,
 	} {
 		// The command line holds strings, cdk.json may hold booleans.
 		value := context(key)

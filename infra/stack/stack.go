@@ -79,7 +79,9 @@ func New(scope constructs.Construct, o Options) (awscdk.Stack, error) {
 	m := monitoring{resources: r, namespace: namespace(o)}
 	for _, f := range deployed(o) {
 		lambda := r.deploy(stack, o, f)
-		m.functions = append(m.functions, lambda)
+		if f.Schedule == "" { // the dashboard has all metrics that are free
+			m.functions = append(m.functions, lambda)
+		}
 		if len(f.Events) > 0 {
 			output(stack, "WebhookFunction", *lambda.Lambda.FunctionName(), "The function that posts messages to webhooks")
 		} else {

@@ -28,7 +28,7 @@ func TestFunctionsAreDeployed(t *testing.T) {
 		return names
 	}
 	for stage, want := range map[string][]string{
-		"full": folder(), "plain": folder("demo"), "bare": folder("demo", "admin", "webhook"),
+		"full": folder(), "plain": folder("demo", "ping"), "bare": folder("demo", "ping", "admin", "webhook"),
 	} {
 		tpl := load(t, stage)
 		functions := tpl.functions(t)

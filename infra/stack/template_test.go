@@ -42,7 +42,7 @@ var contexts = map[string]map[string]any{
 	"full": {
 		"demo": "true", "retain": "false", "architecture": "x86_64",
 		"domain": "rt.example.com", "certificate": certificate, "zone": "Z0123456789ABCDEFGHIJ",
-		"alarms": "ops@example.com", "reserved-concurrency": "20",
+		"alarms": "ops@example.com", "reserved-concurrency": "20", "pings": "true",
 	},
 	"bare": {
 		"domain": "rt.example.com", "api-domain": "publish.example.com", "certificate": certificate,

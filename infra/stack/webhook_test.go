@@ -54,7 +54,7 @@ func TestEventHooks(t *testing.T) {
 			}
 		}
 		wantBus, wantRights := map[string]string{}, map[string]string{}
-		for _, name := range []string{"broadcast", "publish", "admin", "dispatch"} {
+		for _, name := range []string{"broadcast", "message", "publish", "admin", "dispatch"} {
 			wantBus[name] = "${EventsBus}"
 			wantRights[name] = `may events:PutEvents on ${EventsBus.Arn} if ` +
 				`{ForAllValues:StringEquals: {events:detail-type: "` + eventbus.DetailType + `", events:source: "` + eventbus.Source + `"}, ` +

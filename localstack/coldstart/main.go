@@ -189,7 +189,7 @@ func startOnce(ctx context.Context, bootstrap, runtime string, called <-chan tim
 		"AWS_LAMBDA_RUNTIME_API=" + runtime,
 		config.Table + "=centrifuge", config.Region + "=us-east-1", config.AccessKeyID + "=x", config.SecretAccessKey + "=x",
 		config.ManagementURL + "=https://abcdef1234.execute-api.us-east-1.amazonaws.com/dev",
-		config.DispatchFunction + "=centrifuge-dev-dispatch",
+		config.DispatchFunction + "=centrifuge-dev-dispatch", config.PingFunction + "=centrifuge-dev-ping",
 	}
 	cmd.Stderr = os.Stderr
 	began := time.Now()

@@ -57,7 +57,7 @@ func TestEventTypes(t *testing.T) {
 			switch path.Dir(event) {
 			case "publish", "demo", "admin":
 				v = new(events.APIGatewayV2HTTPRequest)
-			case "webhook":
+			case "webhook", "ping":
 				v = new(events.EventBridgeEvent)
 			case "dispatch":
 				v = new(hub.Channel)
@@ -110,6 +110,8 @@ func TestEventResponses(t *testing.T) {
 		"admin/wrong-password":       {status: 401},
 		"webhook/message":            {}, // asynchronous
 		"dispatch/channel":           {}, // asynchronous
+		"ping/schedule":              {}, // asynchronous
+		"ping/batch":                 {}, // asynchronous
 		"demo/page":                  {status: 200},
 		"demo/token":                 {status: 200},
 	}

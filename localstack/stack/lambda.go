@@ -80,7 +80,7 @@ func (s *Stack) processEnvironment(o Options, f functions.Function) map[string]s
 	env := f.Environment(functions.Addresses{
 		Table: cmp.Or(o.Table, Table), EventBus: Table, MetricsNamespace: o.MetricsNamespace,
 		ManagementURL: aws + iam.ManagementPath + "/" + Stage, WebSocketURL: s.WebSocketURL, HTTPURL: s.HTTPURL, DispatchFunction: functions.Dispatch,
-		DefaultProject: o.DefaultProject,
+		PingFunction: functions.Ping, DefaultProject: o.DefaultProject,
 	})
 	env[config.DynamoDBEndpoint] = aws + iam.DynamoDBPath
 	env[config.EventBridgeEndpoint] = aws + iam.EventBridgePath

@@ -164,6 +164,7 @@ func TestRights(t *testing.T) {
 		"publish":     {subscribed, "publish/api-publish", callServerAPI, nil},
 		"demo":        {"", "demo/token", applaud, []string{"S#", "U#"}}, // it publishes through the function publish
 		"dispatch":    {"", "", drain, nil},
+		"ping":        {"", "", sweep, nil},
 		"webhook":     {"", "", failOnce, nil},
 		"admin":       {subscribed, "admin/wrong-password", administer, nil},
 	}
@@ -349,6 +350,33 @@ func drain(t *testing.T, s *stack.Stack, prepare func(setup ...func())) {
 			t.Errorf("the head is %+v, error %v", head, err)
 		}
 	})
+}
+
+// sweep sends pings to connections without sockets: one whose token has ended, one that has renewed
+// it, and one that stays.
+func sweep(t *testing.T, s *stack.Stack, prepare func(setup ...func())) {
+	t.Helper()
+	prepare(func() {
+		past, future := time.Now().Add(-time.Minute), time.Now().Add(time.Hour)
+		for id, ends := range map[string]time.Time{"ended": past, "renewed": future, "stays": {}} {
+			if err := storetest.Enter(t.Context(), s.App.Store, hub.Connection{
+				ID: id, Project: "demo", Protocol: hub.Centrifugo, Expires: future, TokenExpires: ends, PingMinutes: 1,
+				Channels: map[hub.Channel]int{locate(t, s, "room:lobby"): 0},
+			}); err != nil {
+				t.Fatal(err)
+			}
+			p := hub.Ping{Connection: id, Minutes: 1, Ends: ends}
+			if id == "renewed" {
+				p.Ends = past
+			}
+			if err := s.App.Store.PutPing(t.Context(), p, future); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	if _, err := s.Functions[functions.Ping].Invoke(inInvocation(t), scheduled(t)); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // appendDead appends numbers to the stream of a channel. Who announced them has died.

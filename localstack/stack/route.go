@@ -21,7 +21,12 @@ type routes struct {
 	rules     []eventbridge.Rule
 	// invoked are the functions that other functions invoke, by name.
 	invoked map[string]lambda.Asynchronous
+	// scheduled are the functions that a schedule invokes every minute.
+	scheduled []lambda.Asynchronous
 }
+
+// everyMinute is the schedule that the local stack has.
+const everyMinute = "cron(* * * * ? *)"
 
 // route puts handlers behind the event sources of functions; asynchronous returns the function
 // of a handler that is invoked asynchronously. It fails when a function has no handler, and
@@ -52,6 +57,13 @@ func route(functions []list.Function, handlers map[string]gateway.Function, asyn
 		}
 		if f.Asynchronous {
 			r.invoked[f.Name] = asynchronous(f.Name, handler)
+		}
+		switch f.Schedule {
+		case "":
+		case everyMinute:
+			r.scheduled = append(r.scheduled, r.invoked[f.Name])
+		default:
+			problems = append(problems, fmt.Errorf("function %s has the schedule %q: the local stack knows %q only", f.Name, f.Schedule, everyMinute))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(unlisted)) {

@@ -90,6 +90,9 @@ type Options struct {
 	// Gateway are further options of the gateway: jitter, faults, limits. Start sets
 	// the routes.
 	Gateway gateway.Options
+	// Minute is how long a minute of the schedules takes: a shorter one compresses it. Without one
+	// no schedule invokes its function.
+	Minute time.Duration
 	// Lambda, if set, runs the functions as processes. Nil runs them in this process.
 	Lambda *Lambda
 	// Log receives the log lines of the functions, Progress messages about
@@ -133,6 +136,9 @@ type Stack struct {
 	served   chan error
 	// queue has the asynchronous invocations of functions in this process.
 	queue *lambda.Queue
+	// endSchedules ends the schedules.
+	endSchedules context.CancelFunc
+	schedules    sync.WaitGroup
 	// later is the work that functions in this process do after their answer.
 	later sync.WaitGroup
 }
@@ -178,7 +184,11 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 			return nil, err
 		}
 	}
-	s.Functions = s.answerFirst(handlers(s.App))
+	ping, err := s.App.PingFunction()
+	if err != nil {
+		return nil, err
+	}
+	s.Functions = s.answerFirst(handlers(s.App, ping.InvokeWith))
 	s.queue = lambda.NewQueue(lambda.QueueOptions{
 		RetryDelays: [2]time.Duration{firstDelay, 2 * firstDelay}, DeadLetter: deadLetter(app.NewLog(o.Log, slog.LevelInfo)),
 	})
@@ -271,7 +281,7 @@ func (s *Stack) environment(o Options) func(string) string {
 		maps.Copy(env, f.Environment(functions.Addresses{
 			Table: cmp.Or(o.Table, Table), EventBus: Table, MetricsNamespace: o.MetricsNamespace,
 			ManagementURL: s.ManagementURL, WebSocketURL: s.WebSocketURL, HTTPURL: s.HTTPURL, DispatchFunction: functions.Dispatch,
-			DefaultProject: o.DefaultProject,
+			PingFunction: functions.Ping, DefaultProject: o.DefaultProject,
 		}))
 	}
 	// One application posts for all functions, with the default number of concurrent posts.
@@ -290,9 +300,11 @@ func (s *Stack) environment(o Options) func(string) string {
 	return func(name string) string { return env[name] }
 }
 
-// handlers are the handlers that the main packages of functions/ start.
-func handlers(a *publisher.App) map[string]gateway.Function {
+// handlers are the handlers that the main packages of functions/ start. invokePing invokes the
+// function that sends pings.
+func handlers(a *publisher.App, invokePing func(context.Context, []byte) error) map[string]gateway.Function {
 	hook, dispatch := lambdas.Webhook(a.Store, a.Notifier().Notify, a.Log), lambdas.Dispatch(a.Hub.DispatchStream, a.Log)
+	ping := lambdas.Ping(a.Hub.Hub, invokePing, a.Log)
 	return map[string]gateway.Function{
 		"connect":     gateway.NewFunction(lambdas.Connect(a.Hub.Hub, a.Log)),
 		"disconnect":  gateway.NewFunction(lambdas.Disconnect(a.Hub.Hub, a.Log)),
@@ -305,6 +317,9 @@ func handlers(a *publisher.App) map[string]gateway.Function {
 		"admin":       gateway.NewFunction(lambdas.Serve(console.Handler(a))),
 		"webhook": gateway.NewFunction(func(ctx context.Context, e events.EventBridgeEvent) (any, error) {
 			return nil, hook(ctx, e)
+		}),
+		functions.Ping: gateway.NewFunction(func(ctx context.Context, e events.EventBridgeEvent) (any, error) {
+			return nil, ping(ctx, e)
 		}),
 		functions.Dispatch: gateway.NewFunction(func(ctx context.Context, event json.RawMessage) (any, error) {
 			return nil, dispatch(ctx, event)
@@ -386,6 +401,11 @@ func (s *Stack) serve(listener net.Listener, o Options) error {
 	}
 	s.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go func() { s.served <- s.server.Serve(listener) }()
+	ctx, cancel := context.WithCancel(context.Background())
+	s.endSchedules = cancel
+	if o.Minute > 0 {
+		s.schedules.Go(func() { eventbridge.EveryMinute(ctx, o.Minute, r.scheduled) })
+	}
 	return nil
 }
 
@@ -415,6 +435,8 @@ func (s *Stack) Wait() {
 // Close stops everything that Start started: it closes sockets, waits for invocations and
 // their work after the answer, and stops the database.
 func (s *Stack) Close() error {
+	s.endSchedules()
+	s.schedules.Wait()
 	s.Gateway.Close()
 	s.queue.Close()
 	s.Wait()

@@ -105,6 +105,8 @@ func (t traffic) invoked(ctx context.Context, payload, response []byte, failure 
 			slog.String("method", methodOf(e)), slog.String("connection", c.ConnectionID), slog.Int("bytes", len(e.Body)),
 			slog.String("event_request", c.RequestID), slog.Duration("duration", took),
 		}, attributes...)...)
+	case e.DetailType == "Scheduled Event":
+		// The pings that it sends are logged, where there are any.
 	case e.DetailType != "":
 		t.log.LogAttrs(ctx, slog.LevelInfo, "webhook", append([]slog.Attr{
 			slog.String("project", e.Detail.Project), slog.String("channel", hub.Channel{Category: e.Detail.Category, Name: e.Detail.Channel}.String()),

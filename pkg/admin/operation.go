@@ -40,6 +40,9 @@ func (s *site) createProject(ctx context.Context, id, name string, o hub.Project
 	if err := p.Validate(); err != nil {
 		return nil, "", err
 	}
+	if err := s.Hub.Supports(o, hub.ProjectOptions{}); err != nil {
+		return nil, "", err
+	}
 	if err = s.writeProject(ctx, p, "project created"); !errors.Is(err, hub.ErrConflict) {
 		return p, apiKey, err
 	}
@@ -128,6 +131,9 @@ func (s *site) showInFeed(ctx context.Context, p *hub.Project, names []string) e
 func (s *site) changeProject(ctx context.Context, p *hub.Project, name string, o hub.ProjectOptions) error {
 	o, err := o.Normalize()
 	if err != nil {
+		return err
+	}
+	if err := s.Hub.Supports(o, p.Options); err != nil {
 		return err
 	}
 	p.Name, p.Options = name, o

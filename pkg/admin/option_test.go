@@ -7,9 +7,12 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"centrifuge/pkg/admin"
+	"centrifuge/pkg/auth"
 	"centrifuge/pkg/hub"
 	"centrifuge/pkg/manifest"
 )
@@ -153,6 +156,40 @@ func TestProjectOptionRoundTrip(t *testing.T) {
 		unwrap: func(body map[string]any) map[string]any { return body["options"].(map[string]any) },
 		wrap:   func(options map[string]any) map[string]any { return map[string]any{"name": "copy", "options": options} },
 	}.check(r)
+}
+
+// TestPingsOfDeploymentWithout sets a ping interval where nothing sends pings.
+func TestPingsOfDeploymentWithout(t *testing.T) {
+	r := newRig(t, func(o *admin.Options) {
+		var err error
+		if o.Hub, err = hub.New(hub.Options{
+			Store: o.Store.(hub.Store), Dispatcher: struct{ hub.Dispatcher }{}, Callback: struct{ hub.Callback }{}, VerifyToken: auth.VerifyToken,
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}).signIn()
+	const refused = "deploy it with PINGS=true"
+	form := r.post(base+"/settings", "name", "Shop & Co", "ping_interval", "60000")
+	if form.status != http.StatusBadRequest || !strings.Contains(form.body, "Ping interval needs a schedule, which this deployment does not have: "+refused) {
+		t.Errorf("the form: status %d: %s", form.status, form.body)
+	}
+	for _, id := range []string{projectID, "new"} {
+		a := r.call(http.MethodPut, "/projects/"+id, `{"name":"n","options":{"ping_interval":"1m"}}`)
+		if a.status != http.StatusBadRequest || !strings.Contains(a.body, refused) {
+			t.Errorf("the JSON API for %s: status %d: %s", id, a.status, a.body)
+		}
+	}
+
+	// It was set before the deployment changed: other options can be changed, and it can be removed.
+	p := r.project(projectID)
+	p.Revision, p.Categories = 1, nil
+	p.Options.PingInterval = hub.Duration(time.Minute)
+	r.put(p)
+	for _, options := range []string{`{"ping_interval":"1m","insecure":true}`, `{}`} {
+		if a := r.call(http.MethodPut, "/projects/"+projectID, `{"name":"n","options":`+options+`}`); a.status != http.StatusOK {
+			t.Errorf("options %s: status %d: %s", options, a.status, a.body)
+		}
+	}
 }
 
 func TestCategoryOptionRoundTrip(t *testing.T) {

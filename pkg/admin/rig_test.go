@@ -107,7 +107,7 @@ func newRig(t *testing.T, change ...func(*admin.Options)) *rig {
 	})
 	var err error
 	if r.hub, err = hub.NewPublisher(hub.PublisherOptions{Options: hub.Options{
-		Store: r.store, Dispatcher: r, Callback: callback.New(callback.Options{}), VerifyToken: auth.VerifyToken, Now: r.clock,
+		Store: r.store, Dispatcher: r, Callback: callback.New(callback.Options{}), VerifyToken: auth.VerifyToken, Pings: true, Now: r.clock,
 	}, Clean: sanitizer.Clean, Streams: delivery.NewLeased(delivery.LeasedOptions{Streams: r.store, Invoker: r, Now: r.clock})}); err != nil {
 		t.Fatal(err)
 	}
@@ -164,6 +164,11 @@ func (r *rig) Disconnect(context.Context, []string) ([]string, error) { return n
 
 // Notify notifies connections, of which there are none.
 func (r *rig) Notify(context.Context, []hub.Notice) ([]string, error) { return nil, nil }
+
+// Ping sends pings to connections, of which there are none.
+func (r *rig) Ping(context.Context, hub.Protocol, []string) (hub.Result, error) {
+	return hub.Result{}, nil
+}
 
 // Reply replies to a connection, of which there are none.
 func (r *rig) Reply(context.Context, string, [][]byte) error { return nil }

@@ -79,7 +79,7 @@ func Load(getenv func(string) string, w io.Writer) (*Base, error) {
 func (b *Base) HubOptions() (hub.Options, error) {
 	d, err := b.dispatcher()
 	return hub.Options{
-		Store: b.Store, Dispatcher: d, VerifyToken: auth.VerifyToken, DefaultProject: b.Config.DefaultProject, Log: b.Log,
+		Store: b.Store, Dispatcher: d, VerifyToken: auth.VerifyToken, DefaultProject: b.Config.DefaultProject, Pings: b.Config.PingFunction != "", Log: b.Log,
 		Tokens:   auth.NewVerifier(auth.VerifierOptions{Fetch: callback.Fetcher(b.Config.InsecureCallbacks), Log: b.Log}),
 		Proxies:  callback.NewProxy(callback.ProxyOptions{Insecure: b.Config.InsecureCallbacks, Breakers: b.Store, Log: b.Log}),
 		Callback: callback.New(callback.Options{Insecure: b.Config.InsecureCallbacks, Breakers: b.Store, Log: b.Log}),

@@ -59,6 +59,8 @@ const (
 	// DispatchFunction is the name of the function that dispatches streams. Functions that
 	// publish nothing do not need it.
 	DispatchFunction = "CENTRIFUGE_DISPATCH_FUNCTION"
+	// PingFunction is the name of the function that sends pings. Empty: the deployment sends none.
+	PingFunction = "CENTRIFUGE_PING_FUNCTION"
 	// LambdaEndpoint is the address of another Lambda. Empty means AWS.
 	LambdaEndpoint = "LAMBDA_ENDPOINT"
 
@@ -87,6 +89,7 @@ type Config struct {
 	HTTPURL           string
 	EventBus          string
 	DispatchFunction  string
+	PingFunction      string
 	LambdaEndpoint    string
 	DefaultProject    string
 
@@ -111,6 +114,7 @@ func Load(getenv func(string) string) (Config, error) {
 		HTTPURL:          getenv(HTTPURL),
 		EventBus:         getenv(EventBus),
 		DispatchFunction: getenv(DispatchFunction),
+		PingFunction:     getenv(PingFunction),
 		LambdaEndpoint:   getenv(LambdaEndpoint),
 		DefaultProject:   getenv(DefaultProject),
 

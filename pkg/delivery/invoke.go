@@ -40,11 +40,11 @@ type FunctionOptions struct {
 	Wait func(ctx context.Context, d time.Duration) error
 }
 
-// Function is the Lambda function that dispatches streams, as an Invoker. Its event is the
-// channel, as JSON. The request is that of Lambda's API "Invoke" with the invocation type
-// Event: Lambda queues the event, and runs the function again where it fails. It is made
-// without the SDK's client of Lambda, which would cost every cold start. A Function is safe for
-// concurrent use.
+// Function is a Lambda function that is invoked asynchronously. The one that dispatches streams is
+// an Invoker: its event is the channel, as JSON. The request is that of Lambda's API "Invoke" with
+// the invocation type Event: Lambda queues the event, and runs the function again where it fails. It
+// is made without the SDK's client of Lambda, which would cost every cold start. A Function is safe
+// for concurrent use.
 type Function struct {
 	address     string
 	region      string
@@ -60,9 +60,9 @@ var _ Invoker = (*Function)(nil)
 func NewFunction(o FunctionOptions) (*Function, error) {
 	switch {
 	case o.Name == "" || o.Region == "":
-		return nil, errors.New("dispatch function: name or region is missing")
+		return nil, errors.New("function: name or region is missing")
 	case o.Credentials == nil:
-		return nil, errors.New("dispatch function: credentials are missing")
+		return nil, errors.New("function: credentials are missing")
 	}
 	if o.Endpoint == "" {
 		o.Endpoint = "https://lambda." + o.Region + ".amazonaws.com"
@@ -77,14 +77,19 @@ func NewFunction(o FunctionOptions) (*Function, error) {
 	}, nil
 }
 
-// Invoke has the contract of Invoker. It repeats a request that was throttled, answered with an
-// error of the server, or not answered: then the function may be invoked twice, which does no
-// harm.
+// Invoke has the contract of Invoker.
 func (f *Function) Invoke(ctx context.Context, ch hub.Channel) error {
 	event, err := json.Marshal(ch)
 	if err != nil {
 		return fmt.Errorf("encode the event: %w", err)
 	}
+	return f.InvokeWith(ctx, event)
+}
+
+// InvokeWith invokes the function with an event, which is JSON of at most 1 MB. It repeats a request
+// that was throttled, answered with an error of the server, or not answered: then the function may be
+// invoked twice.
+func (f *Function) InvokeWith(ctx context.Context, event []byte) error {
 	payload := NewPayload(event)
 	for attempt := 1; ; attempt++ {
 		again, err := f.request(ctx, payload)

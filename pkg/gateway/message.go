@@ -58,6 +58,9 @@ func (c *conversation) run(ctx context.Context, commands []centrifugo.Command, w
 			return events.APIGatewayProxyResponse{}, false
 		}
 		speaks, scoped, err := c.hub.Speaks(ctx, received(c.event))
+		if disconnection(err) != nil {
+			return c.end(ctx, err), true
+		}
 		logError(ctx, c.log, c.event, err)
 		switch {
 		case wrong == nil && speaks == hub.Centrifugo:
@@ -218,6 +221,9 @@ func (c *conversation) connect(ctx context.Context, cmd centrifugo.Command) (*ce
 	}
 	result := &centrifugo.ConnectResult{
 		Client: in.Client, Version: version, Expires: in.TTL > 0, TTL: seconds(in.TTL), Data: in.Data, Ping: noPing, Pong: true,
+	}
+	if in.Ping > 0 {
+		result.Ping = seconds(in.Ping)
 	}
 	for ch, subscribed := range in.Subscriptions {
 		if result.Subs == nil {

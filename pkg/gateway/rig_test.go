@@ -39,6 +39,8 @@ type rig struct {
 	waiting func()
 	// posting, where set, is called for each request to the management API, before it is answered.
 	posting func(connection string)
+	// application, where set, answers what the service asks it.
+	application func(hub.ProxyRequest) (hub.ProxyResult, error)
 	// failing, where set, decides which posts are answered with 500.
 	failing func(connection string) bool
 	routes  map[string]gateway.WebSocket
@@ -111,7 +113,7 @@ func newRigIn(t testing.TB, o hub.ProjectOptions, defaultProject string) *rig {
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	r.hub, err = hub.NewPublisher(hub.PublisherOptions{
 		Options: hub.Options{
-			Store: r.store, Callback: struct{ hub.Callback }{}, VerifyToken: auth.VerifyToken, DefaultProject: defaultProject, Log: log, Now: r.clock, Wait: wait,
+			Store: r.store, Callback: struct{ hub.Callback }{}, VerifyToken: auth.VerifyToken, DefaultProject: defaultProject, Proxies: r, Pings: true, Log: log, Now: r.clock, Wait: wait,
 			Tokens: auth.NewVerifier(auth.VerifierOptions{Fetch: func(context.Context, string) ([]byte, error) { panic("no project has a key set") }, Log: log}),
 			Dispatcher: delivery.New(delivery.Options{
 				Subscribers: r.store, Poster: poster, Log: log,
@@ -131,6 +133,11 @@ func newRigIn(t testing.TB, o hub.ProjectOptions, defaultProject string) *rig {
 		"auth": gateway.Auth(h.Hub, log), "subscribe": gateway.Subscribe(h.Hub, log), "unsubscribe": gateway.Unsubscribe(h.Hub, log), "broadcast": gateway.Broadcast(h, log),
 	}
 	return r
+}
+
+// Ask is a hub.Proxies.
+func (r *rig) Ask(_ context.Context, _ *hub.Project, q hub.ProxyRequest) (hub.ProxyResult, error) {
+	return r.application(q)
 }
 
 // untilEnd waits as the clock of a rig does between two commands: for ever.
@@ -253,6 +260,23 @@ func (r *rig) sendAt(t testing.TB, connection, frame string, received time.Time)
 	}
 }
 
+// ping handles an event of the function that sends pings, at the minute of the clock.
+func (r *rig) ping(t testing.TB, detailType, detail string) {
+	t.Helper()
+	var handle gateway.EventBridge
+	handle = gateway.Ping(r.hub.Hub, func(ctx context.Context, event []byte) error {
+		var e events.EventBridgeEvent
+		if err := json.Unmarshal(event, &e); err != nil {
+			return err
+		}
+		return handle(ctx, e)
+	}, slog.New(slog.DiscardHandler))
+	e := events.EventBridgeEvent{Source: "aws.events", DetailType: detailType, Time: r.clock().Truncate(time.Minute), Detail: json.RawMessage(detail)}
+	if err := handle(t.Context(), e); err != nil {
+		t.Error(err)
+	}
+}
+
 // random matches what is drawn.
 var random = regexp.MustCompile(`"(epoch|event_id)":"[^"]+"`)
 
@@ -342,6 +366,7 @@ var requests = map[string]func(ctx context.Context, r *rig, p *hub.Project, args
 //	c1 > frame         c1 sends a frame; \n is a line feed in it, JWT{claims} the token with them
 //	app publish c:x 1  a request of the application
 //	later 1m           the time passes
+//	pings              the schedule invokes the function that sends pings
 //	c1 < frame         c1 gets a frame
 //	c1 closed          the connection of c1 is closed by the service
 func (r *rig) converse(t testing.TB, script string) {
@@ -394,6 +419,8 @@ func (r *rig) play(t testing.TB, step string) {
 			t.Fatal(err)
 		}
 		r.advance(d)
+	case "pings":
+		r.ping(t, "Scheduled Event", "{}")
 	case "app":
 		p, err := r.store.ReadProject(t.Context(), projectID)
 		if err == nil {

@@ -57,6 +57,8 @@ type Connection struct {
 	MD5 bool
 	// AnyOrigin means that the project's list of origins does not matter.
 	AnyOrigin bool
+	// PingMinutes is the time between two pings, 0 for none.
+	PingMinutes int
 	// Proof identifies the token and the requested permissions of the last auth: a repeat
 	// asks validate_url nothing.
 	Proof string

@@ -80,6 +80,9 @@ type Dispatcher interface {
 	// Disconnect closes connections, and returns those that may be open after an error. One
 	// that is gone already is no error.
 	Disconnect(ctx context.Context, connections []string) (open []string, err error)
+	// Ping sends a ping of a protocol to connections, each once, and returns when all posts have
+	// ended. The channels in the Result do not matter. It fails where the protocol has no ping.
+	Ping(ctx context.Context, p Protocol, connections []string) (Result, error)
 	// Notify sends notices, each to its connection, in no order, and returns the connections of
 	// those that may not have got theirs after an error. A protocol that has no push for a notice
 	// gets none, which is no error, like a connection that is gone. No notice is sent again where

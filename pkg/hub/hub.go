@@ -20,6 +20,7 @@ type Store interface {
 	Usages
 	Streams
 	Leases
+	Pings
 }
 
 // Options are the parts of a Hub. All except Log, Now and Wait are required.
@@ -35,6 +36,8 @@ type Options struct {
 	Proxies Proxies
 	// DefaultProject is the id of the project of clients whose URL names none; "" for none.
 	DefaultProject string
+	// Pings means that the deployment sends pings: it calls SendDuePings every minute.
+	Pings bool
 	// Log gets failures that do not fail a call; nil discards them.
 	Log *slog.Logger
 	// Now is the clock, and Wait waits by it, or until ctx ends, and then fails; nil means
@@ -53,6 +56,7 @@ type Hub struct {
 	proxies    Proxies
 	// defaultProject is the id of the project of clients whose URL names none.
 	defaultProject string
+	pings          bool
 	log            *slog.Logger
 	now            func() time.Time
 	wait           func(context.Context, time.Duration) error
@@ -81,7 +85,7 @@ func New(o Options) (*Hub, error) {
 	}
 	return &Hub{
 		store: o.Store, dispatcher: o.Dispatcher, callback: o.Callback, verify: o.VerifyToken, tokens: o.Tokens, proxies: o.Proxies,
-		defaultProject: o.DefaultProject, log: o.Log, now: o.Now, wait: o.Wait,
+		defaultProject: o.DefaultProject, pings: o.Pings, log: o.Log, now: o.Now, wait: o.Wait,
 	}, nil
 }
 

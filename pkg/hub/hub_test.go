@@ -47,6 +47,7 @@ type rig struct {
 	gone         []string
 	disconnected []string
 	notices      []hub.Notice
+	pinged       []string   // the connections that got a ping
 	stuck        error      // of Disconnect, where set
 	mu           sync.Mutex // of the clock, and of what dispatches record
 	announced    []string
@@ -227,6 +228,20 @@ func (d dispatcher) Notify(ctx context.Context, notices []hub.Notice) (missed []
 	}
 	d.notices = append(d.notices, notices...)
 	return nil, nil
+}
+
+func (d dispatcher) Ping(_ context.Context, _ hub.Protocol, connections []string) (result hub.Result, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, c := range connections {
+		if slices.Contains(d.gone, c) {
+			result.Gone = append(result.Gone, hub.Gone{Connection: c})
+			continue
+		}
+		result.Delivered++
+		d.pinged = append(d.pinged, c)
+	}
+	return result, d.failure
 }
 
 func (r *rig) Emit(_ context.Context, messages ...hub.Message) {

@@ -32,6 +32,9 @@ type LoggedIn struct {
 	// TTL is after which time the client should renew its token, in whole seconds; 0 for
 	// never.
 	TTL time.Duration
+	// Ping is after which time without a ping the client should take the connection for lost; 0 for
+	// a connection that gets none.
+	Ping time.Duration
 	// Data is a JSON value of the application for the client, or nil.
 	Data json.RawMessage
 	// Subscriptions are those that the server has made.
@@ -61,6 +64,9 @@ func (s *Session) Login(ctx context.Context, l Login) (LoggedIn, error) {
 	c.Project, c.User, c.Info, c.Protocol, c.Batch = p.ID, token.User, token.Info, Centrifugo, true
 	c.TokenExpires, c.Secret, c.AnyOrigin = token.ConnectionExpires, token.Secret, token.AnyOrigin
 	c.Meta, c.LoggingIn = token.Meta, token.User != ""
+	if s.pings {
+		c.PingMinutes = pingMinutes(p.Options.PingInterval)
+	}
 	if token.Permissions != nil {
 		c.Permissions = *token.Permissions
 	}
@@ -87,6 +93,10 @@ func (s *Session) Login(ctx context.Context, l Login) (LoggedIn, error) {
 			in.Subscriptions = make(map[Channel]Subscribed, len(outcomes))
 		}
 		in.Subscriptions[requests[i].Channel] = o.Subscribed
+	}
+	if c.PingMinutes > 0 {
+		in.Ping = time.Duration(c.PingMinutes)*time.Minute + pingMargin
+		s.promisePings(ctx, c)
 	}
 	if c.LoggingIn {
 		s.after = append(s.after, s.loggedIn)

@@ -24,6 +24,8 @@ const (
 	Sent NoticeKind = "sent"
 	// Refreshed: the connection ends at Expires now.
 	Refreshed NoticeKind = "refreshed"
+	// Pinged: nothing. The client answers, so that both know of each other.
+	Pinged NoticeKind = "pinged"
 )
 
 // Notice is what the service tells one client about its connection or its subscription. It is

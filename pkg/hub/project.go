@@ -125,6 +125,8 @@ type ProjectOptions struct {
 	SubscribeToUserPersonalChannel    bool `json:"subscribe_to_user_personal_channel,omitempty"`
 	Insecure                          bool `json:"insecure,omitempty"`
 
+	PingInterval Duration `json:"ping_interval,omitempty"`
+
 	ProxyConnectURL    string `json:"proxy_connect_url,omitempty"`
 	ProxyRefreshURL    string `json:"proxy_refresh_url,omitempty"`
 	ProxySubscribeURL  string `json:"proxy_subscribe_url,omitempty"`

@@ -184,12 +184,12 @@ func (s *Session) unexpired(r ProxyResult) error {
 // project, so that clients are not told to send another token.
 func (p *Project) asksAboutEnd() bool { return p.Options.ProxyRefreshURL != "" }
 
-// prolong asks the application whether the connection goes on, where its end is near. Where the
-// application does not answer, it goes on for proxyRefreshGrace; where it answers with an error,
-// it ends as it would. It fails with a *Disconnection.
-func (s *Session) prolong(ctx context.Context) error {
+// prolong asks the application whether the connection goes on, where its end is at most lead away.
+// Where the application does not answer, it goes on for proxyRefreshGrace at least; where it answers
+// with an error, it ends as it would. It fails with a *Disconnection.
+func (s *Session) prolong(ctx context.Context, lead time.Duration) error {
 	left := s.c.Until().Sub(s.now())
-	if !s.project.asksAboutEnd() || s.c.TokenExpires.IsZero() || left <= 0 || left > proxyRefreshLead || !s.project.admits(s.c) {
+	if !s.project.asksAboutEnd() || s.c.TokenExpires.IsZero() || left <= 0 || left > lead || !s.project.admits(s.c) {
 		return nil
 	}
 	r, err := s.ask(ctx, s.project, ProxyRequest{Proxy: RefreshProxy})
@@ -197,7 +197,9 @@ func (s *Session) prolong(ctx context.Context) error {
 	case errors.As(err, &refused):
 		return s.valid()
 	case errors.Is(err, ErrInternal):
-		r.Expires = s.now().Add(proxyRefreshGrace).Truncate(time.Second)
+		if r.Expires = s.now().Add(proxyRefreshGrace).Truncate(time.Second); r.Expires.Before(s.c.TokenExpires) {
+			return nil
+		}
 	case err != nil:
 		return err
 	}

@@ -92,7 +92,7 @@ func (h *Publisher) Session(ctx context.Context, cmd Command, commands int, logi
 		// The invocation has died that carried out the login.
 		s.after = append(s.after, s.loggedIn)
 	}
-	if err := s.prolong(ctx); err != nil {
+	if err := s.prolong(ctx, proxyRefreshLead); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -195,11 +195,20 @@ func (s *Session) access() Access {
 
 // Speaks accounts for a frame that is no command, and returns the protocol of its connection: ""
 // for one that is over, or has no identity yet. scoped means that a client of Centrifugo's
-// protocol can log in there: it is in a project. It fails as Session does, but for ErrIdentity.
-func (h *Hub) Speaks(ctx context.Context, cmd Command) (p Protocol, scoped bool, err error) {
+// protocol can log in there: it is in a project. The frame of a connection that gets pings answers
+// one: where its end comes before the next, the application is asked about it, so that a client
+// that only listens goes on. It fails as Session does, but for ErrIdentity.
+func (h *Publisher) Speaks(ctx context.Context, cmd Command) (p Protocol, scoped bool, err error) {
+	began := time.Now()
 	c, err := h.spend(ctx, cmd)
 	if errors.Is(err, ErrConnectionNotFound) {
 		return "", h.defaultProject != "", nil
+	}
+	if err == nil && c.PingMinutes > 0 && !c.TokenExpires.IsZero() {
+		s := &Session{Publisher: h, cmd: cmd, c: c, began: began}
+		if s.project, err = h.store.Project(ctx, c.Project); err == nil {
+			err = s.prolong(ctx, time.Duration(c.PingMinutes)*time.Minute+pingMargin)
+		}
 	}
 	return c.Protocol, c.Scope != "" || h.defaultProject != "", err
 }

@@ -59,9 +59,7 @@ func (d *Dispatcher) Dispatch(ctx context.Context, to hub.Audience, messages []h
 	began := d.now()
 	result, err := d.Dispatcher.Dispatch(ctx, to, messages)
 	ended := d.now()
-	metrics := line{
-		{Deliveries, count, result.Delivered}, {Gone, count, len(result.Gone)}, {Slow, count, result.Slow}, {Failed, count, result.Failed},
-	}
+	metrics := posts(result)
 	if len(messages) > 0 && messages[0].Channel == to.Channel {
 		metrics = append(metrics,
 			metric{Messages, count, len(messages)}, metric{Errors, count, failures(result, err)},
@@ -69,6 +67,21 @@ func (d *Dispatcher) Dispatch(ctx context.Context, to hub.Audience, messages []h
 	}
 	d.write(ended, metrics)
 	return result, err
+}
+
+// Ping has the contract of hub.Dispatcher. A ping counts like a message to one subscriber, and is
+// no message.
+func (d *Dispatcher) Ping(ctx context.Context, p hub.Protocol, connections []string) (hub.Result, error) {
+	result, err := d.Dispatcher.Ping(ctx, p, connections)
+	d.write(d.now(), posts(result))
+	return result, err
+}
+
+// posts are the metrics of the posts of a result.
+func posts(result hub.Result) line {
+	return line{
+		{Deliveries, count, result.Delivered}, {Gone, count, len(result.Gone)}, {Slow, count, result.Slow}, {Failed, count, result.Failed},
+	}
 }
 
 // failures is 1 for a dispatch that Errors counts, otherwise 0.

@@ -25,6 +25,28 @@ func (d dispatcher) Dispatch(context.Context, hub.Audience, []hub.Message) (hub.
 	return d.result, d.err
 }
 
+func (d dispatcher) Ping(context.Context, hub.Protocol, []string) (hub.Result, error) {
+	return d.result, d.err
+}
+
+func TestPingMetrics(t *testing.T) {
+	var out strings.Builder
+	d := dispatcher{result: hub.Result{Delivered: 1000, Gone: make([]hub.Gone, 3), Slow: 2, Failed: 1}}
+	result, err := metrics.Watch(d, "Centrifuge/test", &out, func() time.Time { return time.UnixMilli(1_800_000_000_000) }).
+		Ping(t.Context(), hub.Centrifugo, nil)
+	if diff := cmp.Diff(d.result, result); diff != "" || err != nil {
+		t.Errorf("error %v, -expected +returned\n%s", err, diff)
+	}
+	var got map[string]any
+	if err := json.Unmarshal([]byte(out.String()), &got); err != nil {
+		t.Fatal(err)
+	}
+	delete(got, "_aws")
+	if diff := cmp.Diff(map[string]any{"Deliveries": 1000.0, "Gone": 3.0, "Slow": 2.0, "Failed": 1.0}, got); diff != "" {
+		t.Errorf("-expected +written:\n%s", diff)
+	}
+}
+
 func TestDispatchMetrics(t *testing.T) {
 	ch := hub.Channel{Project: "p", Category: "c", Name: "n"}
 	broken := errors.New("the encoder is broken")

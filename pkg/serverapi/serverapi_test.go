@@ -57,7 +57,10 @@ func (broken) Disconnect(_ context.Context, connections []string) ([]string, err
 	return connections, errBroken
 }
 func (broken) Notify(context.Context, []hub.Notice) ([]string, error) { return nil, errBroken }
-func (broken) Reply(context.Context, string, [][]byte) error          { return errBroken }
+func (broken) Ping(context.Context, hub.Protocol, []string) (hub.Result, error) {
+	return hub.Result{}, errBroken
+}
+func (broken) Reply(context.Context, string, [][]byte) error { return errBroken }
 func (broken) UserConnections(context.Context, string, string) ([]hub.Connection, error) {
 	return nil, errBroken
 }

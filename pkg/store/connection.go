@@ -52,6 +52,7 @@ type stateItem struct {
 	Floor        int64             `dynamodbav:"floor,omitempty"`
 	Numbered     map[string]string `dynamodbav:"numbered,omitempty"` // number@time
 	Meta         string            `dynamodbav:"meta,omitempty"`
+	PingMinutes  int               `dynamodbav:"ping,omitempty"`
 	Revision     int               `dynamodbav:"rev,omitempty"`
 }
 
@@ -101,6 +102,7 @@ func readConnection(i item) (hub.Connection, error) {
 		Project: v.Project, Protocol: hub.Protocol(v.Protocol), Batch: v.Batch,
 		Secret: v.Secret, MD5: v.MD5, AnyOrigin: v.AnyOrigin, Proof: v.Proof,
 		Order: hub.Order{Latest: v.Latest, Floor: v.Floor}, LoggingIn: v.Login, Revision: v.Revision,
+		PingMinutes: v.PingMinutes,
 	}
 	if v.User != "" {
 		if _, c.User, err = parseUserKey(v.User); err != nil {
@@ -146,7 +148,7 @@ func encodeState(c hub.Connection) (item, error) {
 	v := stateItem{
 		Project: c.Project, Info: string(c.Info), Permissions: permissions, Protocol: string(c.Protocol), Batch: c.Batch,
 		Secret: c.Secret, MD5: c.MD5, AnyOrigin: c.AnyOrigin, Proof: c.Proof,
-		Latest: c.Order.Latest, Floor: c.Order.Floor, Numbered: encodeNumbered(c.Order.Numbered), Meta: string(c.Meta), Revision: c.Revision,
+		Latest: c.Order.Latest, Floor: c.Order.Floor, Numbered: encodeNumbered(c.Order.Numbered), Meta: string(c.Meta), PingMinutes: c.PingMinutes, Revision: c.Revision,
 	}
 	if v.Login = c.LoggingIn; c.User != "" {
 		v.User = userKey(c.Project, c.User)
@@ -299,12 +301,15 @@ func (s *Store) HideSubscriptions(ctx context.Context, hidden map[string][]hub.P
 	return nil
 }
 
-// FinishClose is one request for every 25 subscriptions and connections.
+// FinishClose is one request for every 25 subscriptions, pings and connections.
 func (s *Store) FinishClose(ctx context.Context, connections []hub.Connection) error {
 	var requests []types.WriteRequest
 	for _, c := range connections {
 		for ch, shard := range c.Channels {
 			requests = append(requests, remove(subscriptionKey(ch, shard), c.ID))
+		}
+		if c.PingMinutes > 0 {
+			requests = append(requests, removePing(hub.Ping{Connection: c.ID, Minutes: c.PingMinutes}))
 		}
 		requests = append(requests, remove(connectionKey(c.ID), singletonSort))
 	}

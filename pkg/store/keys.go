@@ -28,6 +28,7 @@ const (
 	breakerPrefix      = "B"
 	streamPrefix       = "H"
 	deletionPrefix     = "D"
+	pingPrefix         = "G"
 
 	// listKey is the partition of the list of projects, whose sort keys are their
 	// ids.
@@ -222,6 +223,11 @@ func channelOf(project, category, name string) hub.Channel {
 // project, and of no others.
 func subscriptionKeys(project string) string {
 	return join(subscriptionPrefix, project) + separator
+}
+
+// pingKey is the partition of the pings of a slot, whose sort keys are the ids of connections.
+func pingKey(s hub.PingSlot) string {
+	return join(pingPrefix, strconv.Itoa(s.Minutes), strconv.Itoa(s.Number))
 }
 
 // userKey is the key in the index of the connections of a named user.

@@ -150,6 +150,28 @@ func TestRequestCounts(t *testing.T) {
 		{"closing a connection without channels is two writes", func() error { return s.end(ctx, "opened") }, "1 BatchWriteItem, 1 UpdateItem"},
 		{"closing a connection in 25 channels is three writes", func() error { return s.end(ctx, in25.ID) }, "2 BatchWriteItem, 1 UpdateItem"},
 		{"closing a closed connection is one write", func() error { return s.end(ctx, "opened") }, "1 UpdateItem"},
+		{"closing a connection that gets pings is two writes", func() error {
+			s.enter(t, "pinged", "u")
+			s.authenticate(t, hub.Connection{ID: "pinged", Project: "p", User: "u", Protocol: hub.Centrifugo, PingMinutes: 1})
+			s.Requests.Sent()
+			return s.end(ctx, "pinged")
+		}, "1 BatchWriteItem, 1 UpdateItem"},
+		{"a ping is one write", func() error { return s.PutPing(ctx, hub.Ping{Connection: "c", Minutes: 1}, now.Add(time.Hour)) }, "1 PutItem"},
+		{"the pings of a slot are one query", func() error {
+			for _, err := range s.Pings(ctx, hub.PingSlot{Minutes: 1}) {
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		}, "1 Query"},
+		{"removing 26 pings is two writes", func() error {
+			pings := make([]hub.Ping, 26)
+			for i := range pings {
+				pings[i] = hub.Ping{Connection: fmt.Sprint("c", i), Minutes: 1}
+			}
+			return s.RemovePings(ctx, pings)
+		}, "2 BatchWriteItem"},
 		{"hiding 26 subscriptions is two writes", func() error {
 			places := make([]hub.Place, 26)
 			for i := range places {

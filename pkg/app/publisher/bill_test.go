@@ -46,7 +46,7 @@ type bill struct {
 }
 
 // kinds are the kinds of items by the beginning of their partition key.
-var kinds = map[string]string{"P": "project", "S": "subscribers", "H": "stream", "I": "key", "U": "counters"}
+var kinds = map[string]string{"P": "project", "S": "subscribers", "H": "stream", "I": "key", "U": "counters", "N": "connection", "G": "pings"}
 
 var partition = regexp.MustCompile(`"S":"([A-Z])#`)
 
@@ -260,7 +260,7 @@ func (p *plant) process(t *testing.T) *process {
 	l, address := newLedger(t, p.endpoint)
 	a, err := publisher.New(func(name string) string {
 		return map[string]string{
-			config.Table: p.table, config.ManagementURL: p.management, config.DispatchFunction: "dispatch", config.LambdaEndpoint: p.lambda,
+			config.Table: p.table, config.ManagementURL: p.management, config.DispatchFunction: "dispatch", config.PingFunction: "ping", config.LambdaEndpoint: p.lambda,
 			config.DynamoDBEndpoint: address, config.Region: "us-east-1", config.AccessKeyID: "a", config.SecretAccessKey: "s",
 		}[name]
 	}, t.Output())

@@ -23,6 +23,8 @@ func Notice(n hub.Notice) ([]byte, error) {
 		return PushSubscribe(n.Channel.String(), s)
 	case hub.Sent:
 		return PushMessage(n.Data)
+	case hub.Pinged:
+		return []byte("{}"), nil
 	case hub.Refreshed:
 		if n.Expires.IsZero() {
 			return PushRefresh(Refresh{}), nil

@@ -23,6 +23,7 @@ func TestNotice(t *testing.T) {
 		{"subscribed at a position", hub.Notice{Kind: hub.SubscribedTo, Channel: ch, Recoverable: true, Position: hub.Position{Epoch: "e", Offset: 7}},
 			`{"push":{"channel":"$chat:lobby","subscribe":{"recoverable":true,"epoch":"e","offset":7,"positioned":true}}}`},
 		{"sent", hub.Notice{Kind: hub.Sent, Data: json.RawMessage(`[1]`)}, `{"push":{"message":{"data":[1]}}}`},
+		{"pinged", hub.Notice{Kind: hub.Pinged}, `{}`},
 		{"refreshed, without an end", hub.Notice{Kind: hub.Refreshed}, `{"push":{"refresh":{}}}`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
