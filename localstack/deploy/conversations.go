@@ -28,8 +28,8 @@ func (s steps) runConversations(ctx context.Context, target e2e.Target) (e2e.Rep
 // sdks is how many SDKs converse: centrifuge-go, and npm centrifuge in Node and in Chromium.
 const sdks = 3
 
-// runSDKs lets the SDKs converse with a target whose table has localstack/sdk/seed.json, and returns a report
-// for each.
+// runSDKs lets the SDKs converse with a target whose table has localstack/sdk/seed.json, and returns
+// a report for each.
 func (s steps) runSDKs(ctx context.Context, target e2e.Target) ([]e2e.Report, error) {
 	return s.runTests(ctx, "sdks", target, "^(TestConversations|TestNode|TestChromium)$", "./localstack/sdk", sdks)
 }

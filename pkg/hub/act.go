@@ -50,8 +50,8 @@ func (s *Session) Presence(ctx context.Context, ch Channel) ([]Client, error) {
 	return s.presence(ctx, s.project, ch, MaxMessageBytes)
 }
 
-// PresenceStats counts the clients in a channel, as Hub.PresenceStats does. It fails as Presence does, but
-// not for many clients.
+// PresenceStats counts the clients in a channel, as Hub.PresenceStats does. It fails as Presence
+// does, but not for many clients.
 func (s *Session) PresenceStats(ctx context.Context, ch Channel) (PresenceStats, error) {
 	ch, err := s.mayReadPresence(ctx, ch)
 	if err != nil {
