@@ -72,7 +72,8 @@ type Function struct {
 	Hub bool
 	// Clients adds the id of the project of clients whose URL names none.
 	Clients bool
-	// Pages adds the URLs of both APIs, for the pages that it serves.
+	// Pages adds the URLs of both APIs and the path of the file SDK, which is beside the
+	// bootstrap, for the pages that it serves.
 	Pages bool
 	// Variables are further variables with fixed values.
 	Variables map[string]string
@@ -109,6 +110,10 @@ type Partition struct {
 
 // Dispatch is the name of the function that dispatches the streams of busy channels.
 const Dispatch = "dispatch"
+
+// SDK is the name of the file with which pages connect. make build puts it beside the
+// bootstraps of functions with Pages.
+const SDK = "centrifuge.js"
 
 // message is the event of a published message. Package eventbus puts it.
 var message = Event{Source: "centrifuge", DetailType: "message"}
@@ -305,6 +310,7 @@ func (f Function) Environment(a Addresses) map[string]string {
 	set(f.Clients, config.DefaultProject, a.DefaultProject)
 	set(f.Pages, config.WebSocketURL, a.WebSocketURL)
 	set(f.Pages, config.HTTPURL, a.HTTPURL)
+	set(f.Pages, config.SDK, SDK)
 	set(len(f.Connections) > 0, config.MetricsNamespace, a.MetricsNamespace)
 	set(f.Posts > 0, config.Concurrency, strconv.Itoa(f.Posts))
 	set(len(f.Puts) > 0, config.EventBus, a.EventBus)

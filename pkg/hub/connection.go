@@ -153,6 +153,9 @@ type Handshake struct {
 	Origin string
 	// Project is the id in the URL, "" for none: then the Origin is checked at auth.
 	Project string
+	// OriginLater means that the Origin is checked when the client logs in, and not in the
+	// handshake: its token may exempt it.
+	OriginLater bool
 }
 
 // Connect opens a connection. It fails with ErrProjectNotFound or with
@@ -164,7 +167,7 @@ func (h *Hub) Connect(ctx context.Context, hs Handshake) error {
 		if err != nil {
 			return err
 		}
-		if !p.Options.AllowsOrigin(hs.Origin) {
+		if !hs.OriginLater && !p.Options.AllowsOrigin(hs.Origin) {
 			return errOrigin(hs.Origin)
 		}
 	}
