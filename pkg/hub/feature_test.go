@@ -552,6 +552,40 @@ func TestPublishOfCallerThatLeft(t *testing.T) {
 	}
 }
 
+// TestFeedOfLargeMessages publishes what is hardly small enough for its channel. An entry of the
+// feed that would be larger is cut.
+func TestFeedOfLargeMessages(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	watched := r.project(t).Categories["watched"]
+	watched.MaxMessageBytes = hub.MaxMessageBytes
+	if err := r.store.PutCategory(t.Context(), projectID, watched); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name, text string
+		cut        bool
+	}{
+		{"120,000 letters", strings.Repeat("x", 120_000), false},
+		{"60,000 escaped quotes", strings.Repeat(`\"`, 60_000), true},
+		{"letters of three bytes", strings.Repeat("€", 42_500), true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r.watched = nil
+			text := `"` + tt.text + `"`
+			if err := r.send(t, "watched", text); err != nil || len(r.watched) != 1 {
+				t.Fatalf("%d messages in the feed, error %v", len(r.watched), err)
+			}
+			var entry hub.FeedEntry
+			if err := json.Unmarshal(r.watched[0].Data, &entry); err != nil {
+				t.Fatal(err)
+			}
+			if entry.Cut != tt.cut || !strings.HasPrefix(text, entry.Text) || len(entry.Text) < 40_000 || len(r.watched[0].Data) > hub.MaxMessageBytes-4<<10 {
+				t.Errorf("cut %v, %d of %d bytes, %d encoded", entry.Cut, len(entry.Text), len(text), len(r.watched[0].Data))
+			}
+		})
+	}
+}
+
 // TestFeedAfterLostAnswer loses the answer to the write of auth, which the SDK repeats.
 func TestFeedAfterLostAnswer(t *testing.T) {
 	r := newRig(t, hub.ProjectOptions{})
