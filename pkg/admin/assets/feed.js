@@ -34,7 +34,8 @@ function start() {
   });
   centrifuge.on('disconnected', disconnected);
   centrifuge.on('publication', ({ data }) => receive(data));
-  setInterval(() => centrifuge.state === 'connected' && centrifuge.send({}).catch(() => {}), IDLE);
+  // Any command keeps the connection open, also one that is refused.
+  setInterval(() => centrifuge.state === 'connected' && centrifuge.presenceStats('none').catch(() => {}), IDLE);
 
   // Messages.
 
