@@ -124,28 +124,34 @@ func TestFeedToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := r.project(projectID)
+	verify := func(p *hub.Project, now time.Time) (hub.ConnectionToken, error) {
+		return auth.NewVerifier(auth.VerifierOptions{}).Connection(t.Context(), p, credentials.Token, now)
+	}
 
 	t.Run("the token grants the feed and nothing else", func(t *testing.T) {
-		got, err := auth.VerifyToken(p, "", credentials.Token, r.clock())
+		got, err := verify(p, r.clock())
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := hub.FeedIdentity(projectID, r.clock().Add(2*time.Hour+20*time.Minute))
-		want.Secret = p.SecretID()
+		end := r.clock().Add(2*time.Hour + 20*time.Minute)
+		want := hub.ConnectionToken{
+			Expires: end, ConnectionExpires: end, Secret: p.SecretID(), AnyOrigin: true, Permissions: &hub.Permissions{Confirmed: true},
+			Subscriptions: map[hub.Channel]hub.SubscribeOptions{hub.Feed(""): {}},
+		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("-expected +got:\n%s", diff)
 		}
 	})
 	t.Run("the token outlives a connection, and expires", func(t *testing.T) {
-		if _, err := auth.VerifyToken(p, "", credentials.Token, r.clock().Add(hub.MaxConnectionAge)); err != nil {
+		if _, err := verify(p, r.clock().Add(hub.MaxConnectionAge)); err != nil {
 			t.Error(err)
 		}
-		if _, err := auth.VerifyToken(p, "", credentials.Token, r.clock().Add(3*time.Hour)); err == nil {
+		if _, err := verify(p, r.clock().Add(3*time.Hour)); err == nil {
 			t.Error("the token is valid after three hours")
 		}
 	})
 	t.Run("another project refuses the token", func(t *testing.T) {
-		if _, err := auth.VerifyToken(&hub.Project{ID: "other", Secret: auth.NewSecret()}, "", credentials.Token, r.clock()); err == nil {
+		if _, err := verify(&hub.Project{ID: "other", Secret: auth.NewSecret()}, r.clock()); err == nil {
 			t.Error("the token is valid there")
 		}
 	})

@@ -8,27 +8,16 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"time"
 )
 
 // Feed is the channel in which the administrators of a project get the messages of
 // all its categories with PublishToAdmins. Its category has a name that no category
-// can have, so that no client and no application can use it: only the identity of
-// FeedIdentity subscribes to it.
+// can have, so that no client and no application can use it: only a ConnectionToken with the
+// feed among its Subscriptions subscribes to it, which the admin pages make.
 func Feed(project string) Channel { return Channel{Project: project, Category: ":admin", Name: "feed"} }
 
 // inFeed reports whether the channel is the feed of its project.
 func (c Channel) inFeed() bool { return c == Feed(c.Project) }
-
-// FeedIdentity is the identity of an administrator's page that shows the feed of a
-// project until expires. It is granted nothing else. The page is on an origin that the
-// project need not list.
-func FeedIdentity(project string, expires time.Time) Identity {
-	return Identity{
-		Permissions: &Permissions{Confirmed: true}, Expires: expires,
-		Channels: []Channel{Feed(project)}, AnyOrigin: true,
-	}
-}
 
 // dispatch sends a message to the subscribers of its channel and, concurrently, to the
 // feed where the category has PublishToAdmins. The feed fails no publish, and its posts
