@@ -19,6 +19,7 @@ let name = "";
 let credentials; // the token in it proves to the backend who sends a wave
 let client; // npm centrifuge, of the last time that the visitor joined
 let room; // its subscription to the lobby
+let attempts = 0; // how often the visitor has pressed Join or Leave
 let joined = false; // whether the page was online since the visitor pressed Join
 let sent = 0; // messages of this tab
 let queue = Promise.resolve();
@@ -132,12 +133,14 @@ async function join(input) {
   $("join-problem").textContent = "";
   if (!name) return;
   showStatus("connecting", "Connecting");
-  try {
-    credentials = await request("token", { name });
-  } catch (error) {
-    showWelcome(error.message);
+  const attempt = ++attempts;
+  const [issued, problem] = await request("token", { name }).then((token) => [token], ({ message }) => [null, message]);
+  if (attempt !== attempts) return; // left in between
+  if (!issued) {
+    showWelcome(problem);
     return;
   }
+  credentials = issued;
   people.init(credentials.user, wave); // before the first push arrives
   connect();
 }
@@ -147,7 +150,11 @@ $("join-form").addEventListener("submit", (event) => {
   join($("name").value);
 });
 
-$("leave").addEventListener("click", () => client.disconnect());
+$("leave").addEventListener("click", () => {
+  attempts++;
+  client?.disconnect();
+  showWelcome("");
+});
 
 $("message-form").addEventListener("submit", (event) => {
   event.preventDefault();
