@@ -239,6 +239,14 @@ build-%:
 	@mkdir -p $(BUILD)/$*
 	GOOS=linux GOARCH=$(GOARCH_LAMBDA) $(GO_BUILD) -tags lambda.norpc -ldflags='-s -w' -o $(BUILD)/$*/bootstrap ./functions/$*
 
+# Functions with pages serve the browser build of npm centrifuge, which is beside their
+# bootstraps and in their zip.
+build-admin: $(BUILD)/admin/centrifuge.js
+build-demo: $(BUILD)/demo/centrifuge.js
+
+$(BUILD)/%/centrifuge.js: localstack/package-lock.json $(wildcard localstack/bundle/*.go)
+	@go run ./localstack/bundle/write $@
+
 $(BUILD)/infra: FORCE
 	go build -o $@ ./infra
 

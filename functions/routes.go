@@ -78,7 +78,8 @@ type Function struct {
 	Clients bool
 	// Pings adds the name of Ping, where the deployment has it: then it sends pings.
 	Pings bool
-	// Pages adds the URLs of both APIs, for the pages that it serves.
+	// Pages adds the URLs of both APIs and the path of the file SDK, which is beside the
+	// bootstrap, for the pages that it serves.
 	Pages bool
 	// Variables are further variables with fixed values.
 	Variables map[string]string
@@ -119,6 +120,10 @@ const Dispatch = "dispatch"
 
 // Ping is the name of the function that sends pings.
 const Ping = "ping"
+
+// SDK is the name of the file with which pages connect. make build puts it beside the
+// bootstraps of functions with Pages.
+const SDK = "centrifuge.js"
 
 // message is the event of a published message. Package eventbus puts it.
 var message = Event{Source: "centrifuge", DetailType: "message"}
@@ -326,6 +331,7 @@ func (f Function) Environment(a Addresses) map[string]string {
 	set(f.Clients, config.DefaultProject, a.DefaultProject)
 	set(f.Pages, config.WebSocketURL, a.WebSocketURL)
 	set(f.Pages, config.HTTPURL, a.HTTPURL)
+	set(f.Pages, config.SDK, SDK)
 	set(len(f.Connections) > 0, config.MetricsNamespace, a.MetricsNamespace)
 	set(f.Posts > 0, config.Concurrency, strconv.Itoa(f.Posts))
 	set(len(f.Puts) > 0, config.EventBus, a.EventBus)

@@ -158,7 +158,7 @@ func TestEnvironment(t *testing.T) {
 		},
 		{
 			"pages", functions.Function{Pages: true}, everything,
-			map[string]string{config.Table: "table", config.WebSocketURL: "websocket", config.HTTPURL: "http"},
+			map[string]string{config.Table: "table", config.WebSocketURL: "websocket", config.HTTPURL: "http", config.SDK: "centrifuge.js"},
 		},
 		{
 			"fixed variables", functions.Function{Variables: map[string]string{config.DemoProject: "demo"}}, everything,

@@ -12,7 +12,7 @@ func main() {
 		c := b.Config
 		return gateway.Serve(chat.New(chat.Options{
 			Project: c.DemoProject, Secret: b.Secret(c.DemoProject), Count: b.Count,
-			WebSocketURL: c.WebSocketURL, HTTPURL: c.HTTPURL, Log: b.Log,
+			WebSocketURL: c.WebSocketURL, HTTPURL: c.HTTPURL, SDK: b.SDK, Log: b.Log,
 		}))
 	})
 }

@@ -25,11 +25,17 @@ func deployed(o Options) []functions.Function {
 	return slices.DeleteFunc(slices.Clone(functions.All), func(f functions.Function) bool { return !included[f.Option] })
 }
 
-// checkBuilt fails when the assets lack a bootstrap.
+// checkBuilt fails when the assets lack a bootstrap, or what is beside it.
 func checkBuilt(o Options) error {
 	for _, f := range deployed(o) {
-		if _, err := os.Stat(filepath.Join(o.Assets, f.Name, "bootstrap")); err != nil {
-			return fmt.Errorf("function %s is not built, run make build: %w", f.Name, err)
+		files := []string{"bootstrap"}
+		if f.Pages {
+			files = append(files, functions.SDK)
+		}
+		for _, file := range files {
+			if _, err := os.Stat(filepath.Join(o.Assets, f.Name, file)); err != nil {
+				return fmt.Errorf("function %s is not built, run make build: %w", f.Name, err)
+			}
 		}
 	}
 	return nil

@@ -3,6 +3,7 @@ package stack_test
 import (
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -144,13 +145,28 @@ func checkDependencies(t *testing.T, tpl template) {
 	}
 }
 
-func TestMissingBootstrap(t *testing.T) {
+func TestMissingAssets(t *testing.T) {
 	o, err := stack.ReadOptions(func(string) any { return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.Assets = t.TempDir()
-	if _, err := stack.New(nil, o); err == nil || !strings.Contains(err.Error(), "function connect is not built, run make build") {
-		t.Errorf("error %v", err)
+	for file, want := range map[string]string{
+		"connect/bootstrap":   "function connect is not built, run make build",
+		"admin/bootstrap":     "function admin is not built, run make build",
+		"admin/centrifuge.js": "function admin is not built, run make build",
+	} {
+		t.Run(file, func(t *testing.T) {
+			o := o
+			o.Assets = t.TempDir()
+			if err := os.CopyFS(o.Assets, os.DirFS("testdata/build")); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Remove(filepath.Join(o.Assets, file)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := stack.New(nil, o); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), file) {
+				t.Errorf("error %v", err)
+			}
+		})
 	}
 }

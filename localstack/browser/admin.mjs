@@ -6,7 +6,7 @@
 //
 // Environment: BASE_URL (default http://127.0.0.1:8080), ADMIN_URL (default BASE_URL/admin/),
 // WEBSOCKET_URL (default ws://127.0.0.1:8080/dev), ADMIN_PASSWORD, START_URL (the first address that make run prints), CENT (the command-line tool),
-// APPLICATION_URL (where testdata/tab.html and centrifuge.js are served), CHROMIUM and
+// APPLICATION_URL (where testdata/tab.html and npm centrifuge as centrifuge.js are served), CHROMIUM and
 // SCREENSHOTS as session.mjs says.
 
 import assert from "node:assert/strict";
@@ -100,7 +100,7 @@ async function newcomer(root, open) {
 
   step("two tabs chat with tokens from cent");
   const credentials = { CENT_PROJECT: id, CENT_SECRET: secret };
-  const ada = await visitor(open, "Ada", project, await cent(credentials, "token", "ada"));
+  const ada = await visitor(open, "Ada", project, await cent(credentials, "token", "ada", "--jwt"));
   const grace = await visitor(open, "Grace", project, await cent(credentials, "token", "grace", "--jwt", "--permissions", '{"chat":["lobby"]}'));
   await Promise.all([inState(ada, "online"), inState(grace, "online")]);
   await say(ada, "Is anybody there?");
@@ -137,7 +137,7 @@ async function newcomer(root, open) {
   await refused(ada);
   await inState({ page: feed, name: "the new feed" }, "online");
   await feed.close();
-  await grace.page.goto(addressOf("grace", project, await cent({ ...credentials, CENT_SECRET: renewed }, "token", "grace")));
+  await grace.page.goto(addressOf(project, await cent({ ...credentials, CENT_SECRET: renewed }, "token", "grace", "--jwt")));
   await inState(grace, "online");
   await ada.page.context().close();
   return { ...project, secret: renewed, grace };
@@ -154,12 +154,12 @@ async function cent(settings, ...args) {
   return stdout.trim();
 }
 
-function addressOf(user, { id }, token) {
-  return `${application}?${new URLSearchParams({ url: socket, project: id, user, token, category: "chat", channel: "lobby" })}`;
+function addressOf({ id }, token) {
+  return `${application}?${new URLSearchParams({ url: `${socket}?project=${id}`, token, channel: "chat:lobby" })}`;
 }
 
 function visitor(open, name, project, token) {
-  return open(name, desktop, addressOf(name.toLowerCase(), project, token));
+  return open(name, desktop, addressOf(project, token));
 }
 
 async function say(tab, text) {
@@ -350,12 +350,13 @@ async function usage(root, { path, grace }) {
   await root.shot("admin-users", { fullPage: true });
   await page.getByRole("button", { name: "Unsubscribe" }).click();
   await root.by("status").filter({ hasText: "200 OK" }).waitFor();
+  await inState(grace, "unsubscribed");
   await page.goto(`${path}/users?user=grace`);
   assert.equal(await page.getByRole("button", { name: "Unsubscribe" }).count(), 0, "the user is still subscribed");
-  const before = await grace.page.evaluate(() => window.sockets.length);
   await page.getByRole("button", { name: "Disconnect" }).click();
   await root.by("status").filter({ hasText: "200 OK" }).waitFor();
-  await grace.page.waitForFunction((n) => window.sockets.length > n, before); // the page reconnects
+  await inState(grace, "offline"); // for good
+  await grace.page.reload();
   await inState(grace, "online");
 }
 

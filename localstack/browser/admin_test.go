@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"centrifuge/pkg/webclient"
+	"centrifuge/localstack/bundle"
 )
 
 // TestAdmin starts the service with make run, signs in with the password that it
@@ -93,10 +93,14 @@ func cent(t *testing.T) string {
 // returns its address.
 func application(t *testing.T) string {
 	t.Helper()
+	sdk, err := bundle.Script(t.Context(), os.Stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
 	files := http.FileServer(http.Dir("testdata"))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/centrifuge.js" {
-			http.ServeContent(w, r, "centrifuge.js", time.Time{}, bytes.NewReader(webclient.Script))
+			http.ServeContent(w, r, "centrifuge.js", time.Time{}, bytes.NewReader(sdk))
 			return
 		}
 		files.ServeHTTP(w, r)

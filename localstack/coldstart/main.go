@@ -191,6 +191,9 @@ func startOnce(ctx context.Context, bootstrap, runtime string, called <-chan tim
 		config.ManagementURL + "=https://abcdef1234.execute-api.us-east-1.amazonaws.com/dev",
 		config.DispatchFunction + "=centrifuge-dev-dispatch", config.PingFunction + "=centrifuge-dev-ping",
 	}
+	if sdk := filepath.Join(filepath.Dir(bootstrap), functions.SDK); exists(sdk) {
+		cmd.Env = append(cmd.Env, config.SDK+"="+sdk)
+	}
 	cmd.Stderr = os.Stderr
 	began := time.Now()
 	if err := cmd.Start(); err != nil {
@@ -206,6 +209,11 @@ func startOnce(ctx context.Context, bootstrap, runtime string, called <-chan tim
 	case <-ctx.Done():
 		return 0, context.Cause(ctx)
 	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // handshake measures $connect on a warm stack, as a client sees it.

@@ -9,11 +9,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"centrifuge/functions"
 )
 
 // testAdmin sets an admin password as a user does, and signs in to the admin pages. It
-// checks that another password ends the session. It returns the header for further
-// requests.
+// checks that another password ends the session, and that the functions with pages have the
+// SDK. It returns the header for further requests.
 func (d deployment) testAdmin(ctx context.Context, o outputs, log io.Writer) (session http.Header, err error) {
 	var earlier http.Header
 	projects := call{method: http.MethodGet, url: o.AdminURL + "api/projects"}
@@ -35,6 +37,15 @@ func (d deployment) testAdmin(ctx context.Context, o outputs, log io.Writer) (se
 			return nil, fmt.Errorf("after the sign-in: %w", err)
 		}
 		earlier = session
+	}
+	for _, address := range []string{o.AdminURL + "assets/" + functions.SDK, o.HTTPURL + "/demo/" + functions.SDK} {
+		response, err := call{method: http.MethodGet, url: address, status: http.StatusOK}.do(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if kind := response.Header.Get("Content-Type"); !strings.HasPrefix(kind, "text/javascript") {
+			return nil, fmt.Errorf("%s has the Content-Type %q", address, kind)
+		}
 	}
 	return session, nil
 }

@@ -3,6 +3,7 @@ package docs_test
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,7 +23,8 @@ func isClient(d document, b block) bool {
 }
 
 // testClient runs the client of a document in Node. Only the address is replaced.
-// The client has to print a message of chat:lobby that is published while it runs.
+// The client has to print a message of chat:lobby that is published while it runs, and
+// another one after its connection was cut.
 func testClient(t *testing.T, s *stack.Stack, path string) {
 	var found []block
 	d := read(t, path)
@@ -39,12 +41,21 @@ func testClient(t *testing.T, s *stack.Stack, path string) {
 		t.Fatalf("%s:%d: the client does not connect to %s", path, b.line, localWebSocket)
 	}
 	node := nodeWithWebSocket(t)
-	script := filepath.Join(t.TempDir(), "client.mjs")
+	folder := t.TempDir()
+	script := filepath.Join(folder, "client.mjs")
+	// The client may import npm centrifuge, which the local stack has installed.
+	modules, err := filepath.Abs(filepath.Join(root, "localstack", "node_modules"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(modules, filepath.Join(folder, "node_modules")); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(script, []byte(strings.ReplaceAll(b.text, localWebSocket, s.WebSocketURL)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 
-	const text = "published while it listens"
+	const text, later = "published while it listens", "published after a cut"
 	client, err := process.Start(exec.Command(node[0], append(node[1:], script)...), process.Options{Ready: text})
 	if err != nil {
 		t.Fatal(err)
@@ -53,17 +64,47 @@ func testClient(t *testing.T, s *stack.Stack, path string) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	// The client does not print when it is subscribed, and gets no earlier messages.
-	for {
+	for said, cut := text, false; !strings.Contains(client.Output(), later); {
 		select {
 		case <-client.Ready():
-			return
+			if !cut {
+				said, cut = later, true
+				cutOff(t, s)
+			}
+		default:
+		}
+		select {
 		case <-client.Done():
 			t.Fatalf("%s:%d: the client exited and printed %q", path, b.line, client.Output())
 		case <-ctx.Done():
 			t.Fatalf("%s:%d: the client received no message of chat:lobby and printed %q", path, b.line, client.Output())
 		default:
-			publish(t, s, `{"channel":"chat:lobby","data":{"text":"`+text+`"}}`)
+			publish(t, s, `{"channel":"chat:lobby","data":{"text":"`+said+`"}}`)
 		}
+	}
+}
+
+// cutOff closes the connections of the clients of the documents.
+func cutOff(t *testing.T, s *stack.Stack) {
+	t.Helper()
+	p, err := s.App.Store.Project(t.Context(), "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	connections, err := s.App.Hub.UserConnections(t.Context(), p, "alice")
+	if err != nil || len(connections) == 0 {
+		t.Fatalf("%d connections, error %v", len(connections), err)
+	}
+	for _, c := range connections {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, s.ManagementURL+"/@connections/"+url.PathEscape(c.ID), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
 	}
 }
 

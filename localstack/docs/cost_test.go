@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-
-	"centrifuge/pkg/webclient"
 )
 
 // The prices of API Gateway for a million messages and for a million minutes of
@@ -16,15 +14,15 @@ const (
 )
 
 // TestConnectionCost computes what 1,000 idle connections cost in a month, with the
-// interval of pings of the JavaScript client, and compares with every document that
+// interval of pings of the client in the document of the classic protocol, and compares with every document that
 // states it.
 func TestConnectionCost(t *testing.T) {
 	const (
 		minutes      = 30 * 24 * 60
 		pingInterval = 8
 	)
-	if script := string(webclient.Script); !strings.Contains(script, fmt.Sprintf("const KEEP_ALIVE = %d * 60_000;", pingInterval)) {
-		t.Errorf("the JavaScript client does not ping every %d minutes", pingInterval)
+	if page := file(t, "pkg/protocol/classic/README.md"); !strings.Contains(page, fmt.Sprintf(`{"method":"ping"}'), %d * 60_000)`, pingInterval)) {
+		t.Errorf("the client in the document does not ping every %d minutes", pingInterval)
 	}
 	connections := fmt.Sprintf("$%.2f", 1000*minutes*minutePrice/1e6)
 	pings := fmt.Sprintf("$%.2f", 1000*minutes/pingInterval*messagePrice/1e6)

@@ -34,6 +34,7 @@ var notRun = map[string]string{
 	"make run":                       "localstack/main_test.go runs the program that it starts",
 	"PORT=8081 JITTER=50ms make run": "localstack/main_test.go runs the program that it starts",
 	"LAMBDA=process make run":        "localstack/e2e runs the conversations on such a stack",
+	"npm install centrifuge@5.8.0":   "localstack/package-lock.json pins the same version",
 	"node client.mjs":                "testClient runs the client",
 	"make invoke FUNCTION=auth EVENT=events/auth/sha256-token.json": "localstack/main_test.go does the same",
 

@@ -2,8 +2,6 @@ package docs_test
 
 import (
 	"fmt"
-	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -17,23 +15,12 @@ import (
 	"centrifuge/pkg/hub"
 )
 
-// replyTimeout is how long the JavaScript client waits for a reply.
-var replyTimeout = regexp.MustCompile(`const REPLY_TIMEOUT = ([0-9_]+);`)
-
 // sdkTimeout is how long the SDKs of Centrifugo wait for a reply, where an application sets nothing.
 const sdkTimeout = 5 * time.Second
 
 // TestTimeouts checks that who waits, waits longer than what it waits for, and the rows of
 // pkg/README.md that TestConstantValues cannot check.
 func TestTimeouts(t *testing.T) {
-	found := replyTimeout.FindStringSubmatch(file(t, "pkg/webclient/centrifuge.js"))
-	if found == nil {
-		t.Fatal("pkg/webclient/centrifuge.js has no REPLY_TIMEOUT")
-	}
-	reply, err := strconv.Atoi(strings.ReplaceAll(found[1], "_", ""))
-	if err != nil {
-		t.Fatal(err)
-	}
 	type timeout struct {
 		what string
 		is   time.Duration
@@ -41,8 +28,7 @@ func TestTimeouts(t *testing.T) {
 	handler := timeout{"a handler", functions.Timeout - functions.Reserve}
 	// Each chain goes from the outside to the inside.
 	for _, chain := range [][]timeout{
-		{{"REPLY_TIMEOUT", time.Duration(reply) * time.Millisecond}, {"functions.Timeout", functions.Timeout}, handler},
-		{{"cent.DefaultTimeout", cent.DefaultTimeout}, {"functions.Timeout", functions.Timeout}},
+		{{"cent.DefaultTimeout", cent.DefaultTimeout}, {"functions.Timeout", functions.Timeout}, handler},
 		{handler, {"callback.Budget", callback.Budget}, {"callback.ValidateTimeout", callback.ValidateTimeout}},
 		{{"an SDK of Centrifugo", sdkTimeout}, {"hub.ProxyBudget", hub.ProxyBudget}, {"callback.ProxyTimeout", callback.ProxyTimeout}},
 		{handler, {"hub.ProxyBudget", hub.ProxyBudget}},
@@ -62,7 +48,6 @@ func TestTimeouts(t *testing.T) {
 	}
 	page := file(t, "pkg/README.md")
 	for constant, is := range map[string]time.Duration{
-		"`REPLY_TIMEOUT` of `centrifuge.js`":               time.Duration(reply) * time.Millisecond,
 		"`centrifuge.Config.ReadTimeout` of centrifuge-go": sdkTimeout,
 		"`functions.Timeout` less `functions.Reserve`":     handler.is,
 		"`hub.LeaseTime` and `hub.LeaseSlack`":             hub.LeaseTime + hub.LeaseSlack,

@@ -16,7 +16,8 @@
 //	binary NAME TEXT                     send a binary frame
 //	expect NAME JSON [JSON…]             expect these frames next, in any order
 //	quiet NAME                           expect that no other frame was received
-//	only NAME CHANNEL                    ignore pushes of other channels from here on
+//	only NAME CHANNEL                    ignore pushes of other channels from here on, and
+//	                                     entries of the feed about other channels
 //	close NAME                           close the socket
 //	closed NAME CODE                     expect that the server closes the socket, with * any code
 //	api KEY METHOD JSON                  POST /api/METHOD

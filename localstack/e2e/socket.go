@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/coder/websocket"
+
+	"centrifuge/pkg/hub"
 )
 
 // socket is a client connection. A goroutine reads its frames, so that the server
@@ -87,8 +90,17 @@ func (s *socket) next(ctx context.Context) (string, error) {
 func (s *socket) matches(frame string) bool {
 	var push struct {
 		Channel string `json:"channel"`
+		Push    struct {
+			Pub struct {
+				Data hub.FeedEntry `json:"data"`
+			} `json:"pub"`
+		} `json:"push"`
 	}
-	return s.onlyChannel == "" || json.Unmarshal([]byte(frame), &push) != nil || push.Channel == "" || push.Channel == s.onlyChannel
+	if s.onlyChannel == "" || json.Unmarshal([]byte(frame), &push) != nil {
+		return true
+	}
+	channel := cmp.Or(push.Channel, push.Push.Pub.Data.Channel)
+	return channel == "" || channel == s.onlyChannel
 }
 
 // expectClose waits until the server closes the socket, and compares the code unless it

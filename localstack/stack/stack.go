@@ -30,6 +30,7 @@ import (
 
 	"centrifuge/functions"
 	"centrifuge/functions/demo/chat"
+	"centrifuge/localstack/bundle"
 	"centrifuge/localstack/dynamodb"
 	"centrifuge/localstack/eventbridge"
 	"centrifuge/localstack/gateway"
@@ -153,6 +154,9 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 	if o.Log == nil {
 		o.Log = io.Discard
 	}
+	if o.Progress == nil {
+		o.Progress = io.Discard
+	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", o.Addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
@@ -171,6 +175,9 @@ func Start(ctx context.Context, o Options) (_ *Stack, err error) {
 		}
 	}
 	if s.App, err = publisher.New(s.environment(o), o.Log); err != nil {
+		return nil, err
+	}
+	if s.App.SDK, err = bundle.Script(ctx, o.Progress); err != nil {
 		return nil, err
 	}
 	if err := s.App.Store.CreateTable(ctx); err != nil {
@@ -286,6 +293,7 @@ func (s *Stack) environment(o Options) func(string) string {
 	}
 	// One application posts for all functions, with the default number of concurrent posts.
 	delete(env, config.Concurrency)
+	delete(env, config.SDK) // Start sets its content
 	maps.Copy(env, map[string]string{
 		config.Region:          "us-east-1",
 		config.AccessKeyID:     "local",
@@ -326,7 +334,7 @@ func handlers(a *publisher.App, invokePing func(context.Context, []byte) error) 
 		}),
 		"demo": gateway.NewFunction(lambdas.Serve(chat.New(chat.Options{
 			Project: a.Config.DemoProject, Secret: a.Secret(a.Config.DemoProject), Count: a.Count,
-			WebSocketURL: a.Config.WebSocketURL, HTTPURL: a.Config.HTTPURL, Log: a.Log,
+			WebSocketURL: a.Config.WebSocketURL, HTTPURL: a.Config.HTTPURL, SDK: a.SDK, Log: a.Log,
 		}))),
 	}
 }

@@ -6,9 +6,9 @@
 // modules add what needs a script: the live feed, copying to the clipboard, filters
 // that apply while one types. There is no framework in the browser: almost every page
 // is a form or a table, and a framework would add a build step, dependencies to keep
-// patched, and a second copy of the validation. So there is nothing to build, pages
-// load nothing from other sites, and the content security policy allows no inline
-// code.
+// patched, and a second copy of the validation. The live feed alone uses an SDK, which
+// Options.SDK holds. Pages load nothing from other sites, and the content security policy
+// allows no inline code.
 //
 // Each operation exists once, in operation.go. It has two encodings: a form with a page
 // as the response, and JSON.
@@ -41,6 +41,9 @@ type Options struct {
 	// HTTPURL is the base of the server API and of these pages, without a trailing slash.
 	// Where it is https, cookies are sent over https only.
 	HTTPURL string
+	// SDK is the browser build of npm centrifuge, with its licences: the live feed connects
+	// with it, and administrators may copy it.
+	SDK []byte
 	// Log receives internal errors and what administrators do; nil means slog.Default().
 	Log *slog.Logger
 	// Now is the clock; nil means time.Now.
@@ -62,7 +65,7 @@ func New(o Options) http.Handler {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &site{Options: o, assets: loadAssets()}
+	s := &site{Options: o, assets: loadAssets(o.SDK)}
 	s.templates = s.parseTemplates()
 
 	mux := http.NewServeMux()

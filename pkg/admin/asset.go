@@ -14,8 +14,6 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-
-	"centrifuge/pkg/webclient"
 )
 
 //go:embed assets
@@ -37,10 +35,13 @@ var mediaTypes = map[string]string{
 	".svg": "image/svg+xml",
 }
 
-// loadAssets reads the embedded files and the client of the classic protocol, which
-// scripts import as "./centrifuge.js".
-func loadAssets() assets {
-	sources := map[string][]byte{"centrifuge.js": webclient.Script}
+// sdkAsset is the name of the SDK. Pages load it as a script before their modules, which
+// find it as Centrifuge.
+const sdkAsset = "centrifuge.js"
+
+// loadAssets reads the embedded files, and adds the SDK.
+func loadAssets(sdk []byte) assets {
+	sources := make(map[string][]byte)
 	entries, err := assetFiles.ReadDir("assets")
 	if err != nil {
 		panic(err) // embedded files always exist
@@ -50,7 +51,7 @@ func loadAssets() assets {
 			panic(err)
 		}
 	}
-	all := make(assets)
+	all := assets{sdkAsset: newAsset(sdkAsset, sdk)}
 	for name := range sources {
 		all.load(name, sources)
 	}

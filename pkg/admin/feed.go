@@ -3,6 +3,7 @@ package admin
 import (
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"time"
 
@@ -20,6 +21,8 @@ type feedData struct {
 	// are those whose messages do not.
 	Categories []string
 	Others     []feedChoice
+	// Address is what the page connects to.
+	Address string
 }
 
 // feedChoice is a category that the page offers to add to the feed.
@@ -35,7 +38,8 @@ func (s *site) feedPage(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	var d feedData
+	// The origins of the project are those of its own pages. The token exempts this one.
+	d := feedData{Address: s.WebSocketURL + "?" + url.Values{"project": {p.ID}, "origin": {"later"}}.Encode()}
 	for _, name := range slices.Sorted(maps.Keys(p.Categories)) {
 		if p.Categories[name].PublishToAdmins {
 			d.Categories = append(d.Categories, name)
@@ -64,9 +68,9 @@ func (s *site) submitFeedCategories(w http.ResponseWriter, r *http.Request) {
 	redirect(w, r, projectPath(p, "feed"), done)
 }
 
-// feedToken handles POST /admin/projects/{project}/feed/token. The response has what the
-// page needs to connect as a client of the classic protocol, with a JWT that grants the
-// feed of this project and nothing else.
+// feedToken handles POST /admin/projects/{project}/feed/token. The response has a JWT that
+// subscribes a client of Centrifugo's protocol to the feed of this project, and grants
+// nothing else.
 func (s *site) feedToken(w http.ResponseWriter, r *http.Request) {
 	p, ok := s.project(w, r)
 	if !ok {
@@ -81,5 +85,5 @@ func (s *site) feedToken(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, err)
 		return
 	}
-	writeJSON(w, http.StatusOK, map[string]string{"url": s.WebSocketURL, "project": p.ID, "user": "", "token": token})
+	writeJSON(w, http.StatusOK, map[string]string{"token": token})
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"strings"
 
 	"centrifuge/pkg/hub"
@@ -30,24 +31,20 @@ func (s *site) guide(p *hub.Project, apiKey string) guide {
 	}
 	body := fmt.Sprintf(`{"channel":%s,"data":{"text":"Hello"}}`, literal(hub.Channel{Category: g.Category, Name: "lobby"}.String()))
 	g.Publish = strings.Replace(curl(s.HTTPURL, "publish", []byte(body)), keyPlaceholder, cmp.Or(apiKey, keyPlaceholder), 1)
-	g.Token = fmt.Sprintf("printf %%s %s | openssl dgst -sha256 -hmac \"$SECRET\" -r | cut -c -64", quote("alice"+p.ID))
-	g.Connect = fmt.Sprintf(`import { Centrifuge } from "./centrifuge.js";
-
-const centrifuge = new Centrifuge({
-  // Ask your backend, which has the secret, for a token.
-  credentials: async () => ({
-    url: %s,
-    project: %s,
-    user: "alice",
-    token: "TOKEN",
-  }),
-  to: { %s: ["lobby"] },
-  onMessage: ({ channel, data }) => console.log(channel, data),
-  onState: (state) => console.log(state),
-});
-centrifuge.start();`, script(s.WebSocketURL), script(p.ID), script(g.Category))
+	g.Token = tokenCommand
+	g.Connect = fmt.Sprintf(`// Ask your backend, which has the secret, for a token.
+const client = new Centrifuge(%s, { token: "TOKEN" });
+const subscription = client.newSubscription(%s);
+subscription.on("publication", ({ channel, data }) => console.log(channel, data));
+subscription.subscribe();
+client.connect();`, script(s.WebSocketURL+"?"+url.Values{"project": {p.ID}}.Encode()), script(hub.Channel{Category: g.Category, Name: "lobby"}.String()))
 	return g
 }
+
+// tokenCommand prints a JSON Web Token of the user alice, for an hour. Its parts are base64url.
+const tokenCommand = `part() { openssl base64 -A | tr +/ -_ | tr -d =; };
+token=$(printf '{"alg":"HS256"}' | part).$(printf '{"sub":"alice","exp":%d}' $(($(date +%s) + 3600)) | part);
+echo "$token.$(printf %s "$token" | openssl dgst -sha256 -hmac "$SECRET" -binary | part)"`
 
 // script returns a text as a JavaScript literal.
 func script(text string) string {

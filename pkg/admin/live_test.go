@@ -58,6 +58,9 @@ func TestFeedPage(t *testing.T) {
 				boxes = append(boxes, input.attr["value"])
 			}
 		}
+		if got, want := page.with("id", "filters").attr["data-address"], socketURL+"?origin=later&project="+projectID; got != want {
+			t.Errorf("the page connects to %s, want %s", got, want)
+		}
 		if diff := cmp.Diff([]string{"chat"}, boxes); diff != "" {
 			t.Errorf("-expected +got:\n%s", diff)
 		}
@@ -116,36 +119,39 @@ func TestFeedPage(t *testing.T) {
 func TestFeedToken(t *testing.T) {
 	r := newRig(t).signIn()
 	got := r.is(r.post(base+"/feed/token"), http.StatusOK)
-	var credentials struct{ URL, Project, User, Token string }
+	var credentials struct{ Token string }
 	if err := json.Unmarshal([]byte(got.body), &credentials); err != nil {
 		t.Fatal(err)
 	}
-	if credentials.URL != socketURL || credentials.Project != projectID || credentials.User != "" {
-		t.Errorf("got %+v", credentials)
-	}
 	p := r.project(projectID)
+	verify := func(p *hub.Project, now time.Time) (hub.ConnectionToken, error) {
+		return auth.NewVerifier(auth.VerifierOptions{}).Connection(t.Context(), p, credentials.Token, now)
+	}
 
 	t.Run("the token grants the feed and nothing else", func(t *testing.T) {
-		got, err := auth.VerifyToken(p, "", credentials.Token, r.clock())
+		got, err := verify(p, r.clock())
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := hub.FeedIdentity(projectID, r.clock().Add(2*time.Hour+20*time.Minute))
-		want.Secret = p.SecretID()
+		end := r.clock().Add(2*time.Hour + 20*time.Minute)
+		want := hub.ConnectionToken{
+			Expires: end, ConnectionExpires: end, Secret: p.SecretID(), AnyOrigin: true, Permissions: &hub.Permissions{Confirmed: true},
+			Subscriptions: map[hub.Channel]hub.SubscribeOptions{hub.Feed(""): {}},
+		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("-expected +got:\n%s", diff)
 		}
 	})
 	t.Run("the token outlives a connection, and expires", func(t *testing.T) {
-		if _, err := auth.VerifyToken(p, "", credentials.Token, r.clock().Add(hub.MaxConnectionAge)); err != nil {
+		if _, err := verify(p, r.clock().Add(hub.MaxConnectionAge)); err != nil {
 			t.Error(err)
 		}
-		if _, err := auth.VerifyToken(p, "", credentials.Token, r.clock().Add(3*time.Hour)); err == nil {
+		if _, err := verify(p, r.clock().Add(3*time.Hour)); err == nil {
 			t.Error("the token is valid after three hours")
 		}
 	})
 	t.Run("another project refuses the token", func(t *testing.T) {
-		if _, err := auth.VerifyToken(&hub.Project{ID: "other", Secret: auth.NewSecret()}, "", credentials.Token, r.clock()); err == nil {
+		if _, err := verify(&hub.Project{ID: "other", Secret: auth.NewSecret()}, r.clock()); err == nil {
 			t.Error("the token is valid there")
 		}
 	})

@@ -3,6 +3,8 @@ package admin_test
 import (
 	"fmt"
 	"net/http"
+	"os"
+	"os/exec"
 	"regexp"
 	"slices"
 	"strconv"
@@ -174,7 +176,22 @@ func TestOverviewPage(t *testing.T) {
 	})
 	t.Run("the command that makes a token", func(t *testing.T) {
 		r := r.in(t)
-		r.shows(got, http.StatusOK, "printf %s alice"+projectID+` | openssl dgst -sha256 -hmac "$SECRET"`)
+		command := parse(t, got.body).with("data-copy", "the command that makes a token").text()
+		shell := exec.CommandContext(t.Context(), "sh", "-c", command)
+		p := r.project(projectID)
+		shell.Env = append(os.Environ(), "SECRET="+p.Secret)
+		printed, err := shell.Output()
+		if err != nil {
+			t.Fatalf("%s: %v", command, err)
+		}
+		token, err := auth.NewVerifier(auth.VerifierOptions{}).Connection(t.Context(), p, strings.TrimSpace(string(printed)), time.Now())
+		if err != nil || token.User != "alice" || token.Expires.Before(time.Now()) {
+			t.Errorf("%s: %+v, error %v", command, token, err)
+		}
+	})
+	t.Run("the script that connects", func(t *testing.T) {
+		r := r.in(t)
+		r.shows(got, http.StatusOK, `new Centrifuge("`+socketURL+`?project=`+projectID+`", { token: "TOKEN" })`, `client.newSubscription("a/b \"?:lobby")`)
 	})
 	if strings.Contains(got.body, r.project(projectID).Secret) {
 		t.Error("the page shows the secret")

@@ -67,7 +67,7 @@ type parts struct {
 	now time.Time
 	// secrets must not be in the log.
 	secrets []string
-	// delivered is what was published.
+	// delivered is what was published, without the feed.
 	delivered []hub.Message
 }
 
@@ -88,6 +88,9 @@ func (s *safeBuffer) String() string {
 	defer s.mu.Unlock()
 	return s.b.String()
 }
+
+// sdk stands for the browser build of npm centrifuge.
+const sdk = "globalThis.Centrifuge = class {};\n"
 
 // newRig has one project, "Shop & Co", with three categories, and no session. When the
 // test ends, it searches the log for secrets.
@@ -120,7 +123,7 @@ func newRig(t *testing.T, change ...func(*admin.Options)) *rig {
 		Call: func(ctx context.Context, p *hub.Project, method string, body []byte) (int, []byte) {
 			return serverapi.Call(ctx, r.hub, log, p, method, body)
 		},
-		WebSocketURL: socketURL, HTTPURL: r.server.URL, Log: log, Now: r.clock,
+		WebSocketURL: socketURL, HTTPURL: r.server.URL, SDK: []byte(sdk), Log: log, Now: r.clock,
 	}
 	for _, c := range change {
 		c(&o)
@@ -147,10 +150,12 @@ func (r *rig) advance(d time.Duration) {
 }
 
 // Dispatch records messages instead of sending them.
-func (r *rig) Dispatch(_ context.Context, _ hub.Audience, messages []hub.Message) (hub.Result, error) {
+func (r *rig) Dispatch(_ context.Context, to hub.Audience, messages []hub.Message) (hub.Result, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.delivered = append(r.delivered, messages...)
+	if to.Channel != hub.Feed(to.Channel.Project) {
+		r.delivered = append(r.delivered, messages...)
+	}
 	return hub.Result{}, nil
 }
 

@@ -51,16 +51,24 @@ type Base struct {
 	Store  *store.Store
 	// Cloud configures clients of AWS services.
 	Cloud aws.Config
+	// SDK is the content of Config.SDK, nil where no path is set.
+	SDK []byte
 
 	logWriter io.Writer
 }
 
 // Load builds the Base that getenv, which has the contract of os.Getenv, describes. It
-// logs to w as JSON lines. It calls no service.
+// logs to w as JSON lines. It calls no service. It fails when the SDK cannot be read.
 func Load(getenv func(string) string, w io.Writer) (*Base, error) {
 	c, err := config.Load(getenv)
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	var sdk []byte
+	if c.SDK != "" {
+		if sdk, err = os.ReadFile(c.SDK); err != nil {
+			return nil, fmt.Errorf("read %s: %w", config.SDK, err)
+		}
 	}
 	cloud := cloud(c, attemptTimeout, requestTimeout)
 	db := dynamodb.NewFromConfig(cloud, func(o *dynamodb.Options) {
@@ -70,7 +78,7 @@ func Load(getenv func(string) string, w io.Writer) (*Base, error) {
 	})
 	return &Base{
 		Config: c, Cloud: cloud, Store: store.New(db, c.Table, store.Options{}), logWriter: w,
-		Log: NewLog(w, c.LogLevel),
+		Log: NewLog(w, c.LogLevel), SDK: sdk,
 	}, nil
 }
 

@@ -72,9 +72,8 @@ func TestImportDirection(t *testing.T) {
 		p + "eventbus":             {p + "hub"},
 		p + "sanitizer":            {p + "hub"},
 		p + "manifest":             {p + "hub"},
-		p + "webclient":            {},
 		p + "serverapi":            {p + "hub", p + "auth", p + "protocol/classic"},
-		p + "admin":                {p + "hub", p + "auth", p + "manifest", p + "webclient"},
+		p + "admin":                {p + "hub", p + "auth", p + "manifest"},
 		p + "app":                  {p + "hub", p + "auth", p + "callback", p + "config", p + "delivery", p + "metrics", p + "protocol", p + "serverapi", p + "store"},
 		p + "app/publisher":        {p + "app", p + "config", p + "delivery", p + "eventbus", p + "hub", p + "protocol", p + "sanitizer", p + "serverapi"},
 		p + "app/console":          {p + "app", p + "admin", p + "hub", p + "serverapi"},
@@ -83,13 +82,14 @@ func TestImportDirection(t *testing.T) {
 		m + "/infra":               {m + "/infra", m + "/functions", p + "config", p + "metrics", p + "store/schema"},
 		m + "/functions":           {p + "config", p + "store/schema"}, // the list; its folders have the main packages
 		m + "/functions/":          {p + "app", p + "gateway", m + "/functions/demo/chat"},
-		m + "/functions/demo/chat": {p + "webclient"},
+		m + "/functions/demo/chat": {},
 		m + "/localstack":          {m},
 		m + "/localstack/gateway":  {},
 		m + "/localstack/iam":      {m + "/functions", p + "store/schema"},
 		m + "/localstack/lambda":   {m + "/localstack/gateway", m + "/localstack/process"},
 		m + "/localstack/process":  {},
 		m + "/localstack/npm":      {m + "/localstack/process"},
+		m + "/localstack/bundle":   {m + "/localstack/bundle", m + "/localstack/npm"},
 		m + "/localstack/dynamodb": {m + "/localstack/dynamodb", m + "/localstack/process", m + "/localstack/npm", p + "config"},
 	}
 	// only lists the packages that may import a package, for packages with restricted use.

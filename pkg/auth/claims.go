@@ -57,7 +57,7 @@ func (c *claims) identity(p *hub.Project, user string, now time.Time) (hub.Ident
 	if feed, err := c.feed(user); err != nil {
 		return hub.Identity{}, err
 	} else if feed {
-		return hub.FeedIdentity(p.ID, expires), nil
+		return hub.Identity{}, hub.ErrInvalidToken.With("feed is a claim of the admin pages, which speak another protocol")
 	}
 	permissions, err := c.permissions()
 	if err != nil {
@@ -88,9 +88,9 @@ func (c *claims) connection(p *hub.Project, now time.Time) (t hub.ConnectionToke
 	if feed, err := c.feed(t.User); err != nil {
 		return t, err
 	} else if feed {
-		id := hub.FeedIdentity("", t.Expires)
-		t.Permissions, t.AnyOrigin = id.Permissions, id.AnyOrigin
-		t.Subscriptions = map[hub.Channel]hub.SubscribeOptions{id.Channels[0]: {}}
+		// It grants nothing else. The pages are on an origin that the project need not list.
+		t.Permissions, t.AnyOrigin = &hub.Permissions{Confirmed: true}, true
+		t.Subscriptions = map[hub.Channel]hub.SubscribeOptions{hub.Feed(""): {}}
 		return t, nil
 	}
 	if t.Permissions, err = c.permissions(); err != nil {

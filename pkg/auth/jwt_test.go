@@ -51,10 +51,6 @@ func TestJWT(t *testing.T) {
 			`{"sub":"2694","exp":1700000060}`,
 			hub.Identity{User: "2694", Expires: expires},
 		},
-		"feed true": {
-			`{"sub":"","exp":1700000060,"feed":true}`,
-			hub.FeedIdentity(project, expires),
-		},
 		"feed false": {
 			`{"sub":"","exp":1700000060,"feed":false}`,
 			hub.Identity{Expires: expires},
@@ -237,6 +233,15 @@ func TestJWTErrorTexts(t *testing.T) {
 				t.Errorf("error %v, expected %s", err, c.want)
 			}
 		})
+	}
+}
+
+// TestJWTOfTheFeed: the feed is for clients of Centrifugo's protocol.
+func TestJWTOfTheFeed(t *testing.T) {
+	const want = "invalid token: feed is a claim of the admin pages, which speak another protocol"
+	token := signRaw(sha256.New, secret, hs256, `{"sub":"","exp":1700000060,"feed":true}`)
+	if _, err := auth.VerifyToken(newProject(project, secret, false), "", token, now); err == nil || err.Error() != want {
+		t.Errorf("error %v, expected %s", err, want)
 	}
 }
 

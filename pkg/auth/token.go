@@ -36,8 +36,8 @@ const MaxTokenBytes = 16 << 10
 //     them. Without this claim the identity has none; null is an error;
 //   - info, optional: any JSON value of at most hub.MaxInfoBytes when compacted; null
 //     means no info;
-//   - feed, optional: true grants the admin feed of the project. Such a token needs neither
-//     aud nor iss;
+//   - feed: refused where it is true, as it is the claim of the tokens of the admin feed, which
+//     is for clients of Centrifugo's protocol;
 //   - channel: refused, as it is the claim of a subscription token of Centrifugo's protocol.
 //
 // The permissions of a JWT are confirmed. Only a JWT expires; fractions of a second

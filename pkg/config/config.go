@@ -52,6 +52,10 @@ const (
 	// admin pages.
 	HTTPURL = "CENTRIFUGE_HTTP_URL"
 
+	// SDK is the path of the file with which pages connect, the browser build of npm
+	// centrifuge. Functions without pages do not need it.
+	SDK = "CENTRIFUGE_SDK"
+
 	// DefaultProject is the id of the project of clients whose URL names none. Empty: there is
 	// none.
 	DefaultProject = "CENTRIFUGE_DEFAULT_PROJECT"
@@ -87,6 +91,7 @@ type Config struct {
 	DemoProject       string
 	WebSocketURL      string
 	HTTPURL           string
+	SDK               string
 	EventBus          string
 	DispatchFunction  string
 	PingFunction      string
@@ -112,6 +117,7 @@ func Load(getenv func(string) string) (Config, error) {
 		DemoProject:      getenv(DemoProject),
 		WebSocketURL:     getenv(WebSocketURL),
 		HTTPURL:          getenv(HTTPURL),
+		SDK:              getenv(SDK),
 		EventBus:         getenv(EventBus),
 		DispatchFunction: getenv(DispatchFunction),
 		PingFunction:     getenv(PingFunction),

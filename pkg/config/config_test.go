@@ -23,10 +23,11 @@ func TestLoad(t *testing.T) {
 			config.ManagementURL: "https://a.example/dev", config.Concurrency: "8", config.InsecureCallbacks: "true", config.LogLevel: "debug",
 			config.DynamoDBEndpoint: "http://127.0.0.1:8000", config.DemoProject: "shop", config.WebSocketURL: "wss://a.example/dev",
 			config.HTTPURL: "https://b.example", config.MetricsNamespace: "Centrifuge/dev", config.AccessKeyID: "id", config.SecretAccessKey: "secret", config.SessionToken: "session",
+			config.SDK: "centrifuge.js",
 		}, want: config.Config{
 			Table: "t", Region: "eu-central-1", ManagementURL: "https://a.example/dev", Concurrency: 8, InsecureCallbacks: true, LogLevel: slog.LevelDebug,
 			DynamoDBEndpoint: "http://127.0.0.1:8000", DemoProject: "shop", WebSocketURL: "wss://a.example/dev",
-			HTTPURL: "https://b.example", MetricsNamespace: "Centrifuge/dev", AccessKeyID: "id", SecretAccessKey: "secret", SessionToken: "session",
+			HTTPURL: "https://b.example", MetricsNamespace: "Centrifuge/dev", AccessKeyID: "id", SecretAccessKey: "secret", SessionToken: "session", SDK: "centrifuge.js",
 		}},
 		{name: "no table", set: map[string]string{config.Table: ""}, fails: "CENTRIFUGE_TABLE is not set: it is required"},
 		{name: "no region", set: map[string]string{config.Region: ""}, fails: "AWS_REGION is not set: it is required"},

@@ -123,7 +123,7 @@ const firstAwait, maxAwait = 20 * time.Millisecond, 500 * time.Millisecond
 // awaits reports whether a message that is sent direct waits for the reply to the subscribe of a
 // subscriber. The client may have it already, and nothing keeps the message for it.
 func (f *fanout) awaits(s hub.Subscriber) bool {
-	return s.Joining && !s.Since.Before(f.to.Abandoned) && !f.streams() && f.messages[0].Event == "" && f.messages[0].Channel == f.to.Channel
+	return s.Joining && !s.Since.Before(f.to.Abandoned) && !f.streams() && f.messages[0].Event == ""
 }
 
 // await waits until subscribers have the replies to their subscribes, and begins the posts to them.
@@ -167,10 +167,9 @@ func (f *fanout) unread(shard int, err error) {
 	f.result.Unread = append(f.result.Unread, hub.Unread{Shard: shard, Cause: err.Error()})
 }
 
-// streams reports whether the messages are publications of the channel's stream: those in the feed
-// are of other channels.
+// streams reports whether the messages are publications of the channel's stream.
 func (f *fanout) streams() bool {
-	return f.messages[0].Position.Epoch != "" && f.messages[0].Channel == f.to.Channel
+	return f.messages[0].Position.Epoch != ""
 }
 
 // loses reports whether a subscriber to a stream is to be told to subscribe again, instead of

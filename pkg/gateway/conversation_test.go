@@ -104,6 +104,42 @@ func TestConversations(t *testing.T) {
 			c3 > {"id":1,"connect":{"token":"JWT{"sub":"u1"}"}}
 			c3 < {"id":1,"connect":{"client":"c3","version":"centrifuge","ping":7200,"pong":true}}
 		`},
+		{name: "an origin that the project does not list, which the handshake leaves to the login", options: hub.ProjectOptions{Origins: []string{"https://good.example"}}, script: `
+			open c1 ?p&origin=later https://bad.example
+			c1 > {"id":1,"connect":{"token":"JWT{"sub":"u1"}"}}
+			c1 < {"id":1,"error":{"code":3507,"message":"permission denied"}}
+			c1 closed
+			open c2 ?p&origin=none https://bad.example
+			c2 status 403
+		`},
+		{name: "the feed, on a page of an origin that the project does not list", options: hub.ProjectOptions{Origins: []string{"https://good.example"}}, script: `
+			open c1 ?p&origin=later https://admin.example
+			c1 > {"id":1,"connect":{"token":"JWT{"sub":"","feed":true,"exp":1800007200}"}}
+			c1 < {"id":1,"connect":{"client":"c1","version":"centrifuge","expires":true,"ttl":7190,"subs":{":admin:feed":{}},"ping":7200,"pong":true}}
+			app publish shown:a {"text":"<b>","n":12345678901234567890}
+			c1 < {"push":{"channel":":admin:feed","pub":{"data":{"category":"shown","channel":"a","id":"E","text":"{\"text\":\"<b>\",\"n\":12345678901234567890}"}}}}
+			app publish shownlog:b 1
+			c1 < {"push":{"channel":":admin:feed","pub":{"data":{"category":"shownlog","channel":"b","id":"E","text":"1"}}}}
+			app publish chat:c 1
+			c1 > {"id":2,"subscribe":{"channel":"chat:c"}}\n{"id":3,"publish":{"channel":":admin:feed","data":1}}\n{"id":4,"history":{"channel":"log:a"}}
+			c1 < {"id":2,"error":{"code":103,"message":"permission denied"}}\n{"id":3,"error":{"code":107,"message":"bad request: the name of a channel without a category must not contain \":\""}}\n{"id":4,"error":{"code":103,"message":"permission denied"}}
+			c1 > {"id":5,"refresh":{"token":"JWT{"sub":"","feed":true,"exp":1800014400}"}}
+			c1 < {"id":5,"refresh":{"client":"c1","version":"centrifuge","expires":true,"ttl":14390}}
+			app publish shown:a 2
+			c1 < {"push":{"channel":":admin:feed","pub":{"data":{"category":"shown","channel":"a","id":"E","text":"2"}}}}
+			later 5h
+			app publish shown:a 3
+		`},
+		{name: "a subscription to the feed without its token", script: connected + `
+			c1 > {"id":2,"subscribe":{"channel":":admin:feed"}}
+			c1 < {"id":2,"error":{"code":107,"message":"bad request: the name of a channel without a category must not contain \":\""}}
+		`},
+		{name: "a token with the feed among its channels", script: `
+			open c1 ?p
+			c1 > {"id":1,"connect":{"token":"JWT{"sub":"u1","channels":[":admin:feed"]}"}}
+			c1 < {"id":1,"error":{"code":3500,"message":"invalid token"}}
+			c1 closed
+		`},
 		{name: "a token with subscriptions, and the personal channel", options: hub.ProjectOptions{SubscribeToUserPersonalChannel: true}, script: `
 			open c1 ?p
 			c1 > {"id":1,"connect":{"token":"JWT{"sub":"u1","channels":["chat:a","log:b"]}"}}

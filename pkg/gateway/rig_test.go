@@ -75,6 +75,8 @@ var categories = []hub.Category{
 		Bidirectional: true, HistorySize: 10, HistoryTTL: hub.Duration(time.Hour), AllowHistoryForClient: true, AllowRecovery: true, AllowPositioning: true,
 	}},
 	{Name: "news", CategoryOptions: hub.CategoryOptions{HistorySize: 10, HistoryTTL: hub.Duration(time.Hour), ForceRecovery: true}},
+	{Name: "shown", CategoryOptions: hub.CategoryOptions{PublishToAdmins: true}},
+	{Name: "shownlog", CategoryOptions: hub.CategoryOptions{PublishToAdmins: true, HistorySize: 10, HistoryTTL: hub.Duration(time.Hour)}},
 	{Name: ""},
 }
 
@@ -215,7 +217,11 @@ func (r *rig) open(t testing.TB, connection, project, origin string) int {
 	e := event("$connect", connection, "")
 	e.RequestContext.EventType = "CONNECT"
 	if project != "" {
-		e.QueryStringParameters = map[string]string{"project": project}
+		id, later, leaves := strings.Cut(project, "&origin=")
+		e.QueryStringParameters = map[string]string{"project": id}
+		if leaves {
+			e.QueryStringParameters["origin"] = later
+		}
 	}
 	if origin != "" {
 		e.Headers = map[string]string{"Origin": origin}
@@ -278,7 +284,7 @@ func (r *rig) ping(t testing.TB, detailType, detail string) {
 }
 
 // random matches what is drawn.
-var random = regexp.MustCompile(`"(epoch|event_id)":"[^"]+"`)
+var random = regexp.MustCompile(`"(?:(?:epoch|event_id)":"[^"]+|id":"[0-9a-f]{24})"`)
 
 // take returns what clients got since the last call: each connection in its order, and the line
 // feeds of frames as "\n". What is drawn is E.

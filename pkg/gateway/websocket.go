@@ -25,8 +25,8 @@ const (
 )
 
 // Connect handles $connect. API Gateway completes the handshake when the status is 200
-// and refuses it otherwise. With "?project=ID" in the URL the Origin is checked here.
-// The first subprotocol that the client offers is accepted: without one in the answer
+// and refuses it otherwise. With "?project=ID" in the URL the Origin is checked here,
+// unless "&origin=later" leaves it to the login. The first subprotocol that the client offers is accepted: without one in the answer
 // browsers close the connection. It has no meaning.
 func Connect(h *hub.Hub, log *slog.Logger) WebSocket {
 	return func(ctx context.Context, e events.APIGatewayWebsocketProxyRequest) (events.APIGatewayProxyResponse, error) {
@@ -36,9 +36,10 @@ func Connect(h *hub.Hub, log *slog.Logger) WebSocket {
 			return serve(log, nil)(ctx, e) // a frame whose method is the name of this route
 		}
 		err := h.Connect(ctx, hub.Handshake{
-			Connection: e.RequestContext.ConnectionID,
-			Origin:     header(e.Headers, "Origin"),
-			Project:    e.QueryStringParameters["project"],
+			Connection:  e.RequestContext.ConnectionID,
+			Origin:      header(e.Headers, "Origin"),
+			Project:     e.QueryStringParameters["project"],
+			OriginLater: e.QueryStringParameters["origin"] == "later",
 		})
 		logError(ctx, log, e, err)
 		response := events.APIGatewayProxyResponse{StatusCode: handshakeStatus(err)}

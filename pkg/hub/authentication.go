@@ -19,11 +19,6 @@ type Identity struct {
 	Permissions *Permissions
 	// Expires is when the token ends, zero for a token without an end.
 	Expires time.Time
-	// Channels are those that the token subscribes the connection to, whatever its
-	// permissions are.
-	Channels []Channel
-	// AnyOrigin exempts the connection from the project's list of origins.
-	AnyOrigin bool
 	// MD5 means that the token is one that only the option allow_md5 admits.
 	MD5 bool
 	// Secret is the SecretID of the secret that made the token.
@@ -92,7 +87,7 @@ func (h *Hub) Authenticate(ctx context.Context, cr Credentials) ([]Refusal, erro
 	if err != nil {
 		return nil, err
 	}
-	if !identity.AnyOrigin && !p.Options.AllowsOrigin(c.Origin) {
+	if !p.Options.AllowsOrigin(c.Origin) {
 		return nil, errOrigin(c.Origin)
 	}
 	if err := h.renewable(p, c, identity); err != nil {
@@ -126,16 +121,12 @@ func (h *Hub) Authenticate(ctx context.Context, cr Credentials) ([]Refusal, erro
 		channels := c.Channels
 		c.Project, c.User, c.Info, c.Permissions = p.ID, identity.User, confirmed.Info, confirmed.Permissions
 		c.Protocol, c.Batch, c.TokenExpires, c.Proof = cr.Protocol, cr.Batch, identity.Expires, proof
-		c.Secret, c.MD5, c.AnyOrigin = identity.Secret, identity.MD5, identity.AnyOrigin
+		c.Secret, c.MD5, c.AnyOrigin = identity.Secret, identity.MD5, false
 		c.Channels, refused = nil, nil
 		if present {
 			c.Channels, refused = h.keep(p, c, channels)
 		}
-		var join []Channel
-		for _, ch := range identity.Channels {
-			join = append(join, p.Locate(ch))
-		}
-		return h.join(p, c, without(c.Channels, nil), join, cr.Command)
+		return Change{Connection: c}, nil
 	})
 	return refused, err
 }
@@ -176,7 +167,7 @@ func (h *Hub) keep(p *Project, c Connection, channels map[Channel]int) (map[Chan
 			category = Category{Name: ch.Category}
 		}
 		known := &Project{ID: p.ID, Categories: map[string]Category{ch.Category: category}}
-		if err := authorize(known, c, Subscribe, ch); err != nil && !ch.inFeed() {
+		if err := authorize(known, c, Subscribe, ch); err != nil {
 			refused = append(refused, Refusal{ch, Public(err)})
 			continue
 		}

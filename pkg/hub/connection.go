@@ -155,6 +155,9 @@ type Handshake struct {
 	Origin string
 	// Project is the id in the URL, "" for none: then the Origin is checked at auth.
 	Project string
+	// OriginLater means that the Origin is checked when the client logs in, and not in the
+	// handshake: its token may exempt it.
+	OriginLater bool
 }
 
 // Connect opens a connection. It fails with ErrProjectNotFound or with
@@ -166,7 +169,7 @@ func (h *Hub) Connect(ctx context.Context, hs Handshake) error {
 		if err != nil {
 			return err
 		}
-		if !p.Options.AllowsOrigin(hs.Origin) {
+		if !hs.OriginLater && !p.Options.AllowsOrigin(hs.Origin) {
 			return errOrigin(hs.Origin)
 		}
 	}

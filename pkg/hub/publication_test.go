@@ -63,10 +63,24 @@ func (r *rig) checkOrder(t *testing.T, ch hub.Channel, n int) {
 	for _, got := range []struct {
 		to       string
 		messages []hub.Message
-	}{{"subscribers", r.posted}, {"the feed", r.watched}, {"the event hooks", r.emitted}} {
+	}{{"subscribers", r.posted}, {"the event hooks", r.emitted}} {
 		if diff := cmp.Diff(lines(kept), lines(got.messages)); diff != "" {
 			t.Errorf("to %s, -history +sent:\n%s", got.to, diff)
 		}
+	}
+	var shown, fed []hub.FeedEntry
+	for _, m := range kept {
+		shown = append(shown, hub.FeedEntry{Category: ch.Category, Channel: ch.Name, ID: m.ID, Text: string(m.Data)})
+	}
+	for _, m := range r.watched {
+		var entry hub.FeedEntry
+		if err := json.Unmarshal(m.Data, &entry); err != nil || m.Channel != hub.Feed(projectID) || m.Position != (hub.Position{}) {
+			t.Fatalf("in the feed is %+v, error %v", m, err)
+		}
+		fed = append(fed, entry)
+	}
+	if diff := cmp.Diff(shown, fed); diff != "" {
+		t.Errorf("to the feed, -history +sent:\n%s", diff)
 	}
 }
 

@@ -3,9 +3,8 @@
 // The backend issues tokens, answers validate_url, counts, and publishes the results.
 //
 // It uses Centrifuge through its public APIs only, like an application in any
-// language, and is made to be copied. The backend uses the standard library and one
-// package of this module: pkg/webclient, the JavaScript client, of which your page
-// would have a copy.
+// language, and is made to be copied. The backend uses the standard library, and the page
+// npm centrifuge.
 //
 // It does not authenticate its visitors: anyone gets a token for any name. Your
 // application takes the user from its own login. It does not know where its counters
@@ -38,10 +37,15 @@ type Options struct {
 	WebSocketURL string
 	// HTTPURL is the base URL of the server API, without a slash at the end.
 	HTTPURL string
+	// SDK is the browser build of npm centrifuge, with its licences. Your application bundles
+	// it, or has a copy.
+	SDK []byte
 	// Client calls the server API; nil means a client with a timeout of 5 s.
 	Client *http.Client
 	// Log gets failures of the backend and of Centrifuge; nil means slog.Default().
 	Log *slog.Logger
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
 }
 
 type application struct{ Options }
@@ -57,6 +61,9 @@ func New(o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	if o.Count == nil {
 		o.Count = func(context.Context, string, int) (int, error) { return 0, errors.New("no database configured") }
 	}
@@ -64,7 +71,7 @@ func New(o Options) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/demo", allow(http.MethodGet, http.RedirectHandler("/demo/", http.StatusMovedPermanently).ServeHTTP))
 	mux.Handle("/demo/", allow(http.MethodGet, page().ServeHTTP))
-	mux.Handle("/demo/centrifuge.js", allow(http.MethodGet, client))
+	mux.Handle("/demo/centrifuge.js", allow(http.MethodGet, sdk(o.SDK)))
 	mux.Handle("/demo/token", allow(http.MethodPost, a.token))
 	mux.Handle("/demo/validate", allow(http.MethodPost, a.validate))
 	mux.Handle("/demo/announce", allow(http.MethodPost, a.announce))

@@ -13,20 +13,25 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"centrifuge/functions/demo/chat"
 )
 
-// options have a project and a secret with signatures that openssl computed.
+// options have every option but Count.
 var options = chat.Options{
 	Project:      "51b229f778b83c2eced3a76b",
 	Secret:       secret("994021f2dc354d7893d88b90d430498e"),
 	WebSocketURL: "wss://ws.example.com/dev",
 	HTTPURL:      "https://http.example.com",
+	SDK:          []byte("globalThis.Centrifuge = class {};"),
 	Log:          slog.New(slog.DiscardHandler),
+	Now:          func() time.Time { return now },
 }
+
+var now = time.Unix(1_800_000_000, 0)
 
 const (
 	invalidRequest = `{"error":"invalid request: send a JSON object with the fields of this endpoint"}`
@@ -122,7 +127,7 @@ func (c *centrifuge) start(t *testing.T) chat.Options {
 	}))
 	t.Cleanup(s.Close)
 	return chat.Options{Project: "demo", Secret: secret("secret"), WebSocketURL: "ws://x", HTTPURL: s.URL,
-		Log: slog.New(slog.DiscardHandler), Count: new(counters).Count}
+		Log: slog.New(slog.DiscardHandler), Count: new(counters).Count, Now: options.Now}
 }
 
 func TestMissingOptions(t *testing.T) {

@@ -2,12 +2,12 @@ package chat
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"embed"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"time"
-
-	"centrifuge/pkg/webclient"
 )
 
 //go:embed page
@@ -23,9 +23,13 @@ func page() http.Handler {
 	return http.StripPrefix("/demo", http.FileServerFS(files))
 }
 
-// client serves the JavaScript client that the page imports.
-func client(w http.ResponseWriter, r *http.Request) {
-	http.ServeContent(w, r, "centrifuge.js", time.Time{}, bytes.NewReader(webclient.Script))
+// sdk serves the SDK, which browsers load again when it has changed.
+func sdk(script []byte) http.HandlerFunc {
+	tag := fmt.Sprintf(`"%x"`, sha256.Sum256(script))
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("ETag", tag)
+		http.ServeContent(w, r, "centrifuge.js", time.Time{}, bytes.NewReader(script))
+	}
 }
 
 // allow refuses requests with another method. GET includes HEAD.

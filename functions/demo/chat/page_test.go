@@ -30,6 +30,17 @@ func TestPage(t *testing.T) {
 			}
 		})
 	}
+	t.Run("the SDK is sent again only when it has changed", func(t *testing.T) {
+		tag := request(t, h, "GET", "/demo/centrifuge.js", "").Header.Get("ETag")
+		if res := request(t, h, "GET", "/demo/centrifuge.js", "", "If-None-Match", tag); tag == "" || res.StatusCode != 304 {
+			t.Errorf("tag %q, status %d", tag, res.StatusCode)
+		}
+		other := options
+		other.SDK = []byte("another")
+		if res := request(t, chat.New(other), "GET", "/demo/centrifuge.js", "", "If-None-Match", tag); res.StatusCode != 200 {
+			t.Errorf("status %d", res.StatusCode)
+		}
+	})
 	t.Run("/demo redirects to /demo/", func(t *testing.T) {
 		res := request(t, h, "GET", "/demo", "")
 		if res.StatusCode != 301 || res.Header.Get("Location") != "/demo/" {

@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,7 +36,7 @@ func (a application) send(ctx context.Context, secret string, command []byte) er
 	if err != nil {
 		return err
 	}
-	req.Header.Set("X-Centrifuge-Auth", "sign="+sign(secret, a.Project+body))
+	req.Header.Set("X-Centrifuge-Auth", "sign="+hex.EncodeToString(mac(secret, a.Project+body)))
 	res, err := a.Client.Do(req)
 	if err != nil {
 		return err

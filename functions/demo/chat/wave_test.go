@@ -5,15 +5,24 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/go-cmp/cmp"
 
 	"centrifuge/functions/demo/chat"
 )
 
 func TestWave(t *testing.T) {
+	sign := func(key string, c jwt.MapClaims) string {
+		token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, c).SignedString([]byte(key))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return token
+	}
+	token := sign("secret", claims("Ada"))
+	expired := claims("Ada")
+	expired["exp"] = now.Unix()
 	const (
-		// HMAC-SHA256 of "Adademo" with the key "secret", computed with openssl.
-		token        = "90ccd4f300d85c629ec7210fdbea9e7555b987f9e1123e73e8e14a4ef7760f1f"
 		invalidToken = `{"error":"invalid token: send the token of the user in from"}`
 	)
 	command := func(to string) []string {
@@ -29,7 +38,9 @@ func TestWave(t *testing.T) {
 		{"a wave to oneself is allowed", "Ada", token, "Ada", 200, `{"waved":true}`, command("Ada")},
 		{"a name with a colon", "Ada", token, "news:all", 200, `{"waved":true}`, command("news:all")},
 		{"the token of another user is refused", "Eve", token, "Grace", 403, invalidToken, nil},
-		{"a changed token is refused", "Ada", token[:63] + "0", "Grace", 403, invalidToken, nil},
+		{"a token with another secret is refused", "Ada", sign("secret2", claims("Ada")), "Grace", 403, invalidToken, nil},
+		{"a token that has expired is refused", "Ada", sign("secret", expired), "Grace", 403, invalidToken, nil},
+		{"a token without a signature is refused", "Ada", token[:strings.LastIndex(token, ".")+1], "Grace", 403, invalidToken, nil},
 		{"a token in capitals is refused", "Ada", strings.ToUpper(token), "Grace", 403, invalidToken, nil},
 		{"a missing token is refused", "Ada", "", "Grace", 403, invalidToken, nil},
 		{"an empty user is refused", "", "", "Grace", 403, invalidToken, nil},

@@ -1,26 +1,27 @@
-// The smallest page that talks over Centrifuge. Its address says where, as whom and in which channel.
+// The smallest page that talks over Centrifuge. Its address says where, with which token and in which channel.
 
-import { Centrifuge } from "./centrifuge.js";
-
-const { url, project, user, token, category, channel } = Object.fromEntries(new URLSearchParams(location.search));
+const { url, token, channel } = Object.fromEntries(new URLSearchParams(location.search));
 const $ = (id) => document.getElementById(id);
 
-const centrifuge = new Centrifuge({
-  credentials: async () => ({ url, project, user, token }),
-  to: { [category]: [channel] },
-  onMessage: ({ data }) => {
-    const item = document.createElement("li");
-    item.textContent = data.text;
-    $("log").append(item);
-  },
-  onState: (state, { error }) => {
-    $("state").dataset.state = state;
-    $("state").textContent = error?.message ?? state;
-  },
+const client = new Centrifuge(url, { token });
+const subscription = client.newSubscription(channel);
+const show = (state, text) => {
+  $("state").dataset.state = state;
+  $("state").textContent = text;
+};
+client.on("connecting", ({ reason }) => show("connecting", reason));
+client.on("disconnected", ({ reason }) => show("offline", reason));
+subscription.on("subscribed", () => show("online", "subscribed"));
+subscription.on("unsubscribed", ({ reason }) => show("unsubscribed", reason));
+subscription.on("publication", ({ data }) => {
+  const item = document.createElement("li");
+  item.textContent = data.text;
+  $("log").append(item);
 });
 $("form").addEventListener("submit", async (event) => {
   event.preventDefault();
-  await centrifuge.send("broadcast", { category, channel, data: { text: $("message").value } });
+  await subscription.publish({ text: $("message").value });
   $("message").value = "";
 });
-centrifuge.start();
+subscription.subscribe();
+client.connect();

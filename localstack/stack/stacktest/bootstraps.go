@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"centrifuge/functions"
+	"centrifuge/localstack/bundle"
 )
 
 // Bootstraps builds the bootstraps of all functions for this machine, as make build
@@ -39,6 +40,9 @@ func Bootstraps(tb testing.TB) string {
 	cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		tb.Fatalf("build the bootstraps: %v\n%s", err, out)
+	}
+	if err := bundle.Write(tb.Context(), filepath.Join(folder, functions.SDK), os.Stderr); err != nil {
+		tb.Fatal(err)
 	}
 	return folder
 }

@@ -1,13 +1,15 @@
-// The live feed: a client of the classic protocol that receives the feed of a project.
-// It shows the data of messages as the text that was sent, never as HTML.
+// The live feed: a client of Centrifugo's protocol that its token subscribes to the feed of
+// a project. It shows the data of messages as the text that was sent, never as HTML.
 
 import { Final, post } from './request.js';
-import { Centrifuge, Refused } from './centrifuge.js';
-import { indent, valueOf } from './json.js';
+import { indent } from './json.js';
 
+const { Centrifuge } = globalThis; // npm centrifuge, which the page loads before
 const MAX = 200; // messages kept
 const LINE = 100; // a message with more characters is folded
-const SECRET_CACHE = 6; // seconds that servers cache a secret, and one more
+const SECRET_CACHE = 6_000; // how long servers cache a secret, and a second more, in ms
+const IDLE = 8 * 60_000; // API Gateway closes a connection on which nothing was sent for ten minutes
+const DISCONNECT_CALLED = 0, INVALID_TOKEN = 3500; // codes of disconnections
 
 const $ = (id) => document.getElementById(id);
 const filters = $('filters');
@@ -18,9 +20,22 @@ function start() {
   let held = null; // received while paused; null when not paused
   let heldVisible = 0; // held messages that pass the filters
   let retried = false;
-  let countdown = 0;
+  let failure; // of the last request for a token
 
-  const centrifuge = new Centrifuge({ credentials, to: {}, onMessage: receive, onState: show });
+  const centrifuge = new Centrifuge(filters.dataset.address, { getToken });
+  // Each connection needs a new token, and so a session of the administrator.
+  centrifuge.on('connecting', ({ code }) => {
+    centrifuge.setToken('');
+    show('connecting', code === 0 ? 'Connecting…' : 'Reconnecting…');
+  });
+  centrifuge.on('connected', () => {
+    retried = false;
+    show('online', 'Connected');
+  });
+  centrifuge.on('disconnected', disconnected);
+  centrifuge.on('publication', ({ data }) => receive(data));
+  // Any command keeps the connection open, also one that is refused.
+  setInterval(() => centrifuge.state === 'connected' && centrifuge.presenceStats('none').catch(() => {}), IDLE);
 
   // Messages.
 
@@ -30,8 +45,8 @@ function start() {
     return (!box || box.checked) && channel.includes($('channel').value);
   }
 
-  function receive({ category, channel, event_id }, text) {
-    const message = { category, channel, event_id, data: valueOf(text, 'data'), at: new Date() };
+  function receive(entry) {
+    const message = { ...entry, at: new Date() };
     if (!held) {
       add([message]);
       return;
@@ -94,56 +109,50 @@ function start() {
 
   // The connection.
 
-  async function credentials() {
+  async function getToken() {
     try {
-      return await post(filters.dataset.token);
+      failure = undefined;
+      return (await post(filters.dataset.token)).token;
     } catch (error) {
-      throw error instanceof Final ? new Refused(error.message) : error;
+      failure = error.message;
+      throw error instanceof Final ? new Centrifuge.UnauthorizedError(failure) : error;
     }
   }
 
-  function show(state, { seconds = 0, error }) {
-    clearInterval(countdown);
+  // The SDK connects again by itself unless the service or getToken has refused it.
+  function disconnected({ code, reason }) {
     // Servers may still have the old secret in their cache.
-    if (state === 'offline' && error?.message.startsWith('invalid token') && !retried) {
+    if (code === INVALID_TOKEN && !retried) {
       retried = true;
-      setTimeout(() => centrifuge.start(), SECRET_CACHE * 1000);
-      [state, seconds] = ['waiting', SECRET_CACHE];
+      setTimeout(() => centrifuge.connect(), SECRET_CACHE);
+      show('waiting', 'Reconnecting…');
+      return;
     }
-    const element = $('state');
-    const text = { connecting: 'Connecting…', online: 'Connected', offline: 'Disconnected' };
-    const update = () => { element.textContent = text[state] ?? `Reconnecting in ${seconds} s`; };
-    element.dataset.state = state;
-    update();
-    if (state === 'waiting') {
-      countdown = setInterval(() => {
-        seconds = Math.max(seconds - 1, 1);
-        update();
-      }, 1000);
-    }
-    if (state === 'online') retried = false;
-    const problem = state === 'offline' || state === 'online' ? error?.message : undefined;
-    $('problem').hidden = !problem;
-    $('connect').hidden = state === 'online';
-    $('reason').textContent = problem ? `The feed is incomplete: ${problem}.` : '';
-    if (state === 'offline') $('reason').textContent = `The feed is disconnected: ${problem ?? 'it was stopped'}.`;
+    show('offline', 'Disconnected', failure ?? (code === DISCONNECT_CALLED ? '' : reason));
   }
 
-  $('connect').addEventListener('click', () => centrifuge.start());
-  addEventListener('pagehide', () => centrifuge.stop());
-  addEventListener('pageshow', (event) => event.persisted && centrifuge.start());
-  centrifuge.start();
+  function show(state, text, problem) {
+    $('state').dataset.state = state;
+    $('state').textContent = text;
+    $('problem').hidden = !problem;
+    $('reason').textContent = problem ? `The feed is disconnected: ${problem}.` : '';
+  }
+
+  $('connect').addEventListener('click', () => centrifuge.connect());
+  addEventListener('pagehide', () => centrifuge.disconnect());
+  addEventListener('pageshow', (event) => event.persisted && centrifuge.connect());
+  centrifuge.connect();
 }
 
 const messagesOf = (n) => (n === 1 ? '1 message' : `${n} messages`);
 
-function draw({ at, category, channel, event_id: id, data }) {
+function draw({ at, category, channel, id, text, cut }) {
   const time = element('time', '', `${at.toISOString().slice(11, 19)} UTC`);
   time.dateTime = at.toISOString();
   const item = element('li', 'message');
   const head = element('p', 'about');
   head.append(time, element('span', 'badge on', category || '(no name)'), element('span', 'channel mono', channel), element('span', 'id mono muted', id));
-  item.append(head, body(data));
+  item.append(head, body(cut ? `${text}…` : text));
   return item;
 }
 

@@ -4,24 +4,6 @@
 const TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\],:]|[^\s"{}[\],:]+/g;
 const MAX_INDENT = 50; // levels: deeper ones would need more spaces than text
 
-/** The text of the value of a key in the text of an object; of its last, as JSON.parse does. Undefined without such a key. */
-export function valueOf(object, key) {
-  let depth = 0, last, current, begin, found;
-  for (const { 0: token, index } of object.matchAll(TOKEN)) {
-    const closes = token === '}' || token === ']';
-    if (depth === 1 && begin !== undefined && (token === ',' || closes)) {
-      if (current === key) found = object.slice(begin, index).trim();
-      begin = undefined;
-    } else if (depth === 1 && begin === undefined && token === ':') {
-      [current, begin] = [JSON.parse(last), index + 1];
-    }
-    if (token === '{' || token === '[') depth++;
-    else if (closes) depth--;
-    last = token;
-  }
-  return found;
-}
-
 /** The text of a value in lines, with each token as it is. */
 export function indent(text) {
   const tokens = text.match(TOKEN) ?? [];

@@ -22,6 +22,6 @@ func Handler(a *publisher.App) http.Handler {
 		Call: func(ctx context.Context, p *hub.Project, method string, body []byte) (int, []byte) {
 			return serverapi.Call(ctx, a.Hub, a.Log, p, method, body)
 		},
-		WebSocketURL: a.Config.WebSocketURL, HTTPURL: a.Config.HTTPURL, Log: a.Log,
+		WebSocketURL: a.Config.WebSocketURL, HTTPURL: a.Config.HTTPURL, SDK: a.SDK, Log: a.Log,
 	})
 }

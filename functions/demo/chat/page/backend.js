@@ -1,6 +1,7 @@
 // Requests to the backend of the application.
 
-import { Refused } from "./centrifuge.js";
+/** A request that the backend refuses as it is. */
+export class Refused extends Error {}
 
 /** Sends GET to a path, or POST if there is a body. Resolves to the JSON response; rejects with the error of the backend. */
 export async function request(path, body) {
@@ -14,6 +15,5 @@ export async function request(path, body) {
   const result = await response.json().catch(() => ({}));
   if (response.ok) return result;
   const message = result.error ?? `the backend answered with status ${response.status}`;
-  // 400 and 403 are final: Refused stops the client from connecting again.
   throw response.status === 400 || response.status === 403 ? new Refused(message) : new Error(message);
 }

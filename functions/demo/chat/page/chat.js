@@ -1,46 +1,71 @@
-// The page: it keeps the visitor connected, passes pushes to the modules of the page,
-// and sends what the visitor types.
+// The page: it connects the visitor, passes what arrives to the modules of the page, and
+// sends what the visitor types. index.html loads npm centrifuge, which keeps the connection.
 
-import { request } from "./backend.js";
-import { Centrifuge } from "./centrifuge.js";
+import { Refused, request } from "./backend.js";
 import { $, on, sentence } from "./element.js";
 import * as live from "./live.js";
 import * as log from "./log.js";
 import * as people from "./people.js";
 import { toast } from "./toast.js";
 
+const { Centrifuge } = globalThis;
 const STORED_NAME = "centrifuge-demo-name";
+const IDLE = 8 * 60_000; // API Gateway closes a connection on which nothing was sent for ten minutes
 
 // Identifies the messages of this tab: another visitor may use the same name.
 const tab = Array.from(crypto.getRandomValues(new Uint8Array(8)), (b) => b.toString(16).padStart(2, "0")).join("");
 
 let name = "";
 let credentials; // the token in it proves to the backend who sends a wave
+let client; // npm centrifuge, of the last time that the visitor joined
+let room; // its subscription to the lobby
+let attempts = 0; // how often the visitor has pressed Join or Leave
 let joined = false; // whether the page was online since the visitor pressed Join
 let sent = 0; // messages of this tab
 let queue = Promise.resolve();
 
-const centrifuge = new Centrifuge({
-  credentials: async () => {
-    credentials = await request("token", { name });
-    people.init(credentials.user, wave); // before the first push arrives
-    return credentials;
-  },
-  to: (user) => ({ room: ["lobby"], news: ["announcements"], live: ["counter", "poll"], user: [user] }),
-  onMessage: show,
-  onPresence: people.onPresence,
-  onState: showState,
-});
+function connect() {
+  client = new Centrifuge(credentials.url, { token: credentials.token, getToken });
+  client.on("connecting", () => showStatus("connecting", joined ? "Reconnecting" : "Connecting"));
+  client.on("disconnected", ({ code, reason }) => showWelcome(code === 0 ? "" : reason));
+  // The token subscribes the visitor to a channel of its own.
+  client.on("publication", ({ data }) => showWave(data?.wave || "Unknown"));
+  subscribe("news:announcements").on("publication", ({ data }) => log.addAnnouncement(textOf(data)));
+  for (const channel of ["live:counter", "live:poll"]) subscribe(channel).on("publication", ({ data }) => live.show(data));
+  room = subscribe("room:lobby", { joinLeave: true });
+  room.on("publication", ({ data }) => showMessage(data));
+  room.on("join", ({ info }) => people.join(info));
+  room.on("leave", ({ info }) => people.leave(info));
+  room.on("subscribed", online); // the last one
+  client.connect();
+}
 
-function show({ category, data }) {
-  if (category === "live") live.show(data);
-  else if (category === "user") showWave(data?.wave || "Unknown");
-  else if (category === "news") log.addAnnouncement(textOf(data));
-  else {
-    // Messages of other visitors may contain any JSON.
-    const author = typeof data?.name === "string" && data.name ? data.name : "Unknown";
-    log.addMessage(author, textOf(data), typeof data?.id === "string" && data.id.startsWith(`${tab}-`));
+function subscribe(channel, options) {
+  const subscription = client.newSubscription(channel, options);
+  subscription.on("unsubscribed", ({ reason }) => {
+    $(joined ? "problem" : "join-problem").textContent = sentence(`not subscribed to ${channel}: ${reason}`);
+  });
+  subscription.subscribe();
+  return subscription;
+}
+
+// Called before the token ends.
+async function getToken() {
+  try {
+    credentials = await request("token", { name });
+    return credentials.token;
+  } catch (error) {
+    throw error instanceof Refused ? new Centrifuge.UnauthorizedError(error.message) : error;
   }
+}
+
+// Any command keeps the connection open.
+setInterval(() => client?.state === "connected" && room.presenceStats().catch(() => {}), IDLE);
+
+// Messages of other visitors may contain any JSON.
+function showMessage(data) {
+  const author = typeof data?.name === "string" && data.name ? data.name : "Unknown";
+  log.addMessage(author, textOf(data), typeof data?.id === "string" && data.id.startsWith(`${tab}-`));
 }
 
 const textOf = (data) => (typeof data?.text === "string" ? data.text : JSON.stringify(data));
@@ -53,25 +78,19 @@ function showWave(from) {
 
 // Connection state.
 
-function showState(state, { seconds, error }) {
-  const waiting = seconds > 1 ? `Reconnecting within ${seconds} s` : "Reconnecting";
-  const text = { connecting: joined ? "Reconnecting" : "Connecting", online: "Online", waiting, offline: "Offline" };
-  $("status").textContent = text[state];
+function showStatus(state, text) {
+  $("status").textContent = text;
   $("status").dataset.state = state;
   $("join").disabled = state !== "offline";
   $("leave").hidden = state === "offline";
+}
 
-  const problem = error ? sentence(error.message) : "";
-  if (state === "online") {
-    if (joined) log.addNote("Online again. Messages that were sent in between are not shown.");
-    else showRoom();
-    $("problem").textContent = problem;
-    refresh();
-  } else if (state === "offline") {
-    showWelcome(problem);
-  } else if (state === "waiting") {
-    $(joined ? "problem" : "join-problem").textContent = problem;
-  }
+function online({ recovered }) {
+  showStatus("online", "Online");
+  if (!joined) showRoom();
+  else log.addNote(recovered ? "Online again." : "Online again. Messages that were sent in between are not shown.");
+  $("problem").textContent = "";
+  refresh();
 }
 
 function showRoom() {
@@ -85,6 +104,7 @@ function showRoom() {
 }
 
 function showWelcome(problem) {
+  showStatus("offline", "Offline");
   joined = false;
   sessionStorage.removeItem(STORED_NAME);
   log.clear();
@@ -92,7 +112,7 @@ function showWelcome(problem) {
   people.addAll({});
   $("room").hidden = true;
   $("welcome").hidden = false;
-  $("join-problem").textContent = problem;
+  $("join-problem").textContent = problem && sentence(problem);
   $("name").focus();
 }
 
@@ -100,18 +120,29 @@ function showWelcome(problem) {
 function refresh() {
   const showIn = (problem) => (error) => { if (joined) problem.textContent = sentence(error.message); };
   people.clear();
-  centrifuge.presence("room", "lobby").then(people.addAll).catch(showIn($("people-problem")));
+  room.presence().then(({ clients }) => people.addAll(clients)).catch(showIn($("people-problem")));
   live.refresh().catch(showIn($("poll-problem")));
   $("people-problem").textContent = $("poll-problem").textContent = "";
 }
 
 // Forms.
 
-function join(input) {
+async function join(input) {
   name = input.trim();
   $("name").value = name;
   $("join-problem").textContent = "";
-  if (name) centrifuge.start();
+  if (!name) return;
+  showStatus("connecting", "Connecting");
+  const attempt = ++attempts;
+  const [issued, problem] = await request("token", { name }).then((token) => [token], ({ message }) => [null, message]);
+  if (attempt !== attempts) return; // left in between
+  if (!issued) {
+    showWelcome(problem);
+    return;
+  }
+  credentials = issued;
+  people.init(credentials.user, wave); // before the first push arrives
+  connect();
 }
 
 $("join-form").addEventListener("submit", (event) => {
@@ -119,17 +150,21 @@ $("join-form").addEventListener("submit", (event) => {
   join($("name").value);
 });
 
-$("leave").addEventListener("click", () => centrifuge.stop());
+$("leave").addEventListener("click", () => {
+  attempts++;
+  client?.disconnect();
+  showWelcome("");
+});
 
 $("message-form").addEventListener("submit", (event) => {
   event.preventDefault();
   const text = $("message").value.trim();
   if (!text) return;
   $("message").value = "";
-  const params = { category: "room", channel: "lobby", data: { id: `${tab}-${++sent}`, name, text } };
+  const message = { id: `${tab}-${++sent}`, name, text };
   // Each message waits for the reply to the one before: frames that are sent together are
   // processed concurrently and may overtake each other.
-  queue = queue.then(() => centrifuge.send("broadcast", params)).then(
+  queue = queue.then(() => room.publish(message)).then(
     () => { $("problem").textContent = ""; },
     (error) => {
       $("problem").textContent = `Not sent: ${sentence(error.message)}`;

@@ -33,10 +33,15 @@ export function addAll(presence) {
   show();
 }
 
-/** Handles a join or leave push. */
-export function onPresence({ event, client }) {
-  if (event === "join") add(client);
-  if (event === "leave") remove(client);
+/** Adds a client that has joined. */
+export function join(client) {
+  add(client);
+  show();
+}
+
+/** Removes a client that has left. */
+export function leave(client) {
+  remove(client);
   show();
 }
 

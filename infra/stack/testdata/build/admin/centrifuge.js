@@ -1,0 +1,1 @@
+// Stands for the browser build of npm centrifuge.
