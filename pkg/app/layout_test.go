@@ -66,10 +66,11 @@ func TestImportDirection(t *testing.T) {
 		p + "store/schema":         {},
 		p + "store/storetest":      {p + "store", p + "hub", p + "config", m + "/localstack/dynamodb"},
 		p + "metrics":              {p + "hub"},
-		p + "delivery":             {p + "hub", p + "protocol", p + "delivery"},
+		p + "signed":               {},
+		p + "delivery":             {p + "hub", p + "protocol", p + "delivery", p + "signed"},
 		p + "auth":                 {p + "hub"},
 		p + "callback":             {p + "hub"},
-		p + "eventbus":             {p + "hub"},
+		p + "eventbus":             {p + "hub", p + "signed"},
 		p + "sanitizer":            {p + "hub"},
 		p + "manifest":             {p + "hub"},
 		p + "webclient":            {},
@@ -94,7 +95,7 @@ func TestImportDirection(t *testing.T) {
 	}
 	// only lists the packages that may import a package, for packages with restricted use.
 	only := map[string][]string{
-		sdk:                         {p + "store", p + "delivery", p + "eventbus", p + "app", m + "/localstack"},
+		sdk:                         {p + "store", p + "delivery", p + "eventbus", p + "signed", p + "app", m + "/localstack"},
 		events:                      {p + "gateway", m + "/localstack"},
 		p + "gateway":               {m + "/functions", m + "/localstack"},
 		"github.com/aws/aws-cdk-go": {m + "/infra"},

@@ -10,8 +10,6 @@ import (
 	"io"
 	"net/http"
 
-	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
-
 	"centrifuge/pkg/app"
 	"centrifuge/pkg/config"
 	"centrifuge/pkg/delivery"
@@ -53,12 +51,17 @@ func Options(b *app.Base) (hub.PublisherOptions, error) {
 		return hub.PublisherOptions{}, err
 	}
 	streams, err := streams(b)
-	return hub.PublisherOptions{Options: o, Streams: streams, Clean: sanitizer.Clean, Hooks: hooks(b)}, err
+	if err != nil {
+		return hub.PublisherOptions{}, err
+	}
+	hooks, err := hooks(b)
+	return hub.PublisherOptions{Options: o, Streams: streams, Clean: sanitizer.Clean, Hooks: hooks}, err
 }
 
 func streams(b *app.Base) (hub.StreamDispatcher, error) {
 	f, err := delivery.NewFunction(delivery.FunctionOptions{
 		Name: b.Config.DispatchFunction, Region: b.Cloud.Region, Credentials: b.Cloud.Credentials, Endpoint: b.Config.LambdaEndpoint,
+		HTTP: b.Cloud.HTTPClient,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", config.DispatchFunction, err)
@@ -66,17 +69,13 @@ func streams(b *app.Base) (hub.StreamDispatcher, error) {
 	return delivery.NewLeased(delivery.LeasedOptions{Streams: b.Store, Invoker: f, Log: b.Log}), nil
 }
 
-func hooks(b *app.Base) hub.Hooks {
+func hooks(b *app.Base) (hub.Hooks, error) {
 	if b.Config.EventBus == "" {
-		return nil
+		return nil, nil //nolint:nilnil // there are no hooks without a bus
 	}
 	return eventbus.New(eventbus.Options{
-		Client: eventbridge.NewFromConfig(b.Cloud, func(o *eventbridge.Options) {
-			if b.Config.EventBridgeEndpoint != "" {
-				o.BaseEndpoint = &b.Config.EventBridgeEndpoint
-			}
-		}),
-		Bus: b.Config.EventBus, Encode: classic.Push, Log: b.Log,
+		Bus: b.Config.EventBus, Region: b.Cloud.Region, Credentials: b.Cloud.Credentials, Endpoint: b.Config.EventBridgeEndpoint,
+		HTTP: b.Cloud.HTTPClient, Encode: classic.Push, Log: b.Log,
 	})
 }
 
