@@ -107,8 +107,8 @@ func address(name, region string) string {
 	return "https://" + name + "." + region + "." + domain
 }
 
-// Failure is an answer that is an error.
-type Failure struct {
+// Error is an answer that is an error.
+type Error struct {
 	// Service is the name of the service.
 	Service string
 	Status  int
@@ -117,7 +117,7 @@ type Failure struct {
 }
 
 // Error has all that is known of the answer.
-func (f *Failure) Error() string {
+func (f *Error) Error() string {
 	s := fmt.Sprintf("%s answered %d %s", f.Service, f.Status, http.StatusText(f.Status))
 	if f.Code != "" {
 		s += ", " + f.Code
@@ -129,7 +129,7 @@ func (f *Failure) Error() string {
 }
 
 // temporary reports whether another attempt may succeed.
-func (f *Failure) temporary() bool {
+func (f *Error) temporary() bool {
 	return f.Status >= http.StatusInternalServerError || f.Status == http.StatusTooManyRequests || f.Status == http.StatusRequestTimeout ||
 		strings.Contains(f.Code, "Throttl") || strings.HasPrefix(f.Code, "TooManyRequests") || strings.HasPrefix(f.Code, "RequestTimeout")
 }
@@ -137,7 +137,7 @@ func (f *Failure) temporary() bool {
 // Post posts body to a path of the service, which begins with a slash and is escaped, with these
 // headers, and returns the body of the answer. It repeats a request that was throttled, answered
 // with an error of the server, or not answered, at most DefaultAttempts times in all and until
-// ctx ends: what was not answered may have been carried out twice. It fails with a *Failure, or
+// ctx ends: what was not answered may have been carried out twice. It fails with a *Error, or
 // with why there was no answer to the last attempt.
 func (s *Service) Post(ctx context.Context, path string, header map[string]string, body []byte) ([]byte, error) {
 	sum := sha256.Sum256(body)
@@ -190,14 +190,14 @@ func (s *Service) post(ctx context.Context, path string, header map[string]strin
 
 // failure reads an error. Services name it in a header or in the body, with a namespace before
 // it or a URL after it.
-func (s *Service) failure(response *http.Response, body []byte) *Failure {
+func (s *Service) failure(response *http.Response, body []byte) *Error {
 	var named struct {
 		Type    string `json:"__type"`
 		Code    string
 		Message string
 	}
 	_ = json.Unmarshal(body, &named) // a proxy may answer with something else
-	f := &Failure{Service: s.options.Name, Status: response.StatusCode, Text: named.Message}
+	f := &Error{Service: s.options.Name, Status: response.StatusCode, Text: named.Message}
 	for _, code := range []string{response.Header.Get("X-Amzn-Errortype"), named.Type, named.Code} {
 		code, _, _ = strings.Cut(code, ":")
 		if f.Code == "" {

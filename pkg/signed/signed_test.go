@@ -210,7 +210,7 @@ func TestPostEndsWithContext(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = s.Post(t.Context(), "/", nil, nil)
-	if failure, ok := errors.AsType[*Failure](err); !ok || failure.Status != 500 || !errors.Is(err, context.DeadlineExceeded) {
+	if failure, ok := errors.AsType[*Error](err); !ok || failure.Status != 500 || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("error while waiting is %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -1,8 +1,8 @@
 // Package publisher builds the application of functions that publish messages: with the
 // event bus and with the cleaning of HTML.
 //
-// It is apart from package app because both cost milliseconds at the start of every
-// process that links them.
+// It is apart from package app because both cost time at the start of every process that
+// links them.
 package publisher
 
 import (
