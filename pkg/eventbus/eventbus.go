@@ -1,9 +1,9 @@
-// Package eventbus puts messages on an Amazon EventBridge bus. Centrifuge's own rule
-// sends them to webhooks; an owner may add other rules.
+// Package eventbus puts messages and other events on an Amazon EventBridge bus. Centrifuge's own
+// rule sends them to webhooks; an owner may add other rules.
 //
 // It knows how an event is put on a bus: PutEvents is one request, which package signed makes,
 // because the SDK's client of EventBridge costs every cold start. It knows neither the rules, nor
-// which messages are events, nor how a message is encoded.
+// what is an event, nor how a message is encoded.
 package eventbus
 
 import (
@@ -25,7 +25,8 @@ import (
 const (
 	// Source is the source of every event.
 	Source = "centrifuge"
-	// DetailType is the detail type of an event that holds a message.
+	// DetailType is the detail type of an event that holds a message. That of another event is its
+	// hub.HookType.
 	DetailType = "message"
 )
 
@@ -52,7 +53,7 @@ type Options struct {
 	Endpoint string
 	// HTTP is that of signed.Options.
 	HTTP aws.HTTPClient
-	// Encode returns the detail of an event, a JSON object. Required.
+	// Encode returns the detail of an event that holds a message, a JSON object. Required.
 	Encode func(hub.Message) ([]byte, error)
 	// Log gets failures; nil discards them.
 	Log *slog.Logger
@@ -63,7 +64,7 @@ type Options struct {
 	Wait func(ctx context.Context, d time.Duration) error
 }
 
-// Bus puts messages on a bus. It is safe for concurrent use.
+// Bus puts events on a bus. It is safe for concurrent use.
 type Bus struct {
 	options Options
 	events  *signed.Service
@@ -100,36 +101,62 @@ func New(o Options) (*Bus, error) {
 // twice: both have the same event_id.
 func (b *Bus) Emit(ctx context.Context, messages ...hub.Message) {
 	var events []event
-	size := 0
-	flush := func() {
-		if len(events) > 0 {
-			b.put(ctx, events)
-		}
-		events, size = nil, 0
-	}
 	for _, m := range messages {
+		e := event{kind: DetailType, id: m.ID, channel: m.Channel}
 		detail, err := b.options.Encode(m)
 		if err != nil {
-			b.logFailure(ctx, m, fmt.Errorf("encode message: %w", err))
+			b.logFailure(ctx, e, fmt.Errorf("encode message: %w", err))
 			continue
 		}
-		if n := len(detail) + envelopeBytes; len(events) == maxEntries || size+n > maxRequestBytes {
-			flush()
-		}
-		size += len(detail) + envelopeBytes
-		events = append(events, event{message: m, entry: entry{
-			EventBusName: b.options.Bus, Source: Source, DetailType: DetailType,
-			Detail: string(detail), Time: float64(b.options.Now().UnixMilli()) / 1000,
-		}})
+		e.entry = b.entry(DetailType, detail, b.options.Now())
+		events = append(events, e)
 	}
-	flush()
+	b.putAll(ctx, events)
 }
 
-// event is a message and its entry in a request.
+// Report puts events on the bus as Emit does messages.
+func (b *Bus) Report(ctx context.Context, reported ...hub.HookEvent) {
+	var events []event
+	for _, r := range reported {
+		e := event{kind: string(r.Type), id: r.ID, channel: r.Channel}
+		e.channel.Project = r.Project // a disconnect has no channel
+		detail, err := encodeDetail(r)
+		if err != nil {
+			b.logFailure(ctx, e, fmt.Errorf("encode event: %w", err))
+			continue
+		}
+		e.entry = b.entry(e.kind, detail, r.Time)
+		events = append(events, e)
+	}
+	b.putAll(ctx, events)
+}
+
+func (b *Bus) entry(detailType string, detail []byte, at time.Time) entry {
+	return entry{
+		EventBusName: b.options.Bus, Source: Source, DetailType: detailType,
+		Detail: string(detail), Time: float64(at.UnixMilli()) / 1000,
+	}
+}
+
+// putAll puts events in as few requests as they fit in.
+func (b *Bus) putAll(ctx context.Context, events []event) {
+	for len(events) > 0 {
+		n, size := 0, 0
+		for n < len(events) && n < maxEntries && (n == 0 || size+len(events[n].entry.Detail)+envelopeBytes <= maxRequestBytes) {
+			size += len(events[n].entry.Detail) + envelopeBytes
+			n++
+		}
+		b.put(ctx, events[:n])
+		events = events[n:]
+	}
+}
+
+// event is an event and its entry in a request.
 type event struct {
-	message hub.Message
-	entry   entry
-	refused *refusal // by the last answer
+	kind, id string
+	channel  hub.Channel
+	entry    entry
+	refused  *refusal // by the last answer
 }
 
 // entry is an event in a request. The order of its fields is that of the SDK.
@@ -168,9 +195,9 @@ func (b *Bus) putEvents(ctx context.Context, in input) (out output, err error) {
 	return out, nil
 }
 
-func (b *Bus) logFailure(ctx context.Context, m hub.Message, err error) {
+func (b *Bus) logFailure(ctx context.Context, e event, err error) {
 	b.options.Log.ErrorContext(ctx, "put event failed",
-		"project", m.Channel.Project, "channel", m.Channel.String(), "message", m.ID, "error", err)
+		"project", e.channel.Project, "channel", e.channel.String(), "type", e.kind, "message", e.id, "error", err)
 }
 
 // put puts the events of one request.
@@ -185,7 +212,7 @@ func (b *Bus) put(ctx context.Context, events []event) {
 		out, err := b.putEvents(ctx, in)
 		if err != nil {
 			for _, e := range events {
-				b.logFailure(ctx, e.message, fmt.Errorf("put event: %w", err))
+				b.logFailure(ctx, e, fmt.Errorf("put event: %w", err))
 			}
 			return
 		}
@@ -194,7 +221,7 @@ func (b *Bus) put(ctx context.Context, events []event) {
 			switch e.refused = refusalIn(out, i); {
 			case e.refused == nil:
 			case n == attempts || slices.Contains(final, e.refused.code):
-				b.logFailure(ctx, e.message, e.refused)
+				b.logFailure(ctx, e, e.refused)
 			default:
 				again = append(again, e)
 			}
@@ -205,7 +232,7 @@ func (b *Bus) put(ctx context.Context, events []event) {
 		}
 		if err := b.options.Wait(ctx, pause<<(n-1)); err != nil {
 			for _, e := range events {
-				b.logFailure(ctx, e.message, fmt.Errorf("%w; %w while waiting", e.refused, err))
+				b.logFailure(ctx, e, fmt.Errorf("%w; %w while waiting", e.refused, err))
 			}
 			return
 		}

@@ -163,7 +163,7 @@ func expectLog(t *testing.T, log, cause string) {
 		}
 		return
 	}
-	var line struct{ Level, Project, Channel, Message, Error string }
+	var line struct{ Level, Project, Channel, Type, Message, Error string }
 	if err := json.Unmarshal([]byte(log), &line); err != nil {
 		t.Fatalf("not one line: %s", log)
 	}
@@ -172,7 +172,7 @@ func expectLog(t *testing.T, log, cause string) {
 	}
 	line.Error = ""
 	want := line
-	want.Level, want.Project, want.Channel, want.Message = "ERROR", "demo", "chat:lobby", message.ID
+	want.Level, want.Project, want.Channel, want.Type, want.Message = "ERROR", "demo", "chat:lobby", "message", message.ID
 	if d := cmp.Diff(want, line); d != "" {
 		t.Error(d)
 	}

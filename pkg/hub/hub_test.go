@@ -53,6 +53,8 @@ type rig struct {
 	// posted are the publications that were sent to the subscribers of their channel, watched
 	// the messages that were sent to the feed, emitted those that the event hooks got.
 	posted, watched, emitted []hub.Message
+	// reported are the other events that the hooks got.
+	reported []hub.HookEvent
 	// invoked are the channels for which a dispatcher was invoked.
 	invoked []hub.Channel
 	log     bytes.Buffer
@@ -95,7 +97,8 @@ func newRig(t *testing.T, o hub.ProjectOptions) *rig {
 	var err error
 	r.Publisher, err = hub.NewPublisher(hub.PublisherOptions{Options: hub.Options{
 		Store: r.store, Dispatcher: dispatcher{r}, Callback: r, VerifyToken: verify, Now: clock, Log: slog.New(slog.NewTextHandler(&r.log, nil)),
-	}, Hooks: r, Clean: clean, Streams: delivery.NewLeased(delivery.LeasedOptions{Streams: r.store, Invoker: r, Now: clock})})
+		Hooks: r,
+	}, Clean: clean, Streams: delivery.NewLeased(delivery.LeasedOptions{Streams: r.store, Invoker: r, Now: clock})})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,6 +236,12 @@ func (r *rig) Emit(_ context.Context, messages ...hub.Message) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.emitted = append(r.emitted, messages...)
+}
+
+func (r *rig) Report(_ context.Context, events ...hub.HookEvent) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.reported = append(r.reported, events...)
 }
 
 // clean replaces the sanitizer, which has tests of its own. It makes data that begins

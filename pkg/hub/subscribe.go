@@ -194,6 +194,11 @@ func (s *Session) withdraw(ctx context.Context, failed []*joining) (Connection, 
 	if err == nil {
 		s.c = after
 	}
+	var removed []announcement
+	for _, j := range failed {
+		removed = append(removed, announcement{Leave, s.c, j.Channel})
+	}
+	s.reportVacancies(ctx, removed)
 	return s.c, err
 }
 
@@ -364,9 +369,9 @@ func (s *Session) admitLater(j *joining) {
 // announceLater announces joins and leaves when the client has the reply.
 func (s *Session) announceLater(all []announcement) {
 	for _, a := range all {
-		if s.project.Categories[a.channel.Category].JoinLeave {
+		if o := s.project.Categories[a.channel.Category]; o.JoinLeave || o.UnsubscribeEvents || o.OccupancyEvents {
 			s.after = append(s.after, func(ctx context.Context) error {
-				s.announce(ctx, all)
+				s.announce(ctx, all, UnsubscribedInsufficientState)
 				return nil
 			})
 			return
@@ -396,6 +401,6 @@ func (s *Session) Unsubscribe(ctx context.Context, number uint32, ch Channel) er
 		return err
 	}
 	s.c = after
-	s.announce(ctx, difference(before, after))
+	s.announce(ctx, difference(before, after), UnsubscribedByClient)
 	return nil
 }

@@ -1,5 +1,5 @@
-// Package publisher builds the application of functions that publish messages: with the
-// event bus and with the cleaning of HTML.
+// Package publisher builds the application of functions that publish messages: with streams and
+// with the cleaning of HTML.
 //
 // It is apart from package app because both cost time at the start of every process that
 // links them.
@@ -13,9 +13,7 @@ import (
 	"centrifuge/pkg/app"
 	"centrifuge/pkg/config"
 	"centrifuge/pkg/delivery"
-	"centrifuge/pkg/eventbus"
 	"centrifuge/pkg/hub"
-	"centrifuge/pkg/protocol/classic"
 	"centrifuge/pkg/sanitizer"
 	"centrifuge/pkg/serverapi"
 )
@@ -26,8 +24,7 @@ type App struct {
 	Hub *hub.Publisher
 }
 
-// New builds an App, as app.Load does its Base. Without the name of a bus in the
-// configuration there are no event hooks.
+// New builds an App, as app.Load does its Base.
 func New(getenv func(string) string, w io.Writer) (*App, error) {
 	b, err := app.Load(getenv, w)
 	if err != nil {
@@ -51,11 +48,7 @@ func Options(b *app.Base) (hub.PublisherOptions, error) {
 		return hub.PublisherOptions{}, err
 	}
 	streams, err := streams(b)
-	if err != nil {
-		return hub.PublisherOptions{}, err
-	}
-	hooks, err := hooks(b)
-	return hub.PublisherOptions{Options: o, Streams: streams, Clean: sanitizer.Clean, Hooks: hooks}, err
+	return hub.PublisherOptions{Options: o, Streams: streams, Clean: sanitizer.Clean}, err
 }
 
 func streams(b *app.Base) (hub.StreamDispatcher, error) {
@@ -67,16 +60,6 @@ func streams(b *app.Base) (hub.StreamDispatcher, error) {
 		return nil, fmt.Errorf("%s: %w", config.DispatchFunction, err)
 	}
 	return delivery.NewLeased(delivery.LeasedOptions{Streams: b.Store, Invoker: f, Log: b.Log}), nil
-}
-
-func hooks(b *app.Base) (hub.Hooks, error) {
-	if b.Config.EventBus == "" {
-		return nil, nil //nolint:nilnil // there are no hooks without a bus
-	}
-	return eventbus.New(eventbus.Options{
-		Bus: b.Config.EventBus, Region: b.Cloud.Region, Credentials: b.Cloud.Credentials, Endpoint: b.Config.EventBridgeEndpoint,
-		HTTP: b.Cloud.HTTPClient, Encode: classic.Push, Log: b.Log,
-	})
 }
 
 // ServerAPI returns the handler of the server API.
