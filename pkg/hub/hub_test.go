@@ -68,12 +68,7 @@ const (
 func newRig(t *testing.T, o hub.ProjectOptions) *rig {
 	t.Helper()
 	r := &rig{now: time.Unix(1_800_000_000, 0)}
-	clock := func() time.Time {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		return r.now
-	}
-	r.store = storetest.New(t, store.Options{Now: clock, CountEvery: -1, Wait: func(_ context.Context, d time.Duration) error {
+	r.store = storetest.New(t, store.Options{Now: r.clock, CountEvery: -1, Wait: func(_ context.Context, d time.Duration) error {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.now = r.now.Add(d)
@@ -94,15 +89,27 @@ func newRig(t *testing.T, o hub.ProjectOptions) *rig {
 			t.Fatal(err)
 		}
 	}
+	r.hub(t, r.store.Store)
+	return r
+}
+
+func (r *rig) clock() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.now
+}
+
+// hub makes the hub anew, over a store.
+func (r *rig) hub(t *testing.T, s *store.Store) {
+	t.Helper()
 	var err error
 	r.Publisher, err = hub.NewPublisher(hub.PublisherOptions{Options: hub.Options{
-		Store: r.store, Dispatcher: dispatcher{r}, Callback: r, VerifyToken: verify, Now: clock, Log: slog.New(slog.NewTextHandler(&r.log, nil)),
+		Store: s, Dispatcher: dispatcher{r}, Callback: r, VerifyToken: verify, Now: r.clock, Log: slog.New(slog.NewTextHandler(&r.log, nil)),
 		Hooks: r,
-	}, Clean: clean, Streams: delivery.NewLeased(delivery.LeasedOptions{Streams: r.store, Invoker: r, Now: clock})})
+	}, Clean: clean, Streams: delivery.NewLeased(delivery.LeasedOptions{Streams: s, Invoker: r, Now: r.clock})})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r
 }
 
 // verify accepts a token that is the JSON of an identity. One without a secret is made with
