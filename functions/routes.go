@@ -110,8 +110,21 @@ type Partition struct {
 // Dispatch is the name of the function that dispatches the streams of busy channels.
 const Dispatch = "dispatch"
 
-// message is the event of a published message. Package eventbus puts it.
-var message = Event{Source: "centrifuge", DetailType: "message"}
+// The events. Package eventbus puts them.
+var (
+	message     = event("message")
+	disconnect  = event("disconnect")
+	unsubscribe = event("unsubscribe")
+	occupied    = event("occupied")
+	vacated     = event("vacated")
+
+	// ending are the events of functions that end subscriptions and connections: those that post
+	// find some gone. changing are those of functions that make subscriptions, too.
+	ending   = []Event{disconnect, unsubscribe, vacated}
+	changing = append([]Event{occupied}, ending...)
+)
+
+func event(detailType string) Event { return Event{Source: "centrifuge", DetailType: detailType} }
 
 // demoProject is the project of the example application.
 const demoProject = "demo"
@@ -181,6 +194,7 @@ var All = []Function{
 		Table:       list{query, get, put, update, remove, batchWrite},
 		Connections: list{"POST", "DELETE"},
 		Posts:       fewPosts,
+		Puts:        changing,
 	},
 	{
 		Name: "subscribe", MemoryMB: light, Hub: true,
@@ -188,6 +202,7 @@ var All = []Function{
 		Table:       list{query, put, update, remove, batchWrite},
 		Connections: list{"POST", "DELETE"},
 		Posts:       fewPosts,
+		Puts:        changing,
 	},
 	{
 		Name: "unsubscribe", MemoryMB: light, Hub: true,
@@ -195,6 +210,7 @@ var All = []Function{
 		Table:       list{query, update, remove, batchWrite},
 		Connections: list{"POST", "DELETE"},
 		Posts:       fewPosts,
+		Puts:        ending,
 	},
 	{
 		Name: "broadcast", MemoryMB: heavy, Hub: true,
@@ -202,7 +218,7 @@ var All = []Function{
 		Table:       list{query, get, put, update, remove, batchWrite},
 		Connections: list{"POST", "DELETE"},
 		Posts:       manyPosts,
-		Puts:        []Event{message},
+		Puts:        append([]Event{message}, ending...),
 		Invokes:     list{Dispatch},
 	},
 	{
@@ -211,6 +227,7 @@ var All = []Function{
 		Table:       list{query, update, batchWrite},
 		Connections: list{"POST", "DELETE"},
 		Posts:       fewPosts,
+		Puts:        ending,
 	},
 	{
 		Name: "message", MemoryMB: medium, Hub: true, Clients: true, Waits: true,
@@ -218,7 +235,7 @@ var All = []Function{
 		Table:       list{query, get, put, update, remove, batchWrite},
 		Connections: list{"POST", "DELETE"},
 		Posts:       manyPosts,
-		Puts:        []Event{message},
+		Puts:        append([]Event{message}, changing...),
 		Invokes:     list{Dispatch},
 	},
 	{
@@ -231,7 +248,7 @@ var All = []Function{
 		Index:       list{query},
 		Connections: list{"POST", "DELETE"},
 		Posts:       manyPosts,
-		Puts:        []Event{message},
+		Puts:        append([]Event{message}, changing...),
 		Invokes:     list{Dispatch},
 	},
 	{
@@ -241,7 +258,7 @@ var All = []Function{
 		Index:       list{query},
 		Connections: list{"POST", "DELETE"},
 		Posts:       manyPosts,
-		Puts:        []Event{message},
+		Puts:        append([]Event{message}, changing...),
 		Invokes:     list{Dispatch},
 		Partitions:  []Partition{{schema.PasswordPartition, list{get}}},
 	},
@@ -252,12 +269,12 @@ var All = []Function{
 		Table:        list{query, get, update, remove, batchWrite},
 		Connections:  list{"POST", "DELETE"},
 		Posts:        manyPosts,
-		Puts:         []Event{message},
+		Puts:         append([]Event{message}, ending...),
 		Invokes:      list{Dispatch}, // when its time ends
 	},
 	{
 		Name: "webhook", MemoryMB: light, Waits: true, Option: Hooks,
-		Events:      []Event{message},
+		Events:      append([]Event{message}, changing...),
 		DeadLetters: true,
 		Table:       list{query},
 		Partitions:  []Partition{{"B#*", list{get, update, remove}}}, // the circuit breakers

@@ -35,10 +35,10 @@ func leaves(connections ...Connection) (all []announcement) {
 	return all
 }
 
-// announce sends joins and leaves to the channels whose category has JoinLeave, and reports them.
+// announce sends joins and leaves to the channels whose category has JoinLeave.
 // Connections that are found gone are closed, and their leaves follow. It logs failures:
-// they do not fail the operation. why is of the leaves.
-func (h *Hub) announce(ctx context.Context, all []announcement, why Unsubscription) {
+// they do not fail the operation.
+func (h *Hub) announce(ctx context.Context, all []announcement) {
 	messages, err := h.messages(ctx, all)
 	if err != nil {
 		h.log.ErrorContext(ctx, "announce joins and leaves failed", "project", all[0].connection.Project, "unsent", len(all), "error", err)
@@ -46,7 +46,6 @@ func (h *Hub) announce(ctx context.Context, all []announcement, why Unsubscripti
 	if gone, _ := h.announceAll(ctx, messages); len(gone) > 0 {
 		h.later(ctx, cleanupTimeout, func(ctx context.Context) { h.cleanUp(ctx, gone, nil) })
 	}
-	h.reportChanges(ctx, all, why)
 }
 
 // announceAll sends joins and leaves, each to the subscribers of its channel, and returns

@@ -172,6 +172,7 @@ func (s *Session) subscribe(ctx context.Context, former Connection, requests []S
 		return nil, err
 	}
 	s.announceLater(difference(before, after))
+	s.reportChanges(ctx, difference(before, after), UnsubscribedInsufficientState)
 	return outcomes, nil
 }
 
@@ -369,9 +370,9 @@ func (s *Session) admitLater(j *joining) {
 // announceLater announces joins and leaves when the client has the reply.
 func (s *Session) announceLater(all []announcement) {
 	for _, a := range all {
-		if o := s.project.Categories[a.channel.Category]; o.JoinLeave || o.UnsubscribeEvents || o.OccupancyEvents {
+		if s.project.Categories[a.channel.Category].JoinLeave {
 			s.after = append(s.after, func(ctx context.Context) error {
-				s.announce(ctx, all, UnsubscribedInsufficientState)
+				s.announce(ctx, all)
 				return nil
 			})
 			return
@@ -401,6 +402,6 @@ func (s *Session) Unsubscribe(ctx context.Context, number uint32, ch Channel) er
 		return err
 	}
 	s.c = after
-	s.announce(ctx, difference(before, after), UnsubscribedByClient)
+	s.conclude(ctx, difference(before, after), UnsubscribedByClient)
 	return nil
 }

@@ -262,8 +262,14 @@ func (h *Hub) unnamed(p *Project, c Connection, channels []Channel) (places []Pl
 // change changes a connection and announces the joins and leaves. why is of the leaves.
 func (h *Hub) change(ctx context.Context, c Connection, why Unsubscription, plan func(Connection) (Change, error)) error {
 	before, after, err := h.store.ChangeConnection(ctx, c, plan)
-	h.announce(ctx, difference(before, after), why)
+	h.conclude(ctx, difference(before, after), why)
 	return err
+}
+
+// conclude announces joins and leaves, and reports them. why is of the leaves.
+func (h *Hub) conclude(ctx context.Context, all []announcement, why Unsubscription) {
+	h.announce(ctx, all)
+	h.reportChanges(ctx, all, why)
 }
 
 // changeAll changes several connections concurrently, announces the joins and leaves, and tells
@@ -290,7 +296,7 @@ func (h *Hub) changeAll(ctx context.Context, connections []Connection, why Unsub
 	}
 	_ = g.Wait() // errs has the failures
 	errs = append(errs, h.tell(ctx, all, why))
-	h.announce(ctx, all, why)
+	h.conclude(ctx, all, why)
 	return errors.Join(errs...)
 }
 
