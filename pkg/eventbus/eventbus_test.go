@@ -115,6 +115,81 @@ func TestEmit(t *testing.T) {
 	}
 }
 
+func TestReport(t *testing.T) {
+	const ms = int64(1795338907456)
+	at := time.UnixMilli(ms)
+	ch := hub.Channel{Project: "demo", Category: "chat", Incarnation: "5", Name: "lobby"}
+	client := hub.Client{Connection: "c1", User: "ann", Info: json.RawMessage(`{"n":"<é>"}`)}
+	for _, tt := range []struct {
+		name  string
+		event hub.HookEvent
+		want  string
+	}{
+		{
+			"a disconnect", hub.HookEvent{Type: hub.DisconnectHook, Client: client, Ending: hub.Ending{Code: 1001, Reason: "Going away"}},
+			`{"project_id":"demo","project":"Demo","event_id":"e1","event":"disconnect","time":1795338907456,` +
+				`"client":{"client":"c1","user":"ann","conn_info":{"n":"<é>"}},"code":1001,"reason":"Going away"}`,
+		},
+		{
+			"a disconnect of an anonymous user without a code", hub.HookEvent{Type: hub.DisconnectHook, Client: hub.Client{Connection: "c1"}},
+			`{"project_id":"demo","project":"Demo","event_id":"e1","event":"disconnect","time":1795338907456,"client":{"client":"c1","user":""}}`,
+		},
+		{
+			"an unsubscribe", hub.HookEvent{Type: hub.UnsubscribeHook, Channel: ch, CategoryID: "6", Client: client, Ending: hub.Ending{Reason: "client unsubscribe"}},
+			`{"project_id":"demo","project":"Demo","category_id":"6","category":"chat","event_id":"e1","channel":"lobby","event":"unsubscribe","time":1795338907456,` +
+				`"client":{"client":"c1","user":"ann","conn_info":{"n":"<é>"}},"code":0,"reason":"client unsubscribe"}`,
+		},
+		{
+			"an occupied channel", hub.HookEvent{Type: hub.OccupiedHook, Channel: ch, CategoryID: "6", Sequence: 1795338900001},
+			`{"project_id":"demo","project":"Demo","category_id":"6","category":"chat","event_id":"e1","channel":"lobby","event":"occupied","time":1795338907456,"sequence":1795338900001}`,
+		},
+		{
+			"a vacated channel in the category without a name", hub.HookEvent{Type: hub.VacatedHook, Channel: hub.Channel{Project: "demo", Name: "x"}, CategoryID: "6", Sequence: 2},
+			`{"project_id":"demo","project":"Demo","category_id":"6","category":"","event_id":"e1","channel":"x","event":"vacated","time":1795338907456,"sequence":2}`,
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e := &endpoint{answers: []string{accepted}}
+			var log bytes.Buffer
+			var waits []time.Duration
+			tt.event.ID, tt.event.Time, tt.event.Project, tt.event.ProjectName = "e1", at, "demo", "Demo"
+			e.newBus(t, &log, &waits).Report(t.Context(), tt.event)
+			if d := cmp.Diff([]request{{
+				"AWSEvents.PutEvents", "application/x-amz-json-1.1", true,
+				map[string]any{"Entries": []any{map[string]any{
+					"EventBusName": "centrifuge-dev", "Source": "centrifuge", "DetailType": string(tt.event.Type),
+					"Detail": tt.want, "Time": 1795338907.456,
+				}}},
+			}}, e.requests); d != "" {
+				t.Error(d)
+			}
+			if log.Len() > 0 {
+				t.Errorf("logged: %s", &log)
+			}
+		})
+	}
+}
+
+// TestReportFailure logs an event that could not be put, without its client.
+func TestReportFailure(t *testing.T) {
+	e := &endpoint{answers: []string{malformed}}
+	var log bytes.Buffer
+	var waits []time.Duration
+	e.newBus(t, &log, &waits).Report(t.Context(), hub.HookEvent{
+		Type: hub.DisconnectHook, ID: "e1", Project: "demo", Client: hub.Client{Connection: "c1", Info: json.RawMessage(`"confidential"`)},
+	})
+	var line struct{ Level, Project, Type, Message, Error string }
+	if err := json.Unmarshal(log.Bytes(), &line); err != nil {
+		t.Fatalf("not one line: %s", &log)
+	}
+	line.Error = ""
+	want := line
+	want.Level, want.Project, want.Type, want.Message = "ERROR", "demo", "disconnect", "e1"
+	if d := cmp.Diff(want, line); d != "" || strings.Contains(log.String(), "confidential") {
+		t.Errorf("%s%s", d, &log)
+	}
+}
+
 func TestEmitFailures(t *testing.T) {
 	const ms = time.Millisecond
 	for name, c := range map[string]struct {
