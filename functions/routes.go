@@ -125,8 +125,21 @@ const Ping = "ping"
 // bootstraps of functions with Pages.
 const SDK = "centrifuge.js"
 
-// message is the event of a published message. Package eventbus puts it.
-var message = Event{Source: "centrifuge", DetailType: "message"}
+// The events. Package eventbus puts them.
+var (
+	message     = event("message")
+	disconnect  = event("disconnect")
+	unsubscribe = event("unsubscribe")
+	occupied    = event("occupied")
+	vacated     = event("vacated")
+
+	// ending are the events of functions that end subscriptions and connections: those that post
+	// find some gone. changing are those of functions that make subscriptions, too.
+	ending   = []Event{disconnect, unsubscribe, vacated}
+	changing = append([]Event{occupied}, ending...)
+)
+
+func event(detailType string) Event { return Event{Source: "centrifuge", DetailType: detailType} }
 
 // demoProject is the project of the example application.
 const demoProject = "demo"
@@ -196,6 +209,7 @@ var All = []Function{
 		Table:       list{query, get, put, update, remove, batchWrite},
 		Connections: list{"POST", "DELETE"},
 		Posts:       fewPosts,
+		Puts:        changing,
 	},
 	{
 		Name: "subscribe", MemoryMB: light, Hub: true,
@@ -203,6 +217,7 @@ var All = []Function{
 		Table:       list{query, put, update, remove, batchWrite},
 		Connections: list{"POST", "DELETE"},
 		Posts:       fewPosts,
+		Puts:        changing,
 	},
 	{
 		Name: "unsubscribe", MemoryMB: light, Hub: true,
@@ -210,6 +225,7 @@ var All = []Function{
 		Table:       list{query, update, remove, batchWrite},
 		Connections: list{"POST", "DELETE"},
 		Posts:       fewPosts,
+		Puts:        ending,
 	},
 	{
 		Name: "broadcast", MemoryMB: heavy, Hub: true,
@@ -217,7 +233,7 @@ var All = []Function{
 		Table:       list{query, get, put, update, remove, batchWrite},
 		Connections: list{"POST", "DELETE"},
 		Posts:       manyPosts,
-		Puts:        []Event{message},
+		Puts:        append([]Event{message}, ending...),
 		Invokes:     list{Dispatch},
 	},
 	{
@@ -226,6 +242,7 @@ var All = []Function{
 		Table:       list{query, update, batchWrite},
 		Connections: list{"POST", "DELETE"},
 		Posts:       fewPosts,
+		Puts:        ending,
 	},
 	{
 		Name: "message", MemoryMB: medium, Hub: true, Clients: true, Pings: true, Waits: true,
@@ -233,7 +250,7 @@ var All = []Function{
 		Table:       list{query, get, put, update, remove, batchWrite},
 		Connections: list{"POST", "DELETE"},
 		Posts:       manyPosts,
-		Puts:        []Event{message},
+		Puts:        append([]Event{message}, changing...),
 		Invokes:     list{Dispatch},
 	},
 	{
@@ -246,7 +263,7 @@ var All = []Function{
 		Index:       list{query},
 		Connections: list{"POST", "DELETE"},
 		Posts:       manyPosts,
-		Puts:        []Event{message},
+		Puts:        append([]Event{message}, changing...),
 		Invokes:     list{Dispatch},
 	},
 	{
@@ -256,7 +273,7 @@ var All = []Function{
 		Index:       list{query},
 		Connections: list{"POST", "DELETE"},
 		Posts:       manyPosts,
-		Puts:        []Event{message},
+		Puts:        append([]Event{message}, changing...),
 		Invokes:     list{Dispatch},
 		Partitions:  []Partition{{schema.PasswordPartition, list{get}}},
 	},
@@ -267,7 +284,7 @@ var All = []Function{
 		Table:        list{query, get, update, remove, batchWrite},
 		Connections:  list{"POST", "DELETE"},
 		Posts:        manyPosts,
-		Puts:         []Event{message},
+		Puts:         append([]Event{message}, ending...),
 		Invokes:      list{Dispatch}, // when its time ends
 	},
 	{
@@ -277,11 +294,12 @@ var All = []Function{
 		Table:        list{query, get, put, update, batchWrite},
 		Connections:  list{"POST", "DELETE"},
 		Posts:        manyPosts,
+		Puts:         ending,
 		Invokes:      list{Ping}, // for what is more than one batch
 	},
 	{
 		Name: "webhook", MemoryMB: light, Waits: true, Option: Hooks,
-		Events:      []Event{message},
+		Events:      append([]Event{message}, changing...),
 		DeadLetters: true,
 		Table:       list{query},
 		Partitions:  []Partition{{"B#*", list{get, update, remove}}}, // the circuit breakers

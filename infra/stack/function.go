@@ -88,8 +88,8 @@ func (r resources) deploy(scope constructs.Construct, o Options, f functions.Fun
 	if f.Schedule != "" {
 		construct.NewSchedule(scope, jsii.String(f.Name+"Schedule"), &construct.ScheduleProps{Expression: f.Schedule, Function: lambda})
 	}
-	for _, event := range f.Events {
-		r.bus.Invoke(lambda, construct.Event(event), r.deadLetters)
+	if len(f.Events) > 0 {
+		r.bus.Invoke(lambda, r.deadLetters, kinds(f.Events)...)
 	}
 	return lambda
 }
@@ -135,10 +135,16 @@ func (r resources) grants(scope constructs.Construct, o Options, f functions.Fun
 	for _, name := range f.Invokes {
 		grants = append(grants, construct.AllowInvoke(scope, functionName(o, name)))
 	}
-	if r.bus != nil {
-		for _, event := range f.Puts {
-			grants = append(grants, r.bus.AllowPut(construct.Event(event)))
-		}
+	if r.bus != nil && len(f.Puts) > 0 {
+		grants = append(grants, r.bus.AllowPut(kinds(f.Puts)...))
 	}
 	return grants
+}
+
+// kinds are events as a bus knows them.
+func kinds(events []functions.Event) (all []construct.Event) {
+	for _, e := range events {
+		all = append(all, construct.Event(e))
+	}
+	return all
 }

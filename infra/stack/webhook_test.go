@@ -22,7 +22,7 @@ func TestEventHooks(t *testing.T) {
 			"dead letters": tpl.string(at(target, "DeadLetterConfig", "Arn")),
 		}
 		want := map[string]string{
-			"bus": "${EventsBus}", "pattern": `{detail-type: "` + eventbus.DetailType + `", source: "` + eventbus.Source + `"}`,
+			"bus": "${EventsBus}", "pattern": `{detail-type: "disconnect","message","occupied","unsubscribe","vacated", source: "` + eventbus.Source + `"}`,
 			"state": "ENABLED", "target": "${webhook.Arn}", "dead letters": queue,
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -41,7 +41,7 @@ func TestEventHooks(t *testing.T) {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	})
-	t.Run("functions that publish know the bus and may put messages only", func(t *testing.T) {
+	t.Run("functions know the bus and may put the events of what they do", func(t *testing.T) {
 		bus, rights := map[string]string{}, map[string]string{}
 		for name, f := range tpl.functions(t) {
 			if value := f.at("Environment", "Variables", config.EventBus); value != nil {
@@ -54,10 +54,16 @@ func TestEventHooks(t *testing.T) {
 			}
 		}
 		wantBus, wantRights := map[string]string{}, map[string]string{}
-		for _, name := range []string{"broadcast", "message", "publish", "admin", "dispatch"} {
+		for name, types := range map[string]string{
+			"auth": "disconnect occupied unsubscribe vacated", "subscribe": "disconnect occupied unsubscribe vacated",
+			"unsubscribe": "disconnect unsubscribe vacated", "disconnect": "disconnect unsubscribe vacated",
+			"broadcast": "disconnect message unsubscribe vacated", "dispatch": "disconnect message unsubscribe vacated",
+			"message": "disconnect message occupied unsubscribe vacated", "publish": "disconnect message occupied unsubscribe vacated",
+			"admin": "disconnect message occupied unsubscribe vacated",
+		} {
 			wantBus[name] = "${EventsBus}"
 			wantRights[name] = `may events:PutEvents on ${EventsBus.Arn} if ` +
-				`{ForAllValues:StringEquals: {events:detail-type: "` + eventbus.DetailType + `", events:source: "` + eventbus.Source + `"}, ` +
+				`{ForAllValues:StringEquals: {events:detail-type: "` + strings.ReplaceAll(types, " ", `","`) + `", events:source: "` + eventbus.Source + `"}, ` +
 				`Null: {events:detail-type: "false", events:source: "false"}}`
 		}
 		if diff := cmp.Diff(wantBus, bus); diff != "" {

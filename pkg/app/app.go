@@ -23,6 +23,7 @@ import (
 	"centrifuge/pkg/callback"
 	"centrifuge/pkg/config"
 	"centrifuge/pkg/delivery"
+	"centrifuge/pkg/eventbus"
 	"centrifuge/pkg/hub"
 	"centrifuge/pkg/metrics"
 	"centrifuge/pkg/protocol/centrifugo"
@@ -83,15 +84,29 @@ func Load(getenv func(string) string, w io.Writer) (*Base, error) {
 }
 
 // HubOptions are the parts of a hub. It fails without the address of the management
-// API, which every hub needs.
+// API, which every hub needs. Without the name of a bus there are no event hooks.
 func (b *Base) HubOptions() (hub.Options, error) {
 	d, err := b.dispatcher()
+	if err != nil {
+		return hub.Options{}, err
+	}
+	hooks, err := b.hooks()
 	return hub.Options{
-		Store: b.Store, Dispatcher: d, VerifyToken: auth.VerifyToken, DefaultProject: b.Config.DefaultProject, Pings: b.Config.PingFunction != "", Log: b.Log,
+		Store: b.Store, Dispatcher: d, Hooks: hooks, VerifyToken: auth.VerifyToken, DefaultProject: b.Config.DefaultProject, Pings: b.Config.PingFunction != "", Log: b.Log,
 		Tokens:   auth.NewVerifier(auth.VerifierOptions{Fetch: callback.Fetcher(b.Config.InsecureCallbacks), Log: b.Log}),
 		Proxies:  callback.NewProxy(callback.ProxyOptions{Insecure: b.Config.InsecureCallbacks, Breakers: b.Store, Log: b.Log}),
 		Callback: callback.New(callback.Options{Insecure: b.Config.InsecureCallbacks, Breakers: b.Store, Log: b.Log}),
 	}, err
+}
+
+func (b *Base) hooks() (hub.Hooks, error) {
+	if b.Config.EventBus == "" {
+		return nil, nil //nolint:nilnil // there are no hooks without a bus
+	}
+	return eventbus.New(eventbus.Options{
+		Bus: b.Config.EventBus, Region: b.Cloud.Region, Credentials: b.Cloud.Credentials, Endpoint: b.Config.EventBridgeEndpoint,
+		HTTP: b.Cloud.HTTPClient, Encode: classic.Push, Log: b.Log,
+	})
 }
 
 func (b *Base) dispatcher() (hub.Dispatcher, error) {

@@ -15,10 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/google/go-cmp/cmp"
 
 	"centrifuge/pkg/hub"
@@ -79,28 +76,24 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, answer)
 }
 
-// newBus returns a bus over the real client. It does not wait: it appends its waits to
-// waits.
+// newBus returns a bus at the endpoint. It does not wait: it appends its waits to waits.
 func (e *endpoint) newBus(t *testing.T, log io.Writer, waits *[]time.Duration) *Bus {
 	t.Helper()
 	s := httptest.NewServer(e)
 	t.Cleanup(s.Close)
-	client := eventbridge.NewFromConfig(aws.Config{
-		Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("local", "the-secret-key", ""),
-	}, func(o *eventbridge.Options) {
-		o.BaseEndpoint = &s.URL
-		o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
-			o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return 0, nil })
-		})
-	})
-	return New(Options{
-		Client: client, Bus: "centrifuge-dev", Encode: encode, Log: slog.New(slog.NewJSONHandler(log, nil)),
+	b, err := New(Options{
+		Bus: "centrifuge-dev", Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("local", "the-secret-key", ""),
+		Endpoint: s.URL, Encode: encode, Log: slog.New(slog.NewJSONHandler(log, nil)),
 		Now: func() time.Time { return time.Unix(1795338907, 0) },
 		Wait: func(ctx context.Context, d time.Duration) error {
 			*waits = append(*waits, d)
 			return ctx.Err()
 		},
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 func TestEmit(t *testing.T) {
@@ -122,6 +115,81 @@ func TestEmit(t *testing.T) {
 	}
 }
 
+func TestReport(t *testing.T) {
+	const ms = int64(1795338907456)
+	at := time.UnixMilli(ms)
+	ch := hub.Channel{Project: "demo", Category: "chat", Incarnation: "5", Name: "lobby"}
+	client := hub.Client{Connection: "c1", User: "ann", Info: json.RawMessage(`{"n":"<é>"}`)}
+	for _, tt := range []struct {
+		name  string
+		event hub.HookEvent
+		want  string
+	}{
+		{
+			"a disconnect", hub.HookEvent{Type: hub.DisconnectHook, Client: client, Ending: hub.Ending{Code: 1001, Reason: "Going away"}},
+			`{"project_id":"demo","project":"Demo","event_id":"e1","event":"disconnect","time":1795338907456,` +
+				`"client":{"client":"c1","user":"ann","conn_info":{"n":"<é>"}},"code":1001,"reason":"Going away"}`,
+		},
+		{
+			"a disconnect of an anonymous user without a code", hub.HookEvent{Type: hub.DisconnectHook, Client: hub.Client{Connection: "c1"}},
+			`{"project_id":"demo","project":"Demo","event_id":"e1","event":"disconnect","time":1795338907456,"client":{"client":"c1","user":""}}`,
+		},
+		{
+			"an unsubscribe", hub.HookEvent{Type: hub.UnsubscribeHook, Channel: ch, CategoryID: "6", Client: client, Ending: hub.Ending{Reason: "client unsubscribe"}},
+			`{"project_id":"demo","project":"Demo","category_id":"6","category":"chat","event_id":"e1","channel":"lobby","event":"unsubscribe","time":1795338907456,` +
+				`"client":{"client":"c1","user":"ann","conn_info":{"n":"<é>"}},"code":0,"reason":"client unsubscribe"}`,
+		},
+		{
+			"an occupied channel", hub.HookEvent{Type: hub.OccupiedHook, Channel: ch, CategoryID: "6", Sequence: 1795338900001},
+			`{"project_id":"demo","project":"Demo","category_id":"6","category":"chat","event_id":"e1","channel":"lobby","event":"occupied","time":1795338907456,"sequence":1795338900001}`,
+		},
+		{
+			"a vacated channel in the category without a name", hub.HookEvent{Type: hub.VacatedHook, Channel: hub.Channel{Project: "demo", Name: "x"}, CategoryID: "6", Sequence: 2},
+			`{"project_id":"demo","project":"Demo","category_id":"6","category":"","event_id":"e1","channel":"x","event":"vacated","time":1795338907456,"sequence":2}`,
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e := &endpoint{answers: []string{accepted}}
+			var log bytes.Buffer
+			var waits []time.Duration
+			tt.event.ID, tt.event.Time, tt.event.Project, tt.event.ProjectName = "e1", at, "demo", "Demo"
+			e.newBus(t, &log, &waits).Report(t.Context(), tt.event)
+			if d := cmp.Diff([]request{{
+				"AWSEvents.PutEvents", "application/x-amz-json-1.1", true,
+				map[string]any{"Entries": []any{map[string]any{
+					"EventBusName": "centrifuge-dev", "Source": "centrifuge", "DetailType": string(tt.event.Type),
+					"Detail": tt.want, "Time": 1795338907.456,
+				}}},
+			}}, e.requests); d != "" {
+				t.Error(d)
+			}
+			if log.Len() > 0 {
+				t.Errorf("logged: %s", &log)
+			}
+		})
+	}
+}
+
+// TestReportFailure logs an event that could not be put, without its client.
+func TestReportFailure(t *testing.T) {
+	e := &endpoint{answers: []string{malformed}}
+	var log bytes.Buffer
+	var waits []time.Duration
+	e.newBus(t, &log, &waits).Report(t.Context(), hub.HookEvent{
+		Type: hub.DisconnectHook, ID: "e1", Project: "demo", Client: hub.Client{Connection: "c1", Info: json.RawMessage(`"confidential"`)},
+	})
+	var line struct{ Level, Project, Type, Message, Error string }
+	if err := json.Unmarshal(log.Bytes(), &line); err != nil {
+		t.Fatalf("not one line: %s", &log)
+	}
+	line.Error = ""
+	want := line
+	want.Level, want.Project, want.Type, want.Message = "ERROR", "demo", "disconnect", "e1"
+	if d := cmp.Diff(want, line); d != "" || strings.Contains(log.String(), "confidential") {
+		t.Errorf("%s%s", d, &log)
+	}
+}
+
 func TestEmitFailures(t *testing.T) {
 	const ms = time.Millisecond
 	for name, c := range map[string]struct {
@@ -134,11 +202,11 @@ func TestEmitFailures(t *testing.T) {
 		"refused always":                    {[]string{throttled}, 4, []time.Duration{50 * ms, 100 * ms, 200 * ms}, "ThrottlingException: Rate exceeded"},
 		"refused without a reason":          {[]string{unnamed}, 4, []time.Duration{50 * ms, 100 * ms, 200 * ms}, "no reason is given"},
 		"final refusal":                     {[]string{malformed, accepted}, 1, nil, "MalformedDetail: Detail is malformed."},
-		"failed once":                       {[]string{`500 {"__type":"InternalException"}`, accepted}, 2, nil, ""},
-		"failed always":                     {[]string{`500 {"__type":"InternalException"}`}, 3, nil, "InternalException"},
+		"failed once":                       {[]string{`500 {"__type":"InternalException"}`, accepted}, 2, []time.Duration{50 * ms}, ""},
+		"throttled as a whole":              {[]string{`400 {"__type":"ThrottlingException"}`, accepted}, 2, []time.Duration{50 * ms}, ""},
 		"invalid request":                   {[]string{`400 {"__type":"ValidationException","message":"no"}`}, 1, nil, "ValidationException: no"},
-		"failed and refused, then accepted": {[]string{`500 {}`, throttled, `500 {}`, accepted}, 4, []time.Duration{50 * ms}, ""},
-		"answer that is not JSON":           {[]string{`<html>`}, 1, nil, "put event"},
+		"failed and refused, then accepted": {[]string{`500 {}`, throttled, `500 {}`, accepted}, 4, []time.Duration{50 * ms, 50 * ms, 50 * ms}, ""},
+		"answer that is not JSON":           {[]string{`<html>`}, 1, nil, "put event: decode answer"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := &endpoint{answers: c.answers}
@@ -170,7 +238,7 @@ func expectLog(t *testing.T, log, cause string) {
 		}
 		return
 	}
-	var line struct{ Level, Project, Channel, Message, Error string }
+	var line struct{ Level, Project, Channel, Type, Message, Error string }
 	if err := json.Unmarshal([]byte(log), &line); err != nil {
 		t.Fatalf("not one line: %s", log)
 	}
@@ -179,7 +247,7 @@ func expectLog(t *testing.T, log, cause string) {
 	}
 	line.Error = ""
 	want := line
-	want.Level, want.Project, want.Channel, want.Message = "ERROR", "demo", "chat:lobby", message.ID
+	want.Level, want.Project, want.Channel, want.Type, want.Message = "ERROR", "demo", "chat:lobby", "message", message.ID
 	if d := cmp.Diff(want, line); d != "" {
 		t.Error(d)
 	}
@@ -203,21 +271,25 @@ func TestEmitEndsWithContext(t *testing.T) {
 	expectLog(t, log.String(), "context canceled")
 }
 
-// recorder is a client that records the deadline of its context.
-type recorder struct {
-	deadline time.Time
-	err      error
-}
+// recorder is a client of HTTP that records the deadline of a request and gives no answer.
+type recorder struct{ deadline time.Time }
 
-func (r *recorder) PutEvents(ctx context.Context, _ *eventbridge.PutEventsInput, _ ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error) {
-	r.deadline, _ = ctx.Deadline()
-	return &eventbridge.PutEventsOutput{}, r.err
+func (r *recorder) Do(request *http.Request) (*http.Response, error) {
+	r.deadline, _ = request.Context().Deadline()
+	return nil, errors.New("no answer")
 }
 
 func TestEmitTimeout(t *testing.T) {
 	r := &recorder{}
 	begin := time.Now()
-	New(Options{Client: r, Encode: encode}).Emit(t.Context(), message)
+	b, err := New(Options{
+		Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("local", "local", ""), HTTP: r, Encode: encode,
+		Wait: func(context.Context, time.Duration) error { return context.Canceled },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Emit(t.Context(), message)
 	if r.deadline.Before(begin.Add(Timeout)) || r.deadline.After(time.Now().Add(Timeout)) {
 		t.Errorf("the deadline is %v after the call", r.deadline.Sub(begin))
 	}
@@ -232,16 +304,6 @@ func TestEmitTimeout(t *testing.T) {
 			t.Errorf("%d requests", len(e.requests))
 		}
 		expectLog(t, log.String(), "ThrottlingException: Rate exceeded; context deadline exceeded while waiting")
-	})
-	t.Run("wait with a timer", func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		if err := wait(ctx, time.Hour); !errors.Is(err, context.Canceled) {
-			t.Errorf("error is %v", err)
-		}
-		if err := wait(t.Context(), 0); err != nil {
-			t.Error(err)
-		}
 	})
 }
 

@@ -50,6 +50,8 @@ type rig struct {
 	// got are the lines "c1 < frame" and "c1 closed" since the last take.
 	got    []string
 	closed map[string]bool
+	// emitted are the types of the events that the hooks got, and "message".
+	emitted []string
 	// invoked are the channels for which a dispatcher was invoked.
 	invoked []hub.Channel
 	// key signs the tokens of a conversation.
@@ -115,7 +117,7 @@ func newRigIn(t testing.TB, o hub.ProjectOptions, defaultProject string) *rig {
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	r.hub, err = hub.NewPublisher(hub.PublisherOptions{
 		Options: hub.Options{
-			Store: r.store, Callback: struct{ hub.Callback }{}, VerifyToken: auth.VerifyToken, DefaultProject: defaultProject, Proxies: r, Pings: true, Log: log, Now: r.clock, Wait: wait,
+			Store: r.store, Callback: struct{ hub.Callback }{}, VerifyToken: auth.VerifyToken, DefaultProject: defaultProject, Proxies: r, Pings: true, Log: log, Now: r.clock, Wait: wait, Hooks: r,
 			Tokens: auth.NewVerifier(auth.VerifierOptions{Fetch: func(context.Context, string) ([]byte, error) { panic("no project has a key set") }, Log: log}),
 			Dispatcher: delivery.New(delivery.Options{
 				Subscribers: r.store, Poster: poster, Log: log,
@@ -154,6 +156,23 @@ func (r *rig) Invoke(_ context.Context, ch hub.Channel) error {
 	defer r.mu.Unlock()
 	r.invoked = append(r.invoked, ch)
 	return nil
+}
+
+// Emit and Report are hub.Hooks.
+func (r *rig) Emit(_ context.Context, messages ...hub.Message) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for range messages {
+		r.emitted = append(r.emitted, "message")
+	}
+}
+
+func (r *rig) Report(_ context.Context, events ...hub.HookEvent) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range events {
+		r.emitted = append(r.emitted, string(e.Type))
+	}
 }
 
 // drain is the invocations of durable dispatchers since the last call.

@@ -16,7 +16,7 @@ import (
 // Lambda invokes it again, twice, and then sends the event to the dead-letter queue.
 type EventBridge func(context.Context, events.EventBridgeEvent) error
 
-// Webhook handles messages from the event bus: notify gets the project that the detail
+// Webhook handles messages and other events from the event bus: notify gets the project that the detail
 // names by its project_id, and the unchanged bytes of the detail. A project that does
 // not exist any more is no error, because a repetition cannot succeed. An error of notify
 // is logged and returned. A detail that names no project is an error too, so that an
@@ -30,8 +30,8 @@ func Webhook(projects hub.Projects, notify func(ctx context.Context, p *hub.Proj
 			Message string `json:"event_id"`
 		}
 		if hub.SyntaxError(e.Detail, "data") != "" || json.Unmarshal(e.Detail, &detail) != nil || detail.Project == "" {
-			log.ErrorContext(ctx, "event without message", "event", e.ID, "source", e.Source, "type", e.DetailType)
-			return fmt.Errorf("event %s: the detail is not a message", e.ID)
+			log.ErrorContext(ctx, "event without project", "event", e.ID, "source", e.Source, "type", e.DetailType)
+			return fmt.Errorf("event %s: the detail names no project", e.ID)
 		}
 		log := log.With("project", detail.Project, "message", detail.Message, "event", e.ID)
 		p, err := projects.Project(ctx, detail.Project)
@@ -44,7 +44,7 @@ func Webhook(projects hub.Projects, notify func(ctx context.Context, p *hub.Proj
 		}
 		if err != nil {
 			log.ErrorContext(ctx, "webhook failed", "error", err)
-			return fmt.Errorf("webhook of message %s: %w", detail.Message, err)
+			return fmt.Errorf("webhook of event %s: %w", detail.Message, err)
 		}
 		return nil
 	}

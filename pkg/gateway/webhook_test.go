@@ -40,14 +40,14 @@ func TestWebhook(t *testing.T) {
 		log      string // part of the one line of the log, "" for no line
 	}{
 		"a message, unchanged":           {detail: detail, notified: detail},
-		"a webhook that fails":           {detail: detail, fails: errors.New("status 502"), notified: detail, err: "webhook of message m1: status 502", log: "level=ERROR msg=\"webhook failed\" project=demo message=m1 event=e1 error=\"status 502\""},
+		"a webhook that fails":           {detail: detail, fails: errors.New("status 502"), notified: detail, err: "webhook of event m1: status 502", log: "level=ERROR msg=\"webhook failed\" project=demo message=m1 event=e1 error=\"status 502\""},
 		"a project that does not exist":  {detail: `{"event_id":"m1","project_id":"gone"}`, log: "level=INFO msg=\"project not found\" project=gone message=m1"},
-		"a project that cannot be read":  {detail: `{"event_id":"m1","project_id":"broken"}`, err: "webhook of message m1: the table is missing", log: "level=ERROR"},
-		"a detail without a project":     {detail: `{"text":"confidential"}`, err: "event e1: the detail is not a message", log: "level=ERROR msg=\"event without message\" event=e1 source=centrifuge type=message"},
-		"a detail that is no object":     {detail: `["confidential"]`, err: "event e1: the detail is not a message", log: "level=ERROR"},
-		"a project id that is an object": {detail: `{"project_id":{"confidential":1}}`, err: "event e1: the detail is not a message", log: "level=ERROR"},
-		"a detail that is not UTF-8":     {detail: "{\"project_id\":\"demo\",\"event_id\":\"\xff\"}", err: "event e1: the detail is not a message", log: "level=ERROR"},
-		"an event without a detail":      {detail: ``, err: "event e1: the detail is not a message", log: "level=ERROR"},
+		"a project that cannot be read":  {detail: `{"event_id":"m1","project_id":"broken"}`, err: "webhook of event m1: the table is missing", log: "level=ERROR"},
+		"a detail without a project":     {detail: `{"text":"confidential"}`, err: "event e1: the detail names no project", log: "level=ERROR msg=\"event without project\" event=e1 source=centrifuge type=message"},
+		"a detail that is no object":     {detail: `["confidential"]`, err: "event e1: the detail names no project", log: "level=ERROR"},
+		"a project id that is an object": {detail: `{"project_id":{"confidential":1}}`, err: "event e1: the detail names no project", log: "level=ERROR"},
+		"a detail that is not UTF-8":     {detail: "{\"project_id\":\"demo\",\"event_id\":\"\xff\"}", err: "event e1: the detail names no project", log: "level=ERROR"},
+		"an event without a detail":      {detail: ``, err: "event e1: the detail names no project", log: "level=ERROR"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log bytes.Buffer

@@ -85,10 +85,19 @@ func Disconnect(h *hub.Hub, log *slog.Logger) WebSocket {
 		if e.RequestContext.EventType != eventDisconnect {
 			return serve(log, nil)(ctx, e) // a frame whose method is the name of this route
 		}
-		err := h.Disconnect(ctx, e.RequestContext.ConnectionID)
+		err := h.Disconnect(ctx, e.RequestContext.ConnectionID, ending(e))
 		logError(ctx, log, e, err)
 		return events.APIGatewayProxyResponse{StatusCode: handshakeStatus(err)}, nil
 	}
+}
+
+// ending is why a connection is over, as far as API Gateway says.
+func ending(e events.APIGatewayWebsocketProxyRequest) hub.Ending {
+	why := hub.Ending{Code: int(e.RequestContext.DisconnectStatusCode)}
+	if reason := e.RequestContext.DisconnectReason; reason != nil {
+		why.Reason = *reason
+	}
+	return why
 }
 
 // Auth handles the route auth.

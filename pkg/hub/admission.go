@@ -155,7 +155,7 @@ func (h *Hub) lose(ctx context.Context, m Mark, all []Lost) error {
 	for _, id := range missed {
 		// Its subscriptions are hidden: the messages that follow try again to close it.
 		if c, readErr := h.store.Connection(ctx, id); readErr == nil {
-			err = h.closeSockets(ctx, []Connection{c})
+			err = h.closeSockets(ctx, []Connection{c}, DisconnectInsufficientState)
 		}
 	}
 	if err != nil {

@@ -104,24 +104,58 @@ type addressed struct {
 	project *Project
 }
 
+// projects are projects by their ids, nil for one that does not exist.
+type projects map[string]*Project
+
+// projects reads projects, each once. They are some seconds old at most.
+func (h *Hub) projects(ctx context.Context, ids []string) (projects, error) {
+	all := make(projects)
+	for _, id := range ids {
+		if _, read := all[id]; read {
+			continue
+		}
+		p, err := h.store.Project(ctx, id)
+		if err != nil && !errors.Is(err, ErrProjectNotFound) {
+			return nil, err
+		}
+		all[id] = p
+	}
+	return all, nil
+}
+
+// projectsOf are the ids of the projects of announcements.
+func projectsOf(all []announcement) (ids []string) {
+	for _, a := range all {
+		ids = append(ids, a.connection.Project)
+	}
+	return ids
+}
+
+// categoryIn returns the category of a channel, and false where the project, which may be nil,
+// does not have it any more.
+func (p *Project) categoryIn(ch Channel) (Category, bool) {
+	if p == nil || ch != p.Locate(ch) {
+		return Category{}, false
+	}
+	category, exists := p.Categories[ch.Category]
+	return category, exists
+}
+
 // messages are the messages of announcements in categories with JoinLeave. It reads each
 // project once, and fails where one cannot be read.
 func (h *Hub) messages(ctx context.Context, all []announcement) (messages []addressed, err error) {
-	projects := make(map[string]*Project)
+	projects, err := h.projects(ctx, projectsOf(all))
+	if err != nil {
+		return nil, err
+	}
 	for _, a := range all {
-		p, read := projects[a.connection.Project]
-		if !read {
-			if p, err = h.store.Project(ctx, a.connection.Project); err != nil && !errors.Is(err, ErrProjectNotFound) {
-				return nil, err
-			}
-			projects[a.connection.Project] = p
-		}
-		if p == nil || !p.Categories[a.channel.Category].JoinLeave || a.channel != p.Locate(a.channel) {
+		p := projects[a.connection.Project]
+		category, exists := p.categoryIn(a.channel)
+		if !exists || !category.JoinLeave {
 			continue
 		}
 		messages = append(messages, addressed{Message{
-			ID: NewID(h.now()), Channel: a.channel, ProjectName: p.Name, CategoryID: p.Categories[a.channel.Category].ID, Event: a.event,
-			Client: Client{Connection: a.connection.ID, User: a.connection.User, Info: a.connection.Info},
+			ID: NewID(h.now()), Channel: a.channel, ProjectName: p.Name, CategoryID: category.ID, Event: a.event, Client: a.connection.client(),
 		}, Place{a.channel, a.connection.Channels[a.channel]}, p})
 	}
 	return messages, nil

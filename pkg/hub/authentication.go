@@ -102,7 +102,7 @@ func (h *Hub) Authenticate(ctx context.Context, cr Credentials) ([]Refusal, erro
 	}
 	var refused []Refusal
 	at := cr.received(h.now())
-	err = h.change(ctx, c, func(c Connection) (Change, error) {
+	err = h.change(ctx, c, UnsubscribedInsufficientState, func(c Connection) (Change, error) {
 		refused = nil
 		switch overtaken, err := c.Order.overtaken(auths, at); {
 		case err != nil:
@@ -121,7 +121,7 @@ func (h *Hub) Authenticate(ctx context.Context, cr Credentials) ([]Refusal, erro
 		channels := c.Channels
 		c.Project, c.User, c.Info, c.Permissions = p.ID, identity.User, confirmed.Info, confirmed.Permissions
 		c.Protocol, c.Batch, c.TokenExpires, c.Proof = cr.Protocol, cr.Batch, identity.Expires, proof
-		c.Secret, c.MD5, c.AnyOrigin = identity.Secret, identity.MD5, false
+		c.Secret, c.MD5, c.AnyOrigin, c.Watched = identity.Secret, identity.MD5, false, p.Options.DisconnectEvents
 		c.Channels, refused = nil, nil
 		if present {
 			c.Channels, refused = h.keep(p, c, channels)

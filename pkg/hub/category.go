@@ -58,16 +58,18 @@ type CategoryOptions struct {
 	PublishProxyEnabled    bool `json:"publish_proxy_enabled,omitempty"`
 	SubRefreshProxyEnabled bool `json:"sub_refresh_proxy_enabled,omitempty"`
 
-	CleanHTML       bool     `json:"clean_html,omitempty"`
-	AllowedDomains  []string `json:"allowed_domains,omitempty"`
-	Hooks           bool     `json:"hooks,omitempty"`
-	Shards          int      `json:"shards,omitempty"`
-	MaxMessageBytes int      `json:"max_message_bytes,omitempty"`
-	HistorySize     int      `json:"history_size,omitempty"`
-	HistoryTTL      Duration `json:"history_ttl,omitempty"`
-	HistoryMetaTTL  Duration `json:"history_meta_ttl,omitempty"`
-	Ordered         bool     `json:"ordered,omitempty"`
-	Linger          Duration `json:"linger_ms,omitempty"`
+	CleanHTML         bool     `json:"clean_html,omitempty"`
+	AllowedDomains    []string `json:"allowed_domains,omitempty"`
+	Hooks             bool     `json:"hooks,omitempty"`
+	UnsubscribeEvents bool     `json:"unsubscribe_events,omitempty"`
+	OccupancyEvents   bool     `json:"occupancy_events,omitempty"`
+	Shards            int      `json:"shards,omitempty"`
+	MaxMessageBytes   int      `json:"max_message_bytes,omitempty"`
+	HistorySize       int      `json:"history_size,omitempty"`
+	HistoryTTL        Duration `json:"history_ttl,omitempty"`
+	HistoryMetaTTL    Duration `json:"history_meta_ttl,omitempty"`
+	Ordered           bool     `json:"ordered,omitempty"`
+	Linger            Duration `json:"linger_ms,omitempty"`
 }
 
 // RecoveryMode is what a client gets that recovers. "" is StreamRecovery.

@@ -33,8 +33,8 @@ const (
 // removed. Until then the next message finds them, and finishes what an invocation that
 // died has begun. found are subscriptions of these connections that dispatches found: those
 // without a connection are removed, and the sockets of those that are hidden are closed.
-// Connections that a leave finds gone are closed too.
-func (h *Hub) closeConnections(ctx context.Context, ids []string, found ...Gone) error {
+// Connections that a leave finds gone are closed too. why is of those in ids.
+func (h *Hub) closeConnections(ctx context.Context, why Ending, ids []string, found ...Gone) error {
 	var errs []error
 	seen := make(map[string]bool)
 	for len(ids) > 0 && ctx.Err() == nil {
@@ -51,14 +51,15 @@ func (h *Hub) closeConnections(ctx context.Context, ids []string, found ...Gone)
 			closing, err = h.disconnect(ctx, closing, hidden)
 			errs = append(errs, err)
 		}
-		gone, closeErr := h.close(ctx, closing, false)
+		gone, closeErr := h.close(ctx, closing, false, why)
 		errs = append(errs, err, closeErr)
 		if len(orphans) > 0 {
 			errs = append(errs, h.store.RemoveSubscribers(ctx, orphans))
+			h.reportVacancies(ctx, orphaned(orphans))
 		}
 		gone = slices.DeleteFunc(gone, func(g Gone) bool { return seen[g.Connection] || slices.Contains(ids, g.Connection) })
 		found = append(found, gone...)
-		ids = append(ids, connectionsOf(gone)...)
+		ids, why = append(ids, connectionsOf(gone)...), lost
 	}
 	if len(ids) > 0 {
 		errs = append(errs, fmt.Errorf("%d connections remain: %w", len(ids), ctx.Err()))
@@ -66,9 +67,10 @@ func (h *Hub) closeConnections(ctx context.Context, ids []string, found ...Gone)
 	return errors.Join(errs...)
 }
 
-// close announces the leaves of connections that are marked, and removes them. hidden means
-// that their subscriptions are hidden already. It returns what the announcements found gone.
-func (h *Hub) close(ctx context.Context, closing []Connection, hidden bool) ([]Gone, error) {
+// close announces the leaves of connections that are marked, reports their ends, and removes them.
+// hidden means that their subscriptions are hidden already. It returns what the announcements
+// found gone.
+func (h *Hub) close(ctx context.Context, closing []Connection, hidden bool, why Ending) ([]Gone, error) {
 	if len(closing) == 0 {
 		return nil, nil
 	}
@@ -92,7 +94,18 @@ func (h *Hub) close(ctx context.Context, closing []Connection, hidden bool) ([]G
 	// Connections whose leaves were not all sent stay marked: the next message finds their
 	// subscriptions, and they are closed again.
 	closed := slices.DeleteFunc(closing, func(c Connection) bool { return unsent[c.ID] })
-	return gone, h.store.FinishClose(ctx, closed)
+	h.reportEnds(ctx, closed, why)
+	err = h.store.FinishClose(ctx, closed)
+	h.reportVacancies(ctx, leaves(closed...))
+	return gone, err
+}
+
+// orphaned are the leaves of subscriptions that no connection names.
+func orphaned(orphans []Gone) (all []announcement) {
+	for _, o := range orphans {
+		all = append(all, announcement{Leave, Connection{ID: o.Connection, Project: o.Channel.Project}, o.Channel})
+	}
+	return all
 }
 
 // orphans are those of the subscriptions that dispatches found that no connection names.
@@ -165,7 +178,7 @@ func connectionsOf(subscriptions []Gone) []string {
 // right has ended. It ends with ctx. It logs failures: the next message finds what
 // remains.
 func (h *Hub) cleanUp(ctx context.Context, gone []Gone, ended []Ended) {
-	err := errors.Join(h.closeConnections(ctx, connectionsOf(gone), gone...), h.endRights(ctx, ended))
+	err := errors.Join(h.closeConnections(ctx, lost, connectionsOf(gone), gone...), h.endRights(ctx, ended))
 	if err != nil {
 		for _, e := range ended {
 			gone = append(gone, e.Gone)
@@ -241,7 +254,7 @@ func (h *Hub) endRightsOf(ctx context.Context, project string, ids []string, fou
 		}
 		return false
 	})
-	errs = append(errs, h.closeSockets(ctx, refused), h.changeAll(ctx, connections, UnsubscribedInsufficientState, func(c Connection) (Change, error) {
+	errs = append(errs, h.closeSockets(ctx, refused, DisconnectPermissionDenied), h.changeAll(ctx, connections, UnsubscribedInsufficientState, func(c Connection) (Change, error) {
 		var renew []Channel
 		for _, s := range found[c.ID] {
 			renew = append(renew, s.Channel)
@@ -253,6 +266,6 @@ func (h *Hub) endRightsOf(ctx context.Context, project string, ids []string, fou
 		// An auth may have granted them since.
 		c.Channels = without(c.Channels, common(left[c.ID], h.ended(p, c)))
 		return Change{Connection: c, Renew: renew}, nil
-	}), h.closeConnections(ctx, connectionsOf(over), over...))
+	}), h.closeConnections(ctx, lost, connectionsOf(over), over...))
 	return errors.Join(errs...)
 }

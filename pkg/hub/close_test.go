@@ -67,7 +67,7 @@ func TestDisconnectThatDied(t *testing.T) {
 			r.enter(t, "c2", "v", "room:x", "open:x")
 			r.announced = nil
 			restore := r.interrupt(tt.operation, tt.n)
-			if err := r.Disconnect(t.Context(), "c2"); err == nil && tt.operation != "Query" {
+			if err := r.Disconnect(t.Context(), "c2", hub.Ending{Code: 1001, Reason: "Going away"}); err == nil && tt.operation != "Query" {
 				t.Fatal("the disconnect was not interrupted")
 			}
 			restore()
@@ -102,7 +102,7 @@ func TestHiddenWhileClosing(t *testing.T) {
 	r.enter(t, "c1", "u", "room:x")
 	r.enter(t, "c2", "v", "room:x")
 	restore := r.interrupt("BatchWriteItem", 1)
-	err := r.Disconnect(t.Context(), "c2")
+	err := r.Disconnect(t.Context(), "c2", hub.Ending{Code: 1001, Reason: "Going away"})
 	restore()
 	if err == nil {
 		t.Fatal("the disconnect was not interrupted")
@@ -140,7 +140,7 @@ func TestLostAnswerOfClose(t *testing.T) {
 				}
 				return nil, errors.Join(errors.New("connection reset"), response.Body.Close())
 			}
-			if err := r.Disconnect(t.Context(), "c2"); err != nil {
+			if err := r.Disconnect(t.Context(), "c2", hub.Ending{Code: 1001, Reason: "Going away"}); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff([]string{"leave room:x c2 to c1"}, r.announced); diff != "" {

@@ -63,7 +63,7 @@ func (h *Hub) spend(ctx context.Context, cmd Command) (Connection, error) {
 	case err != nil:
 		return Connection{}, err
 	case debt > closingDebt:
-		if err := h.closeSockets(ctx, []Connection{c}); err != nil {
+		if err := h.closeSockets(ctx, []Connection{c}, DisconnectTooManyRequests); err != nil {
 			h.log.WarnContext(ctx, "close connection failed", "project", c.Project, "connection", cmd.Connection, "error", err)
 			return Connection{}, ErrTooManyRequests.WithHelp("close the connection")
 		}

@@ -63,6 +63,9 @@ type Connection struct {
 	// asks validate_url nothing.
 	Proof string
 
+	// Watched means that its project had DisconnectEvents when it got its identity.
+	Watched bool
+
 	// Channels are the channels subscribed to, each with the shard that holds the
 	// subscription.
 	Channels map[Channel]int
@@ -182,9 +185,10 @@ func (h *Hub) Connect(ctx context.Context, hs Handshake) error {
 }
 
 // Disconnect removes a connection that is over, with its subscriptions, and
-// announces its leaves.
-func (h *Hub) Disconnect(ctx context.Context, connection string) error {
-	return h.closeConnections(ctx, []string{connection})
+// announces its leaves. why is what API Gateway says.
+func (h *Hub) Disconnect(ctx context.Context, connection string, why Ending) error {
+	why.Reason = printable(why.Reason)
+	return h.closeConnections(ctx, why, []string{connection})
 }
 
 // DisconnectUser closes connections of a user and announces their leaves. A repeated call
@@ -208,7 +212,7 @@ func (h *Hub) DisconnectUser(ctx context.Context, p *Project, user string, r Dis
 // and the next message finishes what an invocation that died has begun. The connections are
 // marked before their sockets are closed: so their $disconnect, which follows, leaves them
 // to this call, and when it returns they are removed.
-func (h *Hub) closeSockets(ctx context.Context, connections []Connection) error {
+func (h *Hub) closeSockets(ctx context.Context, connections []Connection, why *Disconnection) error {
 	var errs []error
 	for len(connections) > 0 {
 		// A few at a time: what is hidden is also closed before the time is over.
@@ -217,7 +221,7 @@ func (h *Hub) closeSockets(ctx context.Context, connections []Connection) error 
 			subscriptions += len(connections[n].Channels)
 			n++
 		}
-		errs = append(errs, h.closeSocketsOf(ctx, connections[:n]))
+		errs = append(errs, h.closeSocketsOf(ctx, connections[:n], why))
 		connections = connections[n:]
 	}
 	return errors.Join(errs...)
@@ -225,7 +229,7 @@ func (h *Hub) closeSockets(ctx context.Context, connections []Connection) error 
 
 // closeSocketsOf is closeSockets for some connections. After an error it goes on: what is
 // closed is right.
-func (h *Hub) closeSocketsOf(ctx context.Context, connections []Connection) error {
+func (h *Hub) closeSocketsOf(ctx context.Context, connections []Connection, why *Disconnection) error {
 	revisions := make(map[string]int, len(connections))
 	ids := make([]string, len(connections))
 	for i, c := range connections {
@@ -240,9 +244,9 @@ func (h *Hub) closeSocketsOf(ctx context.Context, connections []Connection) erro
 	}
 	hideErr = h.hide(ctx, changed)
 	closed, socketErr := h.disconnect(ctx, closing, ids)
-	gone, closeErr := h.close(ctx, closed, hideErr == nil)
+	gone, closeErr := h.close(ctx, closed, hideErr == nil, Ending(*why))
 	gone = slices.DeleteFunc(gone, func(g Gone) bool { return slices.Contains(ids, g.Connection) })
-	return errors.Join(beginErr, hideErr, socketErr, closeErr, h.closeConnections(ctx, connectionsOf(gone), gone...))
+	return errors.Join(beginErr, hideErr, socketErr, closeErr, h.closeConnections(ctx, lost, connectionsOf(gone), gone...))
 }
 
 // disconnect closes sockets, and returns those of the connections that are marked whose socket

@@ -38,7 +38,7 @@ func (d *Disconnection) Reconnects() bool {
 }
 
 // Unsubscription is why the service ends a subscription. The codes are Centrifugo's. Clients
-// subscribe again after those from 2500 on.
+// subscribe again after those from 2500 on. No client gets those below 2000: they are for Hooks.
 type Unsubscription struct {
 	Code int
 	// Reason is for people: at most 32 ASCII characters.
@@ -47,6 +47,8 @@ type Unsubscription struct {
 
 // The unsubscriptions.
 var (
+	UnsubscribedByClient          = Unsubscription{0, "client unsubscribe"}
+	UnsubscribedByDisconnect      = Unsubscription{1, "disconnect"}
 	UnsubscribedByServer          = Unsubscription{2000, "server unsubscribe"}
 	UnsubscribedInsufficientState = Unsubscription{2500, "insufficient state"}
 	UnsubscribedExpired           = Unsubscription{2501, "subscription expired"}

@@ -67,7 +67,7 @@ func TestJoinsAndLeaves(t *testing.T) {
 		}, nil},
 		{"a category without join_leave", func(t *testing.T, r *rig) error {
 			r.enter(t, "c3", "w", open)
-			return r.Disconnect(t.Context(), "c3")
+			return r.Disconnect(t.Context(), "c3", hub.Ending{Code: 1001, Reason: "Going away"})
 		}, nil},
 		{"an unsubscribe", func(t *testing.T, r *rig) error {
 			return r.Unsubscribe(t.Context(), by("c2"), in(room))
@@ -76,7 +76,7 @@ func TestJoinsAndLeaves(t *testing.T) {
 			return r.Unsubscribe(t.Context(), by("c2"), in("room:y"))
 		}, nil},
 		{"a repeated disconnect", func(t *testing.T, r *rig) error {
-			return errors.Join(r.Disconnect(t.Context(), "c2"), r.Disconnect(t.Context(), "c2"))
+			return errors.Join(r.Disconnect(t.Context(), "c2", hub.Ending{Code: 1001, Reason: "Going away"}), r.Disconnect(t.Context(), "c2", hub.Ending{Code: 1001, Reason: "Going away"}))
 		}, []string{"leave room:x c2 to c1"}},
 		{"an application unsubscribes a user", func(t *testing.T, r *rig) error {
 			return r.UnsubscribeUser(t.Context(), r.project(t), "v", hub.UnsubscribeRequest{})

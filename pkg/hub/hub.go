@@ -21,6 +21,7 @@ type Store interface {
 	Streams
 	Leases
 	Pings
+	Occupancies
 }
 
 // Options are the parts of a Hub. All except Log, Now and Wait are required.
@@ -32,6 +33,8 @@ type Options struct {
 	// Tokens verifies the tokens of Centrifugo's protocol. Only a Hub whose clients speak it
 	// needs it.
 	Tokens Tokens
+	// Hooks gets what happens, where options say so; nil where there is no event bus.
+	Hooks Hooks
 	// Proxies asks applications about the clients of Centrifugo's protocol; nil asks none.
 	Proxies Proxies
 	// DefaultProject is the id of the project of clients whose URL names none; "" for none.
@@ -54,6 +57,7 @@ type Hub struct {
 	verify     VerifyToken
 	tokens     Tokens
 	proxies    Proxies
+	hooks      Hooks
 	// defaultProject is the id of the project of clients whose URL names none.
 	defaultProject string
 	pings          bool
@@ -84,7 +88,7 @@ func New(o Options) (*Hub, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Hub{
-		store: o.Store, dispatcher: o.Dispatcher, callback: o.Callback, verify: o.VerifyToken, tokens: o.Tokens, proxies: o.Proxies,
+		store: o.Store, dispatcher: o.Dispatcher, callback: o.Callback, verify: o.VerifyToken, tokens: o.Tokens, proxies: o.Proxies, hooks: o.Hooks,
 		defaultProject: o.DefaultProject, pings: o.Pings, log: o.Log, now: o.Now, wait: o.Wait,
 	}, nil
 }

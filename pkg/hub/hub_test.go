@@ -54,6 +54,8 @@ type rig struct {
 	// posted are the publications that were sent to the subscribers of their channel, watched
 	// the messages that were sent to the feed, emitted those that the event hooks got.
 	posted, watched, emitted []hub.Message
+	// reported are the other events that the hooks got.
+	reported []hub.HookEvent
 	// invoked are the channels for which a dispatcher was invoked.
 	invoked []hub.Channel
 	log     bytes.Buffer
@@ -67,12 +69,7 @@ const (
 func newRig(t *testing.T, o hub.ProjectOptions) *rig {
 	t.Helper()
 	r := &rig{now: time.Unix(1_800_000_000, 0)}
-	clock := func() time.Time {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		return r.now
-	}
-	r.store = storetest.New(t, store.Options{Now: clock, CountEvery: -1, Wait: func(_ context.Context, d time.Duration) error {
+	r.store = storetest.New(t, store.Options{Now: r.clock, CountEvery: -1, Wait: func(_ context.Context, d time.Duration) error {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.now = r.now.Add(d)
@@ -93,14 +90,27 @@ func newRig(t *testing.T, o hub.ProjectOptions) *rig {
 			t.Fatal(err)
 		}
 	}
+	r.hub(t, r.store.Store)
+	return r
+}
+
+func (r *rig) clock() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.now
+}
+
+// hub makes the hub anew, over a store.
+func (r *rig) hub(t *testing.T, s *store.Store) {
+	t.Helper()
 	var err error
 	r.Publisher, err = hub.NewPublisher(hub.PublisherOptions{Options: hub.Options{
-		Store: r.store, Dispatcher: dispatcher{r}, Callback: r, VerifyToken: verify, Now: clock, Log: slog.New(slog.NewTextHandler(&r.log, nil)),
-	}, Hooks: r, Clean: clean, Streams: delivery.NewLeased(delivery.LeasedOptions{Streams: r.store, Invoker: r, Now: clock})})
+		Store: s, Dispatcher: dispatcher{r}, Callback: r, VerifyToken: verify, Now: r.clock, Log: slog.New(slog.NewTextHandler(&r.log, nil)),
+		Hooks: r,
+	}, Clean: clean, Streams: delivery.NewLeased(delivery.LeasedOptions{Streams: s, Invoker: r, Now: r.clock})})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r
 }
 
 // verify accepts a token that is the JSON of an identity. One without a secret is made with
@@ -248,6 +258,12 @@ func (r *rig) Emit(_ context.Context, messages ...hub.Message) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.emitted = append(r.emitted, messages...)
+}
+
+func (r *rig) Report(_ context.Context, events ...hub.HookEvent) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.reported = append(r.reported, events...)
 }
 
 // clean replaces the sanitizer, which has tests of its own. It makes data that begins

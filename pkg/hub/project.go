@@ -114,6 +114,7 @@ type ProjectOptions struct {
 	AllowMD5          bool     `json:"allow_md5,omitempty"`
 	Origins           []string `json:"origins,omitempty"`
 	WebhookURL        string   `json:"webhook_url,omitempty"`
+	DisconnectEvents  bool     `json:"disconnect_events,omitempty"`
 
 	TokenJWKSURL        string `json:"token_jwks_url,omitempty"`
 	TokenRSAPublicKey   string `json:"token_rsa_public_key,omitempty"`

@@ -173,6 +173,9 @@ func (d *dispatching) post(ctx context.Context, begun []iter.Seq2[[]Subscriber, 
 		d.emit(conclude, category, batch...)
 		d.count(conclude, d.channel.Project, len(batch), result.Delivered+feed.Delivered)
 	}
+	if err == nil {
+		d.reportSilence(ctx, p, d.channel, result)
+	}
 	d.learn(ctx, result, feed)
 	return lost, err
 }

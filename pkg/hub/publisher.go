@@ -13,29 +13,19 @@ import (
 // to these domains. It fails with ErrBadRequest.
 type Clean func(data json.RawMessage, domains []string) (json.RawMessage, error)
 
-// Hooks emits published messages as events.
-type Hooks interface {
-	// Emit emits messages that were dispatched, in their order, within seconds for every ten,
-	// or until ctx ends. It logs its failures.
-	Emit(ctx context.Context, messages ...Message)
-}
-
 // Publisher is a Hub that also publishes messages.
 type Publisher struct {
 	*Hub
 	streams StreamDispatcher
 	clean   Clean
-	hooks   Hooks
 }
 
-// PublisherOptions are the parts of a Publisher. All are required except Hooks and what
-// is optional in Options.
+// PublisherOptions are the parts of a Publisher. All are required except what is optional in
+// Options.
 type PublisherOptions struct {
 	Options
 	Streams StreamDispatcher
 	Clean   Clean
-	// Hooks gets the messages of categories with Hooks; nil where there is no event bus.
-	Hooks Hooks
 }
 
 // NewPublisher returns a Publisher. It fails, naming the part, when a required part is
@@ -51,7 +41,7 @@ func NewPublisher(o PublisherOptions) (*Publisher, error) {
 	case o.Streams == nil:
 		return nil, errors.New("hub: Streams is missing")
 	}
-	return &Publisher{Hub: h, streams: o.Streams, clean: o.Clean, hooks: o.Hooks}, nil
+	return &Publisher{Hub: h, streams: o.Streams, clean: o.Clean}, nil
 }
 
 // PublishOptions are the options of one publish. The zero value is the default.
@@ -167,6 +157,7 @@ func (h *Publisher) sendDirect(ctx context.Context, p *Project, category Categor
 			h.emit(ctx, category, m)
 		}
 		h.count(ctx, ch.Project, 1, result.Delivered+feed.Delivered)
+		h.reportSilence(ctx, p, ch, result)
 		if gone, ended := slices.Concat(result.Gone, feed.Gone), slices.Concat(result.Ended, feed.Ended); len(gone)+len(ended) > 0 {
 			// Deferred, so that the claim is settled before work that may take long.
 			defer h.later(ctx, cleanupTimeout, func(ctx context.Context) { h.cleanUp(ctx, gone, ended) })

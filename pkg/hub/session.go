@@ -185,7 +185,7 @@ func (h *Hub) terminate(ctx context.Context, connections []Connection, d *Discon
 			return err
 		}
 	}
-	return h.closeSockets(ctx, connections)
+	return h.closeSockets(ctx, connections, d)
 }
 
 // access decides what the client may do.

@@ -172,6 +172,7 @@ func (s *Session) subscribe(ctx context.Context, former Connection, requests []S
 		return nil, err
 	}
 	s.announceLater(difference(before, after))
+	s.reportChanges(ctx, difference(before, after), UnsubscribedInsufficientState)
 	return outcomes, nil
 }
 
@@ -194,6 +195,11 @@ func (s *Session) withdraw(ctx context.Context, failed []*joining) (Connection, 
 	if err == nil {
 		s.c = after
 	}
+	var removed []announcement
+	for _, j := range failed {
+		removed = append(removed, announcement{Leave, s.c, j.Channel})
+	}
+	s.reportVacancies(ctx, removed)
 	return s.c, err
 }
 
@@ -396,6 +402,6 @@ func (s *Session) Unsubscribe(ctx context.Context, number uint32, ch Channel) er
 		return err
 	}
 	s.c = after
-	s.announce(ctx, difference(before, after))
+	s.conclude(ctx, difference(before, after), UnsubscribedByClient)
 	return nil
 }

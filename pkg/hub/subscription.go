@@ -76,7 +76,7 @@ func (h *Hub) Subscribe(ctx context.Context, cmd Command, channels []Channel) ([
 	}
 	ended := h.ended(p, c)
 	var refused []Refusal
-	err = h.change(ctx, c, func(c Connection) (Change, error) {
+	err = h.change(ctx, c, UnsubscribedInsufficientState, func(c Connection) (Change, error) {
 		if err := h.valid(p, c); err != nil {
 			return Change{}, err
 		}
@@ -179,7 +179,7 @@ func (h *Hub) Unsubscribe(ctx context.Context, cmd Command, channels []Channel) 
 		return nil
 	}
 	at := cmd.received(h.now())
-	return h.change(ctx, c, func(c Connection) (Change, error) {
+	return h.change(ctx, c, UnsubscribedByClient, func(c Connection) (Change, error) {
 		var left []Channel
 		keep := without(c.Channels, nil)
 		for _, ch := range channels {
@@ -259,11 +259,17 @@ func (h *Hub) unnamed(p *Project, c Connection, channels []Channel) (places []Pl
 	return places
 }
 
-// change changes a connection and announces the joins and leaves.
-func (h *Hub) change(ctx context.Context, c Connection, plan func(Connection) (Change, error)) error {
+// change changes a connection and announces the joins and leaves. why is of the leaves.
+func (h *Hub) change(ctx context.Context, c Connection, why Unsubscription, plan func(Connection) (Change, error)) error {
 	before, after, err := h.store.ChangeConnection(ctx, c, plan)
-	h.announce(ctx, difference(before, after))
+	h.conclude(ctx, difference(before, after), why)
 	return err
+}
+
+// conclude announces joins and leaves, and reports them. why is of the leaves.
+func (h *Hub) conclude(ctx context.Context, all []announcement, why Unsubscription) {
+	h.announce(ctx, all)
+	h.reportChanges(ctx, all, why)
 }
 
 // changeAll changes several connections concurrently, announces the joins and leaves, and tells
@@ -290,7 +296,7 @@ func (h *Hub) changeAll(ctx context.Context, connections []Connection, why Unsub
 	}
 	_ = g.Wait() // errs has the failures
 	errs = append(errs, h.tell(ctx, all, why))
-	h.announce(ctx, all)
+	h.conclude(ctx, all, why)
 	return errors.Join(errs...)
 }
 

@@ -122,7 +122,7 @@ func (h *Publisher) SubscribeUser(ctx context.Context, p *Project, user string, 
 
 func (h *Publisher) subscribeConnection(ctx context.Context, p *Project, c Connection, r SubscribeRequest) error {
 	if c.Protocol == Classic {
-		return h.change(ctx, c, func(c Connection) (Change, error) {
+		return h.change(ctx, c, UnsubscribedInsufficientState, func(c Connection) (Change, error) {
 			return h.join(p, c, without(c.Channels, nil), []Channel{p.Locate(r.Channel)}, Command{Connection: c.ID})
 		})
 	}

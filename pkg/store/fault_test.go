@@ -52,6 +52,18 @@ func TestLostResponse(t *testing.T) {
 		{"remove subscribers", "BatchWriteItem", 1, in(3), func(ctx context.Context, s *rig) (any, error) {
 			return nil, s.RemoveSubscribers(ctx, []hub.Gone{{Channel: ch, Connection: "c"}})
 		}},
+		{"occupy a channel", "UpdateItem", 2, func(*testing.T, *rig) {}, func(ctx context.Context, s *rig) (any, error) {
+			o, occupied, err := s.Occupy(ctx, ch, s.Clock.Now())
+			return []any{o, occupied}, err
+		}},
+		{"vacate a channel", "UpdateItem", 1, func(t *testing.T, s *rig) {
+			if _, _, err := s.Occupy(t.Context(), ch, s.Clock.Now()); err != nil {
+				t.Fatal(err)
+			}
+		}, func(ctx context.Context, s *rig) (any, error) {
+			o, vacated, err := s.Vacate(ctx, ch, hub.Occupancy{Version: 1}, s.Clock.Now())
+			return []any{o, vacated}, err
+		}},
 		{"claim a key", "UpdateItem", 1, func(*testing.T, *rig) {}, claimed(0)},
 		{"claim a key that was released", "UpdateItem", 1, func(t *testing.T, s *rig) {
 			if _, err := claimed(0)(t.Context(), s); err != nil {
@@ -252,7 +264,7 @@ func (s *rig) dump(tb testing.TB) map[string]string {
 			for _, name := range []string{"PK", "SK"} {
 				key += i[name].(*types.AttributeValueMemberS).Value + " "
 			}
-			for _, name := range []string{"PK", "SK", "holder", "closing", "incarnation", "era"} {
+			for _, name := range []string{"PK", "SK", "holder", "closing", "incarnation", "era", "by"} {
 				delete(i, name)
 			}
 			if set, ok := i["channels"].(*types.AttributeValueMemberSS); ok {

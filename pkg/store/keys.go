@@ -29,6 +29,7 @@ const (
 	streamPrefix       = "H"
 	deletionPrefix     = "D"
 	pingPrefix         = "G"
+	occupancyPrefix    = "O"
 
 	// listKey is the partition of the list of projects, whose sort keys are their
 	// ids.
@@ -168,6 +169,11 @@ func claimKey(ch hub.Channel, key string) string {
 
 func subscriptionKey(ch hub.Channel, shard int) string {
 	return join(subscriptionPrefix, ch.Project, categoryPart(ch), ch.Name, strconv.Itoa(shard))
+}
+
+// occupancyKey is the partition of what is known of a channel as occupied.
+func occupancyKey(ch hub.Channel) string {
+	return join(occupancyPrefix, ch.Project, categoryPart(ch), ch.Name)
 }
 
 // streamKey is the partition of the head and the publications of a channel.

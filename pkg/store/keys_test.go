@@ -135,6 +135,7 @@ func TestKeyInjectivity(t *testing.T) {
 			"member":       {member(x, shard), member(y, other), x.Category == y.Category && x.Incarnation == y.Incarnation && x.Name == y.Name && shard == other},
 			"claim":        {claimKey(x, a[3]), claimKey(y, b[3]), x == y && a[3] == b[3]},
 			"stream":       {streamKey(x), streamKey(y), x == y},
+			"occupancy":    {occupancyKey(x), occupancyKey(y), x == y},
 			"user":         {userKey(a[0], a[1]), userKey(b[0], b[1]), a[0] == b[0] && a[1] == b[1]},
 			"breaker":      {breakerKey(a[0], a[1]), breakerKey(b[0], b[1]), a[0] == b[0] && a[1] == b[1]},
 			"project":      {projectKey(a[0]), projectKey(b[0]), a[0] == b[0]},
@@ -198,9 +199,9 @@ func TestKeyCollisions(t *testing.T) {
 		ch := hub.Channel{Project: c[0], Category: c[1], Name: c[2]}
 		for shard := range 2 {
 			for kind, k := range map[string]string{
-				"subscription": subscriptionKey(ch, shard), "claim": claimKey(ch, strconv.Itoa(shard)), "stream": streamKey(ch),
+				"subscription": subscriptionKey(ch, shard), "claim": claimKey(ch, strconv.Itoa(shard)), "stream": streamKey(ch), "occupancy": occupancyKey(ch),
 			} {
-				if kind == "stream" && shard > 0 {
+				if (kind == "stream" || kind == "occupancy") && shard > 0 {
 					continue
 				}
 				if other, taken := seen[k]; taken {
@@ -227,6 +228,7 @@ func TestIncarnationInKeys(t *testing.T) {
 		{claimKey(now, "k"), "I#p%h#a%p:89abcdef#n#k"},
 		{streamKey(old), "H#p%h#a%p#n"},
 		{streamKey(now), "H#p%h#a%p:89abcdef#n"},
+		{occupancyKey(now), "O#p%h#a%p:89abcdef#n"},
 		{publicationSort(hub.Position{Epoch: "6921d2fb89abcdef01234567", Offset: 42}), "6921d2fb89abcdef01234567#00000000000000000042"},
 		{member(hub.Feed("p"), 0), ":admin#feed#0"},
 		{member(hub.Channel{Incarnation: "89abcdef", Name: "n"}, 0), ":89abcdef#n#0"},
@@ -253,6 +255,7 @@ func TestKeyLengthLimit(t *testing.T) {
 			"subscription": {subscriptionKey(ch, hub.MaxShards-1), maxPartitionKey},
 			"claim":        {claimKey(ch, name), maxPartitionKey},
 			"stream":       {streamKey(ch), maxPartitionKey},
+			"occupancy":    {occupancyKey(ch), maxPartitionKey},
 			"publication":  {publicationSort(hub.Position{Epoch: hub.NewID(time.Now()), Offset: math.MaxUint64}), sortLimit},
 			"user":         {userKey(name, name), maxPartitionKey},
 			"breaker":      {breakerKey(name, strings.Repeat("x", 1<<16)), maxPartitionKey},

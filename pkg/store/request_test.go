@@ -137,6 +137,24 @@ func TestRequestCounts(t *testing.T) {
 			}
 			return nil
 		}, "1 Query"},
+		{"occupying a channel is two writes", func() error { _, _, err := s.Occupy(ctx, ch, now); return err }, "2 UpdateItem"},
+		{"occupying an occupied channel is one write", func() error { _, _, err := s.Occupy(ctx, ch, now); return err }, "1 UpdateItem"},
+		{"reading an occupancy is one query", func() error { _, err := s.Occupancy(ctx, ch); return err }, "1 Query"},
+		{"finding out whether a shard has a subscriber is one query", func() error {
+			has, err := s.HasSubscriber(ctx, ch, 0)
+			if !has {
+				return errors.Join(errors.New("there is none"), err)
+			}
+			return err
+		}, "1 Query"},
+		{"finding out that a shard has no subscriber is one query", func() error { _, err := s.HasSubscriber(ctx, ch, 31); return err }, "1 Query"},
+		{"vacating a channel is one write", func() error {
+			_, vacated, err := s.Vacate(ctx, ch, hub.Occupancy{Version: 2}, now)
+			if !vacated {
+				return errors.Join(errors.New("it is not vacated"), err)
+			}
+			return err
+		}, "1 UpdateItem"},
 		{"removing 26 subscribers is two writes", func() error {
 			orphans := make([]hub.Gone, 26)
 			for i := range orphans {

@@ -59,7 +59,7 @@ func TestPingBill(t *testing.T) {
 			return err
 		}, "connection 1 written (1 UpdateItem)"},
 		{"a ping is read with others", sweep, "pings 18 read (36 Query)"},
-		{"a disconnect writes one unit more", func() error { return q.Hub.Disconnect(t.Context(), "c") }, "connection 1 written (1 UpdateItem); pings 2 written (1 BatchWriteItem)"},
+		{"a disconnect writes one unit more", func() error { return q.Hub.Disconnect(t.Context(), "c", hub.Ending{}) }, "connection 1 written (1 UpdateItem); pings 2 written (1 BatchWriteItem)"},
 		{"a schedule with 1,000 pings reads half a unit for each 4 KB of a slot", func() error {
 			var g errgroup.Group
 			g.SetLimit(16)

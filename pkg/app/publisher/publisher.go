@@ -1,8 +1,8 @@
-// Package publisher builds the application of functions that publish messages: with the
-// event bus and with the cleaning of HTML.
+// Package publisher builds the application of functions that publish messages: with streams and
+// with the cleaning of HTML.
 //
-// It is apart from package app because both cost milliseconds at the start of every
-// process that links them.
+// It is apart from package app because both cost time at the start of every process that
+// links them.
 package publisher
 
 import (
@@ -10,14 +10,10 @@ import (
 	"io"
 	"net/http"
 
-	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
-
 	"centrifuge/pkg/app"
 	"centrifuge/pkg/config"
 	"centrifuge/pkg/delivery"
-	"centrifuge/pkg/eventbus"
 	"centrifuge/pkg/hub"
-	"centrifuge/pkg/protocol/classic"
 	"centrifuge/pkg/sanitizer"
 	"centrifuge/pkg/serverapi"
 )
@@ -28,8 +24,7 @@ type App struct {
 	Hub *hub.Publisher
 }
 
-// New builds an App, as app.Load does its Base. Without the name of a bus in the
-// configuration there are no event hooks.
+// New builds an App, as app.Load does its Base.
 func New(getenv func(string) string, w io.Writer) (*App, error) {
 	b, err := app.Load(getenv, w)
 	if err != nil {
@@ -53,31 +48,18 @@ func Options(b *app.Base) (hub.PublisherOptions, error) {
 		return hub.PublisherOptions{}, err
 	}
 	streams, err := streams(b)
-	return hub.PublisherOptions{Options: o, Streams: streams, Clean: sanitizer.Clean, Hooks: hooks(b)}, err
+	return hub.PublisherOptions{Options: o, Streams: streams, Clean: sanitizer.Clean}, err
 }
 
 func streams(b *app.Base) (hub.StreamDispatcher, error) {
 	f, err := delivery.NewFunction(delivery.FunctionOptions{
 		Name: b.Config.DispatchFunction, Region: b.Cloud.Region, Credentials: b.Cloud.Credentials, Endpoint: b.Config.LambdaEndpoint,
+		HTTP: b.Cloud.HTTPClient,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", config.DispatchFunction, err)
 	}
 	return delivery.NewLeased(delivery.LeasedOptions{Streams: b.Store, Invoker: f, Log: b.Log}), nil
-}
-
-func hooks(b *app.Base) hub.Hooks {
-	if b.Config.EventBus == "" {
-		return nil
-	}
-	return eventbus.New(eventbus.Options{
-		Client: eventbridge.NewFromConfig(b.Cloud, func(o *eventbridge.Options) {
-			if b.Config.EventBridgeEndpoint != "" {
-				o.BaseEndpoint = &b.Config.EventBridgeEndpoint
-			}
-		}),
-		Bus: b.Config.EventBus, Encode: classic.Push, Log: b.Log,
-	})
 }
 
 // ServerAPI returns the handler of the server API.

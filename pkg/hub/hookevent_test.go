@@ -1,0 +1,265 @@
+package hub_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"centrifuge/pkg/hub"
+)
+
+// newReporting returns a rig whose project and category "told" have all events.
+func newReporting(t *testing.T) *rig {
+	t.Helper()
+	r := newRig(t, hub.ProjectOptions{DisconnectEvents: true})
+	if err := r.store.PutCategory(t.Context(), projectID, hub.Category{ID: "7", Name: "told", CategoryOptions: hub.CategoryOptions{
+		UnsubscribeEvents: true, OccupancyEvents: true, Bidirectional: true,
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// events are the events that were reported since the last call, without what is the same in all.
+// Their ids must differ.
+func (r *rig) events(t *testing.T) []hub.HookEvent {
+	t.Helper()
+	events := r.reported
+	r.reported = nil
+	ids := make(map[string]bool)
+	for _, e := range events {
+		if !regexp.MustCompile(`^[0-9a-f]{24}$`).MatchString(e.ID) || ids[e.ID] || !e.Time.Equal(r.now) || e.Project != projectID || e.ProjectName != "P" {
+			t.Errorf("event %+v", e)
+		}
+		ids[e.ID] = true
+	}
+	return events
+}
+
+// expectEvents compares events without their ids, times and projects.
+func (r *rig) expectEvents(t *testing.T, want ...hub.HookEvent) {
+	t.Helper()
+	if diff := cmp.Diff(want, r.events(t), cmpopts.IgnoreFields(hub.HookEvent{}, "ID", "Time", "Project", "ProjectName"), cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+}
+
+func TestEvents(t *testing.T) {
+	r := newReporting(t)
+	p := r.project(t)
+	x := p.Locate(hub.Channel{Project: projectID, Category: "told", Name: "x"})
+	client := func(id, user string) hub.Client {
+		return hub.Client{Connection: id, User: user, Info: json.RawMessage(`{"n":1}`)}
+	}
+	first := uint64(r.now.UnixMilli()) //nolint:gosec // a time of today
+	occupied := func(n uint64) hub.HookEvent {
+		return hub.HookEvent{Type: hub.OccupiedHook, Channel: x, CategoryID: "7", Sequence: first + n}
+	}
+	vacated := func(n uint64) hub.HookEvent {
+		return hub.HookEvent{Type: hub.VacatedHook, Channel: x, CategoryID: "7", Sequence: first + n}
+	}
+	unsubscribed := func(id, user string, code int, reason string) hub.HookEvent {
+		return hub.HookEvent{Type: hub.UnsubscribeHook, Channel: x, CategoryID: "7", Client: client(id, user), Ending: hub.Ending{Code: code, Reason: reason}}
+	}
+	disconnected := func(id, user string, code int, reason string) hub.HookEvent {
+		return hub.HookEvent{Type: hub.DisconnectHook, Client: client(id, user), Ending: hub.Ending{Code: code, Reason: reason}}
+	}
+	check := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	r.enter(t, "a", "ann")
+	r.expectEvents(t)
+	_, err := r.Subscribe(t.Context(), by("a"), in("told:x", "open:x"))
+	check(err)
+	r.expectEvents(t, occupied(1))
+	_, err = r.Subscribe(t.Context(), by("a"), in("told:x")) // again
+	check(err)
+	r.enter(t, "b", "bob", "told:x")
+	r.expectEvents(t)
+
+	check(r.Unsubscribe(t.Context(), by("a"), in("told:x", "open:x")))
+	r.expectEvents(t, unsubscribed("a", "ann", 0, "client unsubscribe"))
+	check(r.Unsubscribe(t.Context(), by("a"), in("told:x"))) // again
+	r.expectEvents(t)
+	check(r.UnsubscribeUser(t.Context(), p, "bob", hub.UnsubscribeRequest{}))
+	r.expectEvents(t, unsubscribed("b", "bob", 2000, "server unsubscribe"), vacated(2))
+
+	_, err = r.Subscribe(t.Context(), by("a"), in("told:x"))
+	check(err)
+	r.expectEvents(t, occupied(3))
+	check(r.Disconnect(t.Context(), "a", hub.Ending{Code: 1001, Reason: "Going\x00 away\xff"}))
+	r.expectEvents(t, unsubscribed("a", "ann", 1, "disconnect"), disconnected("a", "ann", 1001, "Going away"), vacated(4))
+	check(r.Disconnect(t.Context(), "a", hub.Ending{Code: 1001})) // again
+	r.expectEvents(t)
+
+	check(r.DisconnectUser(t.Context(), p, "bob", hub.DisconnectRequest{Code: 4000, Reason: "bye"}))
+	r.expectEvents(t, disconnected("b", "bob", 4000, "bye"))
+
+	r.enter(t, "c", "cid", "told:x")
+	r.expectEvents(t, occupied(5))
+	r.gone = []string{"c"}
+	_, err = r.Publish(t.Context(), p, hub.Channel{Project: projectID, Category: "told", Name: "x"}, json.RawMessage(`1`), hub.PublishOptions{})
+	check(err)
+	r.expectEvents(t, unsubscribed("c", "cid", 1, "disconnect"), disconnected("c", "cid", 0, "connection lost"), vacated(6))
+
+	check(r.Connect(t.Context(), hub.Handshake{Connection: "d"}))
+	check(r.Disconnect(t.Context(), "d", hub.Ending{Code: 1006}))
+	r.expectEvents(t)
+}
+
+// TestEventsOfNumberedCommands uses the other protocol.
+func TestEventsOfNumberedCommands(t *testing.T) {
+	r := newReporting(t)
+	ch := hub.Channel{Category: "told", Name: "x"}
+	if err := r.Connect(t.Context(), hub.Handshake{Connection: conn, Project: projectID}); err != nil {
+		t.Fatal(err)
+	}
+	p := r.project(t)
+	p.Options.Insecure = true
+	if err := r.store.PutProject(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	r.now = r.now.Add(time.Minute) // what was cached is too old
+	x := r.project(t).Locate(hub.Channel{Project: projectID, Category: "told", Name: "x"})
+	numbered := func(login bool, do func(*hub.Session)) {
+		t.Helper()
+		s, err := r.Session(t.Context(), by(conn), 1, login)
+		if err != nil {
+			t.Fatal(err)
+		}
+		do(s)
+		if err := s.Proceed(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	numbered(true, func(s *hub.Session) {
+		if _, err := s.Login(t.Context(), hub.Login{Number: 1}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	numbered(false, func(s *hub.Session) {
+		if o := s.Subscribe(t.Context(), []hub.SubscribeCommand{{Number: 2, Channel: ch}}); o[0].Err != nil {
+			t.Fatal(o[0].Err)
+		}
+		if s.Pending() {
+			t.Error("an event changes how the reply is sent")
+		}
+	})
+	numbered(false, func(s *hub.Session) {
+		if err := s.Unsubscribe(t.Context(), 3, ch); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if err := r.Terminate(t.Context(), conn, hub.DisconnectExpired); err != nil {
+		t.Fatal(err)
+	}
+	first := uint64(r.now.UnixMilli()) //nolint:gosec // a time of today
+	client := hub.Client{Connection: conn}
+	r.expectEvents(
+		t,
+		hub.HookEvent{Type: hub.OccupiedHook, Channel: x, CategoryID: "7", Sequence: first + 1},
+		hub.HookEvent{Type: hub.UnsubscribeHook, Channel: x, CategoryID: "7", Client: client, Ending: hub.Ending{Reason: "client unsubscribe"}},
+		hub.HookEvent{Type: hub.VacatedHook, Channel: x, CategoryID: "7", Sequence: first + 2},
+		hub.HookEvent{Type: hub.DisconnectHook, Client: client, Ending: hub.Ending{Code: 3005, Reason: "connection expired"}},
+	)
+}
+
+// TestEventsByDefault does what the events are about, without their options.
+func TestEventsByDefault(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	r.enter(t, "a", "ann", "open:x", "room:x")
+	p := r.project(t)
+	p.Options.DisconnectEvents = true // too late for this connection
+	if err := r.store.PutProject(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	r.now = r.now.Add(time.Minute)
+	if err := r.Unsubscribe(t.Context(), by("a"), in("open:x")); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Disconnect(t.Context(), "a", hub.Ending{Code: 1000}); err != nil {
+		t.Fatal(err)
+	}
+	r.expectEvents(t)
+}
+
+// TestEventRepeated closes a connection whose closing was interrupted: the events are emitted
+// again, under the same ids.
+func TestEventRepeated(t *testing.T) {
+	r := newReporting(t)
+	r.enter(t, "a", "ann", "told:x")
+	r.events(t)
+	r.store.Requests.Intercept = func(operation string, _ *http.Request) (*http.Response, error) {
+		if operation == "BatchWriteItem" {
+			return nil, errors.New("the invocation dies")
+		}
+		return nil, nil
+	}
+	if err := r.Disconnect(t.Context(), "a", hub.Ending{Code: 1001}); err == nil {
+		t.Fatal("no error")
+	}
+	r.store.Requests.Intercept = nil
+	ids := func() (ids []string) {
+		for _, e := range r.events(t) {
+			if e.Type != hub.VacatedHook {
+				ids = append(ids, string(e.Type)+" "+e.ID)
+			}
+		}
+		return ids
+	}
+	before := ids()
+	r.now = r.now.Add(hub.CloseLease + time.Second)
+	if err := r.Disconnect(t.Context(), "a", hub.Ending{Code: 1001}); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(before, ids()); diff != "" || len(before) != 2 {
+		t.Errorf("(-first +second):\n%s", diff)
+	}
+}
+
+// TestOccupancyFailure lets every request about the occupancy fail: commands do not, and the
+// failure is logged.
+func TestOccupancyFailure(t *testing.T) {
+	r := newReporting(t)
+	r.enter(t, "a", "ann")
+	r.hub(t, impatient(r.store, r.clock))
+	r.store.Requests.Intercept = func(_ string, q *http.Request) (*http.Response, error) {
+		body, err := io.ReadAll(q.Body)
+		if err != nil {
+			return nil, err
+		}
+		q.Body = io.NopCloser(bytes.NewReader(body))
+		if bytes.Contains(body, []byte(`"O#`)) {
+			return nil, errors.New("throttled")
+		}
+		return nil, nil
+	}
+	if _, err := r.Subscribe(t.Context(), by("a"), in("told:x")); err != nil {
+		t.Error(err)
+	}
+	if err := r.Unsubscribe(t.Context(), by("a"), in("told:x")); err != nil {
+		t.Error(err)
+	}
+	r.store.Requests.Intercept = nil
+	if n := strings.Count(r.log.String(), `msg="report occupancy failed" project=p channel=told:x`); n != 2 {
+		t.Errorf("%d failures are logged, want 2: %s", n, &r.log)
+	}
+	for _, e := range r.events(t) {
+		if e.Type != hub.UnsubscribeHook {
+			t.Errorf("event %+v", e)
+		}
+	}
+}
