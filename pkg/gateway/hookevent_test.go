@@ -37,7 +37,7 @@ func TestBillOfEvents(t *testing.T) {
 		{"unsubscribe, with unsubscribe_events", false, []string{connect, subscribe("left:N")}, unsubscribe("left:N"), "5 written, 0 read (1 TransactWriteItems, 1 UpdateItem)", "unsubscribe"},
 		{"end of a connection, with disconnect_events", false, []string{connect}, "", "3 written, 0 read (1 BatchWriteItem, 1 UpdateItem)", "disconnect"},
 		{"end of a connection, with both", false, []string{connect, subscribe("left:N")}, "", "4 written, 0 read (1 BatchWriteItem, 1 UpdateItem)", "unsubscribe disconnect"},
-		{"first subscribe, with occupancy_events", false, []string{connect}, subscribe("used:N"), "6 written, 2 read (2 Query, 1 TransactWriteItems, 3 UpdateItem)", "occupied"},
+		{"first subscribe, with occupancy_events", false, []string{connect}, subscribe("used:N"), "7 written, 2 read (2 Query, 1 TransactWriteItems, 3 UpdateItem)", "occupied"},
 		{"another subscribe, with occupancy_events", true, []string{connect}, subscribe("used:N"), "6 written, 0 read (1 TransactWriteItems, 2 UpdateItem)", ""},
 		{"unsubscribe, with occupancy_events", true, []string{connect, subscribe("used:N")}, unsubscribe("used:N"), "5 written, 2 read (2 Query, 1 TransactWriteItems, 1 UpdateItem)", ""},
 		{"last unsubscribe, with occupancy_events", false, []string{connect, subscribe("used:N")}, unsubscribe("used:N"), "6 written, 2 read (2 Query, 1 TransactWriteItems, 2 UpdateItem)", "vacated"},
