@@ -165,7 +165,7 @@ func (h *Hub) reportChanges(ctx context.Context, all []announcement, why Unsubsc
 		h.log.ErrorContext(ctx, "report changes of subscriptions failed", "project", all[0].connection.Project, "error", err)
 		return
 	}
-	events, occupancy := h.unsubscribes(projects, all, Ending(why)), watched(projects, all)
+	events, occupancy := h.unsubscribes(projects, all, Ending(why)), withOccupancy(projects, all)
 	if len(events)+len(occupancy) == 0 {
 		return
 	}
