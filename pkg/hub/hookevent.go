@@ -65,8 +65,8 @@ type Ending struct {
 	Reason string
 }
 
-// lost is the Ending of a connection that API Gateway did not report, and a post found gone.
-var lost = Ending{Reason: "connection lost"}
+// connectionLost is the Ending of a connection that API Gateway did not report, and a post found gone.
+var connectionLost = Ending{Reason: "connection lost"}
 
 // maxReasonBytes is how much of the reason of a client is kept: as much as WebSocket allows.
 const maxReasonBytes = 123
