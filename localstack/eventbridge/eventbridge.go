@@ -3,8 +3,8 @@
 // function of the rule asynchronously. Any other event is accepted and dropped.
 //
 // It is one bus, whatever the name in a request, and matches rules by source and
-// detail type only. It checks neither signatures nor the limits of AWS: package
-// eventbus puts one message at a time, and a message is smaller than they are.
+// detail type only. It checks neither signatures nor the limits of AWS: tests of
+// package eventbus do.
 package eventbridge
 
 import (

@@ -109,6 +109,7 @@ func TestEventResponses(t *testing.T) {
 		"admin/no-session":           {status: 303},
 		"admin/wrong-password":       {status: 401},
 		"webhook/message":            {}, // asynchronous
+		"webhook/disconnect":         {}, // asynchronous
 		"dispatch/channel":           {}, // asynchronous
 		"ping/schedule":              {}, // asynchronous
 		"ping/batch":                 {}, // asynchronous

@@ -59,7 +59,7 @@ func (h *Hub) closeConnections(ctx context.Context, why Ending, ids []string, fo
 		}
 		gone = slices.DeleteFunc(gone, func(g Gone) bool { return seen[g.Connection] || slices.Contains(ids, g.Connection) })
 		found = append(found, gone...)
-		ids, why = append(ids, connectionsOf(gone)...), lost
+		ids, why = append(ids, connectionsOf(gone)...), connectionLost
 	}
 	if len(ids) > 0 {
 		errs = append(errs, fmt.Errorf("%d connections remain: %w", len(ids), ctx.Err()))
@@ -178,7 +178,7 @@ func connectionsOf(subscriptions []Gone) []string {
 // right has ended. It ends with ctx. It logs failures: the next message finds what
 // remains.
 func (h *Hub) cleanUp(ctx context.Context, gone []Gone, ended []Ended) {
-	err := errors.Join(h.closeConnections(ctx, lost, connectionsOf(gone), gone...), h.endRights(ctx, ended))
+	err := errors.Join(h.closeConnections(ctx, connectionLost, connectionsOf(gone), gone...), h.endRights(ctx, ended))
 	if err != nil {
 		for _, e := range ended {
 			gone = append(gone, e.Gone)
@@ -266,6 +266,6 @@ func (h *Hub) endRightsOf(ctx context.Context, project string, ids []string, fou
 		// An auth may have granted them since.
 		c.Channels = without(c.Channels, common(left[c.ID], h.ended(p, c)))
 		return Change{Connection: c, Renew: renew}, nil
-	}), h.closeConnections(ctx, lost, connectionsOf(over), over...))
+	}), h.closeConnections(ctx, connectionLost, connectionsOf(over), over...))
 	return errors.Join(errs...)
 }

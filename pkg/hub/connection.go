@@ -246,7 +246,7 @@ func (h *Hub) closeSocketsOf(ctx context.Context, connections []Connection, why 
 	closed, socketErr := h.disconnect(ctx, closing, ids)
 	gone, closeErr := h.close(ctx, closed, hideErr == nil, Ending(*why))
 	gone = slices.DeleteFunc(gone, func(g Gone) bool { return slices.Contains(ids, g.Connection) })
-	return errors.Join(beginErr, hideErr, socketErr, closeErr, h.closeConnections(ctx, lost, connectionsOf(gone), gone...))
+	return errors.Join(beginErr, hideErr, socketErr, closeErr, h.closeConnections(ctx, connectionLost, connectionsOf(gone), gone...))
 }
 
 // disconnect closes sockets, and returns those of the connections that are marked whose socket

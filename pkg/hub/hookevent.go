@@ -65,8 +65,8 @@ type Ending struct {
 	Reason string
 }
 
-// lost is the Ending of a connection that API Gateway did not report, and a post found gone.
-var lost = Ending{Reason: "connection lost"}
+// connectionLost is the Ending of a connection that API Gateway did not report, and a post found gone.
+var connectionLost = Ending{Reason: "connection lost"}
 
 // maxReasonBytes is how much of the reason of a client is kept: as much as WebSocket allows.
 const maxReasonBytes = 123
@@ -165,7 +165,7 @@ func (h *Hub) reportChanges(ctx context.Context, all []announcement, why Unsubsc
 		h.log.ErrorContext(ctx, "report changes of subscriptions failed", "project", all[0].connection.Project, "error", err)
 		return
 	}
-	events, occupancy := h.unsubscribes(projects, all, Ending(why)), watched(projects, all)
+	events, occupancy := h.unsubscribes(projects, all, Ending(why)), withOccupancy(projects, all)
 	if len(events)+len(occupancy) == 0 {
 		return
 	}

@@ -52,8 +52,8 @@ type Occupancies interface {
 	HasSubscriber(ctx context.Context, ch Channel, shard int) (bool, error)
 }
 
-// watched are those of the joins and leaves whose category has OccupancyEvents.
-func watched(projects projects, all []announcement) (some []announcement) {
+// withOccupancy are those of the joins and leaves whose category has OccupancyEvents.
+func withOccupancy(projects projects, all []announcement) (some []announcement) {
 	for _, a := range all {
 		if category, exists := projects[a.connection.Project].categoryIn(a.channel); exists && category.OccupancyEvents {
 			some = append(some, a)
@@ -73,7 +73,7 @@ func (h *Hub) reportVacancies(ctx context.Context, removed []announcement) {
 		h.log.ErrorContext(ctx, "report vacated channels failed", "project", removed[0].connection.Project, "error", err)
 		return
 	}
-	if some := watched(projects, removed); len(some) > 0 {
+	if some := withOccupancy(projects, removed); len(some) > 0 {
 		h.later(ctx, reportTimeout, func(ctx context.Context) { h.settle(ctx, projects, some) })
 	}
 }
