@@ -59,14 +59,6 @@ func TestReply(t *testing.T) {
 	}
 }
 
-// TestPartial: Centrifugo's own reader does not know the member.
-func TestPartial(t *testing.T) {
-	got, err := EncodeReply(Reply{ID: 2, PresenceStats: &PresenceStatsResult{NumClients: 10_000, NumUsers: 2, Partial: true}})
-	if want := `{"id":2,"presence_stats":{"num_clients":10000,"num_users":2,"partial":true}}`; err != nil || string(got) != want {
-		t.Errorf("got %s, %v, expected %s", got, err, want)
-	}
-}
-
 func refusal(d Disconnect) *Error {
 	e := d.Refusal()
 	return &e
@@ -157,6 +149,14 @@ func TestFramesProperties(t *testing.T) {
 			t.Errorf("lines (-objects +frames):\n%s", diff)
 		}
 	})
+}
+
+// TestPartial: Centrifugo's own reader does not know the member.
+func TestPartial(t *testing.T) {
+	got, err := EncodeReply(Reply{ID: 2, PresenceStats: &PresenceStatsResult{NumClients: 10_000, NumUsers: 2, Partial: true}})
+	if want := `{"id":2,"presence_stats":{"num_clients":10000,"num_users":2,"partial":true}}`; err != nil || string(got) != want {
+		t.Errorf("got %s, %v, expected %s", got, err, want)
+	}
 }
 
 func BenchmarkEncode(b *testing.B) {
