@@ -206,7 +206,7 @@ var All = []Function{
 	{
 		Name: "auth", MemoryMB: light, Hub: true, Waits: true,
 		WebSocket:   []Route{{"auth", twoWay}},
-		Table:       list{query, get, put, update, remove, batchWrite},
+		Table:       list{query, get, update, remove, batchWrite},
 		Connections: list{"POST", "DELETE"},
 		Posts:       fewPosts,
 		Puts:        changing,

@@ -83,7 +83,6 @@ func TestEventResponses(t *testing.T) {
 		"connect/project":            {status: 200},
 		"connect/unknown-project":    {status: 404},
 		"auth/sha256-token":          {before: "connect/open", status: 200, body: `{"ack":true,"id":"1","method":"auth","result":true,"error":null}`},
-		"auth/feed-token":            {before: "connect/open", status: 200, body: `{"ack":true,"id":"1","method":"auth","result":true,"error":null}`},
 		"auth/md5-token":             {before: "connect/open", status: 200, body: `{"ack":true,"id":"1","method":"auth","result":true,"error":null}`},
 		"auth/wrong-token":           {before: "connect/open", status: 200, body: `{"ack":true,"id":"1","method":"auth","result":null,"error":"invalid token","code":401,"detail":"a classic token is hex(HMAC-SHA256(secret, user + project_id)); a JWT is signed with HS256 and the same secret, and has sub, the user, and exp"}`},
 		"subscribe/two-categories":   {before: authenticated, status: 200, body: `{"ack":true,"id":"2","method":"subscribe","result":true,"error":null}`},

@@ -230,13 +230,6 @@ func renew(t *testing.T, s *stack.Stack, prepare func(setup ...func())) {
 		}
 	})
 	invoke(t, s, "auth/sha256-token")
-	const feed = "auth/feed-token"
-	prepare(func() {
-		if err := s.App.Store.OpenConnection(t.Context(), hub.Connection{ID: connectionOf(t, feed), Expires: time.Now().Add(time.Hour)}); err != nil {
-			t.Fatal(err)
-		}
-	})
-	invoke(t, s, feed)
 }
 
 // leaveFormer subscribes a connection that is in a channel of a former incarnation.
