@@ -57,7 +57,21 @@ type joinState struct {
 	procs                  [5]modelProc
 	pending                uint8
 	deaths, unknown, fails uint8
-	fault                  string
+	fault                  modelFault
+}
+
+// modelFault is what a client must not get: an offset after another one, or while it waits for a
+// reply.
+type modelFault struct {
+	offset, after uint8
+	waits         bool
+}
+
+func (f modelFault) String() string {
+	if f.waits {
+		return fmt.Sprintf("offset %d while it waits for a reply", f.offset)
+	}
+	return fmt.Sprintf("offset %d after %d", f.offset, f.after)
 }
 
 // The steps of an invocation.
@@ -128,6 +142,16 @@ type joinModel struct {
 	unknown, fails uint8
 	maxID          uint8
 	states         int
+	// names means that steps have names, which cost more than the steps.
+	names bool
+}
+
+// name is the name of a step.
+func (m *joinModel) name(format string, values ...any) string {
+	if !m.names {
+		return ""
+	}
+	return fmt.Sprintf(format, values...)
 }
 
 // The processes: publishers first, then two commands, then the durable dispatcher.
@@ -154,11 +178,9 @@ func (m *joinModel) deliver(s *joinState, after, last uint8) {
 	for o := after + 1; o <= last; o++ {
 		switch {
 		case !s.subscribed:
-			s.fault = fmt.Sprintf("offset %d while it waits for a reply", o)
-		case o <= s.has && m.recoverable:
-			s.fault = fmt.Sprintf("offset %d again", o)
-		case o > s.has+1:
-			s.fault = fmt.Sprintf("offset %d after %d", o, s.has)
+			s.fault = modelFault{offset: o, waits: true}
+		case o <= s.has && m.recoverable, o > s.has+1:
+			s.fault = modelFault{offset: o, after: s.has}
 		}
 		s.has = max(s.has, o)
 	}
@@ -191,7 +213,7 @@ func (m *joinModel) post(add func(string, joinState), name string, s joinState, 
 		case m.recoverable:
 			p.pc, p.then, p.lost = pcLose, then, id
 		}
-		add(fmt.Sprintf("%s, and gets no answer (arrived: %v)", name, arrived), u)
+		add(m.name("%s, and gets no answer (arrived: %v)", name, arrived), u)
 	}
 }
 
@@ -251,7 +273,7 @@ func (m *joinModel) successors(s joinState) (all []joinStep, live bool) {
 				t := s
 				t.id++
 				t.procs[i] = modelProc{pc: pcJoin, id: t.id}
-				add(fmt.Sprintf("client subscribes (%d)", t.id), t)
+				add(m.name("client subscribes (%d)", t.id), t)
 				break
 			}
 		}
@@ -281,7 +303,7 @@ func (m *joinModel) successors(s joinState) (all []joinStep, live bool) {
 			if holding {
 				t.dead, t.deadTop = true, s.top
 			}
-			all = append(all, joinStep{fmt.Sprintf("process %d dies", i), t})
+			all = append(all, joinStep{m.name("process %d dies", i), t})
 		}
 		if p := s.procs[i]; p.pc >= pcAdmit && s.fails > 0 {
 			t := s
@@ -292,7 +314,7 @@ func (m *joinModel) successors(s joinState) (all []joinStep, live bool) {
 			t.end()
 			t.pending++
 			t.procs[i] = modelProc{id: p.id}
-			all = append(all, joinStep{fmt.Sprintf("batch of process %d fails", i), t})
+			all = append(all, joinStep{m.name("batch of process %d fails", i), t})
 		}
 	}
 	return all, live
@@ -310,10 +332,10 @@ func (m *joinModel) act(s joinState, i int, add func(string, joinState)) {
 		if s.top <= s.done+2 {
 			p.pc = pcEarly
 		}
-		add(fmt.Sprintf("%s puts %d", name, s.top), s)
+		add(m.name("%s puts %d", name, s.top), s)
 	case pcEarly:
 		p.read, p.early, p.pc = s.item, true, pcAnnounce
-		add(name+" reads subscribers early", s)
+		add(m.name("%s reads subscribers early", name), s)
 	case pcJoin:
 		if slices.ContainsFunc(s.procs[:], func(p modelProc) bool { return p.pc == pcTell }) {
 			return
@@ -323,16 +345,16 @@ func (m *joinModel) act(s joinState, i int, add func(string, joinState)) {
 			s.item = modelItem{state: itemActive, id: p.id, era: true}
 		}
 		p.pc = pcPosition
-		add(name+" joins", s)
+		add(m.name("%s joins", name), s)
 	case pcPosition:
 		p.offset, p.pc = s.top, pcReply
-		add(fmt.Sprintf("%s reads the top %d", name, s.top), s)
+		add(m.name("%s reads the top %d", name, s.top), s)
 	case pcReply:
 		p.pc = pcAnnounce
 		if s.id == p.id { // an earlier one is not expected any more
 			s.subscribed, s.has = true, max(s.has, p.offset)
 		}
-		add(fmt.Sprintf("%s replies %d", name, p.offset), s)
+		add(m.name("%s replies %d", name, p.offset), s)
 	case pcAnnounce:
 		s.wake++
 		if i >= firstCommand {
@@ -346,22 +368,22 @@ func (m *joinModel) act(s joinState, i int, add func(string, joinState)) {
 		switch {
 		case !s.held:
 			s.hold(i, false)
-			add(name+" announces and takes", s)
+			add(m.name("%s announces and takes", name), s)
 		case s.dead:
 			p.pc = pcTake
-			add(name+" announces to the dead", s)
+			add(m.name("%s announces to the dead", name), s)
 		case s.durable:
 			*p = modelProc{id: p.id}
-			add(name+" announces", s)
+			add(m.name("%s announces", name), s)
 		default:
 			p.pc = pcInvoke
-			add(name+" announces to an inline holder", s)
+			add(m.name("%s announces to an inline holder", name), s)
 		}
 	case pcTake, pcTry:
 		switch {
 		case !s.held:
 			s.hold(i, p.pc == pcTry)
-			add(name+" takes", s)
+			add(m.name("%s takes", name), s)
 		case s.dead:
 			grows := s.deadTop > s.done
 			if grows && m.variant != modelOneEra {
@@ -369,18 +391,18 @@ func (m *joinModel) act(s joinState, i int, add func(string, joinState)) {
 			}
 			s.hold(i, p.pc == pcTry)
 			p.known = false
-			add(name+" takes over", s)
+			add(m.name("%s takes over", name), s)
 		case p.pc == pcTake && s.durable, p.pc == pcTry && s.durable:
 			*p = modelProc{id: p.id}
-			add(name+" ends", s)
+			add(m.name("%s ends", name), s)
 		case p.pc == pcTake:
 			p.pc = pcInvoke
-			add(name+" finds an inline holder", s)
+			add(m.name("%s finds an inline holder", name), s)
 		}
 	case pcInvoke:
 		s.pending++
 		*p = modelProc{id: p.id}
-		add(name+" invokes", s)
+		add(m.name("%s invokes", name), s)
 	case pcAdmit:
 		m.admit(s, i, name, add)
 	case pcGap:
@@ -393,7 +415,7 @@ func (m *joinModel) act(s joinState, i int, add func(string, joinState)) {
 			then = pcAdmit
 			p.then = pcGap
 		}
-		m.post(add, fmt.Sprintf("%s posts %d to %d to the one that joins", name, e.offset+1, s.done), s, i, e.offset, s.done, e.id, then)
+		m.post(add, m.name("%s posts %d to %d to the one that joins", name, e.offset+1, s.done), s, i, e.offset, s.done, e.id, then)
 	case pcRead:
 		if m.variant != modelReadFirst {
 			p.snap = s.top
@@ -405,13 +427,13 @@ func (m *joinModel) act(s joinState, i int, add func(string, joinState)) {
 		if p.snap == s.done {
 			p.pc = pcWrite
 		}
-		add(fmt.Sprintf("%s reads up to %d", name, p.snap), s)
+		add(m.name("%s reads up to %d", name, p.snap), s)
 	case pcSubscribers:
 		if !p.early || s.done+1 != p.offset || p.snap != p.offset || s.changed == p.offset && m.variant != modelStaleRead {
 			p.read = s.item
 		}
 		p.pc, p.begun, p.early = pcPost, true, false
-		add(name+" reads subscribers", s)
+		add(m.name("%s reads subscribers", name), s)
 	case pcPost:
 		m.batch(s, i, name, add)
 	case pcLose:
@@ -422,11 +444,11 @@ func (m *joinModel) act(s joinState, i int, add func(string, joinState)) {
 				s.item.state, s.item.era, s.item.lease = itemLost, true, true
 			}
 		}
-		add(name+" ends the subscription", s)
+		add(m.name("%s ends the subscription", name), s)
 	case pcTell:
 		p.pc = p.then
 		s.subscribed = false
-		add(name+" tells the client", s)
+		add(m.name("%s tells the client", name), s)
 	case pcWrite:
 		m.write(s, i, name, add)
 	}
@@ -439,7 +461,7 @@ func (m *joinModel) admit(s joinState, i int, name string, add func(string, join
 		if m.variant == modelBatchFirst && p.then == pcAdmit {
 			p.pc = pcWrite
 		}
-		add(name+" has admitted", s)
+		add(m.name("%s has admitted", name), s)
 		return
 	}
 	e := p.joins[p.at]
@@ -449,10 +471,10 @@ func (m *joinModel) admit(s joinState, i int, name string, add func(string, join
 	switch {
 	case s.item.id != e.id || s.item.state == itemNone:
 		p.at++
-		add(name+" drops an admission", s)
+		add(m.name("%s drops an admission", name), s)
 	case m.variant == modelPostFirst && s.item.state == itemJoining && e.offset < s.done && p.then != pcGap:
 		p.pc = pcGap
-		add(name+" admits", s)
+		add(m.name("%s admits", name), s)
 	case s.item.state == itemJoining:
 		from := max(e.offset, s.done)
 		if m.variant == modelNoFrom {
@@ -465,28 +487,28 @@ func (m *joinModel) admit(s joinState, i int, name string, add func(string, join
 			p.at++
 			p.pc, p.then = pcAdmit, 0
 		}
-		add(fmt.Sprintf("%s marks %d active from %d", name, e.id, from), s)
+		add(m.name("%s marks %d active from %d", name, e.id, from), s)
 	case s.item.state == itemLost && s.item.lease:
 		p.at++
-		add(name+" drops an admission that it has ended", s)
+		add(m.name("%s drops an admission that it has ended", name), s)
 	case s.item.state == itemLost:
 		p.pc, p.then, p.lost = pcLose, pcAdmit, e.id
 		p.at++
-		add(name+" finds an admission that was lost", s)
+		add(m.name("%s finds an admission that was lost", name), s)
 	case m.variant == modelTrustActive:
 		p.at++
-		add(name+" trusts an active one", s)
+		add(m.name("%s trusts an active one", name), s)
 	case m.recoverable && m.variant != modelRepeatActive:
 		p.pc, p.then, p.lost = pcLose, pcAdmit, e.id
 		p.at++
-		add(name+" finds an active one", s)
+		add(m.name("%s finds an active one", name), s)
 	default:
 		p.pc = pcGap
 		if e.offset >= s.done {
 			p.at++
 			p.pc = pcAdmit
 		}
-		add(name+" admits an active one again", s)
+		add(m.name("%s admits an active one again", name), s)
 	}
 }
 
@@ -497,7 +519,7 @@ func (m *joinModel) batch(s joinState, i int, name string, add func(string, join
 		if m.variant == modelRecordFirst {
 			s.done = p.snap
 		}
-		add(name+" finds a subscription that is lost", s)
+		add(m.name("%s finds a subscription that is lost", name), s)
 	}
 	after := max(s.done, p.read.from)
 	switch {
@@ -510,10 +532,10 @@ func (m *joinModel) batch(s joinState, i int, name string, add func(string, join
 		if m.variant == modelRecordFirst {
 			s.done = p.snap
 		}
-		m.post(add, fmt.Sprintf("%s posts %d to %d", name, after+1, p.snap), s, i, after, p.snap, p.read.id, then)
+		m.post(add, m.name("%s posts %d to %d", name, after+1, p.snap), s, i, after, p.snap, p.read.id, then)
 	default:
 		p.pc = pcWrite
-		add(name+" has nothing to post", s)
+		add(m.name("%s has nothing to post", name), s)
 	}
 }
 
@@ -532,7 +554,7 @@ func (m *joinModel) write(s joinState, i int, name string, add func(string, join
 	p := &s.procs[i]
 	if m.variant == modelBatchFirst && p.then != pcAdmit {
 		p.then, p.pc = pcAdmit, pcAdmit
-		add(name+" admits now", s)
+		add(m.name("%s admits now", name), s)
 		return
 	}
 	s.done = max(s.done, p.snap)
@@ -543,7 +565,7 @@ func (m *joinModel) write(s joinState, i int, name string, add func(string, join
 	if s.wake == p.wake {
 		s.end()
 		*p = modelProc{id: p.id}
-		add(name+" releases", s)
+		add(m.name("%s releases", name), s)
 		return
 	}
 	if !p.durable {
@@ -551,11 +573,11 @@ func (m *joinModel) write(s joinState, i int, name string, add func(string, join
 		t.end()
 		t.pending++
 		t.procs[i] = modelProc{id: p.id}
-		add(name+" hands over", t)
+		add(m.name("%s hands over", name), t)
 	}
 	p.wake, p.joins, p.at, p.changed, p.begun, p.known, p.snap, p.then = s.wake, s.joins, 0, false, false, false, s.top, 0
 	p.pc = pcAdmit
-	add(name+" renews", s)
+	add(m.name("%s renews", name), s)
 }
 
 // stuck judges a state in which nothing more can happen.
@@ -576,44 +598,39 @@ func (m *joinModel) stuck(s joinState) string {
 
 // check explores all states, and returns the first fault with the way to it.
 func (m *joinModel) check() string {
-	type origin struct {
-		from joinState
-		name string
-	}
-	start := m.start()
-	seen := map[joinState]origin{start: {}}
-	queue := []joinState{start}
-	trace := func(s joinState, fault string) string {
+	all := []joinState{m.start()}
+	from := []int32{0}
+	seen := map[joinState]bool{all[0]: true}
+	trace := func(n int32, fault string) string {
+		m.names = true
 		var steps []string
-		for s != start {
-			o := seen[s]
-			steps = append(steps, o.name)
-			s = o.from
+		for ; n != 0; n = from[n] {
+			next, _ := m.successors(all[from[n]])
+			i := slices.IndexFunc(next, func(s joinStep) bool { return s.joinState == all[n] })
+			steps = append(steps, next[i].name)
 		}
 		slices.Reverse(steps)
 		return fault + ":\n" + strings.Join(steps, "\n")
 	}
-	for len(queue) > 0 {
-		s := queue[0]
-		queue = queue[1:]
+	for n := int32(0); int(n) < len(all); n++ {
+		s := all[n]
+		if s.fault != (modelFault{}) {
+			return trace(n, s.fault.String())
+		}
 		next, live := m.successors(s)
 		if !live {
 			if fault := m.stuck(s); fault != "" {
-				return trace(s, fault)
+				return trace(n, fault)
 			}
 		}
-		for _, n := range next {
-			if _, known := seen[n.joinState]; known {
-				continue
+		for _, step := range next {
+			if !seen[step.joinState] {
+				seen[step.joinState] = true
+				all, from = append(all, step.joinState), append(from, n)
 			}
-			seen[n.joinState] = origin{s, n.name}
-			if n.fault != "" {
-				return trace(n.joinState, n.fault)
-			}
-			queue = append(queue, n.joinState)
 		}
 	}
-	m.states = len(seen)
+	m.states = len(all)
 	return ""
 }
 
