@@ -324,6 +324,44 @@ func TestConversations(t *testing.T) {
 			c1 > {"id":6,"publish":{"channel":"plain:x","data":1}}\n{"id":7,"publish":{"channel":"absent:x","data":1}}\n{"id":8,"publish":{"channel":"chat:x"}}
 			c1 < {"id":6,"error":{"code":103,"message":"permission denied"}}\n{"id":7,"error":{"code":102,"message":"unknown channel"}}\n{"id":8,"error":{"code":107,"message":"bad request: publish has no data"}}
 		`},
+		{name: "the info of a subscription", script: `
+			open c2 ?p
+			c2 > {"id":1,"connect":{"token":"JWT{"sub":"u2"}"}}\n{"id":2,"subscribe":{"channel":"chat:x","join_leave":true}}
+			c2 < {"id":1,"connect":{"client":"c2","version":"centrifuge","ping":7200,"pong":true}}\n{"id":2,"subscribe":{}}
+			c2 < {"push":{"channel":"chat:x","join":{"info":{"user":"u2","client":"c2"}}}}
+			open c1 ?p
+			c1 > {"id":1,"connect":{"token":"JWT{"sub":"u1","info":{"n":1}}"}}
+			c1 < {"id":1,"connect":{"client":"c1","version":"centrifuge","ping":7200,"pong":true}}
+			c1 > {"id":2,"subscribe":{"channel":"chat:x","token":"JWT{"sub":"u1","channel":"chat:x","info":{"r":1}}"}}
+			c1 < {"id":2,"subscribe":{}}
+			c2 < {"push":{"channel":"chat:x","join":{"info":{"user":"u1","client":"c1","conn_info":{"n":1},"chan_info":{"r":1}}}}}
+			c1 > {"id":3,"publish":{"channel":"chat:x","data":1}}
+			c1 < {"push":{"channel":"chat:x","pub":{"data":1,"info":{"user":"u1","client":"c1","conn_info":{"n":1},"chan_info":{"r":1}}}}}
+			c1 < {"id":3,"publish":{}}
+			c2 < {"push":{"channel":"chat:x","pub":{"data":1,"info":{"user":"u1","client":"c1","conn_info":{"n":1},"chan_info":{"r":1}}}}}
+			c1 > {"id":4,"publish":{"channel":"chat:y","data":1}}\n{"id":5,"presence":{"channel":"chat:x"}}
+			c1 < {"id":4,"publish":{}}\n{"id":5,"presence":{"presence":{"c1":{"user":"u1","client":"c1","conn_info":{"n":1},"chan_info":{"r":1}},"c2":{"user":"u2","client":"c2"}}}}
+			c1 > {"id":6,"sub_refresh":{"channel":"chat:x","token":"JWT{"sub":"u1","channel":"chat:x","info":{"r":2}}"}}
+			c1 < {"id":6,"sub_refresh":{}}
+			c1 > {"id":7,"unsubscribe":{"channel":"chat:x"}}
+			c1 < {"id":7,"unsubscribe":{}}
+			c2 < {"push":{"channel":"chat:x","leave":{"info":{"user":"u1","client":"c1","conn_info":{"n":1},"chan_info":{"r":2}}}}}
+			c1 > {"id":8,"subscribe":{"channel":"chat:x"}}
+			c1 < {"id":8,"subscribe":{}}
+			c2 < {"push":{"channel":"chat:x","join":{"info":{"user":"u1","client":"c1","conn_info":{"n":1}}}}}
+			c1 > {"id":9,"sub_refresh":{"channel":"chat:x","token":"JWT{"sub":"u1","channel":"chat:x","info":{"r":3}}"}}
+			c1 < {"id":9,"sub_refresh":{}}
+			app unsubscribe u1 chat:x
+			c1 < {"push":{"channel":"chat:x","unsubscribe":{"code":2000,"reason":"server unsubscribe"}}}
+			c2 < {"push":{"channel":"chat:x","leave":{"info":{"user":"u1","client":"c1","conn_info":{"n":1},"chan_info":{"r":3}}}}}
+			c1 > {"id":10,"subscribe":{"channel":"chat:x","token":"JWT{"sub":"u1","channel":"chat:x","info":{"r":4}}"}}
+			c1 < {"id":10,"subscribe":{}}
+			c2 < {"push":{"channel":"chat:x","join":{"info":{"user":"u1","client":"c1","conn_info":{"n":1},"chan_info":{"r":4}}}}}
+			app disconnect u1
+			c1 < {"push":{"disconnect":{"code":3503,"reason":"force disconnect"}}}
+			c1 closed
+			c2 < {"push":{"channel":"chat:x","leave":{"info":{"user":"u1","client":"c1","conn_info":{"n":1},"chan_info":{"r":4}}}}}
+		`},
 		{name: "presence, history and rpc", script: connected + `
 			c1 > {"id":2,"subscribe":{"channel":"chat:x"}}
 			c1 < {"id":2,"subscribe":{}}

@@ -51,7 +51,7 @@ func (h *Hub) closeConnections(ctx context.Context, ids []string, found ...Gone)
 			closing, err = h.disconnect(ctx, closing, hidden)
 			errs = append(errs, err)
 		}
-		gone, closeErr := h.close(ctx, closing, false)
+		gone, closeErr := h.close(ctx, closing, h.infos(ctx, leaves(closing...)), false)
 		errs = append(errs, err, closeErr)
 		if len(orphans) > 0 {
 			errs = append(errs, h.store.RemoveSubscribers(ctx, orphans))
@@ -66,16 +66,16 @@ func (h *Hub) closeConnections(ctx context.Context, ids []string, found ...Gone)
 	return errors.Join(errs...)
 }
 
-// close announces the leaves of connections that are marked, and removes them. hidden means
-// that their subscriptions are hidden already. It returns what the announcements found gone.
-func (h *Hub) close(ctx context.Context, closing []Connection, hidden bool) ([]Gone, error) {
+// close announces the leaves of connections that are marked, with what was read of their
+// subscriptions, and removes them. hidden means that their subscriptions are hidden already. It returns what the announcements found gone.
+func (h *Hub) close(ctx context.Context, closing []Connection, left infos, hidden bool) ([]Gone, error) {
 	if len(closing) == 0 {
 		return nil, nil
 	}
 	// What is marked is closed even after ctx has ended.
 	ctx, cancel := after(ctx, concludeTimeout)
 	defer cancel()
-	messages, err := h.messages(ctx, leaves(closing...))
+	messages, err := h.messages(ctx, left.with(leaves(closing...)))
 	if err != nil {
 		return nil, err
 	}

@@ -66,6 +66,9 @@ type Connection struct {
 	Channels map[Channel]int
 	// Order has the latest commands on channels.
 	Order Order
+	// ChannelInfo means that a subscription has an Info of its own, or had one. Where it is false
+	// nobody reads a subscription for that.
+	ChannelInfo bool
 	// Revision counts the changes of the connection.
 	Revision int
 	// Closing means that the connection is being closed. Only UserConnections returns one.
@@ -226,6 +229,7 @@ func (h *Hub) closeSocketsOf(ctx context.Context, connections []Connection) erro
 	for i, c := range connections {
 		revisions[c.ID], ids[i] = c.Revision, c.ID
 	}
+	left := h.infos(ctx, leaves(connections...))
 	hideErr := h.hide(ctx, connections)
 	closing, _, beginErr := h.beginClose(ctx, ids)
 	changed := closing
@@ -235,7 +239,7 @@ func (h *Hub) closeSocketsOf(ctx context.Context, connections []Connection) erro
 	}
 	hideErr = h.hide(ctx, changed)
 	closed, socketErr := h.disconnect(ctx, closing, ids)
-	gone, closeErr := h.close(ctx, closed, hideErr == nil)
+	gone, closeErr := h.close(ctx, closed, left, hideErr == nil)
 	gone = slices.DeleteFunc(gone, func(g Gone) bool { return slices.Contains(ids, g.Connection) })
 	return errors.Join(beginErr, hideErr, socketErr, closeErr, h.closeConnections(ctx, connectionsOf(gone), gone...))
 }

@@ -94,10 +94,19 @@ func (s *Session) RefreshSubscription(ctx context.Context, ch Channel, token str
 	if err != nil {
 		return 0, err
 	}
+	if info != nil && !s.c.ChannelInfo {
+		_, s.c, err = s.store.ChangeConnection(ctx, s.c, func(c Connection) (Change, error) {
+			c.ChannelInfo = true
+			return Change{Connection: c}, nil
+		})
+		if err != nil {
+			return 0, err
+		}
+	}
 	if !renewed {
 		// It may have missed messages: the client subscribes again, and recovers them.
 		s.after = append(s.after, func(ctx context.Context) error {
-			return s.tell(ctx, []announcement{{Leave, s.c, ch}}, UnsubscribedInsufficientState)
+			return s.tell(ctx, []announcement{{event: Leave, connection: s.c, channel: ch}}, UnsubscribedInsufficientState)
 		})
 	}
 	return ttl, nil

@@ -171,7 +171,15 @@ func (s *Session) subscribe(ctx context.Context, former Connection, requests []S
 	if err != nil {
 		return nil, err
 	}
-	s.announceLater(difference(before, after))
+	announcements := difference(before, after)
+	for i, a := range announcements {
+		for _, j := range joins {
+			if j != nil && j.Channel == a.channel && a.event == Join {
+				announcements[i].info = j.membership.Info
+			}
+		}
+	}
+	s.announceLater(announcements)
 	return outcomes, nil
 }
 
@@ -297,6 +305,7 @@ func (s *Session) plan(c Connection, joins []*joining, outcomes []SubscribeOutco
 			channels[j.Channel] = shardOf(c.ID, s.project.Categories[j.Channel.Category].SubscribeShards(now))
 		}
 		memberships[j.Channel] = j.membership
+		c.ChannelInfo = c.ChannelInfo || j.membership.Info != nil
 		c.Order = c.Order.withNumber([]Channel{j.Channel}, j.Number, at, now)
 	}
 	if err := checkChannels(channels); err != nil {
@@ -382,7 +391,7 @@ func (s *Session) Unsubscribe(ctx context.Context, number uint32, ch Channel) er
 	}
 	ch = s.project.Locate(ch)
 	at := s.cmd.received(s.now())
-	before, after, err := s.store.ChangeConnection(ctx, s.c, func(c Connection) (Change, error) {
+	after, all, err := s.changeConnection(ctx, s.c, func(c Connection) (Change, error) {
 		overtaken, err := c.Order.overtakenBy(ch, number, at)
 		if err != nil || overtaken {
 			return Change{Connection: c}, err
@@ -396,6 +405,6 @@ func (s *Session) Unsubscribe(ctx context.Context, number uint32, ch Channel) er
 		return err
 	}
 	s.c = after
-	s.announce(ctx, difference(before, after))
+	s.announce(ctx, all)
 	return nil
 }

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -21,6 +22,8 @@ type Subscriber struct {
 	Basis Basis
 	// Hidden means that the connection is being closed.
 	Hidden bool
+	// Info is that of its Membership. Only ReadSubscriber returns it: a fan-out does not need it.
+	Info json.RawMessage
 	Standing
 }
 
@@ -261,9 +264,22 @@ func (h *Hub) unnamed(p *Project, c Connection, channels []Channel) (places []Pl
 
 // change changes a connection and announces the joins and leaves.
 func (h *Hub) change(ctx context.Context, c Connection, plan func(Connection) (Change, error)) error {
-	before, after, err := h.store.ChangeConnection(ctx, c, plan)
-	h.announce(ctx, difference(before, after))
+	_, all, err := h.changeConnection(ctx, c, plan)
+	h.announce(ctx, all)
 	return err
+}
+
+// changeConnection changes a connection, and returns the joins and leaves.
+func (h *Hub) changeConnection(ctx context.Context, c Connection, plan func(Connection) (Change, error)) (after Connection, all []announcement, err error) {
+	var left infos
+	if c.ChannelInfo {
+		// After the change nobody knows them.
+		if change, err := plan(c); err == nil {
+			left = h.infos(ctx, difference(c, change.Connection))
+		}
+	}
+	before, after, err := h.store.ChangeConnection(ctx, c, plan)
+	return after, left.with(difference(before, after)), err
 }
 
 // changeAll changes several connections concurrently, announces the joins and leaves, and tells
@@ -278,10 +294,10 @@ func (h *Hub) changeAll(ctx context.Context, connections []Connection, why Unsub
 	g.SetLimit(maxConcurrentCloses)
 	for _, c := range connections {
 		g.Go(func() error {
-			before, after, err := h.store.ChangeConnection(ctx, c, plan)
+			_, some, err := h.changeConnection(ctx, c, plan)
 			mu.Lock()
 			defer mu.Unlock()
-			all = append(all, difference(before, after)...)
+			all = append(all, some...)
 			if !errors.Is(err, ErrConnectionNotFound) {
 				errs = append(errs, err)
 			}
@@ -318,12 +334,12 @@ func (h *Hub) tell(ctx context.Context, all []announcement, why Unsubscription) 
 func difference(before, after Connection) (all []announcement) {
 	for ch := range before.Channels {
 		if _, stays := after.Channels[ch]; !stays || before.User != after.User {
-			all = append(all, announcement{Leave, before, ch})
+			all = append(all, announcement{event: Leave, connection: before, channel: ch})
 		}
 	}
 	for ch := range after.Channels {
 		if _, was := before.Channels[ch]; !was || before.User != after.User {
-			all = append(all, announcement{Join, after, ch})
+			all = append(all, announcement{event: Join, connection: after, channel: ch})
 		}
 	}
 	return all

@@ -52,6 +52,7 @@ type stateItem struct {
 	Floor        int64             `dynamodbav:"floor,omitempty"`
 	Numbered     map[string]string `dynamodbav:"numbered,omitempty"` // number@time
 	Meta         string            `dynamodbav:"meta,omitempty"`
+	ChannelInfo  bool              `dynamodbav:"chan_info,omitempty"`
 	Revision     int               `dynamodbav:"rev,omitempty"`
 }
 
@@ -100,7 +101,7 @@ func readConnection(i item) (hub.Connection, error) {
 		ID: id, Origin: v.Origin, Scope: v.Scope, Expires: time.Unix(v.Expires, 0),
 		Project: v.Project, Protocol: hub.Protocol(v.Protocol), Batch: v.Batch,
 		Secret: v.Secret, MD5: v.MD5, AnyOrigin: v.AnyOrigin, Proof: v.Proof,
-		Order: hub.Order{Latest: v.Latest, Floor: v.Floor}, LoggingIn: v.Login, Revision: v.Revision,
+		Order: hub.Order{Latest: v.Latest, Floor: v.Floor}, LoggingIn: v.Login, ChannelInfo: v.ChannelInfo, Revision: v.Revision,
 	}
 	if v.User != "" {
 		if _, c.User, err = parseUserKey(v.User); err != nil {
@@ -146,7 +147,7 @@ func encodeState(c hub.Connection) (item, error) {
 	v := stateItem{
 		Project: c.Project, Info: string(c.Info), Permissions: permissions, Protocol: string(c.Protocol), Batch: c.Batch,
 		Secret: c.Secret, MD5: c.MD5, AnyOrigin: c.AnyOrigin, Proof: c.Proof,
-		Latest: c.Order.Latest, Floor: c.Order.Floor, Numbered: encodeNumbered(c.Order.Numbered), Meta: string(c.Meta), Revision: c.Revision,
+		Latest: c.Order.Latest, Floor: c.Order.Floor, Numbered: encodeNumbered(c.Order.Numbered), Meta: string(c.Meta), ChannelInfo: c.ChannelInfo, Revision: c.Revision,
 	}
 	if v.Login = c.LoggingIn; c.User != "" {
 		v.User = userKey(c.Project, c.User)

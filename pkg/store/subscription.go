@@ -134,7 +134,11 @@ func (s *Store) ReadSubscriber(ctx context.Context, where hub.Gone) (hub.Subscri
 	if expires <= now {
 		return hub.Subscriber{}, false, nil
 	}
-	return decodeSubscriber(out.Item), true, nil
+	found := decodeSubscriber(out.Item)
+	if info := textOf(out.Item, attrMemberInfo); info != "" {
+		found.Info = json.RawMessage(info)
+	}
+	return found, true, nil
 }
 
 // RenewSubscriber is one UpdateItem.
