@@ -117,6 +117,7 @@ func TestBill(t *testing.T) {
 		{"unsubscribe", []string{connect, `{"id":2,"subscribe":{"channel":"plain:N"}}`}, `{"id":3,"unsubscribe":{"channel":"plain:N"}}`, "5 written, 0 read (1 TransactWriteItems, 1 UpdateItem)", 0},
 		{"unsubscribe of an unknown channel", []string{connect}, `{"id":2,"unsubscribe":{"channel":"plain:N"}}`, "2 written, 0 read (2 UpdateItem)", 0},
 		{"publish", []string{connect}, `{"id":2,"publish":{"channel":"chat:N","data":1}}`, "1 written, 1 read (1 Query, 1 UpdateItem)", 0},
+		{"publish with the info of a subscription", []string{connect, `{"id":2,"subscribe":{"channel":"chat:N","token":"JWT{"sub":"u1","channel":"chat:N","info":1}"}}`}, `{"id":3,"publish":{"channel":"chat:N","data":1}}`, "1 written, 2 read (2 Query, 1 UpdateItem)", 1},
 		{"publish to a stream", []string{connect}, `{"id":2,"publish":{"channel":"log:N","data":1}}`, "4 written, 2 read (2 PutItem, 2 Query, 2 UpdateItem)", 0},
 		{"presence", []string{connect}, `{"id":2,"presence":{"channel":"chat:N"}}`, "1 written, 1 read (1 Query, 1 UpdateItem)", 0},
 		{"presence_stats", []string{connect}, `{"id":2,"presence_stats":{"channel":"chat:N"}}`, "1 written, 1 read (1 Query, 1 UpdateItem)", 0},

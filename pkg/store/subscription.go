@@ -118,24 +118,37 @@ func (s *Store) LoseSubscriber(ctx context.Context, l hub.Lost, m hub.Mark) (hub
 	return s.mark(ctx, l.Gone, u, m, memberID(l.ID).And(valid(s.now())))
 }
 
-// ReadSubscriber is one GetItem.
+// ReadSubscriber is one Query, which every function may make.
 func (s *Store) ReadSubscriber(ctx context.Context, where hub.Gone) (hub.Subscriber, bool, error) {
-	out, err := s.db.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName: aws.String(s.table), Key: placeKey(where), ConsistentRead: aws.Bool(true),
-	})
-	if err != nil {
+	fail := func(err error) (hub.Subscriber, bool, error) {
 		return hub.Subscriber{}, false, fmt.Errorf("read subscription of %s to %s: %w", where.Connection, where.Channel, err)
 	}
-	now := s.now().Unix()
-	expires := int64(numberOf(out.Item, schema.ExpiryAttribute))
-	if own := int64(numberOf(out.Item, attrMemberExpires)); own != 0 {
+	k := expression.KeyEqual(expression.Key(schema.PartitionKey), expression.Value(subscriptionKey(where.Channel, where.Shard))).
+		And(expression.KeyEqual(expression.Key(schema.SortKey), expression.Value(where.Connection)))
+	e, err := expression.NewBuilder().WithKeyCondition(k).Build()
+	if err != nil {
+		return fail(err)
+	}
+	out, err := s.db.Query(ctx, &dynamodb.QueryInput{
+		TableName: aws.String(s.table), ConsistentRead: aws.Bool(true), KeyConditionExpression: e.KeyCondition(),
+		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
+	})
+	if err != nil {
+		return fail(err)
+	}
+	if len(out.Items) == 0 {
+		return hub.Subscriber{}, false, nil
+	}
+	i, now := out.Items[0], s.now().Unix()
+	expires := int64(numberOf(i, schema.ExpiryAttribute))
+	if own := int64(numberOf(i, attrMemberExpires)); own != 0 {
 		expires = min(expires, own)
 	}
 	if expires <= now {
 		return hub.Subscriber{}, false, nil
 	}
-	found := decodeSubscriber(out.Item)
-	if info := textOf(out.Item, attrMemberInfo); info != "" {
+	found := decodeSubscriber(i)
+	if info := textOf(i, attrMemberInfo); info != "" {
 		found.Info = json.RawMessage(info)
 	}
 	return found, true, nil
