@@ -63,6 +63,41 @@ func TestConversations(t *testing.T) {
 			c1 > {"id":2,"subscribe":{"channel":"closed:x"}}\n{"id":3,"subscribe":{"channel":"$chat:x"}}\n{"id":4,"publish":{"channel":"plain:x","data":1}}
 			c1 < {"id":2,"subscribe":{}}\n{"id":3,"error":{"code":103,"message":"permission denied"}}\n{"id":4,"publish":{}}
 		`},
+		{name: "tokens that have expired, in an insecure project", options: hub.ProjectOptions{Insecure: true}, script: `
+			open c1 ?p
+			c1 > {"id":1,"connect":{"token":"JWT{"sub":"u1","exp":1799999999}"}}\n{"id":2,"subscribe":{"channel":"closed:x","token":"JWT{"sub":"u1","channel":"closed:x","expire_at":1799999999}"}}
+			c1 < {"id":1,"connect":{"client":"c1","version":"centrifuge","ping":7200,"pong":true}}\n{"id":2,"subscribe":{}}
+			c1 > {"id":3,"refresh":{"token":"JWT{"sub":"u1","exp":1800000060}"}}\n{"id":4,"sub_refresh":{"channel":"closed:x","token":"JWT{"sub":"u1","channel":"closed:x","exp":1800000060}"}}
+			c1 < {"id":3,"refresh":{"client":"c1","version":"centrifuge"}}\n{"id":4,"sub_refresh":{}}
+			later 61s
+			app publish closed:x 1
+			c1 < {"push":{"channel":"closed:x","pub":{"data":1}}}
+			open c2 ?p
+			c2 > {"id":1,"connect":{"token":"x"}}
+			c2 < {"id":1,"error":{"code":3500,"message":"invalid token"}}
+			c2 closed
+			app secure
+			c1 > {"id":5,"publish":{"channel":"chat:x","data":1}}
+			c1 closed
+		`},
+		{name: "a refresh with other channels", script: `
+			open c1 ?p
+			c1 > {"id":1,"connect":{"token":"JWT{"sub":"u1","channels":["plain:a","plain:b"]}"}}
+			c1 < {"id":1,"connect":{"client":"c1","version":"centrifuge","subs":{"plain:a":{},"plain:b":{}},"ping":7200,"pong":true}}
+			c1 > {"id":2,"refresh":{"token":"JWT{"sub":"u1","subs":{"plain:b":{},"plain:a":{"info":1}}}"}}
+			c1 < {"id":2,"refresh":{"client":"c1","version":"centrifuge"}}
+			app subscribe u1 plain:c
+			c1 < {"push":{"channel":"plain:c","subscribe":{}}}
+			c1 > {"id":3,"refresh":{"token":"JWT{"sub":"u1","channels":["plain:b","plain:a"]}"}}
+			c1 < {"id":3,"refresh":{"client":"c1","version":"centrifuge"}}
+			c1 > {"id":4,"refresh":{"token":"JWT{"sub":"u1","channels":["plain:a"]}"}}
+			c1 closed
+			open c2 ?p
+			c2 > {"id":1,"connect":{"token":"JWT{"sub":"u1"}"}}
+			c2 < {"id":1,"connect":{"client":"c2","version":"centrifuge","ping":7200,"pong":true}}
+			c2 > {"id":2,"refresh":{"token":"JWT{"sub":"u1","channels":["plain:a"]}"}}
+			c2 closed
+		`},
 		{name: "a second connect", script: connected + `
 			c1 > {"id":2,"connect":{"token":"JWT{"sub":"u1"}"}}
 			c1 < {"id":2,"error":{"code":3501,"message":"bad request"}}

@@ -57,6 +57,9 @@ type Connection struct {
 	MD5 bool
 	// AnyOrigin means that the project's list of origins does not matter.
 	AnyOrigin bool
+	// TokenChannels identifies the channels to which the token of a client that numbers its commands
+	// subscribes it, "" for none.
+	TokenChannels string
 	// Proof identifies the token and the requested permissions of the last auth: a repeat
 	// asks validate_url nothing.
 	Proof string

@@ -60,6 +60,7 @@ func (s *Session) Login(ctx context.Context, l Login) (LoggedIn, error) {
 	c := s.c
 	c.Project, c.User, c.Info, c.Protocol, c.Batch = p.ID, token.User, token.Info, Centrifugo, true
 	c.TokenExpires, c.Secret, c.AnyOrigin = token.ConnectionExpires, token.Secret, token.AnyOrigin
+	c.TokenChannels = token.channels()
 	c.Meta, c.LoggingIn = token.Meta, token.User != ""
 	if token.Permissions != nil {
 		c.Permissions = *token.Permissions

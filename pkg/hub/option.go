@@ -126,7 +126,7 @@ var ProjectReference = []Option{
 	{Name: "subscribe_to_user_personal_channel", Title: "Personal channels", Group: "Centrifugo", Kind: BoolOption, Default: "false",
 		Help: "Clients of Centrifugo's protocol with a user are subscribed to the channel #user when they connect. It needs the category without a name."},
 	{Name: "insecure", Title: "Insecure", Group: "Centrifugo", Kind: BoolOption, Default: "false", Unsafe: true,
-		Help: "Clients of Centrifugo's protocol may connect without a token and do everything in every channel. It is for tests and for trying."},
+		Help: "Clients of Centrifugo's protocol may connect without a token and do everything in every channel, and tokens do not expire. It is for tests and for trying."},
 	{Name: "proxy_connect_url", Title: "Connect URL", Group: "Proxies", Kind: URLOption, Default: "none",
 		Help: "A URL of your application. It is asked who a client of Centrifugo's protocol is that sends no token. It must be public and use https."},
 	{Name: "proxy_refresh_url", Title: "Refresh URL", Group: "Proxies", Kind: URLOption, Default: "none",
