@@ -302,12 +302,27 @@ func TestConversations(t *testing.T) {
 			app publish closed:x 1
 			c1 < {"push":{"channel":"closed:x","pub":{"data":1}}}
 			later 60s
-			app publish closed:x 2
 			c1 > {"id":4,"sub_refresh":{"channel":"closed:x","token":"JWT{"sub":"u1","channel":"closed:x"}"}}
 			c1 < {"id":4,"sub_refresh":{}}
 			c1 < {"push":{"channel":"closed:x","unsubscribe":{"code":2500,"reason":"insufficient state"}}}
+			app publish closed:x 2
+			c1 < {"push":{"channel":"closed:x","unsubscribe":{"code":2501,"reason":"subscription expired"}}}
+			app publish closed:x 3
 			c1 > {"id":5,"sub_refresh":{"channel":"closed:y","token":"JWT{"sub":"u1","channel":"closed:y"}"}}\n{"id":6,"sub_refresh":{"channel":"closed:x"}}
 			c1 < {"id":5,"error":{"code":103,"message":"permission denied: the connection is not subscribed to the channel"}}\n{"id":6,"error":{"code":107,"message":"bad request: sub_refresh has no token"}}
+		`},
+		{name: "a subscription to a stream that has expired", script: connected + `
+			c1 > {"id":2,"subscribe":{"channel":"log:x","recoverable":true,"token":"JWT{"sub":"u1","channel":"log:x","exp":1800000060}"}}\n{"id":3,"subscribe":{"channel":"log:y"}}
+			c1 < {"id":2,"subscribe":{"expires":true,"ttl":50,"recoverable":true,"epoch":"E","positioned":true}}\n{"id":3,"subscribe":{}}
+			later 60s
+			app publish log:x 1
+			c1 < {"push":{"channel":"log:x","unsubscribe":{"code":2501,"reason":"subscription expired"}}}
+			app publish log:y 2
+			c1 < {"push":{"channel":"log:y","pub":{"data":2,"offset":1,"epoch":"E"}}}
+			c1 > {"id":4,"subscribe":{"channel":"log:x","recoverable":true,"recover":true,"token":"JWT{"sub":"u1","channel":"log:x","exp":1800000120}"}}
+			c1 < {"id":4,"subscribe":{"expires":true,"ttl":50,"recoverable":true,"epoch":"E","publications":[{"data":1,"offset":1}],"recovered":true,"positioned":true,"was_recovering":true}}
+			app publish log:x 3
+			c1 < {"push":{"channel":"log:x","pub":{"data":3,"offset":2,"epoch":"E"}}}
 		`},
 		{name: "a second subscribe renews the first", script: connected + `
 			c1 > {"id":2,"subscribe":{"channel":"log:x","recoverable":true}}

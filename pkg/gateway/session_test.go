@@ -124,6 +124,25 @@ func TestLostServerSubscription(t *testing.T) {
 	r.expect(t, "a message whose post has failed", "c1 closed")
 }
 
+// TestExpiredServerSubscription: a client that connects again gets what the server makes.
+func TestExpiredServerSubscription(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	r.enter(t, "")
+	p, err := r.store.ReadProject(t.Context(), projectID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request := hub.SubscribeRequest{Channel: hub.Channel{Category: "plain", Name: "x"}, Expires: start.Add(time.Minute)}
+	if err := r.hub.SubscribeUser(t.Context(), p, "u1", request); err != nil {
+		t.Fatal(err)
+	}
+	r.publish(t, "plain:x", `1`, nil)
+	r.expect(t, "before the end", `c1 < {"push":{"channel":"plain:x","subscribe":{}}}`, `c1 < {"push":{"channel":"plain:x","pub":{"data":1}}}`)
+	r.advance(time.Minute)
+	r.publish(t, "plain:x", `2`, nil)
+	r.expect(t, "after the end", "c1 closed")
+}
+
 func TestRefreshOfApplicationAfterTheEnd(t *testing.T) {
 	r := newRig(t, hub.ProjectOptions{})
 	r.enter(t, fmt.Sprintf(`,"exp":%d`, start.Unix()+60))

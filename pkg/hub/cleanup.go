@@ -165,13 +165,83 @@ func connectionsOf(subscriptions []Gone) []string {
 // right has ended. It ends with ctx. It logs failures: the next message finds what
 // remains.
 func (h *Hub) cleanUp(ctx context.Context, gone []Gone, ended []Ended) {
-	err := errors.Join(h.closeConnections(ctx, connectionsOf(gone), gone...), h.endRights(ctx, ended))
+	var expired, refused []Ended
+	for _, e := range ended {
+		if e.Standing.Expired {
+			expired = append(expired, e)
+		} else {
+			refused = append(refused, e)
+		}
+	}
+	err := errors.Join(h.closeConnections(ctx, connectionsOf(gone), gone...), h.endRights(ctx, refused), h.endExpired(ctx, expired))
 	if err != nil {
 		for _, e := range ended {
 			gone = append(gone, e.Gone)
 		}
 		h.log.WarnContext(ctx, "cleanup failed", "project", gone[0].Channel.Project, "connections", len(connectionsOf(gone)), "error", err)
 	}
+}
+
+// endExpired ends subscriptions whose own end has passed, and tells their clients, which subscribe
+// again if they may. A client would not subscribe again where it did not ask for the subscription:
+// it is made to connect again. What was subscribed anew since stays.
+func (h *Hub) endExpired(ctx context.Context, all []Ended) error {
+	var (
+		mu          sync.Mutex
+		g           errgroup.Group
+		connections []Connection
+		made        []Connection
+		over        []Gone
+	)
+	found := make(map[string][]Ended)
+	for _, e := range all {
+		found[e.Connection] = append(found[e.Connection], e)
+	}
+	revisions, left := make(map[string]int), make(map[string][]Channel)
+	g.SetLimit(maxConcurrentCloses)
+	for id, some := range found {
+		g.Go(func() error {
+			c, err := h.store.Connection(ctx, id)
+			if err != nil && !errors.Is(err, ErrConnectionNotFound) {
+				return err
+			}
+			var channels []Channel
+			byServer := false
+			for _, e := range some {
+				// Read after the connection: who subscribes again afterwards changes that.
+				_, valid, err := h.store.ReadSubscriber(ctx, e.Gone)
+				if err != nil {
+					return err
+				}
+				if !valid {
+					channels = append(channels, e.Channel)
+					byServer = byServer || e.Standing.Server
+				}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err != nil:
+				for _, e := range some {
+					over = append(over, e.Gone)
+				}
+			case byServer:
+				made = append(made, c)
+			case len(channels) > 0:
+				connections = append(connections, c)
+				revisions[id], left[id] = c.Revision, channels
+			}
+			return nil
+		})
+	}
+	read := g.Wait()
+	return errors.Join(read, h.closeSockets(ctx, made), h.closeConnections(ctx, connectionsOf(over), over...),
+		h.changeAll(ctx, connections, UnsubscribedExpired, func(c Connection) (Change, error) {
+			if c.Revision == revisions[c.ID] {
+				c.Channels = without(c.Channels, left[c.ID])
+			}
+			return Change{Connection: c}, nil
+		}))
 }
 
 // endRights removes subscriptions whose right has ended. A connection that its project does

@@ -39,7 +39,7 @@ type Subscriptions interface {
 	RemoveSubscribers(ctx context.Context, orphans []Gone) error
 	// Subscribers yields the subscribers of one shard of a channel, page by page as
 	// they are read: all those whose subscription was acknowledged before the call,
-	// also those that are Joining or Lost, and none that has expired. A page does not change once it is yielded. After an
+	// also those that are Joining, Lost or Expired, and none whose connection has expired. A page does not change once it is yielded. After an
 	// error it yields nothing more. It ends soon after ctx does.
 	Subscribers(ctx context.Context, ch Channel, shard int) iter.Seq2[[]Subscriber, error]
 }

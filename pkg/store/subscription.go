@@ -44,7 +44,7 @@ const (
 // subscriberAttributes are the names of what decodeSubscriber reads.
 var subscriberAttributes = []string{
 	attrSubscriberProtocol, attrSubscriberBatch, attrSubscriberBasis, attrSubscriberHidden, attrMemberID, attrMemberJoining, attrMemberRecoverable,
-	attrMemberJoinLeave, attrMemberServer, attrMemberGranted, attrMemberFrom, attrMemberEra, attrMemberLease, attrMemberLost,
+	attrMemberJoinLeave, attrMemberServer, attrMemberGranted, attrMemberExpires, attrMemberFrom, attrMemberEra, attrMemberLease, attrMemberLost,
 }
 
 // encodeMembership adds what a subscription has of its own to its item.
@@ -221,7 +221,13 @@ func (s *Store) RemoveSubscribers(ctx context.Context, orphans []hub.Gone) error
 // Subscribers is one request for each megabyte of subscriptions, which is some thousands
 // of them, made while the caller iterates.
 func (s *Store) Subscribers(ctx context.Context, ch hub.Channel, shard int) iter.Seq2[[]hub.Subscriber, error] {
-	return subscriptions(ctx, s, ch, shard, valid(s.now()), decodeSubscriber, schema.SortKey, subscriberAttributes...)
+	now := s.now()
+	return subscriptions(ctx, s, ch, shard, live(now), func(i item) hub.Subscriber {
+		found := decodeSubscriber(i)
+		ends := int64(numberOf(i, attrMemberExpires))
+		found.Expired = ends != 0 && ends <= now.Unix()
+		return found
+	}, schema.SortKey, subscriberAttributes...)
 }
 
 // subscriptions yields the subscriptions of a shard that pass the filter, page by page, each
