@@ -143,6 +143,29 @@ func TestExpiredServerSubscription(t *testing.T) {
 	r.expect(t, "after the end", "c1 closed")
 }
 
+// TestSubscribeWhileFormerEnds subscribes again between the reads and the write that end an expired
+// subscription.
+func TestSubscribeWhileFormerEnds(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	r.enter(t, "")
+	subscribe := func(id int, ends time.Time) {
+		r.send(t, "c1", signed(t, secret, fmt.Sprintf(`{"id":%d,"subscribe":{"channel":"closed:x","token":"JWT{"sub":"u1","channel":"closed:x","exp":%d}"}}`, id, ends.Unix())))
+	}
+	subscribe(2, start.Add(time.Minute))
+	r.advance(time.Minute)
+	r.take()
+	var again atomic.Bool
+	r.store.Requests.Intercept = func(operation string, _ *http.Request) (*http.Response, error) {
+		if operation == "TransactWriteItems" && !again.Swap(true) {
+			subscribe(3, start.Add(time.Hour))
+		}
+		return nil, nil
+	}
+	r.publish(t, "closed:x", `1`, nil)
+	r.publish(t, "closed:x", `2`, nil)
+	r.expect(t, "two messages", `c1 < {"id":3,"subscribe":{"expires":true,"ttl":3530}}`, `c1 < {"push":{"channel":"closed:x","pub":{"data":2}}}`)
+}
+
 func TestRefreshOfApplicationAfterTheEnd(t *testing.T) {
 	r := newRig(t, hub.ProjectOptions{})
 	r.enter(t, fmt.Sprintf(`,"exp":%d`, start.Unix()+60))
