@@ -444,11 +444,12 @@ func (h *hall) command(ctx context.Context, g *guest, s *store.Store, p *hub.Pub
 	if err != nil {
 		return err
 	}
-	top, err := s.OpenStream(ctx, h.stream)
-	if err != nil {
-		return err
-	}
-	if since.Epoch != "" {
+	var top hub.Position
+	if since.Epoch == "" {
+		if top, err = s.OpenStream(ctx, h.stream); err != nil {
+			return err
+		}
+	} else {
 		var missed []hub.Message
 		if missed, top, err = s.History(ctx, h.stream, hub.HistoryQuery{Since: &since, Limit: -1}); err != nil {
 			return err

@@ -349,6 +349,12 @@ func TestConversations(t *testing.T) {
 			app publish log:x 3
 			c1 < {"push":{"channel":"log:x","pub":{"data":3,"offset":3,"epoch":"E"}}}
 		`},
+		{name: "recoveries of a stream that does not exist", script: connected + `
+			c1 > {"id":2,"subscribe":{"channel":"log:x","recoverable":true,"recover":true}}\n{"id":3,"subscribe":{"channel":"log:y","recoverable":true,"recover":true,"offset":1}}\n{"id":4,"subscribe":{"channel":"log:z","recoverable":true,"recover":true,"epoch":"another"}}
+			c1 < {"id":2,"subscribe":{"recoverable":true,"epoch":"E","recovered":true,"positioned":true,"was_recovering":true}}\n{"id":3,"subscribe":{"recoverable":true,"epoch":"E","positioned":true,"was_recovering":true}}\n{"id":4,"subscribe":{"recoverable":true,"epoch":"E","positioned":true,"was_recovering":true}}
+			app publish log:x 1
+			c1 < {"push":{"channel":"log:x","pub":{"data":1,"offset":1,"epoch":"E"}}}
+		`},
 		{name: "a recovery that fails and is to be rejected", script: connected + `
 			c1 > {"id":2,"subscribe":{"channel":"log:x","recoverable":true,"recover":true,"offset":7,"epoch":"another","flag":2}}
 			c1 < {"id":2,"error":{"code":112,"message":"unrecoverable position"}}
