@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -231,6 +232,46 @@ func TestResubscribeDuringPost(t *testing.T) {
 	<-entered
 	got := strings.Join(r.take(), "\n")
 	// The former subscription got it before it ended, and the new one recovers it: once each.
+	if strings.Count(got, `"pub":{"data":2`) != 1 || !strings.Contains(got, `"publications":[{"data":2,"offset":2}]`) || strings.LastIndex(got, `"push"`) > strings.Index(got, `{"id":4,`) {
+		t.Errorf("got\n%s", got)
+	}
+}
+
+// TestResubscribeDuringAdmission subscribes again while the former subscription gets what was
+// published during its reply.
+func TestResubscribeDuringAdmission(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	r.enter(t, "")
+	r.publish(t, "news:a", `1`, nil)
+	var (
+		posts                      atomic.Int32
+		waited                     sync.Once
+		admitted, waiting, entered = make(chan struct{}), make(chan struct{}), make(chan struct{})
+	)
+	r.waiting = func() {
+		waited.Do(func() { close(waiting) })
+		<-admitted
+	}
+	r.posting = func(string) {
+		switch posts.Add(1) {
+		case 1: // the reply
+			r.publish(t, "news:a", `2`, nil)
+		case 2: // what it has missed
+			go func() {
+				defer close(entered)
+				r.send(t, "c1", `{"id":3,"unsubscribe":{"channel":"news:a"}}`)
+				r.send(t, "c1", `{"id":4,"subscribe":{"channel":"news:a","recover":true,"offset":1}}`)
+			}()
+			select {
+			case <-waiting:
+			case <-entered:
+			}
+		}
+	}
+	r.send(t, "c1", `{"id":2,"subscribe":{"channel":"news:a"}}`)
+	close(admitted)
+	<-entered
+	got := strings.Join(r.take(), "\n")
 	if strings.Count(got, `"pub":{"data":2`) != 1 || !strings.Contains(got, `"publications":[{"data":2,"offset":2}]`) || strings.LastIndex(got, `"push"`) > strings.Index(got, `{"id":4,`) {
 		t.Errorf("got\n%s", got)
 	}

@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -70,14 +71,15 @@ func (s *Session) top(ctx context.Context, j *joining, result *Subscribed) (Posi
 // settleTime is how long a subscribe waits at most for the dispatch of what its stream has.
 const settleTime = 2 * time.Second
 
-// settle waits until a stream is dispatched up to a position: until then the former subscription of
-// the connection may still get some of it, and the reply would have it again. What is appended
-// afterwards finds the new one. It does not wait for long: the publisher of the last message may
-// have died.
+// settle waits until a stream is dispatched up to a position, and no admission of the connection
+// waits: until then the former subscription may still get some of it, and the reply would have it
+// again. What is appended afterwards finds the new one. It does not wait for long: the publisher of
+// the last message may have died.
 func (s *Session) settle(ctx context.Context, st Stream, top Position) error {
 	for waited, poll := time.Duration(0), firstLoginPoll; waited < settleTime; waited, poll = waited+poll, min(2*poll, maxLoginPoll) {
 		head, err := s.store.StreamHead(ctx, st)
-		if err != nil || head.Epoch != top.Epoch || head.Done >= top.Offset {
+		admits := func(a Admission) bool { return a.Connection == s.c.ID }
+		if err != nil || head.Epoch != top.Epoch || head.Done >= top.Offset && !slices.ContainsFunc(head.Joins, admits) {
 			return err
 		}
 		if err := s.wait(ctx, poll); err != nil {
