@@ -72,6 +72,7 @@ func (f *fanout) run(ctx context.Context, subscribers Subscribers) {
 				admits = f.to.Rule.Admits(s.Basis)
 				admitted[s.Basis] = admits
 			}
+			ended := s.Expired || !admits
 			switch found := (hub.Gone{Connection: s.Connection, Channel: f.to.Channel, Shard: p.shard}); {
 			case s.Hidden:
 				found.Hidden = true
@@ -79,7 +80,7 @@ func (f *fanout) run(ctx context.Context, subscribers Subscribers) {
 				f.result.Gone = append(f.result.Gone, found)
 				f.mu.Unlock()
 				continue
-			case !admits:
+			case ended:
 				f.result.Ended = append(f.result.Ended, hub.Ended{Gone: found, Protocol: s.Protocol, Batch: s.Batch, Basis: s.Basis, Standing: s.Standing})
 				continue
 			case f.loses(s):
@@ -123,7 +124,7 @@ const firstAwait, maxAwait = 20 * time.Millisecond, 500 * time.Millisecond
 // awaits reports whether a message that is sent direct waits for the reply to the subscribe of a
 // subscriber. The client may have it already, and nothing keeps the message for it.
 func (f *fanout) awaits(s hub.Subscriber) bool {
-	return s.Joining && !s.Since.Before(f.to.Abandoned) && !f.streams() && f.messages[0].Event == ""
+	return s.Joining && !s.Expired && !s.Since.Before(f.to.Abandoned) && !f.streams() && f.messages[0].Event == "" && f.messages[0].Channel == f.to.Channel
 }
 
 // await waits until subscribers have the replies to their subscribes, and begins the posts to them.
@@ -149,7 +150,7 @@ func (f *fanout) await(ctx context.Context, subscribers Subscribers, joining map
 						continue
 					}
 					delete(joining, s.Connection)
-					if !s.Hidden && f.to.Rule.Admits(s.Basis) {
+					if !s.Hidden && !s.Expired && f.to.Rule.Admits(s.Basis) {
 						f.postTo(ctx, s, shard)
 					}
 				}

@@ -19,8 +19,13 @@ import (
 // reply and before it was admitted, and nothing was published since. A client that is not
 // recoverable may get an offset twice, and misses none.
 //
-// Not in the model: other epochs, clocks, a limit of a batch, a command of the client that
-// nothing has caused. It is assumed that a client without a reply repeats its command earlier
+// The client may also unsubscribe, and subscribe again: it ignores what it gets before the reply.
+// A later subscribe waits before its reply until what it has read is dispatched, and no admission
+// of a former one waits.
+//
+// Not in the model: other epochs, clocks, a limit of a batch. The wait for the dispatch ends where
+// nobody dispatches; in the code it ends after some time, and a post that is slower is not in the
+// model. It is assumed that a client without a reply repeats its command earlier
 // than its membership counts as abandoned, and that no command is carried out whole between the
 // write that ends a subscription and the notice that follows.
 
@@ -52,12 +57,28 @@ type joinState struct {
 	item                modelItem
 
 	subscribed bool // the client believes so
+	left       bool // it has unsubscribed, and ignores what it gets until the next reply
 	has, id    uint8
 
 	procs                  [5]modelProc
 	pending                uint8
 	deaths, unknown, fails uint8
-	fault                  string
+	leaves                 uint8
+	fault                  modelFault
+}
+
+// modelFault is what a client must not get: an offset after another one, or while it waits for a
+// reply.
+type modelFault struct {
+	offset, after uint8
+	waits         bool
+}
+
+func (f modelFault) String() string {
+	if f.waits {
+		return fmt.Sprintf("offset %d while it waits for a reply", f.offset)
+	}
+	return fmt.Sprintf("offset %d after %d", f.offset, f.after)
 }
 
 // The steps of an invocation.
@@ -70,6 +91,7 @@ const (
 	// A command.
 	pcJoin
 	pcPosition
+	pcSettle
 	pcReply
 	// All.
 	pcAnnounce
@@ -118,6 +140,8 @@ const (
 	modelBatchFirst    joinVariant = "dispatches before it admits"
 	modelSkipAbandoned joinVariant = "skips an abandoned membership for ever"
 	modelActiveAtOnce  joinVariant = "subscribes without joining"
+	modelSettleDone    joinVariant = "replies to a later subscribe while the former subscription is admitted"
+	modelNoSettle      joinVariant = "replies to a later subscribe while the former subscription gets a post"
 )
 
 type joinModel struct {
@@ -126,8 +150,19 @@ type joinModel struct {
 	publishers     int
 	deaths         uint8
 	unknown, fails uint8
+	leaves         uint8
 	maxID          uint8
 	states         int
+	// names means that steps have names, which cost more than the steps.
+	names bool
+}
+
+// name is the name of a step.
+func (m *joinModel) name(format string, values ...any) string {
+	if !m.names {
+		return ""
+	}
+	return fmt.Sprintf(format, values...)
 }
 
 // The processes: publishers first, then two commands, then the durable dispatcher.
@@ -137,7 +172,7 @@ const (
 )
 
 func (m *joinModel) start() joinState {
-	s := joinState{deaths: m.deaths, unknown: m.unknown, fails: m.fails}
+	s := joinState{deaths: m.deaths, unknown: m.unknown, fails: m.fails, leaves: m.leaves}
 	for i := range m.publishers {
 		s.procs[i].pc = pcPut
 	}
@@ -153,12 +188,12 @@ type joinStep struct {
 func (m *joinModel) deliver(s *joinState, after, last uint8) {
 	for o := after + 1; o <= last; o++ {
 		switch {
+		case s.left:
+			return
 		case !s.subscribed:
-			s.fault = fmt.Sprintf("offset %d while it waits for a reply", o)
-		case o <= s.has && m.recoverable:
-			s.fault = fmt.Sprintf("offset %d again", o)
-		case o > s.has+1:
-			s.fault = fmt.Sprintf("offset %d after %d", o, s.has)
+			s.fault = modelFault{offset: o, waits: true}
+		case o <= s.has && m.recoverable, o > s.has+1:
+			s.fault = modelFault{offset: o, after: s.has}
 		}
 		s.has = max(s.has, o)
 	}
@@ -191,7 +226,7 @@ func (m *joinModel) post(add func(string, joinState), name string, s joinState, 
 		case m.recoverable:
 			p.pc, p.then, p.lost = pcLose, then, id
 		}
-		add(fmt.Sprintf("%s, and gets no answer (arrived: %v)", name, arrived), u)
+		add(m.name("%s, and gets no answer (arrived: %v)", name, arrived), u)
 	}
 }
 
@@ -251,10 +286,18 @@ func (m *joinModel) successors(s joinState) (all []joinStep, live bool) {
 				t := s
 				t.id++
 				t.procs[i] = modelProc{pc: pcJoin, id: t.id}
-				add(fmt.Sprintf("client subscribes (%d)", t.id), t)
+				add(m.name("client subscribes (%d)", t.id), t)
 				break
 			}
 		}
+	}
+	if s.subscribed && s.leaves > 0 {
+		t := s
+		t.leaves--
+		t.subscribed, t.left = false, true
+		add("client unsubscribes, and its command is overtaken", t)
+		t.item = modelItem{}
+		add("client unsubscribes", t)
 	}
 	if d := s.procs[modelDispatch]; d.pc == pcNone && s.pending > 0 {
 		t := s
@@ -281,7 +324,7 @@ func (m *joinModel) successors(s joinState) (all []joinStep, live bool) {
 			if holding {
 				t.dead, t.deadTop = true, s.top
 			}
-			all = append(all, joinStep{fmt.Sprintf("process %d dies", i), t})
+			all = append(all, joinStep{m.name("process %d dies", i), t})
 		}
 		if p := s.procs[i]; p.pc >= pcAdmit && s.fails > 0 {
 			t := s
@@ -292,7 +335,7 @@ func (m *joinModel) successors(s joinState) (all []joinStep, live bool) {
 			t.end()
 			t.pending++
 			t.procs[i] = modelProc{id: p.id}
-			all = append(all, joinStep{fmt.Sprintf("batch of process %d fails", i), t})
+			all = append(all, joinStep{m.name("batch of process %d fails", i), t})
 		}
 	}
 	return all, live
@@ -310,10 +353,10 @@ func (m *joinModel) act(s joinState, i int, add func(string, joinState)) {
 		if s.top <= s.done+2 {
 			p.pc = pcEarly
 		}
-		add(fmt.Sprintf("%s puts %d", name, s.top), s)
+		add(m.name("%s puts %d", name, s.top), s)
 	case pcEarly:
 		p.read, p.early, p.pc = s.item, true, pcAnnounce
-		add(name+" reads subscribers early", s)
+		add(m.name("%s reads subscribers early", name), s)
 	case pcJoin:
 		if slices.ContainsFunc(s.procs[:], func(p modelProc) bool { return p.pc == pcTell }) {
 			return
@@ -323,16 +366,26 @@ func (m *joinModel) act(s joinState, i int, add func(string, joinState)) {
 			s.item = modelItem{state: itemActive, id: p.id, era: true}
 		}
 		p.pc = pcPosition
-		add(name+" joins", s)
+		add(m.name("%s joins", name), s)
 	case pcPosition:
 		p.offset, p.pc = s.top, pcReply
-		add(fmt.Sprintf("%s reads the top %d", name, s.top), s)
+		if p.id > 1 && m.variant != modelNoSettle {
+			p.pc = pcSettle
+		}
+		add(m.name("%s reads the top %d", name, s.top), s)
+	case pcSettle:
+		waits := s.done < p.offset || s.joins != [3]modelEntry{} && m.variant != modelSettleDone
+		if waits && m.moves(s) {
+			return
+		}
+		p.pc = pcReply
+		add(m.name("%s has waited for the dispatch up to %d", name, p.offset), s)
 	case pcReply:
 		p.pc = pcAnnounce
 		if s.id == p.id { // an earlier one is not expected any more
-			s.subscribed, s.has = true, max(s.has, p.offset)
+			s.subscribed, s.left, s.has = true, false, max(s.has, p.offset)
 		}
-		add(fmt.Sprintf("%s replies %d", name, p.offset), s)
+		add(m.name("%s replies %d", name, p.offset), s)
 	case pcAnnounce:
 		s.wake++
 		if i >= firstCommand {
@@ -346,22 +399,22 @@ func (m *joinModel) act(s joinState, i int, add func(string, joinState)) {
 		switch {
 		case !s.held:
 			s.hold(i, false)
-			add(name+" announces and takes", s)
+			add(m.name("%s announces and takes", name), s)
 		case s.dead:
 			p.pc = pcTake
-			add(name+" announces to the dead", s)
+			add(m.name("%s announces to the dead", name), s)
 		case s.durable:
 			*p = modelProc{id: p.id}
-			add(name+" announces", s)
+			add(m.name("%s announces", name), s)
 		default:
 			p.pc = pcInvoke
-			add(name+" announces to an inline holder", s)
+			add(m.name("%s announces to an inline holder", name), s)
 		}
 	case pcTake, pcTry:
 		switch {
 		case !s.held:
 			s.hold(i, p.pc == pcTry)
-			add(name+" takes", s)
+			add(m.name("%s takes", name), s)
 		case s.dead:
 			grows := s.deadTop > s.done
 			if grows && m.variant != modelOneEra {
@@ -369,18 +422,18 @@ func (m *joinModel) act(s joinState, i int, add func(string, joinState)) {
 			}
 			s.hold(i, p.pc == pcTry)
 			p.known = false
-			add(name+" takes over", s)
+			add(m.name("%s takes over", name), s)
 		case p.pc == pcTake && s.durable, p.pc == pcTry && s.durable:
 			*p = modelProc{id: p.id}
-			add(name+" ends", s)
+			add(m.name("%s ends", name), s)
 		case p.pc == pcTake:
 			p.pc = pcInvoke
-			add(name+" finds an inline holder", s)
+			add(m.name("%s finds an inline holder", name), s)
 		}
 	case pcInvoke:
 		s.pending++
 		*p = modelProc{id: p.id}
-		add(name+" invokes", s)
+		add(m.name("%s invokes", name), s)
 	case pcAdmit:
 		m.admit(s, i, name, add)
 	case pcGap:
@@ -393,7 +446,7 @@ func (m *joinModel) act(s joinState, i int, add func(string, joinState)) {
 			then = pcAdmit
 			p.then = pcGap
 		}
-		m.post(add, fmt.Sprintf("%s posts %d to %d to the one that joins", name, e.offset+1, s.done), s, i, e.offset, s.done, e.id, then)
+		m.post(add, m.name("%s posts %d to %d to the one that joins", name, e.offset+1, s.done), s, i, e.offset, s.done, e.id, then)
 	case pcRead:
 		if m.variant != modelReadFirst {
 			p.snap = s.top
@@ -405,13 +458,13 @@ func (m *joinModel) act(s joinState, i int, add func(string, joinState)) {
 		if p.snap == s.done {
 			p.pc = pcWrite
 		}
-		add(fmt.Sprintf("%s reads up to %d", name, p.snap), s)
+		add(m.name("%s reads up to %d", name, p.snap), s)
 	case pcSubscribers:
 		if !p.early || s.done+1 != p.offset || p.snap != p.offset || s.changed == p.offset && m.variant != modelStaleRead {
 			p.read = s.item
 		}
 		p.pc, p.begun, p.early = pcPost, true, false
-		add(name+" reads subscribers", s)
+		add(m.name("%s reads subscribers", name), s)
 	case pcPost:
 		m.batch(s, i, name, add)
 	case pcLose:
@@ -422,11 +475,11 @@ func (m *joinModel) act(s joinState, i int, add func(string, joinState)) {
 				s.item.state, s.item.era, s.item.lease = itemLost, true, true
 			}
 		}
-		add(name+" ends the subscription", s)
+		add(m.name("%s ends the subscription", name), s)
 	case pcTell:
 		p.pc = p.then
 		s.subscribed = false
-		add(name+" tells the client", s)
+		add(m.name("%s tells the client", name), s)
 	case pcWrite:
 		m.write(s, i, name, add)
 	}
@@ -439,7 +492,7 @@ func (m *joinModel) admit(s joinState, i int, name string, add func(string, join
 		if m.variant == modelBatchFirst && p.then == pcAdmit {
 			p.pc = pcWrite
 		}
-		add(name+" has admitted", s)
+		add(m.name("%s has admitted", name), s)
 		return
 	}
 	e := p.joins[p.at]
@@ -449,10 +502,10 @@ func (m *joinModel) admit(s joinState, i int, name string, add func(string, join
 	switch {
 	case s.item.id != e.id || s.item.state == itemNone:
 		p.at++
-		add(name+" drops an admission", s)
+		add(m.name("%s drops an admission", name), s)
 	case m.variant == modelPostFirst && s.item.state == itemJoining && e.offset < s.done && p.then != pcGap:
 		p.pc = pcGap
-		add(name+" admits", s)
+		add(m.name("%s admits", name), s)
 	case s.item.state == itemJoining:
 		from := max(e.offset, s.done)
 		if m.variant == modelNoFrom {
@@ -465,28 +518,28 @@ func (m *joinModel) admit(s joinState, i int, name string, add func(string, join
 			p.at++
 			p.pc, p.then = pcAdmit, 0
 		}
-		add(fmt.Sprintf("%s marks %d active from %d", name, e.id, from), s)
+		add(m.name("%s marks %d active from %d", name, e.id, from), s)
 	case s.item.state == itemLost && s.item.lease:
 		p.at++
-		add(name+" drops an admission that it has ended", s)
+		add(m.name("%s drops an admission that it has ended", name), s)
 	case s.item.state == itemLost:
 		p.pc, p.then, p.lost = pcLose, pcAdmit, e.id
 		p.at++
-		add(name+" finds an admission that was lost", s)
+		add(m.name("%s finds an admission that was lost", name), s)
 	case m.variant == modelTrustActive:
 		p.at++
-		add(name+" trusts an active one", s)
+		add(m.name("%s trusts an active one", name), s)
 	case m.recoverable && m.variant != modelRepeatActive:
 		p.pc, p.then, p.lost = pcLose, pcAdmit, e.id
 		p.at++
-		add(name+" finds an active one", s)
+		add(m.name("%s finds an active one", name), s)
 	default:
 		p.pc = pcGap
 		if e.offset >= s.done {
 			p.at++
 			p.pc = pcAdmit
 		}
-		add(name+" admits an active one again", s)
+		add(m.name("%s admits an active one again", name), s)
 	}
 }
 
@@ -497,7 +550,7 @@ func (m *joinModel) batch(s joinState, i int, name string, add func(string, join
 		if m.variant == modelRecordFirst {
 			s.done = p.snap
 		}
-		add(name+" finds a subscription that is lost", s)
+		add(m.name("%s finds a subscription that is lost", name), s)
 	}
 	after := max(s.done, p.read.from)
 	switch {
@@ -510,11 +563,16 @@ func (m *joinModel) batch(s joinState, i int, name string, add func(string, join
 		if m.variant == modelRecordFirst {
 			s.done = p.snap
 		}
-		m.post(add, fmt.Sprintf("%s posts %d to %d", name, after+1, p.snap), s, i, after, p.snap, p.read.id, then)
+		m.post(add, m.name("%s posts %d to %d", name, after+1, p.snap), s, i, after, p.snap, p.read.id, then)
 	default:
 		p.pc = pcWrite
-		add(name+" has nothing to post", s)
+		add(m.name("%s has nothing to post", name), s)
 	}
+}
+
+// moves reports whether somebody will dispatch. A command that settles does not wait for others.
+func (m *joinModel) moves(s joinState) bool {
+	return s.pending > 0 || slices.ContainsFunc(s.procs[:], func(p modelProc) bool { return p.pc == pcPut || p.pc == pcEarly || p.pc >= pcAnnounce })
 }
 
 // abandoned reports whether the invocation that has made a membership died after its reply, a
@@ -532,7 +590,7 @@ func (m *joinModel) write(s joinState, i int, name string, add func(string, join
 	p := &s.procs[i]
 	if m.variant == modelBatchFirst && p.then != pcAdmit {
 		p.then, p.pc = pcAdmit, pcAdmit
-		add(name+" admits now", s)
+		add(m.name("%s admits now", name), s)
 		return
 	}
 	s.done = max(s.done, p.snap)
@@ -543,7 +601,7 @@ func (m *joinModel) write(s joinState, i int, name string, add func(string, join
 	if s.wake == p.wake {
 		s.end()
 		*p = modelProc{id: p.id}
-		add(name+" releases", s)
+		add(m.name("%s releases", name), s)
 		return
 	}
 	if !p.durable {
@@ -551,15 +609,18 @@ func (m *joinModel) write(s joinState, i int, name string, add func(string, join
 		t.end()
 		t.pending++
 		t.procs[i] = modelProc{id: p.id}
-		add(name+" hands over", t)
+		add(m.name("%s hands over", name), t)
 	}
 	p.wake, p.joins, p.at, p.changed, p.begun, p.known, p.snap, p.then = s.wake, s.joins, 0, false, false, false, s.top, 0
 	p.pc = pcAdmit
-	add(name+" renews", s)
+	add(m.name("%s renews", name), s)
 }
 
 // stuck judges a state in which nothing more can happen.
 func (m *joinModel) stuck(s joinState) string {
+	if slices.ContainsFunc(s.procs[:], func(p modelProc) bool { return p.pc == pcSettle }) {
+		return "a command waits for ever"
+	}
 	if s.pending > 0 || s.held && !s.dead {
 		return "" // waits for a dispatcher that is bounded here
 	}
@@ -576,51 +637,46 @@ func (m *joinModel) stuck(s joinState) string {
 
 // check explores all states, and returns the first fault with the way to it.
 func (m *joinModel) check() string {
-	type origin struct {
-		from joinState
-		name string
-	}
-	start := m.start()
-	seen := map[joinState]origin{start: {}}
-	queue := []joinState{start}
-	trace := func(s joinState, fault string) string {
+	all := []joinState{m.start()}
+	from := []int32{0}
+	seen := map[joinState]bool{all[0]: true}
+	trace := func(n int32, fault string) string {
+		m.names = true
 		var steps []string
-		for s != start {
-			o := seen[s]
-			steps = append(steps, o.name)
-			s = o.from
+		for ; n != 0; n = from[n] {
+			next, _ := m.successors(all[from[n]])
+			i := slices.IndexFunc(next, func(s joinStep) bool { return s.joinState == all[n] })
+			steps = append(steps, next[i].name)
 		}
 		slices.Reverse(steps)
 		return fault + ":\n" + strings.Join(steps, "\n")
 	}
-	for len(queue) > 0 {
-		s := queue[0]
-		queue = queue[1:]
+	for n := int32(0); int(n) < len(all); n++ {
+		s := all[n]
+		if s.fault != (modelFault{}) {
+			return trace(n, s.fault.String())
+		}
 		next, live := m.successors(s)
 		if !live {
 			if fault := m.stuck(s); fault != "" {
-				return trace(s, fault)
+				return trace(n, fault)
 			}
 		}
-		for _, n := range next {
-			if _, known := seen[n.joinState]; known {
-				continue
+		for _, step := range next {
+			if !seen[step.joinState] {
+				seen[step.joinState] = true
+				all, from = append(all, step.joinState), append(from, n)
 			}
-			seen[n.joinState] = origin{s, n.name}
-			if n.fault != "" {
-				return trace(n.joinState, n.fault)
-			}
-			queue = append(queue, n.joinState)
 		}
 	}
-	m.states = len(seen)
+	m.states = len(all)
 	return ""
 }
 
 // TestJoiningModel checks the protocol by which a subscriber joins a stream, and that the model
 // notices when a step is left out.
 func TestJoiningModel(t *testing.T) {
-	for _, tt := range []joinModel{
+	models := []joinModel{
 		{recoverable: true, publishers: 2, maxID: 2},
 		{recoverable: true, publishers: 2, unknown: 1, maxID: 2},
 		{recoverable: true, publishers: 2, deaths: 1, maxID: 2},
@@ -628,8 +684,13 @@ func TestJoiningModel(t *testing.T) {
 		{recoverable: true, publishers: 2, fails: 1, maxID: 2},
 		{recoverable: true, publishers: 1, deaths: 1, unknown: 1, maxID: 3},
 		{publishers: 2, deaths: 1, maxID: 2},
-	} {
-		t.Run(fmt.Sprintf("recoverable %v, %d publishers, %d deaths, %d unknown, %d failures", tt.recoverable, tt.publishers, tt.deaths, tt.unknown, tt.fails), func(t *testing.T) {
+		{recoverable: true, publishers: 1, leaves: 1, deaths: 1, maxID: 3},
+	}
+	if *large {
+		models = append(models, joinModel{recoverable: true, publishers: 2, leaves: 1, maxID: 2})
+	}
+	for _, tt := range models {
+		t.Run(fmt.Sprintf("recoverable %v, %d publishers, %d deaths, %d unknown, %d failures, %d leaves", tt.recoverable, tt.publishers, tt.deaths, tt.unknown, tt.fails, tt.leaves), func(t *testing.T) {
 			if fault := tt.check(); fault != "" {
 				t.Error(fault)
 			}
@@ -651,6 +712,8 @@ func TestJoiningModel(t *testing.T) {
 		{variant: modelTellOnly, publishers: 2, unknown: 1, maxID: 2},
 		{variant: modelRecordFirst, publishers: 1, deaths: 1, unknown: 1, maxID: 1},
 		{variant: modelStaleRead, publishers: 2, unknown: 1, maxID: 2},
+		{variant: modelNoSettle, publishers: 1, leaves: 1, maxID: 2},
+		{variant: modelSettleDone, publishers: 1, leaves: 1, maxID: 2},
 	} {
 		t.Run(string(tt.variant), func(t *testing.T) {
 			tt.recoverable = true

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-var large = flag.Bool("large", false, "whether TestModel also explores the large models, which takes 800 MB of memory")
+var large = flag.Bool("large", false, "whether TestModel and TestJoiningModel also explore the large models, which takes 800 MB of memory")
 
 // The model of the protocol of leases: what Leased and the writes of the head of a stream do,
 // one request at a time. All states that can be reached are explored, so that nothing depends on

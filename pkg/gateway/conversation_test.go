@@ -63,6 +63,41 @@ func TestConversations(t *testing.T) {
 			c1 > {"id":2,"subscribe":{"channel":"closed:x"}}\n{"id":3,"subscribe":{"channel":"$chat:x"}}\n{"id":4,"publish":{"channel":"plain:x","data":1}}
 			c1 < {"id":2,"subscribe":{}}\n{"id":3,"error":{"code":103,"message":"permission denied"}}\n{"id":4,"publish":{}}
 		`},
+		{name: "tokens that have expired, in an insecure project", options: hub.ProjectOptions{Insecure: true}, script: `
+			open c1 ?p
+			c1 > {"id":1,"connect":{"token":"JWT{"sub":"u1","exp":1799999999}"}}\n{"id":2,"subscribe":{"channel":"closed:x","token":"JWT{"sub":"u1","channel":"closed:x","expire_at":1799999999}"}}
+			c1 < {"id":1,"connect":{"client":"c1","version":"centrifuge","ping":7200,"pong":true}}\n{"id":2,"subscribe":{}}
+			c1 > {"id":3,"refresh":{"token":"JWT{"sub":"u1","exp":1800000060}"}}\n{"id":4,"sub_refresh":{"channel":"closed:x","token":"JWT{"sub":"u1","channel":"closed:x","exp":1800000060}"}}
+			c1 < {"id":3,"refresh":{"client":"c1","version":"centrifuge"}}\n{"id":4,"sub_refresh":{}}
+			later 61s
+			app publish closed:x 1
+			c1 < {"push":{"channel":"closed:x","pub":{"data":1}}}
+			open c2 ?p
+			c2 > {"id":1,"connect":{"token":"x"}}
+			c2 < {"id":1,"error":{"code":3500,"message":"invalid token"}}
+			c2 closed
+			app secure
+			c1 > {"id":5,"publish":{"channel":"chat:x","data":1}}
+			c1 closed
+		`},
+		{name: "a refresh with other channels", script: `
+			open c1 ?p
+			c1 > {"id":1,"connect":{"token":"JWT{"sub":"u1","channels":["plain:a","plain:b"]}"}}
+			c1 < {"id":1,"connect":{"client":"c1","version":"centrifuge","subs":{"plain:a":{},"plain:b":{}},"ping":7200,"pong":true}}
+			c1 > {"id":2,"refresh":{"token":"JWT{"sub":"u1","subs":{"plain:b":{},"plain:a":{"info":1}}}"}}
+			c1 < {"id":2,"refresh":{"client":"c1","version":"centrifuge"}}
+			app subscribe u1 plain:c
+			c1 < {"push":{"channel":"plain:c","subscribe":{}}}
+			c1 > {"id":3,"refresh":{"token":"JWT{"sub":"u1","channels":["plain:b","plain:a"]}"}}
+			c1 < {"id":3,"refresh":{"client":"c1","version":"centrifuge"}}
+			c1 > {"id":4,"refresh":{"token":"JWT{"sub":"u1","channels":["plain:a"]}"}}
+			c1 closed
+			open c2 ?p
+			c2 > {"id":1,"connect":{"token":"JWT{"sub":"u1"}"}}
+			c2 < {"id":1,"connect":{"client":"c2","version":"centrifuge","ping":7200,"pong":true}}
+			c2 > {"id":2,"refresh":{"token":"JWT{"sub":"u1","channels":["plain:a"]}"}}
+			c2 closed
+		`},
 		{name: "a second connect", script: connected + `
 			c1 > {"id":2,"connect":{"token":"JWT{"sub":"u1"}"}}
 			c1 < {"id":2,"error":{"code":3501,"message":"bad request"}}
@@ -303,12 +338,27 @@ func TestConversations(t *testing.T) {
 			app publish closed:x 1
 			c1 < {"push":{"channel":"closed:x","pub":{"data":1}}}
 			later 60s
-			app publish closed:x 2
 			c1 > {"id":4,"sub_refresh":{"channel":"closed:x","token":"JWT{"sub":"u1","channel":"closed:x"}"}}
 			c1 < {"id":4,"sub_refresh":{}}
 			c1 < {"push":{"channel":"closed:x","unsubscribe":{"code":2500,"reason":"insufficient state"}}}
+			app publish closed:x 2
+			c1 < {"push":{"channel":"closed:x","unsubscribe":{"code":2501,"reason":"subscription expired"}}}
+			app publish closed:x 3
 			c1 > {"id":5,"sub_refresh":{"channel":"closed:y","token":"JWT{"sub":"u1","channel":"closed:y"}"}}\n{"id":6,"sub_refresh":{"channel":"closed:x"}}
 			c1 < {"id":5,"error":{"code":103,"message":"permission denied: the connection is not subscribed to the channel"}}\n{"id":6,"error":{"code":107,"message":"bad request: sub_refresh has no token"}}
+		`},
+		{name: "a subscription to a stream that has expired", script: connected + `
+			c1 > {"id":2,"subscribe":{"channel":"log:x","recoverable":true,"token":"JWT{"sub":"u1","channel":"log:x","exp":1800000060}"}}\n{"id":3,"subscribe":{"channel":"log:y"}}
+			c1 < {"id":2,"subscribe":{"expires":true,"ttl":50,"recoverable":true,"epoch":"E","positioned":true}}\n{"id":3,"subscribe":{}}
+			later 60s
+			app publish log:x 1
+			c1 < {"push":{"channel":"log:x","unsubscribe":{"code":2501,"reason":"subscription expired"}}}
+			app publish log:y 2
+			c1 < {"push":{"channel":"log:y","pub":{"data":2,"offset":1,"epoch":"E"}}}
+			c1 > {"id":4,"subscribe":{"channel":"log:x","recoverable":true,"recover":true,"token":"JWT{"sub":"u1","channel":"log:x","exp":1800000120}"}}
+			c1 < {"id":4,"subscribe":{"expires":true,"ttl":50,"recoverable":true,"epoch":"E","publications":[{"data":1,"offset":1}],"recovered":true,"positioned":true,"was_recovering":true}}
+			app publish log:x 3
+			c1 < {"push":{"channel":"log:x","pub":{"data":3,"offset":2,"epoch":"E"}}}
 		`},
 		{name: "a second subscribe renews the first", script: connected + `
 			c1 > {"id":2,"subscribe":{"channel":"log:x","recoverable":true}}
@@ -335,6 +385,12 @@ func TestConversations(t *testing.T) {
 			app publish log:x 3
 			c1 < {"push":{"channel":"log:x","pub":{"data":3,"offset":3,"epoch":"E"}}}
 		`},
+		{name: "recoveries of a stream that does not exist", script: connected + `
+			c1 > {"id":2,"subscribe":{"channel":"log:x","recoverable":true,"recover":true}}\n{"id":3,"subscribe":{"channel":"log:y","recoverable":true,"recover":true,"offset":1}}\n{"id":4,"subscribe":{"channel":"log:z","recoverable":true,"recover":true,"epoch":"another"}}
+			c1 < {"id":2,"subscribe":{"recoverable":true,"epoch":"E","recovered":true,"positioned":true,"was_recovering":true}}\n{"id":3,"subscribe":{"recoverable":true,"epoch":"E","positioned":true,"was_recovering":true}}\n{"id":4,"subscribe":{"recoverable":true,"epoch":"E","positioned":true,"was_recovering":true}}
+			app publish log:x 1
+			c1 < {"push":{"channel":"log:x","pub":{"data":1,"offset":1,"epoch":"E"}}}
+		`},
 		{name: "a recovery that fails and is to be rejected", script: connected + `
 			c1 > {"id":2,"subscribe":{"channel":"log:x","recoverable":true,"recover":true,"offset":7,"epoch":"another","flag":2}}
 			c1 < {"id":2,"error":{"code":112,"message":"unrecoverable position"}}
@@ -359,6 +415,44 @@ func TestConversations(t *testing.T) {
 			c1 < {"id":5,"publish":{}}
 			c1 > {"id":6,"publish":{"channel":"plain:x","data":1}}\n{"id":7,"publish":{"channel":"absent:x","data":1}}\n{"id":8,"publish":{"channel":"chat:x"}}
 			c1 < {"id":6,"error":{"code":103,"message":"permission denied"}}\n{"id":7,"error":{"code":102,"message":"unknown channel"}}\n{"id":8,"error":{"code":107,"message":"bad request: publish has no data"}}
+		`},
+		{name: "the info of a subscription", script: `
+			open c2 ?p
+			c2 > {"id":1,"connect":{"token":"JWT{"sub":"u2"}"}}\n{"id":2,"subscribe":{"channel":"chat:x","join_leave":true}}
+			c2 < {"id":1,"connect":{"client":"c2","version":"centrifuge","ping":7200,"pong":true}}\n{"id":2,"subscribe":{}}
+			c2 < {"push":{"channel":"chat:x","join":{"info":{"user":"u2","client":"c2"}}}}
+			open c1 ?p
+			c1 > {"id":1,"connect":{"token":"JWT{"sub":"u1","info":{"n":1}}"}}
+			c1 < {"id":1,"connect":{"client":"c1","version":"centrifuge","ping":7200,"pong":true}}
+			c1 > {"id":2,"subscribe":{"channel":"chat:x","token":"JWT{"sub":"u1","channel":"chat:x","info":{"r":1}}"}}
+			c1 < {"id":2,"subscribe":{}}
+			c2 < {"push":{"channel":"chat:x","join":{"info":{"user":"u1","client":"c1","conn_info":{"n":1},"chan_info":{"r":1}}}}}
+			c1 > {"id":3,"publish":{"channel":"chat:x","data":1}}
+			c1 < {"push":{"channel":"chat:x","pub":{"data":1,"info":{"user":"u1","client":"c1","conn_info":{"n":1},"chan_info":{"r":1}}}}}
+			c1 < {"id":3,"publish":{}}
+			c2 < {"push":{"channel":"chat:x","pub":{"data":1,"info":{"user":"u1","client":"c1","conn_info":{"n":1},"chan_info":{"r":1}}}}}
+			c1 > {"id":4,"publish":{"channel":"chat:y","data":1}}\n{"id":5,"presence":{"channel":"chat:x"}}
+			c1 < {"id":4,"publish":{}}\n{"id":5,"presence":{"presence":{"c1":{"user":"u1","client":"c1","conn_info":{"n":1},"chan_info":{"r":1}},"c2":{"user":"u2","client":"c2"}}}}
+			c1 > {"id":6,"sub_refresh":{"channel":"chat:x","token":"JWT{"sub":"u1","channel":"chat:x","info":{"r":2}}"}}
+			c1 < {"id":6,"sub_refresh":{}}
+			c1 > {"id":7,"unsubscribe":{"channel":"chat:x"}}
+			c1 < {"id":7,"unsubscribe":{}}
+			c2 < {"push":{"channel":"chat:x","leave":{"info":{"user":"u1","client":"c1","conn_info":{"n":1},"chan_info":{"r":2}}}}}
+			c1 > {"id":8,"subscribe":{"channel":"chat:x"}}
+			c1 < {"id":8,"subscribe":{}}
+			c2 < {"push":{"channel":"chat:x","join":{"info":{"user":"u1","client":"c1","conn_info":{"n":1}}}}}
+			c1 > {"id":9,"sub_refresh":{"channel":"chat:x","token":"JWT{"sub":"u1","channel":"chat:x","info":{"r":3}}"}}
+			c1 < {"id":9,"sub_refresh":{}}
+			app unsubscribe u1 chat:x
+			c1 < {"push":{"channel":"chat:x","unsubscribe":{"code":2000,"reason":"server unsubscribe"}}}
+			c2 < {"push":{"channel":"chat:x","leave":{"info":{"user":"u1","client":"c1","conn_info":{"n":1},"chan_info":{"r":3}}}}}
+			c1 > {"id":10,"subscribe":{"channel":"chat:x","token":"JWT{"sub":"u1","channel":"chat:x","info":{"r":4}}"}}
+			c1 < {"id":10,"subscribe":{}}
+			c2 < {"push":{"channel":"chat:x","join":{"info":{"user":"u1","client":"c1","conn_info":{"n":1},"chan_info":{"r":4}}}}}
+			app disconnect u1
+			c1 < {"push":{"disconnect":{"code":3503,"reason":"force disconnect"}}}
+			c1 closed
+			c2 < {"push":{"channel":"chat:x","leave":{"info":{"user":"u1","client":"c1","conn_info":{"n":1},"chan_info":{"r":4}}}}}
 		`},
 		{name: "presence, history and rpc", script: connected + `
 			c1 > {"id":2,"subscribe":{"channel":"chat:x"}}

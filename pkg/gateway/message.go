@@ -341,11 +341,11 @@ func (c *conversation) end(ctx context.Context, err error) events.APIGatewayProx
 // a code. The reply to a connect that is refused has the code; clients connect again, or not, as it
 // says, and no push follows.
 func (c *conversation) close(ctx context.Context, err error) {
-	d := cmp.Or(disconnection(err), reconnect)
+	d := cmp.Or(disconnection(err), hub.DisconnectServerError)
 	if refused := (*refusal)(nil); errors.As(err, &refused) {
 		e := centrifugo.RefusalOf(refused.err)
 		c.replies = append(c.replies, centrifugo.Reply{ID: refused.id, Error: &e})
-		d = reconnect
+		d = hub.DisconnectServerError
 	}
 	if len(c.replies) > 0 {
 		if err := c.post(ctx); err != nil {
@@ -356,10 +356,6 @@ func (c *conversation) close(ctx context.Context, err error) {
 		logError(ctx, c.log, c.event, err)
 	}
 }
-
-// reconnect ends a connection without a push, so that its client connects again: the service has
-// failed.
-var reconnect = &hub.Disconnection{Code: int(centrifugo.DisconnectServerError.Code), Reason: centrifugo.DisconnectServerError.Reason}
 
 // disconnection is how an error ends a connection, nil where it does not say.
 func disconnection(err error) *hub.Disconnection {

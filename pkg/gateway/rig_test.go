@@ -374,6 +374,11 @@ var requests = map[string]func(ctx context.Context, r *rig, p *hub.Project, args
 		p.Secret = args[0]
 		return r.store.PutProject(ctx, p)
 	},
+	// secure makes the project secure.
+	"secure": func(ctx context.Context, r *rig, p *hub.Project, _ []string) error {
+		p.Options.Insecure = false
+		return r.store.PutProject(ctx, p)
+	},
 	// close makes a category private.
 	"close": func(ctx context.Context, r *rig, p *hub.Project, args []string) error {
 		c := p.Categories[args[0]]

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -124,6 +125,48 @@ func TestLostServerSubscription(t *testing.T) {
 	r.expect(t, "a message whose post has failed", "c1 closed")
 }
 
+// TestExpiredServerSubscription: a client that connects again gets what the server makes.
+func TestExpiredServerSubscription(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	r.enter(t, "")
+	p, err := r.store.ReadProject(t.Context(), projectID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request := hub.SubscribeRequest{Channel: hub.Channel{Category: "plain", Name: "x"}, Expires: start.Add(time.Minute)}
+	if err := r.hub.SubscribeUser(t.Context(), p, "u1", request); err != nil {
+		t.Fatal(err)
+	}
+	r.publish(t, "plain:x", `1`, nil)
+	r.expect(t, "before the end", `c1 < {"push":{"channel":"plain:x","subscribe":{}}}`, `c1 < {"push":{"channel":"plain:x","pub":{"data":1}}}`)
+	r.advance(time.Minute)
+	r.publish(t, "plain:x", `2`, nil)
+	r.expect(t, "after the end", "c1 closed")
+}
+
+// TestSubscribeWhileFormerEnds subscribes again between the reads and the write that end an expired
+// subscription.
+func TestSubscribeWhileFormerEnds(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	r.enter(t, "")
+	subscribe := func(id int, ends time.Time) {
+		r.send(t, "c1", signed(t, secret, fmt.Sprintf(`{"id":%d,"subscribe":{"channel":"closed:x","token":"JWT{"sub":"u1","channel":"closed:x","exp":%d}"}}`, id, ends.Unix())))
+	}
+	subscribe(2, start.Add(time.Minute))
+	r.advance(time.Minute)
+	r.take()
+	var again atomic.Bool
+	r.store.Requests.Intercept = func(operation string, _ *http.Request) (*http.Response, error) {
+		if operation == "TransactWriteItems" && !again.Swap(true) {
+			subscribe(3, start.Add(time.Hour))
+		}
+		return nil, nil
+	}
+	r.publish(t, "closed:x", `1`, nil)
+	r.publish(t, "closed:x", `2`, nil)
+	r.expect(t, "two messages", `c1 < {"id":3,"subscribe":{"expires":true,"ttl":3530}}`, `c1 < {"push":{"channel":"closed:x","pub":{"data":2}}}`)
+}
+
 func TestRefreshOfApplicationAfterTheEnd(t *testing.T) {
 	r := newRig(t, hub.ProjectOptions{})
 	r.enter(t, fmt.Sprintf(`,"exp":%d`, start.Unix()+60))
@@ -189,6 +232,46 @@ func TestResubscribeDuringPost(t *testing.T) {
 	<-entered
 	got := strings.Join(r.take(), "\n")
 	// The former subscription got it before it ended, and the new one recovers it: once each.
+	if strings.Count(got, `"pub":{"data":2`) != 1 || !strings.Contains(got, `"publications":[{"data":2,"offset":2}]`) || strings.LastIndex(got, `"push"`) > strings.Index(got, `{"id":4,`) {
+		t.Errorf("got\n%s", got)
+	}
+}
+
+// TestResubscribeDuringAdmission subscribes again while the former subscription gets what was
+// published during its reply.
+func TestResubscribeDuringAdmission(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	r.enter(t, "")
+	r.publish(t, "news:a", `1`, nil)
+	var (
+		posts                      atomic.Int32
+		waited                     sync.Once
+		admitted, waiting, entered = make(chan struct{}), make(chan struct{}), make(chan struct{})
+	)
+	r.waiting = func() {
+		waited.Do(func() { close(waiting) })
+		<-admitted
+	}
+	r.posting = func(string) {
+		switch posts.Add(1) {
+		case 1: // the reply
+			r.publish(t, "news:a", `2`, nil)
+		case 2: // what it has missed
+			go func() {
+				defer close(entered)
+				r.send(t, "c1", `{"id":3,"unsubscribe":{"channel":"news:a"}}`)
+				r.send(t, "c1", `{"id":4,"subscribe":{"channel":"news:a","recover":true,"offset":1}}`)
+			}()
+			select {
+			case <-waiting:
+			case <-entered:
+			}
+		}
+	}
+	r.send(t, "c1", `{"id":2,"subscribe":{"channel":"news:a"}}`)
+	close(admitted)
+	<-entered
+	got := strings.Join(r.take(), "\n")
 	if strings.Count(got, `"pub":{"data":2`) != 1 || !strings.Contains(got, `"publications":[{"data":2,"offset":2}]`) || strings.LastIndex(got, `"push"`) > strings.Index(got, `{"id":4,`) {
 		t.Errorf("got\n%s", got)
 	}

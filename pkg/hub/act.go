@@ -17,8 +17,12 @@ func (s *Session) Publish(ctx context.Context, ch Channel, data json.RawMessage)
 	}
 	ch = s.project.Locate(ch)
 	asks, err := s.access().asksToPublish(ch)
+	var own Subscriber
 	if err == nil && !asks {
-		err = s.may(ctx, ch, s.access().Publish)
+		own, err = s.may(ctx, ch, s.access().Publish)
+	}
+	if err == nil && own.Connection == "" && s.c.ChannelInfo {
+		own, err = s.subscription(ctx, ch)
 	}
 	if err != nil {
 		return err
@@ -28,7 +32,7 @@ func (s *Session) Publish(ctx context.Context, ch Channel, data json.RawMessage)
 	if err != nil {
 		return err
 	}
-	m.Client = Client{Connection: s.c.ID, User: s.c.User, Info: s.c.Info}
+	m.Client = Client{Connection: s.c.ID, User: s.c.User, Info: s.c.Info, ChannelInfo: own.Info}
 	var o PublishOptions
 	if asks {
 		if o, err = s.publishAsked(ctx, category, &m); err != nil {
@@ -65,7 +69,8 @@ func (s *Session) mayReadPresence(ctx context.Context, ch Channel) (Channel, err
 		return ch, err
 	}
 	ch = s.project.Locate(ch)
-	return ch, s.may(ctx, ch, s.access().Presence)
+	_, err := s.may(ctx, ch, s.access().Presence)
+	return ch, err
 }
 
 // maxReads is how many presences and histories one frame may read: each may read megabytes.
@@ -89,7 +94,7 @@ func (s *Session) History(ctx context.Context, ch Channel, q HistoryQuery) ([]Me
 		return nil, Position{}, err
 	}
 	ch = s.project.Locate(ch)
-	if err := s.may(ctx, ch, s.access().History); err != nil {
+	if _, err := s.may(ctx, ch, s.access().History); err != nil {
 		return nil, Position{}, err
 	}
 	q.Bytes = MaxMessageBytes // a reply can hold no more
@@ -116,19 +121,29 @@ func (s *Session) Send(context.Context, json.RawMessage) error {
 }
 
 // may decides by a rule that gets whether the connection is subscribed. Where that matters the
-// subscription is read: it may have ended, although the connection names it.
-func (s *Session) may(ctx context.Context, ch Channel, rule func(ch Channel, subscribed bool) error) error {
+// subscription is read, and returned: it may have ended, although the connection names it.
+func (s *Session) may(ctx context.Context, ch Channel, rule func(ch Channel, subscribed bool) error) (Subscriber, error) {
 	err := rule(ch, false)
+	if _, in := s.c.Channels[ch]; err == nil || !in || rule(ch, true) != nil {
+		return Subscriber{}, err
+	}
+	found, readErr := s.subscription(ctx, ch)
+	if readErr != nil {
+		return found, readErr
+	}
+	if found.Connection == "" || found.Hidden || found.Lost || !s.project.audience(ch).Rule.Admits(found.Basis) {
+		return found, err
+	}
+	return found, nil
+}
+
+// subscription reads the subscription of the connection to a channel. It is the zero Subscriber
+// where there is none.
+func (s *Session) subscription(ctx context.Context, ch Channel) (Subscriber, error) {
 	shard, in := s.c.Channels[ch]
-	if err == nil || !in || rule(ch, true) != nil {
-		return err
+	if !in {
+		return Subscriber{}, nil
 	}
-	found, exists, readErr := s.store.ReadSubscriber(ctx, Gone{Connection: s.c.ID, Channel: ch, Shard: shard})
-	switch {
-	case readErr != nil:
-		return readErr
-	case !exists || found.Hidden || found.Lost || !s.project.audience(ch).Rule.Admits(found.Basis):
-		return err
-	}
-	return nil
+	found, _, err := s.store.ReadSubscriber(ctx, Gone{Connection: s.c.ID, Channel: ch, Shard: shard})
+	return found, err
 }

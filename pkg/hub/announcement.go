@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"sync"
 	"time"
@@ -23,16 +24,69 @@ type announcement struct {
 	event      Event
 	connection Connection
 	channel    Channel
+	// info is that of the membership, nil where it has none.
+	info json.RawMessage
+}
+
+// client is how the connection appears in the channel.
+func (a announcement) client() Client {
+	c := a.connection.client()
+	c.ChannelInfo = a.info
+	return c
 }
 
 // leaves are the leaves of connections, from all their channels.
 func leaves(connections ...Connection) (all []announcement) {
 	for _, c := range connections {
 		for ch := range c.Channels {
-			all = append(all, announcement{Leave, c, ch})
+			all = append(all, announcement{event: Leave, connection: c, channel: ch})
 		}
 	}
 	return all
+}
+
+// infos are the infos of memberships, by connection and channel.
+type infos map[Gone]json.RawMessage
+
+// with gives leaves their infos.
+func (i infos) with(all []announcement) []announcement {
+	for n, a := range all {
+		if a.event == Leave {
+			all[n].info = i[Gone{Connection: a.connection.ID, Channel: a.channel}]
+		}
+	}
+	return all
+}
+
+// infos reads the infos of subscriptions that are about to end, where their leaves will be
+// announced. It logs failures: then a leave has none.
+func (h *Hub) infos(ctx context.Context, all []announcement) infos {
+	read := make(infos)
+	var (
+		mu sync.Mutex
+		g  errgroup.Group
+	)
+	g.SetLimit(maxConcurrentMarks)
+	for _, a := range all {
+		if a.event != Leave || !a.connection.ChannelInfo {
+			continue
+		}
+		g.Go(func() error {
+			p, err := h.store.Project(ctx, a.connection.Project)
+			if err != nil || !p.Categories[a.channel.Category].JoinLeave {
+				return err
+			}
+			s, _, err := h.store.ReadSubscriber(ctx, Gone{Connection: a.connection.ID, Channel: a.channel, Shard: a.connection.Channels[a.channel]})
+			mu.Lock()
+			defer mu.Unlock()
+			read[Gone{Connection: a.connection.ID, Channel: a.channel}] = s.Info
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		h.log.WarnContext(ctx, "read infos of subscriptions failed", "project", all[0].connection.Project, "error", err)
+	}
+	return read
 }
 
 // announce sends joins and leaves to the channels whose category has JoinLeave.
@@ -155,7 +209,7 @@ func (h *Hub) messages(ctx context.Context, all []announcement) (messages []addr
 			continue
 		}
 		messages = append(messages, addressed{Message{
-			ID: NewID(h.now()), Channel: a.channel, ProjectName: p.Name, CategoryID: category.ID, Event: a.event, Client: a.connection.client(),
+			ID: NewID(h.now()), Channel: a.channel, ProjectName: p.Name, CategoryID: category.ID, Event: a.event, Client: a.client(),
 		}, Place{a.channel, a.connection.Channels[a.channel]}, p})
 	}
 	return messages, nil

@@ -51,7 +51,7 @@ func (h *Hub) closeConnections(ctx context.Context, why Ending, ids []string, fo
 			closing, err = h.disconnect(ctx, closing, hidden)
 			errs = append(errs, err)
 		}
-		gone, closeErr := h.close(ctx, closing, false, why)
+		gone, closeErr := h.close(ctx, closing, h.infos(ctx, leaves(closing...)), false, why)
 		errs = append(errs, err, closeErr)
 		if len(orphans) > 0 {
 			errs = append(errs, h.store.RemoveSubscribers(ctx, orphans))
@@ -67,17 +67,17 @@ func (h *Hub) closeConnections(ctx context.Context, why Ending, ids []string, fo
 	return errors.Join(errs...)
 }
 
-// close announces the leaves of connections that are marked, reports their ends, and removes them.
-// hidden means that their subscriptions are hidden already. It returns what the announcements
-// found gone.
-func (h *Hub) close(ctx context.Context, closing []Connection, hidden bool, why Ending) ([]Gone, error) {
+// close announces the leaves of connections that are marked, with what was read of their
+// subscriptions, reports their ends, and removes them. hidden means that their subscriptions are
+// hidden already. It returns what the announcements found gone.
+func (h *Hub) close(ctx context.Context, closing []Connection, left infos, hidden bool, why Ending) ([]Gone, error) {
 	if len(closing) == 0 {
 		return nil, nil
 	}
 	// What is marked is closed even after ctx has ended.
 	ctx, cancel := after(ctx, concludeTimeout)
 	defer cancel()
-	messages, err := h.messages(ctx, leaves(closing...))
+	messages, err := h.messages(ctx, left.with(leaves(closing...)))
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func (h *Hub) close(ctx context.Context, closing []Connection, hidden bool, why 
 // orphaned are the leaves of subscriptions that no connection names.
 func orphaned(orphans []Gone) (all []announcement) {
 	for _, o := range orphans {
-		all = append(all, announcement{Leave, Connection{ID: o.Connection, Project: o.Channel.Project}, o.Channel})
+		all = append(all, announcement{event: Leave, connection: Connection{ID: o.Connection, Project: o.Channel.Project}, channel: o.Channel})
 	}
 	return all
 }
@@ -178,13 +178,83 @@ func connectionsOf(subscriptions []Gone) []string {
 // right has ended. It ends with ctx. It logs failures: the next message finds what
 // remains.
 func (h *Hub) cleanUp(ctx context.Context, gone []Gone, ended []Ended) {
-	err := errors.Join(h.closeConnections(ctx, connectionLost, connectionsOf(gone), gone...), h.endRights(ctx, ended))
+	var expired, refused []Ended
+	for _, e := range ended {
+		if e.Standing.Expired {
+			expired = append(expired, e)
+		} else {
+			refused = append(refused, e)
+		}
+	}
+	err := errors.Join(h.closeConnections(ctx, connectionLost, connectionsOf(gone), gone...), h.endRights(ctx, refused), h.endExpired(ctx, expired))
 	if err != nil {
 		for _, e := range ended {
 			gone = append(gone, e.Gone)
 		}
 		h.log.WarnContext(ctx, "cleanup failed", "project", gone[0].Channel.Project, "connections", len(connectionsOf(gone)), "error", err)
 	}
+}
+
+// endExpired ends subscriptions whose own end has passed, and tells their clients, which subscribe
+// again if they may. A client would not subscribe again where it did not ask for the subscription:
+// it is made to connect again. What was subscribed anew since stays.
+func (h *Hub) endExpired(ctx context.Context, all []Ended) error {
+	var (
+		mu          sync.Mutex
+		g           errgroup.Group
+		connections []Connection
+		made        []Connection
+		over        []Gone
+	)
+	found := make(map[string][]Ended)
+	for _, e := range all {
+		found[e.Connection] = append(found[e.Connection], e)
+	}
+	revisions, left := make(map[string]int), make(map[string][]Channel)
+	g.SetLimit(maxConcurrentCloses)
+	for id, some := range found {
+		g.Go(func() error {
+			c, err := h.store.Connection(ctx, id)
+			if err != nil && !errors.Is(err, ErrConnectionNotFound) {
+				return err
+			}
+			var channels []Channel
+			byServer := false
+			for _, e := range some {
+				// Read after the connection: who subscribes again afterwards changes that.
+				_, valid, err := h.store.ReadSubscriber(ctx, e.Gone)
+				if err != nil {
+					return err
+				}
+				if !valid {
+					channels = append(channels, e.Channel)
+					byServer = byServer || e.Standing.Server
+				}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err != nil:
+				for _, e := range some {
+					over = append(over, e.Gone)
+				}
+			case byServer:
+				made = append(made, c)
+			case len(channels) > 0:
+				connections = append(connections, c)
+				revisions[id], left[id] = c.Revision, channels
+			}
+			return nil
+		})
+	}
+	read := g.Wait()
+	return errors.Join(read, h.closeSockets(ctx, made, DisconnectExpired), h.closeConnections(ctx, connectionLost, connectionsOf(over), over...),
+		h.changeAll(ctx, connections, UnsubscribedExpired, func(c Connection) (Change, error) {
+			if c.Revision == revisions[c.ID] {
+				c.Channels = without(c.Channels, left[c.ID])
+			}
+			return Change{Connection: c}, nil
+		}))
 }
 
 // endRights removes subscriptions whose right has ended. A connection that its project does

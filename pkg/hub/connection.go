@@ -59,6 +59,9 @@ type Connection struct {
 	AnyOrigin bool
 	// PingMinutes is the time between two pings, 0 for none.
 	PingMinutes int
+	// TokenChannels identifies the channels to which the token of a client that numbers its commands
+	// subscribes it, "" for none.
+	TokenChannels string
 	// Proof identifies the token and the requested permissions of the last auth: a repeat
 	// asks validate_url nothing.
 	Proof string
@@ -71,6 +74,9 @@ type Connection struct {
 	Channels map[Channel]int
 	// Order has the latest commands on channels.
 	Order Order
+	// ChannelInfo means that a subscription has an Info of its own, or had one. Where it is false
+	// nobody reads a subscription for that.
+	ChannelInfo bool
 	// Revision counts the changes of the connection.
 	Revision int
 	// Closing means that the connection is being closed. Only UserConnections returns one.
@@ -235,6 +241,7 @@ func (h *Hub) closeSocketsOf(ctx context.Context, connections []Connection, why 
 	for i, c := range connections {
 		revisions[c.ID], ids[i] = c.Revision, c.ID
 	}
+	left := h.infos(ctx, leaves(connections...))
 	hideErr := h.hide(ctx, connections)
 	closing, _, beginErr := h.beginClose(ctx, ids)
 	changed := closing
@@ -244,7 +251,7 @@ func (h *Hub) closeSocketsOf(ctx context.Context, connections []Connection, why 
 	}
 	hideErr = h.hide(ctx, changed)
 	closed, socketErr := h.disconnect(ctx, closing, ids)
-	gone, closeErr := h.close(ctx, closed, hideErr == nil, Ending(*why))
+	gone, closeErr := h.close(ctx, closed, left, hideErr == nil, Ending(*why))
 	gone = slices.DeleteFunc(gone, func(g Gone) bool { return slices.Contains(ids, g.Connection) })
 	return errors.Join(beginErr, hideErr, socketErr, closeErr, h.closeConnections(ctx, connectionLost, connectionsOf(gone), gone...))
 }

@@ -135,7 +135,8 @@ type Result struct {
 	Refusal string
 	// Gone are the subscriptions whose connection is over, or being closed.
 	Gone []Gone
-	// Ended are the subscriptions whose right has ended: nothing was posted to them.
+	// Ended are the subscriptions whose right has ended, or which have Expired: nothing was posted
+	// to them.
 	Ended []Ended
 	// Stalled are the connections that held up the others: refused as Slow, or without an
 	// answer.
@@ -157,7 +158,7 @@ type Gone struct {
 	Hidden bool `json:",omitempty"`
 }
 
-// Ended is a subscription whose right has ended, as a dispatch found.
+// Ended is a subscription whose right has ended, or which has Expired, as a dispatch found.
 type Ended struct {
 	Gone
 	Protocol Protocol
@@ -190,7 +191,8 @@ func (h *Hub) deliver(ctx context.Context, p *Project, to Audience, messages ...
 		to.Abandoned = h.now().Add(-AbandonTime)
 	}
 	first, err := h.dispatcher.Dispatch(ctx, to, messages)
-	if err != nil || len(first.Ended) == 0 {
+	refused := func(e Ended) bool { return !e.Standing.Expired }
+	if err != nil || !slices.ContainsFunc(first.Ended, refused) {
 		return first, err
 	}
 	present, err := h.store.ReadProject(ctx, p.ID)
@@ -203,11 +205,11 @@ func (h *Hub) deliver(ctx context.Context, p *Project, to Audience, messages ...
 		return first, nil //nolint:nilerr // what the error means is in the result
 	}
 	to.Rule = present.audience(to.Channel).Rule
-	to.Only = slices.DeleteFunc(slices.Clone(first.Ended), func(e Ended) bool { return !to.Rule.Admits(e.Basis) })
+	to.Only = slices.DeleteFunc(slices.Clone(first.Ended), func(e Ended) bool { return !refused(e) || !to.Rule.Admits(e.Basis) })
 	if len(to.Only) == 0 {
 		return first, nil
 	}
-	first.Ended = slices.DeleteFunc(first.Ended, func(e Ended) bool { return to.Rule.Admits(e.Basis) })
+	first.Ended = slices.DeleteFunc(first.Ended, func(e Ended) bool { return refused(e) && to.Rule.Admits(e.Basis) })
 	second, err := h.dispatcher.Dispatch(ctx, to, messages)
 	if err != nil {
 		first.Unread = append(first.Unread, Unread{Shard: to.Only[0].Shard, Cause: err.Error()})

@@ -25,7 +25,7 @@ func TestDispatchDataRoundTrip(t *testing.T) {
 		Gone:     Gone{Connection: "L0SM9cOFvHcCIhx=", Channel: ch, Shard: 7, Hidden: true},
 		Protocol: Classic, Batch: true, Basis: Basis{Secret: "1123456789abcdef", Origin: "https://a.example.com", MD5: true, Confirmed: true, Listed: true},
 		Standing: Standing{
-			ID: "7", Recoverable: true, JoinLeave: true, Joining: true, Server: true, Since: time.UnixMilli(1_800_000_000_123).UTC(), From: 8, Lost: true,
+			ID: "7", Recoverable: true, JoinLeave: true, Joining: true, Server: true, Since: time.UnixMilli(1_800_000_000_123).UTC(), From: 8, Lost: true, Expired: true,
 			Mark: Mark{Lease: "01234567", Era: 9},
 		},
 	}

@@ -63,6 +63,7 @@ func (s *Session) Login(ctx context.Context, l Login) (LoggedIn, error) {
 	c := s.c
 	c.Project, c.User, c.Info, c.Protocol, c.Batch = p.ID, token.User, token.Info, Centrifugo, true
 	c.TokenExpires, c.Secret, c.AnyOrigin = token.ConnectionExpires, token.Secret, token.AnyOrigin
+	c.TokenChannels = token.channels()
 	c.Meta, c.LoggingIn, c.Watched = token.Meta, token.User != "", p.Options.DisconnectEvents
 	if s.pings {
 		c.PingMinutes = pingMinutes(p.Options.PingInterval)

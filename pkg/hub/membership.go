@@ -65,6 +65,8 @@ type Standing struct {
 	// Lost means that its client is told to subscribe again, because it may have missed a
 	// message. Nothing is sent to it.
 	Lost bool `json:",omitempty"`
+	// Expired means that the end of its Membership has passed. Nothing is sent to it.
+	Expired bool `json:",omitempty"`
 	// Mark is the one under which it was admitted or lost.
 	Mark Mark `json:",omitzero"`
 }

@@ -128,7 +128,7 @@ var ProjectReference = []Option{
 	{Name: "ping_interval", Title: "Ping interval", Group: "Centrifugo", Kind: DurationOption, Default: "0", Min: 60_000, Max: maxPingMinutes * 60_000,
 		Help: "How often clients of Centrifugo's protocol get a ping, in whole minutes, rounded up. 0 sends none. It needs a deployment with PINGS=true. Every ping is billed as two messages."},
 	{Name: "insecure", Title: "Insecure", Group: "Centrifugo", Kind: BoolOption, Default: "false", Unsafe: true,
-		Help: "Clients of Centrifugo's protocol may connect without a token and do everything in every channel. It is for tests and for trying."},
+		Help: "Clients of Centrifugo's protocol may connect without a token and do everything in every channel, and tokens do not expire. It is for tests and for trying."},
 	{Name: "proxy_connect_url", Title: "Connect URL", Group: "Proxies", Kind: URLOption, Default: "none",
 		Help: "A URL of your application. It is asked who a client of Centrifugo's protocol is that sends no token. It must be public and use https."},
 	{Name: "proxy_refresh_url", Title: "Refresh URL", Group: "Proxies", Kind: URLOption, Default: "none",

@@ -225,7 +225,7 @@ func (h *Hub) endConnections(ctx context.Context, ended []Connection, over []Pin
 			ids[i] = p.Connection
 		}
 		// A connection that is removed already has left its ping.
-		errs = append(errs, h.closeConnections(ctx, lost, ids), h.store.RemovePings(ctx, over))
+		errs = append(errs, h.closeConnections(ctx, connectionLost, ids), h.store.RemovePings(ctx, over))
 	}
 	return errors.Join(errs...)
 }

@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -26,18 +27,12 @@ func wireBytes(publications []Message) (sum int64) {
 
 // open decides where in the stream a subscription begins, and what its client has missed.
 func (s *Session) open(ctx context.Context, j *joining, result *Subscribed) error {
-	top, err := s.store.OpenStream(ctx, j.stream)
+	top, err := s.top(ctx, j, result)
 	if err == nil && j.again {
 		err = s.settle(ctx, j.stream, top)
 	}
 	if err != nil {
 		return err
-	}
-	result.WasRecovering = j.Recover && j.flags.Recoverable
-	if result.WasRecovering || j.category.AutoCacheRecover && j.category.RecoveryMode.Cache() && j.category.HistorySize > 0 {
-		if top, err = s.recover(ctx, j, top, result); err != nil {
-			return err
-		}
 	}
 	if result.WasRecovering && !result.Recovered && j.RejectUnrecovered {
 		return ErrUnrecoverablePosition
@@ -56,17 +51,35 @@ func (s *Session) open(ctx context.Context, j *joining, result *Subscribed) erro
 	return nil
 }
 
+// top is the top of the stream, and what the client has missed up to there.
+func (s *Session) top(ctx context.Context, j *joining, result *Subscribed) (Position, error) {
+	result.WasRecovering = j.Recover && j.flags.Recoverable
+	recovers := result.WasRecovering || j.category.AutoCacheRecover && j.category.RecoveryMode.Cache() && j.category.HistorySize > 0
+	if recovers {
+		if top, err := s.recover(ctx, j, result); err != nil || top.Epoch != "" {
+			return top, err
+		}
+	}
+	top, err := s.store.OpenStream(ctx, j.stream)
+	if err != nil || !recovers {
+		return top, err
+	}
+	// It did not exist, and may have a publication since.
+	return s.recover(ctx, j, result)
+}
+
 // settleTime is how long a subscribe waits at most for the dispatch of what its stream has.
 const settleTime = 2 * time.Second
 
-// settle waits until a stream is dispatched up to a position: until then the former subscription of
-// the connection may still get some of it, and the reply would have it again. What is appended
-// afterwards finds the new one. It does not wait for long: the publisher of the last message may
-// have died.
+// settle waits until a stream is dispatched up to a position, and no admission of the connection
+// waits: until then the former subscription may still get some of it, and the reply would have it
+// again. What is appended afterwards finds the new one. It does not wait for long: the publisher of
+// the last message may have died.
 func (s *Session) settle(ctx context.Context, st Stream, top Position) error {
 	for waited, poll := time.Duration(0), firstLoginPoll; waited < settleTime; waited, poll = waited+poll, min(2*poll, maxLoginPoll) {
 		head, err := s.store.StreamHead(ctx, st)
-		if err != nil || head.Epoch != top.Epoch || head.Done >= top.Offset {
+		admits := func(a Admission) bool { return a.Connection == s.c.ID }
+		if err != nil || head.Epoch != top.Epoch || head.Done >= top.Offset && !slices.ContainsFunc(head.Joins, admits) {
 			return err
 		}
 		if err := s.wait(ctx, poll); err != nil {
@@ -76,11 +89,12 @@ func (s *Session) settle(ctx context.Context, st Stream, top Position) error {
 	return nil
 }
 
-// recover reads what a client has missed. It returns the top of the stream at that moment.
-func (s *Session) recover(ctx context.Context, j *joining, top Position, result *Subscribed) (Position, error) {
+// recover reads what a client has missed. It returns the top of the stream at that moment: the zero
+// Position, and nothing else, where the stream does not exist and the client does not name an epoch.
+func (s *Session) recover(ctx context.Context, j *joining, result *Subscribed) (Position, error) {
 	if j.category.RecoveryMode.Cache() {
 		newest, top, err := s.store.History(ctx, j.stream, HistoryQuery{Limit: 1, Reverse: true})
-		if err != nil {
+		if err != nil || top.Epoch == "" {
 			return top, err
 		}
 		has := j.Recover && j.Since == top
@@ -90,15 +104,12 @@ func (s *Session) recover(ctx context.Context, j *joining, top Position, result 
 		}
 		return top, nil
 	}
-	if j.Since.Epoch != "" && j.Since.Epoch != top.Epoch {
-		return top, nil
-	}
 	// Where there are more than may be recovered, these do not reach the top.
-	missed, top, err := s.store.History(ctx, j.stream, HistoryQuery{Since: &Position{top.Epoch, j.Since.Offset}, Limit: -1, Bytes: MaxRecoveryBytes})
+	missed, top, err := s.store.History(ctx, j.stream, HistoryQuery{Since: &j.Since, Limit: -1, Bytes: MaxRecoveryBytes})
 	if errors.Is(err, ErrUnrecoverablePosition) {
 		return s.store.OpenStream(ctx, j.stream)
 	}
-	if err != nil {
+	if err != nil || top.Epoch == "" {
 		return top, err
 	}
 	if s.recovered.Add(wireBytes(missed)) <= MaxRecoveryBytes {

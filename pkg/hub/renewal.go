@@ -11,8 +11,9 @@ import (
 // meta where the token has one. It returns after which time the client should do so again. Where the
 // project has a ProxyRefreshURL the application decides, and not the token. It fails with
 // ErrBadRequest without a token, as Proxies.Ask does, and with a *Disconnection where the token is
-// invalid, of another user or expired, or where it comes when the connection has ended: then the
-// client connects again, and recovers what it has missed.
+// invalid, of another user or expired, or subscribes to other channels than the last one, or where
+// it comes when the connection has ended: then the client connects again, and recovers what it has
+// missed.
 func (s *Session) Refresh(ctx context.Context, number uint32, token string) (time.Duration, error) {
 	if err := s.valid(); err != nil {
 		return 0, err
@@ -37,6 +38,8 @@ func (s *Session) Refresh(ctx context.Context, number uint32, token string) (tim
 		return 0, err
 	case t.User != s.c.User:
 		return 0, DisconnectInvalidToken
+	case t.channels() != s.c.TokenChannels:
+		return 0, DisconnectInsufficientState
 	}
 	at := s.cmd.received(s.now())
 	_, after, err := s.store.ChangeConnection(ctx, s.c, func(c Connection) (Change, error) {
@@ -94,10 +97,19 @@ func (s *Session) RefreshSubscription(ctx context.Context, ch Channel, token str
 	if err != nil {
 		return 0, err
 	}
+	if info != nil && !s.c.ChannelInfo {
+		_, s.c, err = s.store.ChangeConnection(ctx, s.c, func(c Connection) (Change, error) {
+			c.ChannelInfo = true
+			return Change{Connection: c}, nil
+		})
+		if err != nil {
+			return 0, err
+		}
+	}
 	if !renewed {
 		// It may have missed messages: the client subscribes again, and recovers them.
 		s.after = append(s.after, func(ctx context.Context) error {
-			return s.tell(ctx, []announcement{{Leave, s.c, ch}}, UnsubscribedInsufficientState)
+			return s.tell(ctx, []announcement{{event: Leave, connection: s.c, channel: ch}}, UnsubscribedInsufficientState)
 		})
 	}
 	return ttl, nil

@@ -171,8 +171,16 @@ func (s *Session) subscribe(ctx context.Context, former Connection, requests []S
 	if err != nil {
 		return nil, err
 	}
-	s.announceLater(difference(before, after))
-	s.reportChanges(ctx, difference(before, after), UnsubscribedInsufficientState)
+	announcements := difference(before, after)
+	for i, a := range announcements {
+		for _, j := range joins {
+			if j != nil && j.Channel == a.channel && a.event == Join {
+				announcements[i].info = j.membership.Info
+			}
+		}
+	}
+	s.announceLater(announcements)
+	s.reportChanges(ctx, announcements, UnsubscribedInsufficientState)
 	return outcomes, nil
 }
 
@@ -197,7 +205,7 @@ func (s *Session) withdraw(ctx context.Context, failed []*joining) (Connection, 
 	}
 	var removed []announcement
 	for _, j := range failed {
-		removed = append(removed, announcement{Leave, s.c, j.Channel})
+		removed = append(removed, announcement{event: Leave, connection: s.c, channel: j.Channel})
 	}
 	s.reportVacancies(ctx, removed)
 	return s.c, err
@@ -303,6 +311,7 @@ func (s *Session) plan(c Connection, joins []*joining, outcomes []SubscribeOutco
 			channels[j.Channel] = shardOf(c.ID, s.project.Categories[j.Channel.Category].SubscribeShards(now))
 		}
 		memberships[j.Channel] = j.membership
+		c.ChannelInfo = c.ChannelInfo || j.membership.Info != nil
 		c.Order = c.Order.withNumber([]Channel{j.Channel}, j.Number, at, now)
 	}
 	if err := checkChannels(channels); err != nil {
@@ -388,7 +397,7 @@ func (s *Session) Unsubscribe(ctx context.Context, number uint32, ch Channel) er
 	}
 	ch = s.project.Locate(ch)
 	at := s.cmd.received(s.now())
-	before, after, err := s.store.ChangeConnection(ctx, s.c, func(c Connection) (Change, error) {
+	after, all, err := s.changeConnection(ctx, s.c, func(c Connection) (Change, error) {
 		overtaken, err := c.Order.overtakenBy(ch, number, at)
 		if err != nil || overtaken {
 			return Change{Connection: c}, err
@@ -402,6 +411,6 @@ func (s *Session) Unsubscribe(ctx context.Context, number uint32, ch Channel) er
 		return err
 	}
 	s.c = after
-	s.conclude(ctx, difference(before, after), UnsubscribedByClient)
+	s.conclude(ctx, all, UnsubscribedByClient)
 	return nil
 }

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -21,6 +22,8 @@ type Subscriber struct {
 	Basis Basis
 	// Hidden means that the connection is being closed.
 	Hidden bool
+	// Info is that of its Membership. Only ReadSubscriber returns it: a fan-out does not need it.
+	Info json.RawMessage
 	Standing
 }
 
@@ -36,7 +39,7 @@ type Subscriptions interface {
 	RemoveSubscribers(ctx context.Context, orphans []Gone) error
 	// Subscribers yields the subscribers of one shard of a channel, page by page as
 	// they are read: all those whose subscription was acknowledged before the call,
-	// also those that are Joining or Lost, and none that has expired. A page does not change once it is yielded. After an
+	// also those that are Joining, Lost or Expired, and none whose connection has expired. A page does not change once it is yielded. After an
 	// error it yields nothing more. It ends soon after ctx does.
 	Subscribers(ctx context.Context, ch Channel, shard int) iter.Seq2[[]Subscriber, error]
 }
@@ -261,8 +264,8 @@ func (h *Hub) unnamed(p *Project, c Connection, channels []Channel) (places []Pl
 
 // change changes a connection and announces the joins and leaves. why is of the leaves.
 func (h *Hub) change(ctx context.Context, c Connection, why Unsubscription, plan func(Connection) (Change, error)) error {
-	before, after, err := h.store.ChangeConnection(ctx, c, plan)
-	h.conclude(ctx, difference(before, after), why)
+	_, all, err := h.changeConnection(ctx, c, plan)
+	h.conclude(ctx, all, why)
 	return err
 }
 
@@ -270,6 +273,19 @@ func (h *Hub) change(ctx context.Context, c Connection, why Unsubscription, plan
 func (h *Hub) conclude(ctx context.Context, all []announcement, why Unsubscription) {
 	h.announce(ctx, all)
 	h.reportChanges(ctx, all, why)
+}
+
+// changeConnection changes a connection, and returns the joins and leaves.
+func (h *Hub) changeConnection(ctx context.Context, c Connection, plan func(Connection) (Change, error)) (after Connection, all []announcement, err error) {
+	var left infos
+	if c.ChannelInfo {
+		// After the change nobody knows them.
+		if change, err := plan(c); err == nil {
+			left = h.infos(ctx, difference(c, change.Connection))
+		}
+	}
+	before, after, err := h.store.ChangeConnection(ctx, c, plan)
+	return after, left.with(difference(before, after)), err
 }
 
 // changeAll changes several connections concurrently, announces the joins and leaves, and tells
@@ -284,10 +300,10 @@ func (h *Hub) changeAll(ctx context.Context, connections []Connection, why Unsub
 	g.SetLimit(maxConcurrentCloses)
 	for _, c := range connections {
 		g.Go(func() error {
-			before, after, err := h.store.ChangeConnection(ctx, c, plan)
+			_, some, err := h.changeConnection(ctx, c, plan)
 			mu.Lock()
 			defer mu.Unlock()
-			all = append(all, difference(before, after)...)
+			all = append(all, some...)
 			if !errors.Is(err, ErrConnectionNotFound) {
 				errs = append(errs, err)
 			}
@@ -324,12 +340,12 @@ func (h *Hub) tell(ctx context.Context, all []announcement, why Unsubscription) 
 func difference(before, after Connection) (all []announcement) {
 	for ch := range before.Channels {
 		if _, stays := after.Channels[ch]; !stays || before.User != after.User {
-			all = append(all, announcement{Leave, before, ch})
+			all = append(all, announcement{event: Leave, connection: before, channel: ch})
 		}
 	}
 	for ch := range after.Channels {
 		if _, was := before.Channels[ch]; !was || before.User != after.User {
-			all = append(all, announcement{Join, after, ch})
+			all = append(all, announcement{event: Join, connection: after, channel: ch})
 		}
 	}
 	return all

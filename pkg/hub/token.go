@@ -2,7 +2,11 @@ package hub
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -10,7 +14,7 @@ import (
 // a token have the form of a client's command: without project and incarnation.
 type Tokens interface {
 	// Connection returns what a connection token of p proves at now. It fails with
-	// ErrTokenExpired after its exp or expire_at, and with ErrInvalidToken for any other token
+	// ErrTokenExpired after its exp or expire_at, which do not count where p is Insecure, and with ErrInvalidToken for any other token
 	// that is not valid, also for a subscription token. Any other error means that the keys of
 	// p could not be read: the token may be valid, and the client may repeat.
 	Connection(ctx context.Context, p *Project, token string, now time.Time) (ConnectionToken, error)
@@ -40,6 +44,20 @@ type ConnectionToken struct {
 	Secret string
 	// AnyOrigin exempts the connection from the project's list of origins.
 	AnyOrigin bool
+}
+
+// channels identifies the channels of the Subscriptions, "" for none.
+func (t ConnectionToken) channels() string {
+	if len(t.Subscriptions) == 0 {
+		return ""
+	}
+	var names []string
+	for ch := range t.Subscriptions {
+		names = append(names, ch.String())
+	}
+	slices.Sort(names)
+	sum := sha256.Sum256([]byte(strings.Join(names, "\n"))) // names have no line feeds
+	return hex.EncodeToString(sum[:8])
 }
 
 // SubscriptionToken is what a subscription token proves about a client.

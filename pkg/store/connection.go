@@ -46,6 +46,7 @@ type stateItem struct {
 	Secret       string            `dynamodbav:"secret,omitempty"`
 	MD5          bool              `dynamodbav:"md5,omitempty"`
 	AnyOrigin    bool              `dynamodbav:"any_origin,omitempty"`
+	TokenChans   string            `dynamodbav:"token_chans,omitempty"`
 	Proof        string            `dynamodbav:"proof,omitempty"`
 	Channels     []string          `dynamodbav:"channels,omitempty,stringset"` // members
 	Latest       map[string]int64  `dynamodbav:"latest,omitempty"`
@@ -54,6 +55,7 @@ type stateItem struct {
 	Meta         string            `dynamodbav:"meta,omitempty"`
 	PingMinutes  int               `dynamodbav:"ping,omitempty"`
 	Watched      bool              `dynamodbav:"watched,omitempty"`
+	ChannelInfo  bool              `dynamodbav:"chan_info,omitempty"`
 	Revision     int               `dynamodbav:"rev,omitempty"`
 }
 
@@ -101,8 +103,8 @@ func readConnection(i item) (hub.Connection, error) {
 	c := hub.Connection{
 		ID: id, Origin: v.Origin, Scope: v.Scope, Expires: time.Unix(v.Expires, 0),
 		Project: v.Project, Protocol: hub.Protocol(v.Protocol), Batch: v.Batch,
-		Secret: v.Secret, MD5: v.MD5, AnyOrigin: v.AnyOrigin, Proof: v.Proof,
-		Order: hub.Order{Latest: v.Latest, Floor: v.Floor}, LoggingIn: v.Login, Watched: v.Watched, Revision: v.Revision,
+		Secret: v.Secret, MD5: v.MD5, AnyOrigin: v.AnyOrigin, TokenChannels: v.TokenChans, Proof: v.Proof,
+		Order: hub.Order{Latest: v.Latest, Floor: v.Floor}, LoggingIn: v.Login, Watched: v.Watched, ChannelInfo: v.ChannelInfo, Revision: v.Revision,
 		PingMinutes: v.PingMinutes,
 	}
 	if v.User != "" {
@@ -148,8 +150,8 @@ func encodeState(c hub.Connection) (item, error) {
 	}
 	v := stateItem{
 		Project: c.Project, Info: string(c.Info), Permissions: permissions, Protocol: string(c.Protocol), Batch: c.Batch,
-		Secret: c.Secret, MD5: c.MD5, AnyOrigin: c.AnyOrigin, Proof: c.Proof,
-		Latest: c.Order.Latest, Floor: c.Order.Floor, Numbered: encodeNumbered(c.Order.Numbered), Meta: string(c.Meta), PingMinutes: c.PingMinutes, Watched: c.Watched, Revision: c.Revision,
+		Secret: c.Secret, MD5: c.MD5, AnyOrigin: c.AnyOrigin, TokenChans: c.TokenChannels, Proof: c.Proof,
+		Latest: c.Order.Latest, Floor: c.Order.Floor, Numbered: encodeNumbered(c.Order.Numbered), Meta: string(c.Meta), PingMinutes: c.PingMinutes, Watched: c.Watched, ChannelInfo: c.ChannelInfo, Revision: c.Revision,
 	}
 	if v.Login = c.LoggingIn; c.User != "" {
 		v.User = userKey(c.Project, c.User)

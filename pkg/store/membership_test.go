@@ -101,7 +101,7 @@ func TestMemberships(t *testing.T) {
 	fails(t, s.change(t.Context(), "c", with(ch, hub.Membership{ID: "2", Expires: ends})), nil)
 	same(t, "replaced", s.subscriber(t, ch), hub.Subscriber{Connection: "c", Protocol: hub.Centrifugo, Batch: true, Standing: hub.Standing{ID: "2"}})
 	s.Clock.Advance(time.Minute)
-	same(t, "expired", s.subscriber(t, ch), hub.Subscriber{})
+	same(t, "expired", s.subscriber(t, ch), hub.Subscriber{Connection: "c", Protocol: hub.Centrifugo, Batch: true, Standing: hub.Standing{ID: "2", Expired: true}})
 	_, ok, err = s.LoseSubscriber(t.Context(), hub.Lost{Gone: loss.Gone, ID: "2"}, mark)
 	fails(t, err, nil)
 	same(t, "lost after it has expired", ok, false)

@@ -44,7 +44,7 @@ const (
 // subscriberAttributes are the names of what decodeSubscriber reads.
 var subscriberAttributes = []string{
 	attrSubscriberProtocol, attrSubscriberBatch, attrSubscriberBasis, attrSubscriberHidden, attrMemberID, attrMemberJoining, attrMemberRecoverable,
-	attrMemberJoinLeave, attrMemberServer, attrMemberGranted, attrMemberFrom, attrMemberEra, attrMemberLease, attrMemberLost,
+	attrMemberJoinLeave, attrMemberServer, attrMemberGranted, attrMemberExpires, attrMemberFrom, attrMemberEra, attrMemberLease, attrMemberLost,
 }
 
 // encodeMembership adds what a subscription has of its own to its item.
@@ -118,23 +118,40 @@ func (s *Store) LoseSubscriber(ctx context.Context, l hub.Lost, m hub.Mark) (hub
 	return s.mark(ctx, l.Gone, u, m, memberID(l.ID).And(valid(s.now())))
 }
 
-// ReadSubscriber is one GetItem.
+// ReadSubscriber is one Query, which every function may make.
 func (s *Store) ReadSubscriber(ctx context.Context, where hub.Gone) (hub.Subscriber, bool, error) {
-	out, err := s.db.GetItem(ctx, &dynamodb.GetItemInput{
-		TableName: aws.String(s.table), Key: placeKey(where), ConsistentRead: aws.Bool(true),
-	})
-	if err != nil {
+	fail := func(err error) (hub.Subscriber, bool, error) {
 		return hub.Subscriber{}, false, fmt.Errorf("read subscription of %s to %s: %w", where.Connection, where.Channel, err)
 	}
-	now := s.now().Unix()
-	expires := int64(numberOf(out.Item, schema.ExpiryAttribute))
-	if own := int64(numberOf(out.Item, attrMemberExpires)); own != 0 {
+	k := expression.KeyEqual(expression.Key(schema.PartitionKey), expression.Value(subscriptionKey(where.Channel, where.Shard))).
+		And(expression.KeyEqual(expression.Key(schema.SortKey), expression.Value(where.Connection)))
+	e, err := expression.NewBuilder().WithKeyCondition(k).Build()
+	if err != nil {
+		return fail(err)
+	}
+	out, err := s.db.Query(ctx, &dynamodb.QueryInput{
+		TableName: aws.String(s.table), ConsistentRead: aws.Bool(true), KeyConditionExpression: e.KeyCondition(),
+		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
+	})
+	if err != nil {
+		return fail(err)
+	}
+	if len(out.Items) == 0 {
+		return hub.Subscriber{}, false, nil
+	}
+	i, now := out.Items[0], s.now().Unix()
+	expires := int64(numberOf(i, schema.ExpiryAttribute))
+	if own := int64(numberOf(i, attrMemberExpires)); own != 0 {
 		expires = min(expires, own)
 	}
 	if expires <= now {
 		return hub.Subscriber{}, false, nil
 	}
-	return decodeSubscriber(out.Item), true, nil
+	found := decodeSubscriber(i)
+	if info := textOf(i, attrMemberInfo); info != "" {
+		found.Info = json.RawMessage(info)
+	}
+	return found, true, nil
 }
 
 // RenewSubscriber is one UpdateItem.
@@ -204,7 +221,13 @@ func (s *Store) RemoveSubscribers(ctx context.Context, orphans []hub.Gone) error
 // Subscribers is one request for each megabyte of subscriptions, which is some thousands
 // of them, made while the caller iterates.
 func (s *Store) Subscribers(ctx context.Context, ch hub.Channel, shard int) iter.Seq2[[]hub.Subscriber, error] {
-	return subscriptions(ctx, s, ch, shard, valid(s.now()), decodeSubscriber, schema.SortKey, subscriberAttributes...)
+	now := s.now()
+	return subscriptions(ctx, s, ch, shard, live(now), func(i item) hub.Subscriber {
+		found := decodeSubscriber(i)
+		ends := int64(numberOf(i, attrMemberExpires))
+		found.Expired = ends != 0 && ends <= now.Unix()
+		return found
+	}, schema.SortKey, subscriberAttributes...)
 }
 
 // subscriptions yields the subscriptions of a shard that pass the filter, page by page, each

@@ -86,14 +86,14 @@ func (e Error) with(detail string) Error {
 // Centrifugo would close the connection.
 var refusals = []struct {
 	from *hub.Error
-	to   Disconnect
+	to   *hub.Disconnection
 }{
-	{hub.ErrUnauthorized, DisconnectBadRequest},
-	{hub.ErrPermissionDenied, DisconnectPermissionDenied},
-	{hub.ErrBadRequest, DisconnectBadRequest},
-	{hub.ErrProjectNotFound, DisconnectBadRequest},
-	{hub.ErrInvalidToken, DisconnectInvalidToken},
-	{hub.ErrIdentity, DisconnectInvalidToken},
+	{hub.ErrUnauthorized, hub.DisconnectBadRequest},
+	{hub.ErrPermissionDenied, hub.DisconnectPermissionDenied},
+	{hub.ErrBadRequest, hub.DisconnectBadRequest},
+	{hub.ErrProjectNotFound, hub.DisconnectBadRequest},
+	{hub.ErrInvalidToken, hub.DisconnectInvalidToken},
+	{hub.ErrIdentity, hub.DisconnectInvalidToken},
 }
 
 // RefusalOf is the error of the reply to a connect that is refused because of err, which is not
@@ -103,80 +103,22 @@ var refusals = []struct {
 func RefusalOf(err error) Error {
 	var frame *FrameError
 	if errors.As(err, &frame) {
-		return DisconnectBadRequest.Refusal().with(frame.Detail)
+		return refusal(hub.DisconnectBadRequest).with(frame.Detail)
 	}
 	if d := (*hub.Disconnection)(nil); errors.As(err, &d) {
-		return Disconnect{uint32(d.Code), d.Reason}.Refusal() //nolint:gosec // from 3000 to 4999
+		return refusal(d)
 	}
 	e := hub.Public(err)
 	for _, r := range refusals {
 		if isOf(e, r.from) {
-			return r.to.Refusal().with(e.Detail)
+			return refusal(r.to).with(e.Detail)
 		}
 	}
 	return ErrorOf(err)
 }
 
-// Disconnect is why a connection is closed. Applications may use codes from 4000 to 4999, with a
-// reason of at most 32 bytes of ASCII.
-type Disconnect struct {
-	Code   uint32 `json:"code"`
-	Reason string `json:"reason"`
+// refusal is the error of the reply to a connect that is refused for this reason. A client treats
+// it as a close with the same code.
+func refusal(d *hub.Disconnection) Error {
+	return Error{Code: uint32(d.Code), Message: d.Reason} //nolint:gosec // from 3000 to 4999
 }
-
-// The codes with which Centrifugo closes connections. Clients connect again after those below
-// 3500.
-var (
-	DisconnectConnectionClosed      = Disconnect{3000, "connection closed"}
-	DisconnectShutdown              = Disconnect{3001, "shutdown"}
-	DisconnectServerError           = Disconnect{3004, "internal server error"}
-	DisconnectExpired               = Disconnect{3005, "connection expired"}
-	DisconnectSubExpired            = Disconnect{3006, "subscription expired"}
-	DisconnectSlow                  = Disconnect{3008, "slow"}
-	DisconnectWriteError            = Disconnect{3009, "write error"}
-	DisconnectInsufficientState     = Disconnect{3010, "insufficient state"}
-	DisconnectForceReconnect        = Disconnect{3011, "force reconnect"}
-	DisconnectNoPong                = Disconnect{3012, "no pong"}
-	DisconnectTooManyRequests       = Disconnect{3013, "too many requests"}
-	DisconnectStateInvalidated      = Disconnect{3014, "state invalidated"}
-	DisconnectInvalidToken          = Disconnect{3500, "invalid token"}
-	DisconnectBadRequest            = Disconnect{3501, "bad request"}
-	DisconnectStale                 = Disconnect{3502, "stale"}
-	DisconnectForceNoReconnect      = Disconnect{3503, "force disconnect"}
-	DisconnectConnectionLimit       = Disconnect{3504, "connection limit"}
-	DisconnectChannelLimit          = Disconnect{3505, "channel limit"}
-	DisconnectInappropriateProtocol = Disconnect{3506, "inappropriate protocol"}
-	DisconnectPermissionDenied      = Disconnect{3507, "permission denied"}
-	DisconnectNotAvailable          = Disconnect{3508, "not available"}
-	DisconnectTooManyErrors         = Disconnect{3509, "too many errors"}
-)
-
-// Reconnects reports whether a client connects again after the connection was closed with this
-// code. Such a connection is deleted without a push: the Python client hangs after one.
-func (d Disconnect) Reconnects() bool {
-	return d.Code < 3500 || d.Code >= 4000 && d.Code < 4500 || d.Code >= 5000
-}
-
-// Refusal is the error of the reply to a connect that is refused for this reason. A client
-// treats it as a close with the same code.
-func (d Disconnect) Refusal() Error { return Error{Code: d.Code, Message: d.Reason} }
-
-// Unsubscribe is why a subscription ended.
-type Unsubscribe struct {
-	Code   uint32 `json:"code"`
-	Reason string `json:"reason"`
-}
-
-// The codes of unsubscribes. Clients subscribe again after those from 2500 on, and drop their
-// token and position before that after UnsubscribeStateInvalidated.
-var (
-	UnsubscribeClient           = Unsubscribe{0, "client unsubscribed"}
-	UnsubscribeDisconnect       = Unsubscribe{1, "client disconnected"}
-	UnsubscribeServer           = Unsubscribe{2000, "server unsubscribe"}
-	UnsubscribeInsufficient     = Unsubscribe{2500, "insufficient state"}
-	UnsubscribeExpired          = Unsubscribe{2501, "subscription expired"}
-	UnsubscribeStateInvalidated = Unsubscribe{2502, "state invalidated"}
-)
-
-// Resubscribes reports whether a client subscribes again after a push with this code.
-func (u Unsubscribe) Resubscribes() bool { return u.Code >= 2500 }

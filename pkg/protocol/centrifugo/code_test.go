@@ -73,32 +73,15 @@ func TestErrorsOfHub(t *testing.T) {
 	}
 }
 
-func TestReconnects(t *testing.T) {
-	for code, want := range map[uint32]bool{3000: true, 3499: true, 3500: false, 3999: false, 4000: true, 4499: true, 4500: false, 4999: false} {
-		if got := (Disconnect{Code: code}).Reconnects(); got != want {
-			t.Errorf("a client reconnects after %d: %v", code, got)
-		}
-	}
-	for code, want := range map[uint32]bool{0: false, 2000: false, 2499: false, 2500: true} {
-		if got := (Unsubscribe{Code: code}).Resubscribes(); got != want {
-			t.Errorf("a client resubscribes after %d: %v", code, got)
-		}
-	}
-}
-
 // The tables of README.md are checked against these.
 var (
 	protocolErrors = []Error{
 		ErrorInternal, ErrorUnauthorized, ErrorUnknownChannel, ErrorPermissionDenied, ErrorMethodNotFound, ErrorAlreadySubscribed, ErrorLimitExceeded,
 		ErrorBadRequest, ErrorNotAvailable, ErrorTokenExpired, ErrorExpired, ErrorTooManyRequests, ErrorUnrecoverablePosition, ErrorConflict,
 	}
-	disconnects = []Disconnect{
-		DisconnectConnectionClosed, DisconnectShutdown, DisconnectServerError, DisconnectExpired, DisconnectSubExpired, DisconnectSlow, DisconnectWriteError,
-		DisconnectInsufficientState, DisconnectForceReconnect, DisconnectNoPong, DisconnectTooManyRequests, DisconnectStateInvalidated,
-		DisconnectInvalidToken, DisconnectBadRequest, DisconnectStale, DisconnectForceNoReconnect, DisconnectConnectionLimit, DisconnectChannelLimit,
-		DisconnectInappropriateProtocol, DisconnectPermissionDenied, DisconnectNotAvailable, DisconnectTooManyErrors,
+	disconnects = []*hub.Disconnection{
+		hub.DisconnectServerError, hub.DisconnectExpired, hub.DisconnectInsufficientState, hub.DisconnectTooManyRequests,
+		hub.DisconnectInvalidToken, hub.DisconnectBadRequest, hub.DisconnectForced, hub.DisconnectPermissionDenied, hub.DisconnectNotAvailable,
 	}
-	unsubscribes = []Unsubscribe{
-		UnsubscribeClient, UnsubscribeDisconnect, UnsubscribeServer, UnsubscribeInsufficient, UnsubscribeExpired, UnsubscribeStateInvalidated,
-	}
+	unsubscribes = []hub.Unsubscription{hub.UnsubscribedByServer, hub.UnsubscribedInsufficientState, hub.UnsubscribedExpired}
 )

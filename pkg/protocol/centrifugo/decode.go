@@ -142,7 +142,7 @@ type SubRefreshRequest struct {
 type PingRequest struct{}
 
 // FrameError says what is wrong with a frame. Centrifugo closes a connection that sends such a
-// frame, with DisconnectBadRequest.
+// frame, with hub.DisconnectBadRequest.
 type FrameError struct {
 	// ID is the id of the command that is wrong, 0 where it cannot be read, and Method its key,
 	// "" where it cannot be read.
@@ -152,8 +152,8 @@ type FrameError struct {
 	Detail string
 }
 
-// Error is the reason of DisconnectBadRequest and the detail.
-func (e *FrameError) Error() string { return DisconnectBadRequest.Reason + ": " + e.Detail }
+// Error is the reason of hub.DisconnectBadRequest and the detail.
+func (e *FrameError) Error() string { return hub.DisconnectBadRequest.Reason + ": " + e.Detail }
 
 // Decode reads the commands of a frame, one a line, in their order. A line feed at the end of the
 // frame means nothing. Keys are case-sensitive, unknown keys are ignored, and null is the same as

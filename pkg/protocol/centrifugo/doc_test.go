@@ -129,10 +129,10 @@ func TestReferenceCodes(t *testing.T) {
 		wantErrors = append(wantErrors, row(e.Code, e.Message, e.Temporary))
 	}
 	for _, d := range disconnects {
-		wantReasons = append(wantReasons, row(d.Code, d.Reason, d.Reconnects()))
+		wantReasons = append(wantReasons, row(uint32(d.Code), d.Reason, d.Reconnects()))
 	}
 	for _, u := range unsubscribes {
-		wantReasons = append(wantReasons, row(u.Code, u.Reason, u.Resubscribes()))
+		wantReasons = append(wantReasons, row(uint32(u.Code), u.Reason, u.Code >= 2500))
 	}
 	if diff := cmp.Diff(wantErrors, rows(t, "code | message")); diff != "" {
 		t.Errorf("errors (-code +documented):\n%s", diff)
@@ -176,8 +176,8 @@ func TestReferenceCommands(t *testing.T) {
 
 func TestReferencePushes(t *testing.T) {
 	contents := map[string]any{
-		"pub": Publication{}, "join": announcement{}, "leave": announcement{}, "subscribe": Subscribe{}, "unsubscribe": Unsubscribe{},
-		"message": message{}, "disconnect": Disconnect{}, "refresh": Refresh{},
+		"pub": Publication{}, "join": announcement{}, "leave": announcement{}, "subscribe": Subscribe{}, "unsubscribe": end{},
+		"message": message{}, "disconnect": end{}, "refresh": Refresh{},
 	}
 	want := []string{"`channel`"}
 	for _, row := range rows(t, "push") {

@@ -28,7 +28,7 @@ func TestReply(t *testing.T) {
 		{"recovery from another epoch, measured", Reply{ID: 3, Subscribe: &SubscribeResult{Recoverable: true, Epoch: "WJESaPdk", Positioned: true, WasRecovering: true}}, `{"id":3,"subscribe":{"recoverable":true,"epoch":"WJESaPdk","positioned":true,"was_recovering":true}}`},
 		{"an unrecoverable position, measured", Reply{ID: 4, Error: &ErrorUnrecoverablePosition}, `{"id":4,"error":{"code":112,"message":"unrecoverable position"}}`},
 		{"an expired token, measured", Reply{ID: 1, Error: &ErrorTokenExpired}, `{"id":1,"error":{"code":109,"message":"token expired"}}`},
-		{"a refused connect, measured", Reply{ID: 1, Error: refusal(DisconnectInvalidToken)}, `{"id":1,"error":{"code":3500,"message":"invalid token"}}`},
+		{"a refused connect, measured", Reply{ID: 1, Error: refused(hub.DisconnectInvalidToken)}, `{"id":1,"error":{"code":3500,"message":"invalid token"}}`},
 		{"a temporary error", Reply{ID: 1, Error: &ErrorTooManyRequests}, `{"id":1,"error":{"code":111,"message":"too many requests","temporary":true}}`},
 		{"connect with everything", Reply{ID: 1, Connect: &ConnectResult{Client: "c", Version: "v", Expires: true, TTL: 540, Data: json.RawMessage(`{"a": "<&>"}`),
 			Subs: map[string]*SubscribeResult{"b:x": {Recovered: true, Offset: 7}, "a:x": {}}, Ping: 7200, Pong: true, Session: "s", Node: "n", Time: 1}},
@@ -59,8 +59,8 @@ func TestReply(t *testing.T) {
 	}
 }
 
-func refusal(d Disconnect) *Error {
-	e := d.Refusal()
+func refused(d *hub.Disconnection) *Error {
+	e := refusal(d)
 	return &e
 }
 

@@ -12,9 +12,9 @@ import (
 func Notice(n hub.Notice) ([]byte, error) {
 	switch n.Kind {
 	case hub.Unsubscribed:
-		return PushUnsubscribe(n.Channel.String(), Unsubscribe{uint32(n.Code), n.Reason}), nil //nolint:gosec // a code of this package's tables
+		return PushUnsubscribe(n.Channel.String(), hub.Unsubscription{Code: n.Code, Reason: n.Reason}), nil
 	case hub.Disconnected:
-		return PushDisconnect(Disconnect{uint32(n.Code), n.Reason}), nil //nolint:gosec // from 3000 to 4999
+		return PushDisconnect(&hub.Disconnection{Code: n.Code, Reason: n.Reason}), nil
 	case hub.SubscribedTo:
 		s := Subscribe{Recoverable: n.Recoverable, Positioned: n.Recoverable, Data: n.Data}
 		if n.Recoverable {

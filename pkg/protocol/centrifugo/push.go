@@ -16,16 +16,22 @@ type push struct {
 	Pub         *Publication  `json:"pub,omitempty"`
 	Join        *announcement `json:"join,omitempty"`
 	Leave       *announcement `json:"leave,omitempty"`
-	Unsubscribe *Unsubscribe  `json:"unsubscribe,omitempty"`
+	Unsubscribe *end          `json:"unsubscribe,omitempty"`
 	Message     *message      `json:"message,omitempty"`
 	Subscribe   *Subscribe    `json:"subscribe,omitempty"`
-	Disconnect  *Disconnect   `json:"disconnect,omitempty"`
+	Disconnect  *end          `json:"disconnect,omitempty"`
 	Refresh     *Refresh      `json:"refresh,omitempty"`
 }
 
 // announcement is a join or a leave.
 type announcement struct {
 	Info ClientInfo `json:"info"`
+}
+
+// end is why a subscription or a connection ends.
+type end struct {
+	Code   int    `json:"code"`
+	Reason string `json:"reason"`
 }
 
 type message struct {
@@ -92,12 +98,14 @@ func PushSubscribe(channel string, s Subscribe) ([]byte, error) {
 }
 
 // PushUnsubscribe encodes that the server has ended a subscription.
-func PushUnsubscribe(channel string, u Unsubscribe) []byte {
-	return encodeKnown(push{Channel: channel, Unsubscribe: &u})
+func PushUnsubscribe(channel string, u hub.Unsubscription) []byte {
+	return encodeKnown(push{Channel: channel, Unsubscribe: &end{u.Code, u.Reason}})
 }
 
 // PushDisconnect encodes that the connection is closed. The client closes it by itself then.
-func PushDisconnect(d Disconnect) []byte { return encodeKnown(push{Disconnect: &d}) }
+func PushDisconnect(d *hub.Disconnection) []byte {
+	return encodeKnown(push{Disconnect: &end{d.Code, d.Reason}})
+}
 
 // PushRefresh encodes that the server has changed the end of the connection.
 func PushRefresh(r Refresh) []byte { return encodeKnown(push{Refresh: &r}) }

@@ -29,13 +29,13 @@ func TestPush(t *testing.T) {
 			`{"push":{"channel":"test:x","pub":{"data":[1],"info":{"user":"u","client":"c","conn_info":{"n":1}},"offset":18446744073709551615,"tags":{"a":"","b":"2"},"epoch":"e"}}}`},
 		{"join", message(hub.Message{Channel: test, Event: hub.Join, Client: hub.Client{Connection: "c", User: "u", Info: json.RawMessage(`[1]`)}}), `{"push":{"channel":"test:x","join":{"info":{"user":"u","client":"c","conn_info":[1]}}}}`},
 		{"leave", message(hub.Message{Channel: test, Event: hub.Leave, Client: hub.Client{Connection: "c"}}), `{"push":{"channel":"test:x","leave":{"info":{"user":"","client":"c"}}}}`},
-		{"unsubscribe, measured", known(PushUnsubscribe("test", UnsubscribeServer)), `{"push":{"channel":"test","unsubscribe":{"code":2000,"reason":"server unsubscribe"}}}`},
+		{"unsubscribe, measured", known(PushUnsubscribe("test", hub.UnsubscribedByServer)), `{"push":{"channel":"test","unsubscribe":{"code":2000,"reason":"server unsubscribe"}}}`},
 		{"subscribe, measured", func() ([]byte, error) {
 			return PushSubscribe("recovery:s", Subscribe{Recoverable: true, Epoch: "czxUIgwI", Positioned: true, Data: json.RawMessage(`{"w":1}`)})
 		}, `{"push":{"channel":"recovery:s","subscribe":{"recoverable":true,"epoch":"czxUIgwI","positioned":true,"data":{"w":1}}}}`},
 		{"subscribe without a stream", func() ([]byte, error) { return PushSubscribe("test", Subscribe{}) }, `{"push":{"channel":"test","subscribe":{}}}`},
 		{"message", func() ([]byte, error) { return PushMessage(json.RawMessage(`{"a":1}`)) }, `{"push":{"message":{"data":{"a":1}}}}`},
-		{"disconnect", known(PushDisconnect(Disconnect{4501, "banned"})), `{"push":{"disconnect":{"code":4501,"reason":"banned"}}}`},
+		{"disconnect", known(PushDisconnect(&hub.Disconnection{Code: 4501, Reason: "banned"})), `{"push":{"disconnect":{"code":4501,"reason":"banned"}}}`},
 		{"refresh", known(PushRefresh(Refresh{Expires: true, TTL: 60})), `{"push":{"refresh":{"expires":true,"ttl":60}}}`},
 		{"refresh without an end", known(PushRefresh(Refresh{})), `{"push":{"refresh":{}}}`},
 	} {
@@ -53,7 +53,7 @@ func TestPush(t *testing.T) {
 // Python client fails without it.
 func TestUnsubscribeCode0(t *testing.T) {
 	const want = `{"push":{"channel":"test","unsubscribe":{"code":0,"reason":"client unsubscribed"}}}`
-	if got := string(PushUnsubscribe("test", UnsubscribeClient)); got != want {
+	if got := string(PushUnsubscribe("test", hub.Unsubscription{Reason: "client unsubscribed"})); got != want {
 		t.Errorf("got %s, expected %s", got, want)
 	}
 }
