@@ -54,6 +54,18 @@ func (r *rig) expectEvents(t *testing.T, want ...hub.HookEvent) {
 	}
 }
 
+// expectTypes compares the types of events.
+func (r *rig) expectTypes(t *testing.T, want ...hub.HookType) {
+	t.Helper()
+	var types []hub.HookType
+	for _, e := range r.events(t) {
+		types = append(types, e.Type)
+	}
+	if diff := cmp.Diff(want, types); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+}
+
 func TestEvents(t *testing.T) {
 	r := newReporting(t)
 	p := r.project(t)
@@ -222,13 +234,73 @@ func TestVacatedByWithdrawal(t *testing.T) {
 		t.Error("subscribed to a stream that cannot be read")
 	}
 	r.store.Requests.Intercept = nil
-	var types []hub.HookType
-	for _, e := range r.events(t) {
-		types = append(types, e.Type)
+	r.expectTypes(t, hub.OccupiedHook, hub.VacatedHook)
+}
+
+// TestOccupiedTooLate removes a subscription, and checks, before its subscriber has occupied the
+// channel: who has occupied it checks again.
+func TestOccupiedTooLate(t *testing.T) {
+	r := newReporting(t)
+	r.enter(t, "a", "ann")
+	closed := false
+	r.store.Requests.Intercept = func(operation string, q *http.Request) (*http.Response, error) {
+		if operation == "UpdateItem" && !closed && partitioned(t, q, "O#") {
+			closed = true
+			return nil, r.Disconnect(t.Context(), "a", hub.Ending{})
+		}
+		return nil, nil
 	}
-	if diff := cmp.Diff([]hub.HookType{hub.OccupiedHook, hub.VacatedHook}, types); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+	if _, err := r.Subscribe(t.Context(), by("a"), in("told:x")); err != nil {
+		t.Fatal(err)
 	}
+	r.store.Requests.Intercept = nil
+	r.expectTypes(t, hub.UnsubscribeHook, hub.DisconnectHook, hub.OccupiedHook, hub.VacatedHook)
+}
+
+// TestCheckDisturbed removes two subscriptions, of which one is recorded after the check has found
+// none: the check begins again.
+func TestCheckDisturbed(t *testing.T) {
+	r := newReporting(t)
+	p := r.project(t)
+	r.enter(t, "a", "ann", "told:x")
+	r.enter(t, "b", "bob")
+	written, recorded, ended := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	updates := make(chan int, 3)
+	updates <- 1
+	r.store.Requests.Intercept = func(operation string, q *http.Request) (*http.Response, error) {
+		if operation != "UpdateItem" || !partitioned(t, q, "O#") {
+			return nil, nil
+		}
+		switch n := <-updates; n {
+		case 1: // b is about to record its subscription
+			updates <- 2
+			close(written)
+			<-recorded
+		case 2: // the check is about to vacate the channel
+			updates <- 3
+			close(recorded)
+			<-ended
+		default:
+			updates <- n
+		}
+		return nil, nil
+	}
+	go func() {
+		defer close(ended)
+		if _, err := r.Subscribe(t.Context(), by("b"), in("told:x")); err != nil {
+			t.Error(err)
+		}
+	}()
+	<-written
+	if err := r.Unsubscribe(t.Context(), by("a"), in("told:x")); err != nil {
+		t.Error(err)
+	}
+	if err := r.UnsubscribeUser(t.Context(), p, "bob", hub.UnsubscribeRequest{}); err != nil {
+		t.Error(err)
+	}
+	<-ended
+	r.store.Requests.Intercept = nil
+	r.expectTypes(t, hub.OccupiedHook, hub.UnsubscribeHook, hub.UnsubscribeHook, hub.VacatedHook)
 }
 
 // TestVacatedInSilence ends subscriptions that nobody removes: the next message finds none, in a
