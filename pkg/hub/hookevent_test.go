@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"regexp"
@@ -49,6 +50,18 @@ func (r *rig) events(t *testing.T) []hub.HookEvent {
 func (r *rig) expectEvents(t *testing.T, want ...hub.HookEvent) {
 	t.Helper()
 	if diff := cmp.Diff(want, r.events(t), cmpopts.IgnoreFields(hub.HookEvent{}, "ID", "Time", "Project", "ProjectName"), cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+}
+
+// expectTypes compares the types of events.
+func (r *rig) expectTypes(t *testing.T, want ...hub.HookType) {
+	t.Helper()
+	var types []hub.HookType
+	for _, e := range r.events(t) {
+		types = append(types, e.Type)
+	}
+	if diff := cmp.Diff(want, types); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}
 }
@@ -177,6 +190,151 @@ func TestEventsOfNumberedCommands(t *testing.T) {
 	)
 }
 
+// TestVacatedByWithdrawal lets the last subscriber leave while another one subscribes to a stream
+// that cannot be read: that subscription is withdrawn, and vacates the channel.
+func TestVacatedByWithdrawal(t *testing.T) {
+	r := newReporting(t)
+	if err := r.store.PutCategory(t.Context(), projectID, hub.Category{ID: "8", Name: "kept", CategoryOptions: hub.CategoryOptions{
+		OccupancyEvents: true, HistorySize: 1, HistoryTTL: hub.Duration(time.Minute),
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	p := r.project(t)
+	p.Options.Insecure = true
+	if err := r.store.PutProject(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	r.now = r.now.Add(time.Minute) // what was cached is too old
+	r.hub(t, impatient(r.store, r.clock))
+	r.enter(t, "a", "ann", "kept:x")
+	if err := r.Connect(t.Context(), hub.Handshake{Connection: conn, Project: projectID}); err != nil {
+		t.Fatal(err)
+	}
+	s, err := r.Session(t.Context(), by(conn), 2, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Login(t.Context(), hub.Login{Number: 1}); err != nil {
+		t.Fatal(err)
+	}
+	left := false
+	r.store.Requests.Intercept = func(_ string, q *http.Request) (*http.Response, error) {
+		if !partitioned(t, q, "H#") {
+			return nil, nil
+		}
+		if !left {
+			left = true
+			if err := r.Unsubscribe(t.Context(), by("a"), in("kept:x")); err != nil {
+				t.Error(err)
+			}
+		}
+		return nil, errors.New("throttled")
+	}
+	if o := s.Subscribe(t.Context(), []hub.SubscribeCommand{{Number: 2, Channel: hub.Channel{Category: "kept", Name: "x"}}}); o[0].Err == nil {
+		t.Error("subscribed to a stream that cannot be read")
+	}
+	r.store.Requests.Intercept = nil
+	r.expectTypes(t, hub.OccupiedHook, hub.VacatedHook)
+}
+
+// TestOccupiedTooLate removes a subscription, and checks, before its subscriber has occupied the
+// channel: who has occupied it checks again.
+func TestOccupiedTooLate(t *testing.T) {
+	r := newReporting(t)
+	r.enter(t, "a", "ann")
+	closed := false
+	r.store.Requests.Intercept = func(operation string, q *http.Request) (*http.Response, error) {
+		if operation == "UpdateItem" && !closed && partitioned(t, q, "O#") {
+			closed = true
+			return nil, r.Disconnect(t.Context(), "a", hub.Ending{})
+		}
+		return nil, nil
+	}
+	if _, err := r.Subscribe(t.Context(), by("a"), in("told:x")); err != nil {
+		t.Fatal(err)
+	}
+	r.store.Requests.Intercept = nil
+	r.expectTypes(t, hub.UnsubscribeHook, hub.DisconnectHook, hub.OccupiedHook, hub.VacatedHook)
+}
+
+// TestCheckDisturbed removes two subscriptions, of which one is recorded after the check has found
+// none: the check begins again.
+func TestCheckDisturbed(t *testing.T) {
+	r := newReporting(t)
+	p := r.project(t)
+	r.enter(t, "a", "ann", "told:x")
+	r.enter(t, "b", "bob")
+	written, recorded, ended := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	updates := make(chan int, 3)
+	updates <- 1
+	r.store.Requests.Intercept = func(operation string, q *http.Request) (*http.Response, error) {
+		if operation != "UpdateItem" || !partitioned(t, q, "O#") {
+			return nil, nil
+		}
+		switch n := <-updates; n {
+		case 1: // b is about to record its subscription
+			updates <- 2
+			close(written)
+			<-recorded
+		case 2: // the check is about to vacate the channel
+			updates <- 3
+			close(recorded)
+			<-ended
+		default:
+			updates <- n
+		}
+		return nil, nil
+	}
+	go func() {
+		defer close(ended)
+		if _, err := r.Subscribe(t.Context(), by("b"), in("told:x")); err != nil {
+			t.Error(err)
+		}
+	}()
+	<-written
+	if err := r.Unsubscribe(t.Context(), by("a"), in("told:x")); err != nil {
+		t.Error(err)
+	}
+	if err := r.UnsubscribeUser(t.Context(), p, "bob", hub.UnsubscribeRequest{}); err != nil {
+		t.Error(err)
+	}
+	<-ended
+	r.store.Requests.Intercept = nil
+	r.expectTypes(t, hub.OccupiedHook, hub.UnsubscribeHook, hub.UnsubscribeHook, hub.VacatedHook)
+}
+
+// TestVacatedInSilence ends subscriptions that nobody removes: the next message finds none, in a
+// stream too.
+func TestVacatedInSilence(t *testing.T) {
+	for _, history := range []int{0, 1} {
+		t.Run(fmt.Sprintf("history of %d", history), func(t *testing.T) {
+			r := newReporting(t)
+			if err := r.store.PutCategory(t.Context(), projectID, hub.Category{ID: "8", Name: "quiet", CategoryOptions: hub.CategoryOptions{
+				OccupancyEvents: true, HistorySize: history, HistoryTTL: hub.Duration(time.Duration(history) * time.Hour),
+			}}); err != nil {
+				t.Fatal(err)
+			}
+			r.enter(t, "a", "ann", "quiet:x")
+			r.now = r.now.Add(hub.MaxConnectionAge + time.Minute)
+			publish := func() {
+				t.Helper()
+				if _, err := r.Publish(t.Context(), r.project(t), hub.Channel{Project: projectID, Category: "quiet", Name: "x"}, json.RawMessage(`1`), hub.PublishOptions{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if n := len(r.reported); n != 1 {
+				t.Errorf("%d events before the message", n)
+			}
+			r.reported = nil
+			publish()
+			publish()
+			if events := r.events(t); len(events) != 1 || events[0].Type != hub.VacatedHook || events[0].CategoryID != "8" {
+				t.Errorf("events %+v", events)
+			}
+		})
+	}
+}
+
 // TestEventsByDefault does what the events are about, without their options.
 func TestEventsByDefault(t *testing.T) {
 	r := newRig(t, hub.ProjectOptions{})
@@ -237,12 +395,7 @@ func TestOccupancyFailure(t *testing.T) {
 	r.enter(t, "a", "ann")
 	r.hub(t, impatient(r.store, r.clock))
 	r.store.Requests.Intercept = func(_ string, q *http.Request) (*http.Response, error) {
-		body, err := io.ReadAll(q.Body)
-		if err != nil {
-			return nil, err
-		}
-		q.Body = io.NopCloser(bytes.NewReader(body))
-		if bytes.Contains(body, []byte(`"O#`)) {
+		if partitioned(t, q, "O#") {
 			return nil, errors.New("throttled")
 		}
 		return nil, nil
@@ -262,4 +415,15 @@ func TestOccupancyFailure(t *testing.T) {
 			t.Errorf("event %+v", e)
 		}
 	}
+}
+
+// partitioned reports whether a request names a partition that begins so.
+func partitioned(t *testing.T, q *http.Request, prefix string) bool {
+	t.Helper()
+	body, err := io.ReadAll(q.Body)
+	if err != nil {
+		t.Error(err)
+	}
+	q.Body = io.NopCloser(bytes.NewReader(body))
+	return bytes.Contains(body, []byte(`"`+prefix))
 }
