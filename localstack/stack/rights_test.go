@@ -271,7 +271,8 @@ func converse(t *testing.T, s *stack.Stack, prepare func(setup ...func())) {
 		{`{"id":3,"publish":{"channel":"log:x","data":1}}`, `"id":3`},
 		{`{"id":5,"history":{"channel":"log:x"}}`, `"id":5`},
 		{`{}`, ""},
-		{`{"id":4,"unsubscribe":{"channel":"log:x"}}`, `"id":4`},
+		{`{"id":6,"subscribe":{"channel":"log:x"}}`, `"id":6`},
+		{`{"id":7,"unsubscribe":{"channel":"log:x"}}`, `"id":7`},
 	} {
 		if err := conn.Write(t.Context(), websocket.MessageText, []byte(exchange[0])); err != nil {
 			t.Fatal(err)
