@@ -73,8 +73,14 @@ func publishesToFeed(t *testing.T, c cell) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	feed := dial(t, c.Stack)
-	succeeds(t, feed, fmt.Sprintf(`{"method":"auth","params":{"token":%q,"user":"","project_id":%q,"permissions":{}}}`, token, p.id))
+	feed, _, err := websocket.Dial(t.Context(), c.WebSocketURL+"?project="+p.id, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = feed.CloseNow() })
+	if reply := command(t, feed, fmt.Sprintf(`{"id":1,"connect":{"token":%q}}`, token)); !strings.Contains(reply, `"subs":{":admin:feed":{}}`) {
+		t.Fatalf("connect was answered %s", reply)
+	}
 	receiver := joinWith(t, c.Stack, p.member("chat", ""), "x")
 	c.publishOnce(t, p, "chat:x")
 	ids := c.arrive(t, p.id, "chat:x", 2, receiver)

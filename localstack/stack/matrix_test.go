@@ -458,10 +458,16 @@ func arrivals(t *testing.T, conn *websocket.Conn) (ids []string) {
 		var push struct {
 			EventID string `json:"event_id"`
 			Data    json.RawMessage
+			Push    struct {
+				Pub struct{ Data hub.FeedEntry }
+			}
 		}
 		frame := receive(t, conn)
 		if err := json.Unmarshal([]byte(frame), &push); err != nil {
 			t.Fatal(err)
+		}
+		if entry := push.Push.Pub.Data; entry.ID != "" {
+			push.EventID, push.Data = entry.ID, json.RawMessage(entry.Text)
 		}
 		switch string(push.Data) {
 		case `"end"`:

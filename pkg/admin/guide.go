@@ -31,7 +31,7 @@ func (s *site) guide(p *hub.Project, apiKey string) guide {
 	}
 	body := fmt.Sprintf(`{"channel":%s,"data":{"text":"Hello"}}`, literal(hub.Channel{Category: g.Category, Name: "lobby"}.String()))
 	g.Publish = strings.Replace(curl(s.HTTPURL, "publish", []byte(body)), keyPlaceholder, cmp.Or(apiKey, keyPlaceholder), 1)
-	g.Token = tokenCommand
+	g.Token = printJWT
 	g.Connect = fmt.Sprintf(`// Ask your backend, which has the secret, for a token.
 const client = new Centrifuge(%s, { token: "TOKEN" });
 const subscription = client.newSubscription(%s);
@@ -41,8 +41,8 @@ client.connect();`, script(s.WebSocketURL+"?"+url.Values{"project": {p.ID}}.Enco
 	return g
 }
 
-// tokenCommand prints a JSON Web Token of the user alice, for an hour. Its parts are base64url.
-const tokenCommand = `part() { openssl base64 -A | tr +/ -_ | tr -d =; };
+// printJWT prints a JSON Web Token of the user alice, for an hour. Its parts are base64url.
+const printJWT = `part() { openssl base64 -A | tr +/ -_ | tr -d =; };
 token=$(printf '{"alg":"HS256"}' | part).$(printf '{"sub":"alice","exp":%d}' $(($(date +%s) + 3600)) | part);
 echo "$token.$(printf %s "$token" | openssl dgst -sha256 -hmac "$SECRET" -binary | part)"`
 
