@@ -124,7 +124,7 @@ const firstAwait, maxAwait = 20 * time.Millisecond, 500 * time.Millisecond
 // awaits reports whether a message that is sent direct waits for the reply to the subscribe of a
 // subscriber. The client may have it already, and nothing keeps the message for it.
 func (f *fanout) awaits(s hub.Subscriber) bool {
-	return s.Joining && !s.Expired && !s.Since.Before(f.to.Abandoned) && !f.streams() && f.messages[0].Event == "" && f.messages[0].Channel == f.to.Channel
+	return s.Joining && !s.Expired && !s.Since.Before(f.to.Abandoned) && !f.streams() && f.messages[0].Event == ""
 }
 
 // await waits until subscribers have the replies to their subscribes, and begins the posts to them.
