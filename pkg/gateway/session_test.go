@@ -200,7 +200,7 @@ func TestLoginWhoseAnswerIsLost(t *testing.T) {
 		return nil, errors.Join(response.Body.Close(), errors.New("connection reset by peer"))
 	}
 	r.send(t, "c1", signed(t, secret, `{"id":1,"connect":{"token":"JWT{"sub":"u1"}"}}`))
-	r.expect(t, "a connect", `c1 < {"id":1,"error":{"code":3010,"message":"insufficient state"}}`, "c1 closed")
+	r.expect(t, "a connect", `c1 < {"id":1,"error":{"code":3010,"message":"insufficient state","temporary":true}}`, "c1 closed")
 }
 
 // TestResubscribeDuringPost: a post to the former subscription is on its way.
