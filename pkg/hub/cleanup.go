@@ -19,7 +19,7 @@ const (
 	// closeChunk is how many connections are marked before the first of them are removed.
 	closeChunk = 256
 	// endChunk is how many connections are read before the subscriptions of the first of them end.
-	endChunk = 64
+	endChunk = 2 * maxConcurrentCloses
 	// maxHidden is how many subscriptions are hidden before the first of their sockets are
 	// closed.
 	maxHidden = 2048
@@ -179,8 +179,8 @@ func connectionsOf(subscriptions []Gone) []string {
 }
 
 // cleanUp removes what dispatches found: connections that are gone, and subscriptions whose
-// right has ended, or which have expired. It ends with ctx. It logs failures: the next message finds what
-// remains.
+// right has ended, or which have expired. It ends with ctx, which must have a deadline. It logs
+// failures: the next message finds what remains.
 func (h *Hub) cleanUp(ctx context.Context, gone []Gone, ended []Ended) {
 	err := errors.Join(h.closeConnections(ctx, connectionLost, connectionsOf(gone), gone...), h.endSubscriptions(ctx, ended))
 	if err != nil {
@@ -192,8 +192,12 @@ func (h *Hub) cleanUp(ctx context.Context, gone []Gone, ended []Ended) {
 }
 
 // endSubscriptions ends subscriptions that dispatches found Ended, and tells their clients. What was
-// subscribed or granted anew since stays.
+// subscribed or granted anew since stays. It begins no more in the second half of the time of ctx,
+// which must have a deadline: the process may be stopped then, and nobody finds later what has ended
+// and was not told.
 func (h *Hub) endSubscriptions(ctx context.Context, all []Ended) error {
+	ctx, cancel := half(ctx)
+	defer cancel()
 	found := make(map[string][]Ended)
 	for _, e := range all {
 		found[e.Connection] = append(found[e.Connection], e)
@@ -219,8 +223,9 @@ func (h *Hub) endSubscriptions(ctx context.Context, all []Ended) error {
 // ending is a connection with subscriptions that are to end.
 type ending struct {
 	Connection
-	// expired are those whose own end has passed, refused those whose right has ended.
+	// expired are the channels of those whose own end has passed.
 	expired []Channel
+	// refused are those whose right has ended.
 	refused []Ended
 	// server means that the client did not ask for one that has expired.
 	server bool
@@ -257,6 +262,7 @@ func (h *Hub) readEndings(ctx context.Context, ids []string, found map[string][]
 	return endings, absent, failed.err()
 }
 
+// readEnding is readEndings for one connection. It fails with ErrConnectionNotFound.
 func (h *Hub) readEnding(ctx context.Context, id string, found []Ended) (ending, error) {
 	c, err := h.store.Connection(ctx, id)
 	if err != nil {

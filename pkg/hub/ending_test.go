@@ -121,7 +121,7 @@ func TestUnsubscribeOutOfTime(t *testing.T) {
 // TestExpiredOfMany finds more expired subscriptions than it can read: those that it has read end,
 // and the next message ends the others.
 func TestExpiredOfMany(t *testing.T) {
-	const count, chunk = 100, 64
+	const count, chunk = 100, 32
 	r := newReporting(t)
 	ch := r.subscribed(t, count)
 	r.now = r.now.Add(time.Minute)
