@@ -308,13 +308,15 @@ func (h *Hub) endExpired(ctx context.Context, endings []ending) (rest []ending, 
 		}
 		rest = append(rest, e)
 	}
-	return rest, errors.Join(h.closeSockets(ctx, closed, DisconnectSubscriptionExpired, causes...),
-		h.changeAll(ctx, changed, UnsubscribedExpired, func(c Connection) (Change, error) {
-			if e := expired[c.ID]; c.Revision == e.Revision {
-				c.Channels = without(c.Channels, e.expired)
-			}
-			return Change{Connection: c}, nil
-		}))
+	var failed failures
+	failed.add(h.closeSockets(ctx, closed, DisconnectSubscriptionExpired, causes...))
+	failed.add(h.changeAll(ctx, changed, UnsubscribedExpired, func(c Connection) (Change, error) {
+		if e := expired[c.ID]; c.Revision == e.Revision {
+			c.Channels = without(c.Channels, e.expired)
+		}
+		return Change{Connection: c}, nil
+	}))
+	return rest, failed.err()
 }
 
 // endRights ends the subscriptions whose right has ended. A connection that its project does
@@ -347,7 +349,9 @@ func (h *Hub) endRights(ctx context.Context, endings []ending) error {
 			}
 		}
 	}
-	return errors.Join(h.closeSockets(ctx, closed, DisconnectPermissionDenied), h.changeAll(ctx, changed, UnsubscribedInsufficientState, func(c Connection) (Change, error) {
+	var failed failures
+	failed.add(h.closeSockets(ctx, closed, DisconnectPermissionDenied))
+	failed.add(h.changeAll(ctx, changed, UnsubscribedInsufficientState, func(c Connection) (Change, error) {
 		some := left[c.ID]
 		if c.Protocol == Classic { // an auth may have granted them since
 			some = common(some, h.ended(p, c))
@@ -355,4 +359,5 @@ func (h *Hub) endRights(ctx context.Context, endings []ending) error {
 		c.Channels = without(c.Channels, some)
 		return Change{Connection: c, Renew: renew[c.ID]}, nil
 	}))
+	return failed.err()
 }

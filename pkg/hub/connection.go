@@ -220,7 +220,7 @@ func (h *Hub) DisconnectUser(ctx context.Context, p *Project, user string, r Dis
 // to this call, and when it returns they are removed. expired are those of their subscriptions that
 // had expired before: their events say so.
 func (h *Hub) closeSockets(ctx context.Context, connections []Connection, why *Disconnection, expired ...Gone) error {
-	var errs []error
+	var failed failures
 	for len(connections) > 0 {
 		// A few at a time: what is hidden is also closed before the time is over.
 		n, subscriptions := 0, 0
@@ -228,10 +228,10 @@ func (h *Hub) closeSockets(ctx context.Context, connections []Connection, why *D
 			subscriptions += len(connections[n].Channels)
 			n++
 		}
-		errs = append(errs, h.closeSocketsOf(ctx, connections[:n], why, expired...))
+		failed.add(h.closeSocketsOf(ctx, connections[:n], why, expired...))
 		connections = connections[n:]
 	}
-	return errors.Join(errs...)
+	return failed.err()
 }
 
 // closeSocketsOf is closeSockets for some connections. After an error it goes on: what is

@@ -324,7 +324,7 @@ func (h *Hub) changeAll(ctx context.Context, connections []Connection, why Unsub
 // written is known.
 func (h *Hub) changeOne(ctx context.Context, c Connection, plan func(Connection) (Change, error)) ([]announcement, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("change connection %s: %w", c.ID, err)
 	}
 	ctx, cancel := after(ctx, concludeTimeout)
 	defer cancel()
