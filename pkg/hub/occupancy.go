@@ -105,10 +105,8 @@ func (h *Hub) settle(ctx context.Context, projects projects, all []announcement)
 	written, left := make(map[Channel]bool), make(map[Channel]bool) // written: whether one is new
 	for _, a := range all {
 		switch a.event {
-		case Join:
-			written[a.channel] = true
-		case renewal:
-			written[a.channel] = written[a.channel]
+		case Join, renewal:
+			written[a.channel] = written[a.channel] || a.event == Join
 		default:
 			left[a.channel] = true
 		}
