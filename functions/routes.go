@@ -134,7 +134,7 @@ var (
 	vacated     = event("vacated")
 
 	// ending are the events of functions that end subscriptions and connections: those that post
-	// find some gone. changing are those of functions that make subscriptions, too.
+	// find some gone. changing are those of functions that make or renew subscriptions, too.
 	ending   = []Event{disconnect, unsubscribe, vacated}
 	changing = append([]Event{occupied}, ending...)
 )
@@ -233,7 +233,7 @@ var All = []Function{
 		Table:       list{query, get, put, update, remove, batchWrite},
 		Connections: list{"POST", "DELETE"},
 		Posts:       manyPosts,
-		Puts:        append([]Event{message}, ending...),
+		Puts:        append([]Event{message}, changing...),
 		Invokes:     list{Dispatch},
 	},
 	{
@@ -284,7 +284,7 @@ var All = []Function{
 		Table:        list{query, get, update, remove, batchWrite},
 		Connections:  list{"POST", "DELETE"},
 		Posts:        manyPosts,
-		Puts:         append([]Event{message}, ending...),
+		Puts:         append([]Event{message}, changing...),
 		Invokes:      list{Dispatch}, // when its time ends
 	},
 	{

@@ -206,7 +206,7 @@ func onBus(t template) []question {
 			put("put two messages", bus, values{"centrifuge", "centrifuge"}, values{"message", "message"}, only("broadcast", "message", "publish", "admin", "dispatch")),
 			put("put that connections and subscriptions have ended", bus, values{"centrifuge", "centrifuge"}, values{"disconnect", "unsubscribe", "vacated"},
 				only("auth", "subscribe", "unsubscribe", "broadcast", "disconnect", "message", "publish", "admin", "dispatch")),
-			put("put that a channel is occupied", bus, values{"centrifuge"}, values{"occupied"}, only("auth", "subscribe", "message", "publish", "admin")),
+			put("put that a channel is occupied", bus, values{"centrifuge"}, values{"occupied"}, only("auth", "subscribe", "broadcast", "message", "publish", "admin", "dispatch")),
 			put("put another type", bus, values{"centrifuge"}, values{"other"}, nobody),
 			put("put a message and another type", bus, values{"centrifuge", "centrifuge"}, values{"message", "other"}, nobody),
 			put("put a message from another source", bus, values{"other"}, values{"message"}, nobody),

@@ -19,7 +19,7 @@ const (
 	maxConcurrentAnnouncements = 8
 )
 
-// announcement is a join or a leave of a connection.
+// announcement is a join or a leave of a connection. A renewal is not announced.
 type announcement struct {
 	event      Event
 	connection Connection
@@ -205,7 +205,7 @@ func (h *Hub) messages(ctx context.Context, all []announcement) (messages []addr
 	for _, a := range all {
 		p := projects[a.connection.Project]
 		category, exists := p.categoryIn(a.channel)
-		if !exists || !category.JoinLeave {
+		if !exists || !category.JoinLeave || a.event == renewal {
 			continue
 		}
 		messages = append(messages, addressed{Message{

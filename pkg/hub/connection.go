@@ -108,6 +108,28 @@ type Change struct {
 	Remove []Place
 }
 
+// Writes reports whether the change of a connection whose state is before writes its subscription
+// to a channel: where that is new, or is written anew.
+func (c Change) Writes(before Connection, ch Channel) bool {
+	shard, names := c.Channels[ch]
+	was, named := before.Channels[ch]
+	_, whole := c.Memberships[ch]
+	return names && (!named || was != shard || whole || c.carried() != before.carried() || slices.Contains(c.Renew, ch))
+}
+
+// carried is what subscriptions carry of their connection.
+type carried struct {
+	protocol   Protocol
+	batch      bool
+	until      int64 // in seconds since 1970
+	user, info string
+	basis      Basis
+}
+
+func (c Connection) carried() carried {
+	return carried{c.Protocol, c.Batch, c.Until().Unix(), c.User, string(c.Info), c.Basis()}
+}
+
 // Place is where the subscription of a connection in a channel is kept.
 type Place struct {
 	Channel Channel

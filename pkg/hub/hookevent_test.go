@@ -8,7 +8,10 @@ import (
 	"io"
 	"net/http"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -188,6 +191,169 @@ func TestEventsOfNumberedCommands(t *testing.T) {
 		hub.HookEvent{Type: hub.VacatedHook, Channel: x, CategoryID: "7", Sequence: first + 2},
 		hub.HookEvent{Type: hub.DisconnectHook, Client: client, Ending: hub.Ending{Code: 3005, Reason: "connection expired"}},
 	)
+}
+
+// numbered carries out commands of a frame of a client that numbers them, with their reply.
+func (r *rig) numbered(t *testing.T, login bool, do func(*hub.Session)) {
+	t.Helper()
+	s, err := r.Session(t.Context(), by(conn), 1, login)
+	if err != nil {
+		t.Fatal(err)
+	}
+	do(s)
+	if err := s.Proceed(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// newNumbered is newReporting with a connection that numbers its commands, and may do everything.
+func newNumbered(t *testing.T) *rig {
+	t.Helper()
+	r := newReporting(t)
+	p := r.project(t)
+	p.Options.Insecure = true
+	if err := r.store.PutProject(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	r.now = r.now.Add(time.Minute) // what was cached is too old
+	if err := r.Connect(t.Context(), hub.Handshake{Connection: conn, Project: projectID}); err != nil {
+		t.Fatal(err)
+	}
+	r.numbered(t, true, func(s *hub.Session) {
+		if _, err := s.Login(t.Context(), hub.Login{Number: 1}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	return r
+}
+
+// TestOccupiedByRenewal renews a subscription that has expired, after its channel was vacated.
+func TestOccupiedByRenewal(t *testing.T) {
+	x := hub.Channel{Project: projectID, Category: "told", Name: "x"}
+	authenticate := func(t *testing.T, r *rig) error {
+		return r.auth(t, hub.Identity{User: "ann", Expires: r.now.Add(time.Minute)}, all)
+	}
+	classic := func(t *testing.T) *rig {
+		r := newReporting(t)
+		r.open(t)
+		if err := authenticate(t, r); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Subscribe(t.Context(), by(conn), in("told:x")); err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	subscribeUser := func(t *testing.T, r *rig) error {
+		return r.SubscribeUser(t.Context(), r.project(t), "", hub.SubscribeRequest{Client: conn, Channel: x, Expires: r.now.Add(time.Minute)})
+	}
+	numbered := func(t *testing.T) *rig {
+		r := newNumbered(t)
+		if err := subscribeUser(t, r); err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	for _, tt := range []struct {
+		name  string
+		begin func(*testing.T) *rig
+		renew func(*testing.T, *rig) error
+		want  []hub.HookType
+	}{
+		{"an auth", classic, authenticate, []hub.HookType{hub.OccupiedHook}},
+		{"an auth and a subscribe", classic, func(t *testing.T, r *rig) error {
+			if err := authenticate(t, r); err != nil {
+				return err
+			}
+			_, err := r.Subscribe(t.Context(), by(conn), in("told:x"))
+			return err
+		}, []hub.HookType{hub.OccupiedHook}},
+		{"a subscribe of a client that numbers its commands", numbered, func(t *testing.T, r *rig) (err error) {
+			r.numbered(t, false, func(s *hub.Session) {
+				err = s.Subscribe(t.Context(), []hub.SubscribeCommand{{Number: 2, Channel: x}})[0].Err
+			})
+			return err
+		}, []hub.HookType{hub.OccupiedHook}},
+		{"a subscribe by the application", numbered, subscribeUser, []hub.HookType{hub.OccupiedHook}},
+		{"a refresh of the connection, which does not renew the end of the subscription", numbered, func(t *testing.T, r *rig) error {
+			return r.RefreshUser(t.Context(), r.project(t), "", hub.RefreshRequest{Client: conn, Expires: r.now.Add(time.Hour)})
+		}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := tt.begin(t)
+			r.enter(t, "b", "bob", "told:x")
+			r.expectTypes(t, hub.OccupiedHook)
+			r.now = r.now.Add(2 * time.Minute)
+			if err := r.Unsubscribe(t.Context(), by("b"), in("told:x")); err != nil {
+				t.Fatal(err)
+			}
+			r.expectTypes(t, hub.UnsubscribeHook, hub.VacatedHook)
+			if err := tt.renew(t, r); err != nil {
+				t.Fatal(err)
+			}
+			r.expectTypes(t, tt.want...)
+		})
+	}
+}
+
+// TestSubscribeThatFails fails after some subscriptions were written: they are announced, and their
+// channels are occupied.
+func TestSubscribeThatFails(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		channels int // that are no streams; one more is one
+		fails    func(operation string, n int, inStream bool) bool
+		written  int
+	}{
+		{"a second transaction is refused", 109, func(operation string, n int, _ bool) bool { return operation == "TransactWriteItems" && n == 2 }, 99},
+		{
+			"a stream cannot be read, and its subscription not be withdrawn", 2,
+			func(operation string, n int, inStream bool) bool {
+				return inStream || operation == "TransactWriteItems" && n == 2
+			}, 3,
+		},
+		{"a stream cannot be read", 2, func(_ string, _ int, inStream bool) bool { return inStream }, 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newNumbered(t)
+			for _, c := range []hub.Category{
+				{ID: "8", Name: "kept", CategoryOptions: hub.CategoryOptions{
+					OccupancyEvents: true, JoinLeave: true, HistorySize: 1, HistoryTTL: hub.Duration(time.Minute),
+				}},
+				{ID: "9", Name: "met", CategoryOptions: hub.CategoryOptions{OccupancyEvents: true, JoinLeave: true}},
+			} {
+				if err := r.store.PutCategory(t.Context(), projectID, c); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r.now = r.now.Add(time.Minute) // what was cached is too old
+			requests := []hub.SubscribeCommand{{Number: 2, Channel: hub.Channel{Category: "kept", Name: "x"}}}
+			for n := range tt.channels {
+				requests = append(requests, hub.SubscribeCommand{Number: uint32(n + 3), Channel: hub.Channel{Category: "met", Name: strconv.Itoa(n)}}) //nolint:gosec // few
+			}
+			var transactions atomic.Int64
+			r.store.Requests.Intercept = func(operation string, q *http.Request) (*http.Response, error) {
+				n := 0
+				if operation == "TransactWriteItems" {
+					n = int(transactions.Add(1))
+				}
+				if tt.fails(operation, n, partitioned(t, q, "H#")) {
+					return refusal(q), nil
+				}
+				return nil, nil
+			}
+			r.numbered(t, false, func(s *hub.Session) {
+				if o := s.Subscribe(t.Context(), requests); o[0].Err == nil {
+					t.Error("subscribed to the stream")
+				}
+				r.store.Requests.Intercept = nil
+			})
+			if len(r.announced) != tt.written {
+				t.Errorf("%d joins are announced, expected %d", len(r.announced), tt.written)
+			}
+			r.expectTypes(t, slices.Repeat([]hub.HookType{hub.OccupiedHook}, tt.written)...)
+		})
+	}
 }
 
 // TestVacatedByWithdrawal lets the last subscriber leave while another one subscribes to a stream

@@ -30,13 +30,15 @@ const OccupancyRetention = 7 * 24 * time.Hour
 // Occupancies keeps the occupancy of channels. These are the rules that make its events agree with
 // the subscriptions, whatever commands overlap:
 //
-//   - Occupy follows the write of a subscription. Vacate fails where one came since the Occupancy
-//     was read. So who reads an Occupancy, then finds no subscriber, and then vacates, overlooks
-//     none.
+//   - Occupy follows every write of a subscription, also of one that was there: it may have expired,
+//     or was hidden, and is a subscriber again. Where it is still none, such as one with an end of
+//     its own that has passed, Occupy may be left out. Vacate fails where an Occupy came since the
+//     Occupancy was read. So who reads an Occupancy, then finds no subscriber, and then vacates,
+//     overlooks none.
 //   - Who removes a subscription checks after that whether the channel is vacated, and so does who
 //     has occupied a channel: its subscription may have been removed, and checked, before.
 type Occupancies interface {
-	// Occupy records that a subscription to a channel was written. It returns the Occupancy, and
+	// Occupy records that a subscription to a channel was written, or written again. It returns the Occupancy, and
 	// whether this call has occupied the channel. It is one write, two where it has, and one or two
 	// more for each call of others that comes between.
 	Occupy(ctx context.Context, ch Channel, now time.Time) (o Occupancy, occupied bool, err error)
@@ -52,7 +54,25 @@ type Occupancies interface {
 	HasSubscriber(ctx context.Context, ch Channel, shard int) (bool, error)
 }
 
-// withOccupancy are those of the joins and leaves whose category has OccupancyEvents.
+// renewal is the event of a subscription that was there before, and was written again. Nobody is
+// told.
+const renewal Event = "renewal"
+
+// renewals are the subscriptions that a change has written again, also some that it was about to
+// write when it failed.
+func (h *Hub) renewals(before, after Connection, change Change) (all []announcement) {
+	if h.hooks == nil || before.User != after.User {
+		return nil // where the user is another one, all are joins
+	}
+	for ch := range after.Channels {
+		if _, was := before.Channels[ch]; was && change.Writes(before, ch) {
+			all = append(all, announcement{event: renewal, connection: after, channel: ch})
+		}
+	}
+	return all
+}
+
+// withOccupancy are those of the joins, leaves and renewals whose category has OccupancyEvents.
 func withOccupancy(projects projects, all []announcement) (some []announcement) {
 	for _, a := range all {
 		if category, exists := projects[a.connection.Project].categoryIn(a.channel); exists && category.OccupancyEvents {
@@ -78,24 +98,25 @@ func (h *Hub) reportVacancies(ctx context.Context, removed []announcement) {
 	}
 }
 
-// settle records joins, checks what leaves have vacated, and emits what has changed. The caller
-// has written the joins and removed the leaves. It logs its failures: the next direct message, and
+// settle records joins and renewals, checks what leaves have vacated, and emits what has changed. The caller
+// has written the joins and renewals, and removed the leaves. It logs its failures: the next direct message, and
 // the next batch of a stream, that finds no subscriber checks again.
 func (h *Hub) settle(ctx context.Context, projects projects, all []announcement) {
-	joined, left := make(map[Channel]int), make(map[Channel]bool)
+	written, left := make(map[Channel]bool), make(map[Channel]bool) // written: whether one is new
 	for _, a := range all {
-		if a.event == Join {
-			joined[a.channel]++
-		} else {
+		switch a.event {
+		case Join, renewal:
+			written[a.channel] = written[a.channel] || a.event == Join
+		default:
 			left[a.channel] = true
 		}
 	}
 	var g errgroup.Group
 	g.SetLimit(maxConcurrentCloses)
 	var mu sync.Mutex
-	for ch := range joined {
+	for ch, joined := range written {
 		g.Go(func() error {
-			occupied, err := h.occupy(ctx, projects[ch.Project], ch)
+			occupied, err := h.occupy(ctx, projects[ch.Project], ch, joined)
 			h.logOccupancy(ctx, ch, err)
 			if occupied {
 				mu.Lock()
@@ -121,8 +142,15 @@ func (h *Hub) logOccupancy(ctx context.Context, ch Channel, err error) {
 	}
 }
 
-// occupy records a subscription, and emits that the channel is occupied where it was not.
-func (h *Hub) occupy(ctx context.Context, p *Project, ch Channel) (occupied bool, err error) {
+// occupy records a subscription, and emits that the channel is occupied where it was not. joined
+// means that the subscription is new, and not renewed.
+func (h *Hub) occupy(ctx context.Context, p *Project, ch Channel, joined bool) (occupied bool, err error) {
+	if !joined {
+		// What is renewed may be expired still: that must not occupy the channel for a moment.
+		if has, err := h.hasSubscriber(ctx, p, ch); err != nil || !has {
+			return false, err
+		}
+	}
 	o, occupied, err := h.store.Occupy(ctx, ch, h.now())
 	if err == nil && occupied {
 		h.report(ctx, []HookEvent{h.occupancyEvent(OccupiedHook, p, ch, o)})
@@ -142,10 +170,8 @@ func (h *Hub) vacate(ctx context.Context, p *Project, ch Channel) error {
 		if err != nil || !o.Occupied {
 			return err
 		}
-		for shard := range p.Categories[ch.Category].ShardCount() {
-			if has, err := h.store.HasSubscriber(ctx, ch, shard); err != nil || has {
-				return err
-			}
+		if has, err := h.hasSubscriber(ctx, p, ch); err != nil || has {
+			return err
 		}
 		o, vacated, err := h.store.Vacate(ctx, ch, o, h.now())
 		if err != nil {
@@ -157,6 +183,16 @@ func (h *Hub) vacate(ctx context.Context, p *Project, ch Channel) error {
 		}
 	}
 	return fmt.Errorf("check %s: %w", ch, errOccupancyChanges)
+}
+
+// hasSubscriber is Occupancies.HasSubscriber for all shards.
+func (h *Hub) hasSubscriber(ctx context.Context, p *Project, ch Channel) (bool, error) {
+	for shard := range p.Categories[ch.Category].ShardCount() {
+		if has, err := h.store.HasSubscriber(ctx, ch, shard); err != nil || has {
+			return has, err
+		}
+	}
+	return false, nil
 }
 
 func (h *Hub) occupancyEvent(t HookType, p *Project, ch Channel, o Occupancy) HookEvent {

@@ -12,8 +12,27 @@ import (
 // modelCommand is what an invocation does to the subscription of a client to the channel.
 type modelCommand struct {
 	client int
-	joins  bool
+	does   modelAction
 }
+
+// modelAction is what happens to a subscription.
+type modelAction string
+
+const (
+	joins   modelAction = "joins"   // renews a subscription that is there
+	quits   modelAction = "quits"   // also one that has expired
+	renews  modelAction = "renews"  // no effect where there is none
+	expires modelAction = "expires" // and a message comes then
+)
+
+// modelSubscription is the state of a subscription.
+type modelSubscription int8
+
+const (
+	absent modelSubscription = iota
+	expired
+	valid
+)
 
 // modelVariant leaves out a rule.
 type modelVariant struct {
@@ -21,12 +40,15 @@ type modelVariant struct {
 	trusts         bool // who has occupied a channel does not check
 	givesUp        bool // a check that others disturb does not begin again
 	vacatesBlindly bool // whatever has changed since the check has begun
+	joinsOnly      bool // a renewal does not occupy the channel
+	occupiesLater  bool // a renewal that finds the channel occupied records nothing
 }
 
 // The places in an invocation: what its next step is.
 const (
 	toBegin = iota
 	toWrite // after toBegin in a variant
+	toFind  // whether what was renewed is a subscriber
 	toOccupy
 	toRead
 	toSearch
@@ -38,7 +60,7 @@ type modelInvocation struct{ command, place, seen int }
 
 // modelState is comparable.
 type modelState struct {
-	subscribed  [3]bool
+	subscribed  [3]modelSubscription
 	occupied    bool
 	version     int
 	invocations [5]modelInvocation
@@ -64,7 +86,7 @@ func (m *model) explore(s modelState) {
 			m.explore(m.step(s, n))
 		}
 	}
-	if ended && s.occupied != slices.Contains(s.subscribed[:], true) {
+	if ended && s.occupied != slices.Contains(s.subscribed[:], valid) {
 		m.wrong = append(m.wrong, s)
 	}
 }
@@ -81,20 +103,31 @@ func (m *model) step(s modelState, n int) modelState {
 	}
 	switch i.place {
 	case toBegin:
-		switch {
-		case s.subscribed[c.client] == c.joins:
+		switch was := s.subscribed[c.client]; {
+		case was == absent && c.does != joins, was == expired && c.does == expires:
 			next()
-		case c.joins && m.occupiesFirst:
+		case c.does == quits:
+			s.subscribed[c.client], i.place = absent, toRead
+		case c.does == expires:
+			s.subscribed[c.client], i.place = expired, toRead
+		case m.occupiesFirst:
 			occupy()
 			i.place = toWrite
-		case c.joins:
-			s.subscribed[c.client], i.place = true, toOccupy
+		case was == absent:
+			s.subscribed[c.client], i.place = valid, toOccupy
+		case m.joinsOnly:
+			s.subscribed[c.client] = valid
+			next()
 		default:
-			s.subscribed[c.client], i.place = false, toRead
+			s.subscribed[c.client], i.place = valid, toFind
 		}
 	case toWrite:
-		s.subscribed[c.client] = true
+		s.subscribed[c.client] = valid
 		next()
+	case toFind:
+		if i.place = toOccupy; !slices.Contains(s.subscribed[:], valid) || m.occupiesLater && s.occupied {
+			next()
+		}
 	case toOccupy:
 		if next(); occupy() {
 			i.command, i.place = i.command-1, toRead
@@ -104,7 +137,7 @@ func (m *model) step(s modelState, n int) modelState {
 			next()
 		}
 	case toSearch:
-		if i.place = toVacate; slices.Contains(s.subscribed[:], true) {
+		if i.place = toVacate; slices.Contains(s.subscribed[:], valid) {
 			next()
 		}
 	case toVacate:
@@ -120,10 +153,12 @@ func (m *model) step(s modelState, n int) modelState {
 }
 
 // TestOccupancyModel explores clients that subscribe, and that are unsubscribed by themselves and
-// by others. Where all have ended the channel is occupied if there is a subscription; without any of
-// the rules it may not be.
+// by others, whose subscriptions expire, and are renewed before or after that. Where all have ended
+// the channel is occupied if there is a subscription that has not expired; without any of the rules
+// it may not be.
 func TestOccupancyModel(t *testing.T) {
-	join, leave := func(c int) modelCommand { return modelCommand{c, true} }, func(c int) modelCommand { return modelCommand{c, false} }
+	join, leave := func(c int) modelCommand { return modelCommand{c, joins} }, func(c int) modelCommand { return modelCommand{c, quits} }
+	renew, expire := func(c int) modelCommand { return modelCommand{c, renews} }, func(c int) modelCommand { return modelCommand{c, expires} }
 	for _, tt := range []struct {
 		name    string
 		variant modelVariant
@@ -134,6 +169,8 @@ func TestOccupancyModel(t *testing.T) {
 		{"does not check after it has occupied", modelVariant{trusts: true}, true},
 		{"does not begin a check again", modelVariant{givesUp: true}, true},
 		{"vacates whatever has changed", modelVariant{vacatesBlindly: true}, true},
+		{"does not occupy for a renewal", modelVariant{joinsOnly: true}, true},
+		{"does not record a renewal in an occupied channel", modelVariant{occupiesLater: true}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			states, wrong := 0, []string(nil)
@@ -141,6 +178,8 @@ func TestOccupancyModel(t *testing.T) {
 				{{join(0), leave(0)}, {leave(0)}, {join(1)}, {leave(1)}},
 				{{join(0), leave(0), join(0)}, {leave(0)}, {join(1), leave(1)}},
 				{{join(0)}, {leave(0)}, {join(1)}, {leave(1)}, {join(2), leave(2)}},
+				{{join(0), join(0), leave(0)}, {expire(0)}, {join(1), renew(1)}, {expire(1)}},
+				{{join(0), renew(0)}, {expire(0), expire(0)}, {leave(0)}, {join(1), leave(1)}},
 			} {
 				m := &model{modelVariant: tt.variant, commands: commands, seen: make(map[modelState]bool)}
 				m.explore(modelState{})

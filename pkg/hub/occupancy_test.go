@@ -138,7 +138,8 @@ func impatient(s *storetest.Store, now func() time.Time) *store.Store {
 }
 
 // TestOccupancyInterleavings lets clients subscribe and unsubscribe, be unsubscribed and be closed,
-// in any order of their requests, some of which lose their answer, or whose invocation dies. The
+// expire and authenticate again, in any order of their requests, some of which lose their answer, or
+// whose invocation dies. The
 // events of a channel are numbered, and alternate. When all have ended, the last one agrees with
 // the subscriptions; after a death only after the next message.
 func TestOccupancyInterleavings(t *testing.T) {
@@ -146,8 +147,9 @@ func TestOccupancyInterleavings(t *testing.T) {
 	if err := r.store.PutCategory(t.Context(), projectID, hub.Category{ID: "7", Name: "busy", CategoryOptions: hub.CategoryOptions{OccupancyEvents: true}}); err != nil {
 		t.Fatal(err)
 	}
-	r.hub(t, impatient(r.store, r.clock))
-	const rounds = 150
+	r.store.Store = impatient(r.store, r.clock)
+	r.hub(t, r.store.Store)
+	const rounds = 200
 	events, deaths := 0, 0
 	for seed := range uint64(rounds) {
 		died := r.occupy(t, seed)
@@ -177,24 +179,37 @@ func (r *rig) occupy(t *testing.T, seed uint64) int {
 				t.Fatal(err)
 			}
 		}
-		var commands []bool // whether each subscribes
+		subscribe := func(ctx context.Context) { _, _ = r.Subscribe(ctx, by(id), channels) }
+		unsubscribe := func(ctx context.Context) { _ = r.Unsubscribe(ctx, by(id), channels) }
+		again := token(t, hub.Identity{User: user, Info: []byte(`{"n":1}`)})
+		authenticate := func(ctx context.Context) {
+			_, _ = r.Authenticate(ctx, hub.Credentials{Command: by(id), Protocol: hub.Classic, Project: projectID, User: user, Token: again, Permissions: all})
+		}
+		expire := func(ctx context.Context) {
+			if c, err := r.store.Connection(ctx, id); err == nil {
+				_, _, _ = r.store.ChangeConnection(ctx, c, func(c hub.Connection) (hub.Change, error) {
+					c.TokenExpires = r.clock().Add(-time.Second)
+					return hub.Change{Connection: c}, nil
+				})
+			}
+			_, _ = r.Publish(ctx, p, hub.Channel{Project: projectID, Category: ch.Category, Name: ch.Name}, []byte("1"), hub.PublishOptions{})
+		}
+		var commands []func(context.Context)
 		for range 1 + i.IntN(3) {
-			commands = append(commands, i.IntN(3) > 0)
+			commands = append(commands, []func(context.Context){subscribe, subscribe, unsubscribe, authenticate}[i.IntN(4)])
 		}
 		processes = append(processes, func(ctx context.Context) {
-			for _, subscribes := range commands {
-				if subscribes {
-					_, _ = r.Subscribe(ctx, by(id), channels)
-				} else {
-					_ = r.Unsubscribe(ctx, by(id), channels)
-				}
+			for _, do := range commands {
+				do(ctx)
 			}
 		})
-		switch i.IntN(4) {
+		switch i.IntN(6) {
 		case 0:
 			processes = append(processes, func(ctx context.Context) { _ = r.Disconnect(ctx, id, hub.Ending{}) })
 		case 1:
 			processes = append(processes, func(ctx context.Context) { _ = r.UnsubscribeUser(ctx, p, user, hub.UnsubscribeRequest{}) })
+		case 2, 3:
+			processes = append(processes, expire)
 		}
 	}
 	r.store.Requests.Intercept = i.intercept

@@ -220,7 +220,7 @@ var CategoryReference = []Option{
 	{Name: "unsubscribe_events", Title: "Unsubscribes", Group: "Forwarding", Kind: BoolOption, Default: "false",
 		Help: "The end of a subscription is an event: it goes to the event bus, and from there to the webhook URL."},
 	{Name: "occupancy_events", Title: "Occupied and vacated", Group: "Forwarding", Kind: BoolOption, Default: "false",
-		Help: "That a channel has got its first subscriber, or lost its last, is an event: it goes to the event bus, and from there to the webhook URL. Each subscription costs one more write."},
+		Help: "That a channel has got its first subscriber, or lost its last, is an event: it goes to the event bus, and from there to the webhook URL. Each subscription, and each renewal of one, costs one more write."},
 	{Name: "shards", Title: "Shards", Group: "Delivery", Kind: NumberOption, Default: "1", Min: 1, Max: MaxShards,
 		Help: "The partitions of a channel's subscribers: one for every 1,000 that may subscribe within a second. It cannot be lowered."},
 	{Name: "ordered", Title: "Ordered", Group: "Delivery", Kind: BoolOption, Default: "false",

@@ -14,7 +14,8 @@ import (
 const (
 	// MaxPresence is how many clients Presence lists at most.
 	MaxPresence = 10_000
-	// MaxCounted is how many clients PresenceStats counts at most in each shard of a channel.
+	// MaxCounted is how many clients PresenceStats counts at most in each shard of a channel. Those
+	// that have lost their right are not counted, and take their places: they are read, too.
 	// That is about 2 MB of subscriptions.
 	MaxCounted = 10_000
 	// maxConcurrentShards is how many shards of a channel are read concurrently.
@@ -46,7 +47,8 @@ type PresenceStats struct {
 	// Clients counts connections, Users distinct users: those without a name are one, as in
 	// Centrifugo.
 	Clients, Users int
-	// Partial is set where a shard has more than MaxCounted clients: the counts are too low.
+	// Partial is set where a shard has more than MaxCounted clients, with those that have lost their
+	// right: the counts may be too low.
 	Partial bool
 }
 
@@ -87,7 +89,7 @@ func (h *Hub) presence(ctx context.Context, p *Project, ch Channel, maxBytes int
 	const keys = 50
 	var clients []Client
 	bytes := 0
-	err := h.presencePages(ctx, p, ch, func(_ int, page []Client) (bool, error) {
+	err := h.presencePages(ctx, p, ch, func(_, _ int, page []Client) (bool, error) {
 		clients = append(clients, page...)
 		for _, c := range page {
 			bytes += keys + 2*len(c.Connection) + len(c.User) + len(c.Info) + len(c.ChannelInfo)
@@ -108,12 +110,12 @@ func (h *Hub) presence(ctx context.Context, p *Project, ch Channel, maxBytes int
 func (h *Hub) PresenceStats(ctx context.Context, p *Project, ch Channel) (PresenceStats, error) {
 	var stats PresenceStats
 	users := make(map[string]bool)
-	counted := make(map[int]int) // by shard
-	err := h.presencePages(ctx, p, ch, func(shard int, page []Client) (more bool, _ error) {
-		if left := MaxCounted - counted[shard]; len(page) > left {
-			page, stats.Partial = page[:left], true
+	counted := make(map[int]int) // by shard, also those that are not admitted
+	err := h.presencePages(ctx, p, ch, func(shard, read int, page []Client) (more bool, _ error) {
+		if left := MaxCounted - counted[shard]; read > left {
+			page, read, stats.Partial = page[:min(len(page), left)], left, true
 		}
-		counted[shard] += len(page)
+		counted[shard] += read
 		stats.Clients += len(page)
 		for _, c := range page {
 			users[c.User] = true
@@ -129,9 +131,9 @@ func (c Category) noPresence() *Error {
 }
 
 // presencePages calls page with all clients in a channel whose category has presence, one page of
-// a shard at a time. The shard is read on while page returns more. An error of page ends the
-// reading.
-func (h *Hub) presencePages(ctx context.Context, p *Project, ch Channel, page func(shard int, clients []Client) (more bool, err error)) error {
+// a shard at a time. read is how many there are with those that are not admitted. The shard is
+// read on while page returns more. An error of page ends the reading.
+func (h *Hub) presencePages(ctx context.Context, p *Project, ch Channel, page func(shard, read int, clients []Client) (more bool, err error)) error {
 	if err := ch.Validate(); err != nil {
 		return err
 	}
@@ -159,7 +161,7 @@ func (h *Hub) presencePages(ctx context.Context, p *Project, ch Channel, page fu
 					return err
 				}
 				mu.Lock()
-				more, err := page(shard, clients)
+				more, err := page(shard, len(found), clients)
 				mu.Unlock()
 				if err != nil || !more {
 					return err

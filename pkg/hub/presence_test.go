@@ -12,10 +12,12 @@ import (
 )
 
 // crowd is a store whose channels have a number of clients in each shard, two of each user, in
-// pages of 1,500. It counts the pages that were read.
+// pages of 1,500. Where half is set, every second one has no right to be there. It counts the
+// pages that were read.
 type crowd struct {
 	hub.Store
 	clients []int
+	half    bool
 	pages   atomic.Int64
 }
 
@@ -27,7 +29,11 @@ func (s *crowd) Presence(_ context.Context, _ hub.Channel, shard int) iter.Seq2[
 			s.pages.Add(1)
 			var page []hub.Present
 			for i := n; i < min(n+crowdPage, s.clients[shard]); i++ {
-				page = append(page, hub.Present{Client: hub.Client{Connection: fmt.Sprintf("c%d-%d", shard, i), User: fmt.Sprintf("u%d-%d", shard, i/2)}})
+				var basis hub.Basis
+				if s.half && i%2 == 1 {
+					basis.Secret = "replaced"
+				}
+				page = append(page, hub.Present{Client: hub.Client{Connection: fmt.Sprintf("c%d-%d", shard, i), User: fmt.Sprintf("u%d-%d", shard, i/2)}, Basis: basis})
 			}
 			if !yield(page, nil) {
 				return
@@ -40,20 +46,23 @@ func (s *crowd) Presence(_ context.Context, _ hub.Channel, shard int) iter.Seq2[
 func TestPresenceStatsOfManyClients(t *testing.T) {
 	for name, tt := range map[string]struct {
 		shards []int // the clients of each
+		half   bool
 		want   hub.PresenceStats
 		pages  int64
 	}{
-		"nobody":                         {[]int{0}, hub.PresenceStats{}, 0},
-		"as many as are counted":         {[]int{10_000}, hub.PresenceStats{Clients: 10_000, Users: 5_000}, 7},
-		"one more":                       {[]int{10_001}, hub.PresenceStats{Clients: 10_000, Users: 5_000, Partial: true}, 7},
-		"100,000 in one shard":           {[]int{100_000}, hub.PresenceStats{Clients: 10_000, Users: 5_000, Partial: true}, 7},
-		"a small and a large shard":      {[]int{9_500, 100_000}, hub.PresenceStats{Clients: 19_500, Users: 9_750, Partial: true}, 2 * 7},
-		"100,000 in sixteen shards":      {slices.Repeat([]int{6_250}, 16), hub.PresenceStats{Clients: 100_000, Users: 50_000}, 16 * 5},
-		"one shard of many has too many": {append(slices.Repeat([]int{10_000}, 15), 10_001), hub.PresenceStats{Clients: 160_000, Users: 80_000, Partial: true}, 16 * 7},
+		"nobody":                         {[]int{0}, false, hub.PresenceStats{}, 0},
+		"as many as are counted":         {[]int{10_000}, false, hub.PresenceStats{Clients: 10_000, Users: 5_000}, 7},
+		"one more":                       {[]int{10_001}, false, hub.PresenceStats{Clients: 10_000, Users: 5_000, Partial: true}, 7},
+		"100,000 in one shard":           {[]int{100_000}, false, hub.PresenceStats{Clients: 10_000, Users: 5_000, Partial: true}, 7},
+		"a small and a large shard":      {[]int{9_500, 100_000}, false, hub.PresenceStats{Clients: 19_500, Users: 9_750, Partial: true}, 2 * 7},
+		"100,000 in sixteen shards":      {slices.Repeat([]int{6_250}, 16), false, hub.PresenceStats{Clients: 100_000, Users: 50_000}, 16 * 5},
+		"one shard of many has too many": {append(slices.Repeat([]int{10_000}, 15), 10_001), false, hub.PresenceStats{Clients: 160_000, Users: 80_000, Partial: true}, 16 * 7},
+		"half of 10,000 refused":         {[]int{10_000}, true, hub.PresenceStats{Clients: 5_000, Users: 5_000}, 7},
+		"half of 100,000 refused":        {[]int{100_000}, true, hub.PresenceStats{Clients: 5_250, Users: 5_250, Partial: true}, 7},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, hub.ProjectOptions{})
-			store := &crowd{Store: r.store, clients: tt.shards}
+			store := &crowd{Store: r.store, clients: tt.shards, half: tt.half}
 			h, err := hub.New(hub.Options{Store: store, Dispatcher: dispatcher{r}, Callback: r, VerifyToken: verify})
 			if err != nil {
 				t.Fatal(err)

@@ -212,7 +212,7 @@ func (s *Session) goOn(ctx context.Context, r ProxyResult) error {
 	if s.unexpired(r) != nil {
 		return DisconnectExpired
 	}
-	_, after, err := s.store.ChangeConnection(ctx, s.c, func(c Connection) (Change, error) {
+	after, renewed, err := s.changeConnection(ctx, s.c, func(c Connection) (Change, error) {
 		c.TokenExpires = r.Expires
 		if r.Info != nil {
 			c.Info = r.Info
@@ -222,6 +222,7 @@ func (s *Session) goOn(ctx context.Context, r ProxyResult) error {
 		}
 		return Change{Connection: c}, nil
 	})
+	s.reportChanges(ctx, renewed, UnsubscribedInsufficientState)
 	if err == nil {
 		s.c = after
 	}

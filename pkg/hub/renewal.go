@@ -42,7 +42,7 @@ func (s *Session) Refresh(ctx context.Context, number uint32, token string) (tim
 		return 0, DisconnectInsufficientState
 	}
 	at := s.cmd.received(s.now())
-	_, after, err := s.store.ChangeConnection(ctx, s.c, func(c Connection) (Change, error) {
+	after, renewed, err := s.changeConnection(ctx, s.c, func(c Connection) (Change, error) {
 		if overtaken, err := c.Order.overtakenBy(auths, number, at); overtaken || err != nil {
 			return Change{Connection: c}, err
 		}
@@ -60,6 +60,7 @@ func (s *Session) Refresh(ctx context.Context, number uint32, token string) (tim
 		c.Order = c.Order.withNumber([]Channel{auths}, number, at, s.now())
 		return Change{Connection: c}, nil
 	})
+	s.reportChanges(ctx, renewed, UnsubscribedInsufficientState)
 	if err != nil {
 		return 0, err
 	}
@@ -105,6 +106,9 @@ func (s *Session) RefreshSubscription(ctx context.Context, ch Channel, token str
 		if err != nil {
 			return 0, err
 		}
+	}
+	if renewed {
+		s.reportChanges(ctx, []announcement{{event: renewal, connection: s.c, channel: ch}}, UnsubscribedInsufficientState)
 	}
 	if !renewed {
 		// It may have missed messages: the client subscribes again, and recovers them.

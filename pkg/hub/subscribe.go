@@ -132,14 +132,15 @@ func (s *Session) subscribe(ctx context.Context, former Connection, requests []S
 			return nil, outcomes[i].Err
 		}
 	}
-	before, after, err := s.store.ChangeConnection(ctx, former, func(c Connection) (Change, error) {
-		c, err := change(c)
-		if err != nil {
-			return Change{}, err
+	var planned Change
+	before, after, err := s.store.ChangeConnection(ctx, former, func(c Connection) (_ Change, err error) {
+		if c, err = change(c); err == nil {
+			planned, err = s.plan(c, joins, outcomes)
 		}
-		return s.plan(c, joins, outcomes)
+		return planned, err
 	})
 	if err != nil {
+		s.concludeLater(ctx, joins, before, after, planned) // some may have been written
 		return nil, err
 	}
 	s.c = after
@@ -167,28 +168,36 @@ func (s *Session) subscribe(ctx context.Context, former Connection, requests []S
 			failed = append(failed, j)
 		}
 	}
-	after, err = s.withdraw(ctx, failed)
+	err = s.withdraw(ctx, failed)
+	if !errors.Is(err, ErrConnectionNotFound) {
+		s.concludeLater(ctx, joins, before, s.c, planned)
+	}
 	if err != nil {
 		return nil, err
 	}
-	announcements := difference(before, after)
-	for i, a := range announcements {
+	return outcomes, nil
+}
+
+// concludeLater is Hub.conclude for subscribes that have changed the connection, also after an
+// error. Joins and leaves are announced when the client has the reply.
+func (s *Session) concludeLater(ctx context.Context, joins []*joining, before, after Connection, planned Change) {
+	all := difference(before, after)
+	for i, a := range all {
 		for _, j := range joins {
 			if j != nil && j.Channel == a.channel && a.event == Join {
-				announcements[i].info = j.membership.Info
+				all[i].info = j.membership.Info
 			}
 		}
 	}
-	s.announceLater(announcements)
-	s.reportChanges(ctx, announcements, UnsubscribedInsufficientState)
-	return outcomes, nil
+	s.announceLater(all)
+	s.reportChanges(ctx, append(all, s.renewals(before, after, planned)...), UnsubscribedInsufficientState)
 }
 
 // withdraw ends subscriptions that were written and could not be opened, unless a later command
 // was carried out.
-func (s *Session) withdraw(ctx context.Context, failed []*joining) (Connection, error) {
+func (s *Session) withdraw(ctx context.Context, failed []*joining) error {
 	if len(failed) == 0 {
-		return s.c, nil
+		return nil
 	}
 	_, after, err := s.store.ChangeConnection(ctx, s.c, func(c Connection) (Change, error) {
 		var left []Channel
@@ -200,15 +209,15 @@ func (s *Session) withdraw(ctx context.Context, failed []*joining) (Connection, 
 		c.Channels = without(c.Channels, left)
 		return Change{Connection: c}, nil
 	})
-	if err == nil {
-		s.c = after
+	if !errors.Is(err, ErrConnectionNotFound) {
+		s.c = after // where it fails, some may have been removed
 	}
 	var removed []announcement
 	for _, j := range failed {
 		removed = append(removed, announcement{event: Leave, connection: s.c, channel: j.Channel})
 	}
 	s.reportVacancies(ctx, removed)
-	return s.c, err
+	return err
 }
 
 // decide decides about a subscribe, and what its client gets to know where it has effect. What it

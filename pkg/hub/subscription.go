@@ -275,7 +275,7 @@ func (h *Hub) conclude(ctx context.Context, all []announcement, why Unsubscripti
 	h.reportChanges(ctx, all, why)
 }
 
-// changeConnection changes a connection, and returns the joins and leaves.
+// changeConnection changes a connection, and returns the joins, leaves and renewals.
 func (h *Hub) changeConnection(ctx context.Context, c Connection, plan func(Connection) (Change, error)) (after Connection, all []announcement, err error) {
 	var left infos
 	if c.ChannelInfo {
@@ -284,8 +284,12 @@ func (h *Hub) changeConnection(ctx context.Context, c Connection, plan func(Conn
 			left = h.infos(ctx, difference(c, change.Connection))
 		}
 	}
-	before, after, err := h.store.ChangeConnection(ctx, c, plan)
-	return after, left.with(difference(before, after)), err
+	var change Change
+	before, after, err := h.store.ChangeConnection(ctx, c, func(c Connection) (_ Change, err error) {
+		change, err = plan(c)
+		return change, err
+	})
+	return after, left.with(append(difference(before, after), h.renewals(before, after, change)...)), err
 }
 
 // changeAll changes several connections concurrently, announces the joins and leaves, and tells

@@ -133,7 +133,7 @@ func (h *Publisher) subscribeConnection(ctx context.Context, p *Project, c Conne
 	}
 	outcomes, err := s.subscribe(ctx, c, []SubscribeCommand{cmd}, func(c Connection) (Connection, error) { return c, h.valid(p, c) })
 	if err != nil {
-		return err
+		return errors.Join(err, s.Proceed(ctx)) // what was written is announced
 	}
 	outcome := outcomes[0]
 	if outcome.Err != nil {

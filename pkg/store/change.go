@@ -171,7 +171,6 @@ func sameState(a, b hub.Connection) (bool, error) {
 // then those in new channels.
 func subscriptionWrites(before hub.Connection, change hub.Change) (writes []subscriptionWrite, stale int) {
 	var rewritten, joined []subscriptionWrite
-	renewed := !reflect.DeepEqual(subscriptionItem(before, hub.Place{}), subscriptionItem(change.Connection, hub.Place{}))
 	for ch, shard := range before.Channels {
 		if kept, stays := change.Channels[ch]; !stays || kept != shard {
 			writes = append(writes, subscriptionWrite{Place: hub.Place{Channel: ch, Shard: shard}})
@@ -192,7 +191,7 @@ func subscriptionWrites(before hub.Connection, change hub.Change) (writes []subs
 		case !named || was != shard:
 			w.whole = true
 			joined = append(joined, w)
-		case w.whole || renewed || slices.Contains(change.Renew, ch):
+		case change.Writes(before, ch):
 			rewritten = append(rewritten, w)
 		}
 	}
