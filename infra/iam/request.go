@@ -205,7 +205,7 @@ func onBus(t template) []question {
 			put("put a message", bus, values{"centrifuge"}, values{"message"}, only("broadcast", "message", "publish", "admin", "dispatch")),
 			put("put two messages", bus, values{"centrifuge", "centrifuge"}, values{"message", "message"}, only("broadcast", "message", "publish", "admin", "dispatch")),
 			put("put that connections and subscriptions have ended", bus, values{"centrifuge", "centrifuge"}, values{"disconnect", "unsubscribe", "vacated"},
-				only("auth", "subscribe", "unsubscribe", "broadcast", "disconnect", "message", "publish", "admin", "dispatch")),
+				only("auth", "subscribe", "unsubscribe", "broadcast", "disconnect", "message", "publish", "admin", "dispatch", "ping")),
 			put("put that a channel is occupied", bus, values{"centrifuge"}, values{"occupied"}, only("auth", "subscribe", "broadcast", "message", "publish", "admin", "dispatch")),
 			put("put another type", bus, values{"centrifuge"}, values{"other"}, nobody),
 			put("put a message and another type", bus, values{"centrifuge", "centrifuge"}, values{"message", "other"}, nobody),

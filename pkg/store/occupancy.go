@@ -70,22 +70,13 @@ func (s *Store) Occupy(ctx context.Context, ch hub.Channel, now time.Time) (hub.
 	}
 }
 
-// Occupancy is one Query: functions that may query need no other right for it.
+// Occupancy is one Query.
 func (s *Store) Occupancy(ctx context.Context, ch hub.Channel) (hub.Occupancy, error) {
-	e, err := expression.NewBuilder().WithKeyCondition(expression.Key(schema.PartitionKey).Equal(expression.Value(occupancyKey(ch)))).Build()
+	i, err := s.queryItem(ctx, occupancyKey(ch), singletonSort)
 	if err != nil {
-		return hub.Occupancy{}, err
+		return hub.Occupancy{}, fmt.Errorf("read occupancy of %s: %w", ch, err)
 	}
-	for page, err := range s.pages(ctx, &dynamodb.QueryInput{
-		TableName: aws.String(s.table), ConsistentRead: aws.Bool(true), KeyConditionExpression: e.KeyCondition(),
-		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
-	}) {
-		if err != nil {
-			return hub.Occupancy{}, fmt.Errorf("read occupancy of %s: %w", ch, err)
-		}
-		return decodeOccupancy(page[0]), nil
-	}
-	return hub.Occupancy{}, nil
+	return decodeOccupancy(i), nil
 }
 
 // Vacate is one UpdateItem.

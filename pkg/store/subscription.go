@@ -120,26 +120,14 @@ func (s *Store) LoseSubscriber(ctx context.Context, l hub.Lost, m hub.Mark) (hub
 
 // ReadSubscriber is one Query, which every function may make.
 func (s *Store) ReadSubscriber(ctx context.Context, where hub.Gone) (hub.Subscriber, bool, error) {
-	fail := func(err error) (hub.Subscriber, bool, error) {
+	i, err := s.queryItem(ctx, subscriptionKey(where.Channel, where.Shard), where.Connection)
+	if err != nil {
 		return hub.Subscriber{}, false, fmt.Errorf("read subscription of %s to %s: %w", where.Connection, where.Channel, err)
 	}
-	k := expression.KeyEqual(expression.Key(schema.PartitionKey), expression.Value(subscriptionKey(where.Channel, where.Shard))).
-		And(expression.KeyEqual(expression.Key(schema.SortKey), expression.Value(where.Connection)))
-	e, err := expression.NewBuilder().WithKeyCondition(k).Build()
-	if err != nil {
-		return fail(err)
-	}
-	out, err := s.db.Query(ctx, &dynamodb.QueryInput{
-		TableName: aws.String(s.table), ConsistentRead: aws.Bool(true), KeyConditionExpression: e.KeyCondition(),
-		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
-	})
-	if err != nil {
-		return fail(err)
-	}
-	if len(out.Items) == 0 {
+	if i == nil {
 		return hub.Subscriber{}, false, nil
 	}
-	i, now := out.Items[0], s.now().Unix()
+	now := s.now().Unix()
 	found := decodeSubscriber(i)
 	own := int64(numberOf(i, attrMemberExpires))
 	found.Expired = own != 0 && own <= now
