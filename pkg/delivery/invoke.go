@@ -14,6 +14,9 @@ import (
 	"centrifuge/pkg/signed"
 )
 
+// invokeAttempts is how often an invocation is requested at most: a publisher waits for it.
+const invokeAttempts = 4
+
 // FunctionOptions are the parts of a Function. Name, Region and Credentials are required.
 type FunctionOptions struct {
 	// Name is the name or the ARN of the function.
@@ -47,6 +50,7 @@ func NewFunction(o FunctionOptions) (*Function, error) {
 	}
 	lambda, err := signed.New(signed.Options{
 		Name: "lambda", Region: o.Region, Credentials: o.Credentials, Endpoint: o.Endpoint, HTTP: o.HTTP, Wait: o.Wait,
+		Attempts: invokeAttempts,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("function: %w", err)

@@ -59,6 +59,17 @@ func TestPingConversations(t *testing.T) {
 			later 2m
 			pings
 			c1 closed`,
+		"a client whose end came nearer connects again": `
+			open c1 ?p
+			c1 > {"id":1,"connect":{"token":"JWT{"sub":"ann","exp":1800003600}"}}
+			c1 < {"id":1,"connect":{"client":"c1","version":"centrifuge","expires":true,"ttl":3590,"ping":180,"pong":true}}
+			c1 > {"id":2,"refresh":{"token":"JWT{"sub":"ann","exp":1800000060}"}}
+			c1 < {"id":2,"refresh":{"client":"c1","version":"centrifuge","expires":true,"ttl":50}}
+			later 2m
+			pings
+			c1 < {}
+			c1 > {}
+			c1 closed`,
 		"a client that has renewed its token stays": `
 			open c1 ?p
 			c1 > {"id":1,"connect":{"token":"JWT{"sub":"ann","exp":1800000210}"}}

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"centrifuge/pkg/hub"
 )
 
@@ -200,7 +202,7 @@ func TestLoginWhoseAnswerIsLost(t *testing.T) {
 		return nil, errors.Join(response.Body.Close(), errors.New("connection reset by peer"))
 	}
 	r.send(t, "c1", signed(t, secret, `{"id":1,"connect":{"token":"JWT{"sub":"u1"}"}}`))
-	r.expect(t, "a connect", `c1 < {"id":1,"error":{"code":3010,"message":"insufficient state"}}`, "c1 closed")
+	r.expect(t, "a connect", `c1 < {"id":1,"error":{"code":3010,"message":"insufficient state","temporary":true}}`, "c1 closed")
 }
 
 // TestResubscribeDuringPost: a post to the former subscription is on its way.
@@ -314,5 +316,48 @@ func TestFloodBeforeLogin(t *testing.T) {
 	r.send(t, "c1", `{"id":1,"ping":{}}`)
 	if waits > 25 { // a command that waits costs a second, and 20 are allowed at once
 		t.Errorf("%d commands wait", waits)
+	}
+}
+
+// TestInfoOfExpiredSubscription ends subscriptions, one of them by the end of its connection: their
+// leaves have the info that their joins had.
+func TestInfoOfExpiredSubscription(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	r.converse(t, `
+		open c1 ?p
+		c1 > {"id":1,"connect":{"token":"JWT{"sub":"u1"}"}}\n{"id":2,"subscribe":{"channel":"chat:x","join_leave":true}}
+		c1 < {"id":1,"connect":{"client":"c1","version":"centrifuge","ping":7200,"pong":true}}\n{"id":2,"subscribe":{}}
+		c1 < {"push":{"channel":"chat:x","join":{"info":{"user":"u1","client":"c1"}}}}
+		open c2 ?p
+		c2 > {"id":1,"connect":{"token":"JWT{"sub":"u2"}"}}
+		c2 < {"id":1,"connect":{"client":"c2","version":"centrifuge","ping":7200,"pong":true}}
+		c2 > {"id":2,"subscribe":{"channel":"chat:x","token":"JWT{"sub":"u2","channel":"chat:x","info":{"n":1},"exp":1800000060}"}}
+		c1 < {"push":{"channel":"chat:x","join":{"info":{"user":"u2","client":"c2","chan_info":{"n":1}}}}}
+		c2 < {"id":2,"subscribe":{"expires":true,"ttl":50}}
+		open c3 ?p
+		c3 > {"id":1,"connect":{"token":"JWT{"sub":"u3"}"}}
+		c3 < {"id":1,"connect":{"client":"c3","version":"centrifuge","ping":7200,"pong":true}}`)
+	p, err := r.store.ReadProject(t.Context(), projectID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request := hub.SubscribeRequest{Channel: hub.Channel{Category: "chat", Name: "x"}, Expires: start.Add(time.Minute), SubscribeOptions: hub.SubscribeOptions{Info: json.RawMessage(`{"n":2}`)}}
+	if err := r.hub.SubscribeUser(t.Context(), p, "u3", request); err != nil {
+		t.Fatal(err)
+	}
+	r.expect(t, "subscribe", `c1 < {"push":{"channel":"chat:x","join":{"info":{"user":"u3","client":"c3","chan_info":{"n":2}}}}}`,
+		`c3 < {"push":{"channel":"chat:x","subscribe":{}}}`)
+	r.advance(time.Minute)
+	r.publish(t, "chat:x", `1`, nil)
+	got := r.take()
+	slices.Sort(got) // two connections end at the same time
+	if d := cmp.Diff([]string{
+		`c1 < {"push":{"channel":"chat:x","leave":{"info":{"user":"u2","client":"c2","chan_info":{"n":1}}}}}`,
+		`c1 < {"push":{"channel":"chat:x","leave":{"info":{"user":"u3","client":"c3","chan_info":{"n":2}}}}}`,
+		`c1 < {"push":{"channel":"chat:x","pub":{"data":1}}}`,
+		`c2 < {"push":{"channel":"chat:x","unsubscribe":{"code":2501,"reason":"subscription expired"}}}`,
+		`c3 closed`,
+	}, got); d != "" {
+		t.Errorf("after the end (-expected +got):\n%s", d)
 	}
 }

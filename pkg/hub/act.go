@@ -138,12 +138,15 @@ func (s *Session) may(ctx context.Context, ch Channel, rule func(ch Channel, sub
 }
 
 // subscription reads the subscription of the connection to a channel. It is the zero Subscriber
-// where there is none.
+// where there is none, or it has expired.
 func (s *Session) subscription(ctx context.Context, ch Channel) (Subscriber, error) {
 	shard, in := s.c.Channels[ch]
 	if !in {
 		return Subscriber{}, nil
 	}
-	found, _, err := s.store.ReadSubscriber(ctx, Gone{Connection: s.c.ID, Channel: ch, Shard: shard})
+	found, valid, err := s.store.ReadSubscriber(ctx, Gone{Connection: s.c.ID, Channel: ch, Shard: shard})
+	if !valid {
+		return Subscriber{}, err
+	}
 	return found, err
 }

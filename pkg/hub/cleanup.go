@@ -18,6 +18,8 @@ const (
 	maxConcurrentCloses = 16
 	// closeChunk is how many connections are marked before the first of them are removed.
 	closeChunk = 256
+	// endChunk is how many connections are read before the subscriptions of the first of them end.
+	endChunk = 2 * maxConcurrentCloses
 	// maxHidden is how many subscriptions are hidden before the first of their sockets are
 	// closed.
 	maxHidden = 2048
@@ -35,7 +37,7 @@ const (
 // without a connection are removed, and the sockets of those that are hidden are closed.
 // Connections that a leave finds gone are closed too. why is of those in ids.
 func (h *Hub) closeConnections(ctx context.Context, why Ending, ids []string, found ...Gone) error {
-	var errs []error
+	var failed failures
 	seen := make(map[string]bool)
 	for len(ids) > 0 && ctx.Err() == nil {
 		// A few at a time: what is marked is also removed before the time is over.
@@ -49,12 +51,13 @@ func (h *Hub) closeConnections(ctx context.Context, why Ending, ids []string, fo
 		if hidden := hidden(found, closing); len(hidden) > 0 {
 			var err error
 			closing, err = h.disconnect(ctx, closing, hidden)
-			errs = append(errs, err)
+			failed.add(err)
 		}
 		gone, closeErr := h.close(ctx, closing, h.infos(ctx, leaves(closing...)), false, why)
-		errs = append(errs, err, closeErr)
+		failed.add(err)
+		failed.add(closeErr)
 		if len(orphans) > 0 {
-			errs = append(errs, h.store.RemoveSubscribers(ctx, orphans))
+			failed.add(h.store.RemoveSubscribers(ctx, orphans))
 			h.reportVacancies(ctx, orphaned(orphans))
 		}
 		gone = slices.DeleteFunc(gone, func(g Gone) bool { return seen[g.Connection] || slices.Contains(ids, g.Connection) })
@@ -62,15 +65,16 @@ func (h *Hub) closeConnections(ctx context.Context, why Ending, ids []string, fo
 		ids, why = append(ids, connectionsOf(gone)...), connectionLost
 	}
 	if len(ids) > 0 {
-		errs = append(errs, fmt.Errorf("%d connections remain: %w", len(ids), ctx.Err()))
+		failed.add(fmt.Errorf("%d connections remain: %w", len(ids), ctx.Err()))
 	}
-	return errors.Join(errs...)
+	return failed.err()
 }
 
 // close announces the leaves of connections that are marked, with what was read of their
 // subscriptions, reports their ends, and removes them. hidden means that their subscriptions are
-// hidden already. It returns what the announcements found gone.
-func (h *Hub) close(ctx context.Context, closing []Connection, left infos, hidden bool, why Ending) ([]Gone, error) {
+// hidden already, expired are those of them that had expired. It returns what the announcements
+// found gone.
+func (h *Hub) close(ctx context.Context, closing []Connection, left infos, hidden bool, why Ending, expired ...Gone) ([]Gone, error) {
 	if len(closing) == 0 {
 		return nil, nil
 	}
@@ -94,7 +98,7 @@ func (h *Hub) close(ctx context.Context, closing []Connection, left infos, hidde
 	// Connections whose leaves were not all sent stay marked: the next message finds their
 	// subscriptions, and they are closed again.
 	closed := slices.DeleteFunc(closing, func(c Connection) bool { return unsent[c.ID] })
-	h.reportEnds(ctx, closed, why)
+	h.reportEnds(ctx, closed, why, expired...)
 	err = h.store.FinishClose(ctx, closed)
 	h.reportVacancies(ctx, leaves(closed...))
 	return gone, err
@@ -140,9 +144,9 @@ func hidden(found []Gone, closing []Connection) (ids []string) {
 // those that do not exist.
 func (h *Hub) beginClose(ctx context.Context, ids []string) (closing []Connection, absent []string, err error) {
 	var (
-		mu   sync.Mutex
-		errs []error
-		g    errgroup.Group
+		mu     sync.Mutex
+		failed failures
+		g      errgroup.Group
 	)
 	g.SetLimit(maxConcurrentCloses)
 	for _, id := range ids {
@@ -152,7 +156,7 @@ func (h *Hub) beginClose(ctx context.Context, ids []string) (closing []Connectio
 			defer mu.Unlock()
 			switch {
 			case err != nil:
-				errs = append(errs, err)
+				failed.add(err)
 			case !exists:
 				absent = append(absent, id)
 			case c.ID != "":
@@ -161,8 +165,8 @@ func (h *Hub) beginClose(ctx context.Context, ids []string) (closing []Connectio
 			return nil
 		})
 	}
-	_ = g.Wait() // errs has the failures
-	return closing, absent, errors.Join(errs...)
+	_ = g.Wait() // failed has the failures
+	return closing, absent, failed.err()
 }
 
 // connectionsOf are the connections of subscriptions, each once.
@@ -175,18 +179,10 @@ func connectionsOf(subscriptions []Gone) []string {
 }
 
 // cleanUp removes what dispatches found: connections that are gone, and subscriptions whose
-// right has ended. It ends with ctx. It logs failures: the next message finds what
-// remains.
+// right has ended, or which have expired. It ends with ctx, which must have a deadline. It logs
+// failures: the next message finds what remains.
 func (h *Hub) cleanUp(ctx context.Context, gone []Gone, ended []Ended) {
-	var expired, refused []Ended
-	for _, e := range ended {
-		if e.Standing.Expired {
-			expired = append(expired, e)
-		} else {
-			refused = append(refused, e)
-		}
-	}
-	err := errors.Join(h.closeConnections(ctx, connectionLost, connectionsOf(gone), gone...), h.endRights(ctx, refused), h.endExpired(ctx, expired))
+	err := errors.Join(h.closeConnections(ctx, connectionLost, connectionsOf(gone), gone...), h.endSubscriptions(ctx, ended))
 	if err != nil {
 		for _, e := range ended {
 			gone = append(gone, e.Gone)
@@ -195,147 +191,173 @@ func (h *Hub) cleanUp(ctx context.Context, gone []Gone, ended []Ended) {
 	}
 }
 
-// endExpired ends subscriptions whose own end has passed, and tells their clients, which subscribe
-// again if they may. A client would not subscribe again where it did not ask for the subscription:
-// it is made to connect again. What was subscribed anew since stays.
-func (h *Hub) endExpired(ctx context.Context, all []Ended) error {
-	var (
-		mu          sync.Mutex
-		g           errgroup.Group
-		connections []Connection
-		made        []Connection
-		over        []Gone
-	)
+// endSubscriptions ends subscriptions that dispatches found Ended, and tells their clients. What was
+// subscribed or granted anew since stays. It begins no more in the second half of the time of ctx,
+// which must have a deadline: the process may be stopped then, and nobody finds later what has ended
+// and was not told.
+func (h *Hub) endSubscriptions(ctx context.Context, all []Ended) error {
+	ctx, cancel := half(ctx)
+	defer cancel()
 	found := make(map[string][]Ended)
 	for _, e := range all {
 		found[e.Connection] = append(found[e.Connection], e)
 	}
-	revisions, left := make(map[string]int), make(map[string][]Channel)
-	g.SetLimit(maxConcurrentCloses)
-	for id, some := range found {
-		g.Go(func() error {
-			c, err := h.store.Connection(ctx, id)
-			if err != nil && !errors.Is(err, ErrConnectionNotFound) {
-				return err
-			}
-			var channels []Channel
-			byServer := false
-			for _, e := range some {
-				// Read after the connection: who subscribes again afterwards changes that.
-				_, valid, err := h.store.ReadSubscriber(ctx, e.Gone)
-				if err != nil {
-					return err
-				}
-				if !valid {
-					channels = append(channels, e.Channel)
-					byServer = byServer || e.Standing.Server
-				}
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			switch {
-			case err != nil:
-				for _, e := range some {
-					over = append(over, e.Gone)
-				}
-			case byServer:
-				made = append(made, c)
-			case len(channels) > 0:
-				connections = append(connections, c)
-				revisions[id], left[id] = c.Revision, channels
-			}
-			return nil
-		})
-	}
-	read := g.Wait()
-	return errors.Join(read, h.closeSockets(ctx, made, DisconnectExpired), h.closeConnections(ctx, connectionLost, connectionsOf(over), over...),
-		h.changeAll(ctx, connections, UnsubscribedExpired, func(c Connection) (Change, error) {
-			if c.Revision == revisions[c.ID] {
-				c.Channels = without(c.Channels, left[c.ID])
-			}
-			return Change{Connection: c}, nil
-		}))
-}
-
-// endRights removes subscriptions whose right has ended. A connection that its project does
-// not admit any more is closed; others stay in the channels that they may be in. A
-// subscription that a renewal did not reach, because it was interrupted, is written again.
-func (h *Hub) endRights(ctx context.Context, ended []Ended) error {
-	found := make(map[string][]Ended)
-	for _, s := range ended {
-		found[s.Connection] = append(found[s.Connection], s)
-	}
-	var errs []error
-	for ids := range slices.Chunk(slices.Collect(maps.Keys(found)), closeChunk) {
+	var failed failures
+	remain := len(found)
+	for ids := range slices.Chunk(slices.Collect(maps.Keys(found)), endChunk) {
 		if ctx.Err() != nil {
-			return errors.Join(append(errs, ctx.Err())...)
+			failed.add(fmt.Errorf("%d connections remain: %w", remain, ctx.Err()))
+			break
 		}
-		errs = append(errs, h.endRightsOf(ctx, ended[0].Channel.Project, ids, found))
+		remain -= len(ids)
+		endings, absent, err := h.readEndings(ctx, ids, found)
+		failed.add(err)
+		endings, err = h.endExpired(ctx, endings)
+		failed.add(err)
+		failed.add(h.endRights(ctx, endings))
+		failed.add(h.closeConnections(ctx, connectionLost, connectionsOf(absent), absent...))
 	}
-	return errors.Join(errs...)
+	return failed.err()
 }
 
-// endRightsOf is endRights for some connections.
-func (h *Hub) endRightsOf(ctx context.Context, project string, ids []string, found map[string][]Ended) error {
+// ending is a connection with subscriptions that are to end.
+type ending struct {
+	Connection
+	// expired are the channels of those whose own end has passed.
+	expired []Channel
+	// refused are those whose right has ended.
+	refused []Ended
+	// server means that the client did not ask for one that has expired.
+	server bool
+}
+
+// readEndings reads connections, and their subscriptions that a dispatch found Expired. absent are
+// subscriptions whose connection does not exist.
+func (h *Hub) readEndings(ctx context.Context, ids []string, found map[string][]Ended) (endings []ending, absent []Gone, err error) {
 	var (
-		mu          sync.Mutex
-		g           errgroup.Group
-		connections []Connection
-		over        []Gone
-		errs        []error
+		mu     sync.Mutex
+		g      errgroup.Group
+		failed failures
 	)
 	g.SetLimit(maxConcurrentCloses)
 	for _, id := range ids {
 		g.Go(func() error {
-			c, err := h.store.Connection(ctx, id)
+			e, err := h.readEnding(ctx, id, found[id])
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
 			case err == nil:
-				connections = append(connections, c)
+				endings = append(endings, e)
 			case errors.Is(err, ErrConnectionNotFound):
 				for _, s := range found[id] {
-					over = append(over, s.Gone)
+					absent = append(absent, s.Gone)
 				}
 			default:
-				errs = append(errs, err)
+				failed.add(err)
 			}
 			return nil
 		})
 	}
-	_ = g.Wait() // errs has the failures
-	// Read after the connections, as Subscribe does.
-	p, err := h.store.ReadProject(ctx, project)
-	if err != nil && !errors.Is(err, ErrProjectNotFound) {
-		return errors.Join(append(errs, err)...)
+	_ = g.Wait() // failed has the failures
+	return endings, absent, failed.err()
+}
+
+// readEnding is readEndings for one connection. It fails with ErrConnectionNotFound.
+func (h *Hub) readEnding(ctx context.Context, id string, found []Ended) (ending, error) {
+	c, err := h.store.Connection(ctx, id)
+	if err != nil {
+		return ending{}, err
 	}
-	var refused []Connection
-	left := make(map[string][]Channel)
-	connections = slices.DeleteFunc(connections, func(c Connection) bool {
-		if p == nil || !p.admits(c) {
-			refused = append(refused, c)
-			return true
+	e := ending{Connection: c}
+	for _, f := range found {
+		if !f.Standing.Expired {
+			e.refused = append(e.refused, f)
+			continue
 		}
-		left[c.ID] = h.ended(p, c)
-		for _, s := range found[c.ID] {
-			if c.Protocol != Classic && !p.audience(s.Channel).Rule.Admits(s.Basis) && !slices.Contains(left[c.ID], s.Channel) {
-				left[c.ID] = append(left[c.ID], s.Channel)
+		// Read after the connection: who subscribes again afterwards changes that.
+		s, _, err := h.store.ReadSubscriber(ctx, f.Gone)
+		if err != nil {
+			return ending{}, err
+		}
+		if s.Expired {
+			e.expired, e.server = append(e.expired, f.Channel), e.server || s.Server
+		}
+	}
+	return e, nil
+}
+
+// endExpired ends the subscriptions that have expired. Their clients subscribe again if they may. A
+// client would not subscribe again where it did not ask for the subscription: it is made to connect
+// again. endExpired returns the connections that are not closed so.
+func (h *Hub) endExpired(ctx context.Context, endings []ending) (rest []ending, err error) {
+	var (
+		closed, changed []Connection
+		causes          []Gone
+		expired         = make(map[string]ending)
+	)
+	for _, e := range endings {
+		switch {
+		case e.server:
+			closed = append(closed, e.Connection)
+			for _, ch := range e.expired {
+				causes = append(causes, Gone{Connection: e.ID, Channel: ch})
+			}
+			continue
+		case len(e.expired) > 0:
+			changed, expired[e.ID] = append(changed, e.Connection), e
+		}
+		rest = append(rest, e)
+	}
+	var failed failures
+	failed.add(h.closeSockets(ctx, closed, DisconnectSubscriptionExpired, causes...))
+	failed.add(h.changeAll(ctx, changed, UnsubscribedExpired, func(c Connection) (Change, error) {
+		if e := expired[c.ID]; c.Revision == e.Revision {
+			c.Channels = without(c.Channels, e.expired)
+		}
+		return Change{Connection: c}, nil
+	}))
+	return rest, failed.err()
+}
+
+// endRights ends the subscriptions whose right has ended. A connection that its project does
+// not admit any more is closed; others stay in the channels that they may be in. A
+// subscription that a renewal did not reach, because it was interrupted, is written again.
+func (h *Hub) endRights(ctx context.Context, endings []ending) error {
+	endings = slices.DeleteFunc(slices.Clone(endings), func(e ending) bool { return len(e.refused) == 0 })
+	if len(endings) == 0 {
+		return nil
+	}
+	// Read after the connections, as Subscribe does.
+	p, err := h.store.ReadProject(ctx, endings[0].refused[0].Channel.Project)
+	if err != nil && !errors.Is(err, ErrProjectNotFound) {
+		return err
+	}
+	var closed, changed []Connection
+	left, renew := make(map[string][]Channel), make(map[string][]Channel)
+	for _, e := range endings {
+		if p == nil || !p.admits(e.Connection) {
+			closed = append(closed, e.Connection)
+			continue
+		}
+		changed, left[e.ID] = append(changed, e.Connection), h.ended(p, e.Connection)
+		for _, s := range e.refused {
+			switch {
+			case e.Protocol == Classic:
+				renew[e.ID] = append(renew[e.ID], s.Channel)
+			case !p.audience(s.Channel).Rule.Admits(s.Basis) && !slices.Contains(left[e.ID], s.Channel):
+				left[e.ID] = append(left[e.ID], s.Channel)
 			}
 		}
-		return false
-	})
-	errs = append(errs, h.closeSockets(ctx, refused, DisconnectPermissionDenied), h.changeAll(ctx, connections, UnsubscribedInsufficientState, func(c Connection) (Change, error) {
-		var renew []Channel
-		for _, s := range found[c.ID] {
-			renew = append(renew, s.Channel)
+	}
+	var failed failures
+	failed.add(h.closeSockets(ctx, closed, DisconnectPermissionDenied))
+	failed.add(h.changeAll(ctx, changed, UnsubscribedInsufficientState, func(c Connection) (Change, error) {
+		some := left[c.ID]
+		if c.Protocol == Classic { // an auth may have granted them since
+			some = common(some, h.ended(p, c))
 		}
-		if c.Protocol != Classic {
-			c.Channels = without(c.Channels, left[c.ID])
-			return Change{Connection: c}, nil
-		}
-		// An auth may have granted them since.
-		c.Channels = without(c.Channels, common(left[c.ID], h.ended(p, c)))
-		return Change{Connection: c, Renew: renew}, nil
-	}), h.closeConnections(ctx, connectionLost, connectionsOf(over), over...))
-	return errors.Join(errs...)
+		c.Channels = without(c.Channels, some)
+		return Change{Connection: c, Renew: renew[c.ID]}, nil
+	}))
+	return failed.err()
 }

@@ -239,9 +239,10 @@ func (h *Hub) DisconnectUser(ctx context.Context, p *Project, user string, r Dis
 // subscriptions are hidden first: from then on they receive nothing and are not present,
 // and the next message finishes what an invocation that died has begun. The connections are
 // marked before their sockets are closed: so their $disconnect, which follows, leaves them
-// to this call, and when it returns they are removed.
-func (h *Hub) closeSockets(ctx context.Context, connections []Connection, why *Disconnection) error {
-	var errs []error
+// to this call, and when it returns they are removed. expired are those of their subscriptions that
+// had expired before: their events say so.
+func (h *Hub) closeSockets(ctx context.Context, connections []Connection, why *Disconnection, expired ...Gone) error {
+	var failed failures
 	for len(connections) > 0 {
 		// A few at a time: what is hidden is also closed before the time is over.
 		n, subscriptions := 0, 0
@@ -249,15 +250,15 @@ func (h *Hub) closeSockets(ctx context.Context, connections []Connection, why *D
 			subscriptions += len(connections[n].Channels)
 			n++
 		}
-		errs = append(errs, h.closeSocketsOf(ctx, connections[:n], why))
+		failed.add(h.closeSocketsOf(ctx, connections[:n], why, expired...))
 		connections = connections[n:]
 	}
-	return errors.Join(errs...)
+	return failed.err()
 }
 
 // closeSocketsOf is closeSockets for some connections. After an error it goes on: what is
 // closed is right.
-func (h *Hub) closeSocketsOf(ctx context.Context, connections []Connection, why *Disconnection) error {
+func (h *Hub) closeSocketsOf(ctx context.Context, connections []Connection, why *Disconnection, expired ...Gone) error {
 	revisions := make(map[string]int, len(connections))
 	ids := make([]string, len(connections))
 	for i, c := range connections {
@@ -273,7 +274,7 @@ func (h *Hub) closeSocketsOf(ctx context.Context, connections []Connection, why 
 	}
 	hideErr = h.hide(ctx, changed)
 	closed, socketErr := h.disconnect(ctx, closing, ids)
-	gone, closeErr := h.close(ctx, closed, left, hideErr == nil, Ending(*why))
+	gone, closeErr := h.close(ctx, closed, left, hideErr == nil, Ending(*why), expired...)
 	gone = slices.DeleteFunc(gone, func(g Gone) bool { return slices.Contains(ids, g.Connection) })
 	return errors.Join(beginErr, hideErr, socketErr, closeErr, h.closeConnections(ctx, connectionLost, connectionsOf(gone), gone...))
 }

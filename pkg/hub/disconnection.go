@@ -18,15 +18,16 @@ type Disconnection struct {
 //
 //nolint:errname // most of them end a connection as they should, and all have the names of their reasons
 var (
-	DisconnectServerError       = &Disconnection{3004, "internal server error"}
-	DisconnectExpired           = &Disconnection{3005, "connection expired"}
-	DisconnectInsufficientState = &Disconnection{3010, "insufficient state"}
-	DisconnectTooManyRequests   = &Disconnection{3013, "too many requests"}
-	DisconnectInvalidToken      = &Disconnection{3500, "invalid token"}
-	DisconnectBadRequest        = &Disconnection{3501, "bad request"}
-	DisconnectForced            = &Disconnection{3503, "force disconnect"}
-	DisconnectPermissionDenied  = &Disconnection{3507, "permission denied"}
-	DisconnectNotAvailable      = &Disconnection{3508, "not available"}
+	DisconnectServerError         = &Disconnection{3004, "internal server error"}
+	DisconnectExpired             = &Disconnection{3005, "connection expired"}
+	DisconnectSubscriptionExpired = &Disconnection{3006, "subscription expired"}
+	DisconnectInsufficientState   = &Disconnection{3010, "insufficient state"}
+	DisconnectTooManyRequests     = &Disconnection{3013, "too many requests"}
+	DisconnectInvalidToken        = &Disconnection{3500, "invalid token"}
+	DisconnectBadRequest          = &Disconnection{3501, "bad request"}
+	DisconnectForced              = &Disconnection{3503, "force disconnect"}
+	DisconnectPermissionDenied    = &Disconnection{3507, "permission denied"}
+	DisconnectNotAvailable        = &Disconnection{3508, "not available"}
 )
 
 // Error is the reason and the code.

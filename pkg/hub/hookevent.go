@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -113,9 +114,10 @@ func channelID(ch Channel) string { return ch.Project + "\n" + ch.Incarnation + 
 func (c Connection) client() Client { return Client{Connection: c.ID, User: c.User, Info: c.Info} }
 
 // reportEnds emits that connections are over, and their subscriptions with them. It comes before
-// they are removed: what is interrupted between the two is repeated, and emitted again. It takes
-// half of the time of ctx at most, and logs its failures.
-func (h *Hub) reportEnds(ctx context.Context, closed []Connection, why Ending) {
+// they are removed: what is interrupted between the two is repeated, and emitted again. expired are
+// those of the subscriptions that had expired before. It takes half of the time of ctx at most, and
+// logs its failures.
+func (h *Hub) reportEnds(ctx context.Context, closed []Connection, why Ending, expired ...Gone) {
 	if h.hooks == nil {
 		return
 	}
@@ -132,6 +134,11 @@ func (h *Hub) reportEnds(ctx context.Context, closed []Connection, why Ending) {
 		return
 	}
 	events := h.unsubscribes(projects, all, Ending(UnsubscribedByDisconnect))
+	for n, e := range events {
+		if slices.ContainsFunc(expired, func(g Gone) bool { return g.Connection == e.Client.Connection && g.Channel == e.Channel }) {
+			events[n].Ending = Ending(UnsubscribedExpired)
+		}
+	}
 	for _, c := range closed {
 		if p := projects[c.Project]; c.Watched && p != nil && p.Options.DisconnectEvents {
 			events = append(events, HookEvent{

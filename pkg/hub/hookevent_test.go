@@ -469,9 +469,9 @@ func TestCheckDisturbed(t *testing.T) {
 	r.expectTypes(t, hub.OccupiedHook, hub.UnsubscribeHook, hub.UnsubscribeHook, hub.VacatedHook)
 }
 
-// TestVacatedInSilence ends subscriptions that nobody removes: the next message finds none, in a
+// TestVacatedByNextMessage ends subscriptions that nobody removes: the next message finds none, in a
 // stream too.
-func TestVacatedInSilence(t *testing.T) {
+func TestVacatedByNextMessage(t *testing.T) {
 	for _, history := range []int{0, 1} {
 		t.Run(fmt.Sprintf("history of %d", history), func(t *testing.T) {
 			r := newReporting(t)

@@ -174,6 +174,10 @@ func (d dispatcher) Dispatch(ctx context.Context, to hub.Audience, messages []hu
 					result.Gone = append(result.Gone, found)
 					continue
 				}
+				if s.Expired {
+					result.Ended = append(result.Ended, hub.Ended{Gone: found, Protocol: s.Protocol, Batch: s.Batch, Basis: s.Basis, Standing: s.Standing})
+					continue
+				}
 				if !to.Rule.Admits(s.Basis) {
 					result.Ended = append(result.Ended, hub.Ended{Gone: found, Protocol: s.Protocol, Batch: s.Batch, Basis: s.Basis})
 					continue

@@ -98,8 +98,9 @@ type Memberships interface {
 	// LoseSubscriber makes a subscription Lost that has this ID, and returns it. It returns false where
 	// there is none.
 	LoseSubscriber(ctx context.Context, l Lost, m Mark) (Subscriber, bool, error)
-	// ReadSubscriber returns a subscription as the last write left it, and false where there is none
-	// or it has expired. It is one read.
+	// ReadSubscriber returns a subscription as the last write left it, and false where it has
+	// expired, or its connection has. Where there is none it returns the zero Subscriber and false.
+	// It is one read.
 	ReadSubscriber(ctx context.Context, where Gone) (Subscriber, bool, error)
 	// RenewSubscriber gives a subscription another end and info. It returns false where there is
 	// none, or it has expired.

@@ -202,10 +202,10 @@ func (h *Hub) occupancyEvent(t HookType, p *Project, ch Channel, o Occupancy) Ho
 	}
 }
 
-// reportSilence checks after the answer whether a channel is vacated in which a dispatch has found
+// reportEmpty checks after the answer whether a channel is vacated in which a dispatch has found
 // no subscription: an invocation that was to check may have died, and subscriptions expire. It
 // returns whether it does.
-func (h *Hub) reportSilence(ctx context.Context, p *Project, ch Channel, r Result) bool {
+func (h *Hub) reportEmpty(ctx context.Context, p *Project, ch Channel, r Result) bool {
 	found := r.Delivered + r.Slow + r.Failed + len(r.Gone) + len(r.Ended) + len(r.Lost) + len(r.Unread)
 	if h.hooks == nil || found > 0 || !p.Categories[ch.Category].OccupancyEvents {
 		return false

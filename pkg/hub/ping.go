@@ -37,7 +37,7 @@ type PingSlot struct{ Minutes, Number int }
 const (
 	// maxPingMinutes is the longest time between two pings: API Gateway closes a connection that was
 	// idle for ten minutes.
-	maxPingMinutes = 9
+	maxPingMinutes = 8
 	// pingShards is how many slots are due in a minute for each time between two pings. They share
 	// the writes of a storm of logins.
 	pingShards = 4

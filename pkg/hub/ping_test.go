@@ -33,7 +33,7 @@ func (r *rig) promise(t *testing.T, pings ...hub.Ping) {
 func (r *rig) pings(t *testing.T) map[string]hub.Ping {
 	t.Helper()
 	all := make(map[string]hub.Ping)
-	for minutes := 1; minutes <= 9; minutes++ {
+	for minutes := 1; minutes <= 8; minutes++ {
 		for number := range 4 * minutes {
 			for page, err := range r.store.Pings(t.Context(), hub.PingSlot{Minutes: minutes, Number: number}) {
 				if err != nil {
@@ -58,8 +58,8 @@ func none(_ context.Context, pings []hub.Ping) error {
 func TestPingsAreDue(t *testing.T) {
 	r := newRig(t, hub.ProjectOptions{})
 	var all []hub.Ping
-	for n := range 180 {
-		all = append(all, hub.Ping{Connection: fmt.Sprintf("L%04dcOFvHcCIhw=", n*7919), Minutes: 1 + n%9})
+	for n := range 160 {
+		all = append(all, hub.Ping{Connection: fmt.Sprintf("L%04dcOFvHcCIhw=", n*7919), Minutes: 1 + n%8})
 	}
 	r.promise(t, all...)
 	at := make(map[string][]int) // the minutes of the pings, by connection
@@ -69,8 +69,8 @@ func TestPingsAreDue(t *testing.T) {
 		if err := r.SendDuePings(t.Context(), r.now, none); err != nil {
 			t.Fatal(err)
 		}
-		if got := r.store.Requests.Sent(); got != "36 Query" {
-			t.Errorf("minute %d costs %s, want 36 Query", minute, got)
+		if got := r.store.Requests.Sent(); got != "32 Query" {
+			t.Errorf("minute %d costs %s, want 32 Query", minute, got)
 		}
 		for _, c := range r.pinged {
 			at[c] = append(at[c], minute)
@@ -91,12 +91,12 @@ func TestPingsAreDue(t *testing.T) {
 		if d := cmp.Diff(want, at[p.Connection]); d != "" {
 			t.Errorf("minutes of the pings of %+v (-want +got):\n%s", p, d)
 		}
-		if p.Minutes == 9 && len(want) > 0 && want[0] == 0 {
+		if p.Minutes == 8 && len(want) > 0 && want[0] == 0 {
 			inFirst++
 		}
 	}
 	if inFirst == 0 || inFirst == 20 {
-		t.Errorf("%d of 20 connections with nine minutes have the same minute", inFirst)
+		t.Errorf("%d of 20 connections with eight minutes have the same minute", inFirst)
 	}
 }
 
@@ -202,8 +202,8 @@ func TestPingSweepEnds(t *testing.T) {
 	if d := cmp.Diff(open, r.pinged); d != "" || r.disconnected != nil {
 		t.Errorf("disconnected %v, pings (-want +got):\n%s", r.disconnected, d)
 	}
-	if got := r.store.Requests.Sent(); got != "36 Query" {
-		t.Errorf("the second sweep costs %s, want 36 Query", got)
+	if got := r.store.Requests.Sent(); got != "32 Query" {
+		t.Errorf("the second sweep costs %s, want 32 Query", got)
 	}
 }
 

@@ -133,8 +133,8 @@ type dispatching struct {
 	// batch.
 	seen    map[string]bool
 	stalled []string
-	// silent means that a batch has found no subscription, and that this is checked at the end.
-	silent bool
+	// empty means that a batch has found no subscription, and that this is checked at the end.
+	empty bool
 }
 
 // post is a Post. It dispatches publications of the stream, in their order, to the subscribers, to
@@ -175,8 +175,8 @@ func (d *dispatching) post(ctx context.Context, begun []iter.Seq2[[]Subscriber, 
 		d.emit(conclude, category, batch...)
 		d.count(conclude, d.channel.Project, len(batch), result.Delivered+feed.Delivered)
 	}
-	if err == nil && !d.silent {
-		d.silent = d.reportSilence(ctx, p, d.channel, result)
+	if err == nil && !d.empty {
+		d.empty = d.reportEmpty(ctx, p, d.channel, result)
 	}
 	d.learn(ctx, result, feed)
 	return lost, err

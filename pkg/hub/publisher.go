@@ -157,7 +157,7 @@ func (h *Publisher) sendDirect(ctx context.Context, p *Project, category Categor
 			h.emit(ctx, category, m)
 		}
 		h.count(ctx, ch.Project, 1, result.Delivered+feed.Delivered)
-		h.reportSilence(ctx, p, ch, result)
+		h.reportEmpty(ctx, p, ch, result)
 		if gone, ended := slices.Concat(result.Gone, feed.Gone), slices.Concat(result.Ended, feed.Ended); len(gone)+len(ended) > 0 {
 			// Deferred, so that the claim is settled before work that may take long.
 			defer h.later(ctx, cleanupTimeout, func(ctx context.Context) { h.cleanUp(ctx, gone, ended) })

@@ -197,7 +197,8 @@ func (s *Session) access() Access {
 // for one that is over, or has no identity yet. scoped means that a client of Centrifugo's
 // protocol can log in there: it is in a project. The frame of a connection that gets pings answers
 // one: where its end comes before the next, the application is asked about it, so that a client
-// that only listens goes on. It fails as Session does, but for ErrIdentity.
+// that only listens goes on, and where it has passed, the connection is over. It fails as Session
+// does, but for ErrIdentity.
 func (h *Publisher) Speaks(ctx context.Context, cmd Command) (p Protocol, scoped bool, err error) {
 	began := time.Now()
 	c, err := h.spend(ctx, cmd)
@@ -208,6 +209,9 @@ func (h *Publisher) Speaks(ctx context.Context, cmd Command) (p Protocol, scoped
 		s := &Session{Publisher: h, cmd: cmd, c: c, began: began}
 		if s.project, err = h.store.Project(ctx, c.Project); err == nil {
 			err = s.prolong(ctx, time.Duration(c.PingMinutes)*time.Minute+pingMargin)
+		}
+		if err == nil && h.pastGrace(s.c.TokenExpires) {
+			err = DisconnectExpired // the end has changed since the ping was written
 		}
 	}
 	return c.Protocol, c.Scope != "" || h.defaultProject != "", err

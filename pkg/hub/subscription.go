@@ -293,31 +293,47 @@ func (h *Hub) changeConnection(ctx context.Context, c Connection, plan func(Conn
 }
 
 // changeAll changes several connections concurrently, announces the joins and leaves, and tells
-// clients that number their commands why they left. Connections that are over are ignored.
+// clients that number their commands why they left. Connections that are over are ignored. After ctx
+// has ended it begins no more changes.
 func (h *Hub) changeAll(ctx context.Context, connections []Connection, why Unsubscription, plan func(Connection) (Change, error)) error {
 	var (
-		mu   sync.Mutex
-		all  []announcement
-		errs []error
-		g    errgroup.Group
+		mu     sync.Mutex
+		all    []announcement
+		failed failures
+		g      errgroup.Group
 	)
 	g.SetLimit(maxConcurrentCloses)
 	for _, c := range connections {
 		g.Go(func() error {
-			_, some, err := h.changeConnection(ctx, c, plan)
+			some, err := h.changeOne(ctx, c, plan)
 			mu.Lock()
 			defer mu.Unlock()
 			all = append(all, some...)
 			if !errors.Is(err, ErrConnectionNotFound) {
-				errs = append(errs, err)
+				failed.add(err)
 			}
 			return nil
 		})
 	}
-	_ = g.Wait() // errs has the failures
-	errs = append(errs, h.tell(ctx, all, why))
+	_ = g.Wait() // failed has the failures
+	// What was written is told even after ctx has ended: nothing finds it later.
+	ctx, cancel := after(ctx, concludeTimeout)
+	defer cancel()
+	failed.add(h.tell(ctx, all, why))
 	h.conclude(ctx, all, why)
-	return errors.Join(errs...)
+	return failed.err()
+}
+
+// changeOne is changeConnection for a change that is finished once it has begun, so that what is
+// written is known.
+func (h *Hub) changeOne(ctx context.Context, c Connection, plan func(Connection) (Change, error)) ([]announcement, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("change connection %s: %w", c.ID, err)
+	}
+	ctx, cancel := after(ctx, concludeTimeout)
+	defer cancel()
+	_, all, err := h.changeConnection(ctx, c, plan)
+	return all, err
 }
 
 // tell tells the clients that number their commands that they have left channels. One that cannot

@@ -30,8 +30,8 @@ import (
 )
 
 const (
-	// DefaultAttempts is how often a request is made that is throttled, answered with an error
-	// of the server, or not answered.
+	// DefaultAttempts is how often a request is made at most that is throttled, answered with an
+	// error of the server, or not answered.
 	DefaultAttempts = 8
 	// attemptTimeout ends one attempt of a Service without an HTTP of its own.
 	attemptTimeout = 2 * time.Second
@@ -54,6 +54,8 @@ type Options struct {
 	Credentials aws.CredentialsProvider
 	// Endpoint is the address of the service, without a path; "" means AWS.
 	Endpoint string
+	// Attempts is how often a request is made at most; 0 means DefaultAttempts.
+	Attempts int
 	// HTTP makes one attempt, and bounds its time; nil means a client that does so after 2 s.
 	// It follows no redirects.
 	HTTP aws.HTTPClient
@@ -86,6 +88,9 @@ func New(o Options) (*Service, error) {
 		return nil, fmt.Errorf("%s: endpoint must have the form https://host", o.Name)
 	}
 	o.Endpoint = strings.TrimSuffix(o.Endpoint, "/")
+	if o.Attempts == 0 {
+		o.Attempts = DefaultAttempts
+	}
 	if o.HTTP == nil {
 		o.HTTP = &http.Client{Timeout: attemptTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	}
@@ -136,7 +141,7 @@ func (f *Error) temporary() bool {
 
 // Post posts body to a path of the service, which begins with a slash and is escaped, with these
 // headers, and returns the body of the answer. It repeats a request that was throttled, answered
-// with an error of the server, or not answered, at most DefaultAttempts times in all and until
+// with an error of the server, or not answered, at most Options.Attempts times in all and until
 // ctx ends: what was not answered may have been carried out twice. It fails with a *Error, or
 // with why there was no answer to the last attempt.
 func (s *Service) Post(ctx context.Context, path string, header map[string]string, body []byte) ([]byte, error) {
@@ -144,7 +149,7 @@ func (s *Service) Post(ctx context.Context, path string, header map[string]strin
 	hash := hex.EncodeToString(sum[:])
 	for attempt := 1; ; attempt++ {
 		answer, again, err := s.post(ctx, path, header, body, hash)
-		if err == nil || !again || attempt == DefaultAttempts || ctx.Err() != nil {
+		if err == nil || !again || attempt == s.options.Attempts || ctx.Err() != nil {
 			return answer, err
 		}
 		if late := s.options.Wait(ctx, min(backOff<<(attempt-1), maxBackOff)); late != nil {

@@ -35,7 +35,7 @@ var stateAttributes = func() (names []string) {
 // conditional on the revision of the connection: so what a connection names and what a
 // fan-out reads never differ. It is one TransactWriteItems for every 99 subscriptions, one
 // UpdateItem where no subscription changes, and no request where nothing does. It makes as
-// many more for each other change that comes between, and from the second on one GetItem too.
+// many more for each other change that comes between, and from the second on one Query too.
 func (s *Store) ChangeConnection(ctx context.Context, c hub.Connection, plan func(hub.Connection) (hub.Change, error)) (before, after hub.Connection, err error) {
 	before, after = c, c
 	for attempt := 0; ; attempt++ {
@@ -45,9 +45,13 @@ func (s *Store) ChangeConnection(ctx context.Context, c hub.Connection, plan fun
 			if err := backOff(ctx, attempt-1); err != nil {
 				return before, after, fmt.Errorf("change connection %s: %w", c.ID, err)
 			}
-			now, err := s.Connection(ctx, c.ID)
+			i, err := s.queryItem(ctx, connectionKey(c.ID), singletonSort)
 			if err != nil {
-				return hub.Connection{}, hub.Connection{}, err
+				return hub.Connection{}, hub.Connection{}, fmt.Errorf("read connection %s: %w", c.ID, err)
+			}
+			now, err := decodeConnection(i, s.now())
+			if err != nil {
+				return hub.Connection{}, hub.Connection{}, fmt.Errorf("read connection %s: %w", c.ID, err)
 			}
 			before, after = rebase(before, after, now), now
 		}

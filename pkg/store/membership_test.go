@@ -98,10 +98,20 @@ func TestMemberships(t *testing.T) {
 	}
 
 	ends := time.Unix(s.Clock.Now().Add(time.Minute).Unix(), 0)
-	fails(t, s.change(t.Context(), "c", with(ch, hub.Membership{ID: "2", Expires: ends})), nil)
+	fails(t, s.change(t.Context(), "c", with(ch, hub.Membership{ID: "2", Expires: ends, Info: json.RawMessage(`{"n":2}`)})), nil)
 	same(t, "replaced", s.subscriber(t, ch), hub.Subscriber{Connection: "c", Protocol: hub.Centrifugo, Batch: true, Standing: hub.Standing{ID: "2"}})
 	s.Clock.Advance(time.Minute)
 	same(t, "expired", s.subscriber(t, ch), hub.Subscriber{Connection: "c", Protocol: hub.Centrifugo, Batch: true, Standing: hub.Standing{ID: "2", Expired: true}})
+	got, ok, err = s.ReadSubscriber(t.Context(), loss.Gone)
+	fails(t, err, nil)
+	same(t, "valid after it has expired", ok, false)
+	same(t, "read after it has expired", got, hub.Subscriber{
+		Connection: "c", Protocol: hub.Centrifugo, Batch: true, Info: json.RawMessage(`{"n":2}`), Standing: hub.Standing{ID: "2", Expired: true},
+	})
+	got, ok, err = s.ReadSubscriber(t.Context(), hub.Gone{Connection: "other", Channel: ch})
+	fails(t, err, nil)
+	same(t, "valid where there is none", ok, false)
+	same(t, "read where there is none", got, hub.Subscriber{})
 	_, ok, err = s.LoseSubscriber(t.Context(), hub.Lost{Gone: loss.Gone, ID: "2"}, mark)
 	fails(t, err, nil)
 	same(t, "lost after it has expired", ok, false)

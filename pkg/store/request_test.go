@@ -27,7 +27,7 @@ func TestRequestCounts(t *testing.T) {
 		}
 		return s.connection(t, id)
 	}
-	few, in25, many := in("few", 3), in("in25", 25), in("many", hub.MaxChannels)
+	few, in25, many, overtaken := in("few", 3), in("in25", 25), in("many", hub.MaxChannels), in("overtaken", 3)
 	s.open(t, "opened")
 	opened := s.connection(t, "opened")
 	for i := range 101 {
@@ -83,6 +83,18 @@ func TestRequestCounts(t *testing.T) {
 			_, _, err := s.ChangeConnection(ctx, stale, become(renewed))
 			return err
 		}, "2 UpdateItem"},
+		{"a change that two others overtake is one query more", func() error {
+			others := 0
+			_, _, err := s.ChangeConnection(ctx, overtaken, func(now hub.Connection) (hub.Change, error) {
+				if others++; others <= 2 {
+					if _, _, err := s.ChangeConnection(ctx, now, join(channelsNamed(1, fmt.Sprint("other", others, "-")))); err != nil {
+						return hub.Change{}, err
+					}
+				}
+				return join(channelsNamed(1, "mine"))(now)
+			})
+			return err
+		}, "1 Query, 5 TransactWriteItems"},
 		{"auth of a closed connection is one write", func() error {
 			if _, _, err := s.ChangeConnection(ctx, hub.Connection{ID: "gone"}, become(identity)); err == nil {
 				return errors.New("no error")

@@ -22,6 +22,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/expression"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -186,6 +187,24 @@ func conditionFailed(err error) (old item, ok bool) {
 		return e.Item, true
 	}
 	return nil, false
+}
+
+// queryItem reads one item as the last write left it, nil where it does not exist. It is one Query:
+// functions that may query need no other right for it.
+func (s *Store) queryItem(ctx context.Context, partition, sort string) (item, error) {
+	e, err := expression.NewBuilder().WithKeyCondition(expression.KeyEqual(expression.Key(schema.PartitionKey), expression.Value(partition)).
+		And(expression.KeyEqual(expression.Key(schema.SortKey), expression.Value(sort)))).Build()
+	if err != nil {
+		return nil, err
+	}
+	out, err := s.db.Query(ctx, &dynamodb.QueryInput{
+		TableName: aws.String(s.table), ConsistentRead: aws.Bool(true), KeyConditionExpression: e.KeyCondition(),
+		ExpressionAttributeNames: e.Names(), ExpressionAttributeValues: e.Values(),
+	})
+	if err != nil || len(out.Items) == 0 {
+		return nil, err
+	}
+	return out.Items[0], nil
 }
 
 // pages yields the items of each page of a query, as they are read. It ends after an

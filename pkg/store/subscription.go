@@ -140,18 +140,13 @@ func (s *Store) ReadSubscriber(ctx context.Context, where hub.Gone) (hub.Subscri
 		return hub.Subscriber{}, false, nil
 	}
 	i, now := out.Items[0], s.now().Unix()
-	expires := int64(numberOf(i, schema.ExpiryAttribute))
-	if own := int64(numberOf(i, attrMemberExpires)); own != 0 {
-		expires = min(expires, own)
-	}
-	if expires <= now {
-		return hub.Subscriber{}, false, nil
-	}
 	found := decodeSubscriber(i)
+	own := int64(numberOf(i, attrMemberExpires))
+	found.Expired = own != 0 && own <= now
 	if info := textOf(i, attrMemberInfo); info != "" {
 		found.Info = json.RawMessage(info)
 	}
-	return found, true, nil
+	return found, !found.Expired && int64(numberOf(i, schema.ExpiryAttribute)) > now, nil
 }
 
 // RenewSubscriber is one UpdateItem.

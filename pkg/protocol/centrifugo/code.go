@@ -98,7 +98,8 @@ var refusals = []struct {
 
 // RefusalOf is the error of the reply to a connect that is refused because of err, which is not
 // nil. Where Centrifugo would close the connection, and a *FrameError is such a case, its code is
-// that of the close: API Gateway closes without a code, and clients take it from the reply.
+// that of the close, temporary where clients connect again after it: API Gateway closes without a
+// code, and clients take it from the reply.
 // Otherwise it is ErrorOf. The connection is deleted after the reply.
 func RefusalOf(err error) Error {
 	var frame *FrameError
@@ -120,5 +121,5 @@ func RefusalOf(err error) Error {
 // refusal is the error of the reply to a connect that is refused for this reason. A client treats
 // it as a close with the same code.
 func refusal(d *hub.Disconnection) Error {
-	return Error{Code: uint32(d.Code), Message: d.Reason} //nolint:gosec // from 3000 to 4999
+	return Error{Code: uint32(d.Code), Message: d.Reason, Temporary: d.Reconnects()} //nolint:gosec // from 3000 to 4999
 }

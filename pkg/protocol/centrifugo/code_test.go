@@ -80,7 +80,7 @@ var (
 		ErrorBadRequest, ErrorNotAvailable, ErrorTokenExpired, ErrorExpired, ErrorTooManyRequests, ErrorUnrecoverablePosition, ErrorConflict,
 	}
 	disconnects = []*hub.Disconnection{
-		hub.DisconnectServerError, hub.DisconnectExpired, hub.DisconnectInsufficientState, hub.DisconnectTooManyRequests,
+		hub.DisconnectServerError, hub.DisconnectExpired, hub.DisconnectSubscriptionExpired, hub.DisconnectInsufficientState, hub.DisconnectTooManyRequests,
 		hub.DisconnectInvalidToken, hub.DisconnectBadRequest, hub.DisconnectForced, hub.DisconnectPermissionDenied, hub.DisconnectNotAvailable,
 	}
 	unsubscribes = []hub.Unsubscription{hub.UnsubscribedByServer, hub.UnsubscribedInsufficientState, hub.UnsubscribedExpired}
