@@ -57,7 +57,7 @@ func TestEventHooks(t *testing.T) {
 		for name, types := range map[string]string{
 			"auth": "disconnect occupied unsubscribe vacated", "subscribe": "disconnect occupied unsubscribe vacated",
 			"unsubscribe": "disconnect unsubscribe vacated", "disconnect": "disconnect unsubscribe vacated",
-			"broadcast": "disconnect message unsubscribe vacated", "dispatch": "disconnect message unsubscribe vacated",
+			"broadcast": "disconnect message occupied unsubscribe vacated", "dispatch": "disconnect message occupied unsubscribe vacated",
 			"message": "disconnect message occupied unsubscribe vacated", "publish": "disconnect message occupied unsubscribe vacated",
 			"admin": "disconnect message occupied unsubscribe vacated",
 		} {
