@@ -10,7 +10,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -26,24 +25,16 @@ import (
 	"sync"
 	"time"
 
-	"github.com/aws/aws-lambda-go/events"
-
 	"centrifuge/functions"
-	"centrifuge/functions/demo/chat"
 	"centrifuge/localstack/bundle"
 	"centrifuge/localstack/dynamodb"
-	"centrifuge/localstack/eventbridge"
 	"centrifuge/localstack/gateway"
 	"centrifuge/localstack/lambda"
 	"centrifuge/localstack/seed"
-	"centrifuge/localstack/start"
 	"centrifuge/pkg/app"
-	"centrifuge/pkg/app/console"
 	"centrifuge/pkg/app/publisher"
 	"centrifuge/pkg/auth"
 	"centrifuge/pkg/config"
-	lambdas "centrifuge/pkg/gateway"
-	"centrifuge/pkg/hub"
 )
 
 // Table is the name of the local table and of the local event bus. Stage is the stage
@@ -306,128 +297,6 @@ func (s *Stack) environment(o Options) func(string) string {
 		config.LambdaEndpoint:      s.localURL + lambdaPath,
 	})
 	return func(name string) string { return env[name] }
-}
-
-// handlers are the handlers that the main packages of functions/ start. invokePing invokes the
-// function that sends pings.
-func handlers(a *publisher.App, invokePing func(context.Context, []byte) error) map[string]gateway.Function {
-	hook, dispatch := lambdas.Webhook(a.Store, a.Notifier().Notify, a.Log), lambdas.Dispatch(a.Hub.DispatchStream, a.Log)
-	ping := lambdas.Ping(a.Hub.Hub, invokePing, a.Log)
-	return map[string]gateway.Function{
-		"connect":     gateway.NewFunction(lambdas.Connect(a.Hub.Hub, a.Log)),
-		"disconnect":  gateway.NewFunction(lambdas.Disconnect(a.Hub.Hub, a.Log)),
-		"auth":        gateway.NewFunction(lambdas.Auth(a.Hub.Hub, a.Log)),
-		"subscribe":   gateway.NewFunction(lambdas.Subscribe(a.Hub.Hub, a.Log)),
-		"unsubscribe": gateway.NewFunction(lambdas.Unsubscribe(a.Hub.Hub, a.Log)),
-		"broadcast":   gateway.NewFunction(lambdas.Broadcast(a.Hub, a.Log)),
-		"message":     gateway.NewFunction(lambdas.Message(a.Hub, a.Log)),
-		"publish":     gateway.NewFunction(lambdas.Serve(a.ServerAPI())),
-		"admin":       gateway.NewFunction(lambdas.Serve(console.Handler(a))),
-		"webhook": gateway.NewFunction(func(ctx context.Context, e events.EventBridgeEvent) (any, error) {
-			return nil, hook(ctx, e)
-		}),
-		functions.Ping: gateway.NewFunction(func(ctx context.Context, e events.EventBridgeEvent) (any, error) {
-			return nil, ping(ctx, e)
-		}),
-		functions.Dispatch: gateway.NewFunction(func(ctx context.Context, event json.RawMessage) (any, error) {
-			return nil, dispatch(ctx, event)
-		}),
-		"demo": gateway.NewFunction(lambdas.Serve(chat.New(chat.Options{
-			Project: a.Config.DemoProject, Secret: a.Secret(a.Config.DemoProject), Count: a.Count,
-			WebSocketURL: a.Config.WebSocketURL, HTTPURL: a.Config.HTTPURL, SDK: a.SDK, Log: a.Log,
-		}))),
-	}
-}
-
-// answerFirst returns functions that answer and then do the work that the hub left for
-// later, as app.Main does. Close waits for this work.
-func (s *Stack) answerFirst(functions map[string]gateway.Function) map[string]gateway.Function {
-	all := make(map[string]gateway.Function, len(functions))
-	for name, f := range functions {
-		all[name] = gateway.FunctionFunc(func(ctx context.Context, event []byte) ([]byte, error) {
-			ctx, later := hub.WithLater(ctx)
-			response, err := f.Invoke(ctx, event)
-			s.later.Go(later)
-			return response, err
-		})
-	}
-	return all
-}
-
-// serve serves the routes of the functions.
-func (s *Stack) serve(listener net.Listener, o Options) error {
-	handlers, t := s.Functions, traffic{s.App.Log}
-	if o.Traffic {
-		handlers = t.watch(handlers)
-	}
-	r, err := route(functions.All, handlers, func(name string, f gateway.Function) lambda.Asynchronous {
-		if process, ok := s.Functions[name].(*lambda.Function); ok && o.Traffic {
-			return t.watchAsync(process)
-		} else if ok {
-			return process
-		}
-		return lambda.InProcess{Queue: s.queue, Name: name, Function: f}
-	})
-	if err != nil {
-		return err
-	}
-	g := o.Gateway
-	g.Stage, g.Paths = Stage, []string{CentrifugoPath}
-	g.Routes, g.RouteResponses, g.HTTP = r.webSocket, r.replies, r.http
-	g.Mocks = make(map[string]string)
-	for _, key := range functions.Mocks {
-		g.Mocks[key] = ""
-	}
-	if g.Log == nil {
-		g.Log = app.NewLog(o.Log, slog.LevelWarn)
-	}
-	s.Gateway = gateway.New(g)
-	events, invocations := eventbridge.New(r.rules), lambda.API(r.invoked)
-	page := start.New(start.Options{
-		HTTPURL: s.HTTPURL, WebSocketURL: s.WebSocketURL, Password: s.AdminPassword, Key: s.startKey, Documents: o.Documents,
-	})
-	public := http.NewServeMux()
-	public.Handle("/", s.Gateway)
-	public.Handle("GET /{$}", page)
-	public.Handle("GET /documents/", page)
-	mux := http.NewServeMux()
-	if o.Traffic {
-		mux.Handle("/", t.serve(public))
-	} else {
-		mux.Handle("/", public)
-	}
-	mux.Handle(eventsPath, thisMachine(events))
-	mux.Handle(eventsPath+"/", thisMachine(events))
-	mux.Handle(lambdaPath+"/", thisMachine(http.StripPrefix(lambdaPath, invocations)))
-	mux.Handle("/"+Stage+"/@connections/", thisMachine(s.Gateway))
-	if s.Lambda != nil {
-		services, err := s.services(o, events, invocations, g.Log)
-		if err != nil {
-			return err
-		}
-		mux.Handle(awsPath+"/", thisMachine(services))
-	}
-	s.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
-	go func() { s.served <- s.server.Serve(listener) }()
-	ctx, cancel := context.WithCancel(context.Background())
-	s.endSchedules = cancel
-	if o.Minute > 0 {
-		s.schedules.Go(func() { eventbridge.EveryMinute(ctx, o.Minute, r.scheduled) })
-	}
-	return nil
-}
-
-// thisMachine refuses requests from other machines. It protects interfaces that belong to
-// AWS and that do not verify signatures here.
-func thisMachine(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		from, err := netip.ParseAddrPort(r.RemoteAddr)
-		if err != nil || !from.Addr().Unmap().IsLoopback() {
-			http.Error(w, "only the functions on this machine may use this address", http.StatusForbidden)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
 }
 
 // Done receives the error that ended serving, unless Close ended it.

@@ -95,6 +95,19 @@ type posts struct {
 	seen map[string]int
 }
 
+// answer notes a request and answers it as the name of its connection says.
+func (p *posts) answer(w http.ResponseWriter, r *http.Request) {
+	p.add(r)
+	switch connectionOf(r) {
+	case "gone":
+		w.WriteHeader(http.StatusGone)
+	case "slow":
+		w.WriteHeader(http.StatusTooManyRequests)
+	case "unknown":
+		w.WriteHeader(http.StatusInternalServerError)
+	}
+}
+
 func (p *posts) add(r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	p.mu.Lock()

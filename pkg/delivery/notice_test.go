@@ -3,7 +3,6 @@ package delivery
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"testing"
 
@@ -16,17 +15,7 @@ import (
 // API answers.
 func TestNotify(t *testing.T) {
 	var accepted posts
-	m := newManagement(t, func(w http.ResponseWriter, r *http.Request) {
-		accepted.add(r)
-		switch connectionOf(r) {
-		case "gone":
-			w.WriteHeader(http.StatusGone)
-		case "slow":
-			w.WriteHeader(http.StatusTooManyRequests)
-		case "unknown":
-			w.WriteHeader(http.StatusInternalServerError)
-		}
-	})
+	m := newManagement(t, accepted.answer)
 	d := New(Options{
 		Subscribers: shards{}, Poster: m.newPoster(t, PosterOptions{}), Encoders: encoders,
 		Notices: map[hub.Protocol]NoticeEncoder{hub.Centrifugo: func(n hub.Notice) ([]byte, error) {

@@ -3,7 +3,6 @@ package delivery
 import (
 	"cmp"
 	"errors"
-	"net/http"
 	"slices"
 	"testing"
 
@@ -16,17 +15,7 @@ import (
 // answers.
 func TestPing(t *testing.T) {
 	var accepted posts
-	m := newManagement(t, func(w http.ResponseWriter, r *http.Request) {
-		accepted.add(r)
-		switch connectionOf(r) {
-		case "gone":
-			w.WriteHeader(http.StatusGone)
-		case "slow":
-			w.WriteHeader(http.StatusTooManyRequests)
-		case "failing":
-			w.WriteHeader(http.StatusInternalServerError)
-		}
-	})
+	m := newManagement(t, accepted.answer)
 	d := New(Options{
 		Subscribers: shards{}, Poster: m.newPoster(t, PosterOptions{}), Encoders: encoders,
 		Notices: map[hub.Protocol]NoticeEncoder{hub.Centrifugo: func(n hub.Notice) ([]byte, error) {
@@ -36,7 +25,7 @@ func TestPing(t *testing.T) {
 			return []byte("{}"), nil
 		}},
 	})
-	got, err := d.Ping(t.Context(), hub.Centrifugo, []string{"one", "gone", "slow", "other", "failing"})
+	got, err := d.Ping(t.Context(), hub.Centrifugo, []string{"one", "gone", "slow", "other", "unknown"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +38,7 @@ func TestPing(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 	if d := diff.Diff(map[string]int{
-		"POST one {}": 1, "POST other {}": 1, "POST gone {}": 1, "POST slow {}": DefaultAttempts, "POST failing {}": DefaultAttempts,
+		"POST one {}": 1, "POST other {}": 1, "POST gone {}": 1, "POST slow {}": DefaultAttempts, "POST unknown {}": DefaultAttempts,
 	}, accepted.take()); d != "" {
 		t.Errorf("posts (-want +got):\n%s", d)
 	}

@@ -18,41 +18,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	api "github.com/aws/aws-sdk-go-v2/service/apigatewaymanagementapi"
 	"github.com/aws/smithy-go/middleware"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"github.com/google/go-cmp/cmp"
+
+	"centrifuge/pkg/signed/signedtest"
 )
-
-// seen is a request as a server sees it, without headers that are not signed.
-type seen struct {
-	Method, URI, Host, Body string
-	Length                  int64
-	Header                  http.Header
-}
-
-// withoutRetryHeaders removes the two headers about the SDK's retries, one of them random,
-// before a request is signed.
-func withoutRetryHeaders(s *middleware.Stack) error {
-	return s.Finalize.Insert(middleware.FinalizeMiddlewareFunc("WithoutRetryHeaders",
-		func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
-			h := in.Request.(*smithyhttp.Request).Header
-			h.Del("Amz-Sdk-Invocation-Id")
-			h.Del("Amz-Sdk-Request")
-			return next.HandleFinalize(ctx, in)
-		}), "Signing", middleware.Before)
-}
 
 // TestRequestsEqualSDK compares our requests with those of the SDK, byte by byte: same
 // target, same signed headers, same signature.
 func TestRequestsEqualSDK(t *testing.T) {
-	var last seen
-	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		h := r.Header.Clone()
-		h.Del("User-Agent")
-		h.Del("Accept-Encoding")
-		last = seen{r.Method, r.RequestURI, r.Host, string(body), r.ContentLength, h}
-	}))
-	t.Cleanup(srv.Close)
+	srv := signedtest.NewServer(t, "")
 
 	for _, stage := range []string{"/prod", "/prod/", "", "/$default", "/one/two"} {
 		for _, token := range []string{"", testToken} {
@@ -62,7 +36,7 @@ func TestRequestsEqualSDK(t *testing.T) {
 						provider := credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", testSecret, token)
 						sdk := api.New(api.Options{
 							Region: "eu-west-1", BaseEndpoint: aws.String(srv.URL + stage), Credentials: provider,
-							APIOptions: []func(*middleware.Stack) error{withoutRetryHeaders},
+							APIOptions: []func(*middleware.Stack) error{signedtest.WithoutRetryHeaders},
 						})
 						var err error
 						if body == "" {
@@ -73,24 +47,17 @@ func TestRequestsEqualSDK(t *testing.T) {
 						if err != nil {
 							t.Fatal(err)
 						}
-						want := last
+						want := srv.Take()
 
 						p, err := NewPoster(PosterOptions{
 							URL: srv.URL + stage, Region: "eu-west-1", Credentials: provider,
-							Now: func() time.Time {
-								at, err := time.Parse("20060102T150405Z", want.Header.Get("X-Amz-Date"))
-								if err != nil {
-									t.Fatal(err)
-								}
-								return at
-							},
+							Now: func() time.Time { return want.SignedAt(t) },
 						})
 						if err != nil {
 							t.Fatal(err)
 						}
 						defer p.Close()
 						for range 2 { // over a new connection and over a used one
-							last = seen{}
 							if body == "" {
 								err = p.Delete(t.Context(), id)
 							} else {
@@ -99,7 +66,7 @@ func TestRequestsEqualSDK(t *testing.T) {
 							if err != nil {
 								t.Fatal(err)
 							}
-							if diff := cmp.Diff(want, last); diff != "" {
+							if diff := cmp.Diff(want, srv.Take()); diff != "" {
 								t.Errorf("the SDK's request (-) and ours (+):\n%s", diff)
 							}
 						}

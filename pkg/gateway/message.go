@@ -234,7 +234,7 @@ func (c *conversation) connect(ctx context.Context, cmd centrifugo.Command) (*ce
 	return result, nil
 }
 
-// noPing is the time between pings, in seconds, that is told to clients, which get none: longer
+// noPing is the time between pings, in seconds, in the reply to clients that get none: longer
 // than API Gateway keeps a connection. Without one the Python client takes any other frame for a
 // ping, and waits for the next.
 const noPing = 7200

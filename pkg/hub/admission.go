@@ -16,7 +16,7 @@ const maxBehind = 256
 const maxConcurrentMarks = 32
 
 // outcome is what became of an admission: nothing where its subscription has been ended or replaced
-// since, or was told already; lost; or behind by some messages.
+// since, or was notified already; lost; or behind by some messages.
 type outcome int
 
 const (
@@ -121,10 +121,10 @@ func (d *dispatching) catchUp(ctx context.Context, p *Project, head Head, behind
 	return lost, nil
 }
 
-// lose ends subscriptions to a stream whose clients may have missed a message, and tells the
-// clients to subscribe again: then they recover. Nothing is sent to such a subscription until that.
+// lose ends subscriptions to a stream whose clients may have missed a message, and notifies the
+// clients, which then subscribe again and recover. Nothing is sent to such a subscription until that.
 // A connection that may not have got the notice is closed, so that its client connects again. When
-// lose fails, some may have been told, and others not.
+// lose fails, some may have been notified, and others not.
 func (h *Hub) lose(ctx context.Context, m Mark, all []Lost) error {
 	var (
 		mu      sync.Mutex
@@ -137,7 +137,7 @@ func (h *Hub) lose(ctx context.Context, m Mark, all []Lost) error {
 		g.Go(func() error {
 			s, lost, err := h.store.LoseSubscriber(ctx, l, m)
 			if err != nil || !lost || s.Hidden {
-				return err // it was ended or replaced since, and is not told
+				return err // it was ended or replaced since, and gets no notice
 			}
 			mu.Lock()
 			defer mu.Unlock()

@@ -191,10 +191,10 @@ func (h *Hub) cleanUp(ctx context.Context, gone []Gone, ended []Ended) {
 	}
 }
 
-// endSubscriptions ends subscriptions that dispatches found Ended, and tells their clients. What was
+// endSubscriptions ends subscriptions that dispatches found Ended, and notifies their clients. What was
 // subscribed or granted anew since stays. It begins no more in the second half of the time of ctx,
-// which must have a deadline: the process may be stopped then, and nobody finds later what has ended
-// and was not told.
+// which must have a deadline: the process may be stopped then, and nothing finds later what has ended
+// without a notice.
 func (h *Hub) endSubscriptions(ctx context.Context, all []Ended) error {
 	ctx, cancel := half(ctx)
 	defer cancel()

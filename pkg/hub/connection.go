@@ -37,7 +37,7 @@ type Connection struct {
 	// User is "" for an anonymous client.
 	User string
 	// LoggingIn means that the client may not have the reply to its login yet: nothing may be sent
-	// to it. A request of the application that would tell it something closes the connection.
+	// to it. A request of the application that requires a notice closes the connection.
 	LoggingIn bool
 	// Info is a JSON value that the application attached to the user, or nil.
 	Info json.RawMessage

@@ -184,12 +184,7 @@ func TestExpiredWithoutConnection(t *testing.T) {
 // not ask for.
 func TestEventsOfExpiredServerSubscription(t *testing.T) {
 	r := newReporting(t)
-	p := r.project(t)
-	p.Options.Insecure = true
-	if err := r.store.PutProject(t.Context(), p); err != nil {
-		t.Fatal(err)
-	}
-	r.now = r.now.Add(time.Minute) // what was cached is too old
+	r.insecure(t)
 	if err := r.Connect(t.Context(), hub.Handshake{Connection: conn, Project: projectID}); err != nil {
 		t.Fatal(err)
 	}

@@ -143,12 +143,7 @@ func TestEventsOfNumberedCommands(t *testing.T) {
 	if err := r.Connect(t.Context(), hub.Handshake{Connection: conn, Project: projectID}); err != nil {
 		t.Fatal(err)
 	}
-	p := r.project(t)
-	p.Options.Insecure = true
-	if err := r.store.PutProject(t.Context(), p); err != nil {
-		t.Fatal(err)
-	}
-	r.now = r.now.Add(time.Minute) // what was cached is too old
+	r.insecure(t)
 	x := r.project(t).Locate(hub.Channel{Project: projectID, Category: "told", Name: "x"})
 	numbered := func(login bool, do func(*hub.Session)) {
 		t.Helper()
@@ -206,16 +201,22 @@ func (r *rig) numbered(t *testing.T, login bool, do func(*hub.Session)) {
 	}
 }
 
-// newNumbered is newReporting with a connection that numbers its commands, and may do everything.
-func newNumbered(t *testing.T) *rig {
+// insecure makes the project insecure.
+func (r *rig) insecure(t *testing.T) {
 	t.Helper()
-	r := newReporting(t)
 	p := r.project(t)
 	p.Options.Insecure = true
 	if err := r.store.PutProject(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
 	r.now = r.now.Add(time.Minute) // what was cached is too old
+}
+
+// newNumbered is newReporting with a connection that numbers its commands, and may do everything.
+func newNumbered(t *testing.T) *rig {
+	t.Helper()
+	r := newReporting(t)
+	r.insecure(t)
 	if err := r.Connect(t.Context(), hub.Handshake{Connection: conn, Project: projectID}); err != nil {
 		t.Fatal(err)
 	}
@@ -365,12 +366,7 @@ func TestVacatedByWithdrawal(t *testing.T) {
 	}}); err != nil {
 		t.Fatal(err)
 	}
-	p := r.project(t)
-	p.Options.Insecure = true
-	if err := r.store.PutProject(t.Context(), p); err != nil {
-		t.Fatal(err)
-	}
-	r.now = r.now.Add(time.Minute) // what was cached is too old
+	r.insecure(t)
 	r.hub(t, impatient(r.store, r.clock))
 	r.enter(t, "a", "ann", "kept:x")
 	if err := r.Connect(t.Context(), hub.Handshake{Connection: conn, Project: projectID}); err != nil {

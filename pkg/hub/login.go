@@ -97,7 +97,7 @@ func (s *Session) Login(ctx context.Context, l Login) (LoggedIn, error) {
 	}
 	if c.PingMinutes > 0 {
 		in.Ping = time.Duration(c.PingMinutes)*time.Minute + pingMargin
-		s.promisePings(ctx, c)
+		s.writePing(ctx, c)
 	}
 	if c.LoggingIn {
 		s.after = append(s.after, s.loggedIn)

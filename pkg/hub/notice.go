@@ -28,7 +28,7 @@ const (
 	Pinged NoticeKind = "pinged"
 )
 
-// Notice is what the service tells one client about its connection or its subscription. It is
+// Notice is what the service sends to one client about its connection or its subscription. It is
 // no message of a channel: nobody else gets it, and it is sent once. Fields that its Kind does
 // not name are zero.
 type Notice struct {
@@ -46,24 +46,24 @@ type Notice struct {
 	Expires time.Time `json:",omitzero"`
 }
 
-// notice tells a client that its subscription to a channel has ended.
+// notice is the notice for a client whose subscription to a channel has ended.
 func (u Unsubscription) notice(connection string, p Protocol, ch Channel) Notice {
 	return Notice{Connection: connection, Protocol: p, Kind: Unsubscribed, Channel: ch, Code: u.Code, Reason: u.Reason}
 }
 
-// inform sends notices, and closes the connections that may not have got theirs, and those that
-// cannot be told: their clients connect again. It fails where some may be open after that, and
+// inform sends notices, and closes the connections that may not have got theirs, and the unnotified,
+// which can get none: their clients connect again. It fails where some may be open after that, and
 // returns them.
-func (h *Hub) inform(ctx context.Context, notices []Notice, untold []string) (open []string, err error) {
+func (h *Hub) inform(ctx context.Context, notices []Notice, unnotified []string) (open []string, err error) {
 	if len(notices) > 0 {
 		missed, err := h.dispatcher.Notify(ctx, notices)
 		if err != nil {
 			h.log.WarnContext(ctx, "notices failed, and the connections are closed", "connections", len(missed), "error", err)
 		}
-		untold = slices.Concat(untold, missed)
+		unnotified = slices.Concat(unnotified, missed)
 	}
-	if len(untold) == 0 {
+	if len(unnotified) == 0 {
 		return nil, nil
 	}
-	return h.dispatcher.Disconnect(ctx, untold)
+	return h.dispatcher.Disconnect(ctx, unnotified)
 }

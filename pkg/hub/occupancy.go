@@ -54,8 +54,8 @@ type Occupancies interface {
 	HasSubscriber(ctx context.Context, ch Channel, shard int) (bool, error)
 }
 
-// renewal is the event of a subscription that was there before, and was written again. Nobody is
-// told.
+// renewal is the event of a subscription that was there before, and was written again. It is
+// not announced.
 const renewal Event = "renewal"
 
 // renewals are the subscriptions that a change has written again, also some that it was about to

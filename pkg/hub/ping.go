@@ -41,7 +41,7 @@ const (
 	// pingShards is how many slots are due in a minute for each time between two pings. They share
 	// the writes of a storm of logins.
 	pingShards = 4
-	// pingMargin is how much later than they are due a client is told to expect pings: a minute may be
+	// pingMargin is how much later than they are due a client expects pings: a minute may be
 	// left out. EventBridge promises a schedule to the minute.
 	pingMargin = time.Minute
 	// pingBatch is how many pings one invocation sends at most. Its event has less than 256 KB.
@@ -82,21 +82,21 @@ func (h *Hub) Supports(o, inForce ProjectOptions) error {
 	return nil
 }
 
-// promisePings writes that the connection gets pings, after the answer to its login: no ping arrives
+// writePing writes that the connection gets pings, after the answer to its login: no ping arrives
 // before it. A client whose ping could not be written connects again.
-func (s *Session) promisePings(ctx context.Context, c Connection) {
+func (s *Session) writePing(ctx context.Context, c Connection) {
 	s.later(ctx, concludeTimeout, func(ctx context.Context) {
 		if err := s.store.PutPing(ctx, Ping{c.ID, c.PingMinutes, c.TokenExpires}, c.Expires); err != nil {
-			s.log.WarnContext(ctx, "promise pings failed", "project", c.Project, "connection", c.ID, "error", err)
+			s.log.WarnContext(ctx, "write ping failed", "project", c.Project, "connection", c.ID, "error", err)
 		}
 	})
 }
 
 // SendDuePings sends the pings that are due in the minute of at, and ends connections as SendPings
-// does. What is more than one batch is given to hand, which has another invocation call SendPings.
+// does. Each batch but the last is passed to invoke, which has another invocation call SendPings.
 // Where at has passed long ago it does nothing. It fails where pings could not be read or sent:
 // repeating it sends some twice, which does no harm.
-func (h *Hub) SendDuePings(ctx context.Context, at time.Time, hand func(context.Context, []Ping) error) error {
+func (h *Hub) SendDuePings(ctx context.Context, at time.Time, invoke func(context.Context, []Ping) error) error {
 	if h.pingsLate(ctx, at) {
 		return nil
 	}
@@ -108,7 +108,7 @@ func (h *Hub) SendDuePings(ctx context.Context, at time.Time, hand func(context.
 		errs = append(errs, err)
 		batch = append(batch, page...)
 		for len(batch) > pingBatch { // the last batch stays here
-			errs = append(errs, hand(ctx, batch[:pingBatch]))
+			errs = append(errs, invoke(ctx, batch[:pingBatch]))
 			batch = batch[pingBatch:]
 		}
 	}

@@ -113,7 +113,7 @@ func (s *Session) RefreshSubscription(ctx context.Context, ch Channel, token str
 	if !renewed {
 		// It may have missed messages: the client subscribes again, and recovers them.
 		s.after = append(s.after, func(ctx context.Context) error {
-			return s.tell(ctx, []announcement{{event: Leave, connection: s.c, channel: ch}}, UnsubscribedInsufficientState)
+			return s.notify(ctx, []announcement{{event: Leave, connection: s.c, channel: ch}}, UnsubscribedInsufficientState)
 		})
 	}
 	return ttl, nil

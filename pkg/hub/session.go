@@ -156,7 +156,7 @@ func (h *Publisher) Terminate(ctx context.Context, connection string, d *Disconn
 		c.Protocol = Centrifugo // it has no identity, and its client gave commands
 		if d.Reconnects() {
 			// Its client has just got the reply that refuses it.
-			if err := wait(ctx, farewell); err != nil {
+			if err := wait(ctx, closeDelay); err != nil {
 				return err
 			}
 		}
@@ -164,9 +164,9 @@ func (h *Publisher) Terminate(ctx context.Context, connection string, d *Disconn
 	return h.terminate(ctx, []Connection{c}, d)
 }
 
-// farewell is the time between the code and the close. A client closes the connection when it has
+// closeDelay is the time between the code and the close. A client closes the connection when it has
 // the code; the one for Python forgets a code that it has not read when the connection closes.
-const farewell = 100 * time.Millisecond
+const closeDelay = 100 * time.Millisecond
 
 // terminate is Terminate for connections that were read.
 func (h *Hub) terminate(ctx context.Context, connections []Connection, d *Disconnection) error {
@@ -179,9 +179,9 @@ func (h *Hub) terminate(ctx context.Context, connections []Connection, d *Discon
 	if len(notices) > 0 {
 		// A client that does not get it connects again, and is refused if it may not.
 		if _, err := h.dispatcher.Notify(ctx, notices); err != nil {
-			h.log.WarnContext(ctx, "tell clients why they are disconnected failed", "error", err)
+			h.log.WarnContext(ctx, "notify disconnected clients failed", "error", err)
 		}
-		if err := wait(ctx, farewell); err != nil {
+		if err := wait(ctx, closeDelay); err != nil {
 			return err
 		}
 	}

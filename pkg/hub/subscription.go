@@ -292,8 +292,8 @@ func (h *Hub) changeConnection(ctx context.Context, c Connection, plan func(Conn
 	return after, left.with(append(difference(before, after), h.renewals(before, after, change)...)), err
 }
 
-// changeAll changes several connections concurrently, announces the joins and leaves, and tells
-// clients that number their commands why they left. Connections that are over are ignored. After ctx
+// changeAll changes several connections concurrently, announces the joins and leaves, and notifies
+// clients that number their commands of the leaves. Connections that are over are ignored. After ctx
 // has ended it begins no more changes.
 func (h *Hub) changeAll(ctx context.Context, connections []Connection, why Unsubscription, plan func(Connection) (Change, error)) error {
 	var (
@@ -316,10 +316,10 @@ func (h *Hub) changeAll(ctx context.Context, connections []Connection, why Unsub
 		})
 	}
 	_ = g.Wait() // failed has the failures
-	// What was written is told even after ctx has ended: nothing finds it later.
+	// Clients are notified of what was written even after ctx has ended: nothing finds it later.
 	ctx, cancel := after(ctx, concludeTimeout)
 	defer cancel()
-	failed.add(h.tell(ctx, all, why))
+	failed.add(h.notify(ctx, all, why))
 	h.conclude(ctx, all, why)
 	return failed.err()
 }
@@ -336,23 +336,23 @@ func (h *Hub) changeOne(ctx context.Context, c Connection, plan func(Connection)
 	return all, err
 }
 
-// tell tells the clients that number their commands that they have left channels. One that cannot
-// be told connects again, and subscribes.
-func (h *Hub) tell(ctx context.Context, all []announcement, why Unsubscription) error {
+// notify notifies clients that number their commands of their leaves. A client that cannot be
+// notified connects again, and subscribes.
+func (h *Hub) notify(ctx context.Context, all []announcement, why Unsubscription) error {
 	var (
-		notices []Notice
-		untold  []string
+		notices    []Notice
+		unnotified []string
 	)
 	for _, a := range all {
 		switch {
 		case a.event != Leave || a.connection.Protocol == Classic:
 		case a.connection.LoggingIn:
-			untold = append(untold, a.connection.ID)
+			unnotified = append(unnotified, a.connection.ID)
 		default:
 			notices = append(notices, why.notice(a.connection.ID, a.connection.Protocol, a.channel))
 		}
 	}
-	_, err := h.inform(ctx, notices, untold)
+	_, err := h.inform(ctx, notices, unnotified)
 	return err
 }
 

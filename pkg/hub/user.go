@@ -82,7 +82,7 @@ func (h *Hub) clients(ctx context.Context, p *Project, user, client string) ([]C
 }
 
 // SubscribeUser subscribes connections of a user to a channel, whatever their rights are. Clients
-// of Centrifugo's protocol are told. A connection that is subscribed already is subscribed anew.
+// of Centrifugo's protocol get a notice. A connection that is subscribed already is subscribed anew.
 // It fails with ErrCategoryNotFound, with ErrBadRequest or ErrLimitExceeded for a name that is
 // invalid, and where a connection is in too many channels.
 func (h *Publisher) SubscribeUser(ctx context.Context, p *Project, user string, r SubscribeRequest) error {

@@ -15,42 +15,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/smithy-go/middleware"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"github.com/google/go-cmp/cmp"
+
+	"centrifuge/pkg/signed/signedtest"
 )
-
-// seen is a request as a server sees it, without headers that are not signed.
-type seen struct {
-	Method, URI, Host, Body string
-	Length                  int64
-	Header                  http.Header
-}
-
-// withoutRetryHeaders removes the two headers about the SDK's retries, one of them random,
-// before a request is signed.
-func withoutRetryHeaders(s *middleware.Stack) error {
-	return s.Finalize.Insert(middleware.FinalizeMiddlewareFunc("WithoutRetryHeaders",
-		func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
-			h := in.Request.(*smithyhttp.Request).Header
-			h.Del("Amz-Sdk-Invocation-Id")
-			h.Del("Amz-Sdk-Request")
-			return next.HandleFinalize(ctx, in)
-		}), "Signing", middleware.Before)
-}
 
 // TestRequestsEqualSDK compares our request with that of the SDK, byte by byte: same target, same
 // signed headers, same signature.
 func TestRequestsEqualSDK(t *testing.T) {
-	var last seen
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		h := r.Header.Clone()
-		h.Del("User-Agent")
-		h.Del("Accept-Encoding")
-		last = seen{r.Method, r.RequestURI, r.Host, string(body), r.ContentLength, h}
-		io.WriteString(w, `{"FailedEntryCount":0,"Entries":[]}`)
-	}))
-	t.Cleanup(server.Close)
+	server := signedtest.NewServer(t, `{"FailedEntryCount":0,"Entries":[]}`)
 	for _, tt := range []struct{ name, token, detail string }{
 		{"static credentials", "", `{"n":1.50}`},
 		{"credentials of a role", "a/token+of=a==role", `{"text":"é <&>"}`},
@@ -59,21 +32,15 @@ func TestRequestsEqualSDK(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			provider := credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "the-secret-key", tt.token)
 			sdk := eventbridge.New(eventbridge.Options{
-				Region: "eu-west-1", BaseEndpoint: &server.URL, Credentials: provider, APIOptions: []func(*middleware.Stack) error{withoutRetryHeaders},
+				Region: "eu-west-1", BaseEndpoint: &server.URL, Credentials: provider, APIOptions: []func(*middleware.Stack) error{signedtest.WithoutRetryHeaders},
 			})
 			if _, err := sdk.PutEvents(t.Context(), &eventbridge.PutEventsInput{Entries: []types.PutEventsRequestEntry{{Detail: &tt.detail}}}); err != nil {
 				t.Fatal(err)
 			}
-			want := last
+			want := server.Take()
 			service, err := New(Options{
 				Name: "events", Region: "eu-west-1", Credentials: provider, Endpoint: server.URL,
-				Now: func() time.Time {
-					at, err := time.Parse("20060102T150405Z", want.Header.Get("X-Amz-Date"))
-					if err != nil {
-						t.Fatal(err)
-					}
-					return at
-				},
+				Now: func() time.Time { return want.SignedAt(t) },
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -84,7 +51,7 @@ func TestRequestsEqualSDK(t *testing.T) {
 			if err != nil || string(answer) != `{"FailedEntryCount":0,"Entries":[]}` {
 				t.Fatalf("answer %q, error %v", answer, err)
 			}
-			if diff := cmp.Diff(want, last); diff != "" {
+			if diff := cmp.Diff(want, server.Take()); diff != "" {
 				t.Errorf("the SDK's request (-) and ours (+):\n%s", diff)
 			}
 		})
