@@ -21,7 +21,7 @@ import (
 //
 // The client may also unsubscribe, and subscribe again: it ignores what it gets before the reply.
 // A later subscribe waits before its reply until what it has read is dispatched, and no admission
-// of a former one waits.
+// of a former one waits. Only the first one may read the top before its membership is written.
 //
 // Not in the model: other epochs, clocks, a limit of a batch. The wait for the dispatch ends where
 // nobody dispatches; in the code it ends after some time, and a post that is slower is not in the
@@ -91,6 +91,7 @@ const (
 	// A command.
 	pcJoin
 	pcPosition
+	pcJoinLate // after it has read the top
 	pcSettle
 	pcReply
 	// All.
@@ -142,6 +143,7 @@ const (
 	modelActiveAtOnce  joinVariant = "subscribes without joining"
 	modelSettleDone    joinVariant = "replies to a later subscribe while the former subscription is admitted"
 	modelNoSettle      joinVariant = "replies to a later subscribe while the former subscription gets a post"
+	modelTopFirst      joinVariant = "reads the top for a later subscribe before its membership is written"
 )
 
 type joinModel struct {
@@ -358,21 +360,24 @@ func (m *joinModel) act(s joinState, i int, add func(string, joinState)) {
 		p.read, p.early, p.pc = s.item, true, pcAnnounce
 		add(m.name("%s reads subscribers early", name), s)
 	case pcJoin:
-		if slices.ContainsFunc(s.procs[:], func(p modelProc) bool { return p.pc == pcTell }) {
-			return
+		if p.id == 1 || m.variant == modelTopFirst {
+			early := s
+			p := &early.procs[i]
+			p.offset, p.pc = s.top, pcJoinLate
+			add(m.name("%s reads the top %d early", name, s.top), early)
 		}
-		s.item = modelItem{state: itemJoining, id: p.id}
-		if m.variant == modelActiveAtOnce {
-			s.item = modelItem{state: itemActive, id: p.id, era: true}
+		if m.join(&s, p.id) {
+			p.pc = pcPosition
+			add(m.name("%s joins", name), s)
 		}
-		p.pc = pcPosition
-		add(m.name("%s joins", name), s)
 	case pcPosition:
-		p.offset, p.pc = s.top, pcReply
-		if p.id > 1 && m.variant != modelNoSettle {
-			p.pc = pcSettle
-		}
+		p.offset, p.pc = s.top, m.opened(p.id)
 		add(m.name("%s reads the top %d", name, s.top), s)
+	case pcJoinLate:
+		if m.join(&s, p.id) {
+			p.pc = m.opened(p.id)
+			add(m.name("%s joins late", name), s)
+		}
 	case pcSettle:
 		waits := s.done < p.offset || s.joins != [3]modelEntry{} && m.variant != modelSettleDone
 		if waits && m.moves(s) {
@@ -483,6 +488,26 @@ func (m *joinModel) act(s joinState, i int, add func(string, joinState)) {
 	case pcWrite:
 		m.write(s, i, name, add)
 	}
+}
+
+// join writes a membership. No command is carried out between a mark and its notice.
+func (m *joinModel) join(s *joinState, id uint8) bool {
+	if slices.ContainsFunc(s.procs[:], func(p modelProc) bool { return p.pc == pcTell }) {
+		return false
+	}
+	s.item = modelItem{state: itemJoining, id: id}
+	if m.variant == modelActiveAtOnce {
+		s.item = modelItem{state: itemActive, id: id, era: true}
+	}
+	return true
+}
+
+// opened is what follows when a command has joined and has read the top.
+func (m *joinModel) opened(id uint8) uint8 {
+	if id > 1 && m.variant != modelNoSettle {
+		return pcSettle
+	}
+	return pcReply
 }
 
 func (m *joinModel) admit(s joinState, i int, name string, add func(string, joinState)) {
@@ -714,6 +739,7 @@ func TestJoiningModel(t *testing.T) {
 		{variant: modelStaleRead, publishers: 2, unknown: 1, maxID: 2},
 		{variant: modelNoSettle, publishers: 1, leaves: 1, maxID: 2},
 		{variant: modelSettleDone, publishers: 1, leaves: 1, maxID: 2},
+		{variant: modelTopFirst, publishers: 1, leaves: 1, maxID: 2},
 	} {
 		t.Run(string(tt.variant), func(t *testing.T) {
 			tt.recoverable = true

@@ -436,21 +436,22 @@ func (h *hall) command(ctx context.Context, g *guest, s *store.Store, p *hub.Pub
 	c, ch := g.client, h.stream.Channel
 	m := hub.Membership{ID: fmt.Sprint(g.number), Joining: true, Since: h.now(), Recoverable: c.recoverable}
 	state, err := s.Connection(ctx, connection)
-	if err == nil {
-		_, _, err = s.ChangeConnection(ctx, state, func(n hub.Connection) (hub.Change, error) {
-			n.Channels = map[hub.Channel]int{ch: 0}
-			return hub.Change{Connection: n, Memberships: map[hub.Channel]hub.Membership{ch: m}}, nil
-		})
-	}
 	if err != nil {
 		return err
 	}
+	join := func() error {
+		_, _, err := s.ChangeConnection(ctx, state, func(n hub.Connection) (hub.Change, error) {
+			n.Channels = map[hub.Channel]int{ch: 0}
+			return hub.Change{Connection: n, Memberships: map[hub.Channel]hub.Membership{ch: m}}, nil
+		})
+		return err
+	}
 	var top hub.Position
-	if since.Epoch == "" {
-		if top, err = s.OpenStream(ctx, h.stream); err != nil {
+	open := func() (err error) {
+		if since.Epoch == "" {
+			top, err = s.OpenStream(ctx, h.stream)
 			return err
 		}
-	} else {
 		var missed []hub.Message
 		if missed, top, err = s.History(ctx, h.stream, hub.HistoryQuery{Since: &since, Limit: -1}); err != nil {
 			return err
@@ -459,6 +460,17 @@ func (h *hall) command(ctx context.Context, g *guest, s *store.Store, p *hub.Pub
 			return errors.New("not recovered")
 		}
 		h.recovered++
+		return nil
+	}
+	steps := []func() error{join, open}
+	if len(state.Channels) == 0 && h.random.IntN(2) == 0 {
+		// A connection that was not in the channel opens the stream at the same time.
+		slices.Reverse(steps)
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
 	}
 	h.stop(g, "reply", false, func() {
 		h.mu.Lock()

@@ -1,9 +1,11 @@
 package gateway_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -203,6 +205,38 @@ func TestLoginWhoseAnswerIsLost(t *testing.T) {
 	}
 	r.send(t, "c1", signed(t, secret, `{"id":1,"connect":{"token":"JWT{"sub":"u1"}"}}`))
 	r.expect(t, "a connect", `c1 < {"id":1,"error":{"code":3010,"message":"insufficient state","temporary":true}}`, "c1 closed")
+}
+
+// TestPublishDuringSubscribe publishes between the read of the stream and the write of the subscription,
+// which a connection that was not in the channel makes at the same time.
+func TestPublishDuringSubscribe(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	r.enter(t, "")
+	r.publish(t, "news:a", `1`, nil)
+	var opened, written sync.Once
+	read := make(chan struct{})
+	r.store.Requests.Intercept = func(operation string, q *http.Request) (*http.Response, error) {
+		switch operation {
+		case "TransactWriteItems":
+			written.Do(func() {
+				<-read
+				r.publish(t, "news:a", `2`, nil)
+			})
+		case "Query":
+			body, err := io.ReadAll(q.Body)
+			if q.Body = io.NopCloser(bytes.NewReader(body)); err != nil || !bytes.Contains(body, []byte(`"H#`)) {
+				return nil, err
+			}
+			response, err := http.DefaultTransport.RoundTrip(q)
+			opened.Do(func() { close(read) })
+			return response, err
+		}
+		return nil, nil
+	}
+	r.send(t, "c1", `{"id":2,"subscribe":{"channel":"news:a","recover":true}}`)
+	r.expect(t, "a subscribe",
+		`c1 < {"id":2,"subscribe":{"recoverable":true,"epoch":"E","publications":[{"data":1,"offset":1}],"recovered":true,"positioned":true,"was_recovering":true}}`,
+		`c1 < {"push":{"channel":"news:a","pub":{"data":2,"offset":2,"epoch":"E"}}}`)
 }
 
 // TestResubscribeDuringPost: a post to the former subscription is on its way.

@@ -93,6 +93,30 @@ func TestGlob(t *testing.T) {
 	}
 }
 
+func TestCommandCost(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		command Command
+		want    time.Duration
+	}{
+		{"a small frame", Command{Bytes: 100}, commandCost},
+		{"as many bytes as one command has", Command{Bytes: commandBytes}, commandCost},
+		{"one byte more", Command{Bytes: commandBytes + 1}, 2 * commandCost},
+		{"few channels", Command{channels: commandChannels - 1}, commandCost},
+		{"many channels", Command{channels: 3 * commandChannels}, 4 * commandCost},
+		{"a wait", Command{wait: time.Second}, commandCost + time.Second},
+		{"a login", Command{login: true}, loginCost},
+		{"a login with a large token", Command{login: true, Bytes: 2*commandBytes + 1}, loginCost + 2*commandCost},
+		{"a login with other commands", Command{login: true, channels: 2 * commandChannels}, loginCost + 2*commandCost},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := tt.command.cost(); got != tt.want {
+				t.Errorf("got %v, expected %v", got, tt.want)
+			}
+		})
+	}
+}
+
 func TestErrors(t *testing.T) {
 	detailed := ErrLimitExceeded.With("300 bytes")
 	if !errors.Is(detailed, ErrLimitExceeded) || errors.Is(detailed, ErrBadRequest) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"slices"
 	"time"
 )
 
@@ -44,7 +45,7 @@ type LoggedIn struct {
 // Login gives the connection an identity. The project is the one in the URL of the handshake.
 // It fails with ErrTokenExpired, after which the client gets another token, with a
 // *Disconnection, as Proxies.Ask does, or as the subscribes that the server makes for the client do;
-// nothing is written then, except where a stream could not be read.
+// nothing is written then, except the heads of new streams, and where a stream could not be read.
 func (s *Session) Login(ctx context.Context, l Login) (LoggedIn, error) {
 	if s.project != nil {
 		return LoggedIn{}, DisconnectBadRequest
@@ -100,7 +101,8 @@ func (s *Session) Login(ctx context.Context, l Login) (LoggedIn, error) {
 		s.writePing(ctx, c)
 	}
 	if c.LoggingIn {
-		s.after = append(s.after, s.loggedIn)
+		// First: the next command of the client changes the connection too, and would have to repeat it.
+		s.concurrent = slices.Insert(s.concurrent, 0, s.loggedIn)
 	}
 	return in, nil
 }

@@ -26,29 +26,29 @@ func wireBytes(publications []Message) (sum int64) {
 }
 
 // open decides where in the stream a subscription begins, and what its client has missed.
-func (s *Session) open(ctx context.Context, j *joining, result *Subscribed) error {
+func (s *Session) open(ctx context.Context, j *joining, result *Subscribed, again bool) {
+	result.Recovered, result.Publications = false, nil
 	top, err := s.top(ctx, j, result)
-	if err == nil && j.again {
+	if err == nil && again {
 		err = s.settle(ctx, j.stream, top)
 	}
-	if err != nil {
-		return err
+	if err == nil && result.WasRecovering && !result.Recovered && j.RejectUnrecovered {
+		err = ErrUnrecoverablePosition
 	}
-	if result.WasRecovering && !result.Recovered && j.RejectUnrecovered {
-		return ErrUnrecoverablePosition
+	if j.failed = err; err != nil {
+		return
 	}
 	result.Recoverable, result.Positioned = j.flags.Recoverable, j.flags.Positioned
-	j.Since, result.Position = top, top
+	j.begins, result.Position = top, top
 	if result.Recovered && !j.category.RecoveryMode.Cache() {
 		result.Position = Position{top.Epoch, top.Offset - uint64(len(result.Publications))}
 	}
 	if j.pushed && result.Recovered {
-		j.Since = result.Position // what it has missed follows as pushes
+		j.begins = result.Position // what it has missed follows as pushes
 	}
 	if !result.Positioned {
 		result.Position = Position{}
 	}
-	return nil
 }
 
 // top is the top of the stream, and what the client has missed up to there.

@@ -29,9 +29,9 @@ type Session struct {
 	recovered atomic.Int64
 	// reads counts the commands that read presences and histories.
 	reads int
-	// admissions and after are what follows when the client has the replies: first the
-	// admissions, at the same time, and then the others, in order.
-	admissions []func(context.Context) error
+	// concurrent and after are what follows when the client has the replies: first those that are
+	// done at the same time, begun in order, and then the others, one by one.
+	concurrent []func(context.Context) error
 	after      []func(context.Context) error
 }
 
@@ -49,6 +49,7 @@ const firstLoginPoll, maxLoginPoll = 20 * time.Millisecond, 200 * time.Milliseco
 // *Disconnection, or for the service's own reasons.
 func (h *Publisher) Session(ctx context.Context, cmd Command, commands int, login bool) (*Session, error) {
 	began := time.Now()
+	cmd.login = login
 	cmd.channels = max(commands-1, 0) * commandChannels // each command costs what a frame does
 	c, err := h.spend(ctx, cmd)
 	switch {
@@ -90,7 +91,7 @@ func (h *Publisher) Session(ctx context.Context, cmd Command, commands int, logi
 	}
 	if opened := c.Expires.Add(-MaxConnectionAge); c.LoggingIn && !h.now().Before(opened.Add(AbandonTime)) {
 		// The invocation has died that carried out the login.
-		s.after = append(s.after, s.loggedIn)
+		s.concurrent = append(s.concurrent, s.loggedIn)
 	}
 	if err := s.prolong(ctx, proxyRefreshLead); err != nil {
 		return nil, err
@@ -99,16 +100,16 @@ func (h *Publisher) Session(ctx context.Context, cmd Command, commands int, logi
 }
 
 // Pending reports whether the replies so far must reach the client before anything else does.
-func (s *Session) Pending() bool { return len(s.after)+len(s.admissions) > 0 }
+func (s *Session) Pending() bool { return len(s.concurrent)+len(s.after) > 0 }
 
 // Proceed does what follows when the client has the replies.
 func (s *Session) Proceed(ctx context.Context) error {
-	admissions, after := s.admissions, s.after
-	s.admissions, s.after, s.unanswered = nil, nil, false
-	errs := make([]error, len(admissions))
+	concurrent, after := s.concurrent, s.after
+	s.concurrent, s.after, s.unanswered = nil, nil, false
+	errs := make([]error, len(concurrent))
 	var g errgroup.Group
 	g.SetLimit(maxConcurrentJoins)
-	for i, do := range admissions {
+	for i, do := range concurrent {
 		g.Go(func() error {
 			errs[i] = do(ctx)
 			return nil

@@ -109,8 +109,13 @@ type joining struct {
 	flags    SubscriptionFlags
 	stream   Stream
 	streams  bool
-	// again means that the connection was in the channel moments ago.
-	again bool
+	// early means that the stream is opened while the subscription is written, again that the
+	// connection was in the channel moments ago.
+	early, again bool
+	// begins is where in the stream the subscription begins, and failed why the stream could not be
+	// opened.
+	begins Position
+	failed error
 }
 
 // subscribe carries out subscribes together with a change of the connection, whose present state
@@ -123,6 +128,9 @@ func (s *Session) subscribe(ctx context.Context, former Connection, requests []S
 	for i, r := range requests {
 		deciding.Go(func() error {
 			joins[i], outcomes[i] = s.decide(ctx, r)
+			if j := joins[i]; j != nil {
+				j.early = j.streams && !former.wasIn(j.Channel)
+			}
 			return nil
 		})
 	}
@@ -132,6 +140,8 @@ func (s *Session) subscribe(ctx context.Context, former Connection, requests []S
 			return nil, outcomes[i].Err
 		}
 	}
+	var early, late errgroup.Group
+	early.Go(func() error { s.openEarly(ctx, joins, outcomes); return nil })
 	var planned Change
 	before, after, err := s.store.ChangeConnection(ctx, former, func(c Connection) (_ Change, err error) {
 		if c, err = change(c); err == nil {
@@ -139,32 +149,31 @@ func (s *Session) subscribe(ctx context.Context, former Connection, requests []S
 		}
 		return planned, err
 	})
+	_ = early.Wait() // joins have the failures
 	if err != nil {
 		s.concludeLater(ctx, joins, before, after, planned) // some may have been written
 		return nil, err
 	}
 	s.c = after
 	s.activateLater(joins, outcomes)
-	opening := make([]bool, len(joins))
-	var g errgroup.Group
-	g.SetLimit(maxConcurrentJoins)
+	late.SetLimit(maxConcurrentJoins)
 	for i, j := range joins {
-		if outcomes[i].Err == nil && j != nil && j.streams {
-			opening[i] = true
-			g.Go(func() error {
-				outcomes[i].Err = s.open(ctx, j, &outcomes[i].Subscribed)
+		if outcomes[i].Err == nil && j != nil && j.streams && (!j.early || j.again) {
+			late.Go(func() error {
+				s.open(ctx, j, &outcomes[i].Subscribed, j.again)
 				return nil
 			})
 		}
 	}
-	_ = g.Wait() // outcomes have the failures
+	_ = late.Wait() // joins have the failures
 	var failed []*joining
 	for i, j := range joins {
 		switch {
-		case j == nil || !j.streams:
-		case outcomes[i].Err == nil:
+		case j == nil || !j.streams || outcomes[i].Err != nil:
+		case j.failed == nil:
 			s.admitLater(j)
-		case opening[i]:
+		default:
+			outcomes[i].Err = j.failed
 			failed = append(failed, j)
 		}
 	}
@@ -176,6 +185,24 @@ func (s *Session) subscribe(ctx context.Context, former Connection, requests []S
 		return nil, err
 	}
 	return outcomes, nil
+}
+
+// openEarly opens streams in which the connection has not been, at the same time as their
+// subscriptions are written. What is dispatched between the two is sent by the admission, like all
+// from there on. Where the connection was in the channel its former subscription may get that: then
+// the stream is opened when the new one is written.
+func (s *Session) openEarly(ctx context.Context, joins []*joining, outcomes []SubscribeOutcome) {
+	var g errgroup.Group
+	g.SetLimit(maxConcurrentJoins)
+	for i, j := range joins {
+		if j != nil && j.early {
+			g.Go(func() error {
+				s.open(ctx, j, &outcomes[i].Subscribed, false)
+				return nil
+			})
+		}
+	}
+	_ = g.Wait() // joins have the failures
 }
 
 // concludeLater is Hub.conclude for subscribes that have changed the connection, also after an
@@ -315,8 +342,8 @@ func (s *Session) plan(c Connection, joins []*joining, outcomes []SubscribeOutco
 			}
 			continue
 		}
-		_, in := channels[j.Channel]
-		if j.again = in || c.Order.has(j.Channel); !in {
+		j.again = c.wasIn(j.Channel)
+		if _, in := channels[j.Channel]; !in {
 			channels[j.Channel] = shardOf(c.ID, s.project.Categories[j.Channel.Category].SubscribeShards(now))
 		}
 		memberships[j.Channel] = j.membership
@@ -328,6 +355,12 @@ func (s *Session) plan(c Connection, joins []*joining, outcomes []SubscribeOutco
 	}
 	c.Channels = channels
 	return Change{Connection: c, Memberships: memberships}, nil
+}
+
+// wasIn reports whether the connection is in a channel, or was moments ago.
+func (c Connection) wasIn(ch Channel) bool {
+	_, in := c.Channels[ch]
+	return in || c.Order.has(ch)
 }
 
 // errTooManyChannels: the connection is in as many channels as it may be.
@@ -376,13 +409,13 @@ func (s *Session) activate(ctx context.Context, active []Admission) error {
 
 // admission is that of a subscription that was written.
 func (s *Session) admission(j *joining) Admission {
-	return Admission{Place: Place{j.Channel, s.c.Channels[j.Channel]}, Connection: s.c.ID, ID: j.membership.ID, Position: j.Since}
+	return Admission{Place: Place{j.Channel, s.c.Channels[j.Channel]}, Connection: s.c.ID, ID: j.membership.ID, Position: j.begins}
 }
 
 // admitLater admits a subscription to its stream when the client has the reply.
 func (s *Session) admitLater(j *joining) {
 	a := s.admission(j)
-	s.admissions = append(s.admissions, func(ctx context.Context) error { return s.Admit(ctx, j.stream, a) })
+	s.concurrent = append(s.concurrent, func(ctx context.Context) error { return s.Admit(ctx, j.stream, a) })
 }
 
 // announceLater announces joins and leaves when the client has the reply.
