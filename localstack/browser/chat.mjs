@@ -65,10 +65,17 @@ async function test(open) {
   await seesPeople(ada, [ada, grace]);
   await seesPeople(grace, [grace, ada]);
 
-  step("a lost connection is restored automatically, with all changes since");
+  step("a lost connection is restored automatically, with all changes and messages since");
+  await ada.page.context().setOffline(true);
   await ada.page.evaluate(() => window.sockets.at(-1).close());
-  await ada.page.waitForFunction(() => window.sockets.length === 2);
+  await say(grace, "Where are you?");
+  await say(grace, "We have lost you");
+  await sees(grace, "We have lost you");
+  await ada.page.context().setOffline(false);
   await online(ada);
+  await sees(ada, "We have lost you");
+  const missed = (await ada.by("log").locator(".text").allInnerTexts()).filter((text) => /are you\?|lost you/.test(text));
+  assert.deepEqual(missed, ["Where are you?", "We have lost you"]);
   await say(grace, "Are you back?");
   await sees(ada, "Are you back?");
   await say(ada, "I am");
