@@ -214,8 +214,8 @@ $(BUILD)/deploy/deploy: FORCE
 emulated: $(CDK) $(BUILD)/infra $(BUILD)/deploy/deploy
 	@$(MAKE) --no-print-directory --silent build BUILD=$(BUILD)/native GOARCH_LAMBDA=$$(go env GOARCH)
 
-test-deploy: emulated ## Deploy on MiniStack, run every conversation there, destroy; needs Git and Python, no Docker
-	@exec $(BUILD)/deploy/deploy ministack
+test-deploy: emulated $(CLIENTS_PYTHON)/installed ## Deploy on MiniStack, run every conversation there, destroy; needs Git and Python 3.11, no Docker
+	@exec $(BUILD)/deploy/deploy ministack $(CLIENTS_PYTHON)
 
 localstack-up: $(BUILD)/deploy/deploy ## Start LocalStack, needs Docker and LOCALSTACK_AUTH_TOKEN
 	@$< localstack up
@@ -223,8 +223,8 @@ localstack-up: $(BUILD)/deploy/deploy ## Start LocalStack, needs Docker and LOCA
 localstack-deploy: emulated ## Deploy on LocalStack
 	@$(BUILD)/deploy/deploy localstack deploy
 
-localstack-test: $(BUILD)/deploy/deploy ## Run every conversation on LocalStack
-	@$< localstack test
+localstack-test: $(BUILD)/deploy/deploy $(CLIENTS_PYTHON)/installed ## Run every conversation on LocalStack; needs Python 3.11
+	@$< localstack test $(CLIENTS_PYTHON)
 
 localstack-down: $(BUILD)/deploy/deploy ## Stop LocalStack and delete its data
 	@$< localstack down

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,13 +26,31 @@ func (s steps) runConversations(ctx context.Context, target e2e.Target) (e2e.Rep
 	return reports[0], nil
 }
 
-// sdks is how many SDKs converse: centrifuge-go, and npm centrifuge in Node and in Chromium.
+// sdks is how many SDKs of Go and JavaScript converse: centrifuge-go, and npm centrifuge in Node and in
+// Chromium.
 const sdks = 3
 
 // runSDKs lets the SDKs converse with a target whose table has localstack/sdk/seed.json, and returns
-// a report for each.
-func (s steps) runSDKs(ctx context.Context, target e2e.Target) ([]e2e.Report, error) {
-	return s.runTests(ctx, "sdks", target, "^(TestConversations|TestNode|TestChromium)$", "./localstack/sdk", sdks)
+// a report for each. python is the virtual environment of centrifuge-python.
+func (s steps) runSDKs(ctx context.Context, target e2e.Target, python string) ([]e2e.Report, error) {
+	reports, err := s.runTests(ctx, "sdks", target, "^(TestConversations|TestNode|TestChromium)$", "./localstack/sdk", sdks)
+	if err != nil {
+		return nil, err
+	}
+	var lines bytes.Buffer
+	if _, err := s.run("python", func(log io.Writer) error {
+		return runProgram(ctx, io.MultiWriter(log, &lines), os.Environ(), filepath.Join(python, "bin", "python"),
+			"localstack/clients/python/conversations.py", target.HTTPURL, target.WebSocketURL, target.ManagementURL)
+	}); err != nil {
+		return nil, err
+	}
+	held := 0 // the script fails where one does
+	for line := range bytes.Lines(lines.Bytes()) {
+		if bytes.HasPrefix(line, []byte("ok ")) {
+			held++
+		}
+	}
+	return append(reports, e2e.Report{Target: "centrifuge-python", Scripts: held, Run: held}), nil
 }
 
 // runTests runs tests of a package that take their target from the environment, as a step. It fails

@@ -26,8 +26,16 @@ LocalStack does not start without an auth token, and its WebSocket APIs need a p
 see its documentation. Without a token run "make test-deploy": it does the same on MiniStack,
 which is free`)
 
-// localstackCommand runs one of the commands up, deploy, test and down on LocalStack.
-func localstackCommand(ctx context.Context, command string, getenv func(string) string, out io.Writer) error {
+// localstackCommand runs one of the commands up, deploy, test and down on LocalStack. test takes the
+// virtual environment of centrifuge-python.
+func localstackCommand(ctx context.Context, args []string, getenv func(string) string, out io.Writer) error {
+	command, python := args[0], ""
+	switch {
+	case command == "test" && len(args) == 2:
+		python = args[1]
+	case command == "test" || len(args) != 1:
+		return errUsage
+	}
 	e := emulator{name: "LocalStack", endpoint: localAddress, workarounds: localstackWorkarounds()}
 	s := steps{folder: localFolder, out: out}
 	switch command {
@@ -67,7 +75,7 @@ func localstackCommand(ctx context.Context, command string, getenv func(string) 
 		if err != nil {
 			return err
 		}
-		ofSDKs, err := s.runSDKs(ctx, e2e.Target{WebSocketURL: o.WebSocketURL, HTTPURL: o.HTTPURL, ManagementURL: o.ManagementURL, Lacks: sdkLacks})
+		ofSDKs, err := s.runSDKs(ctx, e2e.Target{WebSocketURL: o.WebSocketURL, HTTPURL: o.HTTPURL, ManagementURL: o.ManagementURL, Lacks: sdkLacks}, python)
 		if err != nil {
 			return err
 		}

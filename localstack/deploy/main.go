@@ -1,15 +1,16 @@
 // Command deploy deploys the CDK stack on an emulator of AWS and runs the
 // conversations of localstack/e2e against it.
 //
-//	deploy ministack                       deploy, test and destroy on MiniStack
-//	deploy localstack up|deploy|test|down  the same in steps, on LocalStack
+//	deploy ministack PYTHON                deploy, test and destroy on MiniStack
+//	deploy localstack up|deploy|test|down  the same in steps, on LocalStack; test takes PYTHON too
 //	deploy admin-password                  set the admin password of a stack on AWS
 //	deploy smoke                           run the conversations against a stack on AWS
 //	deploy probe                           ask and measure what AWS does not document
 //
 // "make test-deploy", "make localstack-…", "make admin-password", "make smoke" and "make
 // probe" call it in the top folder of the repository. It deploys the template that infra/
-// synthesizes, with the changes of workaround.go.
+// synthesizes, with the changes of workaround.go. PYTHON is a virtual environment with
+// localstack/clients/python/requirements.txt.
 package main
 
 import (
@@ -32,13 +33,15 @@ const (
 )
 
 const usage = `Usage:
-  deploy ministack                       deploy on MiniStack, run the conversations, destroy
-  deploy localstack up|deploy|test|down  the same in steps, on LocalStack
+  deploy ministack PYTHON                deploy on MiniStack, run the conversations, destroy
+  deploy localstack up|deploy|down       the same in steps, on LocalStack
+  deploy localstack test PYTHON
   deploy admin-password                  give the stack of "make deploy" a new admin password, and
                                          print it: it is stored nowhere; earlier sessions end
   deploy smoke                           run the conversations against the stack of "make deploy"
   deploy probe [--yes] [--idle] [--deploy COMMAND] [--failure URL]
                                          ask that stack what AWS does not document, and measure
+  PYTHON is a virtual environment with localstack/clients/python/requirements.txt
 
 Options of probe:
   --yes                                  do not ask before it costs a few cents
@@ -81,10 +84,10 @@ func command(ctx context.Context, args []string, getenv func(string) string, in 
 	case slices.Contains(args, "--help") || slices.Contains(args, "-h") || len(args) == 1 && args[0] == "help":
 		_, err := io.WriteString(out, usage)
 		return err
-	case len(args) == 1 && args[0] == "ministack":
-		return testOnMiniStack(ctx, out)
-	case len(args) == 2 && args[0] == "localstack":
-		return localstackCommand(ctx, args[1], getenv, out)
+	case len(args) == 2 && args[0] == "ministack":
+		return testOnMiniStack(ctx, args[1], out)
+	case len(args) >= 2 && args[0] == "localstack":
+		return localstackCommand(ctx, args[1:], getenv, out)
 	case len(args) == 1 && args[0] == "admin-password":
 		return setAdminPassword(ctx, outputsPath, out, notes)
 	case len(args) == 1 && args[0] == "smoke":

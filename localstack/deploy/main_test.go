@@ -31,6 +31,9 @@ func TestCommand(t *testing.T) {
 		{name: "no command", fails: "--help"},
 		{name: "an unknown command", args: []string{"floci"}, fails: "--help"},
 		{name: "an unknown command of localstack", args: []string{"localstack", "sideways"}, fails: "--help"},
+		{name: "ministack without an environment", args: []string{"ministack"}, fails: "--help"},
+		{name: "localstack test without an environment", args: []string{"localstack", "test"}, fails: "--help"},
+		{name: "an argument of localstack down", args: []string{"localstack", "down", "here"}, fails: "--help"},
 		{name: "an unknown option of probe", args: []string{"probe", "--cheap"}, fails: "--help"},
 		{name: "localstack up without a token", args: []string{"localstack", "up"}, fails: "make test-deploy"},
 	} {

@@ -34,8 +34,9 @@ var ministackVersion = string(regexp.MustCompile(`(?m)^ministack==([0-9.]+)`).Fi
 
 // testOnMiniStack deploys the stack on MiniStack, sets the admin password, signs in to the
 // admin pages, tests a webhook and a dispatch, runs the conversations, those of SDKs, and the probes,
-// and deletes the stack. MiniStack is stopped in any case.
-func testOnMiniStack(ctx context.Context, out io.Writer) (err error) {
+// and deletes the stack. MiniStack is stopped in any case. python is the virtual environment of
+// centrifuge-python.
+func testOnMiniStack(ctx context.Context, python string, out io.Writer) (err error) {
 	if runtime.GOOS != "linux" {
 		return errors.New("MiniStack runs the bootstraps, which are Linux programs: use a Linux machine or container")
 	}
@@ -87,7 +88,7 @@ func testOnMiniStack(ctx context.Context, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	ofSDKs, err := s.runSDKs(ctx, e2e.Target{WebSocketURL: o.WebSocketURL, HTTPURL: o.HTTPURL, ManagementURL: o.ManagementURL, Lacks: sdkLacks})
+	ofSDKs, err := s.runSDKs(ctx, e2e.Target{WebSocketURL: o.WebSocketURL, HTTPURL: o.HTTPURL, ManagementURL: o.ManagementURL, Lacks: sdkLacks}, python)
 	if err != nil {
 		return err
 	}
