@@ -172,7 +172,7 @@ func parseKeySet(body []byte) (map[string][]publicKey, error) {
 	keys := make(map[string][]publicKey)
 	for _, raw := range set.Keys {
 		var k jwk
-		if json.Unmarshal(raw, &k) != nil || k.Kid == "" || !k.verifies() {
+		if hub.SyntaxError(raw) != "" || json.Unmarshal(raw, &k) != nil || k.Kid == "" || !k.verifies() {
 			continue
 		}
 		if public := k.public(); public != nil {

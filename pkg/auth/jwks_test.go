@@ -156,6 +156,7 @@ func TestKeySet(t *testing.T) {
 		"a key of another type":            {[]key{es}, sign("RS256"), "invalid token"},
 		"a key of another curve":           {[]key{keyOf(t, "ES384", "k")}, sign("ES256"), "invalid token"},
 		"the key of another signer":        {[]key{keyOf(t, "ES512", "k").with(key{"crv": "P-521"})}, sign("ES384"), "invalid token"},
+		"a kid that is no text":            {[]key{rs.with(key{"kid": json.RawMessage(`"\udc00"`)})}, signPublic(t, "RS256", "\ufffd", `{"sub":"42"}`), "invalid token: token_jwks_url has no public key with the kid \"\ufffd\""},
 		"another kid":                      {[]key{rs.with(key{"kid": "K"})}, sign("RS256"), unknown},
 		"no kid in the set":                {[]key{rs.with(key{"kid": nil})}, sign("RS256"), unknown},
 		"no keys":                          {nil, sign("RS256"), unknown},

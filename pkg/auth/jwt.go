@@ -33,7 +33,9 @@ type jws struct {
 	signature []byte
 	// critical means that the header has crit.
 	critical bool
-	claims   claims
+	// header is the header before it was decoded as JSON.
+	header []byte
+	claims claims
 }
 
 // errAlgorithm refuses a token for its alg.
@@ -42,8 +44,11 @@ var errAlgorithm = hub.ErrInvalidToken.With("the alg is not supported: sign the 
 // parseJWT decodes a JWT. It fails with hub.ErrInvalidToken.
 func parseJWT(token string) (jws, error) {
 	var j jws
-	parsed, _, err := jwtParser.ParseUnverified(token, &j.claims)
+	parsed, parts, err := jwtParser.ParseUnverified(token, &j.claims)
 	if err != nil {
+		return jws{}, hub.ErrInvalidToken
+	}
+	if j.header, err = jwtParser.DecodeSegment(parts[0]); err != nil {
 		return jws{}, hub.ErrInvalidToken
 	}
 	j.method, j.signature = parsed.Method, parsed.Signature
@@ -96,6 +101,9 @@ func (j jws) check() error {
 	if j.claims.values == nil {
 		return hub.ErrInvalidToken.With("the claims are null")
 	}
+	if wrong := hub.SyntaxError(j.header); wrong != "" {
+		return hub.ErrBadRequest.With("the header of the JWT: " + wrong)
+	}
 	// The info is passed on as it is.
 	if wrong := hub.SyntaxError(j.claims.payload, "info"); wrong != "" {
 		return hub.ErrBadRequest.With("the claims of the JWT: " + wrong)
@@ -105,7 +113,7 @@ func (j jws) check() error {
 
 // verifyJWT verifies a JWT under the contract of VerifyToken. Before the signature is
 // verified, the error distinguishes nothing but the algorithm. Afterwards its Detail
-// names the wrong claim, or where the claims are not text.
+// names the wrong claim, or where the header or the claims are not text.
 func verifyJWT(p *hub.Project, user, token string, now time.Time) (hub.Identity, error) {
 	j, err := parseJWT(token)
 	if err != nil {

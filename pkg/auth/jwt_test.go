@@ -166,6 +166,8 @@ func TestInvalidJWT(t *testing.T) {
 		"claims that are a list":              {payload(`[]`), hub.ErrInvalidToken},
 		"claims that are not JSON":            {payload(`{"sub":`), hub.ErrInvalidToken},
 		"claims that are not UTF-8":           {payload("{\"sub\":\"2694\",\"exp\":1700000060,\"info\":\"\xff\"}"), hub.ErrBadRequest},
+		"header that is not UTF-8":            {signRaw(sha256.New, secret, "{\"alg\":\"HS256\",\"kid\":\"\xff\"}", good), hub.ErrBadRequest},
+		"header with half of a pair":          {signRaw(sha256.New, secret, `{"alg":"HS256","kid":"\ud800"}`, good), hub.ErrBadRequest},
 		"subscription token":                  {payload(`{"sub":"2694","exp":1700000060,"channel":"chat:lobby"}`), hub.ErrInvalidToken},
 		"sub of another user":                 {payload(`{"sub":"2695","exp":1700000060}`), hub.ErrInvalidToken},
 		"sub of another user, expired":        {payload(`{"sub":"2695","exp":1}`), hub.ErrInvalidToken},

@@ -45,8 +45,9 @@ const MaxTokenBytes = 16 << 10
 //
 // VerifyToken fails with hub.ErrInvalidToken. Once the signature of a JWT is verified,
 // the Detail of the error names the wrong claim and the cause, except for a sub of
-// another user; claims that hub.SyntaxError refuses fail with hub.ErrBadRequest. VerifyToken fails with hub.ErrTokenExpired for a JWT of user whose exp
-// has passed, and with hub.ErrLimitExceeded for a token longer than MaxTokenBytes and
+// another user; a header or claims that hub.SyntaxError refuses fail with
+// hub.ErrBadRequest. VerifyToken fails with hub.ErrTokenExpired for a JWT of user whose
+// exp has passed, and with hub.ErrLimitExceeded for a token longer than MaxTokenBytes and
 // for a JWT whose permissions or info exceed their limit.
 func VerifyToken(p *hub.Project, user, token string, now time.Time) (hub.Identity, error) {
 	switch {

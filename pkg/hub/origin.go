@@ -160,6 +160,9 @@ func normalizeHost(scheme, host string) (normal, wrong string) {
 		return "", "has a wildcard with a scheme that is not http or https"
 	case strings.HasPrefix(name, "["):
 		return normalizeIPv6(name, isPattern)
+	case name == "." && !isWeb:
+		// Electron applications load app://./index.html.
+		return name, ""
 	}
 	if isWeb {
 		var err error

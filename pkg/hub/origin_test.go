@@ -39,6 +39,8 @@ func TestNormalizeOrigin(t *testing.T) {
 		{"capacitor://localhost", "capacitor://localhost"},
 		{"Ionic://localhost", "ionic://localhost"},
 		{"chrome-extension://abcdefghijklmnopabcdefghijklmnop", "chrome-extension://abcdefghijklmnopabcdefghijklmnop"},
+		{"app://.", "app://."},
+		{"app://./", "app://."},
 		{"file://", "file://"},
 		{"file:///", "file://"},
 
@@ -66,6 +68,8 @@ func TestNormalizeOrigin(t *testing.T) {
 		{"http://[::1", bad + `has "http://[::1", which has a host that is no IPv6 address`},
 		{"http://[fe80::1%25eth0]", bad + `has "http://[fe80::1%25eth0]", which has a host that is no IPv6 address`},
 		{"https://", bad + `has "https://", which has a host that is no domain name`},
+		{"https://.", bad + `has "https://.", which has a host that is no domain name`},
+		{"app://..", bad + `has "app://..", which has a host that is no domain name`},
 		{"https://*.", bad + `has "https://*.", which has a host that is no domain name`},
 		{"https://a..example", bad + `has "https://a..example", which has a host that is no domain name`},
 		{"https://exa mple.com", bad + `has "https://exa mple.com", which has a host that is no domain name`},
