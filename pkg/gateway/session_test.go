@@ -119,6 +119,31 @@ func TestRecoveryThatDoesNotFit(t *testing.T) {
 	})
 }
 
+// TestRecoveriesOfOneFrame: each subscribe has a reply of its own, and the frame room for more than
+// one reply has.
+func TestRecoveriesOfOneFrame(t *testing.T) {
+	const channels, fit = 16, 12
+	r := newRig(t, hub.ProjectOptions{})
+	r.category(t, "big", hub.CategoryOptions{HistorySize: 300, HistoryTTL: hub.Duration(time.Hour), ForceRecovery: true})
+	var frame []string
+	for n := range channels {
+		for range 3 {
+			r.publish(t, fmt.Sprintf("big:%d", n), `"`+strings.Repeat("x", 28<<10)+`"`, nil)
+		}
+		frame = append(frame, fmt.Sprintf(`{"id":%d,"subscribe":{"channel":"big:%d","recover":true}}`, n+2, n))
+	}
+	r.enter(t, "")
+	r.send(t, "c1", strings.Join(frame, "\n"))
+	recovered, was := 0, 0
+	for _, got := range r.take() {
+		recovered += strings.Count(got, `"recovered":true`)
+		was += strings.Count(got, `"was_recovering":true`)
+	}
+	if recovered != fit || was != channels {
+		t.Errorf("%d of %d were recovered, expected %d of %d", recovered, was, fit, channels)
+	}
+}
+
 // TestLostServerSubscription: a client does not subscribe again to what the server has made.
 func TestLostServerSubscription(t *testing.T) {
 	r := newRig(t, hub.ProjectOptions{})

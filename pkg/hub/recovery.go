@@ -7,10 +7,13 @@ import (
 	"time"
 )
 
-// MaxRecoveryBytes is how many bytes the recovered publications of all subscribes in one frame may
-// have, about: API Gateway limits a reply to 128 KB. A client that has missed more is not
-// recovered.
+// MaxRecoveryBytes is how many bytes the recovered publications in one reply may have, about: API
+// Gateway limits a reply to 128 KB. A subscribe has a reply of its own, and the subscriptions of a
+// login share one. A client that has missed more is not recovered.
 const MaxRecoveryBytes = 96 << 10
+
+// maxFrameRecoveryBytes is likewise for the replies to one frame: SDKs wait 5 s for them.
+const maxFrameRecoveryBytes = 1 << 20
 
 // wireBytes is about how many bytes publications have in a reply.
 func wireBytes(publications []Message) (sum int64) {
@@ -112,8 +115,24 @@ func (s *Session) recover(ctx context.Context, j *joining, result *Subscribed) (
 	if err != nil || top.Epoch == "" {
 		return top, err
 	}
-	if s.recovered.Add(wireBytes(missed)) <= MaxRecoveryBytes {
+	if s.fits(j, missed) {
 		result.Publications, result.Recovered = Recover(j.Since, top, missed)
 	}
 	return top, nil
+}
+
+// fits reports whether a reply and the frame have room for publications, and accounts for them. A
+// stream that is opened again has its former ones no more.
+func (s *Session) fits(j *joining, missed []Message) bool {
+	bytes, limit := wireBytes(missed), int64(maxFrameRecoveryBytes)
+	if j.required {
+		limit = MaxRecoveryBytes
+	}
+	total := s.recovered.Add(bytes - j.recovered)
+	if j.recovered = bytes; bytes <= MaxRecoveryBytes && total <= limit {
+		return true
+	}
+	s.recovered.Add(-bytes)
+	j.recovered = 0
+	return false
 }
