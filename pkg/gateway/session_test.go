@@ -119,6 +119,31 @@ func TestRecoveryThatDoesNotFit(t *testing.T) {
 	})
 }
 
+// TestHistoryThatDoesNotFit: a client gets as much as a reply may have, and reads on.
+func TestHistoryThatDoesNotFit(t *testing.T) {
+	const publications = 20
+	tags := map[string]string{"a": strings.Repeat("\x01", 900)}
+	for name, publish := range map[string]func(*rig){
+		"data": func(r *rig) { r.publish(t, "log:x", `"`+strings.Repeat("x", 25<<10)+`"`, nil) },
+		"tags": func(r *rig) { r.publish(t, "long:x", `"`+strings.Repeat("x", 2<<10)+`"`, tags) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, hub.ProjectOptions{})
+			r.category(t, "long", hub.CategoryOptions{HistorySize: 300, HistoryTTL: hub.Duration(time.Hour), AllowHistoryForClient: true})
+			for range publications {
+				publish(r)
+			}
+			r.enter(t, "")
+			channel := map[string]string{"data": "log:x", "tags": "long:x"}[name]
+			r.send(t, "c1", fmt.Sprintf(`{"id":2,"history":{"channel":%q,"limit":-1}}`, channel))
+			got := r.take()
+			if len(got) != 1 || !strings.Contains(got[0], `"epoch":"E","offset":20}}`) || len(got[0]) < 100<<10 || len(got[0]) > hub.MaxMessageBytes {
+				t.Errorf("got %d replies, %.300q", len(got), got)
+			}
+		})
+	}
+}
+
 // TestRecoveriesOfOneFrame: each subscribe has a reply of its own, and the frame room for more than
 // one reply has.
 func TestRecoveriesOfOneFrame(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"time"
+	"unicode/utf8"
 )
 
 // MaxRecoveryBytes is how many bytes the recovered publications in one reply may have, about: API
@@ -15,17 +16,44 @@ const MaxRecoveryBytes = 96 << 10
 // maxFrameRecoveryBytes is likewise for the replies to one frame: SDKs wait 5 s for them.
 const maxFrameRecoveryBytes = 1 << 20
 
-// wireBytes is about how many bytes publications have in a reply.
+// wireBytes is how many bytes publications have in a reply at most, and about.
 func wireBytes(publications []Message) (sum int64) {
 	const keys = 150
 	for _, m := range publications {
-		size := keys + len(m.Data) + 2*len(m.Client.User) + len(m.Client.Connection) + len(m.Client.Info) + len(m.Client.ChannelInfo)
+		size := keys + len(m.Data) + textBytes(m.Client.User) + len(m.Client.Connection) + len(m.Client.Info) + len(m.Client.ChannelInfo)
 		for name, value := range m.Tags {
-			size += 2*len(name) + 2*len(value) + len(`"":"",`)
+			size += textBytes(name) + textBytes(value) + len(`"":"",`)
 		}
 		sum += int64(size)
 	}
 	return sum
+}
+
+// textBytes is how many bytes a text has in JSON at most.
+func textBytes(text string) (sum int) {
+	for _, c := range []byte(text) {
+		switch {
+		case c < ' ':
+			sum += len(`\u0000`)
+		case c == '"' || c == '\\' || c >= utf8.RuneSelf:
+			sum += 2 // two characters of three bytes are escaped
+		default:
+			sum++
+		}
+	}
+	return sum
+}
+
+// fitting are the first publications, at least one, that a reply has room for.
+func fitting(publications []Message) []Message {
+	const others = 1 << 10
+	left := int64(MaxMessageBytes - others)
+	for i := range publications {
+		if left -= wireBytes(publications[i : i+1]); left < 0 {
+			return publications[:max(i, 1)]
+		}
+	}
+	return publications
 }
 
 // open decides where in the stream a subscription begins, and what its client has missed.
