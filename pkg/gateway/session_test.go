@@ -144,6 +144,36 @@ func TestHistoryThatDoesNotFit(t *testing.T) {
 	}
 }
 
+// TestRecoveryBesideData: what the application attaches to a subscription is in the same reply.
+func TestRecoveryBesideData(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{ProxyConnectURL: "https://a.example", ProxySubscribeURL: "https://a.example"})
+	r.category(t, "asked", hub.CategoryOptions{HistorySize: 10, HistoryTTL: hub.Duration(time.Hour), ForceRecovery: true, SubscribeProxyEnabled: true})
+	long := `"` + strings.Repeat("x", 30<<10) + `"`
+	for range 3 {
+		r.publish(t, "news:a", long, nil)
+		r.publish(t, "asked:a", long, nil)
+	}
+	data := json.RawMessage(`"` + strings.Repeat("d", 50<<10) + `"`)
+	r.application = func(q hub.ProxyRequest) (hub.ProxyResult, error) {
+		if q.Proxy == hub.SubscribeProxy {
+			return hub.ProxyResult{Data: data}, nil
+		}
+		return hub.ProxyResult{User: "u1", Subscriptions: map[hub.Channel]hub.SubscribeOptions{{Category: "news", Name: "a"}: {Data: data}}}, nil
+	}
+	r.open(t, "c1", projectID, "")
+	r.send(t, "c1", `{"id":1,"connect":{"subs":{"news:a":{"recover":true}}}}`)
+	checkUnrecovered(t, r.take(), "connect")
+	r.send(t, "c1", `{"id":2,"subscribe":{"channel":"asked:a","recover":true}}`)
+	checkUnrecovered(t, r.take(), "subscribe")
+}
+
+func checkUnrecovered(t *testing.T, got []string, reply string) {
+	t.Helper()
+	if len(got) != 1 || !strings.Contains(got[0], fmt.Sprintf(`,%q:{`, reply)) || strings.Contains(got[0], `"recovered":true`) || !strings.Contains(got[0], `"was_recovering":true`) {
+		t.Errorf("got %.300q, expected the reply to %s, and that nothing is recovered", got, reply)
+	}
+}
+
 // TestRecoveriesOfOneFrame: each subscribe has a reply of its own, and the frame room for more than
 // one reply has.
 func TestRecoveriesOfOneFrame(t *testing.T) {

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"time"
@@ -149,15 +150,31 @@ func (s *Session) recover(ctx context.Context, j *joining, result *Subscribed) (
 	return top, nil
 }
 
+// recoveryRoom is how many bytes of publications fit into a reply that has so many others.
+func recoveryRoom(others int) int64 {
+	const keys = 4 << 10
+	return int64(min(MaxRecoveryBytes, MaxMessageBytes-keys-others))
+}
+
+// loginRoom is recoveryRoom for the reply to a login with this data and these subscriptions.
+func loginRoom(data json.RawMessage, requests []SubscribeCommand) int64 {
+	const keys = 250
+	others := len(data)
+	for _, r := range requests {
+		others += keys + len(r.Channel.Category) + textBytes(r.Channel.Name) + len(r.options.Data)
+	}
+	return recoveryRoom(others)
+}
+
 // fits reports whether a reply and the frame have room for publications, and accounts for them. A
 // stream that is opened again has its former ones no more.
 func (s *Session) fits(j *joining, missed []Message) bool {
 	bytes, limit := wireBytes(missed), int64(maxFrameRecoveryBytes)
 	if j.required {
-		limit = MaxRecoveryBytes
+		limit = s.loginRoom
 	}
 	total := s.recovered.Add(bytes - j.recovered)
-	if j.recovered = bytes; bytes <= MaxRecoveryBytes && total <= limit {
+	if j.recovered = bytes; bytes <= recoveryRoom(len(j.options.Data)) && total <= limit {
 		return true
 	}
 	s.recovered.Add(-bytes)
