@@ -119,6 +119,7 @@ var constants = map[string]string{
 	"hub.MaxAhead":                   count(hub.MaxAhead),
 	"hub.MaxHistory":                 count(hub.MaxHistory),
 	"hub.MaxHistoryBytes":            size(hub.MaxHistoryBytes),
+	"hub.MaxRecoveryBytes":           size(hub.MaxRecoveryBytes),
 	"hub.MaxPresence":                count(hub.MaxPresence),
 	"hub.MaxCounted":                 count(hub.MaxCounted),
 	"hub.MaxChannelPage":             count(hub.MaxChannelPage),

@@ -265,6 +265,20 @@ func TestConversations(t *testing.T) {
 			c1 > {"id":1,"connect":{"token":"JWT{"sub":"u1"}"}}
 			c1 < {"id":1,"connect":{"client":"c1","version":"centrifuge","ping":7200,"pong":true}}
 		`},
+		{name: "a connect that is wrong", script: `
+			open c1 ?p
+			c1 > {"id":1,"connect":[]}
+			c1 < {"id":1,"error":{"code":3501,"message":"bad request: connect is not an object"}}
+			c1 closed
+			open c2 ?p
+			c2 > {"id":1,"connect":{"token":"x","subs":{"chat:x":null}}}
+			c2 < {"id":1,"error":{"code":3501,"message":"bad request: connect.subs[\"chat:x\"] is not an object"}}
+			c2 closed
+			open c3 ?p
+			c3 > {"connect":{}}
+			c3 < {"push":{"disconnect":{"code":3501,"reason":"bad request"}}}
+			c3 closed
+		`},
 		{name: "frames of a connection that is over", script: `
 			c1 > {"id":1,"connect":{"token":"JWT{"sub":"u1"}"}}
 			c1 closed

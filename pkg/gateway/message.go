@@ -57,6 +57,7 @@ func (c *conversation) run(ctx context.Context, commands []centrifugo.Command, w
 		if e, _ := classic.Decode([]byte(c.event.Body)); e.Method != "" {
 			return events.APIGatewayProxyResponse{}, false
 		}
+		var frame *centrifugo.FrameError
 		speaks, scoped, err := c.hub.Speaks(ctx, received(c.event))
 		if disconnection(err) != nil {
 			return c.end(ctx, err), true
@@ -69,6 +70,12 @@ func (c *conversation) run(ctx context.Context, commands []centrifugo.Command, w
 			// Without an identity too: Centrifugo's clients take API Gateway's error, when the function has
 			// died, for a ping, and end for good at an answer in the classic form.
 			return reply(nil), true
+		case err == nil && speaks == "" && errors.As(wrong, &frame) && frame.Method != "":
+			// No other protocol has the keys of its commands.
+			if frame.Method == "connect" && frame.ID > 0 {
+				wrong = &refusal{frame.ID, wrong}
+			}
+			return c.end(ctx, wrong), true
 		case speaks != hub.Centrifugo:
 			return events.APIGatewayProxyResponse{}, false
 		}

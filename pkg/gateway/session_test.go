@@ -119,6 +119,86 @@ func TestRecoveryThatDoesNotFit(t *testing.T) {
 	})
 }
 
+// TestHistoryThatDoesNotFit: a client gets as much as a reply may have, and reads on.
+func TestHistoryThatDoesNotFit(t *testing.T) {
+	const publications = 20
+	tags := map[string]string{"a": strings.Repeat("\x01", 900)}
+	for name, publish := range map[string]func(*rig){
+		"data": func(r *rig) { r.publish(t, "log:x", `"`+strings.Repeat("x", 25<<10)+`"`, nil) },
+		"tags": func(r *rig) { r.publish(t, "long:x", `"`+strings.Repeat("x", 2<<10)+`"`, tags) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, hub.ProjectOptions{})
+			r.category(t, "long", hub.CategoryOptions{HistorySize: 300, HistoryTTL: hub.Duration(time.Hour), AllowHistoryForClient: true})
+			for range publications {
+				publish(r)
+			}
+			r.enter(t, "")
+			channel := map[string]string{"data": "log:x", "tags": "long:x"}[name]
+			r.send(t, "c1", fmt.Sprintf(`{"id":2,"history":{"channel":%q,"limit":-1}}`, channel))
+			got := r.take()
+			if len(got) != 1 || !strings.Contains(got[0], `"epoch":"E","offset":20}}`) || len(got[0]) < 100<<10 || len(got[0]) > hub.MaxMessageBytes {
+				t.Errorf("got %d replies, %.300q", len(got), got)
+			}
+		})
+	}
+}
+
+// TestRecoveryBesideData: what the application attaches to a subscription is in the same reply.
+func TestRecoveryBesideData(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{ProxyConnectURL: "https://a.example", ProxySubscribeURL: "https://a.example"})
+	r.category(t, "asked", hub.CategoryOptions{HistorySize: 10, HistoryTTL: hub.Duration(time.Hour), ForceRecovery: true, SubscribeProxyEnabled: true})
+	long := `"` + strings.Repeat("x", 30<<10) + `"`
+	for range 3 {
+		r.publish(t, "news:a", long, nil)
+		r.publish(t, "asked:a", long, nil)
+	}
+	data := json.RawMessage(`"` + strings.Repeat("d", 50<<10) + `"`)
+	r.application = func(q hub.ProxyRequest) (hub.ProxyResult, error) {
+		if q.Proxy == hub.SubscribeProxy {
+			return hub.ProxyResult{Data: data}, nil
+		}
+		return hub.ProxyResult{User: "u1", Subscriptions: map[hub.Channel]hub.SubscribeOptions{{Category: "news", Name: "a"}: {Data: data}}}, nil
+	}
+	r.open(t, "c1", projectID, "")
+	r.send(t, "c1", `{"id":1,"connect":{"subs":{"news:a":{"recover":true}}}}`)
+	checkUnrecovered(t, r.take(), "connect")
+	r.send(t, "c1", `{"id":2,"subscribe":{"channel":"asked:a","recover":true}}`)
+	checkUnrecovered(t, r.take(), "subscribe")
+}
+
+func checkUnrecovered(t *testing.T, got []string, reply string) {
+	t.Helper()
+	if len(got) != 1 || !strings.Contains(got[0], fmt.Sprintf(`,%q:{`, reply)) || strings.Contains(got[0], `"recovered":true`) || !strings.Contains(got[0], `"was_recovering":true`) {
+		t.Errorf("got %.300q, expected the reply to %s, and that nothing is recovered", got, reply)
+	}
+}
+
+// TestRecoveriesOfOneFrame: each subscribe has a reply of its own, and the frame room for more than
+// one reply has.
+func TestRecoveriesOfOneFrame(t *testing.T) {
+	const channels, fit = 16, 12
+	r := newRig(t, hub.ProjectOptions{})
+	r.category(t, "big", hub.CategoryOptions{HistorySize: 300, HistoryTTL: hub.Duration(time.Hour), ForceRecovery: true})
+	var frame []string
+	for n := range channels {
+		for range 3 {
+			r.publish(t, fmt.Sprintf("big:%d", n), `"`+strings.Repeat("x", 28<<10)+`"`, nil)
+		}
+		frame = append(frame, fmt.Sprintf(`{"id":%d,"subscribe":{"channel":"big:%d","recover":true}}`, n+2, n))
+	}
+	r.enter(t, "")
+	r.send(t, "c1", strings.Join(frame, "\n"))
+	recovered, was := 0, 0
+	for _, got := range r.take() {
+		recovered += strings.Count(got, `"recovered":true`)
+		was += strings.Count(got, `"was_recovering":true`)
+	}
+	if recovered != fit || was != channels {
+		t.Errorf("%d of %d were recovered, expected %d of %d", recovered, was, fit, channels)
+	}
+}
+
 // TestLostServerSubscription: a client does not subscribe again to what the server has made.
 func TestLostServerSubscription(t *testing.T) {
 	r := newRig(t, hub.ProjectOptions{})

@@ -87,7 +87,7 @@ func (s *Session) mayRead() error {
 	return nil
 }
 
-// History returns publications of a channel's stream, and its top. It fails with
+// History returns publications of a channel's stream, as many as a reply has room for, and its top. It fails with
 // ErrCategoryNotFound, ErrPermissionDenied, and as Hub.History does.
 func (s *Session) History(ctx context.Context, ch Channel, q HistoryQuery) ([]Message, Position, error) {
 	if err := s.mayRead(); err != nil {
@@ -98,7 +98,8 @@ func (s *Session) History(ctx context.Context, ch Channel, q HistoryQuery) ([]Me
 		return nil, Position{}, err
 	}
 	q.Bytes = MaxMessageBytes // a reply can hold no more
-	return s.Publisher.History(ctx, s.project, ch, q)
+	publications, top, err := s.Publisher.History(ctx, s.project, ch, q)
+	return fitting(publications), top, err
 }
 
 // RPC calls a method of the application, and returns what it returns, nil for nothing. It fails

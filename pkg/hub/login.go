@@ -74,7 +74,7 @@ func (s *Session) Login(ctx context.Context, l Login) (LoggedIn, error) {
 	}
 	requests := s.serverSubscriptions(p, token, l)
 	former := s.c
-	s.c, s.project, s.unanswered = c, p, true
+	s.c, s.project, s.unanswered, s.loginRoom = c, p, true, loginRoom(data, requests)
 	outcomes, err := s.subscribe(ctx, former, requests, func(before Connection) (Connection, error) {
 		if before.Project != "" {
 			// Another login, or this one: its answer was lost, and the SDK of DynamoDB has repeated it.

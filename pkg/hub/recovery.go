@@ -2,27 +2,59 @@ package hub
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"time"
+	"unicode/utf8"
 )
 
-// MaxRecoveryBytes is how many bytes the recovered publications of all subscribes in one frame may
-// have, about: API Gateway limits a reply to 128 KB. A client that has missed more is not
-// recovered.
+// MaxRecoveryBytes is how many bytes the recovered publications in one reply may have, about: API
+// Gateway limits a reply to 128 KB. A subscribe has a reply of its own, and the subscriptions of a
+// login share one. A client that has missed more is not recovered.
 const MaxRecoveryBytes = 96 << 10
 
-// wireBytes is about how many bytes publications have in a reply.
+// maxFrameRecoveryBytes is likewise for the replies to one frame: SDKs wait 5 s for them.
+const maxFrameRecoveryBytes = 1 << 20
+
+// wireBytes is how many bytes publications have in a reply at most, and about.
 func wireBytes(publications []Message) (sum int64) {
 	const keys = 150
 	for _, m := range publications {
-		size := keys + len(m.Data) + 2*len(m.Client.User) + len(m.Client.Connection) + len(m.Client.Info) + len(m.Client.ChannelInfo)
+		size := keys + len(m.Data) + textBytes(m.Client.User) + len(m.Client.Connection) + len(m.Client.Info) + len(m.Client.ChannelInfo)
 		for name, value := range m.Tags {
-			size += 2*len(name) + 2*len(value) + len(`"":"",`)
+			size += textBytes(name) + textBytes(value) + len(`"":"",`)
 		}
 		sum += int64(size)
 	}
 	return sum
+}
+
+// textBytes is how many bytes a text has in JSON at most.
+func textBytes(text string) (sum int) {
+	for _, c := range []byte(text) {
+		switch {
+		case c < ' ':
+			sum += len(`\u0000`)
+		case c == '"' || c == '\\' || c >= utf8.RuneSelf:
+			sum += 2 // two characters of three bytes are escaped
+		default:
+			sum++
+		}
+	}
+	return sum
+}
+
+// fitting are the first publications, at least one, that a reply has room for.
+func fitting(publications []Message) []Message {
+	const others = 1 << 10
+	left := int64(MaxMessageBytes - others)
+	for i := range publications {
+		if left -= wireBytes(publications[i : i+1]); left < 0 {
+			return publications[:max(i, 1)]
+		}
+	}
+	return publications
 }
 
 // open decides where in the stream a subscription begins, and what its client has missed.
@@ -112,8 +144,40 @@ func (s *Session) recover(ctx context.Context, j *joining, result *Subscribed) (
 	if err != nil || top.Epoch == "" {
 		return top, err
 	}
-	if s.recovered.Add(wireBytes(missed)) <= MaxRecoveryBytes {
+	if s.fits(j, missed) {
 		result.Publications, result.Recovered = Recover(j.Since, top, missed)
 	}
 	return top, nil
+}
+
+// recoveryRoom is how many bytes of publications fit into a reply that has so many others.
+func recoveryRoom(others int) int64 {
+	const keys = 4 << 10
+	return int64(min(MaxRecoveryBytes, MaxMessageBytes-keys-others))
+}
+
+// loginRoom is recoveryRoom for the reply to a login with this data and these subscriptions.
+func loginRoom(data json.RawMessage, requests []SubscribeCommand) int64 {
+	const keys = 250
+	others := len(data)
+	for _, r := range requests {
+		others += keys + len(r.Channel.Category) + textBytes(r.Channel.Name) + len(r.options.Data)
+	}
+	return recoveryRoom(others)
+}
+
+// fits reports whether a reply and the frame have room for publications, and accounts for them. A
+// stream that is opened again has its former ones no more.
+func (s *Session) fits(j *joining, missed []Message) bool {
+	bytes, limit := wireBytes(missed), int64(maxFrameRecoveryBytes)
+	if j.required {
+		limit = s.loginRoom
+	}
+	total := s.recovered.Add(bytes - j.recovered)
+	if j.recovered = bytes; bytes <= recoveryRoom(len(j.options.Data)) && total <= limit {
+		return true
+	}
+	s.recovered.Add(-bytes)
+	j.recovered = 0
+	return false
 }

@@ -27,6 +27,8 @@ type Session struct {
 	began time.Time
 	// recovered is how many bytes the publications have that were recovered.
 	recovered atomic.Int64
+	// loginRoom is how many the reply to a login has room for.
+	loginRoom int64
 	// reads counts the commands that read presences and histories.
 	reads int
 	// concurrent and after are what follows when the client has the replies: first those that are

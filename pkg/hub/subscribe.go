@@ -116,6 +116,8 @@ type joining struct {
 	// opened.
 	begins Position
 	failed error
+	// recovered is how many bytes of the frame its publications take.
+	recovered int64
 }
 
 // subscribe carries out subscribes together with a change of the connection, whose present state
@@ -129,7 +131,7 @@ func (s *Session) subscribe(ctx context.Context, former Connection, requests []S
 		deciding.Go(func() error {
 			joins[i], outcomes[i] = s.decide(ctx, r)
 			if j := joins[i]; j != nil {
-				j.early = j.streams && !former.wasIn(j.Channel)
+				j.early = j.streams && !former.wasIn(j.Channel) && len(former.Channels)+len(requests) <= MaxChannels
 			}
 			return nil
 		})
@@ -190,7 +192,8 @@ func (s *Session) subscribe(ctx context.Context, former Connection, requests []S
 // openEarly opens streams in which the connection has not been, at the same time as their
 // subscriptions are written. What is dispatched between the two is sent by the admission, like all
 // from there on. Where the connection was in the channel its former subscription may get that: then
-// the stream is opened when the new one is written.
+// the stream is opened when the new one is written. So it is where the frame may have more channels
+// than are allowed: a stream in which nobody subscribes costs writes.
 func (s *Session) openEarly(ctx context.Context, joins []*joining, outcomes []SubscribeOutcome) {
 	var g errgroup.Group
 	g.SetLimit(maxConcurrentJoins)
