@@ -31,9 +31,10 @@ func (p Publication) Time() time.Time { return time.UnixMilli(p.Milliseconds) }
 
 // Publisher is the client that published a message.
 type Publisher struct {
-	User   string          `json:"user"`
-	Client string          `json:"client"`
-	Info   json.RawMessage `json:"conn_info,omitempty"`
+	User        string          `json:"user"`
+	Client      string          `json:"client"`
+	Info        json.RawMessage `json:"conn_info,omitempty"`
+	ChannelInfo json.RawMessage `json:"chan_info,omitempty"`
 }
 
 // HistoryOptions select publications.

@@ -78,6 +78,8 @@ type Member struct {
 	User   string `json:"user"`
 	// Info is the connection info of the application, or nil.
 	Info json.RawMessage `json:"conn_info,omitempty"`
+	// ChannelInfo is the info of the subscription, or nil.
+	ChannelInfo json.RawMessage `json:"chan_info,omitempty"`
 }
 
 // Presence returns the members of a channel by connection. It fails with

@@ -468,6 +468,18 @@ func TestConversations(t *testing.T) {
 			c1 closed
 			c2 < {"push":{"channel":"chat:x","leave":{"info":{"user":"u1","client":"c1","conn_info":{"n":1},"chan_info":{"r":4}}}}}
 		`},
+		{name: "the info of a subscription to a stream", script: connected + `
+			c1 > {"id":2,"subscribe":{"channel":"log:x","token":"JWT{"sub":"u1","channel":"log:x","info":{"r":1}}"}}
+			c1 < {"id":2,"subscribe":{}}
+			c1 > {"id":3,"publish":{"channel":"log:x","data":1}}
+			c1 < {"push":{"channel":"log:x","pub":{"data":1,"info":{"user":"u1","client":"c1","chan_info":{"r":1}},"offset":1,"epoch":"E"}}}
+			c1 < {"id":3,"publish":{}}
+			c1 > {"id":4,"history":{"channel":"log:x","limit":1}}
+			c1 < {"id":4,"history":{"publications":[{"data":1,"info":{"user":"u1","client":"c1","chan_info":{"r":1}},"offset":1}],"epoch":"E","offset":1}}
+			open c2 ?p
+			c2 > {"id":1,"connect":{"token":"JWT{"sub":"u2"}"}}\n{"id":2,"subscribe":{"channel":"log:x","recoverable":true,"recover":true}}
+			c2 < {"id":1,"connect":{"client":"c2","version":"centrifuge","ping":7200,"pong":true}}\n{"id":2,"subscribe":{"recoverable":true,"epoch":"E","publications":[{"data":1,"info":{"user":"u1","client":"c1","chan_info":{"r":1}},"offset":1}],"recovered":true,"positioned":true,"was_recovering":true}}
+		`},
 		{name: "presence, history and rpc", script: connected + `
 			c1 > {"id":2,"subscribe":{"channel":"chat:x"}}
 			c1 < {"id":2,"subscribe":{}}

@@ -287,6 +287,51 @@ func TestLoginWhoseAnswerIsLost(t *testing.T) {
 	r.expect(t, "a connect", `c1 < {"id":1,"error":{"code":3010,"message":"insufficient state","temporary":true}}`, "c1 closed")
 }
 
+// TestRequestsDuringLogin makes requests about a user between the reply to its login and the write that
+// it has the reply.
+func TestRequestsDuringLogin(t *testing.T) {
+	chat := hub.Channel{Category: "chat", Name: "x"}
+	for _, test := range []struct {
+		name    string
+		request func(*rig, *hub.Project) error
+		want    []string
+	}{
+		{"subscribe", func(r *rig, p *hub.Project) error {
+			return r.hub.SubscribeUser(t.Context(), p, "u1", hub.SubscribeRequest{Channel: chat})
+		}, []string{`c1 < {"push":{"channel":"chat:x","subscribe":{}}}`}},
+		{"disconnect", func(r *rig, p *hub.Project) error {
+			return r.hub.DisconnectUser(t.Context(), p, "u1", hub.DisconnectRequest{Code: 4500, Reason: "banned"})
+		}, []string{`c1 < {"push":{"disconnect":{"code":4500,"reason":"banned"}}}`, "c1 closed"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := newRig(t, hub.ProjectOptions{})
+			p, err := r.store.ReadProject(t.Context(), projectID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var replied, waited sync.Once
+			waiting, written, completed := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+			r.waiting = func() {
+				waited.Do(func() { close(waiting) })
+				<-written
+			}
+			r.posting = func(string) {
+				replied.Do(func() {
+					go func() { completed <- test.request(r, p) }()
+					<-waiting
+				})
+			}
+			r.open(t, "c1", projectID, "")
+			r.send(t, "c1", signed(t, secret, `{"id":1,"connect":{"token":"JWT{"sub":"u1"}"}}`))
+			close(written)
+			if err := <-completed; err != nil {
+				t.Error(err)
+			}
+			r.expect(t, "a request", append([]string{`c1 < {"id":1,"connect":{"client":"c1","version":"centrifuge","ping":7200,"pong":true}}`}, test.want...)...)
+		})
+	}
+}
+
 // TestPublishDuringSubscribe publishes between the read of the stream and the write of the subscription,
 // which a connection that was not in the channel makes at the same time.
 func TestPublishDuringSubscribe(t *testing.T) {

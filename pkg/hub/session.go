@@ -173,6 +173,13 @@ const closeDelay = 100 * time.Millisecond
 
 // terminate is Terminate for connections that were read.
 func (h *Hub) terminate(ctx context.Context, connections []Connection, d *Disconnection) error {
+	if !d.Reconnects() {
+		if read, err := h.awaitReplies(ctx, connections); err == nil {
+			connections = read
+		} else {
+			h.log.WarnContext(ctx, "wait for logins failed", "error", err)
+		}
+	}
 	var notices []Notice
 	for _, c := range connections {
 		if !d.Reconnects() && !c.Closing && !c.LoggingIn {

@@ -82,7 +82,8 @@ func (h *Hub) clients(ctx context.Context, p *Project, user, client string) ([]C
 }
 
 // SubscribeUser subscribes connections of a user to a channel, whatever their rights are. Clients
-// of Centrifugo's protocol get a notice. A connection that is subscribed already is subscribed anew.
+// of Centrifugo's protocol get a notice. A connection that is subscribed already is subscribed anew,
+// and for the reply to one that is logging in the request waits.
 // It fails with ErrCategoryNotFound, with ErrBadRequest or ErrLimitExceeded for a name that is
 // invalid, and where a connection is in too many channels.
 func (h *Publisher) SubscribeUser(ctx context.Context, p *Project, user string, r SubscribeRequest) error {
@@ -94,6 +95,9 @@ func (h *Publisher) SubscribeUser(ctx context.Context, p *Project, user string, 
 	}
 	connections, err := h.clients(ctx, p, user, r.Client)
 	if err != nil {
+		return err
+	}
+	if connections, err = h.awaitReplies(ctx, connections); err != nil {
 		return err
 	}
 	var (
@@ -118,6 +122,34 @@ func (h *Publisher) SubscribeUser(ctx context.Context, p *Project, user string, 
 	}
 	_ = g.Wait() // errs has the failures
 	return errors.Join(errs...)
+}
+
+// replyWait is how long a request of the application waits for the writes that clients have the
+// replies to their logins. A client may have its reply already, and the application may know that.
+const replyWait = 500 * time.Millisecond
+
+// awaitReplies reads connections whose clients are logging in again until they are not, or for
+// replyWait.
+func (h *Hub) awaitReplies(ctx context.Context, connections []Connection) ([]Connection, error) {
+	connections = slices.Clone(connections)
+	until := h.now().Add(replyWait)
+	for i := range connections {
+		c := &connections[i]
+		for poll := firstLoginPoll; c.LoggingIn && h.now().Before(until); poll *= 2 {
+			if err := h.wait(ctx, poll); err != nil {
+				return nil, err
+			}
+			read, err := h.store.Connection(ctx, c.ID)
+			if errors.Is(err, ErrConnectionNotFound) {
+				break
+			}
+			if err != nil {
+				return nil, err
+			}
+			*c = read
+		}
+	}
+	return connections, nil
 }
 
 func (h *Publisher) subscribeConnection(ctx context.Context, p *Project, c Connection, r SubscribeRequest) error {

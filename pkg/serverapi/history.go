@@ -18,18 +18,11 @@ type position struct {
 // Time, in milliseconds since 1970, are additional.
 type publication struct {
 	Data    json.RawMessage   `json:"data"`
-	Info    *publisher        `json:"info,omitempty"`
+	Info    *client           `json:"info,omitempty"`
 	Offset  uint64            `json:"offset"`
 	Tags    map[string]string `json:"tags,omitempty"`
 	EventID string            `json:"event_id"`
 	Time    int64             `json:"time"`
-}
-
-// publisher is the client that published a message.
-type publisher struct {
-	User   string          `json:"user"`
-	Client string          `json:"client"`
-	Info   json.RawMessage `json:"conn_info,omitempty"`
 }
 
 // history returns publications of a channel, and the top of its stream.
@@ -62,7 +55,8 @@ func (a *api) history(ctx context.Context, p *hub.Project, body []byte) (any, er
 	for i, m := range messages {
 		publications[i] = publication{Data: m.Data, Offset: m.Position.Offset, Tags: m.Tags, EventID: m.ID, Time: m.Time.UnixMilli()}
 		if m.Client.Connection != "" {
-			publications[i].Info = &publisher{m.Client.User, m.Client.Connection, m.Client.Info}
+			publisher := clientOf(m.Client)
+			publications[i].Info = &publisher
 		}
 	}
 	return struct {

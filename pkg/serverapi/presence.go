@@ -18,12 +18,15 @@ func channelOf(p *hub.Project, body []byte) (hub.Channel, error) {
 	return hub.ParseChannel(p.ID, q.Channel)
 }
 
-// client is a client in a channel, as Centrifugo's server API renders it.
+// client is a client in a channel, or one that published a message, as Centrifugo's server API renders it.
 type client struct {
-	Client string          `json:"client"`
-	User   string          `json:"user"`
-	Info   json.RawMessage `json:"conn_info,omitempty"`
+	Client      string          `json:"client"`
+	User        string          `json:"user"`
+	Info        json.RawMessage `json:"conn_info,omitempty"`
+	ChannelInfo json.RawMessage `json:"chan_info,omitempty"`
 }
+
+func clientOf(c hub.Client) client { return client{c.Connection, c.User, c.Info, c.ChannelInfo} }
 
 // presence lists the clients in a channel, by connection.
 func (a *api) presence(ctx context.Context, p *hub.Project, body []byte) (any, error) {
@@ -37,7 +40,7 @@ func (a *api) presence(ctx context.Context, p *hub.Project, body []byte) (any, e
 	}
 	present := make(map[string]client, len(clients))
 	for _, c := range clients {
-		present[c.Connection] = client{c.Connection, c.User, c.Info}
+		present[c.Connection] = clientOf(c)
 	}
 	return map[string]any{"presence": present}, nil
 }

@@ -47,7 +47,7 @@ func FuzzDecodeStreamItems(f *testing.F) {
 			i[name] = value(0)
 		}
 		for _, name := range []string{
-			attrPublicationID, attrPublicationData, attrPublicationTime, attrPublicationClient, attrPublicationUser, attrPublicationInfo, attrPublicationTags,
+			attrPublicationID, attrPublicationData, attrPublicationTime, attrPublicationClient, attrPublicationUser, attrPublicationInfo, attrPublicationOwn, attrPublicationTags,
 		} {
 			i[name] = value(0)
 		}

@@ -25,6 +25,7 @@ const (
 	attrPublicationClient = "c"
 	attrPublicationUser   = "u"
 	attrPublicationInfo   = "i"
+	attrPublicationOwn    = "o" // the Info of the subscription
 	attrPublicationTags   = "g"
 )
 
@@ -88,6 +89,7 @@ func encodePublication(st hub.Stream, m hub.Message, now time.Time) item {
 	i[attrPublicationID], i[attrPublicationTime] = text(m.ID), number(int(m.Time.UnixMilli()))
 	for name, value := range map[string]string{
 		attrPublicationData: string(m.Data), attrPublicationClient: m.Client.Connection, attrPublicationUser: m.Client.User, attrPublicationInfo: string(m.Client.Info),
+		attrPublicationOwn: string(m.Client.ChannelInfo),
 	} {
 		if value != "" {
 			i[name] = text(value)
@@ -119,6 +121,9 @@ func decodePublication(st hub.Stream, i item) (hub.Message, error) {
 	}
 	if info := textOf(i, attrPublicationInfo); info != "" {
 		m.Client.Info = json.RawMessage(info)
+	}
+	if info := textOf(i, attrPublicationOwn); info != "" {
+		m.Client.ChannelInfo = json.RawMessage(info)
 	}
 	if tags := mapOf(i, attrPublicationTags); len(tags) > 0 {
 		m.Tags = make(map[string]string, len(tags))

@@ -13,7 +13,7 @@ func TestPublicationRoundTrip(t *testing.T) {
 	st := streamOf("x")
 	full := hub.Message{
 		ID: "6921d2fb0123456789abcdef", Channel: channel("ignored"), Data: json.RawMessage(`{"n":1.50,"ключ":"\ud800"}`),
-		Client: hub.Client{Connection: "L0SM9cOFvHcCIhw=", User: "u#", Info: json.RawMessage(`["info"]`)},
+		Client: hub.Client{Connection: "L0SM9cOFvHcCIhw=", User: "u#", Info: json.RawMessage(`["info"]`), ChannelInfo: json.RawMessage(`{"role":1}`)},
 		Tags:   map[string]string{"kind": "goal", "empty": ""},
 	}
 	bare := hub.Message{ID: "m2", Data: json.RawMessage(`null`)}
