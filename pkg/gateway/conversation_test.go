@@ -185,6 +185,11 @@ func TestConversations(t *testing.T) {
 			c1 < {"push":{"channel":"log:b","pub":{"data":2,"offset":1,"epoch":"E"}}}
 			app publish #u1 3
 			c1 < {"push":{"channel":"#u1","pub":{"data":3}}}
+			open c2 ?p
+			c2 > {"id":1,"connect":{"token":"JWT{"sub":"u2"}"}}
+			c2 < {"id":1,"connect":{"client":"c2","version":"centrifuge","subs":{"#u2":{}},"ping":7200,"pong":true}}
+			c2 > {"id":2,"subscribe":{"channel":"#u1"}}
+			c2 < {"id":2,"error":{"code":103,"message":"permission denied"}}
 		`},
 		{name: "a token with a subscription to a stream, and the requests of the application about its user", script: `
 			open c1 ?p

@@ -34,7 +34,7 @@ func (a Access) Subscribe(ch Channel, token bool) error {
 		return nil // it is in no category, and only the token of an administrator names it
 	}
 	c, err := a.category(ch)
-	limited := c.AllowUserLimitedChannels && ch.limited()
+	limited := a.Project.limits(ch)
 	switch {
 	case err != nil:
 		return err

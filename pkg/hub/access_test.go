@@ -106,6 +106,38 @@ func TestAccessSubscribe(t *testing.T) {
 	}
 }
 
+// TestAccessToPersonalChannels: where users have personal channels, these are theirs alone.
+func TestAccessToPersonalChannels(t *testing.T) {
+	personal := &Project{ID: "p", Options: ProjectOptions{SubscribeToUserPersonalChannel: true}, Categories: map[string]Category{"": {}, "open": {Name: "open"}}}
+	for _, tt := range []struct {
+		name, user, channel string
+		project             *Project
+		token               bool
+		want                *Error
+	}{
+		{name: "one's own", user: "u", channel: "#u", project: personal},
+		{name: "that of another user", user: "u", channel: "#v", project: personal, want: errNoSubscribe},
+		{name: "that of another user, with a token", user: "u", channel: "#v", project: personal, token: true},
+		{name: "that of a user, for an anonymous client", channel: "#v", project: personal, want: errNoSubscribe},
+		{name: "a mark that is not the first character", user: "u", channel: "x#v", project: personal},
+		{name: "a mark in a category with a name", user: "u", channel: "open:#v", project: personal},
+		{name: "a mark where nobody has a personal channel", user: "u", channel: "#v", project: accessProject},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			ch, err := ParseChannel("p", tt.channel)
+			if err != nil {
+				t.Fatal(err)
+			}
+			decide(t, Access{Project: tt.project, Connection: client(tt.user, "")}.Subscribe(ch, tt.token), tt.want)
+			rule := tt.project.audience(tt.project.Locate(ch)).Rule
+			basis := Connection{User: tt.user, Secret: tt.project.SecretID(), Permissions: Permissions{Confirmed: tt.token}}.BasisIn(ch)
+			if admits := rule.Admits(basis); admits != (tt.want == nil) && tt.user != "" {
+				t.Errorf("the rule admits it: %t", admits)
+			}
+		})
+	}
+}
+
 func TestAccessWithoutUnnamedCategory(t *testing.T) {
 	a := Access{Project: &Project{ID: "p"}, Connection: client("u", ""), Insecure: true}
 	ch := Channel{Project: "p", Name: "x"}

@@ -3,6 +3,7 @@ package hub
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Permissions are the channels that a connection may use. The zero value grants
@@ -71,7 +72,7 @@ var (
 func authorize(p *Project, c Connection, a Action, ch Channel) error {
 	category, exists := p.Categories[ch.Category]
 	grant, granted := c.Permissions.category(ch.Category)
-	requires := category.confirms(ch)
+	requires := p.confirms(ch)
 	confirmed := requires.admits(c.Permissions.Confirmed, ch.lists(c.User))
 	switch {
 	case !exists:
@@ -101,13 +102,20 @@ type confirmation struct {
 	required, listed bool
 }
 
-// confirms returns what a channel of the category requires.
-func (c Category) confirms(ch Channel) confirmation {
-	limited := c.AllowUserLimitedChannels && ch.limited()
+// confirms returns what a channel of the project requires.
+func (p *Project) confirms(ch Channel) confirmation {
+	limited := p.limits(ch)
 	return confirmation{
-		required: c.Private || ch.private() || limited,
+		required: p.Categories[ch.Category].Private || ch.private() || limited,
 		listed:   limited && !ch.private(),
 	}
+}
+
+// limits reports whether a channel is only for the users that its name lists: where its category
+// says so, and personal channels.
+func (p *Project) limits(ch Channel) bool {
+	personal := p.Options.SubscribeToUserPersonalChannel && ch.Category == "" && strings.HasPrefix(ch.Name, userMark)
+	return personal || p.Categories[ch.Category].AllowUserLimitedChannels && ch.limited()
 }
 
 // admits decides for a client whose grant is confirmed, and which the channel lists, or not.

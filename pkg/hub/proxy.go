@@ -234,8 +234,7 @@ func (s *Session) goOn(ctx context.Context, r ProxyResult) error {
 // users. A grant of the connection is its answer already.
 func (a Access) asksToSubscribe(ch Channel) bool {
 	c, err := a.category(ch)
-	return err == nil && c.SubscribeProxyEnabled && a.stated(ch) != granted && !ch.private() &&
-		(!c.AllowUserLimitedChannels || !ch.limited())
+	return err == nil && c.SubscribeProxyEnabled && a.stated(ch) != granted && !ch.private() && !a.Project.limits(ch)
 }
 
 // asksToPublish reports whether the application decides about a publish. It fails as

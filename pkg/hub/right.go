@@ -103,17 +103,15 @@ func (p *Project) rule() Rule {
 	return Rule{Secret: p.SecretID(), Others: p.otherIDs(), Origins: p.Options.Origins, AllowMD5: p.Options.AllowMD5}
 }
 
-// in is the rule for the subscribers of a channel of a category.
-func (r Rule) in(c Category, ch Channel) Rule {
-	requires := c.confirms(ch)
-	r.Private, r.Listed = requires.required, requires.listed
+// requiring is the rule for the subscribers of a channel that requires this.
+func (r Rule) requiring(c confirmation) Rule {
+	r.Private, r.Listed = c.required, c.listed
 	return r
 }
 
 // audience is the subscribers of a channel of the project.
 func (p *Project) audience(ch Channel) Audience {
-	c := p.Categories[ch.Category]
-	return Audience{Channel: ch, Shards: c.ShardCount(), Rule: p.rule().in(c, ch)}
+	return Audience{Channel: ch, Shards: p.Categories[ch.Category].ShardCount(), Rule: p.rule().requiring(p.confirms(ch))}
 }
 
 // Locate returns the channel of the project that a command or request names: in the

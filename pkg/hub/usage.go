@@ -94,7 +94,7 @@ func (p *Project) counted(matches func(string) bool) Counted {
 		case ch.inFeed() || ch != p.Locate(ch) || !matches(ch.String()):
 			return false
 		}
-		return rule.in(p.Categories[ch.Category], ch).Admits(b)
+		return rule.requiring(p.confirms(ch)).Admits(b)
 	}
 }
 
