@@ -473,6 +473,51 @@ func TestConversations(t *testing.T) {
 			c1 closed
 			c2 < {"push":{"channel":"chat:x","leave":{"info":{"user":"u1","client":"c1","conn_info":{"n":1},"chan_info":{"r":4}}}}}
 		`},
+		{name: "a client that a token hides", script: `
+			open c2 ?p
+			c2 > {"id":1,"connect":{"token":"JWT{"sub":"u2"}"}}\n{"id":2,"subscribe":{"channel":"chat:x","join_leave":true}}
+			c2 < {"id":1,"connect":{"client":"c2","version":"centrifuge","ping":7200,"pong":true}}\n{"id":2,"subscribe":{}}
+			c2 < {"push":{"channel":"chat:x","join":{"info":{"user":"u2","client":"c2"}}}}
+			open c1 ?p
+			c1 > {"id":1,"connect":{"token":"JWT{"sub":"u1","subs":{"chat:x":{"override":{"presence":{"value":false},"join_leave":{"value":false}}}}}"}}
+			c1 < {"id":1,"connect":{"client":"c1","version":"centrifuge","subs":{"chat:x":{}},"ping":7200,"pong":true}}
+			c2 > {"id":3,"presence":{"channel":"chat:x"}}\n{"id":4,"presence_stats":{"channel":"chat:x"}}
+			c2 < {"id":3,"presence":{"presence":{"c2":{"user":"u2","client":"c2"}}}}\n{"id":4,"presence_stats":{"num_clients":1,"num_users":1}}
+			app publish chat:x 1
+			c1 < {"push":{"channel":"chat:x","pub":{"data":1}}}
+			c2 < {"push":{"channel":"chat:x","pub":{"data":1}}}
+			c1 > {"id":2,"unsubscribe":{"channel":"chat:x"}}
+			c1 < {"id":2,"unsubscribe":{}}
+			c1 > {"id":3,"subscribe":{"channel":"chat:x","token":"JWT{"sub":"u1","channel":"chat:x","override":{"join_leave":{"value":false}}}"}}
+			c1 < {"id":3,"subscribe":{}}
+			c2 > {"id":5,"presence_stats":{"channel":"chat:x"}}
+			c2 < {"id":5,"presence_stats":{"num_clients":2,"num_users":2}}
+			c1 > {"id":4,"subscribe":{"channel":"chat:y"}}
+			c1 < {"id":4,"subscribe":{}}
+			app disconnect u1
+			c1 < {"push":{"disconnect":{"code":3503,"reason":"force disconnect"}}}
+			c1 closed
+			c2 > {"id":6,"presence_stats":{"channel":"chat:x"}}
+			c2 < {"id":6,"presence_stats":{"num_clients":1,"num_users":1}}
+		`},
+		{name: "a client that a token announces", script: `
+			open c2 ?p
+			c2 > {"id":1,"connect":{"token":"JWT{"sub":"u2"}"}}\n{"id":2,"subscribe":{"channel":"plain:x","token":"JWT{"sub":"u2","channel":"plain:x","override":{"join_leave":{"value":true},"force_push_join_leave":{"value":true}}}"}}
+			c2 < {"id":1,"connect":{"client":"c2","version":"centrifuge","ping":7200,"pong":true}}\n{"id":2,"subscribe":{}}
+			c2 < {"push":{"channel":"plain:x","join":{"info":{"user":"u2","client":"c2"}}}}
+			open c1 ?p
+			c1 > {"id":1,"connect":{"token":"JWT{"sub":"u1"}"}}\n{"id":2,"subscribe":{"channel":"plain:x"}}
+			c1 < {"id":1,"connect":{"client":"c1","version":"centrifuge","ping":7200,"pong":true}}\n{"id":2,"subscribe":{}}
+			c1 > {"id":3,"unsubscribe":{"channel":"plain:x"}}
+			c1 < {"id":3,"unsubscribe":{}}
+			c1 > {"id":4,"subscribe":{"channel":"plain:x","token":"JWT{"sub":"u1","channel":"plain:x","override":{"join_leave":{"value":true}}}"}}
+			c1 < {"id":4,"subscribe":{}}
+			c2 < {"push":{"channel":"plain:x","join":{"info":{"user":"u1","client":"c1"}}}}
+			app disconnect u1
+			c1 < {"push":{"disconnect":{"code":3503,"reason":"force disconnect"}}}
+			c1 closed
+			c2 < {"push":{"channel":"plain:x","leave":{"info":{"user":"u1","client":"c1"}}}}
+		`},
 		{name: "the info of a subscription to a stream", script: connected + `
 			c1 > {"id":2,"subscribe":{"channel":"log:x","token":"JWT{"sub":"u1","channel":"log:x","info":{"r":1}}"}}
 			c1 < {"id":2,"subscribe":{}}

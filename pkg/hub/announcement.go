@@ -24,8 +24,21 @@ type announcement struct {
 	event      Event
 	connection Connection
 	channel    Channel
-	// info is that of the membership, nil where it has none.
-	info json.RawMessage
+	individual
+}
+
+// individual is what a join or a leave has of the membership.
+type individual struct {
+	info      json.RawMessage
+	announced *bool
+}
+
+// isAnnounced reports whether a join or a leave is announced, in a category.
+func (a announcement) isAnnounced(c Category) bool {
+	if a.announced != nil {
+		return *a.announced
+	}
+	return c.JoinLeave
 }
 
 // client is how the connection appears in the channel.
@@ -45,51 +58,51 @@ func leaves(connections ...Connection) (all []announcement) {
 	return all
 }
 
-// infos are the infos of memberships, by connection and channel.
-type infos map[Gone]json.RawMessage
+// own is what leaves have of memberships, by connection and channel.
+type own map[Gone]individual
 
-// with gives leaves their infos.
-func (i infos) with(all []announcement) []announcement {
+// with gives leaves what they have of memberships.
+func (o own) with(all []announcement) []announcement {
 	for n, a := range all {
 		if a.event == Leave {
-			all[n].info = i[Gone{Connection: a.connection.ID, Channel: a.channel}]
+			all[n].individual = o[Gone{Connection: a.connection.ID, Channel: a.channel}]
 		}
 	}
 	return all
 }
 
-// infos reads the infos of subscriptions that are about to end, where their leaves will be
-// announced. It logs failures: then a leave has none.
-func (h *Hub) infos(ctx context.Context, all []announcement) infos {
-	read := make(infos)
+// own reads subscriptions that are about to end, where their leaves may be announced. It logs
+// failures: then a leave has nothing of its own.
+func (h *Hub) own(ctx context.Context, all []announcement) own {
+	read := make(own)
 	var (
 		mu sync.Mutex
 		g  errgroup.Group
 	)
 	g.SetLimit(maxConcurrentMarks)
 	for _, a := range all {
-		if a.event != Leave || !a.connection.ChannelInfo {
+		if a.event != Leave || !a.connection.ChannelInfo && !a.connection.Announced {
 			continue
 		}
 		g.Go(func() error {
 			p, err := h.store.Project(ctx, a.connection.Project)
-			if err != nil || !p.Categories[a.channel.Category].JoinLeave {
+			if err != nil || !a.connection.Announced && !p.Categories[a.channel.Category].JoinLeave {
 				return err
 			}
 			s, _, err := h.store.ReadSubscriber(ctx, Gone{Connection: a.connection.ID, Channel: a.channel, Shard: a.connection.Channels[a.channel]})
 			mu.Lock()
 			defer mu.Unlock()
-			read[Gone{Connection: a.connection.ID, Channel: a.channel}] = s.Info
+			read[Gone{Connection: a.connection.ID, Channel: a.channel}] = individual{s.Info, s.Announced}
 			return err
 		})
 	}
 	if err := g.Wait(); err != nil {
-		h.log.WarnContext(ctx, "read infos of subscriptions failed", "project", all[0].connection.Project, "error", err)
+		h.log.WarnContext(ctx, "read subscriptions that end failed", "project", all[0].connection.Project, "error", err)
 	}
 	return read
 }
 
-// announce sends joins and leaves to the channels whose category has JoinLeave.
+// announce sends those joins and leaves that are announced to their channels.
 // Connections that are found gone are closed, and their leaves follow. It logs failures:
 // they do not fail the operation.
 func (h *Hub) announce(ctx context.Context, all []announcement) {
@@ -195,8 +208,8 @@ func (p *Project) categoryIn(ch Channel) (Category, bool) {
 	return category, exists
 }
 
-// messages are the messages of announcements in categories with JoinLeave. It reads each
-// project once, and fails where one cannot be read.
+// messages are the messages of joins and leaves that are announced. It reads each project once, and
+// fails where one cannot be read.
 func (h *Hub) messages(ctx context.Context, all []announcement) (messages []addressed, err error) {
 	projects, err := h.projects(ctx, projectsOf(all))
 	if err != nil {
@@ -205,7 +218,7 @@ func (h *Hub) messages(ctx context.Context, all []announcement) (messages []addr
 	for _, a := range all {
 		p := projects[a.connection.Project]
 		category, exists := p.categoryIn(a.channel)
-		if !exists || !category.JoinLeave || a.event == renewal {
+		if !exists || !a.isAnnounced(category) || a.event == renewal {
 			continue
 		}
 		messages = append(messages, addressed{Message{

@@ -77,6 +77,8 @@ type Connection struct {
 	// ChannelInfo means that a subscription has an Info of its own, or had one. Where it is false
 	// nobody reads a subscription for that.
 	ChannelInfo bool
+	// Announced means likewise that a subscription has an Announced of its own.
+	Announced bool
 	// Revision counts the changes of the connection.
 	Revision int
 	// Closing means that the connection is being closed. Only UserConnections returns one.
@@ -264,7 +266,7 @@ func (h *Hub) closeSocketsOf(ctx context.Context, connections []Connection, why 
 	for i, c := range connections {
 		revisions[c.ID], ids[i] = c.Revision, c.ID
 	}
-	left := h.infos(ctx, leaves(connections...))
+	left := h.own(ctx, leaves(connections...))
 	hideErr := h.hide(ctx, connections)
 	closing, _, beginErr := h.beginClose(ctx, ids)
 	changed := closing

@@ -27,6 +27,10 @@ type Membership struct {
 	Server bool
 	// Info is a JSON value that the application attached to it, or nil.
 	Info json.RawMessage
+	// Unlisted means that presence does not list it. Announced is whether its join and leave are
+	// announced, nil where the category decides.
+	Unlisted  bool
+	Announced *bool
 	// Expires is when it ends, zero for no earlier than its connection. Whole seconds.
 	Expires time.Time
 }

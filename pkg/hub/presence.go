@@ -56,7 +56,7 @@ type PresenceStats struct {
 // the user and the info.
 type Presences interface {
 	// Presence yields the clients in one shard of a channel, page by page, and none
-	// whose subscription has expired, is hidden or is lost. After an error it yields nothing more.
+	// whose subscription has expired, is hidden, Unlisted or lost. After an error it yields nothing more.
 	Presence(ctx context.Context, ch Channel, shard int) iter.Seq2[[]Present, error]
 }
 

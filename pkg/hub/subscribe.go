@@ -215,7 +215,7 @@ func (s *Session) concludeLater(ctx context.Context, joins []*joining, before, a
 	for i, a := range all {
 		for _, j := range joins {
 			if j != nil && j.Channel == a.channel && a.event == Join {
-				all[i].info = j.membership.Info
+				all[i].individual = individual{j.membership.Info, j.membership.Announced}
 			}
 		}
 	}
@@ -303,6 +303,8 @@ func (s *Session) joining(ctx context.Context, r SubscribeCommand) (*joining, er
 	j.membership.Joining = j.streams || r.server || s.unanswered
 	j.membership.Recoverable, j.membership.JoinLeave = j.flags.Recoverable, j.flags.JoinLeave
 	j.membership.Server, j.membership.Info = r.server, j.options.Info
+	j.membership.Unlisted = !j.category.Presence && s.project.Categories[r.Channel.Category].Presence
+	j.membership.Announced = j.options.Override.JoinLeave
 	j.membership.Granted = granted || access.Insecure
 	return j, nil
 }
@@ -350,7 +352,7 @@ func (s *Session) plan(c Connection, joins []*joining, outcomes []SubscribeOutco
 			channels[j.Channel] = shardOf(c.ID, s.project.Categories[j.Channel.Category].SubscribeShards(now))
 		}
 		memberships[j.Channel] = j.membership
-		c.ChannelInfo = c.ChannelInfo || j.membership.Info != nil
+		c.ChannelInfo, c.Announced = c.ChannelInfo || j.membership.Info != nil, c.Announced || j.membership.Announced != nil
 		c.Order = c.Order.withNumber([]Channel{j.Channel}, j.Number, at, now)
 	}
 	if err := checkChannels(channels); err != nil {
@@ -424,7 +426,7 @@ func (s *Session) admitLater(j *joining) {
 // announceLater announces joins and leaves when the client has the reply.
 func (s *Session) announceLater(all []announcement) {
 	for _, a := range all {
-		if s.project.Categories[a.channel.Category].JoinLeave {
+		if a.isAnnounced(s.project.Categories[a.channel.Category]) {
 			s.after = append(s.after, func(ctx context.Context) error {
 				s.announce(ctx, all)
 				return nil

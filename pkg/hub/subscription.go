@@ -22,8 +22,10 @@ type Subscriber struct {
 	Basis Basis
 	// Hidden means that the connection is being closed.
 	Hidden bool
-	// Info is that of its Membership. Only ReadSubscriber returns it: a fan-out does not need it.
-	Info json.RawMessage
+	// Info and Announced are those of its Membership. Only ReadSubscriber returns them: a fan-out does
+	// not need them.
+	Info      json.RawMessage
+	Announced *bool
 	Standing
 }
 
@@ -277,11 +279,11 @@ func (h *Hub) conclude(ctx context.Context, all []announcement, why Unsubscripti
 
 // changeConnection changes a connection, and returns the joins, leaves and renewals.
 func (h *Hub) changeConnection(ctx context.Context, c Connection, plan func(Connection) (Change, error)) (after Connection, all []announcement, err error) {
-	var left infos
-	if c.ChannelInfo {
-		// After the change nobody knows them.
+	var left own
+	if c.ChannelInfo || c.Announced {
+		// After the change nobody knows it.
 		if change, err := plan(c); err == nil {
-			left = h.infos(ctx, difference(c, change.Connection))
+			left = h.own(ctx, difference(c, change.Connection))
 		}
 	}
 	var change Change

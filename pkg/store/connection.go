@@ -56,6 +56,7 @@ type stateItem struct {
 	PingMinutes  int               `dynamodbav:"ping,omitempty"`
 	Watched      bool              `dynamodbav:"watched,omitempty"`
 	ChannelInfo  bool              `dynamodbav:"chan_info,omitempty"`
+	Announced    bool              `dynamodbav:"announced,omitempty"`
 	Revision     int               `dynamodbav:"rev,omitempty"`
 }
 
@@ -104,7 +105,7 @@ func readConnection(i item) (hub.Connection, error) {
 		ID: id, Origin: v.Origin, Scope: v.Scope, Expires: time.Unix(v.Expires, 0),
 		Project: v.Project, Protocol: hub.Protocol(v.Protocol), Batch: v.Batch,
 		Secret: v.Secret, MD5: v.MD5, AnyOrigin: v.AnyOrigin, TokenChannels: v.TokenChans, Proof: v.Proof,
-		Order: hub.Order{Latest: v.Latest, Floor: v.Floor}, LoggingIn: v.Login, Watched: v.Watched, ChannelInfo: v.ChannelInfo, Revision: v.Revision,
+		Order: hub.Order{Latest: v.Latest, Floor: v.Floor}, LoggingIn: v.Login, Watched: v.Watched, ChannelInfo: v.ChannelInfo, Announced: v.Announced, Revision: v.Revision,
 		PingMinutes: v.PingMinutes,
 	}
 	if v.User != "" {
@@ -151,7 +152,7 @@ func encodeState(c hub.Connection) (item, error) {
 	v := stateItem{
 		Project: c.Project, Info: string(c.Info), Permissions: permissions, Protocol: string(c.Protocol), Batch: c.Batch,
 		Secret: c.Secret, MD5: c.MD5, AnyOrigin: c.AnyOrigin, TokenChans: c.TokenChannels, Proof: c.Proof,
-		Latest: c.Order.Latest, Floor: c.Order.Floor, Numbered: encodeNumbered(c.Order.Numbered), Meta: string(c.Meta), PingMinutes: c.PingMinutes, Watched: c.Watched, ChannelInfo: c.ChannelInfo, Revision: c.Revision,
+		Latest: c.Order.Latest, Floor: c.Order.Floor, Numbered: encodeNumbered(c.Order.Numbered), Meta: string(c.Meta), PingMinutes: c.PingMinutes, Watched: c.Watched, ChannelInfo: c.ChannelInfo, Announced: c.Announced, Revision: c.Revision,
 	}
 	if v.Login = c.LoggingIn; c.User != "" {
 		v.User = userKey(c.Project, c.User)

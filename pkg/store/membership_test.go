@@ -153,3 +153,32 @@ func TestTooManyAdmissions(t *testing.T) {
 		}
 	}
 }
+
+// TestMembershipOverrides reads whether a subscription is listed and announced.
+func TestMembershipOverrides(t *testing.T) {
+	yes, no := true, false
+	for name, m := range map[string]hub.Membership{
+		"as the category says": {ID: "1"},
+		"announced":            {ID: "1", Announced: &yes},
+		"not announced":        {ID: "1", Announced: &no, Unlisted: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newRig(t)
+			ch := channel("x")
+			s.open(t, "c")
+			s.authenticate(t, hub.Connection{ID: "c", Project: "p", User: "u", Protocol: hub.Centrifugo, Announced: m.Announced != nil})
+			fails(t, s.change(t.Context(), "c", with(ch, m)), nil)
+			found, valid, err := s.ReadSubscriber(t.Context(), hub.Gone{Connection: "c", Channel: ch})
+			fails(t, err, nil)
+			same(t, "valid", valid, true)
+			same(t, "announced", found.Announced, m.Announced)
+			same(t, "that the connection has such a subscription", s.connection(t, "c").Announced, m.Announced != nil)
+			listed := 0
+			for page, err := range s.Presence(t.Context(), ch, 0) {
+				fails(t, err, nil)
+				listed += len(page)
+			}
+			same(t, "that it is not listed", listed == 0, m.Unlisted)
+		})
+	}
+}

@@ -15,7 +15,7 @@ import (
 // iterates.
 func (s *Store) Presence(ctx context.Context, ch hub.Channel, shard int) iter.Seq2[[]hub.Present, error] {
 	present := valid(s.now()).And(expression.AttributeNotExists(expression.Name(attrSubscriberHidden)),
-		expression.AttributeNotExists(expression.Name(attrMemberLost)))
+		expression.AttributeNotExists(expression.Name(attrMemberLost)), expression.AttributeNotExists(expression.Name(attrMemberUnlisted)))
 	return subscriptions(ctx, s, ch, shard, present, func(i item) hub.Present {
 		c := hub.Present{
 			Client: hub.Client{Connection: textOf(i, schema.SortKey), User: textOf(i, attrSubscriberUser)},

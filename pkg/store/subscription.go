@@ -39,6 +39,8 @@ const (
 	attrMemberEra         = "e"
 	attrMemberLease       = "k"
 	attrMemberLost        = "o"
+	attrMemberUnlisted    = "n"
+	attrMemberAnnounced   = "w" // true or false, absent where the category decides
 )
 
 // subscriberAttributes are the names of what decodeSubscriber reads.
@@ -55,13 +57,16 @@ func encodeMembership(i item, m hub.Membership) {
 	if m.Joining {
 		i[attrMemberJoining] = number(int(m.Since.UnixMilli()))
 	}
-	for name, set := range map[string]bool{attrMemberRecoverable: m.Recoverable, attrMemberJoinLeave: m.JoinLeave, attrMemberServer: m.Server, attrMemberGranted: m.Granted} {
+	for name, set := range map[string]bool{attrMemberRecoverable: m.Recoverable, attrMemberJoinLeave: m.JoinLeave, attrMemberServer: m.Server, attrMemberGranted: m.Granted, attrMemberUnlisted: m.Unlisted} {
 		if set {
 			i[name] = &types.AttributeValueMemberBOOL{Value: true}
 		}
 	}
 	if len(m.Info) > 0 {
 		i[attrMemberInfo] = text(string(m.Info))
+	}
+	if m.Announced != nil {
+		i[attrMemberAnnounced] = &types.AttributeValueMemberBOOL{Value: *m.Announced}
 	}
 	if !m.Expires.IsZero() {
 		i[attrMemberExpires] = number(int(m.Expires.Unix()))
@@ -133,6 +138,9 @@ func (s *Store) ReadSubscriber(ctx context.Context, where hub.Gone) (hub.Subscri
 	found.Expired = own != 0 && own <= now
 	if info := textOf(i, attrMemberInfo); info != "" {
 		found.Info = json.RawMessage(info)
+	}
+	if announced, ok := i[attrMemberAnnounced].(*types.AttributeValueMemberBOOL); ok {
+		found.Announced = &announced.Value
 	}
 	return found, !found.Expired && int64(numberOf(i, schema.ExpiryAttribute)) > now, nil
 }
