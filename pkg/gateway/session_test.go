@@ -86,8 +86,8 @@ func TestRecoveryThatDoesNotFit(t *testing.T) {
 		tags         map[string]string
 		publications int
 	}{
-		{"data", `"` + strings.Repeat("x", 21<<10) + `"`, nil, many},
-		{"tags", `1`, map[string]string{"a": strings.Repeat("x", 900)}, 120},
+		{"data", `"` + strings.Repeat("x", 25<<10) + `"`, nil, many},
+		{"tags", `1`, map[string]string{"a": strings.Repeat("x", 900)}, 125},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRig(t, hub.ProjectOptions{})
@@ -103,6 +103,21 @@ func TestRecoveryThatDoesNotFit(t *testing.T) {
 			r.expect(t, "the next message", fmt.Sprintf(`c1 < {"push":{"channel":"big:x","pub":{"data":2,"offset":%d,"epoch":"E"}}}`, tt.publications+1))
 		})
 	}
+	t.Run("the newest of two streams in a login", func(t *testing.T) {
+		r := newRig(t, hub.ProjectOptions{})
+		r.category(t, "last", hub.CategoryOptions{
+			HistorySize: 1, HistoryTTL: hub.Duration(time.Hour), ForceRecovery: true, RecoveryMode: hub.CacheRecovery, AutoCacheRecover: true, MaxMessageBytes: 121 << 10,
+		})
+		for _, channel := range []string{"last:a", "last:b"} {
+			r.publish(t, channel, `"`+strings.Repeat("x", 120<<10)+`"`, nil)
+		}
+		r.open(t, "c1", projectID, "")
+		r.send(t, "c1", signed(t, secret, `{"id":1,"connect":{"token":"JWT{"sub":"u1","channels":["last:a","last:b"]}"}}`))
+		got := r.take()
+		if len(got) != 1 || strings.Contains(got[0], `"error"`) || strings.Count(got[0], `"recovered":true`) != 1 {
+			t.Errorf("got %.300q", got)
+		}
+	})
 	t.Run("two subscriptions of a login", func(t *testing.T) {
 		r := newRig(t, hub.ProjectOptions{})
 		for range many {

@@ -9,15 +9,15 @@ import (
 	"unicode/utf8"
 )
 
-// MaxRecoveryBytes is how many bytes the recovered publications in one reply may have, about: API
-// Gateway limits a reply to 128 KB. A subscribe has a reply of its own, and the subscriptions of a
-// login share one. A client that has missed more is not recovered.
-const MaxRecoveryBytes = 96 << 10
+// MaxRecoveryBytes is how many bytes the recovered publications in one reply may have: API Gateway
+// limits a reply to 128 KB, and the rest is for its keys. A subscribe has a reply of its own, and the
+// subscriptions of a login share one. A client that has missed more is not recovered.
+const MaxRecoveryBytes = MaxMessageBytes - 4<<10
 
 // maxFrameRecoveryBytes is likewise for the replies to one frame: SDKs wait 5 s for them.
 const maxFrameRecoveryBytes = 1 << 20
 
-// wireBytes is how many bytes publications have in a reply at most, and about.
+// wireBytes is how many bytes publications have in a reply, at most and about.
 func wireBytes(publications []Message) (sum int64) {
 	const keys = 150
 	for _, m := range publications {
@@ -129,10 +129,11 @@ func (s *Session) recover(ctx context.Context, j *joining, result *Subscribed) (
 		if err != nil || top.Epoch == "" {
 			return top, err
 		}
-		has := j.Recover && j.Since == top
-		result.Recovered = has || len(newest) == 1 && newest[0].Position.Offset == top.Offset
-		if result.Recovered && !has {
-			result.Publications = newest
+		switch has := j.Recover && j.Since == top; {
+		case has:
+			result.Recovered = true
+		case len(newest) == 1 && newest[0].Position.Offset == top.Offset && s.fits(j, newest):
+			result.Recovered, result.Publications = true, newest
 		}
 		return top, nil
 	}
@@ -151,10 +152,7 @@ func (s *Session) recover(ctx context.Context, j *joining, result *Subscribed) (
 }
 
 // recoveryRoom is how many bytes of publications fit into a reply that has so many others.
-func recoveryRoom(others int) int64 {
-	const keys = 4 << 10
-	return int64(min(MaxRecoveryBytes, MaxMessageBytes-keys-others))
-}
+func recoveryRoom(others int) int64 { return int64(MaxRecoveryBytes - others) }
 
 // loginRoom is recoveryRoom for the reply to a login with this data and these subscriptions.
 func loginRoom(data json.RawMessage, requests []SubscribeCommand) int64 {
