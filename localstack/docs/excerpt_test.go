@@ -20,7 +20,10 @@ import (
 var sources = []string{"functions", "infra", "pkg", "localstack"}
 
 // languages are those of excerpts.
-var languages = []string{"go", "js", "html", "css"}
+var languages = []string{"go", "js", "html", "css", "python"}
+
+// extensions are those of files whose language has another name.
+var extensions = map[string]string{"mjs": "js", "py": "python"}
 
 // TestExcerpts checks that code in a document equals the code of the repository: the
 // lines of a block are consecutive lines of one file. Blanks, comments and empty
@@ -106,8 +109,8 @@ func sourceFiles(t *testing.T) [][]string {
 				return nil
 			}
 			language := strings.TrimPrefix(filepath.Ext(path), ".")
-			if language == "mjs" {
-				language = "js"
+			if name, ok := extensions[language]; ok {
+				language = name
 			}
 			if !slices.Contains(languages, language) {
 				return nil
@@ -155,7 +158,7 @@ func TestSyntax(t *testing.T) {
 				if err := parseJSON(b.text); err != nil {
 					t.Errorf("%s:%d: this is not JSON: %v", d.path, b.line, err)
 				}
-			case "text", "sh", "js", "html", "css":
+			case "text", "sh", "js", "html", "css", "python":
 			default:
 				t.Errorf("%s:%d: nothing checks blocks of %q", d.path, b.line, b.language)
 			}

@@ -3,8 +3,7 @@
     conversations.py HTTP_URL WEBSOCKET_URL MANAGEMENT_URL
 
 The addresses are those of a stack with the projects of localstack/sdk/seed.json. It prints a line
-for each conversation. The exit status is 0 when all succeeded, otherwise 1. A subscription by the
-server API is not in the list: centrifuge-python 0.5.0 ignores its push.
+for each conversation. The exit status is 0 when all succeeded, otherwise 1.
 """
 
 import asyncio
@@ -12,6 +11,7 @@ import base64
 import hashlib
 import hmac
 import json
+import pathlib
 import sys
 import time
 import traceback
@@ -391,6 +391,29 @@ async def by_token(talk, id):
         same((context.channel, context.pub.data, context.pub.offset), (f"log:{id}", n, n), "recovered")
 
 
+async def subscribed_by_server(talk, id):
+    channel = f"log:{id}"
+    await publish(channel, 1)
+    epoch = (await api("history", channel=channel))["epoch"]
+    ann = await talk.connect(f"ann-{id}")
+
+    async def found():  # by its user
+        await api("subscribe", user=f"ann-{id}", channel=channel, data={"a": 1}, recover_since={"offset": 0, "epoch": epoch})
+        return (await api("presence_stats", channel=channel))["num_clients"] == 1
+
+    await eventually(found)
+    subscribed = await ann.events.next("subscribed")
+    if subscribed.channel != channel:
+        subscribed = await ann.events.next("subscribed")  # after the personal channel
+    same((subscribed.channel, subscribed.recoverable, subscribed.data), (channel, True, {"a": 1}), "subscribed")
+    await publish(channel, 2)
+    for n in (1, 2):
+        context = await ann.events.next("publication")
+        same((context.channel, context.pub.data, context.pub.offset), (channel, n, n), "publication")
+    await api("unsubscribe", user=f"ann-{id}", channel=channel)
+    same((await ann.events.next("unsubscribed")).channel, channel, "unsubscribed")
+
+
 async def unsubscribed_by_server(talk, id):
     channel = f"chat:{id}"
     ann = await talk.connect(f"ann-{id}")
@@ -489,7 +512,27 @@ async def at_once(talk, id):
             await subscription.events.next("subscribed")
 
 
+async def of_the_documents(talk, id):
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, pathlib.Path(__file__).with_name("example.py"), f"{SOCKET}?project={PROJECT}", token(sub=f"ann-{id}"),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    line = asyncio.ensure_future(program.stdout.readline())
+
+    async def printed():
+        await publish("log:lobby", "hello")
+        return line.done()
+
+    try:
+        await eventually(printed)
+        same(line.result().split()[1:], [b"hello"], "line")
+    finally:
+        program.kill()
+        await program.wait()
+
+
 CONVERSATIONS = {
+    "client of the documents": of_the_documents,
     "publish": publications,
     "refusals": refusals,
     "presence": presence,
@@ -505,6 +548,7 @@ CONVERSATIONS = {
     "refresh of a subscription": subscription_refresh,
     "user-limited channel": user_limited,
     "subscriptions by the token": by_token,
+    "subscription by the server API": subscribed_by_server,
     "unsubscribe by the server API": unsubscribed_by_server,
     "terminal disconnect by the server API": terminal_disconnect,
     "reconnectable disconnect by the server API": reconnectable_disconnect,
