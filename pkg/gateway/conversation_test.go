@@ -284,6 +284,18 @@ func TestConversations(t *testing.T) {
 			c3 < {"push":{"disconnect":{"code":3501,"reason":"bad request"}}}
 			c3 closed
 		`},
+		{name: "a connect, and something wrong", script: `
+			open c1 ?p
+			c1 > {"id":1,"connect":{"token":"JWT{"sub":"u1"}"}}\n{"id":2,"publish":[]}
+			c1 < {"id":1,"connect":{"client":"c1","version":"centrifuge","ping":7200,"pong":true}}
+			c1 < {"push":{"disconnect":{"code":3501,"reason":"bad request"}}}
+			c1 closed
+			open c2 ?p
+			c2 > {"id":1,"connect":{"token":"JWT{"sub":"u2"}"}}\n{"id":2,"subscribe":{"channel":"closed:x","token":"JWT{"sub":"u1","channel":"closed:x"}"}}
+			c2 < {"id":1,"connect":{"client":"c2","version":"centrifuge","ping":7200,"pong":true}}
+			c2 < {"push":{"disconnect":{"code":3500,"reason":"invalid token"}}}
+			c2 closed
+		`},
 		{name: "frames of a connection that is over", script: `
 			c1 > {"id":1,"connect":{"token":"JWT{"sub":"u1"}"}}
 			c1 closed

@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -211,6 +212,99 @@ func TestRecoveriesOfOneFrame(t *testing.T) {
 	}
 	if recovered != fit || was != channels {
 		t.Errorf("%d of %d were recovered, expected %d of %d", recovered, was, fit, channels)
+	}
+}
+
+// TestRecoveryOfOneOfTwo: what cannot be recovered leaves its room in the reply to others.
+func TestRecoveryOfOneOfTwo(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	for n := range 10 {
+		r.publish(t, "news:a", `"`+strings.Repeat("x", 25<<10)+`"`, nil)
+		if n < 2 {
+			r.publish(t, "news:b", `"`+strings.Repeat("x", 14<<10)+`"`, nil)
+		}
+	}
+	for n := range 10 { // the order in which they are read is by chance
+		c := fmt.Sprint("c", n)
+		r.open(t, c, projectID, "")
+		r.send(t, c, signed(t, secret,
+			`{"id":1,"connect":{"token":"JWT{"sub":"u1","channels":["news:a","news:b"]}","subs":{"news:a":{"recover":true},"news:b":{"recover":true}}}}`))
+		if got := r.take(); len(got) != 1 || !strings.Contains(got[0], `"news:b":{"recoverable":true,"epoch":"E","publications"`) || strings.Count(got[0], `"recovered":true`) != 1 {
+			t.Errorf("got %.300q", got)
+		}
+	}
+}
+
+// TestLeaveOfClientThatIsNotKnown: where a subscription cannot be read that a token may hide, its leave
+// is not announced.
+func TestLeaveOfClientThatIsNotKnown(t *testing.T) {
+	r := newRig(t, hub.ProjectOptions{})
+	r.converse(t, `
+		open c2 ?p
+		c2 > {"id":1,"connect":{"token":"JWT{"sub":"u2"}"}}\n{"id":2,"subscribe":{"channel":"chat:x","join_leave":true}}
+		c2 < {"id":1,"connect":{"client":"c2","version":"centrifuge","ping":7200,"pong":true}}\n{"id":2,"subscribe":{}}
+		c2 < {"push":{"channel":"chat:x","join":{"info":{"user":"u2","client":"c2"}}}}
+		open c1 ?p
+		c1 > {"id":1,"connect":{"token":"JWT{"sub":"u1","subs":{"chat:x":{"override":{"join_leave":{"value":false}}}}}"}}
+		c1 < {"id":1,"connect":{"client":"c1","version":"centrifuge","subs":{"chat:x":{}},"ping":7200,"pong":true}}
+	`)
+	r.store.Requests.Intercept = func(operation string, q *http.Request) (*http.Response, error) {
+		if operation != "Query" {
+			return nil, nil
+		}
+		body, err := io.ReadAll(q.Body)
+		q.Body = io.NopCloser(bytes.NewReader(body))
+		if bytes.Contains(body, []byte(`"S#`)) && bytes.Contains(body, []byte(`"c1"`)) {
+			return nil, context.Canceled
+		}
+		return nil, err
+	}
+	p, err := r.store.ReadProject(t.Context(), projectID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.hub.DisconnectUser(t.Context(), p, "u1", hub.DisconnectRequest{Code: 4500, Reason: "bye"}); err != nil {
+		t.Error(err)
+	}
+	r.expect(t, "a disconnect", `c1 < {"push":{"disconnect":{"code":4500,"reason":"bye"}}}`, "c1 closed")
+}
+
+// TestDisconnectOfClientThatLeaves: a request disconnects a client whose connection, or subscription,
+// ends between the read of the connection and the write that hides its subscriptions.
+func TestDisconnectOfClientThatLeaves(t *testing.T) {
+	for name, leave := range map[string]func(*testing.T, *rig){
+		"the connection ends": func(t *testing.T, r *rig) {
+			e := event("$disconnect", "c1", "")
+			e.RequestContext.EventType = "DISCONNECT"
+			if response, err := r.routes["$disconnect"](t.Context(), e); err != nil || response.StatusCode != http.StatusOK {
+				t.Errorf("disconnect: %+v, %v", response, err)
+			}
+		},
+		"the subscription ends": func(t *testing.T, r *rig) { r.send(t, "c1", `{"id":3,"unsubscribe":{"channel":"plain:x"}}`) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, hub.ProjectOptions{})
+			r.enter(t, "")
+			r.send(t, "c1", `{"id":2,"subscribe":{"channel":"plain:x"}}`)
+			p, err := r.store.ReadProject(t.Context(), projectID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var left atomic.Bool
+			r.store.Requests.Intercept = func(operation string, _ *http.Request) (*http.Response, error) {
+				if operation == "BatchWriteItem" && !left.Swap(true) {
+					leave(t, r)
+				}
+				return nil, nil
+			}
+			if err := r.hub.DisconnectUser(t.Context(), p, "u1", hub.DisconnectRequest{Code: 4500, Reason: "bye"}); err != nil {
+				t.Error(err)
+			}
+			where := hub.Gone{Connection: "c1", Channel: p.Locate(hub.Channel{Category: "plain", Name: "x"})}
+			if s, _, err := r.store.ReadSubscriber(t.Context(), where); s.Connection != "" || err != nil {
+				t.Errorf("the subscription remains: %+v, %v", s, err)
+			}
+		})
 	}
 }
 

@@ -46,7 +46,7 @@ func (a Access) Subscribe(ch Channel, token bool) error {
 		return nil
 	case a.stated(ch) == withheld:
 		return errNoSubscribe
-	case limited && ch.lists(a.Connection.User):
+	case limited && a.Project.lists(ch, a.Connection.User):
 		return nil
 	case !limited && !c.Private && a.named(c.AllowSubscribeForAnonymous):
 		return nil

@@ -58,23 +58,24 @@ func leaves(connections ...Connection) (all []announcement) {
 	return all
 }
 
-// own is what leaves have of memberships, by connection and channel.
-type own map[Gone]individual
+// left are what leaves have of memberships, by connection and channel.
+type left map[Gone]individual
 
 // with gives leaves what they have of memberships.
-func (o own) with(all []announcement) []announcement {
+func (l left) with(all []announcement) []announcement {
 	for n, a := range all {
 		if a.event == Leave {
-			all[n].individual = o[Gone{Connection: a.connection.ID, Channel: a.channel}]
+			all[n].individual = l[Gone{Connection: a.connection.ID, Channel: a.channel}]
 		}
 	}
 	return all
 }
 
-// own reads subscriptions that are about to end, where their leaves may be announced. It logs
-// failures: then a leave has nothing of its own.
-func (h *Hub) own(ctx context.Context, all []announcement) own {
-	read := make(own)
+// leaving reads subscriptions that are about to end, where their leaves may be announced. It logs
+// failures. What is not known of a connection that has an Announced is not announced: nobody may get
+// to know of a client that a token hides.
+func (h *Hub) leaving(ctx context.Context, all []announcement) left {
+	read := make(left)
 	var (
 		mu sync.Mutex
 		g  errgroup.Group
@@ -90,6 +91,9 @@ func (h *Hub) own(ctx context.Context, all []announcement) own {
 				return err
 			}
 			s, _, err := h.store.ReadSubscriber(ctx, Gone{Connection: a.connection.ID, Channel: a.channel, Shard: a.connection.Channels[a.channel]})
+			if a.connection.Announced && (err != nil || s.Hidden || s.Connection == "") {
+				s.Announced = new(bool)
+			}
 			mu.Lock()
 			defer mu.Unlock()
 			read[Gone{Connection: a.connection.ID, Channel: a.channel}] = individual{s.Info, s.Announced}

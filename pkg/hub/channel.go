@@ -83,10 +83,11 @@ func (c Channel) private() bool { return strings.HasPrefix(c.Name, privateMark) 
 // limited reports whether the name lists users, after the last "#".
 func (c Channel) limited() bool { return strings.Contains(c.Name, userMark) }
 
-// lists reports whether the name lists a user. It never lists the anonymous user.
+// lists reports whether the name lists a user, alone or with others. It never lists the anonymous
+// user.
 func (c Channel) lists(user string) bool {
 	at := strings.LastIndex(c.Name, userMark)
-	return at >= 0 && user != "" && slices.Contains(strings.Split(c.Name[at+1:], userSplit), user)
+	return at >= 0 && user != "" && (c.Name == userMark+user || slices.Contains(strings.Split(c.Name[at+1:], userSplit), user))
 }
 
 // Selection selects channels of a project, by category: an empty Selection selects

@@ -53,7 +53,7 @@ func (h *Hub) closeConnections(ctx context.Context, why Ending, ids []string, fo
 			closing, err = h.disconnect(ctx, closing, hidden)
 			failed.add(err)
 		}
-		gone, closeErr := h.close(ctx, closing, h.own(ctx, leaves(closing...)), false, why)
+		gone, closeErr := h.close(ctx, closing, h.leaving(ctx, leaves(closing...)), false, why)
 		failed.add(err)
 		failed.add(closeErr)
 		if len(orphans) > 0 {
@@ -74,14 +74,14 @@ func (h *Hub) closeConnections(ctx context.Context, why Ending, ids []string, fo
 // subscriptions, reports their ends, and removes them. hidden means that their subscriptions are
 // hidden already, expired are those of them that had expired. It returns what the announcements
 // found gone.
-func (h *Hub) close(ctx context.Context, closing []Connection, left own, hidden bool, why Ending, expired ...Gone) ([]Gone, error) {
+func (h *Hub) close(ctx context.Context, closing []Connection, read left, hidden bool, why Ending, expired ...Gone) ([]Gone, error) {
 	if len(closing) == 0 {
 		return nil, nil
 	}
 	// What is marked is closed even after ctx has ended.
 	ctx, cancel := after(ctx, concludeTimeout)
 	defer cancel()
-	messages, err := h.messages(ctx, left.with(leaves(closing...)))
+	messages, err := h.messages(ctx, read.with(leaves(closing...)))
 	if err != nil {
 		return nil, err
 	}

@@ -16,11 +16,9 @@ type Command struct {
 	Received time.Time
 	// Bytes is the length of its frame.
 	Bytes int
-	// channels is how many channels it names, and wait how long it keeps an invocation busy. login
-	// means that it gives the connection an identity: a connection has one.
+	// channels is how many channels it names, and wait how long it keeps an invocation busy.
 	channels int
 	wait     time.Duration
-	login    bool
 }
 
 // received is when the command was received, at the latest now.
@@ -35,12 +33,10 @@ func (c Command) received(now time.Time) time.Time {
 // again for every started commandBytes of its frame after the first, and for every
 // commandChannels that it names: 50 commands, 200 KB or 400 channels a second. A connection
 // may be maxDebt ahead of that: 1,000 commands at once. Commands above are refused, and cost
-// too: one that goes on is closed at closingDebt. A login costs loginCost: the command that follows
-// its reply then finds no debt, and is one write to account for instead of two. Another login ends
-// the connection.
+// too: one that goes on is closed at closingDebt. A login pays the debt of its connection, once:
+// then a command that follows the reply at once needs one write, and not two.
 const (
 	commandCost     = 20 * time.Millisecond
-	loginCost       = time.Millisecond
 	commandBytes    = 4 << 10
 	commandChannels = 8
 	maxDebt         = 20 * time.Second
@@ -48,11 +44,7 @@ const (
 )
 
 func (c Command) cost() time.Duration {
-	base := commandCost
-	if c.login {
-		base = loginCost
-	}
-	return c.wait + base + commandCost*time.Duration(max(c.Bytes-1, 0)/commandBytes+c.channels/commandChannels)
+	return c.wait + commandCost*time.Duration(1+max(c.Bytes-1, 0)/commandBytes+c.channels/commandChannels)
 }
 
 // spend accounts for a command and returns its connection. It fails with

@@ -108,6 +108,8 @@ type Change struct {
 	Renew []Channel
 	// Remove are subscriptions that are removed although the connection does not name them.
 	Remove []Place
+	// Paid means that the connection owes nothing for its commands so far.
+	Paid bool
 }
 
 // Writes reports whether the change of a connection whose state is before writes its subscription
@@ -266,17 +268,28 @@ func (h *Hub) closeSocketsOf(ctx context.Context, connections []Connection, why 
 	for i, c := range connections {
 		revisions[c.ID], ids[i] = c.Revision, c.ID
 	}
-	left := h.own(ctx, leaves(connections...))
+	read := h.leaving(ctx, leaves(connections...))
 	hideErr := h.hide(ctx, connections)
-	closing, _, beginErr := h.beginClose(ctx, ids)
+	closing, absent, beginErr := h.beginClose(ctx, ids)
 	changed := closing
 	if hideErr == nil {
 		// A change since the connections were read has written their subscriptions again.
 		changed = slices.DeleteFunc(slices.Clone(closing), func(c Connection) bool { return c.Revision == revisions[c.ID] })
 	}
+	for where, i := range h.leaving(ctx, leaves(changed...)) {
+		if _, known := read[where]; !known {
+			read[where] = i
+		}
+	}
 	hideErr = h.hide(ctx, changed)
+	// A connection that has left a channel since it was read, or is removed already, is in no channel
+	// again because its subscription was hidden.
+	orphans := orphans(subscriptions(connections), closing, absent)
+	if len(orphans) > 0 {
+		hideErr = errors.Join(hideErr, h.store.RemoveSubscribers(ctx, orphans))
+	}
 	closed, socketErr := h.disconnect(ctx, closing, ids)
-	gone, closeErr := h.close(ctx, closed, left, hideErr == nil, Ending(*why), expired...)
+	gone, closeErr := h.close(ctx, closed, read, hideErr == nil, Ending(*why), expired...)
 	gone = slices.DeleteFunc(gone, func(g Gone) bool { return slices.Contains(ids, g.Connection) })
 	return errors.Join(beginErr, hideErr, socketErr, closeErr, h.closeConnections(ctx, connectionLost, connectionsOf(gone), gone...))
 }
@@ -286,6 +299,16 @@ func (h *Hub) closeSocketsOf(ctx context.Context, connections []Connection, why 
 func (h *Hub) disconnect(ctx context.Context, closing []Connection, sockets []string) ([]Connection, error) {
 	open, err := h.dispatcher.Disconnect(ctx, sockets)
 	return slices.DeleteFunc(slices.Clone(closing), func(c Connection) bool { return slices.Contains(open, c.ID) }), err
+}
+
+// subscriptions are those of connections.
+func subscriptions(connections []Connection) (all []Gone) {
+	for _, c := range connections {
+		for ch, shard := range c.Channels {
+			all = append(all, Gone{Connection: c.ID, Channel: ch, Shard: shard})
+		}
+	}
+	return all
 }
 
 // hide hides the subscriptions of connections.

@@ -105,9 +105,6 @@ func TestCommandCost(t *testing.T) {
 		{"few channels", Command{channels: commandChannels - 1}, commandCost},
 		{"many channels", Command{channels: 3 * commandChannels}, 4 * commandCost},
 		{"a wait", Command{wait: time.Second}, commandCost + time.Second},
-		{"a login", Command{login: true}, loginCost},
-		{"a login with a large token", Command{login: true, Bytes: 2*commandBytes + 1}, loginCost + 2*commandCost},
-		{"a login with other commands", Command{login: true, channels: 2 * commandChannels}, loginCost + 2*commandCost},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := tt.command.cost(); got != tt.want {

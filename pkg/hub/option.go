@@ -124,7 +124,7 @@ var ProjectReference = []Option{
 	{Name: "allow_anonymous_connect_without_token", Title: "Connect without a token", Group: "Centrifugo", Kind: BoolOption, Default: "false",
 		Help: "Clients of Centrifugo's protocol may connect without a token, as anonymous users."},
 	{Name: "subscribe_to_user_personal_channel", Title: "Personal channels", Group: "Centrifugo", Kind: BoolOption, Default: "false",
-		Help: "Clients of Centrifugo's protocol with a user are subscribed to the channel #user when they connect. It needs the category without a name. Other users may not subscribe to it."},
+		Help: "Clients of Centrifugo's protocol with a user are subscribed to the channel #user when they connect. It needs the category without a name. Other users need a token or a grant of it."},
 	{Name: "ping_interval", Title: "Ping interval", Group: "Centrifugo", Kind: DurationOption, Default: "0", Min: 60_000, Max: maxPingMinutes * 60_000,
 		Help: "How often clients of Centrifugo's protocol get a ping, in whole minutes, rounded up. 0 sends none. It needs a deployment with PINGS=true. Every ping is billed as two messages."},
 	{Name: "insecure", Title: "Insecure", Group: "Centrifugo", Kind: BoolOption, Default: "false", Unsafe: true,

@@ -73,7 +73,7 @@ func authorize(p *Project, c Connection, a Action, ch Channel) error {
 	category, exists := p.Categories[ch.Category]
 	grant, granted := c.Permissions.category(ch.Category)
 	requires := p.confirms(ch)
-	confirmed := requires.admits(c.Permissions.Confirmed, ch.lists(c.User))
+	confirmed := requires.admits(c.Permissions.Confirmed, p.lists(ch, c.User))
 	switch {
 	case !exists:
 		return errUnknownCategory
@@ -114,8 +114,22 @@ func (p *Project) confirms(ch Channel) confirmation {
 // limits reports whether a channel is only for the users that its name lists: where its category
 // says so, and personal channels.
 func (p *Project) limits(ch Channel) bool {
-	personal := p.Options.SubscribeToUserPersonalChannel && ch.Category == "" && strings.HasPrefix(ch.Name, userMark)
-	return personal || p.Categories[ch.Category].AllowUserLimitedChannels && ch.limited()
+	return p.isPersonal(ch) || p.Categories[ch.Category].AllowUserLimitedChannels && ch.limited()
+}
+
+// isPersonal reports whether a channel is that of the user whose name follows the mark, whatever
+// characters that has.
+func (p *Project) isPersonal(ch Channel) bool {
+	c := p.Categories[ch.Category]
+	return p.Options.SubscribeToUserPersonalChannel && ch.Category == "" && !c.AllowUserLimitedChannels && strings.HasPrefix(ch.Name, userMark)
+}
+
+// lists reports whether the name of a channel lists a user.
+func (p *Project) lists(ch Channel, user string) bool {
+	if p.isPersonal(ch) {
+		return user != "" && ch.Name == personal(user).Name
+	}
+	return ch.lists(user)
 }
 
 // admits decides for a client whose grant is confirmed, and which the channel lists, or not.

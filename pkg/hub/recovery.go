@@ -145,8 +145,8 @@ func (s *Session) recover(ctx context.Context, j *joining, result *Subscribed) (
 	if err != nil || top.Epoch == "" {
 		return top, err
 	}
-	if s.fits(j, missed) {
-		result.Publications, result.Recovered = Recover(j.Since, top, missed)
+	if publications, recovered := Recover(j.Since, top, missed); recovered && s.fits(j, publications) {
+		result.Publications, result.Recovered = publications, true
 	}
 	return top, nil
 }
@@ -171,11 +171,12 @@ func (s *Session) fits(j *joining, missed []Message) bool {
 	if j.required {
 		limit = s.loginRoom
 	}
-	total := s.recovered.Add(bytes - j.recovered)
-	if j.recovered = bytes; bytes <= recoveryRoom(len(j.options.Data)) && total <= limit {
-		return true
+	s.recovering.Lock()
+	defer s.recovering.Unlock()
+	s.recovered -= j.recovered
+	if j.recovered = bytes; bytes > recoveryRoom(len(j.options.Data)) || s.recovered+bytes > limit {
+		j.recovered = 0
 	}
-	s.recovered.Add(-bytes)
-	j.recovered = 0
-	return false
+	s.recovered += j.recovered
+	return j.recovered == bytes
 }

@@ -3,7 +3,7 @@ package hub
 import (
 	"context"
 	"errors"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -25,8 +25,9 @@ type Session struct {
 	unanswered bool
 	// began is when the frame was taken, by the real clock: it bounds real waits.
 	began time.Time
-	// recovered is how many bytes the publications have that were recovered.
-	recovered atomic.Int64
+	// recovered is how many bytes the publications have that were recovered. recovering guards it.
+	recovered  int64
+	recovering sync.Mutex
 	// loginRoom is how many the reply to a login has room for.
 	loginRoom int64
 	// reads counts the commands that read presences and histories.
@@ -51,7 +52,6 @@ const firstLoginPoll, maxLoginPoll = 20 * time.Millisecond, 200 * time.Milliseco
 // *Disconnection, or for the service's own reasons.
 func (h *Publisher) Session(ctx context.Context, cmd Command, commands int, login bool) (*Session, error) {
 	began := time.Now()
-	cmd.login = login
 	cmd.channels = max(commands-1, 0) * commandChannels // each command costs what a frame does
 	c, err := h.spend(ctx, cmd)
 	switch {

@@ -148,6 +148,7 @@ func (s *Session) subscribe(ctx context.Context, former Connection, requests []S
 	before, after, err := s.store.ChangeConnection(ctx, former, func(c Connection) (_ Change, err error) {
 		if c, err = change(c); err == nil {
 			planned, err = s.plan(c, joins, outcomes)
+			planned.Paid = s.unanswered
 		}
 		return planned, err
 	})
@@ -190,10 +191,10 @@ func (s *Session) subscribe(ctx context.Context, former Connection, requests []S
 }
 
 // openEarly opens streams in which the connection has not been, at the same time as their
-// subscriptions are written. What is dispatched between the two is sent by the admission, like all
-// from there on. Where the connection was in the channel its former subscription may get that: then
-// the stream is opened when the new one is written. So it is where the frame may have more channels
-// than are allowed: a stream in which nobody subscribes costs writes.
+// subscriptions are written. The admission sends the messages that are dispatched between the two,
+// and all that follow. Where the connection was in the channel its former subscription may get them:
+// then the stream is opened when the new one is written. It is also opened then where the frame may
+// have more channels than are allowed: a stream in which nobody subscribes costs writes.
 func (s *Session) openEarly(ctx context.Context, joins []*joining, outcomes []SubscribeOutcome) {
 	var g errgroup.Group
 	g.SetLimit(maxConcurrentJoins)
@@ -303,8 +304,8 @@ func (s *Session) joining(ctx context.Context, r SubscribeCommand) (*joining, er
 	j.membership.Joining = j.streams || r.server || s.unanswered
 	j.membership.Recoverable, j.membership.JoinLeave = j.flags.Recoverable, j.flags.JoinLeave
 	j.membership.Server, j.membership.Info = r.server, j.options.Info
-	j.membership.Unlisted = !j.category.Presence && s.project.Categories[r.Channel.Category].Presence
-	j.membership.Announced = j.options.Override.JoinLeave
+	listed := j.options.Override.Presence
+	j.membership.Unlisted, j.membership.Announced = listed != nil && !*listed, j.options.Override.JoinLeave
 	j.membership.Granted = granted || access.Insecure
 	return j, nil
 }

@@ -279,19 +279,17 @@ func (h *Hub) conclude(ctx context.Context, all []announcement, why Unsubscripti
 
 // changeConnection changes a connection, and returns the joins, leaves and renewals.
 func (h *Hub) changeConnection(ctx context.Context, c Connection, plan func(Connection) (Change, error)) (after Connection, all []announcement, err error) {
-	var left own
-	if c.ChannelInfo || c.Announced {
-		// After the change nobody knows it.
-		if change, err := plan(c); err == nil {
-			left = h.own(ctx, difference(c, change.Connection))
-		}
-	}
-	var change Change
+	var (
+		change Change
+		read   = make(left)
+	)
 	before, after, err := h.store.ChangeConnection(ctx, c, func(c Connection) (_ Change, err error) {
-		change, err = plan(c)
+		if change, err = plan(c); err == nil && (c.ChannelInfo || c.Announced) {
+			maps.Copy(read, h.leaving(ctx, difference(c, change.Connection))) // nobody knows it after the change
+		}
 		return change, err
 	})
-	return after, left.with(append(difference(before, after), h.renewals(before, after, change)...)), err
+	return after, read.with(append(difference(before, after), h.renewals(before, after, change)...)), err
 }
 
 // changeAll changes several connections concurrently, announces the joins and leaves, and notifies

@@ -82,8 +82,8 @@ func (h *Hub) clients(ctx context.Context, p *Project, user, client string) ([]C
 }
 
 // SubscribeUser subscribes connections of a user to a channel, whatever their rights are. Clients
-// of Centrifugo's protocol get a notice. A connection that is subscribed already is subscribed anew,
-// and for the reply to one that is logging in the request waits.
+// of Centrifugo's protocol get a notice. A connection that is subscribed already is subscribed anew.
+// SubscribeUser waits a moment for connections that are logging in.
 // It fails with ErrCategoryNotFound, with ErrBadRequest or ErrLimitExceeded for a name that is
 // invalid, and where a connection is in too many channels.
 func (h *Publisher) SubscribeUser(ctx context.Context, p *Project, user string, r SubscribeRequest) error {
@@ -132,21 +132,23 @@ const replyWait = 500 * time.Millisecond
 // replyWait.
 func (h *Hub) awaitReplies(ctx context.Context, connections []Connection) ([]Connection, error) {
 	connections = slices.Clone(connections)
-	until := h.now().Add(replyWait)
-	for i := range connections {
-		c := &connections[i]
-		for poll := firstLoginPoll; c.LoggingIn && h.now().Before(until); poll *= 2 {
-			if err := h.wait(ctx, poll); err != nil {
+	waiting := func(c Connection) bool { return c.LoggingIn && !c.Closing }
+	for waited, poll := time.Duration(0), firstLoginPoll; waited < replyWait && slices.ContainsFunc(connections, waiting); waited, poll = waited+poll, min(2*poll, maxLoginPoll) {
+		if err := h.wait(ctx, poll); err != nil {
+			return nil, err
+		}
+		for i, c := range connections {
+			if !waiting(c) {
+				continue
+			}
+			switch read, err := h.store.Connection(ctx, c.ID); {
+			case errors.Is(err, ErrConnectionNotFound):
+				connections[i].Closing = true
+			case err != nil:
 				return nil, err
+			default:
+				connections[i] = read
 			}
-			read, err := h.store.Connection(ctx, c.ID)
-			if errors.Is(err, ErrConnectionNotFound) {
-				break
-			}
-			if err != nil {
-				return nil, err
-			}
-			*c = read
 		}
 	}
 	return connections, nil

@@ -215,6 +215,9 @@ func (s *Store) applyStep(ctx context.Context, from, to hub.Connection, writes [
 			update = update.Remove(expression.Name(name))
 		}
 	}
+	if change.Paid {
+		update = update.Remove(expression.Name(attrDebt))
+	}
 	where, condition := key(connectionKey(from.ID), singletonSort), unchangedConnection(from, s)
 	if len(writes) == 0 {
 		_, err := s.update(ctx, where, update, condition)

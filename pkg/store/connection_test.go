@@ -297,6 +297,15 @@ func TestSpend(t *testing.T) {
 		t.Fatal(err)
 	}
 	same(t, "connection as the last write left it", c, s.connection(t, "c"))
+	fails(t, s.change(t.Context(), "c", func(c hub.Connection) (hub.Change, error) {
+		c.Meta = json.RawMessage(`1`)
+		return hub.Change{Connection: c, Paid: true}, nil
+	}), nil)
+	s.Requests.Sent()
+	_, debt, err := s.Spend(t.Context(), "c", cost, limit, s.Clock.Now())
+	fails(t, err, nil)
+	same(t, "debt after it was paid", debt, cost)
+	same(t, "requests after it was paid", s.Requests.Sent(), "1 UpdateItem")
 }
 
 func TestUserConnections(t *testing.T) {

@@ -88,7 +88,7 @@ function showStatus(state, text) {
 function online({ recovered }) {
   showStatus("online", "Online");
   if (!joined) showRoom();
-  else log.addNote(recovered ? "Online again. What was said in between follows." : "Online again. What was said in between is not shown.");
+  else log.addNote(recovered ? "Online again." : "Online again. Messages that were sent in between are not shown.");
   $("problem").textContent = "";
   refresh();
 }
