@@ -66,13 +66,16 @@ async function test(open) {
   await seesPeople(grace, [grace, ada]);
 
   step("a lost connection is restored automatically, with all changes and messages since");
-  await ada.page.context().setOffline(true);
-  await ada.page.evaluate(() => window.sockets.at(-1).close());
-  await say(grace, "Where are you?");
-  await say(grace, "We have lost you");
-  await sees(grace, "We have lost you");
-  await ada.page.context().setOffline(false);
-  await online(ada);
+  await ada.expecting(/ERR_INTERNET_DISCONNECTED/, async () => {
+    await ada.page.context().setOffline(true);
+    await ada.page.evaluate(() => window.sockets.at(-1).close());
+    await say(grace, "Where are you?");
+    await say(grace, "We have lost you");
+    await sees(grace, "We have lost you");
+    await ada.page.waitForFunction(() => window.sockets.length > 1 && window.sockets.at(-1).readyState === WebSocket.CLOSED);
+    await ada.page.context().setOffline(false);
+    await online(ada);
+  });
   await sees(ada, "We have lost you");
   const missed = (await ada.by("log").locator(".text").allInnerTexts()).filter((text) => /are you\?|lost you/.test(text));
   assert.deepEqual(missed, ["Where are you?", "We have lost you"]);
