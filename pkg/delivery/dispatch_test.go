@@ -492,11 +492,12 @@ func (m mutated) ReleaseLease(ctx context.Context, s hub.Stream, p hub.Progress,
 }
 
 func (m mutated) DropLease(ctx context.Context, s hub.Stream, p hub.Progress, next hub.Turn) (hub.Head, bool, error) {
-	actorOf(ctx).holds = false
 	if p.Era != 0 {
 		m.slow()
 	}
-	return m.Store.DropLease(ctx, s, p, next)
+	head, ok, err := m.Store.DropLease(ctx, s, p, next)
+	actorOf(ctx).holds = false
+	return head, ok, err
 }
 
 func (m mutated) RenewLease(ctx context.Context, s hub.Stream, p hub.Progress, until time.Time) (hub.Head, bool, error) {
