@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -128,13 +129,13 @@ func TestPost(t *testing.T) {
 		{"an answer that is too long", answer(200, "", strings.Repeat("x", maxAnswerBytes+1)), 1, nil, "events answered with more than 65536 bytes"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			made := 0
+			var made atomic.Int32
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				made++
+				n := made.Add(1)
 				if body, _ := io.ReadAll(r.Body); string(body) != "{}" || r.URL.EscapedPath() != "/a%3Ab" {
 					t.Errorf("request to %s with %q", r.URL.EscapedPath(), body)
 				}
-				if made <= tt.times {
+				if int(n) <= tt.times {
 					tt.first(w, r)
 					return
 				}
