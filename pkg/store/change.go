@@ -216,7 +216,8 @@ func (s *Store) applyStep(ctx context.Context, from, to hub.Connection, writes [
 		}
 	}
 	if change.Paid {
-		update = update.Remove(expression.Name(attrDebt))
+		// Not removed: Spend compares it.
+		update = update.Set(expression.Name(attrDebt), expression.Value(s.now().UnixMilli()))
 	}
 	where, condition := key(connectionKey(from.ID), singletonSort), unchangedConnection(from, s)
 	if len(writes) == 0 {

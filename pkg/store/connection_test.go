@@ -306,6 +306,21 @@ func TestSpend(t *testing.T) {
 	fails(t, err, nil)
 	same(t, "debt after it was paid", debt, cost)
 	same(t, "requests after it was paid", s.Requests.Sent(), "1 UpdateItem")
+
+	// It is paid between the two requests of a command.
+	updates := 0
+	s.Requests.Intercept = func(string, *http.Request) (*http.Response, error) {
+		if updates++; updates == 2 {
+			fails(t, s.change(t.Context(), "c", func(c hub.Connection) (hub.Change, error) {
+				c.Meta = json.RawMessage(`2`)
+				return hub.Change{Connection: c, Paid: true}, nil
+			}), nil)
+		}
+		return nil, nil
+	}
+	_, debt, err = s.Spend(t.Context(), "c", cost, limit, s.Clock.Now())
+	fails(t, err, nil)
+	same(t, "debt that was paid meanwhile", debt, cost)
 }
 
 func TestUserConnections(t *testing.T) {
