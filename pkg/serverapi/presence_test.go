@@ -4,16 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"iter"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
-	"centrifuge/pkg/auth"
 	"centrifuge/pkg/hub"
-	"centrifuge/pkg/sanitizer"
 )
 
 // inhabited is a store with one client, which is in every channel and has published a message in
@@ -41,15 +38,7 @@ func (inhabited) History(context.Context, hub.Stream, hub.HistoryQuery) ([]hub.M
 
 // TestInfosOfClients reads the infos of a connection and of its subscription.
 func TestInfosOfClients(t *testing.T) {
-	store := inhabited{}
-	publisher, err := hub.NewPublisher(hub.PublisherOptions{
-		Options: hub.Options{Store: store, Dispatcher: store, Callback: store, VerifyToken: auth.VerifyToken}, Clean: sanitizer.Clean,
-		Streams: noStreams{},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := New(Options{Hub: publisher, Projects: store, APIKeys: store, Log: slog.New(slog.DiscardHandler)})
+	h := newHandler(t, inhabited{})
 	const client = `{"client":"c","user":"ann","conn_info":{"name":"Ann"},"chan_info":{"role":"owner"}}`
 	for method, want := range map[string]string{
 		"presence": `{"result":{"presence":{"c":` + client + `}}}`,

@@ -34,11 +34,14 @@ func (r reachable) Dispatch(ctx context.Context, _ hub.Audience, messages []hub.
 	return hub.Result{Delivered: 1}, ctx.Err()
 }
 
-// post sends a request with the API key to an API over a reachable store, in a bubble of
-// synctest. It returns the answer, what was sent, in its order, and how long that took.
-func post(ctx context.Context, t *testing.T, path, body string) (w *httptest.ResponseRecorder, sent string, took time.Duration) {
+// newHandler is the server API on a store that is a dispatcher and a callback, too.
+func newHandler(t *testing.T, store interface {
+	hub.Store
+	hub.Dispatcher
+	hub.Callback
+	auth.APIKeys
+}) http.Handler {
 	t.Helper()
-	store := reachable{sent: make(chan string, 100)}
 	publisher, err := hub.NewPublisher(hub.PublisherOptions{
 		Options: hub.Options{Store: store, Dispatcher: store, Callback: store, VerifyToken: auth.VerifyToken}, Clean: sanitizer.Clean,
 		Streams: noStreams{},
@@ -46,7 +49,15 @@ func post(ctx context.Context, t *testing.T, path, body string) (w *httptest.Res
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := New(Options{Hub: publisher, Projects: store, APIKeys: store, Log: slog.New(slog.DiscardHandler)})
+	return New(Options{Hub: publisher, Projects: store, APIKeys: store, Log: slog.New(slog.DiscardHandler)})
+}
+
+// post sends a request with the API key to an API over a reachable store, in a bubble of
+// synctest. It returns the answer, what was sent, in its order, and how long that took.
+func post(ctx context.Context, t *testing.T, path, body string) (w *httptest.ResponseRecorder, sent string, took time.Duration) {
+	t.Helper()
+	store := reachable{sent: make(chan string, 100)}
+	h := newHandler(t, store)
 	r := httptest.NewRequestWithContext(ctx, http.MethodPost, path, strings.NewReader(body))
 	r.Header.Set("Authorization", "apikey key")
 	w = httptest.NewRecorder()
