@@ -354,16 +354,16 @@ func (c *conversation) close(ctx context.Context, err error) {
 		c.replies = append(c.replies, centrifugo.Reply{ID: refused.id, Error: &e})
 		d = hub.DisconnectServerError
 	}
-	var failed error
 	if len(c.replies) > 0 {
-		failed = c.post(ctx)
-	}
-	if refused := (*refusal)(nil); failed == nil && c.session != nil && !errors.As(err, &refused) {
-		// The client has the reply to its login, so it may get the code.
-		failed = c.session.Proceed(ctx)
-	}
-	if failed != nil {
-		logError(ctx, c.log, c.event, failed)
+		failed := c.post(ctx)
+		if refused := (*refusal)(nil); failed == nil && c.session != nil && !errors.As(err, &refused) {
+			// The client has the reply to its login, so it may get the code. Where there was nothing to post,
+			// an earlier post may have failed.
+			failed = c.session.Proceed(ctx)
+		}
+		if failed != nil {
+			logError(ctx, c.log, c.event, failed)
+		}
 	}
 	if err := c.hub.Terminate(ctx, c.event.RequestContext.ConnectionID, d); err != nil {
 		logError(ctx, c.log, c.event, err)
